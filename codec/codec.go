@@ -1,0 +1,22 @@
+// Package codec turns commands into bytes and back: the contract between
+// machines and the log, the reflection codec of hand-written machines, and the
+// MessagePack primitives, limits and errors that generated codecs stand on.
+package codec
+
+// Codec encodes and decodes values of type C. Implementations are safe for
+// concurrent use and keep no state between calls.
+type Codec[C any] interface {
+	// Append appends the encoding of v to dst and returns the extended slice.
+	// On error dst is returned as it was.
+	Append(dst []byte, v C) ([]byte, error)
+
+	// Decode returns the value that src encodes. The bytes come from other
+	// members and may be hostile: whatever they are, Decode neither panics nor
+	// allocates out of proportion to len(src). Trailing bytes are an error.
+	// The value does not alias src.
+	Decode(src []byte) (C, error)
+}
+
+// Checker is implemented by codecs that can say before the first use that their
+// type cannot be encoded.
+type Checker interface{ Check() error }
