@@ -1,0 +1,72 @@
+package link
+
+import (
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Code says why a peer refused or closed a connection or a bond. Codes travel
+// as four bytes; a newer peer may send codes that have no name here.
+type Code uint32
+
+// The codes are those of the original mosaik.
+const (
+	CodeAccepted          Code = 0     // nothing is wrong
+	CodeOtherNetwork      Code = 101   // the peers are on different networks
+	CodeCancelled         Code = 102   // the peer is leaving or gave up
+	CodeUnexpectedClose   Code = 103   // the connection ended without a word
+	CodeProtocolViolation Code = 400   // the peer did what the protocol forbids
+	CodeUnknownPeer       Code = 401   // no valid entry of the peer is known
+	CodeUndecodable       Code = 30400 // a message could not be decoded
+	CodeTicketRefused     Code = 30403 // a validator refused the peer's tickets
+	CodeUnknownGroup      Code = 30404 // the group is not joined here
+	CodeWrongProof        Code = 30405 // the proof of the group key is wrong
+	CodeTimeout           Code = 30408 // the peer kept silent for too long
+	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
+	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
+)
+
+// String returns what the code means, in a few words.
+func (c Code) String() string {
+	switch c {
+	case CodeAccepted:
+		return "accepted"
+	case CodeOtherNetwork:
+		return "other network"
+	case CodeCancelled:
+		return "cancelled or leaving"
+	case CodeUnexpectedClose:
+		return "unexpected close"
+	case CodeProtocolViolation:
+		return "protocol violation"
+	case CodeUnknownPeer:
+		return "unknown peer"
+	case CodeUndecodable:
+		return "undecodable message"
+	case CodeTicketRefused:
+		return "ticket refused"
+	case CodeUnknownGroup:
+		return "unknown group"
+	case CodeWrongProof:
+		return "wrong proof of the group key"
+	case CodeTimeout:
+		return "timed out"
+	case CodePolicy:
+		return "another membership policy"
+	case CodeAlreadyBonded:
+		return "already bonded"
+	}
+	return "code without a name"
+}
+
+// RefusedError reports that a peer refused a connection or a bond.
+type RefusedError struct {
+	Peer sm.PeerID // who refused
+	Code Code      // why; never CodeAccepted
+}
+
+// Error names the peer, the code and what it means.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("link: peer %s refused: %d, %s", e.Peer.Short(), uint32(e.Code), e.Code)
+}

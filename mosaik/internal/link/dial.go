@@ -1,0 +1,71 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Dial connects to the peer at addr, host:port, for the protocol. A non-zero
+// want is the only peer that may answer there; the zero one lets anybody but
+// this peer itself, which is [ErrSelf]. A peer that does not want us is a
+// [*RefusedError]. The caller owns the connection.
+//
+// The whole takes at most the configured handshake timeout. Its end is reported
+// as [context.DeadlineExceeded], the context's as the context's error.
+func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol) (*Conn, error) {
+	c := &Conn{dialled: true}
+	err := l.dial(ctx, c, addr, want, p)
+	if err != nil {
+		l.untrack(c)
+		return nil, fmt.Errorf("link: dial %s for %s: %w", addr, p, err)
+	}
+	return c, nil
+}
+
+func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p Protocol) error {
+	if want == l.config.Identity.Peer() {
+		return ErrSelf
+	}
+	attempt, cancel := context.WithTimeout(ctx, l.config.HandshakeTimeout)
+	defer cancel()
+	if err := l.track(c, cancel); err != nil {
+		return err
+	}
+	raw, err := l.config.Dial(attempt, "tcp", addr)
+	if err == nil {
+		err = l.handshake(attempt, c, raw, want, []string{string(p)}, l.greet)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && errors.Is(attempt.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("no welcome within %v: %w", l.config.HandshakeTimeout, attempt.Err())
+	case err != nil && attempt.Err() != nil:
+		return ErrClosed
+	case err != nil:
+		return err
+	}
+	if err := l.track(c, func() { c.Close() }); err != nil {
+		c.Close()
+		return err
+	}
+	return nil
+}
+
+// greet is the dialer's side of the preface.
+func (l *Link) greet(c *Conn) error {
+	if _, err := c.tls.Write(appendPreface(nil, l.config.Network)); err != nil {
+		return fmt.Errorf("send the preface: %w", err)
+	}
+	code, err := readAnswer(c.reader)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the answer to the preface: %w", err)
+	case code != CodeAccepted:
+		return &RefusedError{Peer: c.peer, Code: code}
+	}
+	return nil
+}

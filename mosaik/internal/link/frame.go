@@ -1,0 +1,94 @@
+package link
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// A frame:
+//
+//	offset  size  content
+//	     0     4  length n of what follows, big-endian, n ≥ 1
+//	     4     1  kind, given its meaning by the protocol
+//	     5   n-1  payload
+const frameHead = 5
+
+// ErrFrame reports a frame that is malformed or exceeds a limit: a fault of
+// whoever wrote it, not of the connection.
+var ErrFrame = errors.New("link: bad frame")
+
+// firstRead bounds what is allocated on the word of a frame's length alone.
+const firstRead = 64 << 10
+
+// appendFrame appends a frame of the kind whose payload is all of payload, one
+// part after the other.
+func appendFrame(dst []byte, kind uint8, payload ...[]byte) ([]byte, error) {
+	n := uint64(1)
+	for _, p := range payload {
+		n += uint64(len(p))
+	}
+	if n > math.MaxUint32 {
+		return dst, fmt.Errorf("%w: write: the payload of %d bytes does not fit in a frame", ErrFrame, n-1)
+	}
+	dst = slices.Grow(dst, frameHead-1+int(n))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(n))
+	dst = append(dst, kind)
+	for _, p := range payload {
+		dst = append(dst, p...)
+	}
+	return dst, nil
+}
+
+// readFrame is [Conn.ReadFrame] on any reader.
+func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte, err error) {
+	head, err := r.Peek(frameHead - 1)
+	if err != nil {
+		if len(head) > 0 {
+			err = truncated(err)
+		}
+		return 0, nil, err
+	}
+	n := int64(binary.BigEndian.Uint32(head)) - 1
+	switch {
+	case n < 0:
+		return 0, nil, fmt.Errorf("%w: read: a length of 0 leaves no room for the kind", ErrFrame)
+	case n > int64(max):
+		return 0, nil, fmt.Errorf("%w: read: a payload of %d bytes exceeds the limit of %d", ErrFrame, n, max)
+	}
+	r.Discard(len(head))
+	if kind, err = r.ReadByte(); err != nil {
+		return 0, nil, truncated(err)
+	}
+	payload, err = readPayload(r, int(n), buf[:0])
+	return kind, payload, err
+}
+
+// readPayload reads n bytes into buf[:0] or, where that is too small, into
+// memory that grows with what has arrived: a peer that announces much and
+// sends little costs little.
+func readPayload(r io.Reader, n int, buf []byte) ([]byte, error) {
+	for len(buf) < n {
+		had := len(buf)
+		if had == cap(buf) {
+			buf = slices.Grow(buf, min(n-had, max(had, firstRead)))
+		}
+		buf = buf[:min(n, cap(buf))]
+		if _, err := io.ReadFull(r, buf[had:]); err != nil {
+			return nil, truncated(err)
+		}
+	}
+	return buf, nil
+}
+
+// truncated turns the end of the stream into an error, where a frame has begun.
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

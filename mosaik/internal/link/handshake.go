@@ -1,0 +1,102 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// handshake runs TLS and then greet on raw and makes c the connection. When
+// either fails, or the context ends before they are through, raw is closed.
+// Nobody but want, unless it is zero, may be at the other end.
+func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.PeerID, protocols []string, greet func(*Conn) error) error {
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	config := l.tlsConfig(protocols, func(state tls.ConnectionState) (err error) {
+		c.peer, err = l.verify(state, want)
+		return err
+	})
+	if c.dialled {
+		c.tls = tls.Client(raw, config)
+	} else {
+		c.tls = tls.Server(raw, config)
+	}
+	c.reader = bufio.NewReader(c.tls)
+	// TLS's own Close waits for a peer that does not read.
+	c.close = sync.OnceValue(func() error {
+		l.untrack(c)
+		return raw.Close()
+	})
+	err := c.tls.Handshake()
+	if err == nil {
+		err = greet(c)
+	}
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.Close()
+	}
+	return err
+}
+
+// tlsConfig returns the configuration of one connection, at either end. Nothing
+// but verify decides whom to trust.
+func (l *Link) tlsConfig(protocols []string, verify func(tls.ConnectionState) error) *tls.Config {
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{l.config.Identity.keys.cert},
+		NextProtos:   protocols,
+
+		InsecureSkipVerify: true, // no name, date or authority counts: verify checks the key
+		ClientAuth:         tls.RequireAnyClientCert,
+		VerifyConnection:   verify,
+
+		// Exporter and identity must be of this very connection.
+		SessionTicketsDisabled: true,
+		// Frames are read whole: small first records only cost time.
+		DynamicRecordSizingDisabled: true,
+	}
+}
+
+// verify returns whom the certificate of a connection presents. It runs before
+// TLS has checked that the peer holds the key: what it returns counts once the
+// handshake is complete.
+func (l *Link) verify(state tls.ConnectionState, want sm.PeerID) (sm.PeerID, error) {
+	peer, err := identify(state.PeerCertificates)
+	switch {
+	case err != nil:
+		return sm.PeerID{}, err
+	case peer == l.config.Identity.Peer():
+		return sm.PeerID{}, ErrSelf
+	case !want.IsZero() && peer != want:
+		return sm.PeerID{}, fmt.Errorf("peer %s answers, not %s", peer.Short(), want.Short())
+	case state.NegotiatedProtocol == "":
+		return sm.PeerID{}, fmt.Errorf("peer %s agrees on no protocol", peer.Short())
+	}
+	return peer, nil
+}
+
+// identify returns the peer whose certificate this is: the ed25519 key that it
+// carries and is signed by.
+func identify(certs []*x509.Certificate) (sm.PeerID, error) {
+	if len(certs) != 1 {
+		return sm.PeerID{}, fmt.Errorf("the peer presents %d certificates, not one", len(certs))
+	}
+	cert := certs[0]
+	key, ok := cert.PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return sm.PeerID{}, fmt.Errorf("the peer's certificate carries a key of type %s, not Ed25519", cert.PublicKeyAlgorithm)
+	}
+	if peer := sm.PeerID(key); Verify(peer, cert.RawTBSCertificate, cert.Signature) {
+		return peer, nil
+	}
+	return sm.PeerID{}, errors.New("the peer's certificate is not signed by the key it carries")
+}
