@@ -4,7 +4,7 @@
 // A [Storage] is chosen per group when it is joined and typed by the group's
 // commands, so that a log written for one machine cannot be given to another.
 // [Memory] is the default. Whoever writes another storage implements the two
-// interfaces of this file and proves it with the conformance suite in testutil.
+// interfaces of this file and proves it with the suite in testutil/storagetest.
 package logstore
 
 import (
@@ -92,8 +92,9 @@ type Batch struct {
 	// all entries.
 	Truncate sm.Index
 	// Entries are appended. They are consecutive, and the first replaces what
-	// the log holds from its index on. The log copies what it keeps of the
-	// slice, but may keep every Data, which nobody changes any more.
+	// the log holds from its index on; [ErrGap] otherwise, or [ErrCompacted] if
+	// it lies in the pruned prefix. The log copies what it keeps of the slice,
+	// but may keep every Data, which nobody changes any more.
 	Entries []Entry
 	// Hard, if not nil, replaces the hard state.
 	Hard *HardState

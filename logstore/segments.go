@@ -1,0 +1,98 @@
+package logstore
+
+import (
+	"slices"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// segmentLen is how many entries one piece of [segments] holds at most.
+const segmentLen = 256
+
+// segments holds consecutive entries in pieces of segmentLen, so that neither
+// growing nor pruning moves the entries that stay.
+//
+// A slot that was written is never written again: dropping a suffix or a part
+// of a piece replaces the piece by a copy. Whoever took a view may therefore
+// read it without a lock while the segments change.
+type segments struct {
+	first  sm.Index  // index of the first entry, or of the next one if there is none
+	count  int       // entries held
+	skip   int       // empty slots of the first piece before the first entry
+	pieces [][]Entry // all full but the last
+}
+
+// end returns the index after the last entry.
+func (s *segments) end() sm.Index { return s.first + sm.Index(s.count) }
+
+// at returns the entry at index i, which is held.
+func (s *segments) at(i sm.Index) *Entry {
+	slot := int(i-s.first) + s.skip
+	return &s.pieces[slot/segmentLen][slot%segmentLen]
+}
+
+// reset drops everything; the next entry has index first.
+func (s *segments) reset(first sm.Index) { *s = segments{first: first} }
+
+// append adds entries behind the last.
+func (s *segments) append(entries []Entry) {
+	s.count += len(entries)
+	for len(entries) > 0 {
+		last := len(s.pieces) - 1
+		if last < 0 || len(s.pieces[last]) == segmentLen {
+			s.pieces = append(s.pieces, nil)
+			last++
+		}
+		n := min(len(entries), segmentLen-len(s.pieces[last]))
+		s.pieces[last] = append(s.pieces[last], entries[:n]...)
+		entries = entries[n:]
+	}
+}
+
+// truncate drops the entries with indices in [from, ∞), s.first < from < s.end().
+func (s *segments) truncate(from sm.Index) {
+	s.count = int(from - s.first)
+	slots := s.count + s.skip
+	full, rest := slots/segmentLen, slots%segmentLen
+	keep := full
+	if rest > 0 {
+		s.pieces[full] = slices.Clone(s.pieces[full][:rest])
+		keep++
+	}
+	clear(s.pieces[keep:])
+	s.pieces = s.pieces[:keep]
+}
+
+// prune drops the entries with indices in [s.first, to), to ≤ s.end().
+func (s *segments) prune(to sm.Index) {
+	if to == s.end() {
+		s.reset(to)
+		return
+	}
+	slots := int(to-s.first) + s.skip
+	drop := slots / segmentLen
+	clear(s.pieces[:drop])
+	s.pieces = s.pieces[drop:]
+	s.count -= int(to - s.first)
+	s.first = to
+	s.skip = slots % segmentLen
+	if s.skip > 0 {
+		// The copy lets go of the data of the pruned part.
+		piece := make([]Entry, len(s.pieces[0]))
+		copy(piece[s.skip:], s.pieces[0][s.skip:])
+		s.pieces[0] = piece
+	}
+}
+
+// view returns the entries with indices in [lo, hi), all held, in pieces.
+func (s *segments) view(lo, hi sm.Index) [][]Entry {
+	if lo >= hi {
+		return nil
+	}
+	from, to := int(lo-s.first)+s.skip, int(hi-s.first)+s.skip
+	a, b := from/segmentLen, (to-1)/segmentLen
+	view := slices.Clone(s.pieces[a : b+1])
+	view[b-a] = view[b-a][:to-b*segmentLen]
+	view[0] = view[0][from-a*segmentLen:]
+	return view
+}

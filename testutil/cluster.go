@@ -1,0 +1,188 @@
+package testutil
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil/internal/fault"
+)
+
+// tick is the clock tick of the nodes.
+const tick = 10 * time.Millisecond
+
+// Cluster is a number of nodes in one process, each a [mosaik.Network] of its
+// own that knows the earlier ones as seeds. They talk over TLS on the loopback
+// interface, through links that the test can cut. Make one with [NewCluster].
+//
+// Cut and heal may be called from any goroutine. The methods of a [Node], and
+// the functions that join, end the test when they fail, so they belong to the
+// test's own goroutine.
+type Cluster struct {
+	t       testing.TB
+	key     mosaik.GroupKey
+	network mosaik.NetworkID
+	options func(node int) []mosaik.Option
+	web     *fault.Web
+	log     *journal
+	nodes   []*Node
+}
+
+// ClusterOption changes how [NewCluster] makes a cluster.
+type ClusterOption interface{ apply(*Cluster) }
+
+type clusterOptionFunc func(*Cluster)
+
+func (f clusterOptionFunc) apply(c *Cluster) { f(c) }
+
+// WithNodeOptions opens each node's network with what options returns for it,
+// beside what the cluster sets. It is asked anew at each restart. A dialer or a
+// listener set here takes the node's links out of the cluster's control.
+func WithNodeOptions(options func(node int) []mosaik.Option) ClusterOption {
+	return clusterOptionFunc(func(c *Cluster) { c.options = options })
+}
+
+// NewCluster starts n nodes, numbered from 0, that end with the test. What they
+// log is shown as the test's own log is: when it fails, and with -v.
+//
+// The nodes' identities depend on the test's name and their numbers only, so
+// that whoever has the lowest peer id in a test has it in each run.
+func NewCluster(t testing.TB, n int, opts ...ClusterOption) *Cluster {
+	t.Helper()
+	c := &Cluster{
+		t:       t,
+		key:     mosaik.RandomKey(),
+		network: mosaik.NewNetworkID("testutil/" + t.Name()),
+		options: func(int) []mosaik.Option { return nil },
+		web:     fault.NewWeb(),
+		log:     newJournal(t),
+	}
+	for _, opt := range opts {
+		opt.apply(c)
+	}
+	t.Cleanup(c.close)
+	for range n {
+		c.Add()
+	}
+	return c
+}
+
+// Add starts another node and returns it. Its number is the next one.
+func (c *Cluster) Add() *Node {
+	c.t.Helper()
+	port, err := fault.OpenPort()
+	if err != nil {
+		c.t.Fatalf("testutil: add node %d: %v", len(c.nodes), err)
+	}
+	i := len(c.nodes)
+	seed := sm.ID(fmt.Sprintf("testutil/%s/%d", c.t.Name(), i))
+	n := &Node{cluster: c, index: i, key: ed25519.NewKeyFromSeed(seed[:]), port: port}
+	c.nodes = append(c.nodes, n)
+	c.web.Place(i, port.Addr())
+	n.start()
+	return n
+}
+
+// Len returns the number of nodes, those that are down included.
+func (c *Cluster) Len() int { return len(c.nodes) }
+
+// Node returns a node by its number.
+func (c *Cluster) Node(i int) *Node { return c.nodes[i] }
+
+// NodeOf returns the node that is the given peer, nil when none is.
+func (c *Cluster) NodeOf(peer mosaik.PeerID) *Node {
+	for _, n := range c.nodes {
+		if n.Peer() == peer {
+			return n
+		}
+	}
+	return nil
+}
+
+// Key returns the key of the group that [Node.Builder] joins. Each cluster has
+// another one.
+func (c *Cluster) Key() mosaik.GroupKey { return c.key }
+
+// Cut cuts the link between two nodes as the loss of every packet would: neither
+// is told, what they send waits until the link heals, and dialling hangs.
+func (c *Cluster) Cut(i, j int) {
+	c.web.Cut(i, j)
+	c.web.Cut(j, i)
+}
+
+// CutOneWay cuts only what goes from one node to another. Connections that exist
+// carry the other direction on; new ones need both.
+func (c *Cluster) CutOneWay(from, to int) { c.web.Cut(from, to) }
+
+// Heal makes the link between two nodes whole: what was held back arrives.
+func (c *Cluster) Heal(i, j int) {
+	c.web.Heal(i, j)
+	c.web.Heal(j, i)
+}
+
+// Isolate cuts the links between a node and all others.
+func (c *Cluster) Isolate(i int) { c.others(i, c.Cut) }
+
+// Rejoin heals the links between a node and all others.
+func (c *Cluster) Rejoin(i int) { c.others(i, c.Heal) }
+
+// HealAll makes every link whole.
+func (c *Cluster) HealAll() {
+	for i := range c.nodes {
+		c.Rejoin(i)
+	}
+}
+
+func (c *Cluster) others(i int, do func(i, j int)) {
+	for j := range c.nodes {
+		if j != i {
+			do(i, j)
+		}
+	}
+}
+
+// close ends all nodes at once and waits until nothing of them runs.
+func (c *Cluster) close() {
+	var ending sync.WaitGroup
+	for _, n := range c.nodes {
+		ending.Go(func() {
+			if err := n.crash(); err != nil {
+				c.t.Errorf("testutil: end node %d: %v", n.index, err)
+			}
+		})
+	}
+	ending.Wait()
+	c.web.Close()
+	for _, n := range c.nodes {
+		if err := n.port.Close(); err != nil {
+			c.t.Errorf("testutil: give back the address of node %d: %v", n.index, err)
+		}
+	}
+	c.log.end()
+}
+
+// open opens a node's network.
+func (c *Cluster) open(n *Node) (*mosaik.Network, error) {
+	var seeds []string
+	for _, earlier := range c.nodes[:n.index] {
+		seeds = append(seeds, earlier.port.Addr())
+	}
+	opts := []mosaik.Option{
+		mosaik.WithIdentity(n.key),
+		mosaik.WithListener(n.port.Listen()),
+		mosaik.WithSeeds(seeds...),
+		mosaik.WithTick(tick),
+		mosaik.WithLogger(slog.New(slog.NewTextHandler(c.log, nil)).With("node", n.index)),
+		mosaik.WithDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return c.web.Dial(ctx, n.index, network, addr)
+		}),
+	}
+	return mosaik.Open(c.t.Context(), c.network, append(opts, c.options(n.index)...)...)
+}

@@ -1,0 +1,212 @@
+package testutil_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// patience bounds waits that end sooner in every passing test.
+const patience = time.Minute
+
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// leaderOf returns the node that leads the group.
+func leaderOf(t testing.TB, c *testutil.Cluster, g group) *testutil.Node {
+	t.Helper()
+	peer, err := g.When().Elected(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := c.NodeOf(peer)
+	if n == nil {
+		t.Fatalf("the leader, %s, is none of the cluster's nodes", peer.Short())
+	}
+	return n
+}
+
+// newLeader waits until the group is led by another than the given node.
+func newLeader(t testing.TB, c *testutil.Cluster, g group, old *testutil.Node) *testutil.Node {
+	t.Helper()
+	for peer := range g.When().Leaders(soon(t)) {
+		if !peer.IsZero() && peer != old.Peer() {
+			return c.NodeOf(peer)
+		}
+	}
+	t.Fatal("no other leader was elected")
+	return nil
+}
+
+// without returns the handles but for one node's.
+func without(groups []group, n *testutil.Node) []group {
+	var rest []group
+	for i, g := range groups {
+		if i != n.Index() {
+			rest = append(rest, g)
+		}
+	}
+	return rest
+}
+
+func TestClusterOfEachSize(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 3; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			groups := testutil.JoinAll(testutil.NewCluster(t, n), newCounter)
+			for i, g := range groups {
+				if got, want := add(t, g, 1), int64(i+1); got != want {
+					t.Errorf("the sum after command %d is %d, want %d", i+1, got, want)
+				}
+			}
+			wantSum(t, int64(n), groups...)
+		})
+	}
+}
+
+func TestCrashAndRestart(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newCounter)
+	add(t, groups[0], 1)
+
+	crashed := leaderOf(t, c, groups[0])
+	peer, addr := crashed.Net().Self(), crashed.Net().Addr().String()
+	crashed.Crash()
+	if _, err := groups[crashed.Index()].Execute(t.Context(), 1); !errors.Is(err, mosaik.ErrClosed) {
+		t.Errorf("execute on the crashed node: %v, want %v", err, mosaik.ErrClosed)
+	}
+	rest := without(groups, crashed)
+	newLeader(t, c, rest[0], crashed)
+	add(t, rest[0], 2)
+	wantSum(t, 3, rest...)
+
+	crashed.Restart()
+	if got := crashed.Net().Self(); got != peer || crashed.Peer() != peer {
+		t.Errorf("after the restart the node is peer %s, want %s", got.Short(), peer.Short())
+	}
+	if got := crashed.Net().Addr().String(); got != addr || crashed.Addr() != addr {
+		t.Errorf("after the restart the node listens on %s, want %s", got, addr)
+	}
+	groups[crashed.Index()] = testutil.Join(crashed, newCounter)
+	testutil.Settle(t, groups...)
+	add(t, groups[crashed.Index()], 3)
+	wantSum(t, 6, groups...)
+}
+
+func TestIsolatedLeaderIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newCounter)
+	old := leaderOf(t, c, groups[0])
+	alone, rest := groups[old.Index()], without(groups, old)
+
+	c.Isolate(old.Index())
+	newLeader(t, c, rest[0], old)
+	add(t, rest[0], 1)
+	if err := alone.When().Offline(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	weak, err := mosaik.Read(t.Context(), alone, mosaik.Weak, func(c *counter) (int64, error) { return c.sum, nil })
+	if err != nil || weak.Value != 0 {
+		t.Errorf("the isolated node reads %d, error %v; want 0, as it was cut off before the command", weak.Value, err)
+	}
+
+	c.Rejoin(old.Index())
+	if err := alone.When().Committed(soon(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, groups...)
+	wantSum(t, 1, groups...)
+}
+
+func TestCutBetweenFollowersHurtsNobody(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newCounter)
+	leader := leaderOf(t, c, groups[0])
+	i, j := (leader.Index()+1)%3, (leader.Index()+2)%3
+	c.Cut(i, j)
+	add(t, groups[i], 1)
+	add(t, groups[j], 1)
+	wantSum(t, 2, groups...)
+	c.HealAll()
+	testutil.Settle(t, groups...)
+}
+
+func TestCloseLeavesTheGroup(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newCounter)
+	c.Node(2).Close()
+	for _, m := range groups[0].Members() {
+		if m.Peer == c.Node(2).Peer() && m.Voter {
+			t.Errorf("the closed node is still a voter: %+v", groups[0].Members())
+		}
+	}
+	add(t, groups[0], 1)
+	wantSum(t, 1, groups[:2]...)
+	c.Node(2).Close()
+	c.Node(2).Crash()
+}
+
+func TestAddedNodeCatchesUp(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	policy := mosaik.DefaultPolicy().WithExpected(3)
+	join := func(n *testutil.Node) group {
+		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newCounter).WithMembership(policy))
+	}
+	groups := []group{join(c.Node(0)), join(c.Node(1)), join(c.Node(2))}
+	testutil.Settle(t, groups...)
+	for range 20 {
+		add(t, groups[1], 1)
+	}
+	groups = append(groups, join(c.Add()))
+	if err := groups[3].When().Online(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	add(t, groups[3], 1)
+	wantSum(t, 21, groups...)
+}
+
+func TestJoinWithoutAMachine(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	a := testutil.JoinWith(c.Node(0), c.Node(0).Builder())
+	b := testutil.JoinWith(c.Node(1), c.Node(1).Builder())
+	testutil.Settle(t, a, b)
+	leader, err := a.When().Elected(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.When().LeaderIs(soon(t), leader); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNodeOptions(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2, testutil.WithNodeOptions(func(node int) []mosaik.Option {
+		return []mosaik.Option{mosaik.WithTags(fmt.Sprintf("number %d", node))}
+	}))
+	if err := c.Node(1).Net().Connected(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	peers := c.Node(1).Net().Peers()
+	if len(peers) != 1 || peers[0].ID != c.Node(0).Peer() || len(peers[0].Tags) != 1 || peers[0].Tags[0] != "number 0" {
+		t.Errorf("node 1 knows %+v, want node 0 with its tag", peers)
+	}
+	if c.NodeOf(mosaik.PeerID{}) != nil {
+		t.Error("the zero peer id is a node")
+	}
+}

@@ -1,0 +1,130 @@
+package fault
+
+import (
+	"bytes"
+	"os"
+	"sync"
+)
+
+// capacity is how many bytes a pipe holds before its writer waits.
+const capacity = 256 << 10
+
+// pipe carries the bytes of one direction of a connection. It can be held: then
+// its reader waits as if nothing had been sent.
+type pipe struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at each change
+	buf     bytes.Buffer
+	held    bool
+	ended   error // for the writer, and for the reader after the last byte
+	closed  error // for both, at once
+}
+
+func newPipe(held bool) *pipe { return &pipe{changed: make(chan struct{}), held: held} }
+
+// write puts all of b into the pipe, waiting for room until expired is closed.
+func (p *pipe) write(b []byte, expired <-chan struct{}) (n int, err error) {
+	for {
+		select {
+		case <-expired:
+			return n, os.ErrDeadlineExceeded
+		default:
+		}
+		p.mu.Lock()
+		err := p.closed
+		if err == nil {
+			err = p.ended
+		}
+		if room := capacity - p.buf.Len(); err == nil && room > 0 {
+			k, _ := p.buf.Write(b[n:min(len(b), n+room)])
+			n += k
+			p.wake()
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		if err != nil || n == len(b) {
+			return n, err
+		}
+		select {
+		case <-changed:
+		case <-expired:
+		}
+	}
+}
+
+// read takes up to len(b) bytes, waiting for the first until expired is closed.
+func (p *pipe) read(b []byte, expired <-chan struct{}) (int, error) {
+	for {
+		select {
+		case <-expired:
+			return 0, os.ErrDeadlineExceeded
+		default:
+		}
+		p.mu.Lock()
+		n, err, changed := 0, p.closed, p.changed
+		switch {
+		case err != nil || p.held:
+		case p.buf.Len() > 0:
+			n, _ = p.buf.Read(b)
+			p.wake()
+		default:
+			err = p.ended
+		}
+		p.mu.Unlock()
+		if err != nil || n > 0 || len(b) == 0 {
+			return n, err
+		}
+		select {
+		case <-changed:
+		case <-expired:
+		}
+	}
+}
+
+// hold makes the reader wait, or go on.
+func (p *pipe) hold(held bool) {
+	p.change(func() { p.held = held })
+}
+
+// end lets nothing in any more. The reader gets the error after the last byte,
+// and not while it is held. Only the first end counts.
+func (p *pipe) end(err error) {
+	p.change(func() {
+		if p.ended == nil {
+			p.ended = err
+		}
+	})
+}
+
+// lose is end, but the bytes on the way are lost.
+func (p *pipe) lose(err error) {
+	p.change(func() {
+		p.buf.Reset()
+		if p.ended == nil {
+			p.ended = err
+		}
+	})
+}
+
+// close fails both sides at once, held or not. Only the first close counts.
+func (p *pipe) close(err error) {
+	p.change(func() {
+		p.buf.Reset()
+		if p.closed == nil {
+			p.closed = err
+		}
+	})
+}
+
+func (p *pipe) change(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+	p.wake()
+}
+
+// wake ends the present waits; the caller holds the lock.
+func (p *pipe) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}

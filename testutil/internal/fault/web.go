@@ -1,0 +1,199 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// outside stands for addresses that belong to no node.
+const outside = -1
+
+// Web is all nodes and the links between them. Its methods may be called from
+// any goroutine.
+type Web struct {
+	running sync.WaitGroup // the goroutines of connections
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when links or nodes change
+	owners  map[string]int
+	up      map[int]bool
+	cut     map[hop]bool
+	conns   map[*conn]struct{}
+	closed  bool
+}
+
+// hop is one direction of a link.
+type hop struct{ from, to int }
+
+// NewWeb returns a web without nodes. The caller must call [Web.Close].
+func NewWeb() *Web {
+	return &Web{
+		changed: make(chan struct{}),
+		owners:  map[string]int{},
+		up:      map[int]bool{},
+		cut:     map[hop]bool{},
+		conns:   map[*conn]struct{}{},
+	}
+}
+
+// Place says that the node has the address. It is down until [Web.Up].
+func (w *Web) Place(node int, addr string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.owners[addr] = node
+}
+
+// Up lets the node dial and be dialled.
+func (w *Web) Up(node int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.up[node] = true
+	w.wake()
+}
+
+// Down refuses the node's connections from now on; those that it has stay.
+func (w *Web) Down(node int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down(node)
+}
+
+func (w *Web) down(node int) {
+	delete(w.up, node)
+	w.wake()
+}
+
+// Crash is Down, and the node's connections are reset. Over a cut link, the
+// other end learns of it when the link heals.
+func (w *Web) Crash(node int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down(node)
+	for c := range w.conns {
+		if c.from == node || c.to == node {
+			c.crash(node)
+		}
+	}
+}
+
+// Cut stops what goes from one node to the other.
+func (w *Web) Cut(from, to int) { w.set(from, to, true) }
+
+// Heal lets through again what goes from one node to the other, first what was
+// held back.
+func (w *Web) Heal(from, to int) { w.set(from, to, false) }
+
+func (w *Web) set(from, to int, cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cut {
+		w.cut[hop{from, to}] = true
+	} else {
+		delete(w.cut, hop{from, to})
+	}
+	for c := range w.conns {
+		c.hold(w.cut[hop{c.from, c.to}], w.cut[hop{c.to, c.from}])
+	}
+	w.wake()
+}
+
+// wake ends the present waits; the caller holds the lock.
+func (w *Web) wake() {
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// Dial connects the node to an address, like [net.Dialer.DialContext]. It hangs
+// while the link is cut in either direction. Addresses of no node are reached
+// over a link that is never cut.
+func (w *Web) Dial(ctx context.Context, from int, network, addr string) (net.Conn, error) {
+	to, err := w.route(ctx, from, addr)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	raw, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	c, err := w.wire(raw, from, to)
+	if err != nil {
+		raw.Close()
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	return c, nil
+}
+
+// route waits until the link to the address is whole and returns its owner.
+func (w *Web) route(ctx context.Context, from int, addr string) (to int, err error) {
+	for {
+		w.mu.Lock()
+		to, known := w.owners[addr]
+		if !known {
+			to = outside
+		}
+		whole := !w.cut[hop{from, to}] && !w.cut[hop{to, from}]
+		err, changed := w.refusal(from, to), w.changed
+		w.mu.Unlock()
+		if whole || errors.Is(err, net.ErrClosed) {
+			return to, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return to, ctx.Err()
+		}
+	}
+}
+
+// refusal says why there can be no connection: [net.ErrClosed] when it is the
+// dialler's fault, who need not ask the other end to know. The caller holds the
+// lock.
+func (w *Web) refusal(from, to int) error {
+	switch {
+	case w.closed || !w.up[from]:
+		return net.ErrClosed
+	case to != outside && !w.up[to]:
+		return syscall.ECONNREFUSED
+	}
+	return nil
+}
+
+// wire puts a connection under the web's control.
+func (w *Web) wire(raw net.Conn, from, to int) (*conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.refusal(from, to); err != nil {
+		return nil, err
+	}
+	c := newConn(raw, from, to, w.cut[hop{from, to}], w.cut[hop{to, from}])
+	w.conns[c] = struct{}{}
+	w.running.Go(func() {
+		var receiving sync.WaitGroup
+		receiving.Go(c.receive)
+		c.send()
+		receiving.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.conns, c)
+	})
+	return c, nil
+}
+
+// Close ends every connection and waits until nothing of the web runs. Later
+// dials fail.
+func (w *Web) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.wake()
+	conns := slices.Collect(maps.Keys(w.conns))
+	w.mu.Unlock()
+	for _, c := range conns {
+		c.abort()
+	}
+	w.running.Wait()
+}

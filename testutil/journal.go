@@ -1,0 +1,30 @@
+package testutil
+
+import (
+	"io"
+	"sync"
+	"testing"
+)
+
+// journal writes to the log of a test for as long as the test runs. Writing to
+// it later, which a test's log answers with a panic, does nothing.
+type journal struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func newJournal(t testing.TB) *journal { return &journal{out: t.Output()} }
+
+// Write implements [io.Writer].
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.out.Write(b)
+}
+
+// end lets nothing through any more.
+func (j *journal) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.out = io.Discard
+}

@@ -1,0 +1,104 @@
+package testutil
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil/internal/fault"
+)
+
+// Node is one node of a [Cluster]: a process in all but name, with an identity
+// and an address that stay the same when it restarts.
+type Node struct {
+	cluster *Cluster
+	index   int
+	key     ed25519.PrivateKey
+	port    *fault.Port
+	net     *mosaik.Network
+	up      bool
+	joined  []leaver // the groups that were joined through this package
+}
+
+// leaver is a handle on a group, whatever its types.
+type leaver interface{ Leave(context.Context) error }
+
+// Index returns the node's number.
+func (n *Node) Index() int { return n.index }
+
+// Peer returns the node's peer id.
+func (n *Node) Peer() mosaik.PeerID { return mosaik.PeerID(n.key.Public().(ed25519.PublicKey)) }
+
+// Addr returns the node's address, host:port.
+func (n *Node) Addr() string { return n.port.Addr() }
+
+// Net returns the node's network; when the node is down, the one that it had,
+// which is closed.
+func (n *Node) Net() *mosaik.Network { return n.net }
+
+// Crash ends the node as the death of its process would: its connections are
+// reset and nobody gets a goodbye. Its links stay cut or whole, and over a cut
+// one nobody even sees the reset. Crash waits until nothing of the node runs. On
+// a node that is down it does nothing.
+func (n *Node) Crash() {
+	n.cluster.t.Helper()
+	if err := n.crash(); err != nil {
+		n.cluster.t.Fatalf("testutil: crash node %d: %v", n.index, err)
+	}
+}
+
+func (n *Node) crash() error {
+	if !n.up {
+		return nil
+	}
+	n.up = false
+	n.cluster.web.Crash(n.index)
+	// A leave whose context has ended leaves at once and tells nobody, unlike
+	// the network's close, which would wait for an answer.
+	ended, end := context.WithCancel(context.Background())
+	end()
+	for _, g := range n.joined {
+		if err := g.Leave(ended); err != nil && !errors.Is(err, context.Canceled) {
+			n.cluster.t.Logf("testutil: crash node %d: %v", n.index, err)
+		}
+	}
+	n.joined = nil
+	return n.net.Close()
+}
+
+// Close ends the node in an orderly way: it leaves its groups first. On a node
+// that is down it does nothing.
+func (n *Node) Close() {
+	n.cluster.t.Helper()
+	if !n.up {
+		return
+	}
+	n.up, n.joined = false, nil
+	err := n.net.Close()
+	n.cluster.web.Down(n.index)
+	if err != nil {
+		n.cluster.t.Fatalf("testutil: close node %d: %v", n.index, err)
+	}
+}
+
+// Restart starts a node that is down, as the same peer at the same address. It
+// is in no group until it joins again.
+func (n *Node) Restart() {
+	n.cluster.t.Helper()
+	if n.up {
+		n.cluster.t.Fatalf("testutil: restart node %d: it is up; crash or close it first", n.index)
+	}
+	n.start()
+}
+
+func (n *Node) start() {
+	n.cluster.t.Helper()
+	n.cluster.web.Up(n.index)
+	network, err := n.cluster.open(n)
+	if err != nil {
+		n.cluster.web.Down(n.index)
+		n.cluster.t.Fatalf("testutil: start node %d: %v", n.index, err)
+	}
+	n.net, n.up = network, true
+}
