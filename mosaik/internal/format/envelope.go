@@ -1,0 +1,327 @@
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Envelope v1: the data of one log entry. Integers are little endian, uvarints
+// are those of encoding/binary in their shortest form.
+//
+//	offset  size  field
+//	     0     1  version, 1
+//	     1     1  kind: 1 commands, 2 open, 3 seal, 4 level, 5 session
+//	     2     2  reserved, 0
+//	     4     4  schema level
+//	     8    16  session
+//	    24     8  sequence
+//	    32     8  the proposer's time, Unix nanoseconds, signed
+//	    40     8  seed
+//	    48     -  uvarint t, then t trace contexts:
+//	                uvarint offset of the command that it belongs to
+//	                16 bytes trace id, 8 bytes span id, 1 byte flags
+//	     -     -  uvarint n, then n commands:
+//	                uvarint length, then as many bytes
+//
+// Nothing follows the last command. Trace contexts come in strictly increasing
+// order of their offsets, all below n. Only kind commands carries commands.
+
+// Version is the version of the envelope that this package writes and reads.
+const Version = 1
+
+const (
+	headerSize = 48
+	// minTrace is the size of a trace context whose offset takes one byte.
+	minTrace = 1 + 16 + 8 + 1
+	// MaxTrace bounds the size of one trace context in bytes.
+	MaxTrace = binary.MaxVarintLen64 + 16 + 8 + 1
+	// MaxOverhead bounds the bytes of an envelope beside its trace contexts and
+	// its commands.
+	MaxOverhead = headerSize + 2*binary.MaxVarintLen64
+)
+
+var (
+	// ErrMalformed reports bytes that are not an envelope or not a snapshot.
+	ErrMalformed = errors.New("format: malformed")
+	// ErrVersion reports bytes of a version, or entries of a kind, that this
+	// package does not know: those of a newer program.
+	ErrVersion = errors.New("format: unknown version")
+)
+
+// Kind says what an entry does.
+type Kind uint8
+
+// The kinds of entries.
+const (
+	KindCommands Kind = 1 // applies commands
+	KindOpen     Kind = 2 // opens a forming group for commands
+	KindSeal     Kind = 3 // ends a group that has no commands
+	KindLevel    Kind = 4 // raises the schema level
+	KindSession  Kind = 5 // opens a session
+)
+
+// SessionID names a proposer's session. It is drawn at random and never reused.
+type SessionID [16]byte
+
+// Header is the fixed part of an envelope.
+type Header struct {
+	Kind     Kind
+	Level    uint32 // schema level
+	Session  SessionID
+	Sequence uint64 // the entry's number in its session, from 1
+	Time     int64  // the proposer's clock in Unix nanoseconds
+	Seed     uint64 // drawn at random by the proposer
+}
+
+// Span is the trace context of a span, as OpenTelemetry knows it. The zero Span
+// is none.
+type Span struct {
+	TraceID [16]byte
+	SpanID  [8]byte
+	Flags   byte
+}
+
+// IsZero reports whether there is no span.
+func (s Span) IsZero() bool { return s == Span{} }
+
+// Trace is the span under which the commands from offset on were issued.
+type Trace struct {
+	Offset int // the offset of the first such command in the entry
+	Span
+}
+
+// Envelope is one log entry. Its traces and commands alias the bytes that they
+// were parsed from.
+type Envelope struct {
+	Header
+	Traces   Traces
+	Commands Commands
+}
+
+// Traces is an encoded list of trace contexts.
+type Traces struct {
+	n int
+	b []byte
+}
+
+// Len returns the number of trace contexts.
+func (t Traces) Len() int { return t.n }
+
+// All yields the trace contexts by increasing offset.
+func (t Traces) All() iter.Seq[Trace] {
+	return func(yield func(Trace) bool) {
+		b := t.b
+		for range t.n {
+			offset, size := binary.Uvarint(b)
+			tr := Trace{Offset: int(offset)}
+			b = b[size:]
+			copy(tr.TraceID[:], b)
+			copy(tr.SpanID[:], b[16:])
+			tr.Flags = b[24]
+			b = b[25:]
+			if !yield(tr) {
+				return
+			}
+		}
+	}
+}
+
+// Commands is an encoded list of commands.
+type Commands struct {
+	n int
+	b []byte
+}
+
+// Len returns the number of commands.
+func (c Commands) Len() int { return c.n }
+
+// All yields each command with its offset in the entry. The bytes alias the
+// envelope's and must not be changed.
+func (c Commands) All() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		b := c.b
+		for i := range c.n {
+			length, size := uint64(b[0]), 1
+			if length >= 0x80 {
+				length, size = binary.Uvarint(b)
+			}
+			end := size + int(length)
+			if !yield(i, b[size:end:end]) {
+				return
+			}
+			b = b[end:]
+		}
+	}
+}
+
+// CommandSize returns how many bytes a command of the given length takes up in
+// an envelope.
+func CommandSize(length int) int { return uvarintSize(uint64(length)) + length }
+
+// Append appends the envelope to dst.
+func Append(dst []byte, e *Envelope) []byte {
+	dst = appendHeader(dst, e.Header)
+	dst = binary.AppendUvarint(dst, uint64(e.Traces.n))
+	dst = append(dst, e.Traces.b...)
+	dst = binary.AppendUvarint(dst, uint64(e.Commands.n))
+	return append(dst, e.Commands.b...)
+}
+
+// Begin appends an envelope up to its first command. Exactly commands calls of
+// [AppendCommand] must follow. The offsets of traces must increase strictly and
+// lie below commands.
+func Begin(dst []byte, h Header, traces []Trace, commands int) []byte {
+	dst = appendHeader(dst, h)
+	dst = binary.AppendUvarint(dst, uint64(len(traces)))
+	for i := range traces {
+		t := &traces[i]
+		dst = binary.AppendUvarint(dst, uint64(t.Offset))
+		dst = append(dst, t.TraceID[:]...)
+		dst = append(dst, t.SpanID[:]...)
+		dst = append(dst, t.Flags)
+	}
+	return binary.AppendUvarint(dst, uint64(commands))
+}
+
+// AppendCommand appends one command to what [Begin] began.
+func AppendCommand(dst, cmd []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(cmd)))
+	return append(dst, cmd...)
+}
+
+func appendHeader(dst []byte, h Header) []byte {
+	le := binary.LittleEndian
+	dst = append(dst, Version, byte(h.Kind), 0, 0)
+	dst = le.AppendUint32(dst, h.Level)
+	dst = append(dst, h.Session[:]...)
+	dst = le.AppendUint64(dst, h.Sequence)
+	dst = le.AppendUint64(dst, uint64(h.Time))
+	return le.AppendUint64(dst, h.Seed)
+}
+
+// Parse decodes an envelope. The whole of b is checked: iterating over what it
+// returns cannot fail. The errors are [ErrVersion] and [ErrMalformed].
+func Parse(b []byte) (Envelope, error) {
+	var e Envelope
+	if len(b) == 0 {
+		return e, fmt.Errorf("%w: empty entry", ErrMalformed)
+	}
+	if b[0] != Version {
+		return e, fmt.Errorf("%w: envelope version %d, known is %d", ErrVersion, b[0], Version)
+	}
+	if len(b) < headerSize {
+		return e, fmt.Errorf("%w: envelope of %d bytes, the header alone has %d", ErrMalformed, len(b), headerSize)
+	}
+	le := binary.LittleEndian
+	e.Kind = Kind(b[1])
+	if e.Kind < KindCommands || e.Kind > KindSession {
+		return e, fmt.Errorf("%w: entry kind %d", ErrVersion, e.Kind)
+	}
+	if reserved := le.Uint16(b[2:]); reserved != 0 {
+		return e, fmt.Errorf("%w: reserved envelope bytes hold %#x", ErrMalformed, reserved)
+	}
+	e.Level = le.Uint32(b[4:])
+	copy(e.Session[:], b[8:])
+	e.Sequence = le.Uint64(b[24:])
+	e.Time = int64(le.Uint64(b[32:]))
+	e.Seed = le.Uint64(b[40:])
+
+	var err error
+	var last int // the largest offset of a trace
+	rest := b[headerSize:]
+	if e.Traces, last, rest, err = parseTraces(rest); err != nil {
+		return e, err
+	}
+	if e.Commands, err = parseCommands(rest); err != nil {
+		return e, err
+	}
+	if last >= e.Commands.n {
+		return e, fmt.Errorf("%w: trace context for command %d of %d", ErrMalformed, last, e.Commands.n)
+	}
+	if e.Kind != KindCommands && e.Commands.n != 0 {
+		return e, fmt.Errorf("%w: %d commands in an entry of kind %d", ErrMalformed, e.Commands.n, e.Kind)
+	}
+	return e, nil
+}
+
+// parseTraces returns the traces at the start of b, the last one's offset or -1,
+// and what follows them.
+func parseTraces(b []byte) (t Traces, last int, rest []byte, err error) {
+	n, b, err := count(b, minTrace, "trace contexts")
+	if err != nil {
+		return Traces{}, 0, nil, err
+	}
+	last, rest = -1, b
+	for range n {
+		offset, size, err := uvarint(rest)
+		if err != nil {
+			return Traces{}, 0, nil, fmt.Errorf("%w: offset of a trace context", err)
+		}
+		rest = rest[size:]
+		// An offset cannot exceed the number of commands, of which each takes a byte.
+		if len(rest) < minTrace-1 || offset > uint64(len(rest)) || int(offset) <= last {
+			return Traces{}, 0, nil, fmt.Errorf("%w: trace context after offset %d", ErrMalformed, last)
+		}
+		last, rest = int(offset), rest[minTrace-1:]
+	}
+	return Traces{n, b[:len(b)-len(rest)]}, last, rest, nil
+}
+
+// parseCommands returns the commands that fill b.
+func parseCommands(b []byte) (Commands, error) {
+	n, b, err := count(b, 1, "commands")
+	if err != nil {
+		return Commands{}, err
+	}
+	rest := b
+	for i := range n {
+		length, size, err := uvarint(rest)
+		if err != nil {
+			return Commands{}, fmt.Errorf("%w: length of command %d", err, i)
+		}
+		rest = rest[size:]
+		if length > uint64(len(rest)) {
+			return Commands{}, fmt.Errorf("%w: command %d of %d bytes, %d are left", ErrMalformed, i, length, len(rest))
+		}
+		rest = rest[length:]
+	}
+	if len(rest) != 0 {
+		return Commands{}, fmt.Errorf("%w: %d bytes after the last command", ErrMalformed, len(rest))
+	}
+	return Commands{n, b}, nil
+}
+
+// count reads the number of elements that follow, each at least size bytes.
+func count(b []byte, size int, what string) (int, []byte, error) {
+	n, read, err := uvarint(b)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: number of %s", err, what)
+	}
+	b = b[read:]
+	if n > uint64(len(b)/size) {
+		return 0, nil, fmt.Errorf("%w: %d %s in %d bytes", ErrMalformed, n, what, len(b))
+	}
+	return int(n), b, nil
+}
+
+// uvarint reads a uvarint in its shortest form and returns its size.
+func uvarint(b []byte) (uint64, int, error) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1, nil
+	}
+	v, size := binary.Uvarint(b)
+	if size <= 0 || size != uvarintSize(v) {
+		return 0, 0, ErrMalformed
+	}
+	return v, size, nil
+}
+
+func uvarintSize(v uint64) int {
+	size := 1
+	for ; v >= 0x80; v >>= 7 {
+		size++
+	}
+	return size
+}

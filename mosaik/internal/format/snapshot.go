@@ -1,0 +1,143 @@
+package format
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Snapshot container v1: what mosaik keeps beside a machine, then the machine's
+// own bytes, as one stream. Integers are little endian.
+//
+//	offset  size  field
+//	     0     7  magic "MSKSNAP"
+//	     7     1  version, 1
+//	     8     4  flags: bit 0 opened, bit 1 sealed, others 0
+//	    12     4  schema level
+//	    16     8  dense command count
+//	    24     8  Raft index of the last applied entry
+//	    32     8  Raft term of the last applied entry
+//	    40     8  last time, Unix nanoseconds, signed
+//	    48     4  number of sessions s, at most 65536
+//	    52     4  check
+//	    56  40·s  sessions, least recently used first:
+//	                16 bytes id
+//	                 8 bytes last sequence
+//	                 8 bytes dense index of the last entry's first command,
+//	                         0 when that entry applied none
+//	                 8 bytes Raft index of the last use
+//	     -     4  check
+//	     -     -  chunks of the machine's bytes:
+//	                 4 bytes length, 1 to 65536
+//	                 as many bytes
+//	                 4 bytes check
+//	     -     4  0, the end of the chunks
+//	     -    16  the first 16 bytes of the BLAKE3 hash of everything before
+//
+// A check is the CRC-32C of everything before it, from the first byte of the
+// stream on, except earlier checks (with those, a CRC would forget all that they
+// cover). It stands behind each part, so that no byte is used, and none reaches
+// the machine, before it was checked in its place; a chunk that is missing,
+// doubled or moved fails as well. The hash at the end is what makes the whole
+// believable: 32 bits would let one in four billion damaged streams pass. It is
+// a hash and not a CRC-64, which is linear like the checks that it would back
+// up; it costs more (0.8 against 1.4 GB/s where this was measured), which is
+// little beside moving the bytes. Neither protects against somebody who means
+// harm: streams come from authenticated members.
+
+const (
+	snapshotMagic   = "MSKSNAP"
+	snapshotVersion = 1
+
+	snapshotHeaderSize = 52
+	sessionSize        = 40
+	checkSize          = 4
+	sumSize            = 16
+
+	flagOpened = 1 << 0
+	flagSealed = 1 << 1
+
+	// MaxSessions bounds the session table of a snapshot.
+	MaxSessions = 1 << 16
+	// maxChunk bounds a chunk of the machine's bytes.
+	maxChunk = 1 << 16
+)
+
+// Snapshot is what a snapshot holds beside the machine's bytes.
+type Snapshot struct {
+	Opened   bool
+	Sealed   bool
+	Level    uint32 // schema level
+	Commands uint64 // dense command count
+	Index    uint64 // Raft index of the last applied entry
+	Term     uint64 // Raft term of the last applied entry
+	Time     int64  // last time in Unix nanoseconds
+	Sessions []Session
+}
+
+// Session is one line of the session table.
+type Session struct {
+	ID       SessionID
+	Sequence uint64 // the last sequence that was used up
+	First    uint64 // dense index of the first command of that entry, 0 for none
+	Used     uint64 // Raft index of the last entry of the session
+}
+
+// append appends the fixed header without its check.
+func (s *Snapshot) append(dst []byte) []byte {
+	var flags uint32
+	if s.Opened {
+		flags |= flagOpened
+	}
+	if s.Sealed {
+		flags |= flagSealed
+	}
+	le := binary.LittleEndian
+	dst = append(dst, snapshotMagic...)
+	dst = append(dst, snapshotVersion)
+	dst = le.AppendUint32(dst, flags)
+	dst = le.AppendUint32(dst, s.Level)
+	dst = le.AppendUint64(dst, s.Commands)
+	dst = le.AppendUint64(dst, s.Index)
+	dst = le.AppendUint64(dst, s.Term)
+	dst = le.AppendUint64(dst, uint64(s.Time))
+	return le.AppendUint32(dst, uint32(len(s.Sessions)))
+}
+
+// parse decodes the fixed header and returns the number of sessions.
+func (s *Snapshot) parse(b []byte) (sessions int, err error) {
+	le := binary.LittleEndian
+	flags := le.Uint32(b[8:])
+	if flags&^(flagOpened|flagSealed) != 0 {
+		return 0, fmt.Errorf("%w: snapshot flags %#x", ErrMalformed, flags)
+	}
+	*s = Snapshot{
+		Opened:   flags&flagOpened != 0,
+		Sealed:   flags&flagSealed != 0,
+		Level:    le.Uint32(b[12:]),
+		Commands: le.Uint64(b[16:]),
+		Index:    le.Uint64(b[24:]),
+		Term:     le.Uint64(b[32:]),
+		Time:     int64(le.Uint64(b[40:])),
+	}
+	n := le.Uint32(b[48:])
+	if n > MaxSessions {
+		return 0, fmt.Errorf("%w: snapshot with %d sessions, at most %d are allowed", ErrMalformed, n, MaxSessions)
+	}
+	return int(n), nil
+}
+
+func (s *Session) append(dst []byte) []byte {
+	le := binary.LittleEndian
+	dst = append(dst, s.ID[:]...)
+	dst = le.AppendUint64(dst, s.Sequence)
+	dst = le.AppendUint64(dst, s.First)
+	return le.AppendUint64(dst, s.Used)
+}
+
+func (s *Session) parse(b []byte) {
+	le := binary.LittleEndian
+	copy(s.ID[:], b)
+	s.Sequence = le.Uint64(b[16:])
+	s.First = le.Uint64(b[24:])
+	s.Used = le.Uint64(b[32:])
+}

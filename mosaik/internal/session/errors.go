@@ -1,0 +1,25 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotApplied reports commands that were surely not applied, and will not
+	// be. Issuing them again is safe.
+	ErrNotApplied = errors.New("mosaik: command was not applied")
+	// ErrUnknownOutcome reports commands that may have been applied, or may be
+	// yet.
+	ErrUnknownOutcome = errors.New("mosaik: outcome of the command is unknown")
+	// ErrEmpty reports a call without commands.
+	ErrEmpty = errors.New("mosaik: no commands")
+	// ErrTooLarge reports a call that does not fit into one log entry.
+	ErrTooLarge = errors.New("mosaik: commands are too large for one log entry")
+	// ErrClosed reports a proposer that was closed.
+	ErrClosed = errors.New("mosaik: group is closed")
+)
+
+// notApplied and unknown join what is known of the outcome with its cause.
+func notApplied(cause error) error { return fmt.Errorf("%w: %w", ErrNotApplied, cause) }
+func unknown(cause error) error    { return fmt.Errorf("%w: %w", ErrUnknownOutcome, cause) }

@@ -1,0 +1,152 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// maxSpare bounds the bytes of memory that are kept from one entry for the next.
+const maxSpare = 1 << 20
+
+// flight is an entry on its way, with the calls that travel in it.
+type flight struct {
+	session  format.SessionID
+	sequence uint64
+	data     []byte
+	calls    []*Call // none when all of them were failed before it landed
+	traces   []format.Trace
+
+	// Guarded by the proposer's lock.
+	cancel    context.CancelFunc // ends the attempt that is under way
+	isTainted bool               // an attempt may have brought the entry into the log
+	hasLanded bool               // the outcome is known
+	outcome   state.Delivery
+}
+
+// isMeant reports whether d tells the outcome of the entry.
+func (f *flight) isMeant(d state.Delivery) bool {
+	return d.Session == f.session && (d.Sequence == f.sequence || d.Restored && d.Sequence > f.sequence)
+}
+
+// reset empties the flight and keeps its memory.
+func (f *flight) reset() {
+	clear(f.calls)
+	data, calls, traces := f.data[:0], f.calls[:0], f.traces[:0]
+	if cap(data) > maxSpare {
+		data = nil
+	}
+	*f = flight{data: data, calls: calls, traces: traces, cancel: func() {}}
+}
+
+// load takes calls out of the queue, as many as fit into one entry and at least
+// one if there is any.
+func (f *flight) load(q *queue, maxBytes, maxCommands int) (commands int) {
+	var size int
+	for c := q.first(); c != nil; c = q.first() {
+		cost := c.size
+		if !c.span.IsZero() {
+			cost += format.MaxTrace
+		}
+		if len(f.calls) > 0 && (size+cost > maxBytes || commands+len(c.cmds) > maxCommands) {
+			break
+		}
+		if !c.span.IsZero() {
+			f.traces = append(f.traces, format.Trace{Offset: commands, Span: c.span})
+		}
+		q.pop()
+		f.calls = append(f.calls, c)
+		size += cost
+		commands += len(c.cmds)
+	}
+	return commands
+}
+
+// encode writes the entry.
+func (f *flight) encode(h format.Header, commands int) {
+	f.session, f.sequence = h.Session, h.Sequence
+	f.data = format.Begin(f.data, h, f.traces, commands)
+	for _, c := range f.calls {
+		for _, cmd := range c.cmds {
+			f.data = format.AppendCommand(f.data, cmd)
+		}
+	}
+}
+
+// succeed hands out the results.
+func (f *flight) succeed() {
+	first, results := f.outcome.First, f.outcome.Results
+	for _, c := range f.calls {
+		n := len(c.cmds)
+		c.end(first, results[:n:n], nil)
+		first, results = first+sm.Index(n), results[n:]
+	}
+}
+
+// lose tells calls that were applied where, and that nothing else is known.
+func (f *flight) lose() {
+	first := f.outcome.First
+	if f.outcome.Sequence != f.sequence {
+		first = 0 // that of a later entry
+	}
+	for _, c := range f.calls {
+		n := len(c.cmds)
+		c.end(first, nil, f.outcome.Err)
+		if first != 0 {
+			first += sm.Index(n)
+		}
+	}
+}
+
+// fail ends all calls with an error.
+func (f *flight) fail(err error) { f.calls = failCalls(f.calls, err) }
+
+func failCalls(calls []*Call, err error) []*Call {
+	for i, c := range calls {
+		c.end(0, nil, err)
+		calls[i] = nil
+	}
+	return calls[:0]
+}
+
+// settle ends the calls of a flight that has landed.
+func (p *Proposer) settle(f *flight) {
+	err := f.outcome.Err
+	p.sequence = max(f.sequence, f.outcome.Sequence) + 1
+	switch {
+	case err == nil:
+		f.succeed()
+	case errors.Is(err, state.ErrUnknownSession) && !f.isTainted:
+		// The only copy was refused, and its session is never opened again.
+		p.newSession()
+		p.requeue(f)
+	case errors.Is(err, state.ErrUnknownSession), errors.Is(err, state.ErrGap):
+		p.newSession()
+		f.fail(unknown(err))
+	case errors.Is(err, state.ErrForming), errors.Is(err, state.ErrSealed):
+		f.fail(notApplied(err))
+	case errors.Is(err, state.ErrResultLost):
+		f.lose()
+	default:
+		f.fail(unknown(err))
+	}
+}
+
+// requeue puts the calls of an entry that surely was not accepted back to the
+// head of the queue. Those that nobody waits for any more end.
+func (p *Proposer) requeue(f *flight) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(f.calls) - 1; i >= 0; i-- {
+		c := f.calls[i]
+		if c.givenUp != nil {
+			c.end(0, nil, notApplied(c.givenUp))
+			continue
+		}
+		p.queue.unpop(c)
+	}
+	f.calls = f.calls[:0]
+}

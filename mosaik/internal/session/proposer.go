@@ -1,0 +1,150 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+)
+
+// Proposer brings the calls of one member of a group into the log. Its methods
+// may be called concurrently.
+type Proposer struct {
+	cfg    Config
+	cancel context.CancelFunc // ends run
+	exited chan struct{}      // closed when run ended
+	wake   chan struct{}      // there are calls
+	landed chan struct{}      // an outcome came while no attempt waits for it
+
+	mu     sync.Mutex
+	queue  queue
+	flight *flight // the entry on its way, nil for none
+	closed error   // why the proposer was closed, nil while it is open
+
+	// Owned by run.
+	session  format.SessionID
+	isOpen   bool   // the session is
+	sequence uint64 // the number of the next entry
+	spare    flight // the memory of flights
+}
+
+// New returns a proposer and starts its goroutine, which [Proposer.Close] ends.
+func New(cfg Config) *Proposer {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Proposer{
+		cfg:    cfg.withDefaults(),
+		cancel: cancel,
+		exited: make(chan struct{}),
+		wake:   make(chan struct{}, 1),
+		landed: make(chan struct{}, 1),
+	}
+	p.queue.max = p.cfg.MaxQueue
+	p.newSession()
+	go p.run(ctx)
+	return p
+}
+
+// Submit queues a call of encoded commands, which will stand next to each
+// other in one entry. Calls are applied in the order in which Submit is called.
+// It blocks only while the queue is full, until ctx ends: the error then joins
+// the context's with [ErrNotApplied]. Once it returned, ctx means nothing to
+// the call. cmds must not be changed before the call is done. A zero span is
+// none.
+//
+// A call without commands yields [ErrEmpty], one that exceeds Config.MaxEntry
+// [ErrTooLarge].
+func (p *Proposer) Submit(ctx context.Context, cmds [][]byte, span format.Span) (*Call, error) {
+	if len(cmds) == 0 {
+		return nil, ErrEmpty
+	}
+	var size int
+	for _, cmd := range cmds {
+		size += format.CommandSize(len(cmd))
+	}
+	if limit := p.room(); size > limit {
+		return nil, fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
+			ErrTooLarge, len(cmds), size, limit)
+	}
+	c := &Call{p: p, cmds: cmds, size: size, span: span, done: make(chan struct{})}
+
+	p.mu.Lock()
+	if p.closed != nil {
+		p.mu.Unlock()
+		return nil, notApplied(p.closed)
+	}
+	admitted := p.queue.push(c)
+	p.mu.Unlock()
+	signal(p.wake)
+	if admitted {
+		return c, nil
+	}
+	select {
+	case <-c.admitted:
+	case <-c.done:
+	case <-ctx.Done():
+		if p.withdraw(c, ctx.Err()) {
+			return nil, c.err
+		}
+	}
+	return c, nil
+}
+
+// Deliver takes an outcome from the local state. It never blocks. Outcomes of
+// other entries than the one on its way are dropped.
+func (p *Proposer) Deliver(d state.Delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.flight
+	if f == nil || f.hasLanded || !f.isMeant(d) {
+		return
+	}
+	f.hasLanded, f.outcome = true, d
+	// The attempt that brought the entry here ends by itself. One that repeats
+	// what an earlier one achieved, or whose entry was passed over by a
+	// snapshot, may have nothing to wait for.
+	if f.isTainted || d.Restored {
+		f.cancel()
+		signal(p.landed)
+	}
+}
+
+// Close fails all calls with the cause, [ErrClosed] for nil, and waits for the
+// proposer's goroutine. Closing again does nothing.
+func (p *Proposer) Close(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
+	p.mu.Lock()
+	if p.closed == nil {
+		p.closed = cause
+	}
+	p.mu.Unlock()
+	p.cancel()
+	<-p.exited
+}
+
+// room is how many bytes of commands an entry has room for.
+func (p *Proposer) room() int { return p.cfg.MaxEntry - format.MaxOverhead - format.MaxTrace }
+
+// withdraw ends a call that is still queued and reports whether it was. One that
+// was sent is remembered as given up, should it come back.
+func (p *Proposer) withdraw(c *Call, cause error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.queue.remove(c) {
+		c.givenUp = cause
+		return false
+	}
+	c.end(0, nil, notApplied(cause))
+	return true
+}
+
+// signal sets a flag that one goroutine waits for.
+func signal(flag chan struct{}) {
+	select {
+	case flag <- struct{}{}:
+	default:
+	}
+}

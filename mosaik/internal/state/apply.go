@@ -1,0 +1,214 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// news is what an entry changed that others want to hear about. It is told
+// after the lock was released.
+type news struct {
+	opened   bool
+	sealed   bool
+	poisoned *PoisonedError
+	advanced bool // to commands and raft
+	commands sm.Index
+	raft     sm.Cursor
+	deliver  bool
+	delivery Delivery
+	traced   Traced
+}
+
+// Apply applies the entry at a position of Raft's log, as a whole: a query sees
+// all of its commands or none. It never fails and never panics. data is not
+// kept. A poisoned replica does nothing.
+func (s *State) Apply(index sm.Index, term sm.Term, data []byte) {
+	at := sm.Cursor{Term: term, Index: index}
+	s.tell(s.apply(at, data))
+}
+
+func (s *State) apply(at sm.Cursor, data []byte) (n news) {
+	e, err := format.Parse(data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poisoned != nil {
+		if err == nil && e.Kind == format.KindCommands {
+			n.add(s.ours(e.Session), &e, Delivery{Err: s.poisoned})
+		}
+		return n
+	}
+	s.raft = at
+	switch {
+	case errors.Is(err, format.ErrVersion):
+		s.poison(&n, &PoisonedError{Doing: "read log", Entry: at, Value: err})
+	case err != nil:
+		// Damaged, and refused alike by every replica.
+	case e.Kind == format.KindCommands:
+		s.applyCommands(&n, at, &e)
+	case e.Kind == format.KindOpen:
+		n.opened = !s.opened
+		s.opened = true
+	case e.Kind == format.KindSeal:
+		n.sealed = !s.sealed && s.commands == 0
+		s.sealed = s.sealed || n.sealed
+	case e.Kind == format.KindLevel:
+		s.level = max(s.level, e.Level)
+	case e.Kind == format.KindSession:
+		s.sessions.open(e.Session, uint64(at.Index))
+	}
+	if s.poisoned == nil {
+		s.advance(&n)
+	}
+	return n
+}
+
+// advance makes news of where the state stands.
+func (s *State) advance(n *news) {
+	n.advanced, n.commands, n.raft = true, s.commands, s.raft
+}
+
+// applyCommands applies or refuses an entry of commands.
+func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope) {
+	ours := s.ours(e.Session)
+	session := s.sessions.use(e.Session, uint64(at.Index))
+	switch {
+	case session == nil:
+		n.add(ours, e, Delivery{Err: ErrUnknownSession})
+		return
+	case e.Sequence <= session.Sequence:
+		return
+	case e.Sequence > session.Sequence+1:
+		n.add(ours, e, Delivery{Err: ErrGap})
+		return
+	}
+	session.Sequence, session.First = e.Sequence, 0
+	if ours != nil {
+		ours.delivered = e.Sequence
+	}
+	switch {
+	case s.sealed:
+		n.add(ours, e, Delivery{Err: ErrSealed})
+		return
+	case !s.opened:
+		n.add(ours, e, Delivery{Err: ErrForming})
+		return
+	}
+
+	var started time.Time
+	traced := s.cfg.Traced != nil && e.Traces.Len() > 0
+	if traced {
+		started = time.Now()
+	}
+	var d Delivery
+	if e.Commands.Len() > 0 {
+		d.First = s.commands + 1
+		session.First = uint64(d.First)
+	}
+	if ours != nil {
+		d.Results = make([]Result, e.Commands.Len())
+	}
+	if err := s.run(at, e, d.Results); err != nil {
+		s.poison(n, err)
+		n.add(ours, e, Delivery{Err: err})
+		return
+	}
+	n.add(ours, e, d)
+	if traced {
+		n.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}
+	}
+}
+
+// run applies the commands of an entry, and keeps their results if anybody
+// wants them. If the machine panics, the state is only fit to be poisoned.
+func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) (poisoned *PoisonedError) {
+	info := sm.ApplyInfo{
+		Term:    at.Term,
+		Group:   s.cfg.Group,
+		Network: s.cfg.Network,
+		Seed:    e.Seed,
+	}
+	s.time = max(s.time, e.Time)
+	info.Time = time.Unix(0, s.time)
+	var offset int
+	index := s.commands
+	defer func() {
+		if v := recover(); v != nil {
+			poisoned = &PoisonedError{
+				Doing: "apply", Index: index, Entry: at, Offset: offset, Value: v, Stack: debug.Stack(),
+			}
+		}
+	}()
+	for i, cmd := range e.Commands.All() {
+		offset = i
+		index++
+		info.Index = index
+		value, err, ok := s.cfg.Machine.Apply(sm.NewApplyContext(info), cmd)
+		if results == nil {
+			continue
+		}
+		if !ok {
+			value, err = nil, undecodable(err)
+		}
+		results[i] = Result{value, err}
+	}
+	s.commands = index
+	return nil
+}
+
+func undecodable(err error) error {
+	if err == nil {
+		return ErrUndecodable
+	}
+	return fmt.Errorf("%w: %w", ErrUndecodable, err)
+}
+
+// ours returns our own session if id names it, otherwise nil.
+func (s *State) ours(id format.SessionID) *own {
+	if o := s.own.Load(); o != nil && o.id == id {
+		return o
+	}
+	return nil
+}
+
+// add makes d the outcome of e if e is of our own session.
+func (n *news) add(ours *own, e *format.Envelope, d Delivery) {
+	if ours == nil {
+		return
+	}
+	d.Session, d.Sequence = e.Session, e.Sequence
+	n.delivery, n.deliver = d, true
+}
+
+// poison ends the state's use.
+func (s *State) poison(n *news, err *PoisonedError) {
+	s.poisoned = err
+	n.poisoned = err
+}
+
+// tell calls the functions of the configuration. Whoever learns an outcome
+// finds everything else told already.
+func (s *State) tell(n news) {
+	if n.opened && s.cfg.Opened != nil {
+		s.cfg.Opened()
+	}
+	if n.sealed && s.cfg.Sealed != nil {
+		s.cfg.Sealed()
+	}
+	if n.poisoned != nil && s.cfg.Poisoned != nil {
+		s.cfg.Poisoned(n.poisoned)
+	}
+	if n.advanced && s.cfg.Applied != nil {
+		s.cfg.Applied(n.commands, n.raft)
+	}
+	if n.traced.Commands > 0 {
+		s.cfg.Traced(n.traced)
+	}
+	if n.deliver && s.cfg.Deliver != nil {
+		s.cfg.Deliver(n.delivery)
+	}
+}

@@ -1,0 +1,51 @@
+package state
+
+import (
+	"encoding/binary"
+	"io"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// counter is the cheapest machine.
+type counter struct{ sum uint64 }
+
+func (c *counter) Apply(_ sm.ApplyContext, cmd []byte) (any, error, bool) {
+	c.sum += uint64(cmd[0])
+	return nil, nil, true
+}
+func (c *counter) CanSnapshot() bool        { return false }
+func (c *counter) Snapshot(io.Writer) error { return nil }
+func (c *counter) Restore(io.Reader) error  { return nil }
+
+// BenchmarkApply applies entries of 64 commands of 16 bytes.
+func BenchmarkApply(b *testing.B) {
+	for _, session := range []struct {
+		name string
+		id   format.SessionID
+	}{{"own", mine}, {"other", others}} {
+		b.Run(session.name, func(b *testing.B) {
+			s := New(Config{Machine: &counter{}, Deliver: func(Delivery) {}})
+			s.Own(mine)
+			s.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
+			e := format.Envelope{Header: format.Header{Kind: format.KindSession, Session: session.id}}
+			s.Apply(2, 1, format.Append(nil, &e))
+			data := format.Begin(nil, format.Header{Kind: format.KindCommands, Session: session.id}, nil, 64)
+			for range 64 {
+				data = format.AppendCommand(data, make([]byte, 16))
+			}
+			var sequence uint64
+			b.ReportAllocs()
+			for b.Loop() {
+				sequence++
+				binary.LittleEndian.PutUint64(data[24:], sequence)
+				s.Apply(sm.Index(sequence+2), 1, data)
+			}
+			if got := s.Status().Commands; got != sm.Index(64*sequence) {
+				b.Fatalf("%d commands applied, want %d", got, 64*sequence)
+			}
+		})
+	}
+}

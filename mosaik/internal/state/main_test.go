@@ -1,0 +1,164 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	errDomain = errors.New("declined")
+	errDecode = errors.New("no such command")
+)
+
+// journal is a machine that remembers its commands. Those named after what can
+// go wrong go wrong.
+type journal struct {
+	Lines        []string
+	contexts     []sm.ApplyContext
+	noSnapshots  bool
+	restoreFails error
+}
+
+func (j *journal) Apply(at sm.ApplyContext, cmd []byte) (any, error, bool) {
+	switch string(cmd) {
+	case "undecodable":
+		return nil, errDecode, false
+	case "panic":
+		panic("the machine is broken")
+	case "decline":
+		return nil, errDomain, true
+	}
+	j.Lines = append(j.Lines, string(cmd))
+	j.contexts = append(j.contexts, at)
+	return len(j.Lines), nil, true
+}
+
+func (j *journal) CanSnapshot() bool { return !j.noSnapshots }
+
+func (j *journal) Snapshot(w io.Writer) error {
+	if len(j.Lines) > 0 && j.Lines[0] == "panic in snapshot" {
+		panic("the machine cannot be written")
+	}
+	return json.NewEncoder(w).Encode(j.Lines)
+}
+
+func (j *journal) Restore(r io.Reader) error {
+	if j.restoreFails != nil {
+		return j.restoreFails
+	}
+	j.Lines = nil
+	if err := json.NewDecoder(r).Decode(&j.Lines); err != nil {
+		return err
+	}
+	if len(j.Lines) > 0 && j.Lines[0] == "panic in restore" {
+		panic("the machine cannot be read")
+	}
+	return nil
+}
+
+// replica is a State that says what it tells.
+type replica struct {
+	*State
+	machine    *journal
+	deliveries []Delivery
+	told       []string
+	index      sm.Index
+	at         sm.Cursor // the last position of Applied
+}
+
+var (
+	mine   = format.SessionID{1}
+	others = format.SessionID{2}
+)
+
+func newReplica() *replica {
+	r := &replica{machine: &journal{}}
+	r.State = New(Config{
+		Group:   sm.ID("group"),
+		Network: sm.ID("network"),
+		Machine: r.machine,
+		Deliver: func(d Delivery) { r.deliveries = append(r.deliveries, d); r.tell("deliver %d", d.Sequence) },
+		Applied: func(commands sm.Index, raft sm.Cursor) {
+			if s := r.Status(); s.Commands != commands || s.Raft != raft {
+				panic("told of a position other than the status")
+			}
+			r.at = raft
+		},
+		Opened:   func() { r.tell("opened") },
+		Sealed:   func() { r.tell("sealed") },
+		Poisoned: func(err *PoisonedError) { r.tell("poisoned %s", err.Doing) },
+		Traced:   func(tr Traced) { r.tell("traced %d+%d", tr.First, tr.Commands) },
+	})
+	r.Own(mine)
+	return r
+}
+
+func (r *replica) tell(text string, args ...any) { r.told = append(r.told, fmt.Sprintf(text, args...)) }
+
+// next applies an entry at the next index in term 1.
+func (r *replica) next(data []byte) {
+	r.index++
+	r.Apply(r.index, 1, data)
+}
+
+func (r *replica) kind(k format.Kind) {
+	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: k, Level: 4}}))
+}
+
+func (r *replica) open(id format.SessionID) {
+	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSession, Session: id}}))
+}
+
+func (r *replica) commands(id format.SessionID, sequence uint64, cmds ...string) {
+	r.next(entry(id, sequence, cmds...))
+}
+
+// last returns the last delivery.
+func (r *replica) last(t *testing.T) Delivery {
+	t.Helper()
+	if len(r.deliveries) == 0 {
+		t.Fatal("nothing was delivered")
+	}
+	return r.deliveries[len(r.deliveries)-1]
+}
+
+func entry(id format.SessionID, sequence uint64, cmds ...string) []byte {
+	h := format.Header{Kind: format.KindCommands, Session: id, Sequence: sequence, Time: int64(sequence), Seed: 9}
+	b := format.Begin(nil, h, nil, len(cmds))
+	for _, cmd := range cmds {
+		b = format.AppendCommand(b, []byte(cmd))
+	}
+	return b
+}
+
+// ready returns a replica that is open and knows both sessions.
+func ready() *replica {
+	r := newReplica()
+	r.kind(format.KindOpen)
+	r.open(mine)
+	r.open(others)
+	return r
+}
+
+// copyTo restores a snapshot of r in a fresh replica.
+func (r *replica) copyTo(t *testing.T, to *replica) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Restore(&b); err != nil {
+		t.Fatal(err)
+	}
+	to.index = r.index
+}

@@ -1,0 +1,120 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestPanicPoisons(t *testing.T) {
+	t.Parallel()
+	r := ready()
+	r.commands(others, 1, "a")
+	r.commands(mine, 1, "b", "panic", "c")
+	p := r.Status().Poisoned
+	if p == nil {
+		t.Fatal("not poisoned")
+	}
+	if p.Doing != "apply" || p.Index != 3 || p.Entry != (sm.Cursor{Term: 1, Index: r.index}) || p.Offset != 1 ||
+		p.Value != "the machine is broken" || !strings.Contains(string(p.Stack), "journal") {
+		t.Errorf("poisoned by %+v", p)
+	}
+	if want := "mosaik: state machine is poisoned: apply command 3 (entry t1/i5, offset 1): the machine is broken"; p.Error() != want {
+		t.Errorf("error %q, want %q", p.Error(), want)
+	}
+	if d := r.last(t); d.Err != error(p) || d.Sequence != 1 {
+		t.Errorf("delivered %+v, want the poison", d)
+	}
+	at := r.at
+	if at.Index != r.index-1 {
+		t.Errorf("Applied was told %v last, want the entry before the poison", at)
+	}
+
+	// Nothing is done any more, and everything says so.
+	r.commands(mine, 2, "later")
+	r.commands(others, 2, "later")
+	if diff := cmp.Diff([]string{"a", "b"}, r.machine.Lines); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+	if r.at != at {
+		t.Errorf("Applied was told %v after the poison", r.at)
+	}
+	if d := r.last(t); d.Err != error(p) || d.Sequence != 2 || len(r.deliveries) != 2 {
+		t.Errorf("delivered %+v, want the poison for each entry of our own", r.deliveries)
+	}
+	if r.CanSnapshot() {
+		t.Error("a poisoned replica says that it can be snapshotted")
+	}
+	if err := r.Snapshot(io.Discard); err != error(p) {
+		t.Errorf("snapshot: %v", err)
+	}
+	if err := r.Read(func(sm.Index) error { t.Error("the query runs"); return nil }); err != error(p) {
+		t.Errorf("read: %v", err)
+	}
+	if err := r.Restore(bytes.NewReader(nil)); err != error(p) {
+		t.Errorf("restore: %v", err)
+	}
+	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestPanicWithAnErrorUnwraps(t *testing.T) {
+	t.Parallel()
+	if err := error(&PoisonedError{Value: errDomain}); !errors.Is(err, errDomain) {
+		t.Error("the error of the panic is lost")
+	}
+	if err := error(&PanicError{Value: errDomain}); !errors.Is(err, errDomain) {
+		t.Error("the error of the panic is lost")
+	}
+}
+
+func TestReadSeesWholeEntries(t *testing.T) {
+	t.Parallel()
+	r := ready()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			err := r.Read(func(at sm.Index) error {
+				if n := len(r.machine.Lines); n%3 != 0 || sm.Index(n) != at {
+					t.Errorf("a query sees %d commands at index %d, entries have three", n, at)
+				}
+				return errDomain
+			})
+			if !errors.Is(err, errDomain) {
+				t.Errorf("read: %v, want the query's error", err)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for i := range 500 {
+		r.commands(others, uint64(i+1), "a", "b", "c")
+	}
+	close(stop)
+	<-done
+}
+
+func TestPanickingQuerySpoilsNothing(t *testing.T) {
+	t.Parallel()
+	r := ready()
+	err := r.Read(func(sm.Index) error { panic("a bad query") })
+	var p *PanicError
+	if !errors.As(err, &p) || p.Doing != "query" || p.Value != "a bad query" || len(p.Stack) == 0 {
+		t.Errorf("read: %v, want the panic", err)
+	}
+	r.commands(mine, 1, "a")
+	if d := r.last(t); d.Err != nil {
+		t.Errorf("delivered %+v after a panicking query", d)
+	}
+}

@@ -1,0 +1,153 @@
+package state
+
+import (
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Machine is a typed machine without its types.
+type Machine interface {
+	// Apply decodes and applies a command. It is not ok when the command cannot
+	// be decoded; err then says why. cmd must not be kept.
+	Apply(at sm.ApplyContext, cmd []byte) (result any, err error, ok bool)
+	// CanSnapshot reports whether Snapshot and Restore work.
+	CanSnapshot() bool
+	Snapshot(w io.Writer) error
+	// Restore replaces the whole state. What it reads is believed only after it
+	// returned; when it fails, the machine is not used any more.
+	Restore(r io.Reader) error
+}
+
+// Result is the outcome of one command on this replica.
+type Result struct {
+	Value any
+	Err   error
+}
+
+// Delivery is the outcome of one entry of our own session.
+type Delivery struct {
+	Session  format.SessionID
+	Sequence uint64
+	First    sm.Index // the index of the first command, 0 when none was applied
+	Results  []Result // one for each command, nil when Err is set
+	// Err says why there are no results: [ErrForming], [ErrSealed],
+	// [ErrUnknownSession], [ErrGap], [ErrResultLost] or a [*PoisonedError].
+	Err error
+	// Restored marks what a snapshot told: all entries up to Sequence that were
+	// not delivered before are used up. Err is [ErrResultLost] if the last of
+	// them was applied, and the reason if it was refused.
+	Restored bool
+}
+
+// Config says what a State is made of. The functions may be nil. They are
+// called from the goroutine that applies, one at a time, in the order of the
+// log and without a lock; they must not block.
+type Config struct {
+	Group   sm.Digest
+	Network sm.Digest
+	Machine Machine
+
+	Deliver  func(Delivery)                          // an outcome of our own session
+	Applied  func(commands sm.Index, raft sm.Cursor) // the state went on to raft
+	Opened   func()                                  // the group is open now
+	Sealed   func()                                  // the group is sealed now
+	Poisoned func(*PoisonedError)                    // the replica is poisoned now
+	Traced   func(Traced)                            // an applied entry that carries traces
+}
+
+// Traced tells of an applied entry that carries trace contexts.
+type Traced struct {
+	Entry    sm.Cursor     // the entry's position in Raft's log
+	First    sm.Index      // the index of its first command
+	Commands int           // how many commands it has
+	Traces   format.Traces // valid during the call
+	Took     time.Duration // how long it took to apply
+}
+
+// Status is what a State says about itself.
+type Status struct {
+	Commands sm.Index  // the dense index of the last command
+	Raft     sm.Cursor // the position of the last entry
+	Time     time.Time // the time of the last commands
+	Level    uint32    // the schema level
+	Sessions int       // how many sessions are open
+	Opened   bool
+	Sealed   bool
+	Poisoned *PoisonedError // nil if the replica is well
+}
+
+// State is the replicated state of one group on one replica. Apply and Restore
+// are called by one goroutine; everything else may be called concurrently.
+type State struct {
+	cfg Config
+	own atomic.Pointer[own]
+
+	mu       sync.RWMutex
+	commands sm.Index
+	raft     sm.Cursor
+	time     int64
+	level    uint32
+	opened   bool
+	sealed   bool
+	sessions sessions
+	poisoned *PoisonedError
+}
+
+// own is the session whose outcomes are delivered.
+type own struct {
+	id format.SessionID
+	// delivered is the last sequence whose outcome was delivered. It belongs
+	// to the goroutine that applies.
+	delivered uint64
+}
+
+// New returns the state before the first entry.
+func New(cfg Config) *State {
+	return &State{cfg: cfg, sessions: newSessions()}
+}
+
+// Own makes id the session whose outcomes are delivered, in place of the one
+// before. It is called before the first entry of the session is proposed.
+func (s *State) Own(id format.SessionID) { s.own.Store(&own{id: id}) }
+
+// Status returns where the state stands.
+func (s *State) Status() Status {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return Status{
+		Commands: s.commands,
+		Raft:     s.raft,
+		Time:     time.Unix(0, s.time).UTC(),
+		Level:    s.level,
+		Sessions: len(s.sessions.byID),
+		Opened:   s.opened,
+		Sealed:   s.sealed,
+		Poisoned: s.poisoned,
+	}
+}
+
+// Read calls query with the index of the last command, while nothing is
+// applied: the query sees whole entries only. It returns the query's error, a
+// [*PanicError] if the query panicked, or the [*PoisonedError] of the replica.
+func (s *State) Read(query func(at sm.Index) error) (err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.poisoned != nil {
+		return s.poisoned
+	}
+	defer recovered("query", &err)
+	return query(s.commands)
+}
+
+// recovered turns a panic into a PanicError. It is deferred.
+func recovered(doing string, err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Doing: doing, Value: v, Stack: debug.Stack()}
+	}
+}
