@@ -1,0 +1,253 @@
+package bond
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func up(n *node, hello string) report     { return report{"up", n.peer(), 0, hello} }
+func message(n *node, text string) report { return report{"message", n.peer(), 0, text} }
+func down(n *node, code link.Code) report { return report{"down", n.peer(), code, ""} }
+func refused(n *node, code link.Code) report {
+	return report{"refused", n.peer(), code, ""}
+}
+
+// pair starts two nodes of which the first is the second's seed.
+func pair(t *testing.T, first, second int) (a, b *node) {
+	t.Helper()
+	a = startNode(t, first, nil)
+	b = startNode(t, second, seeds(a))
+	return a, b
+}
+
+// bonded starts two nodes and returns their memberships once they have a bond.
+func bonded(t *testing.T, change func(*Group)) (a, b *node, am, bm *Membership, ar, br *recorder) {
+	t.Helper()
+	a, b = pair(t, 0, 1)
+	ar, br = newRecorder(), newRecorder()
+	ag, bg := testGroup(ar, "of a"), testGroup(br, "of b")
+	if change != nil {
+		change(&ag)
+		change(&bg)
+	}
+	am, bm = a.join(ag), b.join(bg)
+	ar.want(t, up(b, "of b"))
+	br.want(t, up(a, "of a"))
+	return a, b, am, bm, ar, br
+}
+
+func TestOneSeedIsEnough(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 1, nil)
+	b := startNode(t, 0, seeds(a))
+	c := startNode(t, 2, seeds(a))
+	nodes := []*node{a, b, c}
+	recorders := map[*node]*recorder{}
+	members := map[*node]*Membership{}
+	for i, n := range nodes {
+		recorders[n] = newRecorder()
+		members[n] = n.join(testGroup(recorders[n], fmt.Sprint("hello ", i)))
+	}
+	for _, n := range nodes {
+		want := map[report]bool{}
+		for j, other := range nodes {
+			if other == n {
+				continue
+			}
+			want[up(other, fmt.Sprint("hello ", j))] = true
+			if got := n.awaitEntry(other.peer(), anyEntry); !cmp.Equal(got.Addrs, []string{other.addr()}) {
+				t.Errorf("entry of %s has addresses %v, want %s", other.peer().Short(), got.Addrs, other.addr())
+			}
+		}
+		for range len(want) {
+			if got := recorders[n].next(t); !want[got] {
+				t.Errorf("reported %v, want one of %v", got, want)
+			} else {
+				delete(want, got)
+			}
+		}
+	}
+	var got []sm.PeerID
+	for _, info := range members[a].Bonds() {
+		got = append(got, info.Peer)
+	}
+	if diff := cmp.Diff([]sm.PeerID{b.peer(), c.peer()}, got); diff != "" {
+		t.Errorf("bonds differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestMessagesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	a, b, am, bm, ar, br := bonded(t, nil)
+	const n = 1000
+	buf := []byte{}
+	for i := range n {
+		buf = fmt.Append(buf[:0], "message ", i) // Send keeps no reference
+		if !am.Send(b.peer(), buf) || !bm.Send(a.peer(), buf) {
+			t.Fatalf("message %d was not queued", i)
+		}
+	}
+	for i := range n {
+		ar.want(t, message(b, fmt.Sprint("message ", i)))
+		br.want(t, message(a, fmt.Sprint("message ", i)))
+	}
+	size := uint64(len("message ")*n + 10 + 90*2 + 900*3)
+	want := []Info{{Peer: b.peer(), MessagesSent: n, MessagesReceived: n, BytesSent: size, BytesReceived: size}}
+	if diff := cmp.Diff(want, am.Bonds(), cmpopts.IgnoreFields(Info{}, "Since", "RTT")); diff != "" {
+		t.Errorf("bonds differ (-want +got):\n%s", diff)
+	}
+	if am.Bonds()[0].Since.IsZero() {
+		t.Error("Since is zero")
+	}
+}
+
+func TestSendWithoutABond(t *testing.T) {
+	t.Parallel()
+	a, b, am, bm, _, br := bonded(t, nil)
+	if am.Send(sm.PeerID{1}, nil) {
+		t.Error("sent to a stranger")
+	}
+	if am.Send(b.peer(), make([]byte, MaxPayload+1)) {
+		t.Error("sent more than MaxPayload")
+	}
+	if !am.Send(b.peer(), make([]byte, MaxPayload)) {
+		t.Error("did not send MaxPayload")
+	}
+	if got := br.next(t); got.What != "message" || len(got.Text) != MaxPayload {
+		t.Errorf("reported %s of %d bytes, want a message of %d", got.What, len(got.Text), MaxPayload)
+	}
+	bm.Leave()
+	if bm.Send(a.peer(), nil) {
+		t.Error("sent after Leave")
+	}
+}
+
+func TestWrongSecret(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	never := func(sm.PeerID, []byte) link.Code { t.Error("asked about a peer without proof"); return 0 }
+	ar.accept, br.accept = never, never
+	a.join(testGroup(ar, ""))
+	g := testGroup(br, "")
+	g.Secret = sm.ID("another secret")
+	b.join(g)
+	for range 3 { // it is tried again
+		ar.want(t, refused(b, link.CodeWrongProof))
+		br.want(t, refused(a, link.CodeWrongProof))
+	}
+}
+
+func TestUnknownGroup(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	a.list(testGroup(nil, "").ID) // and does not join
+	b.join(testGroup(br, "of b"))
+	br.want(t, refused(a, link.CodeUnknownGroup))
+	br.want(t, refused(a, link.CodeUnknownGroup))
+	if _, err := a.manager.Join(testGroup(ar, "of a")); err != nil {
+		t.Fatal(err)
+	}
+	ar.want(t, up(b, "of b"))
+	br.await(t, up(a, "of a"))
+}
+
+// TestListedAgain has a group refused, with a pause that no test lives to see
+// the end of, and listed anew: that must not wait for the pause.
+func TestListedAgain(t *testing.T) {
+	t.Parallel()
+	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	a := startNode(t, 0, slow)
+	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
+	group := testGroup(nil, "").ID
+	ar, br := newRecorder(), newRecorder()
+	a.list(group)
+	b.join(testGroup(br, "of b"))
+	br.want(t, refused(a, link.CodeUnknownGroup))
+	if _, err := a.catalog.Update(func(e *discovery.Entry) { e.Groups = nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.catalog.Update(func(e *discovery.Entry) { e.Groups = nil }); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitEntry(a.peer(), func(s discovery.Signed) bool { return len(s.Groups) == 0 })
+	a.awaitEntry(b.peer(), func(s discovery.Signed) bool { return len(s.Groups) == 0 })
+	a.join(testGroup(ar, "of a")) // b is not listed: only b can begin
+	ar.want(t, up(b, "of b"))
+	br.want(t, up(a, "of a"))
+}
+
+func TestAcceptRefuses(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	ar.accept = func(peer sm.PeerID, hello []byte) link.Code {
+		if peer != b.peer() || string(hello) != "of b" {
+			t.Errorf("asked about %s with %q, want %s with %q", peer.Short(), hello, b.peer().Short(), "of b")
+		}
+		return 4711
+	}
+	a.join(testGroup(ar, "of a"))
+	b.join(testGroup(br, "of b"))
+	ar.want(t, refused(b, 4711))
+	br.want(t, refused(a, 4711))
+}
+
+func TestCloseABond(t *testing.T) {
+	t.Parallel()
+	a, b, am, _, ar, br := bonded(t, nil)
+	am.Close(b.peer(), link.CodeTicketRefused)
+	ar.want(t, down(b, link.CodeTicketRefused))
+	br.want(t, down(a, link.CodeTicketRefused))
+	ar.want(t, up(b, "of b")) // both still list the group
+	br.want(t, up(a, "of a"))
+}
+
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	a, b, am, _, ar, br := bonded(t, nil)
+	am.Leave()
+	select {
+	case got := <-ar.reports:
+		if want := down(b, link.CodeCancelled); got != want {
+			t.Errorf("reported %v, want %v", got, want)
+		}
+	default:
+		t.Error("Leave returned before the bond was reported down")
+	}
+	br.want(t, down(a, link.CodeCancelled))
+	br.want(t, refused(a, link.CodeUnknownGroup)) // still listed, tried again
+	am.Leave()
+	ar.wantNothing(t)
+
+	a.join(testGroup(ar, "again"))
+	ar.want(t, up(b, "of b"))
+	br.await(t, up(a, "again"))
+}
+
+func TestCloseOfTheManager(t *testing.T) {
+	t.Parallel()
+	a, b, am, _, ar, br := bonded(t, nil)
+	a.stop()
+	select {
+	case got := <-ar.reports:
+		if want := down(b, link.CodeCancelled); got != want {
+			t.Errorf("reported %v, want %v", got, want)
+		}
+	default:
+		t.Error("Close returned before the bond was reported down")
+	}
+	br.want(t, down(a, link.CodeCancelled))
+	am.Leave()
+	if _, err := a.manager.Join(testGroup(ar, "")); err == nil {
+		t.Error("joined a group of a closed manager")
+	}
+}

@@ -1,0 +1,96 @@
+package bond
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+)
+
+// The defaults of a [Config].
+const (
+	defaultHandshakeTimeout = 2 * time.Second
+	defaultRedialMin        = 100 * time.Millisecond
+	defaultRedialMax        = 5 * time.Second
+	defaultForgetAfter      = 10 * time.Minute
+)
+
+// Config says what a [Manager] works with.
+type Config struct {
+	Link    *link.Link
+	Catalog discovery.Catalog
+
+	// Seeds are addresses, host:port, that are dialled whoever is there.
+	Seeds []string
+
+	// HandshakeTimeout bounds one attempt to dial an address, the wait for
+	// the other end's part in setting up a connection, and the handshake of a
+	// bond; 0 is 2 s.
+	HandshakeTimeout time.Duration
+	// Redial bounds the pause before a peer, a seed or a refused bond is tried
+	// again. It doubles with each failure; a random half of it is left out.
+	Redial Backoff
+	// ForgetAfter is how long a peer that cannot be reached stays in the
+	// catalog after its last sign of life; 0 is 10 min.
+	ForgetAfter time.Duration
+
+	// Logger is told of peers that come and go (info), of addresses that
+	// cannot be reached (warn, once per change of the error) and of refusals
+	// (debug); nil is silence.
+	Logger *slog.Logger
+}
+
+// Backoff bounds a pause that grows from Min to Max; zeros are 100 ms and 5 s.
+type Backoff struct{ Min, Max time.Duration }
+
+// complete fills in the defaults.
+func (c *Config) complete() {
+	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
+	orDefault(&c.Redial.Min, defaultRedialMin)
+	orDefault(&c.Redial.Max, max(defaultRedialMax, c.Redial.Min))
+	orDefault(&c.ForgetAfter, defaultForgetAfter)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}
+
+// Heartbeat says how the silence of a peer is noticed.
+type Heartbeat struct {
+	// Interval is how long a peer may be silent before it is probed. From each
+	// probe's interval a random part of Jitter is taken off.
+	Interval, Jitter time.Duration
+	// MaxMissed intervals of silence end a bond.
+	MaxMissed int
+}
+
+// validate reports what is wrong with the heartbeat.
+func (h Heartbeat) validate() error {
+	switch {
+	case h.Interval <= 0:
+		return fmt.Errorf("Heartbeat.Interval is %v; it must be positive", h.Interval)
+	case h.Jitter < 0 || h.Jitter >= h.Interval:
+		return fmt.Errorf("Heartbeat.Jitter is %v; it must be at least 0 and less than the interval of %v", h.Jitter, h.Interval)
+	case h.MaxMissed < 1:
+		return fmt.Errorf("Heartbeat.MaxMissed is %d; it must be at least 1", h.MaxMissed)
+	}
+	return nil
+}
+
+// silence returns how long a peer may be silent.
+func (h Heartbeat) silence() time.Duration { return time.Duration(h.MaxMissed) * h.Interval }
+
+var (
+	// ErrClosed reports a call on a closed manager.
+	ErrClosed = errors.New("bond: the manager is closed")
+	// ErrJoined reports a group that is joined already.
+	ErrJoined = errors.New("bond: the group is joined already")
+)

@@ -1,0 +1,328 @@
+package bond
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+const (
+	// lingerTime bounds how long a connection that says goodbye waits for its
+	// last frames to be taken.
+	lingerTime = time.Second
+	// maxConns bounds the connections that one peer may have at a time. Two
+	// cross at a start; more come only while old ones are being noticed dead.
+	maxConns = 8
+	// maxKept bounds the read buffer that is kept between frames, in bytes.
+	maxKept = 64 << 10
+)
+
+// conn is a connection to a peer. All fields but the first four are guarded by
+// the manager's mutex, and its methods, but for serve, read, write and probe,
+// are called with it held.
+type conn struct {
+	m    *Manager
+	lc   *link.Conn
+	out  *outbox
+	done chan struct{} // closed by end
+
+	p     *peer
+	ended bool
+
+	hello      helloFrame // the other end's, zero before it came
+	selected   bool
+	selection  uint64 // sequence of the SELECT
+	since      time.Time
+	setupUntil time.Time // to be selected by then
+
+	told  map[sm.PeerID]uint64 // versions of the entries that the other end has
+	bonds map[sm.Digest]*bond
+	opens uint32 // OPEN frames sent
+	// opened is the number of the last OPEN received. Numbers grow, or a second
+	// OPEN could slip in under the handler's answer to the first.
+	opened uint32
+
+	pulse
+}
+
+// serve runs a connection until its end and returns how long it was selected.
+func (m *Manager) serve(lc *link.Conn) time.Duration {
+	defer lc.Close()
+	c := m.admit(lc)
+	if c == nil {
+		return 0
+	}
+	defer m.running.Done()
+	write, probe := make(chan struct{}), make(chan struct{})
+	go func() { defer close(write); c.write() }()
+	go func() { defer close(probe); c.probe() }()
+
+	code, tell := c.read()
+
+	m.mu.Lock()
+	c.end(code, tell)
+	m.mu.Unlock()
+	<-write
+	<-probe
+	// Closing with bytes unread would reset the connection, and the other end
+	// might never read our goodbye. The deadline that end has set bounds this.
+	_, _ = io.Copy(io.Discard, lc)
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !c.selected {
+		return 0
+	}
+	return time.Since(c.since)
+}
+
+// admit registers a new connection and greets the other end. It returns nil for
+// a connection that is of no use.
+func (m *Manager) admit(lc *link.Conn) *conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return nil
+	}
+	p := m.meet(lc.Peer())
+	if lc.Dialled() && !p.wantsDialled() || len(p.conns) >= maxConns {
+		return nil
+	}
+	now := time.Now()
+	c := &conn{
+		m:          m,
+		lc:         lc,
+		out:        newOutbox(),
+		done:       make(chan struct{}),
+		p:          p,
+		setupUntil: now.Add(m.cfg.HandshakeTimeout),
+		told:       map[sm.PeerID]uint64{},
+		bonds:      map[sm.Digest]*bond{},
+		pulse:      newPulse(now),
+	}
+	m.running.Add(1)
+	c.greet()
+	p.conns[c] = struct{}{}
+	p.touch()
+	return c
+}
+
+// end ends the connection: its bonds go down with the code, and the peer is
+// free for another. With tell the other end is told the code, after all that
+// is queued. Ending again does nothing.
+func (c *conn) end(code link.Code, tell bool) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	close(c.done)
+	var linger time.Duration
+	if tell {
+		linger = lingerTime
+		c.out.put(kindGoodbye, appendCode(nil, code))
+	}
+	c.out.seal(!tell)
+	now := time.Now()
+	c.lc.SetDeadline(now.Add(linger))
+	for _, b := range c.bonds {
+		b.reset(code)
+	}
+
+	p := c.p
+	delete(p.conns, c)
+	if p.current == c {
+		p.current = nil
+	}
+	if c.selected {
+		c.m.reach.connected(-1)
+		p.alive = now
+		p.backoff.succeeded(now.Sub(c.since))
+		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
+	}
+	if len(p.conns) == 0 {
+		p.idle(now)
+	}
+	p.touch()
+}
+
+// send queues a frame; a full queue ends the connection. It reports whether the
+// frame was queued.
+func (c *conn) send(kind uint8, payload []byte) bool {
+	if c.ended {
+		return false
+	}
+	if c.out.put(kind, payload) {
+		return true
+	}
+	c.m.cfg.Logger.Warn("a peer takes frames too slowly", "peer", c.p.id.Short())
+	c.end(link.CodeUnexpectedClose, false)
+	return false
+}
+
+// write writes what is queued until the connection has ended.
+func (c *conn) write() {
+	for more := true; more; {
+		var frames []frame
+		frames, more = c.out.take()
+		for _, f := range frames {
+			if err := c.lc.WriteFrame(f.kind, f.payload); err != nil {
+				c.m.mu.Lock()
+				c.end(link.CodeUnexpectedClose, false)
+				c.m.mu.Unlock()
+				return
+			}
+		}
+	}
+}
+
+// read handles frames until the connection ends and returns why, and whether
+// the other end is to be told.
+func (c *conn) read() (code link.Code, tell bool) {
+	var buf []byte
+	for {
+		kind, payload, err := c.lc.ReadFrame(maxFrame, buf)
+		switch {
+		case errors.Is(err, link.ErrFrame):
+			return link.CodeUndecodable, true
+		case err != nil:
+			return link.CodeUnexpectedClose, false
+		}
+		if kind == kindGoodbye {
+			code, err = parseGoodbye(payload)
+			if err == nil {
+				return code, false
+			}
+		} else {
+			code, err = c.handle(kind, payload)
+		}
+		switch {
+		case err != nil:
+			c.m.cfg.Logger.Warn("a peer sent what cannot be decoded", "peer", c.lc.Peer().Short(), "error", err)
+			return link.CodeUndecodable, true
+		case code != link.CodeAccepted:
+			return code, true
+		}
+		if buf = payload; cap(buf) > maxKept {
+			buf = nil
+		}
+	}
+}
+
+// handle handles one frame. A code that is not 0 ends the connection. It is
+// called without the mutex.
+func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
+	if kind == kindEntries {
+		return c.handleEntries(payload)
+	}
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if code := c.hear(kind); code != link.CodeAccepted {
+		return code, nil
+	}
+	switch kind {
+	case kindHello:
+		return with(parseHello, payload, c.handleHello)
+	case kindSelect:
+		return with(parseSelect, payload, c.handleSelect)
+	case kindOpen:
+		return with(parseOpen, payload, c.handleOpen)
+	case kindAccept:
+		return with(parseAccept, payload, c.handleAccept)
+	case kindClose:
+		return with(parseClose, payload, c.handleClose)
+	case kindMessage:
+		return with(parseMessage, payload, c.handleMessage)
+	case kindPing:
+		return with(parsePing, payload, c.handlePing)
+	case kindPong:
+		return with(parsePong, payload, c.handlePong)
+	}
+	return link.CodeUndecodable, fmt.Errorf("%w: kind %d is not known", errFrame, kind)
+}
+
+// with parses a payload and handles the result.
+func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) link.Code) (link.Code, error) {
+	f, err := parse(payload)
+	if err != nil {
+		return link.CodeUndecodable, err
+	}
+	return handle(f), nil
+}
+
+// hear notes that the other end lives and checks that it may send a frame of
+// the kind now.
+func (c *conn) hear(kind uint8) link.Code {
+	c.heard = time.Now()
+	switch {
+	case c.ended:
+		return link.CodeCancelled
+	case (kind == kindHello) != (c.hello.version == 0):
+		return link.CodeProtocolViolation
+	case kind != kindHello && kind != kindSelect && !c.selected:
+		return link.CodeProtocolViolation
+	}
+	return link.CodeAccepted
+}
+
+// tell sends an entry unless the other end has it.
+func (c *conn) tell(entries ...discovery.Signed) {
+	var news []discovery.Signed
+	for _, s := range entries {
+		if s.Peer != c.p.id && c.told[s.Peer] < s.Version {
+			c.told[s.Peer] = s.Version
+			news = append(news, s)
+		}
+	}
+	for _, payload := range appendEntries(news) {
+		c.send(kindEntries, payload)
+	}
+}
+
+// handleEntries takes entries into the catalog. It is called without the mutex,
+// since the catalog tells the manager of news.
+func (c *conn) handleEntries(payload []byte) (link.Code, error) {
+	raws, err := parseEntries(payload)
+	if err != nil {
+		return link.CodeUndecodable, err
+	}
+	c.m.mu.Lock()
+	code := c.hear(kindEntries)
+	c.m.mu.Unlock()
+	if code != link.CodeAccepted {
+		return code, nil
+	}
+	catalog := c.m.cfg.Catalog
+	for _, raw := range raws {
+		s, err := discovery.Parse(raw)
+		if err != nil {
+			c.m.cfg.Logger.Debug("skipped an entry", "from", c.p.id.Short(), "error", err)
+			continue
+		}
+		if !c.hasTold(s) {
+			continue
+		}
+		if _, known := catalog.Get(s.Peer); !catalog.Put(s) && !known {
+			c.m.mu.Lock()
+			delete(c.told, s.Peer)
+			c.m.mu.Unlock()
+		}
+	}
+	return link.CodeAccepted, nil
+}
+
+// hasTold notes that the other end has the entry and reports whether it is to
+// be looked at: not if only others remember its peer, which was forgotten here.
+func (c *conn) hasTold(s discovery.Signed) bool {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if t, buried := c.m.forgotten[s.Peer]; buried && s.Peer != c.p.id && s.Version <= t.version && time.Now().Before(t.until) {
+		return false
+	}
+	c.told[s.Peer] = max(c.told[s.Peer], s.Version)
+	return true
+}

@@ -1,0 +1,286 @@
+package bond
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Frames of mosaik/bond/1: the payloads of link frames, by kind. Integers are
+// big-endian; what has no length reaches to the end of the frame. A frame that
+// is shorter, longer or of another kind costs its sender the connection (30400).
+//
+//	1 HELLO     first on every connection, from both ends
+//	    0  16   instance: random, drawn when the sender's process started
+//	   16   2   version of the protocol within this ALPN, 1; both use the lower
+//	   18   4   flags: 1 only (select.go); unknown ones are ignored
+//	   22   8   sequence: grows with every HELLO of the instance
+//
+//	2 SELECT    from the lower peer id: this is the connection that stays
+//	    0   8   sequence: grows with every SELECT of the instance
+//
+//	3 ENTRIES   signed peer entries, at least one; for each
+//	    0   4   length n
+//	    4   n   entry (package discovery); one that is not valid is skipped
+//
+//	4 OPEN      the sender wants a bond
+//	    0  32   group id
+//	   32   4   number, from 1, grows with every OPEN of the sender on the connection
+//	   36  32   proof
+//	   68   …   hello
+//
+//	5 ACCEPT    the sender's OPEN and the receiver's make a bond, as far as the
+//	            sender is concerned
+//	    0  32   group id
+//	   32   4   number of the sender's OPEN
+//	   36   4   number of the receiver's OPEN
+//
+//	6 CLOSE     refuses an OPEN or ends a bond
+//	    0  32   group id
+//	   32   4   number of the sender's OPEN that this takes back, 0 for none
+//	   36   4   number of the receiver's OPEN that this is about, 0 for none
+//	   40   4   code
+//
+//	7 MESSAGE   on a bond that is up
+//	    0  32   group id
+//	   32   …   payload
+//
+//	8 PING      asks for a PONG
+//	    0   8   nonce
+//
+//	9 PONG      answers a PING
+//	    0   8   nonce of the PING
+//
+//	10 GOODBYE  the last frame of a connection
+//	    0   4   code
+const (
+	kindHello   = 1
+	kindSelect  = 2
+	kindEntries = 3
+	kindOpen    = 4
+	kindAccept  = 5
+	kindClose   = 6
+	kindMessage = 7
+	kindPing    = 8
+	kindPong    = 9
+	kindGoodbye = 10
+)
+
+const (
+	protocolVersion = 1
+
+	// maxFrame bounds the payload of a received frame, in bytes.
+	maxFrame = 1 << 20
+	// MaxPayload bounds a message and the hello of a handshake, in bytes.
+	MaxPayload = maxFrame - openHead
+
+	openHead    = sm.DigestSize + 4 + 32
+	entriesSoft = 256 << 10 // an ENTRIES frame is full from here on
+)
+
+// errFrame reports the payload of a frame that breaks the tables above.
+var errFrame = errors.New("bond: malformed frame")
+
+// instanceID tells apart the processes that a peer's identity lives in.
+type instanceID [16]byte
+
+type helloFrame struct {
+	instance instanceID
+	version  uint16
+	flags    uint32
+	seq      uint64
+}
+
+func (f helloFrame) append(b []byte) []byte {
+	b = append(b, f.instance[:]...)
+	b = binary.BigEndian.AppendUint16(b, f.version)
+	b = binary.BigEndian.AppendUint32(b, f.flags)
+	return binary.BigEndian.AppendUint64(b, f.seq)
+}
+
+func parseHello(b []byte) (f helloFrame, err error) {
+	if err := wantSize(b, "HELLO", 30); err != nil {
+		return f, err
+	}
+	copy(f.instance[:], b)
+	f.version = binary.BigEndian.Uint16(b[16:])
+	f.flags = binary.BigEndian.Uint32(b[18:])
+	f.seq = binary.BigEndian.Uint64(b[22:])
+	if f.version == 0 {
+		return f, fmt.Errorf("%w: HELLO has version 0", errFrame)
+	}
+	return f, nil
+}
+
+// appendNumber makes the payload of SELECT, PING and PONG.
+func appendNumber(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
+
+func parseSelect(b []byte) (sequence uint64, err error) { return parseNumber(b, "SELECT") }
+func parsePing(b []byte) (nonce uint64, err error)      { return parseNumber(b, "PING") }
+func parsePong(b []byte) (nonce uint64, err error)      { return parseNumber(b, "PONG") }
+
+func parseNumber(b []byte, name string) (uint64, error) {
+	if err := wantSize(b, name, 8); err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// appendEntries returns the payloads of as many frames as the entries need.
+func appendEntries(entries []discovery.Signed) [][]byte {
+	var frames [][]byte
+	var b []byte
+	for _, e := range entries {
+		raw := e.Bytes()
+		if len(b) > 0 && len(b)+4+len(raw) > entriesSoft {
+			frames, b = append(frames, b), nil
+		}
+		b = binary.BigEndian.AppendUint32(b, uint32(len(raw)))
+		b = append(b, raw...)
+	}
+	if len(b) > 0 {
+		frames = append(frames, b)
+	}
+	return frames
+}
+
+// parseEntries returns the bytes of each entry, parts of b.
+func parseEntries(b []byte) ([][]byte, error) {
+	var entries [][]byte
+	for first := true; first || len(b) > 0; first = false {
+		if len(b) < 4 {
+			return nil, fmt.Errorf("%w: ENTRIES ends within a length", errFrame)
+		}
+		n := binary.BigEndian.Uint32(b)
+		b = b[4:]
+		if uint64(n) > uint64(len(b)) {
+			return nil, fmt.Errorf("%w: ENTRIES ends within an entry of %d bytes", errFrame, n)
+		}
+		entries = append(entries, b[:n:n])
+		b = b[n:]
+	}
+	return entries, nil
+}
+
+type openFrame struct {
+	group  sm.Digest
+	number uint32
+	proof  sm.Digest
+	hello  []byte
+}
+
+func (f openFrame) append(b []byte) []byte {
+	b = append(b, f.group[:]...)
+	b = binary.BigEndian.AppendUint32(b, f.number)
+	b = append(b, f.proof[:]...)
+	return append(b, f.hello...)
+}
+
+// parseOpen returns a frame whose hello is part of b.
+func parseOpen(b []byte) (f openFrame, err error) {
+	if len(b) < openHead {
+		return f, fmt.Errorf("%w: OPEN has %d bytes, at least %d are needed", errFrame, len(b), openHead)
+	}
+	copy(f.group[:], b)
+	f.number = binary.BigEndian.Uint32(b[32:])
+	copy(f.proof[:], b[36:])
+	f.hello = b[openHead:]
+	if f.number == 0 {
+		return f, fmt.Errorf("%w: OPEN has number 0", errFrame)
+	}
+	return f, nil
+}
+
+type acceptFrame struct {
+	group        sm.Digest
+	mine, theirs uint32 // numbers of the sender's and of the receiver's OPEN
+}
+
+func (f acceptFrame) append(b []byte) []byte {
+	b = append(b, f.group[:]...)
+	b = binary.BigEndian.AppendUint32(b, f.mine)
+	return binary.BigEndian.AppendUint32(b, f.theirs)
+}
+
+func parseAccept(b []byte) (f acceptFrame, err error) {
+	if err := wantSize(b, "ACCEPT", 40); err != nil {
+		return f, err
+	}
+	copy(f.group[:], b)
+	f.mine = binary.BigEndian.Uint32(b[32:])
+	f.theirs = binary.BigEndian.Uint32(b[36:])
+	if f.mine == 0 || f.theirs == 0 {
+		return f, fmt.Errorf("%w: ACCEPT has number 0", errFrame)
+	}
+	return f, nil
+}
+
+type closeFrame struct {
+	group        sm.Digest
+	mine, theirs uint32 // numbers of the sender's and of the receiver's OPEN
+	code         link.Code
+}
+
+func (f closeFrame) append(b []byte) []byte {
+	b = append(b, f.group[:]...)
+	b = binary.BigEndian.AppendUint32(b, f.mine)
+	b = binary.BigEndian.AppendUint32(b, f.theirs)
+	return appendCode(b, f.code)
+}
+
+func parseClose(b []byte) (f closeFrame, err error) {
+	if err := wantSize(b, "CLOSE", 44); err != nil {
+		return f, err
+	}
+	copy(f.group[:], b)
+	f.mine = binary.BigEndian.Uint32(b[32:])
+	f.theirs = binary.BigEndian.Uint32(b[36:])
+	f.code = link.Code(binary.BigEndian.Uint32(b[40:]))
+	if f.code == link.CodeAccepted {
+		return f, fmt.Errorf("%w: CLOSE has code 0", errFrame)
+	}
+	return f, nil
+}
+
+type messageFrame struct {
+	group   sm.Digest
+	payload []byte
+}
+
+func (f messageFrame) append(b []byte) []byte { return append(append(b, f.group[:]...), f.payload...) }
+
+// parseMessage returns a frame whose payload is part of b.
+func parseMessage(b []byte) (f messageFrame, err error) {
+	if len(b) < len(f.group) {
+		return f, fmt.Errorf("%w: MESSAGE has %d bytes, at least %d are needed", errFrame, len(b), len(f.group))
+	}
+	copy(f.group[:], b)
+	f.payload = b[len(f.group):]
+	return f, nil
+}
+
+func appendCode(b []byte, code link.Code) []byte {
+	return binary.BigEndian.AppendUint32(b, uint32(code))
+}
+
+func parseGoodbye(b []byte) (link.Code, error) {
+	if err := wantSize(b, "GOODBYE", 4); err != nil {
+		return 0, err
+	}
+	code := link.Code(binary.BigEndian.Uint32(b))
+	if code == link.CodeAccepted {
+		return 0, fmt.Errorf("%w: GOODBYE has code 0", errFrame)
+	}
+	return code, nil
+}
+
+func wantSize(b []byte, name string, n int) error {
+	if len(b) != n {
+		return fmt.Errorf("%w: %s has %d bytes, not %d", errFrame, name, len(b), n)
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package bond
+
+import (
+	"crypto/subtle"
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// How a bond comes up
+//
+// Each end sends an OPEN of its own, either because the other's entry lists the
+// group or because an OPEN arrived. An end that has checked the other's OPEN
+// sends an ACCEPT that names both; an end that has sent and received the ACCEPT
+// of the same two OPENs is up. OPENs are numbered, so that frames about earlier
+// ones, which cross with a CLOSE, are recognised and ignored. After a CLOSE its
+// sender holds nothing of either OPEN.
+
+// bond is what a connection knows about one group. It exists from the first
+// attempt until the group is left or the connection ends. All is guarded by the
+// manager's mutex, and its methods are called with it held.
+type bond struct {
+	c     *conn
+	ms    *Membership
+	proof sm.Digest // secret, derived for this connection, not yet for a sender
+
+	listed  bool      // the other end's entry lists the group
+	opening bool      // our OPEN is about to be sent
+	sent    uint32    // number of our OPEN, 0 for none
+	recv    uint32    // number of the other end's OPEN whose proof was right, 0 for none
+	agreed  bool      // we sent ACCEPT of sent and recv
+	acked   bool      // the other end did
+	hello   []byte    // of the OPEN recv
+	until   time.Time // the handshake must be through by then
+	retry   time.Time // when to open again, zero for not
+	backoff backoff
+
+	up    bool
+	since time.Time
+
+	pending backlog
+	counted Info
+}
+
+// bond returns the connection's bond of the group, which it makes if need be,
+// or nil when the connection cannot have one.
+func (c *conn) bond(ms *Membership) *bond {
+	if b := c.bonds[ms.group.ID]; b != nil || c.ended {
+		return b
+	}
+	exported, err := c.lc.Exporter(string(ms.group.ID[:]), []byte(link.Bond))
+	if err != nil {
+		c.m.cfg.Logger.Error("a connection has no keying material", "peer", c.p.id.Short(), "error", err)
+		return nil
+	}
+	b := &bond{
+		c:       c,
+		ms:      ms,
+		proof:   sm.Digest(ms.group.Secret).Derive(exported[:]),
+		backoff: backoff{bounds: c.m.cfg.Redial},
+	}
+	c.bonds[ms.group.ID] = b
+	return b
+}
+
+// offer opens a bond of the group if the other end's entry lists it newly.
+func (c *conn) offer(ms *Membership, entry discovery.Signed) {
+	listed := entry.HasGroup(ms.group.ID)
+	if !listed && c.bonds[ms.group.ID] == nil {
+		return
+	}
+	b := c.bond(ms)
+	if b == nil {
+		return
+	}
+	news := listed && !b.listed
+	b.listed = listed
+	if news {
+		b.open()
+	}
+}
+
+// offerAll is offer for every group that is joined.
+func (c *conn) offerAll(entry discovery.Signed) {
+	for _, ms := range c.m.groups {
+		c.offer(ms, entry)
+	}
+}
+
+// busy reports whether a handshake is under way.
+func (b *bond) busy() bool { return !b.up && (b.opening || b.sent != 0 || b.recv != 0) }
+
+// open begins a handshake unless there is one, or a bond.
+func (b *bond) open() {
+	if b.up || b.opening || b.sent != 0 || b.c.ended {
+		return
+	}
+	b.opening = true
+	b.retry = time.Time{}
+	b.until = time.Now().Add(b.c.m.cfg.HandshakeTimeout)
+	b.c.wakeProbe()
+	b.ms.post(b, 0, func() {
+		hello := slices.Clone(b.ms.group.Hello())
+		b.c.m.mu.Lock()
+		defer b.c.m.mu.Unlock()
+		if b.opening { // not reset since
+			b.sendOpen(hello)
+		}
+	})
+}
+
+func (b *bond) sendOpen(hello []byte) {
+	b.opening = false
+	if len(hello) > MaxPayload {
+		b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxPayload)
+		b.refuse(b.recv, link.CodeUndecodable)
+		return
+	}
+	b.c.opens++
+	b.sent = b.c.opens
+	f := openFrame{group: b.ms.group.ID, number: b.sent, proof: b.proofOf(b.c.m.self), hello: hello}
+	b.c.send(kindOpen, f.append(nil))
+}
+
+// proofOf returns the proof that the peer sends on this connection. The sender
+// is part of it, so that a proof cannot be sent back.
+func (b *bond) proofOf(sender sm.PeerID) sm.Digest { return b.proof.Derive(sender[:]) }
+
+func (c *conn) handleOpen(f openFrame) link.Code {
+	if f.number <= c.opened {
+		return link.CodeProtocolViolation
+	}
+	c.opened = f.number
+	ms := c.m.groups[f.group]
+	if ms == nil {
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownGroup})
+		return link.CodeAccepted
+	}
+	if _, known := c.m.cfg.Catalog.Get(c.p.id); !known {
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownPeer})
+		return link.CodeAccepted
+	}
+	b := c.bond(ms)
+	if b == nil {
+		return link.CodeUnexpectedClose
+	}
+	if b.up {
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeAlreadyBonded})
+		return link.CodeAccepted
+	}
+	b.recv = f.number
+	b.agreed, b.acked = false, false
+	if want := b.proofOf(c.p.id); subtle.ConstantTimeCompare(f.proof[:], want[:]) != 1 {
+		b.refuse(f.number, link.CodeWrongProof)
+		return link.CodeAccepted
+	}
+	b.hello = slices.Clone(f.hello)
+	b.open()
+	b.consult()
+	return link.CodeAccepted
+}
+
+// consult has the handler decide about the OPEN recv.
+func (b *bond) consult() {
+	m, number, hello := b.c.m, b.recv, b.hello
+	current := func() bool { return b.recv == number } // numbers do not repeat
+	b.ms.post(b, len(hello), func() {
+		m.mu.Lock()
+		stale := !current()
+		m.mu.Unlock()
+		if stale {
+			return
+		}
+		code := b.ms.group.Handler.Accept(b.c.p.id, hello)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		switch {
+		case !current():
+		case code != link.CodeAccepted:
+			b.refuse(number, code)
+		default:
+			b.agreed = true
+			f := acceptFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv}
+			b.c.send(kindAccept, f.append(nil))
+			b.rise()
+		}
+	})
+}
+
+func (c *conn) handleAccept(f acceptFrame) link.Code {
+	b := c.bonds[f.group]
+	if b != nil && !b.up && f.theirs == b.sent && f.mine == b.recv {
+		b.acked = true
+		b.rise()
+	}
+	return link.CodeAccepted
+}
+
+// rise makes the bond up when both ends have accepted.
+func (b *bond) rise() {
+	if !b.agreed || !b.acked {
+		return
+	}
+	b.up, b.since = true, time.Now()
+	peer, hello := b.c.p.id, b.hello
+	b.hello = nil
+	b.counted = Info{Peer: peer, Since: b.since}
+	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
+	b.c.hasten()
+}
+
+func (c *conn) handleClose(f closeFrame) link.Code {
+	b := c.bonds[f.group]
+	if b != nil && (f.theirs != 0 && f.theirs == b.sent || f.mine != 0 && f.mine == b.recv) {
+		b.reset(f.code)
+	}
+	return link.CodeAccepted
+}
+
+// refuse ends the bond or the handshake, and tells the other end, whose OPEN
+// has the number theirs, 0 for none.
+func (b *bond) refuse(theirs uint32, code link.Code) {
+	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: b.sent, theirs: theirs, code: code})
+	b.reset(code)
+}
+
+// withdraw ends whatever there is of the bond from our side.
+func (b *bond) withdraw(code link.Code) {
+	if b.up || b.busy() {
+		b.refuse(b.recv, code)
+	}
+}
+
+// reset takes the bond back to where nothing was sent or received and tells the
+// handler what that ends. It is tried again after a pause while the other end
+// lists the group.
+func (b *bond) reset(code link.Code) {
+	up, tried := b.up, b.sent != 0 || b.recv != 0
+	if !up && !b.busy() {
+		return
+	}
+	now := time.Now()
+	if up {
+		b.backoff.succeeded(now.Sub(b.since))
+	}
+	b.opening, b.sent, b.recv, b.agreed, b.acked, b.up = false, 0, 0, false, false, false
+	b.hello, b.until = nil, time.Time{}
+	b.retry = now.Add(b.backoff.pause())
+	b.c.wakeProbe()
+
+	peer, handler := b.c.p.id, b.ms.group.Handler
+	switch {
+	case up:
+		b.ms.post(b, 0, func() { handler.Down(peer, code) })
+	case tried:
+		b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
+		b.ms.post(b, 0, func() { handler.Refused(peer, code) })
+	}
+}
+
+func (c *conn) sendClose(f closeFrame) { c.send(kindClose, f.append(nil)) }
+
+func (c *conn) handleMessage(f messageFrame) link.Code {
+	b := c.bonds[f.group]
+	if b == nil || !b.up {
+		return link.CodeAccepted // it crossed with our CLOSE
+	}
+	payload := slices.Clone(f.payload)
+	b.counted.MessagesReceived++
+	b.counted.BytesReceived += uint64(len(payload))
+	b.ms.post(b, len(payload), func() { b.ms.group.Handler.Message(c.p.id, payload) })
+	return link.CodeAccepted
+}

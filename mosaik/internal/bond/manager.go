@@ -1,0 +1,189 @@
+package bond
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Manager keeps the connections to all known peers and the bonds on them. Its
+// methods may be called concurrently.
+type Manager struct {
+	cfg      Config
+	self     sm.PeerID
+	instance instanceID
+
+	reach reachability
+
+	running sync.WaitGroup // everything that Close waits for
+	done    chan struct{}  // closed when closing begins
+
+	mu        sync.Mutex // guards what follows and all that hangs on it
+	closing   bool
+	unwatch   func()
+	peers     map[sm.PeerID]*peer
+	groups    map[sm.Digest]*Membership
+	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
+	forgotten map[sm.PeerID]tombstone
+	hellos    uint64 // HELLO frames sent
+	selects   uint64 // SELECT frames sent
+}
+
+// New returns a manager that does nothing before [Manager.Start].
+func New(cfg Config) *Manager {
+	cfg.complete()
+	m := &Manager{
+		cfg:       cfg,
+		reach:     newReachability(),
+		self:      cfg.Catalog.Self().Peer,
+		done:      make(chan struct{}),
+		peers:     map[sm.PeerID]*peer{},
+		groups:    map[sm.Digest]*Membership{},
+		dials:     map[*context.CancelFunc]sm.PeerID{},
+		forgotten: map[sm.PeerID]tombstone{},
+	}
+	rand.Read(m.instance[:])
+	return m
+}
+
+// Start registers the bond protocol with the link, which must not serve yet,
+// and begins to dial. It is called once.
+func (m *Manager) Start() {
+	m.cfg.Link.Handle(link.Bond, func(_ context.Context, lc *link.Conn) { m.serve(lc) })
+	unwatch := m.cfg.Catalog.Watch(m.entryChanged)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		unwatch()
+		return
+	}
+	m.unwatch = unwatch
+	for _, e := range m.cfg.Catalog.All() {
+		m.meet(e.Peer)
+	}
+	for _, addr := range m.cfg.Seeds {
+		m.running.Go(func() { m.tend(addr) })
+	}
+}
+
+// Close ends all bonds and connections with [link.CodeCancelled] and waits until
+// no handler is called any more and no goroutine is left. Closing again waits
+// too.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	if !m.closing {
+		m.closing = true
+		close(m.done)
+		m.reach.value.End(ErrClosed)
+		if m.unwatch != nil {
+			m.unwatch()
+		}
+		for cancel := range m.dials {
+			(*cancel)()
+		}
+		for _, ms := range m.groups {
+			ms.leave()
+		}
+		for _, p := range m.peers {
+			for c := range p.conns {
+				c.end(link.CodeCancelled, true)
+			}
+		}
+	}
+	m.mu.Unlock()
+	m.running.Wait()
+	return nil
+}
+
+// Join begins to bond with every peer whose entry lists the group. That this
+// peer's own entry lists it is the caller's business. A group that is joined
+// already is [ErrJoined].
+func (m *Manager) Join(g Group) (*Membership, error) {
+	if err := g.validate(); err != nil {
+		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closing:
+		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), ErrClosed)
+	case m.groups[g.ID] != nil:
+		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), ErrJoined)
+	}
+	ms := newMembership(m, g)
+	m.groups[g.ID] = ms
+	m.running.Go(ms.run)
+	for _, p := range m.peers {
+		if entry, ok := m.cfg.Catalog.Get(p.id); ok && p.current != nil {
+			p.current.offer(ms, entry)
+		}
+	}
+	return ms, nil
+}
+
+// entryChanged is called by the catalog for each new entry.
+func (m *Manager) entryChanged(s discovery.Signed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return
+	}
+	if s.Peer != m.self {
+		p := m.meet(s.Peer)
+		p.alive = time.Now()
+		p.hurry()
+		if p.current != nil {
+			p.current.offerAll(s)
+		}
+	}
+	for _, p := range m.peers {
+		if p.current != nil {
+			p.current.tell(s)
+		}
+	}
+}
+
+// dial opens a connection to an address; want may be zero. It gives up after
+// the handshake timeout, when the manager closes, and when another connection
+// to the wanted peer is selected.
+func (m *Manager) dial(addr string, want sm.PeerID) (*link.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.HandshakeTimeout)
+	defer cancel()
+	m.mu.Lock()
+	if m.closing {
+		m.mu.Unlock()
+		return nil, ErrClosed
+	}
+	m.dials[&cancel] = want
+	m.mu.Unlock()
+
+	lc, err := m.cfg.Link.Dial(ctx, addr, want, link.Bond)
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.dials, &cancel)
+	if err != nil && m.closing {
+		err = ErrClosed
+	}
+	return lc, err
+}
+
+// pause waits for d, or until changed or done is closed. It reports whether the
+// manager goes on.
+func (m *Manager) pause(d time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-m.done:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,179 @@
+package bond
+
+import (
+	"slices"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// What may wait for one group's handler from one connection. More ends the
+// connection: memory must not grow at a peer's will, and a reader that waited
+// for one handler would be deaf for all groups.
+const (
+	maxPending      = 4096
+	maxPendingBytes = 16 << 20
+)
+
+// backlog is what waits for the handler of a bond.
+type backlog struct{ calls, bytes int }
+
+func (b *backlog) full() bool { return b.calls > maxPending || b.bytes > maxPendingBytes }
+
+// event is a call of a group's handler that waits for its turn.
+type event struct {
+	b    *bond
+	size int
+	call func()
+}
+
+// Membership is this peer's part in a group: it sends on the group's bonds and
+// ends them. Its methods may be called concurrently, also by the group's
+// [Handler], except for Leave.
+//
+// All calls of the handler run on one goroutine, which takes them from a queue:
+// whatever happens is queued under the manager's mutex in the order in which it
+// happens, so nobody ever waits for a handler but Leave and the manager's Close.
+type Membership struct {
+	m     *Manager
+	group Group
+	wake  chan struct{} // holds a token when there is something to do
+	done  chan struct{} // closed when the goroutine has ended
+
+	queue []event // guarded by the manager's mutex
+	left  bool
+}
+
+func newMembership(m *Manager, g Group) *Membership {
+	return &Membership{m: m, group: g, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// Send queues a message to the peer, a copy of payload, and reports whether it
+// did: there must be a bond, and payload must have at most [MaxPayload] bytes. A
+// peer that takes so little that the queue is full loses its connection.
+func (ms *Membership) Send(peer sm.PeerID, payload []byte) bool {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	b := ms.bond(peer)
+	if b == nil || !b.up || len(payload) > MaxPayload {
+		return false
+	}
+	if !b.c.send(kindMessage, messageFrame{ms.group.ID, payload}.append(nil)) {
+		return false
+	}
+	b.counted.MessagesSent++
+	b.counted.BytesSent += uint64(len(payload))
+	return true
+}
+
+// Close ends the bond with the peer, or the handshake that is under way, and
+// tells the peer the code; 0 stands for [link.CodeCancelled]. The handler is
+// told too. While the peer lists the group, a new bond is tried after a pause.
+func (ms *Membership) Close(peer sm.PeerID, code link.Code) {
+	if code == link.CodeAccepted {
+		code = link.CodeCancelled
+	}
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	if b := ms.bond(peer); b != nil {
+		b.withdraw(code)
+	}
+}
+
+// Leave ends all bonds of the group with [link.CodeCancelled], tells the handler
+// so, and waits until its last call has returned. The caller must not be the
+// handler, nor hold what the handler waits for. Leaving again waits too.
+func (ms *Membership) Leave() {
+	ms.m.mu.Lock()
+	ms.leave()
+	ms.m.mu.Unlock()
+	<-ms.done
+}
+
+// leave is Leave without the wait, for a caller that holds the mutex.
+func (ms *Membership) leave() {
+	if ms.left {
+		return
+	}
+	delete(ms.m.groups, ms.group.ID)
+	for _, p := range ms.m.peers {
+		for c := range p.conns {
+			if b := c.bonds[ms.group.ID]; b != nil {
+				b.withdraw(link.CodeCancelled)
+				delete(c.bonds, ms.group.ID)
+			}
+		}
+	}
+	ms.left = true
+	ms.signal()
+}
+
+// Bonds describes the bonds that are up, sorted by peer.
+func (ms *Membership) Bonds() []Info {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	var infos []Info
+	for _, p := range ms.m.peers {
+		if b := ms.bond(p.id); b != nil && b.up {
+			info := b.counted
+			info.RTT = b.c.rtt
+			infos = append(infos, info)
+		}
+	}
+	slices.SortFunc(infos, func(a, b Info) int { return a.Peer.Compare(b.Peer) })
+	return infos
+}
+
+// bond returns the group's bond on the peer's current connection, in whatever
+// state, or nil.
+func (ms *Membership) bond(peer sm.PeerID) *bond {
+	if p := ms.m.peers[peer]; p != nil && p.current != nil && !ms.left {
+		return p.current.bonds[ms.group.ID]
+	}
+	return nil
+}
+
+// post queues a call of the handler on behalf of a bond; size is what the call
+// keeps in memory. The caller holds the mutex.
+func (ms *Membership) post(b *bond, size int, call func()) {
+	if ms.left {
+		return
+	}
+	ms.queue = append(ms.queue, event{b, size, call})
+	b.pending.calls++
+	b.pending.bytes += size
+	ms.signal()
+	if b.pending.full() && !b.c.ended {
+		ms.m.cfg.Logger.Warn("a peer's messages come faster than they are taken", "peer", b.c.p.id.Short(), "group", ms.group.ID.Short())
+		b.c.end(link.CodeProtocolViolation, true)
+	}
+}
+
+func (ms *Membership) signal() {
+	select {
+	case ms.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run makes the queued calls until the group is left and the queue is empty.
+func (ms *Membership) run() {
+	defer close(ms.done)
+	for {
+		ms.m.mu.Lock()
+		queue, left := ms.queue, ms.left
+		ms.queue = nil
+		ms.m.mu.Unlock()
+		for _, e := range queue {
+			e.call()
+			ms.m.mu.Lock()
+			e.b.pending.calls--
+			e.b.pending.bytes -= e.size
+			ms.m.mu.Unlock()
+		}
+		if left {
+			return
+		}
+		<-ms.wake
+	}
+}

@@ -1,0 +1,175 @@
+package bond
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+)
+
+// idleHeartbeat is that of connections without a bond.
+var idleHeartbeat = Heartbeat{Interval: 500 * time.Millisecond, Jitter: 150 * time.Millisecond, MaxMissed: 10}
+
+// pulse is what a connection knows about the other end's life.
+type pulse struct {
+	heard   time.Time     // when the last frame came
+	probing time.Time     // when to probe next, unless something is heard before
+	nonce   uint64        // of the PING that is not answered yet, 0 for none
+	pinged  time.Time     // when that was sent first
+	rtt     time.Duration // the last measured, 0 for none
+	wake    chan struct{} // holds a token when something is to be done earlier
+}
+
+func newPulse(now time.Time) pulse { return pulse{heard: now, wake: make(chan struct{}, 1)} }
+
+// probe keeps the connection's time until it ends: heartbeats, silence, and the
+// limits and repetitions of handshakes.
+func (c *conn) probe() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+		c.m.mu.Lock()
+		next := c.tick(time.Now())
+		c.m.mu.Unlock()
+		timer.Reset(time.Until(next))
+	}
+}
+
+// wakeProbe has the probe look again at what is due when.
+func (c *conn) wakeProbe() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tick does what is due and returns when to look again.
+func (c *conn) tick(now time.Time) time.Time {
+	if !c.selected {
+		if !now.Before(c.setupUntil) {
+			c.end(link.CodeTimeout, true)
+		}
+		return c.setupUntil
+	}
+	next := c.checkSilence(now)
+	for _, b := range c.bonds {
+		switch {
+		case b.busy():
+			if !now.Before(b.until) {
+				b.refuse(b.recv, link.CodeTimeout)
+			} else {
+				next = earlier(next, b.until)
+			}
+		case !b.up && b.listed && !b.retry.IsZero():
+			if !now.Before(b.retry) {
+				b.open()
+			} else {
+				next = earlier(next, b.retry)
+			}
+		}
+	}
+	if c.ended {
+		return now
+	}
+	return earlier(next, c.beat(now))
+}
+
+// checkSilence ends the bonds whose peer was silent for too long, and the
+// connection when that leaves none, and returns when to check again.
+func (c *conn) checkSilence(now time.Time) time.Time {
+	next := now.Add(idleHeartbeat.silence())
+	live, died := 0, false
+	for _, b := range c.bonds {
+		if !b.up {
+			continue
+		}
+		limit := c.heard.Add(b.ms.group.Heartbeat.silence())
+		if now.Before(limit) {
+			live++
+			next = earlier(next, limit)
+			continue
+		}
+		died = true
+		b.refuse(b.recv, link.CodeTimeout)
+	}
+	idle := c.heard.Add(idleHeartbeat.silence())
+	switch {
+	case live > 0:
+	case died || !now.Before(idle):
+		c.end(link.CodeTimeout, true)
+	default:
+		next = earlier(next, idle)
+	}
+	return next
+}
+
+// beat sends a PING when nothing was heard for a heartbeat and returns when to
+// look again. Until a PING is answered it is sent again with the same nonce, so
+// that a round trip longer than the heartbeat is measured too.
+func (c *conn) beat(now time.Time) time.Time {
+	if now.Before(c.probing) {
+		return c.probing
+	}
+	period := c.period()
+	if quiet := c.heard.Add(period); now.Before(quiet) && c.rtt > 0 {
+		c.probing = quiet
+		return quiet
+	}
+	if c.nonce == 0 {
+		c.nonce, c.pinged = rand.Uint64()|1, now
+	}
+	c.send(kindPing, appendNumber(nil, c.nonce))
+	c.probing = now.Add(period)
+	return c.probing
+}
+
+// period draws the time to the next probe: the shortest of the bonds that are up.
+func (c *conn) period() time.Duration {
+	var shortest time.Duration
+	for _, b := range c.bonds {
+		if !b.up {
+			continue
+		}
+		if d := b.ms.group.Heartbeat.draw(); shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	if shortest == 0 {
+		return idleHeartbeat.draw()
+	}
+	return shortest
+}
+
+// draw returns the interval less a random part of the jitter.
+func (h Heartbeat) draw() time.Duration { return h.Interval - rand.N(h.Jitter+1) }
+
+// hasten draws the time of the next probe anew after a bond came up.
+func (c *conn) hasten() {
+	c.probing = earlier(c.probing, time.Now().Add(c.period()))
+	c.wakeProbe()
+}
+
+func (c *conn) handlePing(nonce uint64) link.Code {
+	c.send(kindPong, appendNumber(nil, nonce))
+	return link.CodeAccepted
+}
+
+func (c *conn) handlePong(nonce uint64) link.Code {
+	if c.nonce != 0 && nonce == c.nonce {
+		c.rtt, c.nonce = time.Since(c.pinged), 0
+	}
+	return link.CodeAccepted
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,513 @@
+package bond
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestReflectedProof(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	rec := newRecorder()
+	g := testGroup(rec, "of a")
+	a.join(g)
+	r := connectRaw(t, a, 1, g.ID)
+	payload := r.expect(kindOpen)
+	r.send(kindOpen, payload) // its own, proof and all
+	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: link.CodeWrongProof})
+	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
+}
+
+// TestProofOfAnotherConnection replays a proof that was right elsewhere.
+func TestProofOfAnotherConnection(t *testing.T) {
+	t.Parallel()
+	a, old, _, rec := rawBond(t, nil)
+	proof := old.proof(old.id.Peer())
+	old.conn.Close()
+	rec.want(t, report{"down", old.id.Peer(), link.CodeUnexpectedClose, ""})
+	r := dialRaw(t, a, 1)
+	r.greet(2)
+	r.expect(kindHello)
+	r.expect(kindSelect)
+	r.expect(kindEntries)
+	r.expect(kindOpen)
+	group := testGroup(nil, "").ID
+	r.send(kindOpen, openFrame{group: group, number: 1, proof: proof}.append(nil))
+	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: link.CodeWrongProof})
+}
+
+func TestOpenOfAStranger(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	a.join(testGroup(newRecorder(), "of a"))
+	r := connectRaw(t, a, 1) // sends no entry
+	r.open(1, "")
+	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 1, code: link.CodeUnknownPeer})
+}
+
+func TestOpenOnABond(t *testing.T) {
+	t.Parallel()
+	_, r, _, rec := rawBond(t, nil)
+	r.open(2, "")
+	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 2, code: link.CodeAlreadyBonded})
+	r.send(kindMessage, messageFrame{testGroup(nil, "").ID, []byte("still up")}.append(nil))
+	rec.want(t, report{"message", r.id.Peer(), 0, "still up"})
+}
+
+// TestFramesOfEarlierHandshakes sends what can cross with a CLOSE.
+func TestFramesOfEarlierHandshakes(t *testing.T) {
+	t.Parallel()
+	_, r, ms, rec := rawBond(t, nil)
+	group := testGroup(nil, "").ID
+	ms.Close(r.id.Peer(), link.CodeTicketRefused)
+	rec.want(t, report{"down", r.id.Peer(), link.CodeTicketRefused, ""})
+	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: link.CodeTicketRefused})
+
+	r.send(kindMessage, messageFrame{group, []byte("late")}.append(nil))
+	r.send(kindAccept, acceptFrame{group, 1, 1}.append(nil))
+	r.send(kindClose, closeFrame{group, 1, 1, 4711}.append(nil))
+	r.bond(2, 2)
+	rec.want(t, report{"up", r.id.Peer(), 0, "of raw"})
+	r.send(kindClose, closeFrame{group, 1, 1, 4711}.append(nil))
+	r.send(kindMessage, messageFrame{group, []byte("on time")}.append(nil))
+	rec.want(t, report{"message", r.id.Peer(), 0, "on time"})
+	if got := len(ms.Bonds()); got != 1 {
+		t.Errorf("%d bonds, want 1", got)
+	}
+}
+
+func TestAcceptOfOtherNumbers(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	rec := newRecorder()
+	g := testGroup(rec, "of a")
+	ms := a.join(g)
+	r := connectRaw(t, a, 1, g.ID)
+	r.expect(kindOpen)
+	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil)) // before our OPEN
+	r.open(1, "")
+	r.send(kindMessage, messageFrame{g.ID, []byte("too early")}.append(nil))
+	r.expect(kindAccept)
+	r.send(kindAccept, acceptFrame{g.ID, 1, 2}.append(nil))
+	r.send(kindAccept, acceptFrame{g.ID, 2, 1}.append(nil))
+	r.sync()
+	rec.wantNothing(t)
+	if ms.Send(r.id.Peer(), nil) {
+		t.Error("sent without a bond")
+	}
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 300 * time.Millisecond })
+	rec := newRecorder()
+	g := testGroup(rec, "of a")
+	a.join(g)
+	r := connectRaw(t, a, 1, g.ID)
+	for number := range uint32(2) {
+		r.expect(kindOpen) // and no answer
+		r.expectClose(closeFrame{group: g.ID, mine: number + 1, code: link.CodeTimeout})
+		rec.want(t, report{"refused", r.id.Peer(), link.CodeTimeout, ""})
+	}
+}
+
+func TestSetupTimeout(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 100 * time.Millisecond })
+	dialRaw(t, a, 1).expectGoodbye(link.CodeTimeout) // no HELLO
+	b := startNode(t, 2, func(s *setup) { s.config.HandshakeTimeout = 100 * time.Millisecond })
+	r := dialRaw(t, b, 1)
+	r.greet(1)
+	r.expectGoodbye(link.CodeTimeout) // no SELECT
+}
+
+func TestMalformedFramesCostTheConnection(t *testing.T) {
+	t.Parallel()
+	for kind := range uint8(12) {
+		t.Run(fmt.Sprint("kind ", kind), func(t *testing.T) {
+			t.Parallel()
+			a := startNode(t, 0, nil)
+			r := connectRaw(t, a, 1)
+			payload := []byte{1, 2, 3}
+			if kind == kindHello {
+				r = dialRaw(t, a, 2)
+			}
+			r.send(kind, payload)
+			r.expectGoodbye(link.CodeUndecodable)
+		})
+	}
+	t.Run("too large", func(t *testing.T) {
+		t.Parallel()
+		r := connectRaw(t, startNode(t, 0, nil), 1)
+		r.send(kindMessage, make([]byte, maxFrame+1))
+		r.expectGoodbye(link.CodeUndecodable)
+	})
+}
+
+func TestProtocolViolations(t *testing.T) {
+	t.Parallel()
+	for name, violate := range map[string]func(a *node, r *raw){
+		"entries before HELLO": func(_ *node, r *raw) { r.sendEntries(r.entry(1)) },
+		"OPEN before HELLO":    func(_ *node, r *raw) { r.open(1, "") },
+		"two HELLOs":           func(_ *node, r *raw) { r.greet(1); r.greet(2) },
+		"SELECT of the higher": func(_ *node, r *raw) { r.greet(1); r.send(kindSelect, appendNumber(nil, 1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := startNode(t, 0, nil)
+			r := dialRaw(t, a, 1)
+			violate(a, r)
+			r.expectGoodbye(link.CodeProtocolViolation)
+		})
+	}
+	t.Run("OPEN with an old number", func(t *testing.T) {
+		t.Parallel()
+		for _, number := range []uint32{1, 2} {
+			_, r, ms, _ := rawBond(t, nil)
+			r.open(2, "")
+			r.expect(kindClose)
+			ms.Close(r.id.Peer(), 4711)
+			r.expect(kindClose)
+			r.open(number, "")
+			r.expectGoodbye(link.CodeProtocolViolation)
+		}
+	})
+	t.Run("OPEN before SELECT", func(t *testing.T) {
+		t.Parallel()
+		r := dialRaw(t, startNode(t, 1, nil), 0)
+		r.greet(1)
+		r.open(1, "")
+		r.expectGoodbye(link.CodeProtocolViolation)
+	})
+}
+
+// TestSelection plays connections of one peer to the end that decides.
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	hello := func(instance byte, flags uint32, seq uint64) []byte {
+		return helloFrame{instance: instanceID{instance}, version: 1, flags: flags, seq: seq}.append(nil)
+	}
+	var current *raw
+	for _, step := range []struct {
+		name  string
+		hello []byte
+		wins  bool
+	}{
+		{"the first", hello(1, flagOnly, 5), true},
+		{"one that is older", hello(1, flagOnly, 4), false},
+		{"one beside another", hello(1, 0, 6), false},
+		{"one whose peer has lost the current", hello(1, flagOnly, 7), true},
+		{"one of a restarted peer", hello(2, flagOnly, 1), true},
+	} {
+		r := dialRaw(t, a, 1)
+		r.send(kindHello, step.hello)
+		r.expect(kindHello)
+		if !step.wins {
+			r.expectGoodbye(link.CodeAlreadyBonded)
+			current.sync()
+			continue
+		}
+		if got, _ := r.read(); got != kindSelect {
+			t.Fatalf("%s: got a frame of kind %d, want SELECT", step.name, got)
+		}
+		if current != nil {
+			current.expectGoodbye(link.CodeUnexpectedClose)
+		}
+		r.expect(kindEntries)
+		current = r
+	}
+}
+
+// TestOwnDialIsPreferred has the end that decides hold a live connection of its
+// own when another arrives.
+func TestOwnDialIsPreferred(t *testing.T) {
+	t.Parallel()
+	accepted := make(chan *link.Conn)
+	r := newRaw(t, 1)
+	r.link.Handle(link.Bond, func(ctx context.Context, c *link.Conn) {
+		accepted <- c
+		<-ctx.Done()
+	})
+	r.link.Serve()
+	a := startNode(t, 0, func(s *setup) { s.config.Seeds = []string{r.link.Addr().String()} })
+	dialled := *r
+	dialled.conn = <-accepted
+	dialled.expect(kindHello)
+
+	r.dial(a)
+	r.greet(1)
+	r.expectGoodbye(link.CodeAlreadyBonded)
+	dialled.greet(2)
+	dialled.expect(kindSelect)
+}
+
+// TestStaleSelect has the end that follows hear of two selections in the wrong
+// order.
+func TestStaleSelect(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 1, nil)
+	older, younger := dialRaw(t, a, 0), dialRaw(t, a, 0)
+	older.greet(1)
+	younger.greet(2)
+	younger.send(kindSelect, appendNumber(nil, 2))
+	younger.expect(kindHello)
+	younger.expect(kindEntries)
+	older.send(kindSelect, appendNumber(nil, 1))
+	older.expectGoodbye(link.CodeAlreadyBonded)
+	younger.sync()
+}
+
+// TestEntriesOfOthers relays entries as a hostile or outdated peer might.
+func TestEntriesOfOthers(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r := connectRaw(t, a, 1)
+	other := connectRaw(t, a, 2)
+	x := identity(t, 3)
+	v2 := signEntry(t, x, discovery.Entry{Network: network, Version: 2, Tags: []string{"two"}})
+	r.sendEntries(v2)
+	r.sync() // and it is not sent back
+	if got := other.expect(kindEntries); !bytes.Equal(got, appendEntries([]discovery.Signed{v2})[0]) {
+		t.Errorf("relayed % x, want % x", got, v2.Bytes())
+	}
+
+	forged := bytes.Clone(signEntry(t, x, discovery.Entry{Network: network, Version: 3}).Bytes())
+	forged[len(forged)-1] ^= 1
+	self := a.catalog.Self()
+	frame := appendEntries([]discovery.Signed{
+		v2, // again
+		signEntry(t, x, discovery.Entry{Network: network, Version: 1, Tags: []string{"one"}}),
+		signEntry(t, x, discovery.Entry{Network: sm.ID("another"), Version: 9}),
+		signEntry(t, a.id, discovery.Entry{Network: network, Version: 1, Tags: []string{"self"}}),
+	})[0]
+	frame = append(append(frame, 0, 0, byte(len(forged)>>8), byte(len(forged))), forged...)
+	r.send(kindEntries, frame)
+	r.sync()
+	other.sync()
+	if got, _ := a.catalog.Get(x.Peer()); !bytes.Equal(got.Bytes(), v2.Bytes()) {
+		t.Errorf("the catalog has version %d, want 2", got.Version)
+	}
+	if got := a.catalog.Self(); got.Version != self.Version {
+		t.Errorf("the own entry has version %d, want %d", got.Version, self.Version)
+	}
+	r.sendEntries(signEntry(t, x, discovery.Entry{Network: network, Version: 3}))
+	other.expect(kindEntries)
+}
+
+// TestTombstone relays the entry of a peer that was forgotten.
+func TestTombstone(t *testing.T) {
+	t.Parallel()
+	logs := newLogs()
+	a := startNode(t, 0, func(s *setup) { s.config.Logger = slog.New(logs) })
+	r := connectRaw(t, a, 1)
+	x := identity(t, 3)
+	entry := func(version uint64) discovery.Signed {
+		return signEntry(t, x, discovery.Entry{Network: network, Version: version})
+	}
+	r.sendEntries(entry(5))
+	r.sync()
+	a.manager.mu.Lock()
+	p := a.manager.peers[x.Peer()]
+	p.alive = time.Now().Add(-a.manager.cfg.ForgetAfter)
+	p.touch()
+	a.manager.mu.Unlock()
+	logs.await(t, "forgot a peer")
+	r.sendEntries(entry(5))
+	r.sync()
+	if _, known := a.catalog.Get(x.Peer()); known {
+		t.Error("another peer brought a forgotten entry back")
+	}
+	r.sendEntries(entry(6))
+	r.sync()
+	if _, known := a.catalog.Get(x.Peer()); !known {
+		t.Error("a newer entry of a forgotten peer was not taken in")
+	}
+}
+
+// TestStrangersLeaveNothing connects peers that never send an entry.
+func TestStrangersLeaveNothing(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r := connectRaw(t, a, 1)
+	a.manager.mu.Lock()
+	p := a.manager.peers[r.id.Peer()]
+	changed := p.changed
+	a.manager.mu.Unlock()
+	r.conn.Close()
+	<-changed
+	a.manager.mu.Lock()
+	defer a.manager.mu.Unlock()
+	if got := len(a.manager.peers); got != 0 {
+		t.Errorf("%d peers are kept, want none", got)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	_, r, ms, _ := rawBond(t, func(g *Group) {
+		g.Heartbeat = Heartbeat{Interval: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, MaxMissed: 1_000_000}
+	})
+	ping := func() []byte {
+		kind, payload, err := r.conn.ReadFrame(maxFrame, nil)
+		if err != nil || kind != kindPing {
+			t.Fatalf("got kind %d, error %v, want PING", kind, err)
+		}
+		return payload
+	}
+	first := ping()
+	if second := ping(); !bytes.Equal(first, second) {
+		t.Errorf("unanswered PING % x was followed by % x", first, second)
+	}
+	if got := ms.Bonds()[0].RTT; got != 0 {
+		t.Errorf("round-trip time is %v before the first PONG", got)
+	}
+	r.send(kindPong, appendNumber(nil, 1)) // not the nonce
+	r.sync()
+	if got := ms.Bonds()[0].RTT; got != 0 {
+		t.Errorf("round-trip time is %v after a wrong PONG", got)
+	}
+	r.send(kindPong, first)
+	r.sync()
+	if got := ms.Bonds()[0].RTT; got <= 0 {
+		t.Errorf("round-trip time is %v after PONG", got)
+	}
+	for bytes.Equal(first, ping()) {
+	}
+}
+
+// TestHandlerThatDoesNotReturn has messages pile up behind a handler.
+func TestHandlerThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	_, r, _, rec := rawBond(t, func(g *Group) {
+		g.Handler.(*recorder).on = func(rep report) {
+			if rep.What == "message" {
+				<-release
+			}
+		}
+	})
+	f := messageFrame{testGroup(nil, "").ID, nil}.append(nil)
+	for range maxPending + 2 {
+		r.send(kindMessage, f)
+	}
+	r.expectGoodbye(link.CodeProtocolViolation)
+	close(release)
+	rec.await(t, report{"down", r.id.Peer(), link.CodeProtocolViolation, ""})
+}
+
+// TestPeerThatDoesNotRead fills the queue of a connection.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	_, r, ms, rec := rawBond(t, nil)
+	payload := make([]byte, MaxPayload)
+	for ms.Send(r.id.Peer(), payload) {
+	}
+	rec.want(t, report{"down", r.id.Peer(), link.CodeUnexpectedClose, ""})
+}
+
+// TestHandlerCallsBack has a handler use its membership from within.
+func TestHandlerCallsBack(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	members := make(chan *Membership, 1)
+	ar.on = func(rep report) {
+		if rep.What == "message" {
+			ms := <-members
+			if !ms.Send(rep.Peer, []byte("pong")) || len(ms.Bonds()) != 1 {
+				t.Error("no bond within Message")
+			}
+			ms.Close(rep.Peer, 4711)
+		}
+	}
+	members <- a.join(testGroup(ar, "of a"))
+	bm := b.join(testGroup(br, "of b"))
+	ar.want(t, up(b, "of b"))
+	br.want(t, up(a, "of a"))
+	bm.Send(a.peer(), []byte("ping"))
+	br.want(t, message(a, "pong"))
+	br.want(t, down(a, 4711))
+	ar.want(t, message(b, "ping"))
+	ar.want(t, down(b, 4711))
+}
+
+func TestLeaveWaitsForTheHandler(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	entered, release := make(chan struct{}), make(chan struct{})
+	ar.on = func(rep report) {
+		if rep.What == "message" {
+			close(entered)
+			<-release
+		}
+	}
+	am, bm := a.join(testGroup(ar, "")), b.join(testGroup(br, ""))
+	br.want(t, up(a, ""))
+	bm.Send(a.peer(), nil)
+	<-entered
+	left := make(chan struct{})
+	go func() { defer close(left); am.Leave() }()
+	br.want(t, down(a, link.CodeCancelled)) // Leave is under way
+	select {
+	case <-left:
+		t.Error("Leave returned while the handler ran")
+	default:
+	}
+	if am.Send(b.peer(), nil) {
+		t.Error("sent while leaving")
+	}
+	close(release)
+	<-left
+	ar.want(t, up(b, ""))
+	ar.want(t, message(b, ""))
+	ar.want(t, down(b, link.CodeCancelled))
+	ar.wantNothing(t)
+}
+
+// TestRelay has an entry cross a third node: neither end can dial the other.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	middle := startNode(t, 1, nil)
+	unreachable := func(s *setup) { seeds(middle)(s); s.noAddr = true }
+	a, c := startNode(t, 0, unreachable), startNode(t, 2, unreachable)
+	c.awaitEntry(a.peer(), anyEntry)
+	if _, err := a.catalog.Update(func(e *discovery.Entry) { e.Tags = []string{"news"} }); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitEntry(a.peer(), func(s discovery.Signed) bool { return len(s.Tags) == 1 })
+}
+
+func TestJoinErrors(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	good := testGroup(newRecorder(), "")
+	for name, change := range map[string]func(*Group){
+		"Group.ID":                 func(g *Group) { g.ID = sm.Digest{} },
+		"Group.Hello":              func(g *Group) { g.Hello = nil },
+		"Group.Handler":            func(g *Group) { g.Handler = nil },
+		"Heartbeat.Interval is 0s": func(g *Group) { g.Heartbeat.Interval = 0 },
+		"Heartbeat.Jitter":         func(g *Group) { g.Heartbeat.Jitter = g.Heartbeat.Interval },
+		"Heartbeat.MaxMissed is 0": func(g *Group) { g.Heartbeat.MaxMissed = 0 },
+	} {
+		g := good
+		change(&g)
+		_, err := a.manager.Join(g)
+		wantText(t, err, name)
+	}
+	a.join(good)
+	_, err := a.manager.Join(good)
+	wantIs(t, err, ErrJoined)
+	a.stop()
+	_, err = a.manager.Join(good)
+	wantIs(t, err, ErrClosed)
+}

@@ -1,0 +1,85 @@
+package bond
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// tend dials a seed until the manager closes, whenever there is no connection
+// to the peer that answered there last. A seed that is this peer is dropped.
+func (m *Manager) tend(addr string) {
+	pauses := backoff{bounds: m.cfg.Redial}
+	var failures failureLog
+	var last sm.PeerID
+	for {
+		if connected := m.connected(last); connected != nil {
+			select {
+			case <-connected:
+				continue
+			case <-m.done:
+				return
+			}
+		}
+		lc, err := m.dial(addr, sm.PeerID{})
+		switch {
+		case errors.Is(err, link.ErrSelf):
+			m.cfg.Logger.Debug("dropped a seed that is this peer itself", "addr", addr)
+			return
+		case err == nil:
+			last = lc.Peer()
+			pauses.succeeded(m.serve(lc))
+		}
+		m.reach.seed(addr, err)
+		failures.report(m.cfg.Logger, err, "seed", addr)
+		if !m.pause(pauses.pause(), nil) {
+			return
+		}
+	}
+}
+
+// connected returns a channel that is closed when something changes about a
+// peer that there is a connection to, or nil when there is none.
+func (m *Manager) connected(id sm.PeerID) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.peers[id]; p != nil && len(p.conns) > 0 {
+		return p.changed
+	}
+	return nil
+}
+
+// failureLog logs what goes wrong repeatedly, once per change.
+type failureLog struct{ last string }
+
+// report logs an error that differs from the one before.
+func (f *failureLog) report(log *slog.Logger, err error, key, value string) {
+	text := ""
+	if err != nil && !errors.Is(err, ErrClosed) {
+		text = rootCause(err)
+	}
+	if text != "" && text != f.last {
+		log.Warn("cannot reach "+key, key, value, "error", err)
+	}
+	f.last = text
+}
+
+// rootCause returns the text of the errors that err wraps, without what they
+// are wrapped in: port numbers there differ from attempt to attempt.
+func rootCause(err error) string {
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return rootCause(inner)
+		}
+	case interface{ Unwrap() []error }:
+		text := ""
+		for _, inner := range e.Unwrap() {
+			text += rootCause(inner) + "\n"
+		}
+		return text
+	}
+	return err.Error()
+}

@@ -1,0 +1,123 @@
+package bond
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	b := backoff{bounds: Backoff{Min: 100, Max: 500}}
+	wants := func(most ...time.Duration) {
+		t.Helper()
+		for i, m := range most {
+			if got := b.pause(); got < m/2 || got > m {
+				t.Errorf("pause %d is %d, want %d to %d", i, got, m/2, m)
+			}
+		}
+	}
+	wants(100, 200, 400, 500, 500)
+	b.succeeded(499)
+	wants(500)
+	b.succeeded(500)
+	wants(100, 200)
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	var c Config
+	c.complete()
+	if c.HandshakeTimeout != 2*time.Second || c.Redial != (Backoff{100 * time.Millisecond, 5 * time.Second}) || c.ForgetAfter != 10*time.Minute || c.Logger == nil {
+		t.Errorf("defaults are %+v", c)
+	}
+	c = Config{Redial: Backoff{Min: time.Minute}}
+	c.complete()
+	if c.Redial.Max != time.Minute {
+		t.Errorf("Redial is %+v, its Max must not be below Min", c.Redial)
+	}
+}
+
+func TestRootCause(t *testing.T) {
+	t.Parallel()
+	dial := func(port int) error {
+		return fmt.Errorf("dial: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("reset")})
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{dial(1), "reset"},
+		{errors.Join(dial(1), dial(2)), "reset\nreset\n"},
+		{fmt.Errorf("all: %w", errors.Join(dial(3))), "reset\n"},
+	} {
+		if got := rootCause(c.err); got != c.want {
+			t.Errorf("root cause of %q is %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestOutboxIsBounded(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	payload := make([]byte, maxQueued/4-frameOverhead)
+	for i := range 4 {
+		if !o.put(1, payload) {
+			t.Fatalf("no room for frame %d", i)
+		}
+	}
+	if o.put(1, nil) {
+		t.Error("took a frame over the bound")
+	}
+	if frames, more := o.take(); len(frames) != 4 || !more {
+		t.Errorf("took %d frames, more %v, want 4, true", len(frames), more)
+	}
+	o.put(1, payload)
+	o.seal(false)
+	o.put(2, nil)
+	if frames, more := o.take(); len(frames) != 1 || more {
+		t.Errorf("took %d frames, more %v, want 1, false", len(frames), more)
+	}
+}
+
+// TestEntriesFillFrames spreads more entries than fit into one frame.
+func TestEntriesFillFrames(t *testing.T) {
+	t.Parallel()
+	var entries []discovery.Signed
+	var groups []sm.Digest
+	for i := range discovery.MaxGroups {
+		groups = append(groups, sm.ID(fmt.Sprint(i)))
+	}
+	for i := range 4 {
+		entries = append(entries, signEntry(t, identity(t, i), discovery.Entry{Network: network, Groups: groups}))
+	}
+	frames := appendEntries(entries)
+	if len(frames) < 2 {
+		t.Fatalf("%d frames, want several", len(frames))
+	}
+	var got [][]byte
+	for _, f := range frames {
+		if len(f) > maxFrame {
+			t.Errorf("a frame of %d bytes, at most %d are read", len(f), maxFrame)
+		}
+		raws, err := parseEntries(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, raws...)
+	}
+	for i, e := range entries {
+		if i >= len(got) || !bytes.Equal(got[i], e.Bytes()) {
+			t.Fatalf("entry %d did not come through", i)
+		}
+	}
+	if appendEntries(nil) != nil {
+		t.Error("a frame without an entry")
+	}
+}

@@ -1,0 +1,245 @@
+package discovery
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+var network = sm.ID("network")
+
+func newTestCatalog(t *testing.T) Catalog {
+	t.Helper()
+	c, err := NewCatalog(identity(t, 1), Entry{Network: network, Addrs: []string{"self:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// of returns an entry of the n-th identity.
+func of(t *testing.T, n byte, version uint64, change ...func(*Entry)) Signed {
+	t.Helper()
+	e := Entry{Network: network, Version: version}
+	for _, f := range change {
+		f(&e)
+	}
+	s, err := Sign(identity(t, n), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestNewCatalog(t *testing.T) {
+	t.Parallel()
+	before := uint64(time.Now().UnixNano())
+	c := newTestCatalog(t)
+	self := c.Self()
+	if self.Peer != identity(t, 1).Peer() || self.Version < before || self.Version > uint64(time.Now().UnixNano()) {
+		t.Errorf("the own entry is %+v", self.Entry)
+	}
+	if _, err := Parse(self.Bytes()); err != nil {
+		t.Error(err)
+	}
+	_, err := NewCatalog(identity(t, 1), Entry{})
+	wantErr(t, "no network", err, "discovery: make catalog: ")
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	var told []Signed
+	c.Watch(func(s Signed) { told = append(told, s) })
+	old := c.Self()
+	group := sm.Digest{7}
+	s, err := c.Update(func(e *Entry) {
+		e.Peer, e.Network, e.Version = sm.PeerID{1}, sm.Digest{1}, 1
+		e.Groups = append(e.Groups, group)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := old.Clone()
+	want.Version, want.Groups = s.Version, []sm.Digest{group}
+	if diff := cmp.Diff(want, s.Entry, emptyIsNil); diff != "" {
+		t.Errorf("entries differ (-want +got):\n%s", diff)
+	}
+	if s.Version <= old.Version {
+		t.Errorf("version %d does not grow from %d", s.Version, old.Version)
+	}
+	if diff := cmp.Diff(s.Bytes(), c.Self().Bytes()); diff != "" {
+		t.Errorf("Self is not what Update returned:\n%s", diff)
+	}
+	if len(told) != 1 || told[0].Version != s.Version {
+		t.Errorf("watchers were told %d entries", len(told))
+	}
+
+	_, err = c.Update(func(e *Entry) { e.Tags = []string{""} })
+	wantErr(t, "a bad tag", err, "discovery: update the entry of peer")
+	if got := c.Self().Version; got != s.Version || len(told) != 1 {
+		t.Errorf("a failed update left version %d, want %d", got, s.Version)
+	}
+}
+
+func TestPut(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	var told []uint64
+	c.Watch(func(s Signed) { told = append(told, s.Version) })
+	for i, step := range []struct {
+		s    Signed
+		want bool
+	}{
+		{of(t, 2, 5), true},
+		{of(t, 2, 5), false},
+		{of(t, 2, 4), false},
+		{of(t, 2, 6), true},
+		{of(t, 3, 1), true},
+		{of(t, 4, 1, func(e *Entry) { e.Network = sm.ID("other") }), false},
+		{of(t, 1, 1), false}, // self
+		{Signed{}, false},
+	} {
+		if got := c.Put(step.s); got != step.want {
+			t.Errorf("step %d: Put is %v, want %v", i, got, step.want)
+		}
+	}
+	if diff := cmp.Diff([]uint64{5, 6, 1}, told); diff != "" {
+		t.Errorf("watchers were told other versions (-want +got):\n%s", diff)
+	}
+	if s, ok := c.Get(identity(t, 2).Peer()); !ok || s.Version != 6 {
+		t.Errorf("Get returns version %d, %v, want 6", s.Version, ok)
+	}
+	if _, ok := c.Get(identity(t, 1).Peer()); ok {
+		t.Error("Get returns the own entry")
+	}
+	all := c.All()
+	if len(all) != 2 || all[0].Peer.Compare(all[1].Peer) >= 0 {
+		t.Errorf("All returns %d entries, want 2, sorted", len(all))
+	}
+	c.Forget(identity(t, 2).Peer())
+	c.Forget(identity(t, 2).Peer())
+	if _, ok := c.Get(identity(t, 2).Peer()); ok || len(c.All()) != 1 {
+		t.Error("a forgotten entry is still there")
+	}
+	if !c.Put(of(t, 2, 1)) {
+		t.Error("an entry of a forgotten peer is not news")
+	}
+}
+
+// TestOvertake shows a catalog entries of its own peer, signed before a restart
+// by a clock that was ahead.
+func TestOvertake(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	var told int
+	c.Watch(func(Signed) { told++ })
+	version := c.Self().Version
+	for i := range maxOvertakes {
+		version += 1 << 50
+		if c.Put(of(t, 1, version, func(e *Entry) { e.Tags = []string{"old"} })) {
+			t.Fatal("an entry of this peer was taken in")
+		}
+		version++
+		if got := c.Self(); got.Version != version || len(got.Tags) != 0 || told != i+1 {
+			t.Fatalf("the own entry has version %d, tags %v, want %d and none", got.Version, got.Tags, version)
+		}
+	}
+	c.Put(of(t, 1, version+1))
+	if got := c.Self().Version; got != version {
+		t.Errorf("version %d, want %d: this must end some time", got, version)
+	}
+}
+
+func TestNoHigherVersion(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	c.Put(of(t, 1, math.MaxUint64-1))
+	if got := c.Self().Version; got != math.MaxUint64 {
+		t.Fatalf("version %d, want the highest", got)
+	}
+	if _, err := c.Update(func(*Entry) {}); err == nil || c.Self().Version != math.MaxUint64 {
+		t.Errorf("error %v, version %d", err, c.Self().Version)
+	}
+}
+
+func TestCatalogIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t).(*catalog)
+	for i := range MaxPeers {
+		c.others[sm.PeerID{byte(i >> 8), byte(i), 1}] = Signed{}
+	}
+	if c.Put(of(t, 2, 1)) {
+		t.Error("took in one peer too many")
+	}
+	c.Forget(sm.PeerID{0, 0, 1})
+	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
+		t.Error("no room after Forget")
+	}
+
+	c = newTestCatalog(t).(*catalog)
+	size := len(of(t, 2, 1).Bytes())
+	c.bytes = MaxCatalogBytes - size
+	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
+		t.Error("no room for what fits")
+	}
+	if c.Put(of(t, 2, 3, func(e *Entry) { e.Tags = []string{"t"} })) || c.Put(of(t, 3, 1)) {
+		t.Error("took in more bytes than allowed")
+	}
+	c.Forget(identity(t, 2).Peer())
+	if !c.Put(of(t, 3, 1)) {
+		t.Error("no room after Forget")
+	}
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	var calls int // unguarded: calls must not overlap
+	var last uint64
+	cancel := c.Watch(func(s Signed) {
+		calls++
+		if s.Peer != c.Self().Peer { // the catalog can be read from within
+			return
+		}
+		if s.Version <= last {
+			t.Errorf("version %d was told after %d", s.Version, last)
+		}
+		last = s.Version
+	})
+	var done sync.WaitGroup
+	for i := range byte(4) {
+		done.Go(func() {
+			for range 50 {
+				if _, err := c.Update(func(*Entry) {}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		entries := []Signed{of(t, i+2, 1), of(t, i+2, 2)}
+		done.Go(func() {
+			for _, s := range entries {
+				c.Put(s)
+			}
+		})
+	}
+	done.Wait()
+	if want := 4*50 + 4*2; calls != want {
+		t.Errorf("%d calls, want %d", calls, want)
+	}
+	cancel()
+	cancel()
+	c.Put(of(t, 9, 1))
+	if want := 4*50 + 4*2; calls != want {
+		t.Error("called after cancel")
+	}
+	// A watcher may cancel itself, and another, from within.
+	var own func()
+	own = c.Watch(func(Signed) { own() })
+	c.Put(of(t, 9, 2))
+}
