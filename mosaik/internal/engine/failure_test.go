@@ -1,0 +1,413 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// brittle is a log that fails, or panics, once told to.
+type brittle struct {
+	logstore.Log
+	mu     sync.Mutex
+	broken error
+	panics bool
+}
+
+func (b *brittle) Save(batch logstore.Batch) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.panics {
+		panic("brittle: panic")
+	}
+	if b.broken != nil {
+		return b.broken
+	}
+	return b.Log.Save(batch)
+}
+
+func (b *brittle) fail(err error, panics bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.broken, b.panics = err, panics
+}
+
+// alone starts a lone leader on a node of its own.
+func alone(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
+	t.Helper()
+	r := cluster(t, 1)[0].start(1, rec, true, change)
+	elect(t, r, rec)
+	return r
+}
+
+func TestFailedLogMutes(t *testing.T) {
+	t.Parallel()
+	for _, panics := range []bool{false, true} {
+		t.Run(fmt.Sprint("panics=", panics), func(t *testing.T) {
+			t.Parallel()
+			log := &brittle{Log: memoryLog(t)}
+			rec, other := newRecorder(), newRecorder()
+			r := alone(t, rec, func(c *ReplicaConfig) { c.Log = log })
+			must(t, r, "before")
+			neighbour, err := r.engine.Start(ReplicaConfig{
+				Shard: shard + 1, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout,
+				Log: memoryLog(t), Machine: other, Events: other,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			elect(t, neighbour, other)
+
+			broken := errors.New("the disk is gone")
+			log.fail(broken, panics)
+			if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrUnknown) {
+				t.Errorf("propose on a failed log: %v; want ErrUnknown", err)
+			}
+			rec.wait(t, "Failed", func() bool { return len(rec.failures) > 0 })
+			if !panics && !errors.Is(rec.failures[0], broken) {
+				t.Errorf("failed with %v; want %v", rec.failures[0], broken)
+			}
+			if err := r.Propose(within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+				t.Errorf("propose on a muted replica: %v; want ErrClosed and ErrNotApplied", err)
+			}
+			if err := r.ReadIndex(within(t)); !errors.Is(err, ErrClosed) {
+				t.Errorf("read on a muted replica: %v; want ErrClosed", err)
+			}
+			if diff := cmp.Diff([]string{"before"}, data(rec.history())); diff != "" {
+				t.Errorf("applied (-want +got):\n%s", diff)
+			}
+			must(t, neighbour, "alive")
+			if err := r.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestMutedLeaderIsReplaced(t *testing.T) {
+	t.Parallel()
+	log := &brittle{Log: memoryLog(t)}
+	first := true
+	g := newGroup(t, 3, func(c *ReplicaConfig) {
+		if first {
+			c.Log, first = log, false
+		}
+	})
+	must(t, g.replicas[1], "before")
+	log.fail(errors.New("the disk is gone"), false)
+	g.replicas[0].Propose(within(t), []byte("lost or not"))
+	g.recs[1].wait(t, "another leader", func() bool {
+		last := g.recs[1].leaders[len(g.recs[1].leaders)-1]
+		return last.leader > 1
+	})
+	must(t, g.replicas[1], "after")
+	must(t, g.replicas[2], "after")
+}
+
+func TestPanickingMachineMutes(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder()
+	rec.panicsAt = "boom"
+	r := alone(t, rec, nil)
+	must(t, r, "before")
+	if err := r.Propose(within(t), []byte("boom")); !errors.Is(err, ErrUnknown) {
+		t.Errorf("propose: %v; want ErrUnknown", err)
+	}
+	rec.wait(t, "Failed", func() bool { return len(rec.failures) == 1 })
+	if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrNotApplied) {
+		t.Errorf("propose: %v; want ErrNotApplied", err)
+	}
+}
+
+func TestSnapshotErrorIsReported(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder()
+	rec.snapFails = errors.New("no snapshot today")
+	r := alone(t, rec, func(c *ReplicaConfig) { c.SnapshotEvery = 5 })
+	for i := range 20 {
+		must(t, r, fmt.Sprint(i))
+	}
+	rec.wait(t, "SnapshotFailed", func() bool { return len(rec.snapErrors) > 0 })
+	if !errors.Is(rec.snapErrors[0], rec.snapFails) {
+		t.Errorf("reported %v; want %v", rec.snapErrors[0], rec.snapFails)
+	}
+	rec.update(func() { rec.snapFails = nil })
+	for i := range 20 {
+		must(t, r, fmt.Sprint("more ", i))
+	}
+	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 0 })
+}
+
+func TestRestoreErrorMutes(t *testing.T) {
+	t.Parallel()
+	nodes := cluster(t, 2)
+	introduce(shard, nodes)
+	every := func(c *ReplicaConfig) { c.SnapshotEvery = 5 }
+	rec, joiner := newRecorder(), newRecorder()
+	joiner.restores = errors.New("damaged")
+	r := nodes[0].start(1, rec, true, every)
+	elect(t, r, rec)
+	for i := range 20 {
+		must(t, r, fmt.Sprint(i))
+	}
+	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 0 })
+	addNonVoting(t, r, nodes[1], 2)
+	bad := nodes[1].start(2, joiner, false, every)
+	joiner.wait(t, "Failed", func() bool { return len(joiner.failures) > 0 })
+	if !errors.Is(joiner.failures[0], joiner.restores) {
+		t.Errorf("failed with %v; want %v", joiner.failures[0], joiner.restores)
+	}
+	for i := range 20 {
+		must(t, r, fmt.Sprint("on ", i))
+	}
+	if err := bad.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := joiner.history(); len(got) > 0 {
+		t.Errorf("a muted machine applied %d entries", len(got))
+	}
+}
+
+func TestStopAndStartAgain(t *testing.T) {
+	t.Parallel()
+	n := cluster(t, 1)[0]
+	for id := uint64(1); id <= 40; id++ {
+		rec := newRecorder()
+		r := n.start(id, rec, true, nil)
+		if id%2 == 0 {
+			elect(t, r, rec)
+			must(t, r, "hello")
+		}
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Stop(); err != nil {
+			t.Fatalf("second stop: %v", err)
+		}
+		if err := r.Propose(within(t), nil); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+			t.Errorf("propose on a stopped replica: %v; want ErrClosed and ErrNotApplied", err)
+		}
+	}
+}
+
+// TestRestartKeepsLog stops a replica and starts it with the same log.
+func TestRestartKeepsLog(t *testing.T) {
+	t.Parallel()
+	log := memoryLog(t)
+	rec := newRecorder()
+	rec.frozen = true
+	keep := func(c *ReplicaConfig) { c.Log = log; c.SnapshotEvery = 5 }
+	n := cluster(t, 1)[0]
+	r := n.start(1, rec, true, keep)
+	elect(t, r, rec)
+	for i := range 12 {
+		must(t, r, fmt.Sprint(i))
+	}
+	before := rec.history()
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	again := newRecorder()
+	again.frozen = true
+	r = n.start(1, again, true, keep)
+	if err := r.ReadIndex(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, again.history()); diff != "" {
+		t.Errorf("after the restart (-before +after):\n%s", diff)
+	}
+}
+
+func TestCloseUnderLoad(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, func(c *ReplicaConfig) { c.SnapshotEvery = 50 })
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	var callers sync.WaitGroup
+	for i := range 48 {
+		r := g.replicas[i%3]
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				err := r.Propose(ctx, []byte("load"))
+				switch {
+				case errors.Is(err, ErrClosed):
+					return
+				case err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrNotApplied):
+					t.Errorf("propose: %v", err)
+					return
+				}
+			}
+		})
+		callers.Go(func() {
+			for {
+				if err := r.ReadIndex(ctx); err != nil {
+					if !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+						t.Errorf("read: %v", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	rec := g.recs[2]
+	rec.wait(t, "some load", func() bool { return len(rec.applied) > 500 })
+	var closers sync.WaitGroup
+	for range 2 {
+		for _, n := range g.nodes {
+			closers.Go(func() {
+				if err := n.engine.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			})
+		}
+	}
+	closers.Wait()
+	counts := make([]int, 3)
+	for i, rec := range g.recs {
+		counts[i] = len(rec.history())
+	}
+	callers.Wait()
+	for i, rec := range g.recs {
+		if n := len(rec.history()); n != counts[i] {
+			t.Errorf("machine %d applied %d entries after Close", i, n-counts[i])
+		}
+	}
+	for _, r := range g.replicas {
+		checkClosed(t, r)
+	}
+}
+
+func checkClosed(t *testing.T, r *Replica) {
+	t.Helper()
+	ctx := within(t)
+	_, err := r.Membership(ctx)
+	for what, err := range map[string]error{
+		"propose":    r.Propose(ctx, nil),
+		"read":       r.ReadIndex(ctx),
+		"membership": err,
+		"add":        r.AddNonVoting(ctx, 1, 9, sm.PeerID{9}),
+		"transfer":   r.TransferLeadership(1),
+		"campaign":   r.Campaign(),
+	} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s after Close: %v; want ErrClosed", what, err)
+		}
+	}
+	if err := r.Stop(); err != nil {
+		t.Errorf("stop after Close: %v", err)
+	}
+	if _, err := r.engine.Start(ReplicaConfig{Shard: 9, Replica: 9, ElectionTimeout: time.Second,
+		Log: memoryLog(t), Machine: newRecorder(), Events: newRecorder()}); !errors.Is(err, ErrClosed) {
+		t.Errorf("start after Close: %v; want ErrClosed", err)
+	}
+}
+
+func TestPropose(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder()
+	r := cluster(t, 1)[0].start(1, rec, true, func(c *ReplicaConfig) { c.ElectionTimeout = time.Hour })
+	if err := r.Propose(within(t), nil); !errors.Is(err, ErrNotApplied) {
+		t.Errorf("without a leader: %v; want ErrNotApplied", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := r.ReadIndex(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("read without a leader: %v; want the context's error", err)
+	}
+	elect(t, r, rec)
+	if err := r.Propose(within(t), make([]byte, MaxProposal+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("large: %v; want ErrTooLarge", err)
+	}
+	if err := r.Propose(within(t), make([]byte, MaxProposal)); err != nil {
+		t.Errorf("largest: %v", err)
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := r.Propose(ended, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotApplied) {
+		t.Errorf("ended context: %v; want Canceled and ErrNotApplied", err)
+	}
+	// Less than a tick is enough.
+	for {
+		short, cancel := context.WithTimeout(context.Background(), tick/2)
+		err := r.Propose(short, []byte("short"))
+		cancel()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("short: %v", err)
+		}
+	}
+}
+
+func TestMembershipChangesAreRefused(t *testing.T) {
+	t.Parallel()
+	nodes := cluster(t, 2)
+	introduce(shard, nodes)
+	rec := newRecorder()
+	r := nodes[0].start(1, rec, true, nil)
+	elect(t, r, rec)
+	ctx := within(t)
+	m, err := r.Membership(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.AddNonVoting(ctx, m.ChangeID, 2, nodes[1].peer); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"stale change id": r.AddNonVoting(ctx, m.ChangeID, 3, sm.PeerID{3}),
+		"another's id":    r.AddNonVoting(ctx, m.ChangeID, 2, sm.PeerID{4}),
+		"last voter":      r.Remove(ctx, m.ChangeID+1, 1),
+		"replica 0":       r.Promote(ctx, m.ChangeID, 0, nodes[1].peer),
+	} {
+		if !errors.Is(err, ErrRejected) {
+			t.Errorf("%s: %v; want ErrRejected", what, err)
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	t.Parallel()
+	n := cluster(t, 1)[0]
+	rec := newRecorder()
+	good := ReplicaConfig{Shard: 1, Replica: 1, ElectionTimeout: electionTimeout, Log: memoryLog(t), Machine: rec, Events: rec}
+	for what, spoil := range map[string]func(*ReplicaConfig){
+		"shard": func(c *ReplicaConfig) { c.Shard = 0 }, "replica": func(c *ReplicaConfig) { c.Replica = 0 },
+		"timeout": func(c *ReplicaConfig) { c.ElectionTimeout = 3*tick - 1 }, "log": func(c *ReplicaConfig) { c.Log = nil },
+		"machine": func(c *ReplicaConfig) { c.Machine = nil }, "events": func(c *ReplicaConfig) { c.Events = nil },
+	} {
+		cfg := good
+		spoil(&cfg)
+		if _, err := n.engine.Start(cfg); err == nil {
+			t.Errorf("start with a bad %s: no error", what)
+		}
+	}
+	good.ElectionTimeout = 3 * tick
+	r, err := n.engine.Start(good)
+	if err != nil {
+		t.Errorf("start with three ticks: %v", err)
+	}
+	if _, err := n.engine.Start(good); err == nil {
+		t.Error("start of a shard that runs: no error")
+	}
+	if err := r.Stop(); err != nil {
+		t.Error(err)
+	}
+	for _, cfg := range []Config{
+		{Tick: tick, Network: n}, {Self: n.peer, Network: n}, {Self: n.peer, Tick: tick},
+		{Self: n.peer, Tick: 1500 * time.Microsecond, Network: n},
+	} {
+		if e, err := Open(cfg); err == nil {
+			t.Errorf("open %+v: no error", cfg)
+			e.Close()
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestLoneBootstrapAppliesProposals(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder()
+	r := cluster(t, 1)[0].start(1, rec, true, nil)
+	elect(t, r, rec)
+	for i := range 5 {
+		must(t, r, fmt.Sprint(i))
+	}
+	must(t, r, "") // nothing is a proposal too
+
+	leader, term, ok := r.Leader()
+	if leader != 1 || term == 0 || !ok {
+		t.Errorf("leader %d in term %d, %v; want replica 1", leader, term, ok)
+	}
+	got := rec.history()
+	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4", ""}, data(got)); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+	for i, e := range got {
+		if e.Term != term {
+			t.Errorf("entry %d has term %d, want %d", e.Index, e.Term, term)
+		}
+		if want := got[0].Index + sm.Index(i); e.Index != want {
+			t.Errorf("entry %d has index %d, want %d", i, e.Index, want)
+		}
+	}
+	if got[0].Index < 3 { // the bootstrap and the leader's own entry come first
+		t.Errorf("first index is %d, want 3 or more", got[0].Index)
+	}
+}
+
+func TestThreeNodes(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	for i, r := range g.replicas {
+		must(t, r, fmt.Sprint("from ", i))
+	}
+	m, err := g.replicas[2].Membership(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[uint64]sm.PeerID{1: g.nodes[0].peer, 2: g.nodes[1].peer, 3: g.nodes[2].peer}
+	if diff := cmp.Diff(want, m.Voters); diff != "" || len(m.NonVoting) != 0 {
+		t.Errorf("voters (-want +got):\n%s\nnon-voting: %v", diff, m.NonVoting)
+	}
+
+	// The leader goes; the others go on.
+	if err := g.replicas[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	rest := g.recs[1]
+	rest.wait(t, "another leader", func() bool {
+		last := rest.leaders[len(rest.leaders)-1]
+		return last.leader == 2 || last.leader == 3
+	})
+	must(t, g.replicas[1], "after 1")
+	must(t, g.replicas[2], "after 2")
+	agree(t, g.recs[1:], 5)
+}
+
+// agree waits until all machines applied n entries and compares them.
+func agree(t *testing.T, recs []*recorder, n int) {
+	t.Helper()
+	for _, rec := range recs {
+		rec.wait(t, fmt.Sprint(n, " entries"), func() bool { return len(rec.applied) >= n })
+	}
+	want := recs[0].history()
+	for _, rec := range recs[1:] {
+		got := rec.history()
+		same := func(a, b Entry) bool { return a.Index == b.Index && a.Term == b.Term && bytes.Equal(a.Data, b.Data) }
+		if slices.EqualFunc(want, got, same) {
+			continue // cmp takes its time over megabytes
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("replicas disagree (-first +other):\n%s", diff)
+		}
+	}
+	if len(want) != n {
+		t.Errorf("applied %d entries, want %d: %q", len(want), n, data(want))
+	}
+}
+
+func TestTermsSpanLeaders(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	must(t, g.replicas[0], "before")
+	var last sm.Term
+	for i := range 4 {
+		target := uint64((i+1)%3 + 1)
+		lead(t, g.replicas[0], target)
+		must(t, g.replicas[i%3], fmt.Sprint("transfer ", i))
+		_, last, _ = g.replicas[target-1].Leader()
+	}
+	agree(t, g.recs, 5)
+	got := g.recs[2].history()
+	if !slices.IsSortedFunc(got, func(a, b Entry) int { return int(a.Term) - int(b.Term) }) {
+		t.Errorf("terms go backwards: %v", got)
+	}
+	if got[4].Term != last || got[0].Term >= got[1].Term {
+		t.Errorf("terms %d, %d, … %d; want them to grow up to %d", got[0].Term, got[1].Term, got[4].Term, last)
+	}
+}
+
+// lead transfers leadership until r sees the target lead. A transfer to a
+// replica that lags comes to nothing.
+func lead(t *testing.T, r *Replica, target uint64) {
+	t.Helper()
+	ctx := within(t)
+	for ctx.Err() == nil {
+		changed := r.leader.next()
+		if leader, _, _ := r.Leader(); leader == target {
+			return
+		}
+		if err := r.TransferLeadership(target); err != nil && !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+		select {
+		case <-changed:
+		case <-time.After(electionTimeout):
+		}
+	}
+	t.Fatalf("replica %d does not lead", target)
+}
+
+func TestLateJoinerGetsSnapshot(t *testing.T) {
+	t.Parallel()
+	nodes := cluster(t, 2)
+	introduce(shard, nodes)
+	every := func(c *ReplicaConfig) { c.SnapshotEvery = 10 }
+	first, second := newRecorder(), newRecorder()
+	r := nodes[0].start(1, first, true, every)
+	elect(t, r, first)
+	for i := range 50 {
+		must(t, r, fmt.Sprint(i))
+	}
+	first.wait(t, "a snapshot", func() bool { return first.snapshots > 1 })
+	join(t, r, nodes[1], 2, second, every)
+	second.wait(t, "a restored snapshot", func() bool { return second.restored > 0 })
+	must(t, r, "after")
+	agree(t, []*recorder{first, second}, 51)
+}
+
+func TestLargeSnapshotTravels(t *testing.T) {
+	t.Parallel()
+	nodes := cluster(t, 2)
+	introduce(shard, nodes)
+	every := func(c *ReplicaConfig) { c.SnapshotEvery = 5 }
+	first, second := newRecorder(), newRecorder()
+	r := nodes[0].start(1, first, true, every)
+	elect(t, r, first)
+	for i := range 10 {
+		must(t, r, string(slices.Repeat([]byte{byte('a' + i)}, 1<<20)))
+	}
+	first.wait(t, "a snapshot", func() bool { return first.snapshots > 0 })
+	join(t, r, nodes[1], 2, second, every)
+	second.wait(t, "a restored snapshot", func() bool { return second.restored > 0 })
+	agree(t, []*recorder{first, second}, 10)
+}
+
+func TestRemovedReplica(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	m, err := g.replicas[0].Membership(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.replicas[0].Remove(within(t), m.ChangeID, 3); err != nil {
+		t.Fatal(err)
+	}
+	g.recs[2].wait(t, "the removal to be heard of", func() bool { return g.recs[2].removed > 0 })
+	if err := g.replicas[2].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	must(t, g.replicas[0], "without it")
+	m, err = g.replicas[1].Membership(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := m.Removed[3]; !ok || len(m.Voters) != 2 {
+		t.Errorf("membership %+v; want replica 3 removed and two voters", m)
+	}
+	// It comes back under a new id.
+	for _, n := range g.nodes[:2] {
+		n.engine.Admit(shard, g.nodes[2].peer, 33)
+	}
+	rec := newRecorder()
+	back := join(t, g.replicas[0], g.nodes[2], 33, rec, nil)
+	must(t, back, "with it")
+	agree(t, []*recorder{g.recs[0], g.recs[1], rec}, 2)
+}
+
+func TestTwoEnginesAndManyShardsInOneProcess(t *testing.T) {
+	t.Parallel()
+	nodes := cluster(t, 2)
+	for s := uint64(1); s <= 8; s++ {
+		introduce(s, nodes)
+		first, second := newRecorder(), newRecorder()
+		in := func(c *ReplicaConfig) { c.Shard = s }
+		r := nodes[s%2].start(s%2+1, first, true, in)
+		elect(t, r, first)
+		other := join(t, r, nodes[1-s%2], (1-s%2)+1, second, in)
+		must(t, other, fmt.Sprint("shard ", s))
+		agree(t, []*recorder{first, second}, 1)
+	}
+}

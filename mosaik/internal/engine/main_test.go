@@ -1,0 +1,390 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen. No passing test runs
+// into it.
+const patience = time.Minute
+
+// tick and electionTimeout of the tests: the machine they run on may be slow.
+const (
+	tick            = 10 * time.Millisecond
+	electionTimeout = 300 * time.Millisecond
+)
+
+const shard = 0xfeed_0001
+
+// book finds peers' addresses, and can cut some off.
+type book struct {
+	mu    sync.Mutex
+	addrs map[sm.PeerID]string
+}
+
+func (b *book) put(p sm.PeerID, addr string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.addrs[p] = addr
+}
+
+func (b *book) get(p sm.PeerID) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if addr, ok := b.addrs[p]; ok {
+		return addr, nil
+	}
+	return "", fmt.Errorf("no address for %s", p.Short())
+}
+
+// node is an engine with its link.
+type node struct {
+	t      testing.TB
+	peer   sm.PeerID
+	link   *link.Link
+	engine *Engine
+	book   *book
+}
+
+// Dial implements [Network].
+func (n *node) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
+	addr, err := n.book.get(peer)
+	if err != nil {
+		return nil, err
+	}
+	return n.link.Dial(ctx, addr, peer, p)
+}
+
+// listen returns a link of the identity made from seed; it does not serve yet.
+func listen(t testing.TB, b *book, seed byte) (*link.Link, sm.PeerID) {
+	t.Helper()
+	id, err := link.NewIdentity(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := link.Listen(link.Config{Identity: id, Network: sm.ID("engine_test"), Listen: "127.0.0.1:0", HandshakeTimeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.put(id.Peer(), l.Addr().String())
+	return l, id.Peer()
+}
+
+// open returns a serving node; it is closed with the test.
+func open(t testing.TB, b *book, seed byte) *node {
+	t.Helper()
+	l, peer := listen(t, b, seed)
+	n := &node{t: t, peer: peer, link: l, book: b}
+	var err error
+	n.engine, err = Open(Config{Self: peer, Tick: tick, Network: n, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Handle(link.Raft, n.engine.ServeRaft)
+	l.Handle(link.Snapshot, n.engine.ServeSnapshot)
+	l.Serve()
+	t.Cleanup(n.close)
+	return n
+}
+
+func (n *node) close() {
+	if err := n.engine.Close(); err != nil {
+		n.t.Errorf("close engine: %v", err)
+	}
+	if err := n.link.Close(); err != nil {
+		n.t.Errorf("close link: %v", err)
+	}
+}
+
+// cluster opens n nodes.
+func cluster(t testing.TB, n int) []*node {
+	t.Helper()
+	b := &book{addrs: map[sm.PeerID]string{}}
+	var nodes []*node
+	for i := range n {
+		nodes = append(nodes, open(t, b, byte(i+1)))
+	}
+	return nodes
+}
+
+// introduce makes all nodes admit each other, node i with replica i+1.
+func introduce(shard uint64, nodes []*node) {
+	for _, a := range nodes {
+		for i, b := range nodes {
+			if a != b {
+				a.engine.Admit(shard, b.peer, uint64(i+1))
+			}
+		}
+	}
+}
+
+// recorder is a machine that remembers what it applied. It implements Events
+// too.
+type recorder struct {
+	mu         sync.Mutex
+	applied    []Entry
+	snapshots  int
+	restored   int
+	frozen     bool  // no snapshots
+	snapFails  error // what Snapshot returns
+	restores   error // what Restore returns
+	panicsAt   string
+	leaders    []leaderChanged
+	members    int
+	removed    int
+	failures   []error
+	snapErrors []error
+	changed    chan struct{}
+}
+
+func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
+
+// update changes the recorder under its lock and wakes whoever waits for it.
+func (r *recorder) update(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// wait returns when cond, called under the lock, is true.
+func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		r.mu.Lock()
+		ok, changed := cond(), r.changed
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+func (r *recorder) Apply(e Entry) {
+	if r.panicsAt != "" && string(e.Data) == r.panicsAt {
+		panic("recorder: " + r.panicsAt)
+	}
+	e.Data = slices.Clone(e.Data)
+	r.update(func() { r.applied = append(r.applied, e) })
+}
+
+func (r *recorder) CanSnapshot() bool { return !r.frozen }
+
+func (r *recorder) Snapshot(w io.Writer) error {
+	r.mu.Lock()
+	entries, err := slices.Clone(r.applied), r.snapFails
+	r.mu.Unlock()
+	if err != nil {
+		w.Write([]byte("half of a snapshot"))
+		return err
+	}
+	for _, e := range entries {
+		var head [24]byte
+		binary.LittleEndian.PutUint64(head[0:], uint64(e.Index))
+		binary.LittleEndian.PutUint64(head[8:], uint64(e.Term))
+		binary.LittleEndian.PutUint64(head[16:], uint64(len(e.Data)))
+		if _, err := w.Write(append(head[:], e.Data...)); err != nil {
+			return err
+		}
+	}
+	r.update(func() { r.snapshots++ })
+	return nil
+}
+
+func (r *recorder) Restore(rd io.Reader) error {
+	r.mu.Lock()
+	err := r.restores
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	var entries []Entry
+	for {
+		var head [24]byte
+		if _, err := io.ReadFull(rd, head[:]); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		e := Entry{
+			Index: sm.Index(binary.LittleEndian.Uint64(head[0:])),
+			Term:  sm.Term(binary.LittleEndian.Uint64(head[8:])),
+			Data:  make([]byte, binary.LittleEndian.Uint64(head[16:])),
+		}
+		if _, err := io.ReadFull(rd, e.Data); err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	r.update(func() { r.applied = entries; r.restored++ })
+	return nil
+}
+
+func (r *recorder) LeaderChanged(leader uint64, term sm.Term) {
+	r.update(func() { r.leaders = append(r.leaders, leaderChanged{leader, term}) })
+}
+func (r *recorder) MembershipChanged() { r.update(func() { r.members++ }) }
+func (r *recorder) Removed()           { r.update(func() { r.removed++ }) }
+func (r *recorder) Failed(err error)   { r.update(func() { r.failures = append(r.failures, err) }) }
+func (r *recorder) SnapshotFailed(err error) {
+	r.update(func() { r.snapErrors = append(r.snapErrors, err) })
+}
+
+// history returns what was applied.
+func (r *recorder) history() []Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.applied)
+}
+
+// data returns the applied commands as text.
+func data(entries []Entry) []string {
+	out := []string{}
+	for _, e := range entries {
+		out = append(out, string(e.Data))
+	}
+	return out
+}
+
+func memoryLog(t testing.TB) logstore.Log {
+	t.Helper()
+	log, err := logstore.NewMemory[struct{}]().Open(logstore.Opening[struct{}]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// start starts a replica; change may be nil.
+func (n *node) start(id uint64, rec *recorder, bootstrap bool, change func(*ReplicaConfig)) *Replica {
+	n.t.Helper()
+	cfg := ReplicaConfig{
+		Shard: shard, Replica: id, Bootstrap: bootstrap, ElectionTimeout: electionTimeout,
+		Log: memoryLog(n.t), Machine: rec, Events: rec,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	r, err := n.engine.Start(cfg)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return r
+}
+
+// within returns a context that no passing test runs into.
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// elect makes a lone replica leader.
+func elect(t testing.TB, r *Replica, rec *recorder) {
+	t.Helper()
+	rec.wait(t, "the bootstrap to be applied", func() bool { return rec.members > 0 })
+	if err := r.Campaign(); err != nil {
+		t.Fatal(err)
+	}
+	rec.wait(t, "a leader", func() bool { return len(rec.leaders) > 0 && rec.leaders[len(rec.leaders)-1].leader != 0 })
+}
+
+// must proposes until the proposal is applied; it fails the test if it may be
+// applied twice.
+func must(t testing.TB, r *Replica, data string) {
+	t.Helper()
+	ctx := within(t)
+	for {
+		changed := r.leader.next()
+		err := r.Propose(ctx, []byte(data))
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrNotApplied) || ctx.Err() != nil {
+			t.Fatalf("propose %q: %v", data, err)
+		}
+		select {
+		case <-changed:
+		case <-time.After(tick): // a new leader that has not committed yet drops proposals without a sign
+		}
+	}
+}
+
+// join adds a replica of the shard on a node, brings it up and promotes it.
+func join(t testing.TB, leader *Replica, n *node, id uint64, rec *recorder, change func(*ReplicaConfig)) *Replica {
+	t.Helper()
+	ctx := within(t)
+	addNonVoting(t, leader, n, id)
+	r := n.start(id, rec, false, change)
+	if err := r.ReadIndex(ctx); err != nil {
+		t.Fatalf("catch up: %v", err)
+	}
+	m, err := leader.Membership(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.Promote(ctx, m.ChangeID, id, n.peer); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func addNonVoting(t testing.TB, leader *Replica, n *node, id uint64) {
+	t.Helper()
+	m, err := leader.Membership(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.AddNonVoting(within(t), m.ChangeID, id, n.peer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// group is a shard with one voter on each node; the first leads at first.
+type group struct {
+	nodes    []*node
+	replicas []*Replica
+	recs     []*recorder
+}
+
+func newGroup(t testing.TB, n int, change func(*ReplicaConfig)) *group {
+	t.Helper()
+	g := &group{nodes: cluster(t, n)}
+	introduce(shard, g.nodes)
+	for i, node := range g.nodes {
+		rec := newRecorder()
+		g.recs = append(g.recs, rec)
+		if i == 0 {
+			g.replicas = append(g.replicas, node.start(1, rec, true, change))
+			elect(t, g.replicas[0], rec)
+			continue
+		}
+		g.replicas = append(g.replicas, join(t, g.replicas[0], node, uint64(i+1), rec, change))
+	}
+	return g
+}

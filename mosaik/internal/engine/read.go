@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// firstTry is how long the first try of a read may take. A read that is lost
+// on its way is never answered; one that waits for the replica to catch up
+// must not be cut short for ever. So each try gets twice the time of the one
+// before.
+const firstTry = 100 * time.Millisecond
+
+// ReadIndex returns nil once the local state is at least as new as all that
+// the group had committed at the call (Raft §6.4, "ReadIndex"). It tries until
+// the context ends, whose error it then returns, or the replica does:
+// [ErrClosed].
+func (r *Replica) ReadIndex(ctx context.Context) error {
+	_, err := attempt(ctx, r, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
+	if err != nil {
+		return fmt.Errorf("engine: read: %w", err)
+	}
+	return nil
+}
+
+// Membership returns the shard's membership at some moment after the call. It
+// tries as long as ReadIndex.
+func (r *Replica) Membership(ctx context.Context) (Membership, error) {
+	m, err := attempt(ctx, r, r.membershipOnce)
+	if err != nil {
+		return Membership{}, fmt.Errorf("engine: read membership: %w", err)
+	}
+	return m, nil
+}
+
+// errRetry reports a try that came to nothing.
+var errRetry = errors.New("engine: no leader answered")
+
+// attempt calls try until it returns something else than errRetry.
+func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (T, error)) (T, error) {
+	var none T
+	for limit := max(firstTry, 3*r.engine.tick); ; limit *= 2 {
+		changed := r.leader.next()
+		short, cancel := context.WithTimeout(ctx, limit)
+		v, err := try(short)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return none, ctx.Err()
+		case err == nil:
+			// A replica that ended told dragonboat that all is well.
+			if err := r.ended(); err != nil {
+				return none, err
+			}
+			return v, nil
+		case !errors.Is(err, errRetry):
+			return none, err
+		case short.Err() == context.DeadlineExceeded:
+			continue
+		}
+		// Dropped for want of a leader, or because a new one has not committed
+		// anything yet, which shows in nothing.
+		limit /= 2
+		timer := time.NewTimer(r.engine.tick)
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-r.done:
+		}
+		timer.Stop()
+	}
+}
+
+// readOnce makes one try of a read.
+func (r *Replica) readOnce(ctx context.Context) error {
+	state, err := r.readIndex(ctx)
+	if err != nil {
+		return retryable(err)
+	}
+	select {
+	case result := <-state.ResultC():
+		state.Release()
+		switch {
+		case result.Completed():
+			return nil
+		case result.Terminated():
+			return ErrClosed
+		}
+		return errRetry
+	case <-ctx.Done():
+		return errRetry
+	case <-r.done:
+		return r.ended()
+	case <-r.engine.ctx.Done():
+		return ErrClosed
+	}
+}
+
+func (r *Replica) readIndex(ctx context.Context) (*dragonboat.RequestState, error) {
+	if !r.engine.enter() {
+		return nil, ErrClosed
+	}
+	defer r.engine.leave()
+	if err := r.ended(); err != nil {
+		return nil, err
+	}
+	return r.engine.host.ReadIndex(r.shard, r.engine.wait(ctx))
+}
+
+// retryable returns errRetry for errors that pass, all others translated.
+func retryable(err error) error {
+	if dragonboat.IsTempError(err) && !errors.Is(translate(err), ErrClosed) {
+		return errRetry
+	}
+	return translate(err)
+}
+
+// membershipOnce makes one try to read the membership.
+func (r *Replica) membershipOnce(ctx context.Context) (Membership, error) {
+	// Only the node's own call reads the membership, and it waits inside of
+	// it: first a read that does not, so that it will not wait for long.
+	if err := r.readOnce(ctx); err != nil {
+		return Membership{}, err
+	}
+	if !r.engine.enter() {
+		return Membership{}, ErrClosed
+	}
+	defer r.engine.leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.engine.ctx, cancel)()
+	m, err := r.engine.host.SyncGetShardMembership(ctx, r.shard)
+	if err != nil {
+		return Membership{}, retryable(err)
+	}
+	return newMembership(m)
+}
+
+// newMembership translates dragonboat's membership.
+func newMembership(m *dragonboat.Membership) (Membership, error) {
+	out := Membership{
+		ChangeID:  m.ConfigChangeID,
+		Voters:    map[uint64]sm.PeerID{},
+		NonVoting: map[uint64]sm.PeerID{},
+		Removed:   m.Removed,
+	}
+	for _, side := range []struct {
+		from map[uint64]string
+		to   map[uint64]sm.PeerID
+	}{{m.Nodes, out.Voters}, {m.NonVotings, out.NonVoting}} {
+		for replica, target := range side.from {
+			peer, err := sm.ParsePeerID(target)
+			if err != nil {
+				return Membership{}, err
+			}
+			side.to[replica] = peer
+		}
+	}
+	return out, nil
+}

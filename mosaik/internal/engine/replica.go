@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/client"
+	pb "github.com/lni/dragonboat/v4/raftpb"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Replica is one running member of one shard. Its methods may be called
+// concurrently.
+type Replica struct {
+	engine  *Engine
+	shard   uint64
+	id      uint64
+	session *client.Session
+	machine machine
+	leader  leader
+	stop    func() error // sync.OnceValue
+
+	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
+	ends     sync.Once     // closes done
+	unloaded chan struct{} // closed when dragonboat let go of the replica
+	unloads  sync.Once     // closes unloaded
+
+	failure    atomic.Pointer[error] // why it is muted
+	collecting sync.RWMutex          // held for reading while snapshots come in
+
+	mu     sync.Mutex // held during calls of events
+	events Events     // nil once stopped
+}
+
+func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
+	r := &Replica{
+		engine:   e,
+		shard:    cfg.Shard,
+		id:       cfg.Replica,
+		session:  session(cfg.Shard),
+		done:     make(chan struct{}),
+		unloaded: make(chan struct{}),
+		events:   cfg.Events,
+	}
+	r.machine = machine{replica: r, user: cfg.Machine}
+	r.leader.changed = make(chan struct{})
+	r.stop = sync.OnceValue(r.shutdown)
+	return r
+}
+
+// Stop ends the replica and forgets its snapshots; its log stays as it is. Its
+// machine, log and events are not called any more once Stop returned. Stopping
+// again waits too and returns the same. Events must not call it.
+func (r *Replica) Stop() error { return r.stop() }
+
+func (r *Replica) shutdown() error {
+	r.silence()
+	err := r.leave()
+	if errors.Is(err, ErrClosed) {
+		return r.engine.Close() // which stops it
+	}
+	if err != nil {
+		return fmt.Errorf("engine: stop replica %d of shard %d: %w", r.id, r.shard, err)
+	}
+	return nil
+}
+
+// leave makes dragonboat let go of the replica.
+func (r *Replica) leave() error {
+	e := r.engine
+	if !e.enter() {
+		return ErrClosed
+	}
+	defer e.leave()
+	err := e.host.StopReplica(r.shard, r.id)
+	if err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) { // it was removed
+		return err
+	}
+	// dragonboat panics when the shard starts again before its workers let go.
+	select {
+	case <-r.unloaded:
+		return e.forget(r)
+	case <-e.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// silence makes calls of the replica fail, and ends the calls that the replica
+// makes.
+func (r *Replica) silence() {
+	r.end()
+	r.machine.detach()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = nil
+}
+
+// end makes calls of the replica fail.
+func (r *Replica) end() { r.ends.Do(func() { close(r.done) }) }
+
+// isDone reports whether end was called.
+func (r *Replica) isDone() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// unload notes that dragonboat let go of the replica.
+func (r *Replica) unload() { r.unloads.Do(func() { close(r.unloaded) }) }
+
+// fail mutes the replica for good: nothing of it leaves the node, nothing is
+// applied, nothing is acknowledged.
+func (r *Replica) fail(err error) {
+	if r.failure.CompareAndSwap(nil, &err) {
+		r.end()
+		r.report(failed{err})
+	}
+}
+
+// muted reports whether the replica failed.
+func (r *Replica) muted() bool {
+	return r.failure.Load() != nil || r.engine.router.muted(r.shard, r.id)
+}
+
+// ended returns why calls of the replica fail, or nil.
+func (r *Replica) ended() error {
+	if cause := r.failure.Load(); cause != nil {
+		return fmt.Errorf("%w: replica %d of shard %d failed: %w", ErrClosed, r.id, r.shard, *cause)
+	}
+	if r.isDone() || r.muted() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// report tells the owner, later.
+func (r *Replica) report(e event) { r.engine.courier.send(r, e) }
+
+// hear tells the owner.
+func (r *Replica) hear(e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.events != nil {
+		e.tell(r.events)
+	}
+}
+
+// termOf returns the term of an entry that is being applied.
+func (r *Replica) termOf(index uint64) sm.Term {
+	return r.engine.router.termOf(r.shard, r.id, sm.Index(index))
+}
+
+// settle returns when dragonboat's workers know the replica: one that is
+// stopped before would not be let go of in order. A query is answered by the
+// worker that learns of it last, leader or not.
+func (r *Replica) settle() error {
+	state, err := r.engine.host.QueryRaftLog(r.shard, 1, 2, 1)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-state.ResultC():
+		return nil
+	case <-r.engine.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// leader is what a replica knows about the leader of its shard.
+type leader struct {
+	mu      sync.Mutex
+	replica uint64 // 0 for none
+	term    sm.Term
+	changed chan struct{} // closed and replaced at each change
+}
+
+func (l *leader) set(replica uint64, term sm.Term) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.replica, l.term = replica, term
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *leader) get() (replica uint64, term sm.Term) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.replica, l.term
+}
+
+// next returns a channel that is closed at the next change.
+func (l *leader) next() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// Leader returns the replica that leads the shard, as far as it is known here,
+// and its term. It is false while there is no leader.
+func (r *Replica) Leader() (replica uint64, term sm.Term, ok bool) {
+	replica, term = r.leader.get()
+	return replica, term, replica != 0
+}
+
+// TransferLeadership asks the leader to hand over to the replica, which may
+// come to nothing without notice: see whether it did by [Events.LeaderChanged].
+// ErrBusy reports that an earlier request was not handled yet.
+func (r *Replica) TransferLeadership(replica uint64) error {
+	if !r.engine.enter() {
+		return ErrClosed
+	}
+	defer r.engine.leave()
+	if err := r.ended(); err != nil {
+		return err
+	}
+	if err := r.engine.host.RequestLeaderTransfer(r.shard, replica); err != nil {
+		return fmt.Errorf("engine: transfer leadership to replica %d: %w", replica, translate(err))
+	}
+	return nil
+}
+
+// Campaign makes a replica that bootstrapped a shard elect itself at once,
+// instead of an election timeout later. It is for replicas that are still
+// alone. It does nothing when there is a leader, and best effort otherwise:
+// dragonboat ignores it until the bootstrap is applied, so that it is worth
+// repeating after [Events.MembershipChanged].
+func (r *Replica) Campaign() error {
+	if !r.engine.enter() {
+		return ErrClosed
+	}
+	defer r.engine.leave()
+	if err := r.ended(); err != nil {
+		return err
+	}
+	if _, _, ok := r.Leader(); ok {
+		return nil
+	}
+	return r.engine.transport.inject(pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id})
+}
