@@ -1,0 +1,50 @@
+package mosaik
+
+import (
+	"errors"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/mosaik/internal/session"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+)
+
+var (
+	// ErrForming reports that the group does not accept commands yet: it has
+	// not formed, or fewer voters than expected have joined. Nothing was
+	// applied. [When.Online] waits for it.
+	ErrForming = group.ErrForming
+	// ErrStalled reports that too few voters can be reached for a quorum.
+	// Nothing was applied. Weak reads go on; commands work again once enough
+	// voters are back.
+	ErrStalled = group.ErrStalled
+	// ErrClosed reports a call on a handle that was closed, a group that was
+	// left, or a closed network.
+	ErrClosed = group.ErrClosed
+	// ErrUnknownOutcome reports that it is not known whether the commands were
+	// applied: the caller stopped waiting, or the member ended, while they were
+	// under way. They are applied at most once.
+	ErrUnknownOutcome = session.ErrUnknownOutcome
+	// ErrResultLost reports commands that were applied exactly once but whose
+	// results are not known here, because this member caught up by snapshot.
+	ErrResultLost = state.ErrResultLost
+	// ErrNotApplied reports commands that were not applied and never will be;
+	// the error that it wraps says why. Issuing them again is safe.
+	ErrNotApplied = session.ErrNotApplied
+	// ErrPoisoned reports that the machine panicked on this member, which
+	// applies and answers nothing any more. The error names the command's index
+	// and what it panicked with.
+	ErrPoisoned = state.ErrPoisoned
+	// ErrTooLarge reports a batch that does not fit into one log entry. Nothing
+	// was applied.
+	ErrTooLarge = session.ErrTooLarge
+	// ErrEmptyBatch reports a batch without commands.
+	ErrEmptyBatch = session.ErrEmpty
+	// ErrUndecodable is the outcome of a command that this machine's codec
+	// refuses to decode. It counts as a command and changes nothing.
+	ErrUndecodable = state.ErrUndecodable
+	// ErrEncode reports a command that could not be encoded. Nothing was applied.
+	ErrEncode = errors.New("mosaik: the command cannot be encoded")
+	// ErrJoinedDifferently reports a second join of a group whose machine type,
+	// storage type or settings differ from the first.
+	ErrJoinedDifferently = errors.New("mosaik: the group is joined already with other settings")
+)

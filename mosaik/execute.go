@@ -1,0 +1,120 @@
+package mosaik
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/session"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Execute replicates the command, waits until it is applied on this member, and
+// returns the command's own result: what its ApplyTo returned here, domain
+// errors included. It works on every member. Calls that one goroutine makes one
+// after the other are applied in that order, and each exactly once, also when
+// leaders are lost on the way.
+//
+// Other errors say what is known: [ErrForming] and [ErrStalled], not applied;
+// [ErrUnknownOutcome], perhaps applied; [ErrResultLost], applied; [ErrClosed];
+// [ErrTooLarge] and [ErrEncode], not applied. A context that ends is among the
+// wrapped errors, together with ErrUnknownOutcome when the command was under
+// way already.
+func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (R, error) {
+	v, err := g.Execute(ctx, cmd.AsCommand())
+	r, ok := v.(R)
+	if !ok && v != nil && err == nil {
+		err = fmt.Errorf("mosaik: execute: the machine's Apply returned a %T where the command returns a %T", v, r)
+	}
+	return r, err
+}
+
+// Execute is the untyped form of the function [Execute], for hand-written
+// machines: it returns what the machine's Apply returned on this member.
+func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (_ any, err error) {
+	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
+	defer func() { endSpan(span, err) }()
+	p, err := g.submit(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	results, err := p.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return results[0].Value, results[0].Err
+}
+
+// Result is the outcome of one command of a batch.
+type Result struct {
+	Index sm.Index // the command's index
+	Value any      // what the machine's Apply returned
+	Err   error    // the domain error with which it declined
+}
+
+// ExecuteMany replicates the commands as one batch: they are applied all or
+// none, next to each other and in order, and nobody sees the machine in between.
+// The results are in the order of the commands. A domain error of one does not
+// stop the others. Errors are those of [Execute], and [ErrEmptyBatch].
+func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, err error) {
+	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
+	defer func() { endSpan(span, err) }()
+	p, err := g.submit(ctx, cmds...)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Feed queues the commands as one batch, like [Group.ExecuteMany], and returns
+// without waiting for it, unless the queue is full: then it waits for room until
+// ctx ends. Batches of one goroutine are applied in the order in which they were
+// fed. Once Feed has returned, its context means nothing to the batch.
+func (g *Group[C, M]) Feed(ctx context.Context, cmds ...C) (*Pending, error) {
+	return g.submit(ctx, cmds...)
+}
+
+// Pending is a batch that was fed and whose outcome can be awaited. Its methods
+// may be called from any goroutine.
+type Pending struct{ call *session.Call }
+
+// Done returns a channel that is closed when the outcome is known.
+func (p *Pending) Done() <-chan struct{} { return p.call.Done() }
+
+// Wait waits for the outcome until ctx ends. A batch that is still queued then
+// is taken back; one that is under way is not, and Wait can be called again.
+func (p *Pending) Wait(ctx context.Context) ([]Result, error) { return p.wait(ctx) }
+
+func (p *Pending) wait(ctx context.Context) ([]Result, error) {
+	first, outcomes, err := p.call.Wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return results(first, outcomes), nil
+}
+
+func results(first sm.Index, outcomes []state.Result) []Result {
+	all := make([]Result, len(outcomes))
+	for i, o := range outcomes {
+		all[i] = Result{Index: first + sm.Index(i), Value: o.Value, Err: o.Err}
+	}
+	return all
+}
+
+func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
+	core, err := g.core()
+	if err != nil {
+		return nil, err
+	}
+	encoded := make([][]byte, len(cmds))
+	for i, cmd := range cmds {
+		if encoded[i], err = g.codec.Append(nil, cmd); err != nil {
+			return nil, fmt.Errorf("%w: command %d of %d: %w", ErrEncode, i+1, len(cmds), err)
+		}
+	}
+	call, err := core.Submit(ctx, encoded, spanContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &Pending{call}, nil
+}

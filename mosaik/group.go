@@ -1,0 +1,122 @@
+package mosaik
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Group is a handle on a group that this process has joined, whose machine is M
+// with commands of type C. Its methods may be called from any goroutine. Close
+// it with [Group.Leave].
+type Group[C any, M sm.StateMachine[C]] struct {
+	joined *joined
+	codec  codec.Codec[C]
+	closed *atomic.Bool
+}
+
+func newHandle[C any, M sm.StateMachine[C]](j *joined, spec sm.Spec[C]) *Group[C, M] {
+	return &Group[C, M]{joined: j, codec: spec.Codec, closed: new(atomic.Bool)}
+}
+
+// core returns the running group, or ErrClosed once the handle was closed.
+func (g *Group[C, M]) core() (*group.Group, error) {
+	if g.closed.Load() {
+		return nil, ErrClosed
+	}
+	return g.joined.core, nil
+}
+
+// status returns what this member knows, and nothing once the handle was closed.
+func (g *Group[C, M]) status() group.Status {
+	if g.closed.Load() {
+		return group.Status{}
+	}
+	return g.joined.core.Status().Get()
+}
+
+// ID returns the group's id.
+func (g *Group[C, M]) ID() GroupID { return g.joined.id }
+
+// Config returns the consensus configuration in force: the builder's, the
+// machine's, or the default.
+func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.timing }
+
+// Leader returns the leader that this member knows of, and whether there is one.
+func (g *Group[C, M]) Leader() (PeerID, bool) {
+	leader := g.status().Leader
+	return leader, !leader.IsZero()
+}
+
+// IsLeader reports whether this member believes that it leads. Another may have
+// been elected since.
+func (g *Group[C, M]) IsLeader() bool {
+	return g.status().Leader == g.joined.net.Self()
+}
+
+// Committed returns the index of the last command that this member has applied,
+// 0 before the first. It never goes backwards while the member stays in the
+// group's epoch.
+func (g *Group[C, M]) Committed() sm.Index { return g.joined.core.Applied().Get() }
+
+// Bond is a live, authenticated connection to another member of the group.
+type Bond struct {
+	Peer  PeerID
+	Since time.Time
+	// RTT is the last measured round-trip time, 0 before the first.
+	RTT time.Duration
+}
+
+// Bonds returns the live bonds, in the order of the peers' ids.
+func (g *Group[C, M]) Bonds() []Bond {
+	if g.closed.Load() {
+		return nil
+	}
+	infos := g.joined.core.Bonds()
+	bonds := make([]Bond, len(infos))
+	for i, b := range infos {
+		bonds[i] = Bond{Peer: b.Peer, Since: b.Since, RTT: b.RTT}
+	}
+	return bonds
+}
+
+// Member is one member of the group as this one sees it.
+type Member struct {
+	Peer     PeerID
+	Voter    bool // counts for quorums; the others are spares or observers
+	Observer bool // never becomes a voter
+	CaughtUp bool // was level with the leader when it last said so
+	Bonded   bool // reachable from here, or this very member
+}
+
+// Members returns the members that belong to the group: voters first, then the
+// others. It is empty until the group has formed.
+func (g *Group[C, M]) Members() []Member {
+	status := g.status()
+	members := make([]Member, len(status.Members))
+	for i, m := range status.Members {
+		members[i] = Member(m)
+	}
+	return members
+}
+
+// When returns the events of the group that can be waited for.
+func (g *Group[C, M]) When() When { return When{g.joined, g.closed} }
+
+// Leave closes the handle: every later call on it returns [ErrClosed]. The last
+// handle of a group takes the member out: a leader hands on the lead, the
+// others remove the member and confirm it. Leave waits for that until ctx ends.
+// Afterwards the member is out in any case; an error says that the others did
+// not confirm, and will miss it as they would after a crash.
+//
+// Leaving twice does nothing.
+func (g *Group[C, M]) Leave(ctx context.Context) error {
+	if g.closed.Swap(true) {
+		return nil
+	}
+	return g.joined.release(ctx)
+}

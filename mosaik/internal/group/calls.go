@@ -1,0 +1,167 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/session"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Submit queues the encoded commands as one atomic batch; see
+// [session.Proposer.Submit].
+func (g *Group) Submit(ctx context.Context, commands [][]byte, span format.Span) (*session.Call, error) {
+	if s := g.status.Get(); s.Poisoned != nil {
+		return nil, s.Poisoned
+	}
+	return g.proposer.Submit(ctx, commands, span)
+}
+
+// transport lets the proposer use whichever replica runs at the time.
+type transport struct{ g *Group }
+
+// Propose implements [session.Transport].
+func (t transport) Propose(ctx context.Context, data []byte) error {
+	l := t.g.current.Load()
+	if l == nil {
+		return fmt.Errorf("%w: no replica runs", engine.ErrNotApplied)
+	}
+	return l.replica.Propose(ctx, data)
+}
+
+// fate says what an error of the engine means for an entry.
+func fate(err error) session.Fate {
+	switch {
+	case errors.Is(err, engine.ErrNotApplied):
+		return session.NotApplied
+	case errors.Is(err, engine.ErrTooLarge):
+		return session.Refused
+	}
+	return session.Unknown
+}
+
+// owned is the proposer's session, which each life's state must know. It has a
+// lock of its own: the proposer sets it while the loop may begin a life.
+type owned struct {
+	mu    sync.Mutex
+	id    format.SessionID
+	state *state.State // of the present life, nil between lives
+}
+
+// own makes id the session whose outcomes are delivered, in this life and later
+// ones.
+func (g *Group) own(id format.SessionID) {
+	g.owned.mu.Lock()
+	defer g.owned.mu.Unlock()
+	g.owned.id = id
+	if g.owned.state != nil {
+		g.owned.state.Own(id)
+	}
+}
+
+// ownIn tells a new life's state the proposer's session.
+func (g *Group) ownIn(s *state.State) {
+	g.owned.mu.Lock()
+	defer g.owned.mu.Unlock()
+	g.owned.state = s
+	s.Own(g.owned.id)
+}
+
+// giveUp tells the proposer why trying again is pointless, nil if it is not.
+func (g *Group) giveUp() error {
+	switch s := g.status.Get(); {
+	case s.Epoch.IsZero():
+		return ErrForming
+	case s.Poisoned != nil:
+		return s.Poisoned
+	case s.Stalled:
+		return ErrStalled
+	}
+	return nil
+}
+
+// Read lets read look at the local machine while nothing is applied to it. With
+// strong set the machine is then at least as new as the group was at the call.
+func (g *Group) Read(ctx context.Context, strong bool, read func(sm.Index, state.Machine) error) error {
+	for {
+		l := g.current.Load()
+		if l == nil {
+			if err := g.ended(); err != nil {
+				return err
+			}
+			return ErrForming
+		}
+		if strong {
+			again, err := g.readIndex(ctx, l)
+			if err != nil {
+				return err
+			}
+			if again {
+				continue
+			}
+		}
+		return l.state.Read(func(at sm.Index) error { return read(at, l.machine) })
+	}
+}
+
+// readIndex asks the leader, through any number of leaders, how far the group
+// is, and waits until this replica is as far. It reports true when the replica
+// was stopped meanwhile.
+func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) {
+	for {
+		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.Query)
+		err := l.replica.ReadIndex(try)
+		cancel()
+		switch {
+		case err == nil:
+			return false, nil
+		case ctx.Err() != nil:
+			return false, fmt.Errorf("mosaik: strong read: %w", context.Cause(ctx))
+		case g.current.Load() != l:
+			return true, g.ended()
+		}
+		if err := g.giveUp(); err != nil {
+			return false, err
+		}
+	}
+}
+
+// ended returns why the member's part ended, nil while it goes on.
+func (g *Group) ended() error {
+	select {
+	case <-g.done:
+		return g.err
+	default:
+		return nil
+	}
+}
+
+// Leave ends the member's part in an orderly way: a leader hands on the lead,
+// the group removes the member and confirms it. Whatever happens, the part has
+// ended when Leave returns; an error says that the group was not seen to
+// confirm.
+func (g *Group) Leave(ctx context.Context) error {
+	g.inbox.post(g.leave)
+	_, err := g.left.Wait(ctx, func(left bool) bool { return left })
+	g.Close()
+	if err != nil {
+		return fmt.Errorf("mosaik: leave group %s: the group did not confirm: %w", g.cfg.ID.Short(), err)
+	}
+	return nil
+}
+
+// leave starts leaving, in the loop.
+func (g *Group) leave() {
+	g.leaving = true
+	if g.life == nil {
+		g.left.Set(true)
+		return
+	}
+	g.announce()
+	g.reconcile()
+}

@@ -1,0 +1,62 @@
+package group
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Epoch names one life of a group: whoever bootstraps the group draws it at
+// random. Two accidental bootstraps of one group live in different epochs and
+// therefore in different Raft shards, whose logs can never mix. The zero Epoch
+// means none.
+type Epoch [16]byte
+
+func newEpoch() Epoch {
+	var e Epoch
+	for e.IsZero() {
+		rand.Read(e[:]) // never fails: crypto/rand ends the process instead
+	}
+	return e
+}
+
+// IsZero reports whether e names no epoch.
+func (e Epoch) IsZero() bool { return e == Epoch{} }
+
+// Compare orders epochs by their bytes: -1, 0 or +1.
+func (e Epoch) Compare(o Epoch) int { return bytes.Compare(e[:], o[:]) }
+
+// String returns the epoch as 32 hexadecimal digits.
+func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
+
+// Incarnation tells the lives of one peer in a group apart. It is made of the
+// start time and random bytes, never of a counter, so that a peer that lost its
+// memory cannot draw an old one again. Later incarnations compare higher.
+type Incarnation [16]byte
+
+func newIncarnation(now time.Time) Incarnation {
+	var i Incarnation
+	binary.BigEndian.PutUint64(i[:8], uint64(now.UnixNano()))
+	rand.Read(i[8:])
+	return i
+}
+
+// Compare orders incarnations by start time: -1, 0 or +1.
+func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:]) }
+
+// shardID returns the Raft shard of a group's epoch.
+func shardID(group sm.Digest, e Epoch) uint64 { return id64(group[:], e[:]) }
+
+// replicaID returns the id of a peer's replica in an epoch. Since it is derived
+// from the proven peer id, no peer can speak for another's replica.
+func replicaID(peer sm.PeerID, e Epoch, i Incarnation) uint64 { return id64(peer[:], e[:], i[:]) }
+
+// id64 returns the first 8 bytes of the parts' digest. Raft reserves 0.
+func id64(parts ...[]byte) uint64 {
+	d := sm.Parts(parts...)
+	return max(1, binary.LittleEndian.Uint64(d[:8]))
+}

@@ -1,0 +1,249 @@
+// Package group is a member's part in one group: how it finds an epoch or makes
+// one, joins it, keeps the membership as it should be while it leads, and
+// leaves. It knows nothing of the commands' types.
+//
+// Two pure functions decide: seeker.next for a member without an epoch,
+// steward.next for the leader of one. Everything else tells them what is seen
+// and carries out what they say. A Group's state belongs to one goroutine;
+// whatever happens elsewhere is posted to it.
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/session"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+var (
+	// ErrForming reports that the group does not accept commands yet.
+	ErrForming = state.ErrForming
+	// ErrStalled reports that the group has had no leader for longer than
+	// elections take: too few of its voters can be reached.
+	ErrStalled = errors.New("mosaik: group has no quorum")
+	// ErrClosed reports a call on a group that was left or whose network closed.
+	ErrClosed = errors.New("mosaik: group closed")
+)
+
+// Config is a member's part in a group, everything decided.
+type Config struct {
+	Self    sm.PeerID
+	Network sm.Digest
+	ID      sm.Digest
+	Secret  sm.Digest // what bonds prove
+	Timing  Timing
+	Policy  Policy
+	Role    Role
+	// NewMachine makes a fresh machine for each life of the member.
+	NewMachine func() state.Machine
+	Log        logstore.Log
+	Engine     *engine.Engine
+	Bonds      *bond.Manager
+	// Admit decides whether a peer that proved the key may bond, and until
+	// when; the zero time means for good.
+	Admit func(sm.PeerID) (link.Code, time.Time)
+	// SnapshotEvery is how many log entries lie between two snapshots.
+	SnapshotEvery uint64
+	Logger        *slog.Logger
+}
+
+// Timing is the times of a group.
+type Timing struct {
+	ElectionTimeout time.Duration // as drawn for this member
+	ElectionLimit   time.Duration // the longest that any member may have drawn
+	BootstrapDelay  time.Duration
+	Forward         time.Duration // one attempt of a command
+	Query           time.Duration // one attempt of a strong read
+	Heartbeat       bond.Heartbeat
+}
+
+// Group is a member's part in one group. Its methods may be called from any
+// goroutine.
+type Group struct {
+	cfg      Config
+	log      *slog.Logger
+	inbox    *mailbox
+	bonds    *bond.Membership
+	proposer *session.Proposer
+	status   *watch.Value[Status]
+	applied  *watch.Value[sm.Index]
+	current  atomic.Pointer[life] // the loop's life, for calls
+	hello    atomic.Pointer[Announcement]
+	owned    owned
+	done     chan struct{}  // closed when the loop ended
+	workers  sync.WaitGroup // what the loop started
+
+	// What follows belongs to the loop.
+	life        *life
+	incarnation Incarnation
+	since       time.Time // when seeking began
+	peers       map[sm.PeerID]Announcement
+	lastSeen    map[sm.PeerID]time.Time
+	sealed      map[Epoch]bool
+	leaving     bool
+	stalled     bool
+	left        *watch.Value[bool]
+	err         error // why the loop ends
+	timers      timers
+}
+
+// Join starts a member's part in a group and returns at once.
+func Join(cfg Config) (*Group, error) {
+	g := &Group{
+		cfg:         cfg,
+		log:         cfg.Logger.With("group", cfg.ID.Short()),
+		inbox:       newMailbox(),
+		status:      watch.New(Status{}),
+		applied:     watch.New(sm.Index(0)),
+		left:        watch.New(false),
+		done:        make(chan struct{}),
+		incarnation: newIncarnation(time.Now()),
+		since:       time.Now(),
+		peers:       map[sm.PeerID]Announcement{},
+		lastSeen:    map[sm.PeerID]time.Time{},
+		sealed:      map[Epoch]bool{},
+	}
+	g.timers.post = func(f func()) { g.inbox.post(f) }
+	a := g.announcement()
+	g.hello.Store(&a)
+	g.proposer = session.New(session.Config{
+		Transport: transport{g},
+		Classify:  fate,
+		Own:       g.own,
+		Stalled:   g.giveUp,
+		Leader:    g.status.Changed,
+		Attempt:   cfg.Timing.Forward,
+	})
+	bonds, err := cfg.Bonds.Join(bond.Group{
+		ID:        cfg.ID,
+		Secret:    cfg.Secret,
+		Heartbeat: cfg.Timing.Heartbeat,
+		Hello:     func() []byte { return g.hello.Load().append(nil) },
+		Handler:   handler{g},
+	})
+	if err != nil {
+		g.proposer.Close(ErrClosed)
+		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+	}
+	g.bonds = bonds
+	g.inbox.post(g.seek)
+	go g.run()
+	return g, nil
+}
+
+// run is the group's goroutine.
+func (g *Group) run() {
+	defer close(g.done)
+	for g.err == nil {
+		<-g.inbox.wake
+		batch, _ := g.inbox.take()
+		for _, f := range batch {
+			if f(); g.err != nil {
+				break
+			}
+		}
+		if g.err == nil {
+			g.publish()
+		}
+	}
+	g.shutDown()
+}
+
+// end makes the loop end with err once the present event is dealt with.
+func (g *Group) end(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// shutDown undoes everything; it is the last thing the loop does.
+func (g *Group) shutDown() {
+	g.inbox.close()
+	g.timers.stop()
+	g.proposer.Close(g.err)
+	g.bonds.Leave()
+	if l := g.life; l != nil {
+		g.stopReplica(l)
+	}
+	g.workers.Wait()
+	if err := g.cfg.Log.Close(); err != nil {
+		g.log.Error("closing the log failed", "error", err)
+	}
+	last := g.status.Get()
+	last.Online, last.Settled, last.Leader, last.Bonds = false, false, sm.PeerID{}, nil
+	g.status.Set(last)
+	g.status.End(g.err)
+	g.applied.End(g.err)
+	g.left.End(g.err)
+}
+
+// Close ends the member's part at once, without a word to the others, and
+// waits until everything it started has ended.
+func (g *Group) Close() {
+	g.inbox.post(func() { g.end(ErrClosed) })
+	<-g.done
+}
+
+// Status returns the member's view of the group, to be read and waited on. It
+// ends when the member's part does, with the reason.
+func (g *Group) Status() *watch.Value[Status] { return g.status }
+
+// Applied returns the dense index of the last command applied here.
+func (g *Group) Applied() *watch.Value[sm.Index] { return g.applied }
+
+// Bonds returns the live bonds.
+func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
+
+// timers are the loop's pending looks into the future.
+type timers struct {
+	post func(func())
+	all  map[string]*time.Timer
+}
+
+// set lets f run in the loop after d, in place of what was set for the name.
+func (t *timers) set(name string, d time.Duration, f func()) {
+	t.clear(name)
+	if t.all == nil {
+		t.all = map[string]*time.Timer{}
+	}
+	t.all[name] = time.AfterFunc(d, func() { t.post(f) })
+}
+
+func (t *timers) clear(name string) {
+	if old := t.all[name]; old != nil {
+		old.Stop()
+		delete(t.all, name)
+	}
+}
+
+func (t *timers) stop() {
+	for name := range t.all {
+		t.clear(name)
+	}
+}
+
+// work runs f beside the loop, which waits for it before it ends.
+func (g *Group) work(f func()) {
+	g.workers.Add(1)
+	go func() {
+		defer g.workers.Done()
+		f()
+	}()
+}
+
+// withTimeout bounds one step that the loop started on behalf of a life.
+func (l *life) withTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(l.ctx, d)
+}

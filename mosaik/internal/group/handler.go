@@ -1,0 +1,195 @@
+package group
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Messages between bonded members: one kind byte, then
+//
+//	1 announcement  the sender's announcement, in the layout above
+//	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the
+//	                receiver's replica is no member any more
+const (
+	messageAnnounce = 1
+	messageRemoved  = 2
+)
+
+// handler takes what the bonds report and posts it to the group's goroutine.
+type handler struct{ g *Group }
+
+// Accept compares what members must agree on. It reads nothing that changes.
+func (h handler) Accept(peer sm.PeerID, hello []byte) link.Code {
+	a, err := parseAnnouncement(hello)
+	if err != nil {
+		h.g.log.Warn("a peer's announcement is malformed", "peer", peer.Short(), "error", err)
+		return link.CodeUndecodable
+	}
+	if a.Policy != h.g.cfg.Policy {
+		h.g.log.Warn("a peer has another membership policy", "peer", peer.Short(),
+			"ours", h.g.cfg.Policy.String(), "theirs", a.Policy.String())
+		return link.CodePolicy
+	}
+	code, _ := h.g.cfg.Admit(peer)
+	return code
+}
+
+func (h handler) Up(peer sm.PeerID, hello []byte) {
+	a, err := parseAnnouncement(hello)
+	if err != nil {
+		return // Accept has seen it
+	}
+	h.g.inbox.post(func() { h.g.bonded(peer, a) })
+}
+
+func (h handler) Message(peer sm.PeerID, payload []byte) {
+	g := h.g
+	if len(payload) == 0 {
+		g.violated(peer)
+		return
+	}
+	switch body := payload[1:]; payload[0] {
+	case messageAnnounce:
+		a, err := parseAnnouncement(body)
+		if err != nil || a.Policy != g.cfg.Policy {
+			g.violated(peer)
+			return
+		}
+		g.inbox.post(func() { g.announced(peer, a) })
+	case messageRemoved:
+		if len(body) != 24 {
+			g.violated(peer)
+			return
+		}
+		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
+		g.inbox.post(func() { g.removed(epoch, replica) })
+	default:
+		g.violated(peer)
+	}
+}
+
+func (h handler) Down(peer sm.PeerID, code link.Code) {
+	h.g.inbox.post(func() { h.g.unbonded(peer, code) })
+}
+
+func (h handler) Refused(peer sm.PeerID, code link.Code) {
+	h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
+}
+
+// violated ends the bond with a peer that does not keep to the protocol.
+func (g *Group) violated(peer sm.PeerID) {
+	g.inbox.post(func() { g.bonds.Close(peer, link.CodeProtocolViolation) })
+}
+
+// bonded takes a new bond into account.
+func (g *Group) bonded(peer sm.PeerID, a Announcement) {
+	g.log.Info("bonded", "peer", peer.Short(), "phase", a.Phase)
+	delete(g.lastSeen, peer)
+	// The handshake carried what was true when it began.
+	g.send(peer, g.announceMessage())
+	g.watchExpiry(peer)
+	g.announced(peer, a)
+}
+
+// announced takes into account what a bonded peer says about itself.
+func (g *Group) announced(peer sm.PeerID, a Announcement) {
+	old, known := g.peers[peer]
+	g.peers[peer] = a
+	if l := g.life; l != nil {
+		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
+			g.cfg.Engine.Expel(l.shard, peer)
+		}
+		if a.Epoch == l.epoch {
+			g.cfg.Engine.Admit(l.shard, peer, a.replica(peer))
+		}
+		g.reconcile()
+		return
+	}
+	g.seek()
+}
+
+// unbonded takes the end of a bond into account.
+func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
+	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
+	delete(g.peers, peer)
+	g.lastSeen[peer] = time.Now()
+	g.timers.clear("expiry " + peer.String())
+	if l := g.life; l != nil {
+		g.cfg.Engine.Expel(l.shard, peer)
+		g.reconcile()
+		return
+	}
+	g.seek()
+}
+
+// Recheck looks at the peer's tickets again, because they may have changed.
+func (g *Group) Recheck(peer sm.PeerID) {
+	g.inbox.post(func() {
+		if _, bonded := g.peers[peer]; bonded {
+			g.watchExpiry(peer)
+		}
+	})
+}
+
+// watchExpiry looks at the peer's tickets again when they expire.
+func (g *Group) watchExpiry(peer sm.PeerID) {
+	code, expiry := g.cfg.Admit(peer)
+	if code != 0 {
+		g.bonds.Close(peer, code)
+		return
+	}
+	g.timers.clear("expiry " + peer.String())
+	if !expiry.IsZero() {
+		g.timers.set("expiry "+peer.String(), time.Until(expiry), func() { g.watchExpiry(peer) })
+	}
+}
+
+// announcement returns what this member says about itself.
+func (g *Group) announcement() Announcement {
+	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Count: g.applied.Get()}
+	if l := g.life; l != nil {
+		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
+		a.Phase = CatchingUp
+		if l.caughtUp {
+			a.Phase = CaughtUp
+		}
+	}
+	if g.leaving {
+		a.Phase = Leaving
+	}
+	return a
+}
+
+// announce tells every bonded peer what changed about this member.
+func (g *Group) announce() {
+	a := g.announcement()
+	// Counts are told from the first command on, not at each.
+	if old := *g.hello.Load(); a.Count > 0 && old.Count > 0 {
+		if old.Count = a.Count; old == a {
+			return
+		}
+	}
+	g.hello.Store(&a)
+	message := g.announceMessage()
+	for peer := range g.peers {
+		g.send(peer, message)
+	}
+}
+
+func (g *Group) announceMessage() []byte {
+	return g.hello.Load().append([]byte{messageAnnounce})
+}
+
+func (g *Group) send(peer sm.PeerID, message []byte) {
+	if !g.bonds.Send(peer, message) {
+		g.log.Debug("a message found no bond", "peer", peer.Short())
+	}
+}
+
+func (g *Group) sendRemoved(peer sm.PeerID, epoch Epoch, replica uint64) {
+	message := append([]byte{messageRemoved}, epoch[:]...)
+	g.send(peer, binary.BigEndian.AppendUint64(message, replica))
+}

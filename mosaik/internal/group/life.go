@@ -1,0 +1,340 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// life is the time from which a member's replica runs in an epoch until it is
+// stopped. Its fields belong to the loop, except those set before it is
+// published.
+type life struct {
+	epoch   Epoch
+	shard   uint64
+	id      uint64 // the replica's
+	replica *engine.Replica
+	state   *state.State
+	machine state.Machine
+	ctx     context.Context // ends with the life
+	cancel  context.CancelFunc
+
+	leader   uint64 // replica id, 0 for none
+	term     sm.Term
+	opened   bool
+	caughtUp bool // was level with a leader once
+	level    bool // is level with the present leader
+	poisoned error
+	members  engine.Membership
+	seenTerm sm.Term // the term in which members was read
+
+	reading   bool // a look at the membership is under way
+	readAgain bool // and another one is due
+	changing  bool // a membership change is under way
+}
+
+func (l *life) leads() bool  { return l.leader == l.id }
+func (l *life) online() bool { return l.leader != 0 && l.level && l.opened && l.poisoned == nil }
+
+// seek looks for an epoch, if the member is in none, and goes where it is.
+func (g *Group) seek() {
+	if g.life != nil || g.leaving {
+		return
+	}
+	now := time.Now()
+	m := seeker{
+		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
+		since: g.since, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
+		sealed: g.sealed, peers: g.peers,
+	}.next()
+	switch {
+	case !m.join.IsZero():
+		g.enter(m.join, false)
+	case m.bootstrap:
+		g.enter(newEpoch(), true)
+	case m.wait > 0:
+		g.timers.set("seek", m.wait, g.seek)
+	}
+}
+
+// enter starts this member's replica in the epoch.
+func (g *Group) enter(e Epoch, bootstrap bool) {
+	g.timers.clear("seek")
+	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", bootstrap)
+	l := &life{epoch: e, shard: shardID(g.cfg.ID, e), id: replicaID(g.cfg.Self, e, g.incarnation)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.machine = g.cfg.NewMachine()
+	l.state = state.New(state.Config{
+		Group:    g.cfg.ID,
+		Network:  g.cfg.Network,
+		Machine:  l.machine,
+		Deliver:  g.proposer.Deliver,
+		Applied:  observer{g, l}.applied,
+		Opened:   observer{g, l}.opened,
+		Sealed:   observer{g, l}.sealed,
+		Poisoned: observer{g, l}.poisoned,
+	})
+	g.ownIn(l.state)
+	// A new replica begins with an empty log: what an earlier one voted and
+	// wrote belongs to another replica id.
+	if err := g.cfg.Log.Save(logstore.Batch{Clear: true}); err != nil {
+		l.cancel()
+		g.end(fmt.Errorf("mosaik: clear the log of group %s: %w", g.cfg.ID.Short(), err))
+		return
+	}
+	for peer, a := range g.peers {
+		if a.Epoch == e {
+			g.cfg.Engine.Admit(l.shard, peer, a.replica(peer))
+		}
+	}
+	replica, err := g.cfg.Engine.Start(engine.ReplicaConfig{
+		Shard:           l.shard,
+		Replica:         l.id,
+		Bootstrap:       bootstrap,
+		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
+		Log:             g.cfg.Log,
+		Machine:         machine{l.state},
+		SnapshotEvery:   g.cfg.SnapshotEvery,
+		Events:          events{g, l},
+	})
+	if err != nil {
+		l.cancel()
+		g.end(fmt.Errorf("mosaik: start a replica of group %s: %w", g.cfg.ID.Short(), err))
+		return
+	}
+	l.replica = replica
+	g.life = l
+	g.current.Store(l)
+	g.leaderChanged(l, 0, 0)
+	if bootstrap {
+		if err := replica.Campaign(); err != nil {
+			g.log.Debug("the bootstrap waits for its election timeout", "error", err)
+		}
+	}
+	g.announce()
+}
+
+// exit ends the present life and seeks another epoch as a new incarnation.
+func (g *Group) exit(why string) {
+	l := g.life
+	g.log.Info("leaving an epoch", "epoch", l.epoch.String(), "why", why)
+	g.stopReplica(l)
+	g.incarnation = newIncarnation(time.Now())
+	g.since = time.Now()
+	g.applied.Set(0)
+	g.announce()
+	g.seek()
+}
+
+// stopReplica stops a life's replica and waits until nothing of it runs.
+func (g *Group) stopReplica(l *life) {
+	l.cancel()
+	g.current.Store(nil)
+	g.life = nil
+	if err := l.replica.Stop(); err != nil && !errors.Is(err, engine.ErrClosed) {
+		g.log.Error("stopping the replica failed", "error", err)
+	}
+	for peer := range g.peers {
+		g.cfg.Engine.Expel(l.shard, peer)
+	}
+	g.timers.clear("grace")
+	g.timers.clear("stalled")
+	g.stalled = false
+}
+
+// removed takes into account that this member's replica is no member any more.
+func (g *Group) removed(e Epoch, replica uint64) {
+	l := g.life
+	if l == nil || l.epoch != e || l.id != replica {
+		return
+	}
+	if g.leaving {
+		g.left.Set(true)
+		return
+	}
+	g.exit("the replica was removed")
+}
+
+// sawSeal takes into account that the epoch yields to another one.
+func (g *Group) sawSeal(l *life) {
+	g.sealed[l.epoch] = true
+	if g.leaving {
+		g.left.Set(true)
+		return
+	}
+	g.exit("the epoch was sealed")
+}
+
+// leaderPeer returns the present leader, zero for none or one not known by name.
+func (g *Group) leaderPeer() sm.PeerID {
+	l := g.life
+	switch {
+	case l == nil || l.leader == 0:
+		return sm.PeerID{}
+	case l.leads():
+		return g.cfg.Self
+	}
+	if peer, ok := l.members.Voters[l.leader]; ok {
+		return peer
+	}
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch && a.replica(peer) == l.leader {
+			return peer
+		}
+	}
+	return sm.PeerID{}
+}
+
+// leaderChanged takes a new leader, or none, into account.
+func (g *Group) leaderChanged(l *life, leader uint64, term sm.Term) {
+	l.leader, l.term, l.level = leader, term, false
+	if leader == 0 {
+		g.timers.set("stalled", 2*g.cfg.Timing.ElectionLimit, func() {
+			g.log.Warn("no leader for longer than elections take: too few voters can be reached")
+			g.stalled = true
+		})
+		return
+	}
+	g.timers.clear("stalled")
+	g.stalled = false
+	g.readMembership(l)
+}
+
+// readMembership asks the group who belongs to it. An answer also means that
+// this replica is level with the leader. One question is under way at a time.
+func (g *Group) readMembership(l *life) {
+	if l.reading {
+		l.readAgain = true
+		return
+	}
+	l.reading, l.readAgain = true, false
+	term := l.term
+	g.work(func() {
+		ctx, cancel := l.withTimeout(g.cfg.Timing.Query)
+		defer cancel()
+		members, err := l.replica.Membership(ctx)
+		g.inbox.post(func() { g.membershipRead(l, term, members, err) })
+	})
+}
+
+func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership, err error) {
+	if g.life != l {
+		return
+	}
+	l.reading = false
+	switch {
+	case l.readAgain || err == nil && term != l.term:
+		g.readMembership(l)
+	case err != nil && l.leader != 0:
+		g.timers.set("read membership", retryPause, func() {
+			if g.life == l {
+				g.readMembership(l)
+			}
+		})
+	}
+	if err != nil {
+		g.log.Debug("reading the membership failed", "error", err)
+		return
+	}
+	l.members, l.seenTerm = members, term
+	if _, gone := members.Removed[l.id]; gone {
+		g.removed(l.epoch, l.id)
+		return
+	}
+	if l.leader != 0 && term == l.term {
+		l.level = true
+		if !l.caughtUp {
+			l.caughtUp = true
+			g.announce()
+		}
+	}
+	g.reconcile()
+}
+
+// retryPause is how long to wait after a request that failed at once.
+const retryPause = 50 * time.Millisecond
+
+// machine lets the engine apply entries to the state.
+type machine struct{ *state.State }
+
+// Apply implements [engine.StateMachine].
+func (m machine) Apply(e engine.Entry) { m.State.Apply(e.Index, e.Term, e.Data) }
+
+// events posts what the engine reports about a replica.
+type events struct {
+	g *Group
+	l *life
+}
+
+func (e events) LeaderChanged(leader uint64, term sm.Term) {
+	e.post(func() { e.g.leaderChanged(e.l, leader, term) })
+}
+
+func (e events) MembershipChanged() {
+	e.post(func() { e.g.readMembership(e.l) })
+}
+
+func (e events) Removed() {
+	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
+}
+
+func (e events) SnapshotFailed(err error) {
+	e.g.log.Error("a snapshot failed; the log is kept", "error", err)
+}
+
+func (e events) Failed(err error) {
+	e.post(func() { e.g.end(fmt.Errorf("mosaik: group %s: %w", e.g.cfg.ID.Short(), err)) })
+}
+
+// post lets f run in the loop unless the life is over by then.
+func (e events) post(f func()) {
+	e.g.inbox.post(func() {
+		if e.g.life == e.l {
+			f()
+		}
+	})
+}
+
+// observer posts what the state reports as it applies entries.
+type observer struct {
+	g *Group
+	l *life
+}
+
+func (o observer) applied(index sm.Index, _ sm.Cursor) {
+	before := o.g.applied.Get()
+	if index == before {
+		return
+	}
+	o.g.applied.Set(index)
+	if before == 0 {
+		events(o).post(o.g.announce)
+	}
+}
+
+func (o observer) opened() {
+	events(o).post(func() {
+		o.l.opened = true
+		o.g.announce()
+		o.g.reconcile()
+	})
+}
+
+func (o observer) sealed() {
+	events(o).post(func() { o.g.sawSeal(o.l) })
+}
+
+func (o observer) poisoned(err *state.PoisonedError) {
+	events(o).post(func() {
+		o.g.log.Error("the machine panicked; this member applies nothing any more", "error", err)
+		o.l.poisoned = err
+		o.g.announce()
+		o.g.reconcile()
+	})
+}

@@ -1,0 +1,328 @@
+package group
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// steward is what the leader of an epoch knows when it tends the membership.
+type steward struct {
+	now      time.Time
+	self     sm.PeerID
+	resigns  string // why it must not go on leading, "" when it may
+	opened   bool
+	empty    bool // no command was applied yet
+	epoch    Epoch
+	policy   Policy
+	members  engine.Membership
+	peers    map[sm.PeerID]Announcement // of this member and of the peers with a live bond, any epoch
+	lastSeen map[sm.PeerID]time.Time    // when the bond with a peer ended, for those without
+}
+
+// changeKind says what a change does.
+type changeKind uint8
+
+const (
+	changeNone     changeKind = iota
+	changeRemove              // remove the replica
+	changeAdd                 // add the replica as non-voting
+	changePromote             // make the non-voting replica a voter
+	changeOpen                // commit the open entry
+	changeSeal                // commit the seal entry: yield to another epoch
+	changeTransfer            // hand leadership to the replica
+)
+
+var changeNames = [...]string{"none", "remove", "add", "promote", "open", "seal", "transfer"}
+
+// change is the one next step towards the membership that the group should have.
+type change struct {
+	kind    changeKind
+	replica uint64
+	peer    sm.PeerID
+	why     string
+	wait    time.Duration // of changeNone: look again after this long, 0 for at the next event
+}
+
+func (c change) String() string {
+	switch c.kind {
+	case changeNone:
+		if c.wait > 0 {
+			return fmt.Sprintf("none, look again in %v", c.wait)
+		}
+		return "none"
+	case changeOpen, changeSeal:
+		return fmt.Sprintf("%s: %s", changeNames[c.kind], c.why)
+	}
+	return fmt.Sprintf("%s %s: %s", changeNames[c.kind], c.peer.Short(), c.why)
+}
+
+// next returns the one change to make now. It is a function of what is seen,
+// keeps nothing, and may be asked again at any time: a leader that takes over
+// half-way goes on where the last one stopped.
+func (s steward) next() change {
+	for _, rule := range []func(steward) change{
+		steward.yield,
+		steward.removeReplaced,
+		steward.removeLeaving,
+		steward.open,
+		steward.add,
+		steward.promote,
+		steward.replaceDead,
+		steward.handOver,
+	} {
+		if c := rule(s); c.kind != changeNone {
+			return c
+		}
+	}
+	return change{wait: s.nextGrace()}
+}
+
+// yield seals an empty epoch that met one which outranks it.
+func (s steward) yield() change {
+	if !s.empty {
+		return change{}
+	}
+	own := Announcement{Epoch: s.epoch}
+	for _, a := range s.peers {
+		if a.Epoch.IsZero() || a.Epoch == s.epoch || a.Phase == Leaving {
+			continue
+		}
+		if outranks(a, own) {
+			return change{kind: changeSeal, why: fmt.Sprintf("empty, and met epoch %s", a.Epoch)}
+		}
+	}
+	return change{}
+}
+
+// removeReplaced removes the replicas that a peer had before its present
+// incarnation. A replica whose memory is gone must never vote again.
+func (s steward) removeReplaced() change {
+	for _, m := range []map[uint64]sm.PeerID{s.members.Voters, s.members.NonVoting} {
+		for _, replica := range sortedReplicas(m) {
+			peer := m[replica]
+			if a, bonded := s.peers[peer]; bonded && a.Epoch == s.epoch && a.replica(peer) != replica {
+				return change{kind: changeRemove, replica: replica, peer: peer, why: "replaced by a later incarnation"}
+			}
+		}
+	}
+	return change{}
+}
+
+// removeLeaving removes members that asked for it. A voter's place goes to a
+// spare first where there is one, and never takes the group below its floor.
+func (s steward) removeLeaving() change {
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		if a.Phase != Leaving || a.Epoch != s.epoch || peer == s.self {
+			continue
+		}
+		replica := a.replica(peer)
+		if _, ok := s.members.NonVoting[replica]; ok {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "it leaves"}
+		}
+		if _, ok := s.members.Voters[replica]; !ok {
+			continue
+		}
+		if spare, ok := s.spare(); ok && len(s.members.Voters)%2 == 1 {
+			spare.why = "takes the place of a voter that leaves"
+			return spare
+		}
+		if len(s.members.Voters) > s.floor() {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "it leaves"}
+		}
+	}
+	return change{}
+}
+
+// open lets commands in once the epoch has the voters that it was promised.
+func (s steward) open() change {
+	if s.opened || len(s.members.Voters) < s.policy.Floor() {
+		return change{}
+	}
+	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", len(s.members.Voters), s.policy.Floor())}
+}
+
+// add takes in the peers that joined the epoch.
+func (s steward) add() change {
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		if a.Epoch != s.epoch || a.Phase == Leaving {
+			continue
+		}
+		replica := a.replica(peer)
+		if _, removed := s.members.Removed[replica]; removed || has(s.members, replica) {
+			continue
+		}
+		return change{kind: changeAdd, replica: replica, peer: peer, why: "it joins"}
+	}
+	return change{}
+}
+
+// promote makes caught-up members voters while there are fewer than there
+// should be.
+func (s steward) promote() change {
+	voters := len(s.members.Voters)
+	if voters >= s.policy.Voters(voters+len(s.spares())) {
+		return change{}
+	}
+	c, ok := s.spare()
+	if !ok {
+		return change{}
+	}
+	c.why = fmt.Sprintf("it caught up; %d voters so far", voters)
+	return c
+}
+
+// replaceDead puts a spare in the place of a voter that was missed for longer
+// than the grace: the spare is promoted first, then the dead voter removed, so
+// that the group never has fewer voters than it had. Without a spare nothing
+// happens. Dead non-voting members just go.
+func (s steward) replaceDead() change {
+	for _, replica := range sortedReplicas(s.members.NonVoting) {
+		if peer := s.members.NonVoting[replica]; s.dead(peer) {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "a spare missed for longer than the grace"}
+		}
+	}
+	for _, replica := range sortedReplicas(s.members.Voters) {
+		peer := s.members.Voters[replica]
+		if !s.dead(peer) {
+			continue
+		}
+		if voters := len(s.members.Voters); voters%2 == 0 && voters > s.floor() {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "missed for longer than the grace, and replaced"}
+		}
+		if spare, ok := s.spare(); ok {
+			spare.why = fmt.Sprintf("takes the place of %s, missed for longer than the grace", peer.Short())
+			return spare
+		}
+	}
+	return change{}
+}
+
+// handOver lets a leader that leaves, or whose machine is poisoned, give the
+// lead to another voter. One that leaves is then removed by its successor.
+func (s steward) handOver() change {
+	if s.resigns == "" {
+		return change{}
+	}
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		if _, ok := s.members.Voters[a.replica(peer)]; ok && s.ready(a) && peer != s.self {
+			return change{kind: changeTransfer, replica: a.replica(peer), peer: peer, why: s.resigns}
+		}
+	}
+	if spare, ok := s.spare(); ok {
+		spare.why = s.resigns
+		return spare
+	}
+	return change{}
+}
+
+// floor returns the number of voters that leaving and repair keep.
+func (s steward) floor() int { return max(1, s.policy.Floor(), s.policy.Minimum) }
+
+// ready reports whether a member is level with the epoch and means to stay.
+func (s steward) ready(a Announcement) bool {
+	return a.Epoch == s.epoch && a.Phase == CaughtUp && !a.Role.Observer && !a.Poisoned
+}
+
+// spares returns the bonded, caught-up, non-voting members that may be voters,
+// in the order in which they are promoted.
+func (s steward) spares() []sm.PeerID {
+	var spares []sm.PeerID
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		if _, ok := s.members.NonVoting[a.replica(peer)]; ok && s.ready(a) {
+			spares = append(spares, peer)
+		}
+	}
+	return spares
+}
+
+// spare returns the promotion of the first spare.
+func (s steward) spare() (change, bool) {
+	spares := s.spares()
+	if len(spares) == 0 {
+		return change{}, false
+	}
+	return change{kind: changePromote, replica: s.peers[spares[0]].replica(spares[0]), peer: spares[0]}, true
+}
+
+// dead reports whether the peer has been without a bond for longer than the grace.
+func (s steward) dead(peer sm.PeerID) bool {
+	left, missing := s.graceLeft(peer)
+	return missing && left <= 0
+}
+
+// graceLeft returns how long the peer, if it has no bond, may still be missed.
+func (s steward) graceLeft(peer sm.PeerID) (left time.Duration, missing bool) {
+	if _, bonded := s.peers[peer]; bonded {
+		return 0, false
+	}
+	seen, ok := s.lastSeen[peer]
+	if !ok {
+		return 0, false
+	}
+	return seen.Add(s.policy.Grace).Sub(s.now), true
+}
+
+// nextGrace returns how long until the next missing member is dead, 0 for none.
+func (s steward) nextGrace() time.Duration {
+	var next time.Duration
+	for _, m := range []map[uint64]sm.PeerID{s.members.Voters, s.members.NonVoting} {
+		for _, peer := range m {
+			if left, missing := s.graceLeft(peer); missing && left > 0 && (next == 0 || left < next) {
+				next = left
+			}
+		}
+	}
+	return next
+}
+
+// sortedPeers returns the peers in the order in which they are preferred, so
+// that every leader decides alike.
+func sortedPeers(peers map[sm.PeerID]Announcement) []sm.PeerID {
+	return slices.SortedFunc(maps.Keys(peers), func(p, q sm.PeerID) int {
+		switch {
+		case precedes(p, peers[p].Role, q, peers[q].Role):
+			return -1
+		case p == q:
+			return 0
+		}
+		return 1
+	})
+}
+
+func sortedReplicas(members map[uint64]sm.PeerID) []uint64 {
+	return slices.Sorted(maps.Keys(members))
+}
+
+// settled reports whether everybody who is here is in place: every bonded
+// member of the group belongs to the epoch and has caught up, every voter can
+// be reached, and there are as many voters as there should be.
+func (s steward) settled() bool {
+	for peer, a := range s.peers {
+		if a.Phase != CaughtUp || a.Epoch != s.epoch || !has(s.members, a.replica(peer)) {
+			return false
+		}
+	}
+	for replica, peer := range s.members.Voters {
+		if a, ok := s.peers[peer]; !ok || a.replica(peer) != replica {
+			return false
+		}
+	}
+	voters := len(s.members.Voters)
+	return s.opened && voters == s.policy.Voters(voters+len(s.spares()))
+}
+
+// has reports whether the replica is a voter or a non-voting member.
+func has(m engine.Membership, replica uint64) bool {
+	_, voter := m.Voters[replica]
+	_, nonVoting := m.NonVoting[replica]
+	return voter || nonVoting
+}

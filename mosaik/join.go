@@ -1,0 +1,284 @@
+package mosaik
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// snapshotEvery is how many log entries a machine with snapshots applies from
+// one snapshot to the next.
+const snapshotEvery = 10_000
+
+// minTicks is how many ticks an election timeout has at least.
+const minTicks = 3
+
+// joined is a group that this network takes part in, shared by its handles.
+type joined struct {
+	plan
+	net     *Network
+	core    *group.Group
+	handles int // guarded by net.mu
+}
+
+// plan is a join with everything decided and checked.
+type plan struct {
+	settings
+	id               GroupID
+	timing           ConsensusConfig // the configuration in force
+	machine, storage reflect.Type
+}
+
+func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Context, s settings, newMachine func() M, storage S) (_ *Group[C, M], err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("mosaik: join group: %w", context.Cause(ctx))
+	}
+	spec, p, err := newPlan(s, newMachine, storage)
+	if err != nil {
+		return nil, fmt.Errorf("mosaik: join group: %w", err)
+	}
+	_, span := s.net.telemetry.start(ctx, "mosaik.join", p.id)
+	defer func() { endSpan(span, err) }()
+	j, err := s.net.hold(p, func() (*group.Group, error) { return startGroup(p, spec, newMachine, storage) })
+	if err != nil {
+		return nil, fmt.Errorf("mosaik: join group %s: %w", p.id.Short(), err)
+	}
+	return newHandle[C, M](j, spec), nil
+}
+
+// hold returns the joined group of the plan with a handle more, starting it if
+// it is not joined yet.
+func (n *Network) hold(p plan, start func() (*group.Group, error)) (*joined, error) {
+	n.mu.Lock()
+	j := n.groups[p.id]
+	switch {
+	case n.closed:
+		n.mu.Unlock()
+		return nil, fmt.Errorf("the network is closed: %w", ErrClosed)
+	case j != nil:
+		defer n.mu.Unlock()
+		if difference := j.plan.difference(p); difference != "" {
+			return nil, fmt.Errorf("%w: %s", ErrJoinedDifferently, difference)
+		}
+		j.handles++
+		return j, nil
+	}
+	core, err := start()
+	if err != nil {
+		n.mu.Unlock()
+		return nil, err
+	}
+	j = &joined{net: n, plan: p, core: core, handles: 1}
+	n.groups[p.id] = j
+	n.mu.Unlock()
+	n.advertise()
+	return j, nil
+}
+
+// startGroup opens the group's log and starts this member's part.
+func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec sm.Spec[C], newMachine func() M, storage S) (*group.Group, error) {
+	n := p.net
+	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Codec: spec.Codec, Logger: n.log})
+	if err != nil {
+		return nil, fmt.Errorf("open its log: %w", err)
+	}
+	_, secret := p.key.material()
+	core, err := group.Join(group.Config{
+		Self:    n.Self(),
+		Network: n.id,
+		ID:      p.id,
+		Secret:  secret,
+		Timing:  timing(p.timing),
+		Policy: group.Policy{
+			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
+			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
+		},
+		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
+		NewMachine:    func() state.Machine { return &machine[C, M]{machine: newMachine(), codec: spec.Codec} },
+		Log:           log,
+		Engine:        n.engine,
+		Bonds:         n.bonds,
+		Admit:         n.admission(p.validators),
+		SnapshotEvery: snapshotEvery,
+		Logger:        n.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return core, nil
+}
+
+// newPlan checks the settings and derives the group's id.
+func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, newMachine func() M, storage S) (sm.Spec[C], plan, error) {
+	fail := func(format string, args ...any) (sm.Spec[C], plan, error) {
+		return sm.Spec[C]{}, plan{}, fmt.Errorf(format, args...)
+	}
+	switch {
+	case s.key.IsZero():
+		return fail("the group key is zero; make one with KeyFromText, KeyFromDigest or RandomKey")
+	case newMachine == nil:
+		return fail("the machine's constructor is nil")
+	case isNil(storage):
+		return fail("the log storage is nil")
+	}
+	m := newMachine()
+	if isNil(m) {
+		return fail("the machine's constructor returned nil")
+	}
+	spec := m.Spec()
+	if err := spec.Validate(); err != nil {
+		return fail("%w", err)
+	}
+	consensus := DefaultConsensusConfig()
+	if d, ok := any(m).(ConsensusDefaulter); ok {
+		consensus = d.ConsensusDefaults()
+	}
+	if s.consensus != nil {
+		consensus = *s.consensus
+	}
+	if err := consensus.Validate(); err != nil {
+		return fail("%w", err)
+	}
+	if least := minTicks * s.net.opts.tick; consensus.ElectionTimeout() < least {
+		return fail("election timeout: %v is less than %d ticks of %v; raise it or shorten the tick (WithTick)",
+			consensus.ElectionTimeout(), minTicks, s.net.opts.tick)
+	}
+	if err := s.role.Validate(); err != nil {
+		return fail("%w", err)
+	}
+	if err := s.policy.Validate(); err != nil {
+		return fail("%w", err)
+	}
+	signatures := make([]sm.Digest, len(s.validators))
+	for i, v := range s.validators {
+		if isNil(v) {
+			return fail("ticket validator %d is nil", i+1)
+		}
+		signatures[i] = v.Signature()
+	}
+	sync := logReplaySync(spec.Name)
+	if sn, ok := any(m).(sm.Snapshotter); ok {
+		sync = snapshotSync(spec.Name, snapshotVersion(sn))
+	}
+	return spec, plan{
+		settings: s,
+		id:       groupID(s.key, consensus, spec.Signature, sync, signatures),
+		timing:   consensus,
+		machine:  reflect.TypeFor[M](),
+		storage:  reflect.TypeOf(storage),
+	}, nil
+}
+
+func snapshotVersion(s sm.Snapshotter) uint64 {
+	if v, ok := s.(sm.SnapshotVersioner); ok {
+		return v.SnapshotVersion()
+	}
+	return 1
+}
+
+// isNil reports whether v is nil, or a nil pointer, function or the like.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
+}
+
+func timing(c ConsensusConfig) group.Timing {
+	return group.Timing{
+		ElectionTimeout: c.ElectionTimeoutDraw(),
+		ElectionLimit:   c.ElectionTimeout() + c.ElectionJitter(),
+		BootstrapDelay:  c.BootstrapDelay(),
+		Forward:         c.ForwardTimeout(),
+		Query:           c.QueryTimeout(),
+		Heartbeat: bond.Heartbeat{
+			Interval: c.HeartbeatInterval(), Jitter: c.HeartbeatJitter(), MaxMissed: c.MaxMissedHeartbeats(),
+		},
+	}
+}
+
+// admission returns what decides whether a peer's tickets let it into a group.
+func (n *Network) admission(validators []ticket.Validator) func(sm.PeerID) (link.Code, time.Time) {
+	return func(peer sm.PeerID) (link.Code, time.Time) {
+		if len(validators) == 0 {
+			return link.CodeAccepted, time.Time{}
+		}
+		entry, ok := n.catalog.Get(peer)
+		if !ok {
+			return link.CodeUnknownPeer, time.Time{}
+		}
+		expiry, err := ticket.Check(time.Now(), validators, peer, ticketsOf(entry))
+		if err != nil {
+			n.log.Info("a peer's tickets are refused", "peer", peer.Short(), "error", err)
+			return link.CodeTicketRefused, time.Time{}
+		}
+		return link.CodeAccepted, expiry
+	}
+}
+
+// advertise lets this peer's entry list the groups that it has joined. It must
+// not be called with n.mu held: whoever watches the catalog may take it.
+func (n *Network) advertise() {
+	if _, err := n.catalog.Update(func(e *discovery.Entry) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		e.Groups = slices.Collect(maps.Keys(n.groups))
+	}); err != nil {
+		n.log.Error("advertising the groups failed", "error", err)
+	}
+}
+
+// difference names the first setting in which two joins of one group differ, ""
+// if there is none.
+func (p plan) difference(o plan) string {
+	switch {
+	case !p.key.Equal(o.key):
+		return "its key was rotated to another secret"
+	case p.machine != o.machine:
+		return fmt.Sprintf("its machine is %v, not %v", p.machine, o.machine)
+	case p.storage != o.storage:
+		return fmt.Sprintf("its storage is %v, not %v", p.storage, o.storage)
+	case p.timing != o.timing:
+		return fmt.Sprintf("its consensus config is %v, not %v", p.timing, o.timing)
+	case p.role != o.role:
+		return fmt.Sprintf("its role is %v, not %v", p.role, o.role)
+	case p.policy != o.policy:
+		return fmt.Sprintf("its membership is %v, not %v", p.policy, o.policy)
+	}
+	return ""
+}
+
+// release gives one handle back and leaves the group with the last. A group
+// that ended by itself is forgotten all the same.
+func (j *joined) release(ctx context.Context) error {
+	n := j.net
+	n.mu.Lock()
+	j.handles--
+	last := j.handles == 0
+	if last && n.groups[j.id] == j {
+		delete(n.groups, j.id)
+	}
+	n.mu.Unlock()
+	if !last {
+		return nil
+	}
+	n.advertise()
+	return j.core.Leave(ctx)
+}

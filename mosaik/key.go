@@ -1,0 +1,145 @@
+package mosaik
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// GroupKey is the secret that the members of a group share. Whoever knows it
+// can compute the group's id and pass for a member; keep at least 128 bits of
+// entropy in it. It never leaves the process: members prove that they know it
+// without sending it.
+//
+// A key prints, logs and marshals as its first and last byte only, 50****b4,
+// and can't be unmarshalled. Keys are compared with [GroupKey.Equal]; comparing
+// them with == does not compile. The zero GroupKey is no key: joining with it
+// is an error. A GroupKey may be used concurrently.
+type GroupKey struct {
+	// reveal is a function because printers that walk private fields, fmt
+	// among them, show of a function no more than its address.
+	reveal func() (anchor, secret sm.Digest)
+}
+
+var errKeyUnmarshal = errors.New("mosaik: unmarshal group key: keys are marshalled masked and can't be read back; " +
+	"keep the secret text itself and use KeyFromText")
+
+// KeyFromText returns the key that s stands for: the decoded bytes when s is
+// exactly 64 hexadecimal digits, the BLAKE3-256 hash of s otherwise. Every
+// character counts, a trailing newline too. The hash does not make a guessable
+// text safe: use at least 128 random bits, such as 32 hexadecimal digits.
+// Blank text is an error.
+func KeyFromText(s string) (GroupKey, error) {
+	if strings.TrimSpace(s) == "" {
+		return GroupKey{}, errors.New("mosaik: make group key: the text is blank; use at least 128 random bits")
+	}
+	return KeyFromDigest(sm.ID(s))
+}
+
+// KeyFromDigest returns the key whose secret is d itself. The zero digest is an
+// error.
+func KeyFromDigest(d sm.Digest) (GroupKey, error) {
+	if d.IsZero() {
+		return GroupKey{}, errors.New("mosaik: make group key: the secret is all zeros; use at least 128 random bits")
+	}
+	return newKey(d.Hashed(), d), nil
+}
+
+// KeyFromValidator returns the key whose secret is the signature of v, for
+// groups that whoever holds a valid ticket may join. When that signature is
+// made of public values only, such as a public key or an issuer's name, the key
+// is public knowledge and keeps nobody out: the tickets alone do, so require
+// them with v as well.
+func KeyFromValidator(v ticket.Validator) (GroupKey, error) {
+	if v == nil {
+		return GroupKey{}, errors.New("mosaik: make group key: the ticket validator is nil")
+	}
+	return KeyFromDigest(v.Signature())
+}
+
+// RandomKey returns a key of 256 random bits. As a key can't be taken out of
+// its process again, it serves groups whose members share one.
+func RandomKey() GroupKey {
+	var d sm.Digest
+	rand.Read(d[:]) // never fails: it ends the process instead
+	return newKey(d.Hashed(), d)
+}
+
+func newKey(anchor, secret sm.Digest) GroupKey {
+	return GroupKey{reveal: func() (sm.Digest, sm.Digest) { return anchor, secret }}
+}
+
+// Rotate returns a key with which the members prove the secret of next while
+// the group keeps the id that it has under k. Rotating repeatedly keeps the id
+// of the first key. The result is the zero GroupKey when k or next is.
+func (k GroupKey) Rotate(next GroupKey) GroupKey {
+	if k.IsZero() || next.IsZero() {
+		return GroupKey{}
+	}
+	anchor, _ := k.material()
+	_, secret := next.material()
+	return newKey(anchor, secret)
+}
+
+// IsZero reports whether k is the zero GroupKey.
+func (k GroupKey) IsZero() bool { return k.reveal == nil }
+
+// Equal reports, in constant time, whether k and o stand for the same group id
+// and the same secret.
+func (k GroupKey) Equal(o GroupKey) bool {
+	anchor, secret := k.material()
+	otherAnchor, otherSecret := o.material()
+	return subtle.ConstantTimeCompare(anchor[:], otherAnchor[:])&
+		subtle.ConstantTimeCompare(secret[:], otherSecret[:]) == 1
+}
+
+// String returns the masked form, 50****b4, or "none" for the zero GroupKey.
+func (k GroupKey) String() string {
+	if k.IsZero() {
+		return "none"
+	}
+	_, secret := k.material()
+	return fmt.Sprintf("%02x****%02x", secret[0], secret[len(secret)-1])
+}
+
+// GoString returns the masked form as Go-like syntax, for %#v.
+func (k GroupKey) GoString() string { return "mosaik.GroupKey(" + k.String() + ")" }
+
+// Format implements [fmt.Formatter]: every verb prints the masked form.
+func (k GroupKey) Format(f fmt.State, verb rune) {
+	text := k.String()
+	switch {
+	case verb == 'v' && f.Flag('#'):
+		text = k.GoString()
+	case verb == 'q':
+		text = strconv.Quote(text)
+	}
+	io.WriteString(f, text)
+}
+
+// LogValue implements [slog.LogValuer] with the masked form.
+func (k GroupKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText implements [encoding.TextMarshaler], and so JSON, with the masked
+// form, so that a configuration which holds a key can be written to a log.
+func (k GroupKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler]: it always fails.
+func (k *GroupKey) UnmarshalText([]byte) error { return errKeyUnmarshal }
+
+// material returns the hash of the first secret, from which ids are derived,
+// and the current secret, which proofs are made of.
+func (k GroupKey) material() (anchor, secret sm.Digest) {
+	if k.IsZero() {
+		return sm.Digest{}, sm.Digest{}
+	}
+	return k.reveal()
+}

@@ -1,0 +1,254 @@
+package mosaik
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// maxAddrs is how many addresses a peer advertises at most.
+const maxAddrs = 16
+
+// Network is this process's place on a network of peers. Make one with [Open];
+// a process may hold several. Its methods may be called from any goroutine.
+type Network struct {
+	id        NetworkID
+	opts      options
+	log       *slog.Logger
+	link      *link.Link
+	catalog   discovery.Catalog
+	unwatch   func() // ends the watch on the catalog
+	bonds     *bond.Manager
+	engine    *engine.Engine
+	telemetry *telemetry
+
+	ticketsMu sync.Mutex // held through a change of tickets
+	tickets   []ticket.Ticket
+
+	mu     sync.Mutex
+	groups map[GroupID]*joined
+	closed bool
+	done   chan struct{} // closed when Close has finished
+	err    error         // what Close returns
+}
+
+// Open puts the process on the network named by id: it listens on one TCP port,
+// connects to the seeds and learns of the other peers from them. It returns as
+// soon as it listens; [Network.Connected] waits for the first peer. The context
+// bounds the call only.
+//
+// The errors name the option that is wrong, or the address that cannot be
+// listened on. Close the network when done.
+func Open(ctx context.Context, id NetworkID, opts ...Option) (*Network, error) {
+	n, err := open(ctx, id, opts)
+	if err != nil {
+		return nil, fmt.Errorf("mosaik: open network %s: %w", id.Short(), err)
+	}
+	return n, nil
+}
+
+func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if id.IsZero() {
+		return nil, errors.New("the network id is zero; make one with NewNetworkID")
+	}
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, done: make(chan struct{})}
+	identity, err := link.NewIdentity(o.identity)
+	if err != nil {
+		return nil, err
+	}
+	n.log = n.log.With("network", id.Short(), "self", identity.Peer().Short())
+	if n.telemetry, err = newTelemetry(n); err != nil {
+		return nil, err
+	}
+	n.link, err = link.Listen(link.Config{
+		Identity: identity, Network: id, Listen: o.listen, Listener: o.listener, Dial: o.dial, Logger: n.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, n.telemetry.close())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.link.Close(), n.telemetry.close())
+		}
+	}()
+	addrs, err := advertised(o.advertise, n.link.Addr())
+	if err != nil {
+		return nil, err
+	}
+	n.catalog, err = discovery.NewCatalog(identity, discovery.Entry{
+		Peer: identity.Peer(), Network: id, Addrs: addrs, Tags: o.tags,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.engine, err = engine.Open(engine.Config{
+		Self: identity.Peer(), Tick: o.tick, Logger: n.log, Network: dialer{n},
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.bonds = bond.New(bond.Config{Link: n.link, Catalog: n.catalog, Seeds: o.seeds, Logger: n.log})
+	n.unwatch = n.catalog.Watch(n.recheck)
+	n.link.Handle(link.Raft, n.engine.ServeRaft)
+	n.link.Handle(link.Snapshot, n.engine.ServeSnapshot)
+	n.bonds.Start()
+	n.link.Serve()
+	n.log.Info("network open", "addrs", addrs)
+	return n, nil
+}
+
+// advertised returns the addresses to tell peers.
+func advertised(given []string, bound net.Addr) ([]string, error) {
+	if len(given) > maxAddrs {
+		return nil, fmt.Errorf("advertise: %d addresses; at most %d are allowed", len(given), maxAddrs)
+	}
+	if len(given) > 0 {
+		return given, nil
+	}
+	tcp, ok := bound.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return []string{bound.String()}, nil
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("advertise: list the machine's addresses: %w", err)
+	}
+	var addrs, loopback []string
+	for _, a := range all {
+		ip, ok := a.(*net.IPNet)
+		if !ok || ip.IP.IsLinkLocalUnicast() {
+			continue
+		}
+		addr := (&net.TCPAddr{IP: ip.IP, Port: tcp.Port}).String()
+		if ip.IP.IsLoopback() {
+			loopback = append(loopback, addr)
+			continue
+		}
+		addrs = append(addrs, addr)
+	}
+	if len(addrs) == 0 {
+		addrs = loopback
+	}
+	return addrs[:min(len(addrs), maxAddrs)], nil
+}
+
+// dialer opens the engine's connections.
+type dialer struct{ n *Network }
+
+// Dial implements [engine.Network]: it tries the peer's addresses in turn.
+func (d dialer) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
+	entry, ok := d.n.catalog.Get(peer)
+	if !ok {
+		return nil, fmt.Errorf("peer %s is not known", peer.Short())
+	}
+	var errs []error
+	for _, addr := range entry.Addrs {
+		c, err := d.n.link.Dial(ctx, addr, peer, p)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("dial peer %s: %w", peer.Short(), errors.Join(errs...))
+}
+
+// ID returns the network's id.
+func (n *Network) ID() NetworkID { return n.id }
+
+// Self returns this process's peer id.
+func (n *Network) Self() PeerID { return n.catalog.Self().Peer }
+
+// Addr returns the address listened on.
+func (n *Network) Addr() net.Addr { return n.link.Addr() }
+
+// Groups joins the network's groups.
+func (n *Network) Groups() *Groups { return &Groups{n} }
+
+// Connected waits until this process is connected to a peer. When the context
+// ends first, the error names every seed and why it could not be reached.
+func (n *Network) Connected(ctx context.Context) error {
+	if err := n.bonds.Connected(ctx); err != nil {
+		return fmt.Errorf("mosaik: connect to network %s: %w", n.id.Short(), err)
+	}
+	return nil
+}
+
+// Peer is what is known about another process on the network. The process
+// itself has signed it.
+type Peer struct {
+	ID     PeerID
+	Addrs  []string
+	Groups []GroupID
+	Tags   []string
+}
+
+// Peers returns the peers known, in the order of their ids, without this one.
+// The slices inside are shared and must not be changed.
+func (n *Network) Peers() []Peer {
+	entries := n.catalog.All()
+	peers := make([]Peer, len(entries))
+	for i, e := range entries {
+		peers[i] = Peer{ID: e.Peer, Addrs: e.Addrs, Groups: e.Groups, Tags: e.Tags}
+	}
+	return peers
+}
+
+// Close leaves every group, for at most the leave timeout in an orderly way,
+// then ends the network: every call that waits on it returns [ErrClosed].
+// Close waits until nothing of the network runs any more. Closing again waits
+// for, and returns the same as, the first call.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		<-n.done
+		return n.err
+	}
+	n.closed = true
+	groups := make([]*joined, 0, len(n.groups))
+	for _, j := range n.groups {
+		groups = append(groups, j)
+	}
+	n.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(context.Background(), n.opts.leaveTimeout)
+	defer cancel()
+	var leaving sync.WaitGroup
+	for _, j := range groups {
+		leaving.Go(func() { n.endGroup(ctx, j) })
+	}
+	leaving.Wait()
+	n.unwatch()
+	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close())
+	close(n.done)
+	return n.err
+}
+
+// endGroup leaves a group when the network closes. That the others did not
+// confirm it is no error then: they may be gone as well.
+func (n *Network) endGroup(ctx context.Context, j *joined) {
+	if n.opts.leaveTimeout == 0 {
+		j.core.Close()
+		return
+	}
+	if err := j.core.Leave(ctx); err != nil {
+		n.log.Warn("the group did not confirm the leave", "error", err)
+	}
+}

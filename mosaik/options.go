@@ -1,0 +1,240 @@
+package mosaik
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Option changes how [Open] puts the process on a network.
+type Option interface{ apply(*options) error }
+
+type optionFunc func(*options) error
+
+func (f optionFunc) apply(o *options) error { return f(o) }
+
+// DialFunc opens a connection like [net.Dialer.DialContext] does.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// The defaults of options.
+const (
+	defaultListen       = "127.0.0.1:0"
+	defaultTick         = 50 * time.Millisecond
+	defaultLeaveTimeout = 5 * time.Second
+	maxTick             = time.Second
+)
+
+type options struct {
+	identity     ed25519.PrivateKey
+	listen       string
+	listener     net.Listener
+	advertise    []string
+	seeds        []string
+	tags         []string
+	logger       *slog.Logger
+	dial         DialFunc
+	tick         time.Duration
+	leaveTimeout time.Duration
+	meters       metric.MeterProvider
+	tracers      trace.TracerProvider
+	rootSpans    bool
+}
+
+func newOptions(opts []Option) (options, error) {
+	o := options{
+		listen:       defaultListen,
+		logger:       slog.New(slog.DiscardHandler),
+		tick:         defaultTick,
+		leaveTimeout: defaultLeaveTimeout,
+	}
+	for _, opt := range opts {
+		if err := opt.apply(&o); err != nil {
+			return options{}, err
+		}
+	}
+	if o.meters == nil {
+		o.meters = otel.GetMeterProvider()
+	}
+	if o.tracers == nil {
+		o.tracers = otel.GetTracerProvider()
+	}
+	if o.identity == nil {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return options{}, fmt.Errorf("draw an identity: %w", err)
+		}
+		o.identity = key
+	}
+	return o, nil
+}
+
+// WithIdentity makes the process the peer whose private key is given. By
+// default a random identity is drawn. Two processes must never use one identity
+// at the same time.
+func WithIdentity(key ed25519.PrivateKey) Option {
+	return optionFunc(func(o *options) error {
+		if len(key) != ed25519.PrivateKeySize {
+			return fmt.Errorf("identity: an ed25519 private key has %d bytes, not %d", ed25519.PrivateKeySize, len(key))
+		}
+		o.identity = key
+		return nil
+	})
+}
+
+// WithListen sets the TCP address, host:port, that peers connect to. Port 0
+// picks a free one. The default is 127.0.0.1:0: peers on this machine only.
+func WithListen(addr string) Option {
+	return optionFunc(func(o *options) error {
+		if err := checkAddr("listen address", addr, 0); err != nil {
+			return err
+		}
+		o.listen = addr
+		return nil
+	})
+}
+
+// WithListener accepts connections from ln, in place of an address to listen
+// on. The network closes it.
+func WithListener(ln net.Listener) Option {
+	return optionFunc(func(o *options) error {
+		if ln == nil {
+			return errors.New("listener: it is nil")
+		}
+		o.listener = ln
+		return nil
+	})
+}
+
+// WithAdvertise sets the addresses, host:port, under which peers are told to
+// reach this process, 16 at most. By default these are the address listened on
+// or, when that is a wildcard, its port on each address of the machine's
+// interfaces.
+func WithAdvertise(addrs ...string) Option {
+	return optionFunc(func(o *options) error {
+		for _, addr := range addrs {
+			if err := checkAddr("advertised address", addr, 1); err != nil {
+				return err
+			}
+		}
+		o.advertise = addrs
+		return nil
+	})
+}
+
+// WithSeeds names addresses, host:port, of some peers; any one of them is
+// enough to learn of all. A seed that cannot be reached is tried again for as
+// long as the network is open; [Network.Connected] tells why it cannot. Seeds
+// of several calls add up. Naming the process itself does no harm.
+func WithSeeds(addrs ...string) Option {
+	return optionFunc(func(o *options) error {
+		for _, addr := range addrs {
+			if err := checkAddr("seed", addr, 1); err != nil {
+				return err
+			}
+		}
+		o.seeds = append(o.seeds, addrs...)
+		return nil
+	})
+}
+
+// WithTags attaches words to the peer's entry, for other peers to read: a zone,
+// a version. At most 64, of at most 255 bytes each.
+func WithTags(tags ...string) Option {
+	return optionFunc(func(o *options) error {
+		o.tags = append(o.tags, tags...)
+		return nil
+	})
+}
+
+// WithLogger sets where the network logs. By default it logs nothing.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(o *options) error {
+		if l == nil {
+			return errors.New("logger: it is nil")
+		}
+		o.logger = l
+		return nil
+	})
+}
+
+// WithDialer opens connections to peers with dial: through a proxy, from a given
+// interface, or with faults in a test. TLS runs over what it returns.
+func WithDialer(dial DialFunc) Option {
+	return optionFunc(func(o *options) error {
+		o.dial = dial
+		return nil
+	})
+}
+
+// WithTick sets Raft's clock tick, 1 ms to 1 s in whole milliseconds, 50 ms by
+// default. An election timeout is at least three ticks. A short tick costs
+// processor time in proportion to the number of groups; it does not make
+// commands faster.
+func WithTick(d time.Duration) Option {
+	return optionFunc(func(o *options) error {
+		if d < time.Millisecond || d > maxTick || d%time.Millisecond != 0 {
+			return fmt.Errorf("tick: %v is not 1ms to %v in whole milliseconds", d, maxTick)
+		}
+		o.tick = d
+		return nil
+	})
+}
+
+// WithLeaveTimeout sets for how long [Network.Close] tries to leave each group
+// in an orderly way, 5 s by default. With 0 it cuts at once, as a crash would.
+func WithLeaveTimeout(d time.Duration) Option {
+	return optionFunc(func(o *options) error {
+		if d < 0 {
+			return fmt.Errorf("leave timeout: %v is negative", d)
+		}
+		o.leaveTimeout = d
+		return nil
+	})
+}
+
+// WithMeterProvider sets where metrics go, in place of OpenTelemetry's global
+// provider.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return optionFunc(func(o *options) error {
+		o.meters = p
+		return nil
+	})
+}
+
+// WithTracerProvider sets where spans go, in place of OpenTelemetry's global
+// provider.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return optionFunc(func(o *options) error {
+		o.tracers = p
+		return nil
+	})
+}
+
+// WithRootSpans starts spans also for calls whose context carries no sampled
+// span. By default only sampled parents get children.
+func WithRootSpans() Option {
+	return optionFunc(func(o *options) error {
+		o.rootSpans = true
+		return nil
+	})
+}
+
+func checkAddr(what, addr string, minPort int) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s %q: it must be host:port: %w", what, addr, err)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < minPort || n > 65535 {
+		return fmt.Errorf("%s %q: the port must be a number from %d to 65535", what, addr, minPort)
+	}
+	return nil
+}

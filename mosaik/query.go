@@ -1,0 +1,70 @@
+package mosaik
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Consistency says what the answer to a query must reflect.
+type Consistency uint8
+
+const (
+	// Strong answers are linearizable: they reflect every command that was
+	// acknowledged anywhere before the call. They cost a round to the leader,
+	// which makes sure of its quorum, and fail without one.
+	Strong Consistency = iota + 1
+	// Weak answers reflect what this member has applied. They cost nothing but
+	// the query, and work also without a leader.
+	Weak
+)
+
+// String returns "strong" or "weak".
+func (c Consistency) String() string {
+	switch c {
+	case Strong:
+		return "strong"
+	case Weak:
+		return "weak"
+	}
+	return fmt.Sprintf("consistency(%d)", uint8(c))
+}
+
+// Answer is the answer to a query, and the index of the last command that it
+// reflects.
+type Answer[R any] struct {
+	Value R
+	Index sm.Index
+}
+
+// Query asks the group's machine. The query runs on the caller's goroutine, on
+// this member's machine, while nothing is applied to it; keep it short. Errors
+// are the query's own, [ErrForming] while this member is in no epoch,
+// [ErrStalled] and [ErrClosed], and the context's, wrapped. A query that panics
+// yields an error and does no harm to the group.
+func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
+	return Read(ctx, g, c, q.Query)
+}
+
+// Read is [Query] with a function in place of a query type. read must not change
+// the machine, nor keep or return anything that aliases its state.
+func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (_ Answer[R], err error) {
+	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.query", g.joined.id)
+	defer func() { endSpan(span, err) }()
+	if c != Strong && c != Weak {
+		return Answer[R]{}, fmt.Errorf("mosaik: query: unknown %v; use Strong or Weak", c)
+	}
+	core, err := g.core()
+	if err != nil {
+		return Answer[R]{}, err
+	}
+	var answer Answer[R]
+	err = core.Read(ctx, c == Strong, func(at sm.Index, m state.Machine) error {
+		v, err := read(m.(*machine[C, M]).machine)
+		answer = Answer[R]{Value: v, Index: at}
+		return err
+	})
+	return answer, err
+}
