@@ -157,6 +157,20 @@ func TestReflectDecodeRefuses(t *testing.T) {
 	}
 }
 
+func TestReflectDecodeManyFields(t *testing.T) {
+	t.Parallel()
+	c := codec.Reflect[Many]()
+	want := Many{F000: 1, F001: 2, F064: 3, F065: 4, F128: 5, F129: 6}
+	if got, err := c.Decode(encode(t, want)); err != nil || got != want {
+		t.Errorf("Decode = %+v, %v; want what was encoded", got, err)
+	}
+	var at *codec.Error
+	_, err := c.Decode(bytesOf(t, "83 a4'F129'01 a4'F001'02 a4'F129'01"))
+	if !errors.As(err, &at) || at.Path != "Many.F129" || !errors.Is(err, codec.ErrDuplicate) {
+		t.Errorf("a duplicate of the last field: %v, want ErrDuplicate at Many.F129", err)
+	}
+}
+
 func TestReflectDecodeAcceptsMissing(t *testing.T) {
 	t.Parallel()
 	got, err := codec.Reflect[Transfer]().Decode(bytesOf(t, "81 a5'Nonce' 09"))

@@ -106,6 +106,20 @@ type Broad struct {
 	private  int               //nolint:unused // must not be encoded
 }
 
+// Many has more fields than the scanner marks without an allocation.
+type Many struct {
+	F000, F001, F002, F003, F004, F005, F006, F007, F008, F009, F010, F011, F012,
+	F013, F014, F015, F016, F017, F018, F019, F020, F021, F022, F023, F024, F025,
+	F026, F027, F028, F029, F030, F031, F032, F033, F034, F035, F036, F037, F038,
+	F039, F040, F041, F042, F043, F044, F045, F046, F047, F048, F049, F050, F051,
+	F052, F053, F054, F055, F056, F057, F058, F059, F060, F061, F062, F063, F064,
+	F065, F066, F067, F068, F069, F070, F071, F072, F073, F074, F075, F076, F077,
+	F078, F079, F080, F081, F082, F083, F084, F085, F086, F087, F088, F089, F090,
+	F091, F092, F093, F094, F095, F096, F097, F098, F099, F100, F101, F102, F103,
+	F104, F105, F106, F107, F108, F109, F110, F111, F112, F113, F114, F115, F116,
+	F117, F118, F119, F120, F121, F122, F123, F124, F125, F126, F127, F128, F129 uint8
+}
+
 // Text encodes itself as text, by value.
 type Text struct{ s string }
 

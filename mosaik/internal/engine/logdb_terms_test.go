@@ -89,10 +89,13 @@ func TestTermTable(t *testing.T) {
 			term := uint64(1)
 			for step := range 200 {
 				switch op := rng.IntN(20); {
-				case op == 0: // a snapshot beyond the log
-					c := sm.Cursor{Index: last + 1 + sm.Index(rng.IntN(20)), Term: sm.Term(term)}
+				case op == 0: // a snapshot within the log or beyond
+					c := sm.Cursor{Index: first + sm.Index(rng.IntN(int(last-first)+20)), Term: sm.Term(term)}
 					table.restart(c)
 					mustSave(t, log, logstore.Batch{Reset: &c})
+					for i := c.Index; i <= last; i++ {
+						delete(want, i)
+					}
 					want[c.Index], first, last = c.Term, c.Index+1, c.Index
 				case op < 4: // prune, also outside
 					through := first + sm.Index(rng.IntN(int(last-first)+4)) - min(first, 2)
@@ -112,7 +115,7 @@ func TestTermTable(t *testing.T) {
 					lo := last + 1
 					if rng.IntN(3) == 0 && last >= first {
 						lo = first + sm.Index(rng.IntN(int(last-first)+1))
-						term++
+						term = max(uint64(want[lo-1]), 1)
 					}
 					term += uint64(rng.IntN(3) / 2)
 					var entries []pb.Entry

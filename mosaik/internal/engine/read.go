@@ -38,42 +38,51 @@ func (r *Replica) Membership(ctx context.Context) (Membership, error) {
 	return m, nil
 }
 
-// errRetry reports a try that came to nothing.
-var errRetry = errors.New("engine: no leader answered")
+var (
+	// errLost reports a try that was not answered.
+	errLost = errors.New("engine: no answer")
+	// errDropped reports a try that was refused at once.
+	errDropped = errors.New("engine: no leader answers")
+)
 
-// attempt calls try until it returns something else than errRetry.
+// attempt calls try until it returns something else than errLost and errDropped.
 func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (T, error)) (T, error) {
 	var none T
-	for limit := max(firstTry, 3*r.engine.tick); ; limit *= 2 {
+	for limit := max(firstTry, 3*r.engine.tick); ; {
 		changed := r.leader.next()
 		short, cancel := context.WithTimeout(ctx, limit)
 		v, err := try(short)
 		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return none, ctx.Err()
-		case err == nil:
+		if err == nil {
 			// A replica that ended told dragonboat that all is well.
 			if err := r.ended(); err != nil {
 				return none, err
 			}
 			return v, nil
-		case !errors.Is(err, errRetry):
+		}
+		switch {
+		case ctx.Err() != nil:
+			return none, ctx.Err()
+		case errors.Is(err, errLost):
+			limit *= 2
+		case errors.Is(err, errDropped):
+			r.pause(ctx, changed)
+		default:
 			return none, err
-		case short.Err() == context.DeadlineExceeded:
-			continue
 		}
-		// Dropped for want of a leader, or because a new one has not committed
-		// anything yet, which shows in nothing.
-		limit /= 2
-		timer := time.NewTimer(r.engine.tick)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		case <-r.done:
-		}
-		timer.Stop()
+	}
+}
+
+// pause returns when the leader changed, or a tick later: that a new leader has
+// committed its first entry, without which it answers nothing, shows in nothing.
+func (r *Replica) pause(ctx context.Context, changed <-chan struct{}) {
+	timer := time.NewTimer(r.engine.tick)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-r.done:
 	}
 }
 
@@ -89,12 +98,14 @@ func (r *Replica) readOnce(ctx context.Context) error {
 		switch {
 		case result.Completed():
 			return nil
+		case result.Dropped():
+			return errDropped
 		case result.Terminated():
 			return ErrClosed
 		}
-		return errRetry
+		return errLost
 	case <-ctx.Done():
-		return errRetry
+		return errLost
 	case <-r.done:
 		return r.ended()
 	case <-r.engine.ctx.Done():
@@ -113,25 +124,32 @@ func (r *Replica) readIndex(ctx context.Context) (*dragonboat.RequestState, erro
 	return r.engine.host.ReadIndex(r.shard, r.engine.wait(ctx))
 }
 
-// retryable returns errRetry for errors that pass, all others translated.
+// retryable returns errLost or errDropped for errors that pass, all others
+// translated.
 func retryable(err error) error {
-	if dragonboat.IsTempError(err) && !errors.Is(translate(err), ErrClosed) {
-		return errRetry
+	own := translate(err)
+	switch {
+	case errors.Is(own, ErrClosed):
+		return own
+	case errors.Is(err, dragonboat.ErrTimeout), errors.Is(err, dragonboat.ErrCanceled):
+		return errLost
+	case errors.Is(err, dragonboat.ErrTimeoutTooSmall), errors.Is(err, dragonboat.ErrInvalidDeadline),
+		dragonboat.IsTempError(err):
+		return errDropped
 	}
-	return translate(err)
+	return own
 }
 
-// membershipOnce makes one try to read the membership.
+// membershipOnce makes one try to read the membership. Only a call of the host
+// that waits by itself can read it.
 func (r *Replica) membershipOnce(ctx context.Context) (Membership, error) {
-	// Only the node's own call reads the membership, and it waits inside of
-	// it: first a read that does not, so that it will not wait for long.
-	if err := r.readOnce(ctx); err != nil {
-		return Membership{}, err
-	}
 	if !r.engine.enter() {
 		return Membership{}, ErrClosed
 	}
 	defer r.engine.leave()
+	if err := r.ended(); err != nil {
+		return Membership{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.engine.ctx, cancel)()

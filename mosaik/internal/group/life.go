@@ -16,14 +16,15 @@ import (
 // stopped. Its fields belong to the loop, except those set before it is
 // published.
 type life struct {
-	epoch   Epoch
-	shard   uint64
-	id      uint64 // the replica's
-	replica *engine.Replica
-	state   *state.State
-	machine state.Machine
-	ctx     context.Context // ends with the life
-	cancel  context.CancelFunc
+	epoch     Epoch
+	bootstrap bool // this member made the epoch
+	shard     uint64
+	id        uint64 // the replica's
+	replica   *engine.Replica
+	state     *state.State
+	machine   state.Machine
+	ctx       context.Context // ends with the life
+	cancel    context.CancelFunc
 
 	leader   uint64 // replica id, 0 for none
 	term     sm.Term
@@ -67,7 +68,7 @@ func (g *Group) seek() {
 func (g *Group) enter(e Epoch, bootstrap bool) {
 	g.timers.clear("seek")
 	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", bootstrap)
-	l := &life{epoch: e, shard: shardID(g.cfg.ID, e), id: replicaID(g.cfg.Self, e, g.incarnation)}
+	l := &life{epoch: e, bootstrap: bootstrap, shard: shardID(g.cfg.ID, e), id: replicaID(g.cfg.Self, e, g.incarnation)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.machine = g.cfg.NewMachine()
 	l.state = state.New(state.Config{
@@ -81,11 +82,9 @@ func (g *Group) enter(e Epoch, bootstrap bool) {
 		Poisoned: observer{g, l}.poisoned,
 	})
 	g.ownIn(l.state)
-	// A new replica begins with an empty log: what an earlier one voted and
-	// wrote belongs to another replica id.
-	if err := g.cfg.Log.Save(logstore.Batch{Clear: true}); err != nil {
+	if err := g.claimLog(l); err != nil {
 		l.cancel()
-		g.end(fmt.Errorf("mosaik: clear the log of group %s: %w", g.cfg.ID.Short(), err))
+		g.end(fmt.Errorf("mosaik: prepare the log of group %s: %w", g.cfg.ID.Short(), err))
 		return
 	}
 	for peer, a := range g.peers {
@@ -113,11 +112,27 @@ func (g *Group) enter(e Epoch, bootstrap bool) {
 	g.current.Store(l)
 	g.leaderChanged(l, 0, 0)
 	if bootstrap {
-		if err := replica.Campaign(); err != nil {
-			g.log.Debug("the bootstrap waits for its election timeout", "error", err)
-		}
+		g.campaign(l)
 	}
 	g.announce()
+}
+
+// claimLog makes the log that of a life that begins. A new replica starts with
+// an empty one: what an earlier one voted and wrote belongs to another id.
+func (g *Group) claimLog(l *life) error {
+	if err := g.cfg.Log.Save(logstore.Batch{Clear: true}); err != nil {
+		return err
+	}
+	return engine.WriteIdentity(g.cfg.Log, engine.Identity{
+		Shard: l.shard, Replica: l.id, Epoch: l.epoch, Incarnation: g.incarnation,
+	})
+}
+
+// campaign lets a lone voter elect itself without waiting for a timeout.
+func (g *Group) campaign(l *life) {
+	if err := l.replica.Campaign(); err != nil {
+		g.log.Debug("the bootstrap waits for its election timeout", "error", err)
+	}
 }
 
 // exit ends the present life and seeks another epoch as a new incarnation.
@@ -277,7 +292,12 @@ func (e events) LeaderChanged(leader uint64, term sm.Term) {
 }
 
 func (e events) MembershipChanged() {
-	e.post(func() { e.g.readMembership(e.l) })
+	e.post(func() {
+		if e.l.bootstrap && e.l.leader == 0 {
+			e.g.campaign(e.l) // Raft knows now that this replica is a voter
+		}
+		e.g.readMembership(e.l)
+	})
 }
 
 func (e events) Removed() {

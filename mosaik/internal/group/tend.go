@@ -42,8 +42,8 @@ func (g *Group) reconcile() {
 		g.left.Set(true)
 		return
 	}
-	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing {
-		return
+	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {
+		return // what is under way ends in another look
 	}
 	g.tellRemoved(l)
 	c := g.steward().next()

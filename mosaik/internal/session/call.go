@@ -53,12 +53,8 @@ func (c *Call) Done() <-chan struct{} { return c.done }
 func (c *Call) Wait(ctx context.Context) (first sm.Index, results []state.Result, err error) {
 	select {
 	case <-c.done:
-		return c.first, c.results, c.err
-	default:
-	}
-	select {
-	case <-c.done:
 	case <-ctx.Done():
+		// A call that has ended says how, whatever became of ctx.
 		if !c.p.withdraw(c, ctx.Err()) {
 			select {
 			case <-c.done:
