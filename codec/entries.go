@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // entryOverhead is what a map takes for each entry beside key and value, as a
 // factor: its tables are never full.
 const entryOverhead = 2
 
-// mapKeys collects the keys of one map to find those that come twice.
+// mapKeys collects the keys of one map to find those that come twice: texts or
+// numbers, signed ones in two's complement.
 type mapKeys struct {
 	texts    [][]byte
 	numbers  []uint64
@@ -28,54 +28,46 @@ func (s *scanner) entries(at int, n *node, count uint64) *Error {
 	}
 	var keys mapKeys
 	for range count {
-		segment, err := s.mapKey(n, &keys)
-		if err != nil {
+		if err := s.mapKey(n.key, &keys); err != nil {
 			return within(err, "[key]")
 		}
 		if err := s.value(n.elem); err != nil {
-			return within(err, segment())
+			return within(err, keys.segment(n.key, keys.len()-1))
 		}
 	}
-	if segment, ok := keys.duplicate(n); ok {
-		return within(s.fail(at, ErrDuplicate, "the key comes twice"), segment)
+	if i := keys.duplicate(); i >= 0 {
+		return within(s.fail(at, ErrDuplicate, "the key comes twice"), keys.segment(n.key, i))
 	}
 	s.depth--
 	return nil
 }
 
-// mapKey scans a key and returns what makes its path segment.
-func (s *scanner) mapKey(n *node, keys *mapKeys) (segment func() string, err *Error) {
+// mapKey scans a key and adds it to keys.
+func (s *scanner) mapKey(key *node, keys *mapKeys) *Error {
 	at := s.off
 	h, err := s.header()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if n.key.form != formString {
-		if h.kind == kindNil {
-			return nil, s.fail(at, ErrNil, "nil, where %s is wanted", n.key.wants())
-		}
-		if err := s.integer(at, n.key, h); err != nil {
-			return nil, err
+	if h.kind == kindNil {
+		return s.fail(at, ErrNil, "nil, where %s is wanted", key.wants())
+	}
+	if key.form != formString {
+		if err := s.integer(at, key, h); err != nil {
+			return err
 		}
 		keys.addNumber(h.num)
-		return func() string { return numberSegment(n, h.num) }, nil
+		return nil
 	}
-	switch h.kind {
-	case kindString:
-	case kindNil:
-		return nil, s.fail(at, ErrNil, "nil, where %s is wanted", n.key.wants())
-	default:
-		return nil, s.fail(at, ErrType, "%s, where %s is wanted", h.kind, n.key.wants())
+	if h.kind != kindString {
+		return s.fail(at, ErrType, "%s, where %s is wanted", h.kind, key.wants())
 	}
 	text, err := s.text(at, h.num)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.charge(at, int64(h.num)); err != nil {
-		return nil, err
+		return err
 	}
 	keys.addText(text)
-	return func() string { return textSegment(text) }, nil
+	return s.charge(at, int64(h.num))
 }
 
 func (k *mapKeys) addText(t []byte) {
@@ -92,33 +84,36 @@ func (k *mapKeys) addNumber(v uint64) {
 	k.numbers = append(k.numbers, v)
 }
 
-// duplicate returns the path segment of a key that comes twice.
-func (k *mapKeys) duplicate(n *node) (segment string, ok bool) {
+func (k *mapKeys) len() int { return len(k.texts) + len(k.numbers) }
+
+// duplicate sorts the keys unless they are and returns the index of one that
+// comes twice, -1 for none.
+func (k *mapKeys) duplicate() int {
 	if !k.unsorted {
-		return "", false
+		return -1
 	}
 	slices.SortFunc(k.texts, bytes.Compare)
 	for i := 1; i < len(k.texts); i++ {
 		if bytes.Equal(k.texts[i-1], k.texts[i]) {
-			return textSegment(k.texts[i]), true
+			return i
 		}
 	}
 	slices.Sort(k.numbers)
 	for i := 1; i < len(k.numbers); i++ {
 		if k.numbers[i-1] == k.numbers[i] {
-			return numberSegment(n, k.numbers[i]), true
+			return i
 		}
 	}
-	return "", false
+	return -1
 }
 
-func textSegment(t []byte) string { return "[" + quote(t) + "]" }
-
-// numberSegment returns the segment of an integer key; signed keys were kept in
-// two's complement.
-func numberSegment(n *node, v uint64) string {
-	if n.key.form == formInt {
-		return fmt.Sprintf("[%d]", int64(v))
+// segment returns the path segment of the i-th key, of type key.
+func (k *mapKeys) segment(key *node, i int) string {
+	switch key.form {
+	case formString:
+		return "[" + quote(k.texts[i]) + "]"
+	case formInt:
+		return fmt.Sprintf("[%d]", int64(k.numbers[i]))
 	}
-	return "[" + strconv.FormatUint(v, 10) + "]"
+	return fmt.Sprintf("[%d]", k.numbers[i])
 }

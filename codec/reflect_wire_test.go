@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"math"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -119,6 +120,7 @@ func TestReflectWire(t *testing.T) {
 		vector[struct{ Base }]{"embedded", struct{ Base }{Base{ID: 7, Time: time.Unix(1, 0).UTC()}}, "82 a2'ID' cf00000000 00000007 a4'Time' d6ff00000001", nil},
 		vector[netip.Addr]{"binary marshaler", netip.MustParseAddr("1.2.3.4"), "c40401020304", nil},
 		vector[Text]{"text marshaler", Text{"ab"}, "c402'ab'", nil},
+		vector[[]net.IP]{"text marshaler with nil", []net.IP{nil, net.IPv4(1, 2, 3, 4)}, "92 c0 c407'1.2.3.4'", nil},
 		vector[*Hex]{"text marshaler by pointer", &Hex{"k"}, "c402'6b'", nil},
 		vector[Raw]{"MessagePack marshaler", Raw{"ab"}, "a2'ab'", nil},
 		vector[Tree]{"recursive slice", Tree{nil, {}, {nil}}, "93 c0 90 91c0", nil},

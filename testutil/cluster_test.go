@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,13 +148,17 @@ func TestCutBetweenFollowersHurtsNobody(t *testing.T) {
 
 func TestCloseLeavesTheGroup(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 3)
+	var log lockedBuffer
+	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(int) []mosaik.Option {
+		return []mosaik.Option{mosaik.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))}
+	}))
 	groups := testutil.JoinAll(c, newCounter)
 	c.Node(2).Close()
-	for _, m := range groups[0].Members() {
-		if m.Peer == c.Node(2).Peer() && m.Voter {
-			t.Errorf("the closed node is still a voter: %+v", groups[0].Members())
-		}
+	if text := log.String(); strings.Contains(text, "did not confirm the leave") {
+		t.Errorf("the group did not confirm the leave:\n%s", text)
+	}
+	if _, err := groups[2].Execute(t.Context(), 1); !errors.Is(err, mosaik.ErrClosed) {
+		t.Errorf("execute on the closed node: %v, want %v", err, mosaik.ErrClosed)
 	}
 	add(t, groups[0], 1)
 	wantSum(t, 1, groups[:2]...)
@@ -199,12 +206,13 @@ func TestNodeOptions(t *testing.T) {
 	c := testutil.NewCluster(t, 2, testutil.WithNodeOptions(func(node int) []mosaik.Option {
 		return []mosaik.Option{mosaik.WithTags(fmt.Sprintf("number %d", node))}
 	}))
-	if err := c.Node(1).Net().Connected(soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	peers := c.Node(1).Net().Peers()
-	if len(peers) != 1 || peers[0].ID != c.Node(0).Peer() || len(peers[0].Tags) != 1 || peers[0].Tags[0] != "number 0" {
-		t.Errorf("node 1 knows %+v, want node 0 with its tag", peers)
+	testutil.JoinAll(c, newCounter)
+	for i := range 2 {
+		other := c.Node(1 - i)
+		peers := c.Node(i).Net().Peers()
+		if len(peers) != 1 || peers[0].ID != other.Peer() || !slices.Equal(peers[0].Tags, []string{fmt.Sprintf("number %d", 1-i)}) {
+			t.Errorf("node %d knows %+v, want only node %d with its tag", i, peers, 1-i)
+		}
 	}
 	if c.NodeOf(mosaik.PeerID{}) != nil {
 		t.Error("the zero peer id is a node")

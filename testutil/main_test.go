@@ -1,7 +1,9 @@
 package testutil_test
 
 import (
+	"bytes"
 	"context"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -49,4 +51,22 @@ func wantSum(t testing.TB, want int64, groups ...group) {
 			t.Fatalf("handle %d reads %d, error %v; want %d", i, sum.Value, err, want)
 		}
 	}
+}
+
+// lockedBuffer is a buffer that several goroutines may write to.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

@@ -119,6 +119,29 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 }
 
+// TestHandshakeEndsWithinHello has a handshake fail while its payload is asked
+// for: nothing of it may be sent any more.
+func TestHandshakeEndsWithinHello(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience} })
+	rec := newRecorder()
+	g := testGroup(rec, "")
+	entered, release := make(chan struct{}), make(chan struct{})
+	g.Hello = func() []byte {
+		close(entered)
+		<-release
+		return nil
+	}
+	a.join(g)
+	r := connectRaw(t, a, 1, g.ID)
+	<-entered
+	r.send(kindOpen, openFrame{group: g.ID, number: 1}.append(nil))
+	r.expectClose(closeFrame{group: g.ID, theirs: 1, code: link.CodeWrongProof})
+	close(release)
+	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
+	r.sync()
+}
+
 func TestSetupTimeout(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 100 * time.Millisecond })

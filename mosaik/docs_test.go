@@ -1,0 +1,44 @@
+package mosaik_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestFormatsDocument holds the tables of docs/formats.md against the comments
+// that they were taken from.
+func TestFormatsDocument(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)From `([^`]+)`:\n\n```\n(.*?)\n```").FindAllStringSubmatch(string(doc), -1)
+	if len(blocks) < 10 {
+		t.Fatalf("found %d tables, expected 10 or more", len(blocks))
+	}
+	for _, b := range blocks {
+		source, err := os.ReadFile(filepath.Join("..", b[1]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.Contains(comments(string(source)), b[2]) {
+			t.Errorf("%s does not hold this table of docs/formats.md any more:\n%s", b[1], b[2])
+		}
+	}
+}
+
+// comments returns the text of a file's comment lines.
+func comments(source string) string {
+	var b strings.Builder
+	for line := range strings.Lines(source) {
+		if text, ok := strings.CutPrefix(line, "//"); ok {
+			b.WriteString(strings.ReplaceAll(strings.TrimPrefix(text, " "), "\t", "  "))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,142 @@
+package group
+
+import (
+	"encoding/hex"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func fullAnnouncement() Announcement {
+	return Announcement{
+		Phase:       CaughtUp,
+		Role:        Role{Observer: true, Factor: 3},
+		Opened:      true,
+		Poisoned:    true,
+		Incarnation: Incarnation{1, 2, 3},
+		Epoch:       Epoch{4, 5, 6},
+		Count:       0x0102030405060708,
+		Policy:      Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
+	}
+}
+
+// TestAnnouncementGolden holds version 1 still: members of different builds
+// must understand each other.
+func TestAnnouncementGolden(t *testing.T) {
+	const file = "testdata/announcement_v1.hex"
+	got := hex.EncodeToString(fullAnnouncement().append(nil))
+	if *update {
+		if err := os.WriteFile(file, []byte(got+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.TrimSpace(string(golden)); got != want {
+		t.Errorf("the announcement is\n%s, want\n%s", got, want)
+	}
+	b, _ := hex.DecodeString(strings.TrimSpace(string(golden)))
+	a, err := parseAnnouncement(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(fullAnnouncement(), a); diff != "" {
+		t.Errorf("parsed (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnnouncementRefusals(t *testing.T) {
+	good := fullAnnouncement().append(nil)
+	change := func(at int, to byte) []byte {
+		b := append([]byte(nil), good...)
+		b[at] = to
+		return b
+	}
+	noEpoch := append([]byte(nil), good...)
+	clear(noEpoch[20:36])
+	for name, b := range map[string][]byte{
+		"empty":             {},
+		"another version":   change(0, 2),
+		"too short":         good[:len(good)-1],
+		"too long":          append(append([]byte(nil), good...), 0),
+		"unknown phase":     change(1, 4),
+		"unknown flag":      change(2, 8),
+		"factor 0":          change(3, 0),
+		"nowhere caught up": noEpoch,
+	} {
+		if a, err := parseAnnouncement(b); !errors.Is(err, errAnnouncement) {
+			t.Errorf("%s: parsed to %+v, %v", name, a, err)
+		}
+	}
+}
+
+func FuzzParseAnnouncement(f *testing.F) {
+	f.Add(fullAnnouncement().append(nil))
+	f.Add(Announcement{Role: Role{Factor: 1}}.append(nil))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := parseAnnouncement(b)
+		if err != nil {
+			return
+		}
+		if diff := cmp.Diff(b, a.append(nil)); diff != "" {
+			t.Errorf("an accepted announcement is written differently (-read +written):\n%s", diff)
+		}
+	})
+}
+
+func TestPolicyVoters(t *testing.T) {
+	free := Policy{Minimum: 1, Maximum: 5}
+	four := Policy{Expected: 4, Minimum: 3, Maximum: 5}
+	for _, c := range []struct {
+		policy     Policy
+		have, want int
+	}{
+		{free, 1, 1}, {free, 2, 1}, {free, 3, 3}, {free, 4, 3}, {free, 5, 5}, {free, 6, 5}, {free, 20, 5},
+		{Policy{Minimum: 1, Maximum: 4}, 9, 3},
+		{Policy{Minimum: 1, Maximum: 1}, 9, 1},
+		{Policy{Expected: 2, Minimum: 2, Maximum: 5}, 1, 1},
+		{Policy{Expected: 2, Minimum: 2, Maximum: 5}, 2, 2},
+		{four, 2, 2}, {four, 3, 3}, {four, 4, 3}, {four, 5, 5},
+		{Policy{Minimum: 2, Maximum: 5}, 2, 2},
+	} {
+		if got := c.policy.Voters(c.have); got != c.want {
+			t.Errorf("%v: %d members have %d voters, want %d", c.policy, c.have, got, c.want)
+		}
+	}
+	for expected, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 2, 4: 3, 5: 3} {
+		if got := (Policy{Expected: expected}).Floor(); got != want {
+			t.Errorf("expected %d: the floor is %d, want %d", expected, got, want)
+		}
+	}
+}
+
+func TestIdentifiersDiffer(t *testing.T) {
+	e, i := newEpoch(), newIncarnation(time.Now())
+	if e == newEpoch() || e.IsZero() {
+		t.Error("two epochs are alike")
+	}
+	p := peerOf("p")
+	ids := map[uint64]string{}
+	for name, id := range map[string]uint64{
+		"replica":             replicaID(p, e, i),
+		"another peer":        replicaID(peerOf("q"), e, i),
+		"another epoch":       replicaID(p, newEpoch(), i),
+		"another incarnation": replicaID(p, e, newIncarnation(time.Now())),
+	} {
+		if other, ok := ids[id]; ok {
+			t.Errorf("%s and %s share the replica id %d", name, other, id)
+		}
+		ids[id] = name
+	}
+	early := newIncarnation(time.Unix(1, 0))
+	if late := newIncarnation(time.Unix(2, 0)); late.Compare(early) <= 0 {
+		t.Error("a later incarnation does not compare higher")
+	}
+}
