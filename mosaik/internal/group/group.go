@@ -78,6 +78,7 @@ type Group struct {
 	bonds    *bond.Membership
 	proposer *session.Proposer
 	status   *watch.Value[Status]
+	prospect *watch.Value[prospect]
 	applied  *watch.Value[sm.Index]
 	current  atomic.Pointer[life] // the loop's life, for calls
 	hello    atomic.Pointer[Announcement]
@@ -106,6 +107,7 @@ func Join(cfg Config) (*Group, error) {
 		log:         cfg.Logger.With("group", cfg.ID.Short()),
 		inbox:       newMailbox(),
 		status:      watch.New(Status{}),
+		prospect:    watch.New(prospect{}),
 		applied:     watch.New(sm.Index(0)),
 		left:        watch.New(false),
 		done:        make(chan struct{}),
@@ -123,7 +125,7 @@ func Join(cfg Config) (*Group, error) {
 		Classify:  fate,
 		Own:       g.own,
 		Stalled:   g.giveUp,
-		Leader:    g.status.Changed,
+		Leader:    g.prospect.Changed,
 		Attempt:   cfg.Timing.Forward,
 	})
 	bonds, err := cfg.Bonds.Join(bond.Group{
@@ -185,6 +187,7 @@ func (g *Group) shutDown() {
 	last.Online, last.Settled, last.Leader, last.Bonds = false, false, sm.PeerID{}, nil
 	g.status.Set(last)
 	g.status.End(g.err)
+	g.prospect.End(g.err)
 	g.applied.End(g.err)
 	g.left.End(g.err)
 }

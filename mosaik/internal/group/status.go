@@ -43,6 +43,20 @@ func (g *Group) publish() {
 	if !s.equal(g.status.Get()) {
 		g.status.Set(s)
 	}
+	g.prospect.Update(func(old prospect) (prospect, bool) {
+		p := prospect{s.Epoch, s.Leader, s.Term, s.Stalled, s.Poisoned}
+		return p, p != old
+	})
+}
+
+// prospect is the part of a status on which it depends whether a failed attempt
+// to commit something is worth repeating.
+type prospect struct {
+	epoch    Epoch
+	leader   sm.PeerID
+	term     sm.Term
+	stalled  bool
+	poisoned error
 }
 
 func (g *Group) view() Status {
