@@ -67,7 +67,7 @@ func (s *scanner) mapKey(key *node, keys *mapKeys) *Error {
 		return err
 	}
 	keys.addText(text)
-	return s.charge(at, int64(h.num))
+	return nil
 }
 
 func (k *mapKeys) addText(t []byte) {

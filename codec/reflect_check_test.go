@@ -127,6 +127,14 @@ func TestReflectCheckRefuses(t *testing.T) {
 			B int8 `msgpack:"A"`
 		}](t), "command.B", `two fields are encoded as "A"`},
 		{check[struct{ ID }](t), "command.ID", `two fields are encoded as "ID"; give the embedded struct a name`},
+		{check[struct {
+			Base
+			Other int8 `msgpack:"Base"`
+		}](t), "command.Other", `two fields are encoded as "Base"`},
+		{check[struct {
+			_msgpack struct{} `msgpack:",omitempty"`
+			N        big.Int
+		}](t), "command.N", "big.Int has no method IsZero"},
 		{check[struct{ *Base }](t), "command.Base", "an embedded pointer cannot be encoded"},
 		{check[struct {
 			Text `msgpack:",inline"`

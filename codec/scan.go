@@ -21,7 +21,7 @@ const maxNanoseconds = 999_999_999
 type scanner struct {
 	reader
 	depth  int
-	memory int64 // what the value takes, about, in bytes
+	memory int64 // what the value takes beside its strings and bytes
 	limit  int64 // of memory
 }
 
@@ -80,13 +80,10 @@ func (s *scanner) value(n *node) *Error {
 	}
 	switch n.form {
 	case formString:
-		if _, err := s.text(at, h.num); err != nil {
-			return err
-		}
-		return s.charge(at, int64(h.num))
+		_, err := s.text(at, h.num)
+		return err
 	case formBytes, formBinary:
 		s.take(h.num)
-		return s.charge(at, int64(h.num))
 	case formByteArray:
 		s.take(h.num)
 		return s.length(at, n, h.num, n.typ.Len())
@@ -154,7 +151,7 @@ func (n *node) wants() string {
 	return fmt.Sprintf("%s (%s)", n.kind(), n.typ)
 }
 
-// charge counts memory that decoding takes.
+// charge counts memory that the value takes, which starts at byte at.
 func (s *scanner) charge(at int, size int64) *Error {
 	s.memory += size
 	if s.memory > s.limit {

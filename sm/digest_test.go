@@ -58,7 +58,7 @@ func TestDigestVectors(t *testing.T) {
 
 func TestIDHashesWhatIsNotHexadecimal(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", keyText[:63], keyText + "0", keyText[:63] + "g", " " + keyText[:63], string(make([]byte, 32))} {
+	for _, s := range []string{"", keyText[:63], keyText + "0", keyText + "00", keyText[:63] + "g", " " + keyText[:63], string(make([]byte, 32))} {
 		if got, want := sm.ID(s), sm.Parts([]byte(s)); got != want {
 			t.Errorf("ID(%q) = %s, want the hash %s", s, got, want)
 		}

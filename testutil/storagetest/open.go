@@ -32,14 +32,15 @@ func testClose(t *testing.T, log logstore.Log) {
 	}
 }
 
-// Each group has a log of its own, and they may be opened concurrently.
+// One storage opens a log of its own for each group, also concurrently.
 func testGroups(t *testing.T, p *place) {
 	names := []string{"one", "two", "three", "four"}
 	logs := make([]logstore.Log, len(names))
 	errs := make([]error, len(names))
+	open := p.storage(t)
 	var wg sync.WaitGroup
 	for i, name := range names {
-		wg.Go(func() { logs[i], errs[i] = p.open(t, p.dir, sm.ID(name)) })
+		wg.Go(func() { logs[i], errs[i] = open(p.dir, sm.ID(name)) })
 	}
 	wg.Wait()
 	for i, err := range errs {

@@ -9,7 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// testRandom compares a log with the naive implementation over random changes.
+// testRandom compares a log with the naive implementation over random changes,
+// which a durable one must keep.
 func testRandom(t *testing.T, p *place) {
 	seeds, steps := uint64(12), 300
 	if testing.Short() {
@@ -18,7 +19,8 @@ func testRandom(t *testing.T, p *place) {
 	for seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
-			log := p.group(t, fmt.Sprintf("random %d", seed))
+			name := fmt.Sprintf("random %d", seed)
+			log := p.group(t, name)
 			var want model
 			for step := range steps {
 				if rng.IntN(8) == 0 {
@@ -29,6 +31,9 @@ func testRandom(t *testing.T, p *place) {
 					b := randomBatch(rng, &want)
 					save(t, log, b)
 					want.save(b)
+				}
+				if p.durable && rng.IntN(25) == 0 {
+					log = p.reopenGroup(t, log, name)
 				}
 				if step%10 == 0 || step == steps-1 {
 					verify(t, log, want)

@@ -3,7 +3,6 @@
 package storagetest
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -23,17 +22,17 @@ func Durable() Option { return func(o *options) { o.durable = true } }
 
 // TestStorage tests every documented rule of [logstore.Storage] and
 // [logstore.Log] on the storages that open returns, and compares one of them
-// with a naive implementation over random changes. Open is called once per test
-// and again for each reopening; it must return a storage that knows nothing but
-// the directory it is given. The tests run in parallel and mean most under the
-// race detector.
+// with a naive implementation over random changes. Open is called anew by each
+// test and before each reopening; it must return a storage that knows nothing
+// but the directory it is given. The tests run in parallel and mean most under
+// the race detector.
 func TestStorage[C any](t *testing.T, open func(t testing.TB) logstore.Storage[C], opts ...Option) {
 	var o options
 	for _, opt := range opts {
 		opt(&o)
 	}
 	newPlace := func(t testing.TB) *place {
-		return &place{dir: t.TempDir(), durable: o.durable, open: opener(open)}
+		return &place{dir: t.TempDir(), durable: o.durable, storage: storages(open)}
 	}
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {
@@ -97,8 +96,11 @@ var placeRules = []struct {
 type place struct {
 	dir     string
 	durable bool
-	open    func(t testing.TB, dir string, group sm.Digest) (logstore.Log, error)
+	storage func(testing.TB) storage
 }
+
+// storage opens a group's log in a directory by one [logstore.Storage].
+type storage func(dir string, group sm.Digest) (logstore.Log, error)
 
 // log opens the log of the first group.
 func (p *place) log(t testing.TB) logstore.Log { return p.group(t, "first") }
@@ -106,7 +108,7 @@ func (p *place) log(t testing.TB) logstore.Log { return p.group(t, "first") }
 // group opens the log of the named group and closes it when the test ends.
 func (p *place) group(t testing.TB, name string) logstore.Log {
 	t.Helper()
-	log, err := p.open(t, p.dir, sm.ID(name))
+	log, err := p.storage(t)(p.dir, sm.ID(name))
 	if err != nil {
 		t.Fatalf("open the log of group %s: %v", name, err)
 	}
@@ -118,24 +120,32 @@ func (p *place) group(t testing.TB, name string) logstore.Log {
 	return log
 }
 
-// reopen closes log and opens it again by another storage.
+// reopen closes the log of the first group and opens it again by another storage.
 func (p *place) reopen(t testing.TB, log logstore.Log) logstore.Log {
 	t.Helper()
-	if err := log.Close(); err != nil {
-		t.Fatalf("close the log: %v", err)
-	}
-	return p.log(t)
+	return p.reopenGroup(t, log, "first")
 }
 
-// opener hides the command type from the tests, none of which depends on it.
-func opener[C any](open func(testing.TB) logstore.Storage[C]) func(testing.TB, string, sm.Digest) (logstore.Log, error) {
-	return func(t testing.TB, dir string, group sm.Digest) (logstore.Log, error) {
-		return open(t).Open(logstore.Opening[C]{
-			Network: sm.ID("storagetest"),
-			Group:   group,
-			Dir:     dir,
-			Codec:   codec.Reflect[C](),
-			Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
-		})
+func (p *place) reopenGroup(t testing.TB, log logstore.Log, name string) logstore.Log {
+	t.Helper()
+	if err := log.Close(); err != nil {
+		t.Fatalf("close the log of group %s: %v", name, err)
+	}
+	return p.group(t, name)
+}
+
+// storages hides the command type from the tests, none of which depends on it.
+func storages[C any](open func(testing.TB) logstore.Storage[C]) func(testing.TB) storage {
+	return func(t testing.TB) storage {
+		s := open(t)
+		return func(dir string, group sm.Digest) (logstore.Log, error) {
+			return s.Open(logstore.Opening[C]{
+				Network: sm.ID("storagetest"),
+				Group:   group,
+				Dir:     dir,
+				Codec:   codec.Reflect[C](),
+				Logger:  slog.New(slog.DiscardHandler),
+			})
+		}
 	}
 }

@@ -510,6 +510,22 @@ func TestRelay(t *testing.T) {
 	c.awaitEntry(a.peer(), func(s discovery.Signed) bool { return len(s.Tags) == 1 })
 }
 
+// TestNewEntryHurries has a peer that is not to be dialled for long change its
+// entry.
+func TestNewEntryHurries(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	b := startNode(t, 2, nil)
+	r := connectRaw(t, a, 1)
+	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 1}))
+	r.sync()
+	a.manager.mu.Lock()
+	a.manager.peers[b.peer()].next = time.Now().Add(10 * patience)
+	a.manager.mu.Unlock()
+	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 2, Addrs: []string{b.addr()}}))
+	a.awaitConn(b.peer(), anyConn)
+}
+
 func TestJoinErrors(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)

@@ -87,7 +87,7 @@ func (c *conn) wins() bool {
 func (c *conn) handleSelect(selection uint64) link.Code {
 	current := c.p.current
 	switch {
-	case c.m.decides(c.p.id) || c.selected:
+	case c.selected: // the deciding end has decided at HELLO
 		return link.CodeProtocolViolation
 	case current != nil && bytes.Equal(current.hello.instance[:], c.hello.instance[:]) && current.selection > selection:
 		return link.CodeAlreadyBonded // this one was replaced before we heard of it

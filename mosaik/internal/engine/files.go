@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -11,6 +14,7 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/lni/vfs"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // files is the file system that a NodeHost lives on: memory. dragonboat keeps
@@ -20,17 +24,25 @@ import (
 // dragonboat ends the process when it does not find the file, its directory or
 // its record. So the directory of a stopped replica stays, the files in it read
 // as zeros (the transport refuses to send them anyway), and the record says
-// that the snapshot is long superseded.
+// that the snapshot is long superseded. Durable copies of snapshots are the
+// business of durableLog.
 type files struct {
 	vfs.FS
 
 	mu   sync.Mutex
 	dirs map[string]string // replicaDir → where it is
 	gone map[string]bool   // replicaDir of stopped replicas
+	load map[string]loaded // replicaDir → what to put there
+}
+
+// loaded is a snapshot that is to be in its place when its replica starts.
+type loaded struct {
+	index   sm.Index
+	content []byte
 }
 
 func newFiles() *files {
-	return &files{FS: vfs.NewMem(), dirs: map[string]string{}, gone: map[string]bool{}}
+	return &files{FS: vfs.NewMem(), dirs: map[string]string{}, gone: map[string]bool{}, load: map[string]loaded{}}
 }
 
 // replicaDir returns the last element of the path of the directory in which
@@ -51,6 +63,7 @@ func (f *files) stop(shard, replica uint64) error {
 	name := replicaDir(shard, replica)
 	f.mu.Lock()
 	f.gone[name] = true
+	delete(f.load, name)
 	dir, ok := f.dirs[name]
 	f.mu.Unlock()
 	if !ok {
@@ -68,12 +81,60 @@ func (f *files) stop(shard, replica uint64) error {
 	return nil
 }
 
+// preload has a snapshot in its place when the replica's directory is made.
+func (f *files) preload(name string, index sm.Index, content []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.load[name] = loaded{index, content}
+}
+
 // MkdirAll implements [vfs.FS] and remembers where the replicas' files are.
 func (f *files) MkdirAll(dir string, perm os.FileMode) error {
+	name := f.PathBase(dir)
 	f.mu.Lock()
-	f.dirs[f.PathBase(dir)] = dir
+	f.dirs[name] = dir
+	snapshot, ok := f.load[name]
+	delete(f.load, name)
 	f.mu.Unlock()
-	return f.FS.MkdirAll(dir, perm)
+	if err := f.FS.MkdirAll(dir, perm); err != nil || !ok {
+		return err
+	}
+	full := f.path(dir, snapshot.index)
+	if err := f.FS.MkdirAll(f.PathDir(full), perm); err != nil {
+		return err
+	}
+	file, err := f.Create(full)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(snapshot.content)
+	return errors.Join(err, file.Close())
+}
+
+// path returns where dragonboat keeps the snapshot at an index, below a
+// replica's directory.
+func (f *files) path(dir string, index sm.Index) string {
+	return f.PathJoin(dir, fmt.Sprintf("snapshot-%016X", uint64(index)), snapshotFile(index))
+}
+
+// pathOf returns where a replica's snapshot at an index is, or false if the
+// replica has no directory.
+func (f *files) pathOf(name string, index sm.Index) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, ok := f.dirs[name]
+	return f.path(dir, index), ok
+}
+
+// snapshot returns the content of a replica's snapshot.
+func (f *files) snapshot(name string, index sm.Index) ([]byte, error) {
+	full, _ := f.pathOf(name, index)
+	file, err := f.FS.Open(full)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(file)
+	return content, errors.Join(err, file.Close())
 }
 
 // Open implements [vfs.FS].
@@ -119,7 +180,7 @@ func (l logFactory) Create(cfg config.NodeHostConfig, busy config.LogDBCallback,
 }
 
 // supersede is a log database in which the snapshots of stopped replicas are
-// superseded.
+// superseded, and those of others are where files keeps them.
 type supersede struct {
 	raftio.ILogDB
 	files *files
@@ -130,5 +191,12 @@ func (s supersede) GetSnapshot(shard, replica uint64) (pb.Snapshot, error) {
 	if s.files.below(replicaDir(shard, replica)) {
 		return pb.Snapshot{Index: math.MaxUint64}, nil
 	}
-	return s.ILogDB.GetSnapshot(shard, replica)
+	snapshot, err := s.ILogDB.GetSnapshot(shard, replica)
+	if err == nil && snapshot.Index != 0 {
+		// The record may come from a process that kept its files elsewhere.
+		if full, ok := s.files.pathOf(replicaDir(shard, replica), sm.Index(snapshot.Index)); ok {
+			snapshot.Filepath = full
+		}
+	}
+	return snapshot, err
 }

@@ -32,7 +32,8 @@ func (e *Engine) wait(ctx context.Context) time.Duration {
 //   - [ErrTooLarge].
 //
 // An error of the context, and [ErrClosed] if the replica ended, come joined
-// with one of the first two. Data must not be changed afterwards. A proposal
+// with one of the first two. What was sent to a leader that is replaced may be lost
+// with it: Propose does not wait for it then, and returns ErrUnknown. Data must not be changed afterwards. A proposal
 // without a deadline ends with ErrUnknown after a minute.
 func (r *Replica) Propose(ctx context.Context, data []byte) error {
 	if len(data) > MaxProposal {
@@ -41,11 +42,14 @@ func (r *Replica) Propose(ctx context.Context, data []byte) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("engine: propose: %w: %w", err, ErrNotApplied)
 	}
+	succeeded := r.leader.successor()
 	state, err := r.propose(ctx, data)
 	if err != nil {
 		return fmt.Errorf("engine: propose: %w: %w", translate(err), ErrNotApplied)
 	}
 	select {
+	case <-succeeded:
+		return fmt.Errorf("engine: propose: the leader was replaced: %w", ErrUnknown)
 	case result := <-state.ResultC():
 		state.Release()
 		return r.outcome(result)

@@ -47,6 +47,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 	}
 	r.machine = machine{replica: r, user: cfg.Machine}
 	r.leader.changed = make(chan struct{})
+	r.leader.reign = make(chan struct{})
 	r.stop = sync.OnceValue(r.shutdown)
 	return r
 }
@@ -178,11 +179,18 @@ type leader struct {
 	replica uint64 // 0 for none
 	term    sm.Term
 	changed chan struct{} // closed and replaced at each change
+	reign   chan struct{} // closed and replaced when another leader is known
+	last    uint64        // the last leader known
 }
 
 func (l *leader) set(replica uint64, term sm.Term) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if replica != 0 && (replica != l.last || term != l.term) {
+		l.last = replica
+		close(l.reign)
+		l.reign = make(chan struct{})
+	}
 	l.replica, l.term = replica, term
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -199,6 +207,13 @@ func (l *leader) next() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
+}
+
+// successor returns a channel that is closed once a leader is elected later.
+func (l *leader) successor() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reign
 }
 
 // Leader returns the replica that leads the shard, as far as it is known here,

@@ -81,10 +81,14 @@ func (e *Engine) forget(r *Replica) error {
 
 // start makes dragonboat run the replica.
 func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
-	if err := e.router.register(r.shard, r.id, cfg.Log, r.fail); err != nil {
+	e.files.start(r.shard, r.id)
+	log, err := e.files.durable(cfg.Log, r.shard, r.id)
+	if err != nil {
 		return err
 	}
-	e.files.start(r.shard, r.id)
+	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
+		return err
+	}
 	defer recovered(&err)
 	var members map[uint64]string
 	if cfg.Bootstrap {

@@ -1,0 +1,170 @@
+// Command bench measures mosaik beside raw dragonboat, in one run on one
+// machine.
+//
+//	go run . -rounds 3
+//
+// Every group has three members in this process, which talk over TCP on the
+// loopback interface with mutual TLS and keep their logs in memory. Callers
+// submit commands of 16 bytes and await each result.
+//
+//   - Speed: commands per second on the leader and on a follower, and
+//     linearizable reads on the leader, with their latency and what they cost.
+//     The systems take turns, so that whatever else the machine does hits both.
+//   - Join: from opening a fourth network, and from joining on it, until the new
+//     member is online.
+//   - Gap: from the crash of the leader until a write is acknowledged that
+//     another member began afterwards.
+//
+// The systems:
+//
+//   - mosaik, in its default configuration: [mosaik.Group.Execute] and strong
+//     reads.
+//   - dragonboat: v4 with MutualTLS, its default log database on an in-memory
+//     file system with its configuration for little memory, SyncPropose with a
+//     no-op session and SyncRead.
+//   - dragonboat-tan: the same with its other log database.
+//
+// None takes snapshots. The result is Markdown, or JSON with every round.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// options says what to measure and how.
+type options struct {
+	span     time.Duration
+	callers  []int
+	systems  []system
+	measures []string
+	rounds   int
+	timings  []timing
+	profile  profiler
+	asJSON   bool
+	verbose  bool
+	progress func(format string, args ...any)
+}
+
+// The measures.
+const (
+	measureCommands  = "commands"
+	measureFollowers = "followers"
+	measureReads     = "reads"
+	measureJoin      = "join"
+	measureCrash     = "gap"
+)
+
+var allMeasures = []string{measureCommands, measureFollowers, measureReads, measureJoin, measureCrash}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	o := options{timings: []timing{defaultTiming(), fastTiming()}}
+	flags.DurationVar(&o.span, "for", 3*time.Second, "how long each load is measured")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; medians are reported")
+	callers := flags.String("callers", "1,64,1024", "numbers of concurrent callers")
+	names := flags.String("systems", "mosaik,dragonboat", "systems to compare: mosaik, dragonboat, dragonboat-tan")
+	measures := flags.String("measure", strings.Join(allMeasures, ","), "what to measure")
+	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
+	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
+	flags.BoolVar(&o.verbose, "v", false, "tell what is going on, on the standard error")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	o.profile = profiler(*profile)
+	o.progress = func(format string, args ...any) {
+		if o.verbose {
+			fmt.Fprintf(stderr, format+"\n", args...)
+		}
+	}
+	if o.span <= 0 || o.rounds < 1 {
+		return options{}, fmt.Errorf("bench: -for is %v and -rounds is %d; both must be positive", o.span, o.rounds)
+	}
+	for text := range strings.SplitSeq(*callers, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return options{}, fmt.Errorf("bench: -callers: %q is not a positive number", text)
+		}
+		o.callers = append(o.callers, n)
+	}
+	for measure := range strings.SplitSeq(*measures, ",") {
+		if !slices.Contains(allMeasures, measure) {
+			return options{}, fmt.Errorf("bench: -measure: unknown %q; there are %s", measure, strings.Join(allMeasures, ", "))
+		}
+		o.measures = append(o.measures, measure)
+	}
+	var err error
+	o.systems, err = systemsNamed(strings.Split(*names, ","))
+	return o, err
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if !o.verbose {
+		// dragonboat's log database prints here.
+		log.SetOutput(io.Discard)
+	}
+	r, err := o.measure(ctx)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		out := json.NewEncoder(stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(r)
+	}
+	return r.markdown(stdout)
+}
+
+// measure measures everything that was asked for.
+func (o options) measure(ctx context.Context) (r Report, err error) {
+	r = Report{Machine: thisMachine(), Span: o.span, Rounds: o.rounds}
+	var workloads []workload
+	for measure, w := range map[string]workload{measureCommands: commands, measureFollowers: followerCommands, measureReads: reads} {
+		if slices.Contains(o.measures, measure) {
+			workloads = append(workloads, w)
+		}
+	}
+	slices.SortFunc(workloads, func(a, b workload) int { return strings.Compare(a.slug, b.slug) })
+	if len(workloads) > 0 {
+		if r.Speeds, err = measureSpeed(ctx, o, workloads); err != nil {
+			return Report{}, err
+		}
+	}
+	if slices.Contains(o.measures, measureJoin) {
+		if r.Joins, err = measureJoins(ctx, o); err != nil {
+			return Report{}, err
+		}
+	}
+	if slices.Contains(o.measures, measureCrash) {
+		if r.Gaps, err = measureGaps(ctx, o); err != nil {
+			return Report{}, err
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+)
+
+// timing is a clockwork for a mosaik group.
+type timing struct {
+	name   string
+	tick   time.Duration
+	config mosaik.ConsensusConfig
+}
+
+// defaultTiming is what a user gets who sets nothing.
+func defaultTiming() timing {
+	return timing{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.DefaultConsensusConfig()}
+}
+
+// fastTiming notices a crash soon, at the price of elections when the machine
+// is overloaded.
+func fastTiming() timing {
+	return timing{"fast (election timeout 200 ms, tick 10 ms)", 10 * time.Millisecond, mosaik.DefaultConsensusConfig().
+		WithHeartbeatInterval(50 * time.Millisecond).
+		WithHeartbeatJitter(10 * time.Millisecond).
+		WithMaxMissedHeartbeats(20).
+		WithElectionTimeout(200 * time.Millisecond).
+		WithElectionJitter(50 * time.Millisecond).
+		WithForwardTimeout(200 * time.Millisecond).
+		WithQueryTimeout(200 * time.Millisecond)}
+}
+
+// counterGroup is a handle on the group of counters.
+type counterGroup = mosaik.Group[add, *mosaikCounter]
+
+// mosaikMember is one member of a mosaik group.
+type mosaikMember struct {
+	net   *mosaik.Network
+	group *counterGroup
+}
+
+// mosaikCluster is a group of mosaik.
+type mosaikCluster struct {
+	timing  timing
+	key     mosaik.GroupKey
+	members []mosaikMember
+}
+
+var _ cluster = (*mosaikCluster)(nil)
+
+// openMosaik forms a group and returns when it has settled.
+func openMosaik(ctx context.Context, t timing) (_ *mosaikCluster, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := &mosaikCluster{timing: t, key: mosaik.RandomKey()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	for range members {
+		m, err := c.join(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.members = append(c.members, m)
+	}
+	if err := c.settle(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// join opens another network, which knows the members as seeds, and joins the
+// group on it. It returns before the new member is online, and does not make it
+// one of c.members.
+func (c *mosaikCluster) join(ctx context.Context) (mosaikMember, error) {
+	net, err := c.open(ctx)
+	if err != nil {
+		return mosaikMember{}, err
+	}
+	group, err := c.joinOn(ctx, net)
+	if err != nil {
+		return mosaikMember{}, errors.Join(err, net.Close())
+	}
+	return mosaikMember{net, group}, nil
+}
+
+func (c *mosaikCluster) open(ctx context.Context) (*mosaik.Network, error) {
+	var seeds []string
+	for _, m := range c.members {
+		seeds = append(seeds, m.net.Addr().String())
+	}
+	return mosaik.Open(ctx, mosaik.NewNetworkID("bench"),
+		mosaik.WithSeeds(seeds...), mosaik.WithTick(c.timing.tick), mosaik.WithLeaveTimeout(0))
+}
+
+func (c *mosaikCluster) joinOn(ctx context.Context, net *mosaik.Network) (*counterGroup, error) {
+	return mosaik.WithStateMachine(net.Groups().WithKey(c.key), newMosaikCounter).
+		WithConsensusConfig(c.timing.config).
+		WithMembership(mosaik.DefaultPolicy().WithExpected(members)).
+		Join(ctx)
+}
+
+// settle waits until every member finds the group complete.
+func (c *mosaikCluster) settle(ctx context.Context) error {
+	for i, m := range c.members {
+		if err := m.group.When().Settled(ctx); err != nil {
+			return fmt.Errorf("bench: member %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (c *mosaikCluster) leader() (int, bool) {
+	for i, m := range c.members {
+		if m.group.IsLeader() {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (c *mosaikCluster) execute(member int) call {
+	group := c.members[member].group
+	return func(ctx context.Context) error {
+		_, err := group.Execute(ctx, add{Account: 1, Amount: 1})
+		return err
+	}
+}
+
+func (c *mosaikCluster) read(member int) call {
+	group := c.members[member].group
+	total := func(m *mosaikCounter) (uint64, error) { return m.total, nil }
+	return func(ctx context.Context) error {
+		_, err := mosaik.Read(ctx, group, mosaik.Strong, total)
+		return err
+	}
+}
+
+// close ends all members at once.
+func (c *mosaikCluster) close() error {
+	errs := make([]error, len(c.members))
+	var closing sync.WaitGroup
+	for i, m := range c.members {
+		closing.Go(func() { errs[i] = m.net.Close() })
+	}
+	closing.Wait()
+	return errors.Join(errs...)
+}

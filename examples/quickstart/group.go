@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/mosaik-go/mosaik/examples/quickstart/ledger"
+	"github.com/mosaik-go/mosaik/mosaik"
+)
+
+// tick is Raft's clock tick on every node.
+const tick = 20 * time.Millisecond
+
+// group is a replicated ledger.
+type group = mosaik.Group[ledger.Command, *ledger.Ledger]
+
+// join joins the group that replicates the ledger and returns at once.
+func join(ctx context.Context, net *mosaik.Network, key mosaik.GroupKey, members int) (*group, error) {
+	// Quicker than the default, so that a crash is not a long wait.
+	timing := mosaik.DefaultConsensusConfig().
+		WithHeartbeatInterval(200 * time.Millisecond).
+		WithHeartbeatJitter(50 * time.Millisecond).
+		WithElectionTimeout(600 * time.Millisecond).
+		WithElectionJitter(200 * time.Millisecond)
+	return mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New).
+		WithConsensusConfig(timing).
+		WithMembership(mosaik.DefaultPolicy().WithExpected(members)).
+		Join(ctx)
+}

@@ -1,0 +1,131 @@
+// Package ledger is a replicated state machine: one balance per account.
+//
+// This file is what a service writes: the state, the commands and the queries.
+// The other one, machine.go, connects them to mosaik.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+var (
+	// ErrAmount reports an amount that is not positive, or that would make a
+	// balance larger than an int64.
+	ErrAmount = errors.New("ledger: bad amount")
+	// ErrInsufficient reports a transfer of more than the account holds.
+	ErrInsufficient = errors.New("ledger: insufficient funds")
+	// ErrNoAccount reports an account that nothing was ever paid into.
+	ErrNoAccount = errors.New("ledger: no such account")
+)
+
+// Ledger keeps one balance per account. Make one with [New].
+type Ledger struct{ balances map[string]int64 }
+
+// New returns a ledger without accounts.
+func New() *Ledger { return &Ledger{balances: map[string]int64{}} }
+
+// Deposit pays money into an account, which it opens if need be. Its result is
+// the account's new balance.
+type Deposit struct {
+	Account string
+	Amount  int64
+}
+
+// ApplyTo implements [sm.Command].
+func (d Deposit) ApplyTo(l *Ledger, _ sm.ApplyContext) (int64, error) {
+	if err := l.canReceive(d.Account, d.Amount); err != nil {
+		return 0, err
+	}
+	l.balances[d.Account] += d.Amount
+	return l.balances[d.Account], nil
+}
+
+// Transfer moves money from one account to another, which it opens if need be.
+type Transfer struct {
+	From, To string
+	Amount   int64
+}
+
+// Balances is the result of a [Transfer]: what both accounts hold afterwards.
+type Balances struct{ From, To int64 }
+
+// ApplyTo implements [sm.Command].
+func (t Transfer) ApplyTo(l *Ledger, _ sm.ApplyContext) (Balances, error) {
+	if err := l.canReceive(t.To, t.Amount); err != nil {
+		return Balances{}, err
+	}
+	held, ok := l.balances[t.From]
+	switch {
+	case !ok:
+		return Balances{}, fmt.Errorf("%w: %q", ErrNoAccount, t.From)
+	case held < t.Amount:
+		return Balances{}, fmt.Errorf("%w: %q holds %d, not %d", ErrInsufficient, t.From, held, t.Amount)
+	}
+	l.balances[t.From] -= t.Amount
+	l.balances[t.To] += t.Amount
+	return Balances{From: l.balances[t.From], To: l.balances[t.To]}, nil
+}
+
+func (l *Ledger) canReceive(account string, amount int64) error {
+	switch {
+	case amount <= 0:
+		return fmt.Errorf("%w: %d is not positive", ErrAmount, amount)
+	case l.balances[account] > math.MaxInt64-amount:
+		return fmt.Errorf("%w: %q cannot hold %d more", ErrAmount, account, amount)
+	}
+	return nil
+}
+
+// Balance asks what an account holds.
+type Balance struct{ Account string }
+
+// Query implements [sm.Query].
+func (b Balance) Query(l *Ledger) (int64, error) {
+	held, ok := l.balances[b.Account]
+	if !ok {
+		return 0, fmt.Errorf("%w: %q", ErrNoAccount, b.Account)
+	}
+	return held, nil
+}
+
+// Account is an account and what it holds.
+type Account struct {
+	Name    string
+	Balance int64
+}
+
+// Accounts asks for all accounts, in the order of their names.
+type Accounts struct{}
+
+// Query implements [sm.Query].
+func (Accounts) Query(l *Ledger) ([]Account, error) {
+	all := make([]Account, 0, len(l.balances))
+	for _, name := range slices.Sorted(maps.Keys(l.balances)) {
+		all = append(all, Account{Name: name, Balance: l.balances[name]})
+	}
+	return all, nil
+}
+
+// Snapshot implements [sm.Snapshotter]: a JSON object, its keys sorted.
+func (l *Ledger) Snapshot(w io.Writer) error { return json.NewEncoder(w).Encode(l.balances) }
+
+// Restore implements [sm.Snapshotter].
+func (l *Ledger) Restore(r io.Reader) error {
+	balances := map[string]int64{}
+	if err := json.NewDecoder(r).Decode(&balances); err != nil {
+		return fmt.Errorf("ledger: restore: %w", err)
+	}
+	if balances == nil {
+		return errors.New("ledger: restore: the snapshot is null")
+	}
+	l.balances = balances
+	return nil
+}

@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var at sm.ApplyContext
+
+// holding returns a ledger with alice's 10 and bob's 3.
+func holding(t *testing.T) *Ledger {
+	t.Helper()
+	l := New()
+	for _, d := range []Deposit{{"alice", 10}, {"bob", 3}} {
+		if _, err := d.ApplyTo(l, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		cmd  Command
+		want any
+		err  error
+		then []Account
+	}{
+		{"deposit", Deposit{"alice", 5}, int64(15), nil, []Account{{"alice", 15}, {"bob", 3}}},
+		{"deposit opens an account", Deposit{"carol", 1}, int64(1), nil, []Account{{"alice", 10}, {"bob", 3}, {"carol", 1}}},
+		{"deposit of nothing", Deposit{"carol", 0}, int64(0), ErrAmount, []Account{{"alice", 10}, {"bob", 3}}},
+		{"deposit of too much", Deposit{"alice", math.MaxInt64}, int64(0), ErrAmount, []Account{{"alice", 10}, {"bob", 3}}},
+		{"transfer", Transfer{"alice", "bob", 10}, Balances{0, 13}, nil, []Account{{"alice", 0}, {"bob", 13}}},
+		{"transfer to oneself", Transfer{"alice", "alice", 4}, Balances{10, 10}, nil, []Account{{"alice", 10}, {"bob", 3}}},
+		{"transfer of too much", Transfer{"bob", "alice", 4}, Balances{}, ErrInsufficient, []Account{{"alice", 10}, {"bob", 3}}},
+		{"transfer of a negative amount", Transfer{"bob", "alice", -1}, Balances{}, ErrAmount, []Account{{"alice", 10}, {"bob", 3}}},
+		{"transfer from nowhere", Transfer{"carol", "bob", 1}, Balances{}, ErrNoAccount, []Account{{"alice", 10}, {"bob", 3}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			l := holding(t)
+			got, err := l.Apply(at, tc.cmd)
+			if got != tc.want || !errors.Is(err, tc.err) {
+				t.Errorf("%+v: %v, error %v; want %v, error %v", tc.cmd, got, err, tc.want, tc.err)
+			}
+			all, err := Accounts{}.Query(l)
+			if diff := cmp.Diff(tc.then, all); diff != "" || err != nil {
+				t.Errorf("accounts afterwards, error %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	if _, err := New().Apply(at, nil); err == nil {
+		t.Error("a nil command was applied")
+	}
+}
+
+func TestBalance(t *testing.T) {
+	t.Parallel()
+	l := holding(t)
+	if got, err := (Balance{"bob"}).Query(l); got != 3 || err != nil {
+		t.Errorf("bob holds %d, error %v; want 3", got, err)
+	}
+	if _, err := (Balance{"carol"}).Query(l); !errors.Is(err, ErrNoAccount) {
+		t.Errorf("carol: %v, want %v", err, ErrNoAccount)
+	}
+}
+
+func TestSnapshotRestore(t *testing.T) {
+	t.Parallel()
+	from, to := holding(t), New()
+	to.balances["dave"] = 7
+	var b bytes.Buffer
+	if err := from.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Restore(&b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(from.balances, to.balances); diff != "" {
+		t.Errorf("restored (-want +got):\n%s", diff)
+	}
+	for _, damaged := range []string{"", "null", `{"alice":`, `{"alice":"x"}`} {
+		if err := to.Restore(strings.NewReader(damaged)); err == nil {
+			t.Errorf("the snapshot %q was restored", damaged)
+		}
+	}
+}
+
+func TestSpec(t *testing.T) {
+	t.Parallel()
+	if err := New().Spec().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCodec(t *testing.T) {
+	t.Parallel()
+	c := New().Spec().Codec
+	for _, want := range []Command{Deposit{"alice", 5}, Transfer{"alice", "bob", 1}} {
+		b, err := c.Append([]byte("prefix"), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Decode(b[len("prefix"):])
+		if got != want || err != nil {
+			t.Errorf("decoded %+v, error %v; want %+v", got, err, want)
+		}
+	}
+	for _, bad := range []Command{nil, Deposit{Account: "\xff", Amount: 1}} {
+		if b, err := c.Append([]byte("prefix"), bad); err == nil || string(b) != "prefix" {
+			t.Errorf("encoded %+v as %q, error %v; want an error and the bytes as they were", bad, b, err)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	c := New().Spec().Codec
+	for _, cmd := range []Command{Deposit{"alice", 5}, Transfer{"alice", "bob", 1}} {
+		b, err := c.Append(nil, cmd)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(b[:len(b)-1])
+		f.Add(append(b, 0))
+	}
+	f.Add([]byte{})
+	f.Add([]byte{tagTransfer + 1, 0x80})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cmd, err := c.Decode(b)
+		if err != nil {
+			if cmd != nil {
+				t.Fatalf("decoded %+v along with error %v", cmd, err)
+			}
+			return
+		}
+		again, err := c.Append(nil, cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := c.Decode(again); same != cmd || err != nil {
+			t.Fatalf("%+v became %+v, error %v", cmd, same, err)
+		}
+	})
+}
+
+func TestDecodeSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	c := New().Spec().Codec
+	if _, err := c.Decode(nil); !errors.Is(err, codec.ErrTruncated) {
+		t.Errorf("decode nothing: %v, want %v", err, codec.ErrTruncated)
+	}
+	if _, err := c.Decode([]byte{9}); err == nil || !strings.Contains(err.Error(), "tag 9") {
+		t.Errorf("decode an unknown tag: %v, want one that names it", err)
+	}
+}

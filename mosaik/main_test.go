@@ -1,0 +1,182 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds waits that end sooner in every passing test.
+const patience = time.Minute
+
+// soon returns a context that ends with the test, or when it is stuck.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// errShort is the domain error of a till that holds less than is asked for.
+var errShort = errors.New("the till is short")
+
+// till holds a sum, and remembers what was done to it. Its command type is a
+// struct; pay, take and blow are its typed commands.
+type till struct {
+	sum  int64
+	done []int64
+}
+
+func newTill() *till { return &till{} }
+
+// step is every command of a till.
+type step struct {
+	Verb string
+	N    int64
+}
+
+func (*till) Spec() sm.Spec[step] { return sm.Define[step]("till", 1) }
+
+func (c *till) Apply(at sm.ApplyContext, s step) (any, error) {
+	switch s.Verb {
+	case "pay":
+		return pay(s.N).ApplyTo(c, at)
+	case "take":
+		return take(s.N).ApplyTo(c, at)
+	case "blow":
+		return blow{}.ApplyTo(c, at)
+	}
+	return nil, fmt.Errorf("till: unknown verb %q", s.Verb)
+}
+
+// pay adds to the till; its result is the new sum.
+type pay int64
+
+func (p pay) AsCommand() step { return step{"pay", int64(p)} }
+func (p pay) ApplyTo(c *till, _ sm.ApplyContext) (int64, error) {
+	c.sum += int64(p)
+	c.done = append(c.done, int64(p))
+	return c.sum, nil
+}
+
+// take takes from the till, unless it is short.
+type take int64
+
+// receipt is the result of take.
+type receipt struct {
+	Left  int64
+	Index sm.Index
+}
+
+func (w take) AsCommand() step { return step{"take", int64(w)} }
+func (w take) ApplyTo(c *till, at sm.ApplyContext) (receipt, error) {
+	if c.sum < int64(w) {
+		return receipt{}, fmt.Errorf("%w: %d of %d", errShort, c.sum, int64(w))
+	}
+	c.sum -= int64(w)
+	c.done = append(c.done, -int64(w))
+	return receipt{Left: c.sum, Index: at.Index()}, nil
+}
+
+// blow panics.
+type blow struct{}
+
+func (blow) AsCommand() step                                  { return step{Verb: "blow"} }
+func (blow) ApplyTo(*till, sm.ApplyContext) (struct{}, error) { panic("the till blew up") }
+
+// sum asks what the till holds.
+type sum struct{}
+
+func (sum) Query(c *till) (int64, error) { return c.sum, nil }
+
+// history asks for all that was done, in order.
+type history struct{}
+
+func (history) Query(c *till) ([]int64, error) { return slices.Clone(c.done), nil }
+
+type tillGroup = *mosaik.Group[step, *till]
+
+// mustPay pays through the member and returns the sum.
+func mustPay(t testing.TB, g tillGroup, n int64) int64 {
+	t.Helper()
+	got, err := mosaik.Execute(soon(t), g, pay(n))
+	if err != nil {
+		t.Fatalf("pay %d: %v", n, err)
+	}
+	return got
+}
+
+// wantSum fails the test unless each member says so in a strong read.
+func wantSum(t testing.TB, want int64, groups ...tillGroup) {
+	t.Helper()
+	for i, g := range groups {
+		got, err := mosaik.Query(soon(t), g, sum{}, mosaik.Strong)
+		if err != nil || got.Value != want {
+			t.Fatalf("handle %d reads %d, error %v; want %d", i, got.Value, err, want)
+		}
+	}
+}
+
+// wantHistory fails the test unless each member says so in a strong read.
+func wantHistory(t testing.TB, want []int64, groups ...tillGroup) {
+	t.Helper()
+	for i, g := range groups {
+		got, err := mosaik.Query(soon(t), g, history{}, mosaik.Strong)
+		if err != nil {
+			t.Fatalf("handle %d: %v", i, err)
+		}
+		if diff := cmp.Diff(want, got.Value); diff != "" {
+			t.Errorf("the history that handle %d reads (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// leaderOf returns the node that leads the group.
+func leaderOf[C any, M sm.StateMachine[C]](t testing.TB, c *testutil.Cluster, g *mosaik.Group[C, M]) *testutil.Node {
+	t.Helper()
+	peer, err := g.When().Elected(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := c.NodeOf(peer)
+	if n == nil {
+		t.Fatalf("the leader, %s, is none of the cluster's nodes", peer.Short())
+	}
+	return n
+}
+
+// newLeader waits until the group is led by another than the given node.
+func newLeader[C any, M sm.StateMachine[C]](t testing.TB, c *testutil.Cluster, g *mosaik.Group[C, M], old *testutil.Node) *testutil.Node {
+	t.Helper()
+	for peer := range g.When().Leaders(soon(t)) {
+		if !peer.IsZero() && peer != old.Peer() {
+			return c.NodeOf(peer)
+		}
+	}
+	t.Fatal("no other leader was elected")
+	return nil
+}
+
+// without returns the handles but for one node's.
+func without[G any](groups []G, n *testutil.Node) []G {
+	return slices.Delete(slices.Clone(groups), n.Index(), n.Index()+1)
+}
+
+// wantError fails the test unless err is target.
+func wantError(t testing.TB, what string, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("%s: error %v, want %v", what, err, target)
+	}
+}

@@ -1,0 +1,294 @@
+package mosaik_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// three is the membership of groups that begin with three members and grow.
+var three = mosaik.DefaultPolicy().WithExpected(3)
+
+func joinThree(n *testutil.Node) tillGroup {
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three))
+}
+
+func TestLostLeaderIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testutil.Node){
+		"crashed": (*testutil.Node).Crash,
+		"closed":  (*testutil.Node).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := testutil.NewCluster(t, 3)
+			groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+			testutil.Settle(t, groups...)
+			leader := leaderOf(t, c, groups[0])
+			mustPay(t, groups[leader.Index()], 3)
+			mustPay(t, groups[leader.Index()], 4)
+			rest := without(groups, leader)
+			if _, err := mosaik.Execute(soon(t), rest[0], take(2)); err != nil {
+				t.Fatal(err)
+			}
+
+			end(leader)
+			next := newLeader(t, c, rest[0], leader)
+			if err := rest[1].When().LeaderIs(soon(t), next.Peer()); err != nil {
+				t.Error(err)
+			}
+			mustPay(t, rest[0], 10)
+			mustPay(t, rest[1], 20)
+			wantSum(t, 35, rest...)
+			wantHistory(t, []int64{3, 4, -2, 10, 20}, rest...)
+
+			late := joinThree(c.Add())
+			if err := late.When().LeaderIs(soon(t), next.Peer()); err != nil {
+				t.Error(err)
+			}
+			wantSum(t, 35, late)
+		})
+	}
+}
+
+func TestLateJoinersCatchUp(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+	testutil.Settle(t, groups...)
+	feed := func(g tillGroup, n int) {
+		t.Helper()
+		var last *mosaik.Pending
+		for range n {
+			var err error
+			if last, err = g.Feed(soon(t), step{"pay", 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := last.Wait(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	feed(groups[1], 200)
+	for joiner := range 2 {
+		late := joinThree(c.Add())
+		if err := late.When().Online(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(200 * (joiner + 1))
+		weak, err := mosaik.Query(soon(t), late, sum{}, mosaik.Weak)
+		if err != nil || weak.Value != want {
+			t.Errorf("an online joiner knows %d, error %v; want %d", weak.Value, err, want)
+		}
+		feed(late, 200)
+		groups = append(groups, late)
+		wantSum(t, want+200, groups...)
+	}
+	if got := groups[0].Committed(); got < 600 {
+		t.Errorf("the first member has applied %d commands, want 600", got)
+	}
+}
+
+func TestObserverReplicatesAndNeverVotes(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 4)
+	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+	n := c.Node(3)
+	observer := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
+		WithMembership(three).WithRole(mosaik.Observer()))
+	groups = append(groups, observer)
+	testutil.Settle(t, groups...)
+
+	mustPay(t, groups[0], 1)
+	mustPay(t, observer, 2)
+	wantSum(t, 3, groups...)
+	for i, g := range groups {
+		want := []mosaik.Member{{Peer: n.Peer(), Observer: true, CaughtUp: true, Bonded: true}}
+		for j := range 3 {
+			want = append(want, mosaik.Member{Peer: c.Node(j).Peer(), Voter: true, CaughtUp: true, Bonded: true})
+		}
+		got := g.Members()
+		for j, m := range got {
+			if m.Voter != (j < 3) {
+				t.Errorf("node %d lists its members as %+v, want voters first", i, got)
+			}
+		}
+		if diff := cmp.Diff(byPeer(want), byPeer(got)); diff != "" {
+			t.Errorf("members that node %d sees (-want +got):\n%s", i, diff)
+		}
+	}
+
+	// With two of three voters gone, an observer is no help.
+	leader := leaderOf(t, c, observer)
+	gone := []*testutil.Node{c.Node((leader.Index() + 1) % 3), c.Node((leader.Index() + 2) % 3)}
+	for _, node := range gone {
+		node.Crash()
+	}
+	if err := observer.When().Offline(soon(t)); err != nil {
+		t.Error(err)
+	}
+	_, err := mosaik.Execute(soon(t), observer, pay(1))
+	wantError(t, "execute without a quorum", err, mosaik.ErrStalled)
+	if observer.IsLeader() {
+		t.Error("an observer leads")
+	}
+}
+
+func byPeer(members []mosaik.Member) []mosaik.Member {
+	return slices.SortedFunc(slices.Values(members), func(a, b mosaik.Member) int { return a.Peer.Compare(b.Peer) })
+}
+
+func TestOverlappingGroups(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 4)
+	keys := []mosaik.GroupKey{mosaik.RandomKey(), mosaik.RandomKey(), mosaik.RandomKey()}
+	groups := make([][]tillGroup, len(keys))
+	for k, key := range keys {
+		for i := range 4 {
+			if i == k {
+				continue // each group lacks another node, and the last node is in all
+			}
+			n := c.Node(i)
+			b := n.Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(three)
+			groups[k] = append(groups[k], testutil.JoinWith(n, mosaik.WithStateMachine(b, newTill)))
+		}
+	}
+	for k := range groups {
+		testutil.Settle(t, groups[k]...)
+		for i, g := range groups[k] {
+			mustPay(t, g, int64(100*(k+1)+i))
+			if err := g.When().Bonds(soon(t), 2); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for k := range groups {
+		base := int64(100 * (k + 1))
+		wantHistory(t, []int64{base, base + 1, base + 2}, groups[k]...)
+		for _, g := range groups[k] {
+			var peers []mosaik.PeerID
+			for _, b := range g.Bonds() {
+				peers = append(peers, b.Peer)
+			}
+			if len(peers) != 2 || slices.Contains(peers, c.Node(k).Peer()) {
+				t.Errorf("group %d has bonds with %v; want two, none of them with node %d", k, peers, k)
+			}
+		}
+	}
+	for i := range 4 {
+		if peers := c.Node(i).Net().Peers(); len(peers) != 3 {
+			t.Errorf("node %d knows %d peers, want 3", i, len(peers))
+		}
+	}
+}
+
+// electorate is a group without state.
+type electorate = mosaik.Group[struct{}, sm.NoOp]
+
+func TestLeaderElectionOnly(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	var groups []*electorate
+	for i := range 3 {
+		g, err := c.Node(i).Builder().Join(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { g.Leave(gone()) })
+		groups = append(groups, g)
+	}
+	testutil.Settle(t, groups...)
+	leader := leaderOf(t, c, groups[0])
+	for _, g := range groups {
+		if err := g.When().LeaderIs(soon(t), leader.Peer()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := groups[leader.Index()].When().IsLeader(soon(t)); err != nil {
+		t.Error(err)
+	}
+	if err := groups[(leader.Index()+1)%3].When().IsFollower(soon(t)); err != nil {
+		t.Error(err)
+	}
+	if err := groups[leader.Index()].Leave(soon(t)); err != nil {
+		t.Error(err)
+	}
+	newLeader(t, c, groups[(leader.Index()+1)%3], leader)
+}
+
+// gone returns a context that has ended: a leave with it waits for nobody.
+func gone() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// A memory member that crashed and comes back under its name is a new replica;
+// the old one, which may have voted for things it forgot, is a member no more.
+func TestReturningMemoryMemberIsANewReplica(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	mustPay(t, groups[0], 1)
+	crashed := leaderOf(t, c, groups[0])
+	crashed.Crash()
+	rest := without(groups, crashed)
+	newLeader(t, c, rest[0], crashed)
+	mustPay(t, rest[0], 2)
+
+	crashed.Restart()
+	groups[crashed.Index()] = testutil.Join(crashed, newTill)
+	testutil.Settle(t, groups...)
+	wantHistory(t, []int64{1, 2}, groups...)
+	var want []mosaik.Member
+	for i := range 3 {
+		want = append(want, mosaik.Member{Peer: c.Node(i).Peer(), Voter: true, CaughtUp: true, Bonded: true})
+	}
+	for i, g := range groups {
+		if diff := cmp.Diff(byPeer(want), byPeer(g.Members())); diff != "" {
+			t.Errorf("members that node %d sees (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// A voter that stays away for longer than the grace loses its place to a spare.
+func TestSpareReplacesDeadVoter(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 4)
+	policy := mosaik.DefaultPolicy().WithExpected(4).WithMaximumVoters(3).WithGrace(200 * time.Millisecond)
+	var groups []tillGroup
+	for i := range 4 {
+		n := c.Node(i)
+		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(policy)))
+	}
+	testutil.Settle(t, groups...)
+	mustPay(t, groups[0], 1)
+	leader := leaderOf(t, c, groups[0])
+	var dead *testutil.Node
+	for _, m := range groups[0].Members() {
+		if m.Voter && m.Peer != leader.Peer() {
+			dead = c.NodeOf(m.Peer)
+		}
+	}
+	dead.Crash()
+	rest := without(groups, dead)
+	testutil.Settle(t, rest...)
+	for i, g := range rest {
+		var want []mosaik.Member
+		for j := range 4 {
+			if c.Node(j) != dead {
+				want = append(want, mosaik.Member{Peer: c.Node(j).Peer(), Voter: true, CaughtUp: true, Bonded: true})
+			}
+		}
+		if diff := cmp.Diff(byPeer(want), byPeer(g.Members())); diff != "" {
+			t.Errorf("members that handle %d sees (-want +got):\n%s", i, diff)
+		}
+	}
+}
