@@ -66,7 +66,8 @@ func deposits(t *testing.T, p *process, kill func()) (acknowledged, unknown int)
 		ahead  = 8   // typed and not answered
 	)
 	room := make(chan struct{}, ahead)
-	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	stop := sync.OnceFunc(func() { close(stopped) })
 	var typing sync.WaitGroup
 	typing.Go(func() {
 		defer p.send("help") // its answer ends the count
@@ -74,13 +75,14 @@ func deposits(t *testing.T, p *process, kill func()) (acknowledged, unknown int)
 			select {
 			case room <- struct{}{}:
 				p.send("deposit alice 1")
-			case <-stop:
+			case <-stopped:
 				return
 			}
 		}
 	})
 	defer typing.Wait()
-	last, killed, stopped := 0, false, false
+	defer stop()
+	last, killed := 0, false
 	for {
 		line := p.next(`^(?:alice holds (\d+)|(unknown|error): .*|  quit .*)$`)
 		switch {
@@ -104,9 +106,8 @@ func deposits(t *testing.T, p *process, kill func()) (acknowledged, unknown int)
 		case !killed && acknowledged == before:
 			kill()
 			killed = true
-		case !stopped && acknowledged == before+ahead+after:
-			close(stop)
-			stopped = true
+		case acknowledged == before+ahead+after:
+			stop()
 		}
 	}
 }

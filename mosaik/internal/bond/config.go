@@ -85,6 +85,10 @@ func (h Heartbeat) validate() error {
 	return nil
 }
 
+// probes returns how many probes a silent peer was sent at least: the last miss
+// is noticed when the next one is due.
+func (h Heartbeat) probes() int { return max(1, h.MaxMissed-1) }
+
 // silence returns how long a peer may be silent.
 func (h Heartbeat) silence() time.Duration { return time.Duration(h.MaxMissed) * h.Interval }
 

@@ -257,7 +257,7 @@ func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) l
 // hear notes that the other end lives and checks that it may send a frame of
 // the kind now.
 func (c *conn) hear(kind uint8) link.Code {
-	c.heard = time.Now()
+	c.heard, c.missed = time.Now(), 0
 	switch {
 	case c.ended:
 		return link.CodeCancelled

@@ -13,6 +13,7 @@ var idleHeartbeat = Heartbeat{Interval: 500 * time.Millisecond, Jitter: 150 * ti
 // pulse is what a connection knows about the other end's life.
 type pulse struct {
 	heard   time.Time     // when the last frame came
+	missed  int           // PINGs sent since
 	probing time.Time     // when to probe next, unless something is heard before
 	nonce   uint64        // of the PING that is not answered yet, 0 for none
 	pinged  time.Time     // when that was sent first
@@ -81,7 +82,9 @@ func (c *conn) tick(now time.Time) time.Time {
 }
 
 // checkSilence ends the bonds whose peer was silent for too long, and the
-// connection when that leaves none, and returns when to check again.
+// connection when that leaves none, and returns when to check again. Silence is
+// the peer's only if it was asked often enough meanwhile: a process that was
+// stopped, or had no processor for a while, asks before it judges.
 func (c *conn) checkSilence(now time.Time) time.Time {
 	next := now.Add(idleHeartbeat.silence())
 	live, died := 0, false
@@ -89,10 +92,11 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 		if !b.up {
 			continue
 		}
-		limit := c.heard.Add(b.ms.group.Heartbeat.silence())
-		if now.Before(limit) {
+		if !b.silent(now) {
 			live++
-			next = earlier(next, limit)
+			if limit := c.heard.Add(b.ms.group.Heartbeat.silence()); now.Before(limit) {
+				next = earlier(next, limit)
+			}
 			continue
 		}
 		died = true
@@ -101,12 +105,18 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 	idle := c.heard.Add(idleHeartbeat.silence())
 	switch {
 	case live > 0:
-	case died || !now.Before(idle):
+	case died, !now.Before(idle) && c.missed >= idleHeartbeat.probes():
 		c.end(link.CodeTimeout, true)
-	default:
+	case now.Before(idle):
 		next = earlier(next, idle)
 	}
 	return next
+}
+
+// silent reports whether the peer was silent for longer than the group allows.
+func (b *bond) silent(now time.Time) bool {
+	h := b.ms.group.Heartbeat
+	return !now.Before(b.c.heard.Add(h.silence())) && b.c.missed >= h.probes()
 }
 
 // beat sends a PING when nothing was heard for a heartbeat and returns when to
@@ -124,6 +134,7 @@ func (c *conn) beat(now time.Time) time.Time {
 	if c.nonce == 0 {
 		c.nonce, c.pinged = rand.Uint64()|1, now
 	}
+	c.missed++
 	c.send(kindPing, appendNumber(nil, c.nonce))
 	c.probing = now.Add(period)
 	return c.probing

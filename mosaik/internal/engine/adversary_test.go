@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
@@ -45,12 +46,12 @@ func dropped(t *testing.T, c *link.Conn, kind uint8, frame []byte) {
 	if err := c.WriteFrame(kind, frame); err != nil {
 		t.Fatal(err)
 	}
-	stop := context.AfterFunc(within(t), func() { c.Close() })
-	defer stop()
+	ctx := within(t)
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if _, _, err := c.ReadFrame(1, nil); err == nil {
 		t.Error("the victim answered")
 	}
-	if within(t).Err() != nil {
+	if ctx.Err() != nil {
 		t.Error("the victim keeps the connection")
 	}
 }
@@ -244,6 +245,22 @@ func TestAdmissions(t *testing.T) {
 	}
 	if !p.admit(1, 11, a) || p.speaksFor(a, 1, 10) || !p.speaksFor(a, 1, 11) {
 		t.Error("a new replica must take the place of the old one")
+	}
+	now := time.Now()
+	p.missed(a, now)
+	if !p.pausing(a, now) || p.pausing(a, now.Add(minPause)) {
+		t.Error("a peer that was not reached must be left alone for a while")
+	}
+	p.missed(a, now)
+	if !p.pausing(a, now.Add(minPause)) || p.pausing(a, now.Add(maxPause)) {
+		t.Error("the second pause must be longer than the first")
+	}
+	if p.admit(1, 11, a); p.pausing(a, now) {
+		t.Error("a peer that is admitted again must be dialled at once")
+	}
+	p.missed(a, now)
+	if p.reached(a); p.pausing(a, now) {
+		t.Error("a peer that dialled us must be dialled at once")
 	}
 	p.expel(1, a)
 	if p.speaksFor(a, 1, 11) || p.admit(1, 11, b) {

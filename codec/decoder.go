@@ -1,0 +1,376 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// ErrVariant reports a value of a sealed interface that is none of its variants.
+var ErrVariant = errors.New("codec: unknown variant")
+
+// Reader reads a command for a generated decoder. Its methods return zero once
+// something is wrong; [Reader.Finish] tells what and where. They accept what
+// [Reflect] accepts and report what it reports.
+//
+// Containers are read with a cursor each, which also finds the path to what is
+// wrong:
+//
+//	f := r.Struct(fields)
+//	for r.Field(&f) {
+//		switch f.Index {
+//		case 0:
+//			v.Account = r.String(0)
+//		}
+//	}
+type Reader struct {
+	reader
+	err    *Error
+	root   string // where the path of an error starts
+	depth  int
+	memory int64 // what the value takes, about, in bytes
+	limit  int64 // of memory
+}
+
+// NewReader returns a reader of src, a command of the named type.
+func NewReader(src []byte, root string) Reader {
+	r := Reader{reader: reader{src: src}, root: root, limit: memoryBase + memoryPerByte*int64(len(src))}
+	if len(src) > MaxSize {
+		r.refuse(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
+	}
+	return r
+}
+
+// Root names the type of the command, once it is known.
+func (r *Reader) Root(name string) {
+	if r.err == nil {
+		r.root = name
+	}
+}
+
+// Finish returns what is wrong with the command, an [*Error], or nil. Bytes
+// that were not read are wrong, too.
+func (r *Reader) Finish() error { return r.finish(opDecode) }
+
+func (r *Reader) finish(op string) error {
+	if n := r.remaining(); n > 0 {
+		r.refuse(r.off, ErrTrailing, "%d bytes follow the command", n)
+	}
+	if r.err != nil {
+		return r.err.named(op, r.root)
+	}
+	return nil
+}
+
+// stop remembers the first error and ends the reading.
+func (r *Reader) stop(err *Error) {
+	if r.err == nil {
+		r.err = err
+		r.off = len(r.src)
+	}
+}
+
+func (r *Reader) refuse(at int, err error, format string, args ...any) {
+	if r.err == nil {
+		r.stop(r.fail(at, err, format, args...))
+	}
+}
+
+// in puts segment before the path of what is wrong.
+func (r *Reader) in(segment string) { within(r.err, segment) }
+
+// charge counts memory that decoding takes.
+func (r *Reader) charge(at int, size int64) bool {
+	r.memory += size
+	if r.memory > r.limit {
+		r.refuse(at, ErrTooLarge, "%d bytes would take more than %d bytes of memory", len(r.src), r.limit)
+		return false
+	}
+	return true
+}
+
+func (r *Reader) enter(at int) bool {
+	r.depth++
+	if r.depth > MaxDepth {
+		r.refuse(at, ErrDepth, "nested deeper than %d", MaxDepth)
+		return false
+	}
+	return true
+}
+
+// expect reads a header of the given kind and returns its number.
+func (r *Reader) expect(k kind) (n uint64, ok bool) {
+	at := r.off
+	h, err := r.header()
+	switch {
+	case r.err != nil:
+		return 0, false
+	case err != nil:
+		r.stop(err)
+	case h.kind == k:
+		return h.num, true
+	case h.kind == kindNil:
+		r.refuse(at, ErrNil, "nil, where %s is wanted", k)
+	default:
+		r.refuse(at, ErrType, "%s, where %s is wanted", h.kind, k)
+	}
+	return 0, false
+}
+
+// Nil reads nil, if that is what comes next, and reports whether it was.
+func (r *Reader) Nil() bool {
+	if r.off < len(r.src) && r.src[r.off] == 0xc0 {
+		r.off++
+		return true
+	}
+	return false
+}
+
+// Pointer reads nil, if that is what comes next, and returns false for it. It
+// returns true when the value pointed to follows, which takes size bytes.
+func (r *Reader) Pointer(size int64) bool {
+	return !r.Nil() && r.err == nil && r.charge(r.off, size)
+}
+
+// Bool reads a bool.
+func (r *Reader) Bool() bool {
+	n, _ := r.expect(kindBool)
+	return n != 0
+}
+
+// Int64 reads an integer.
+func (r *Reader) Int64() int64 {
+	if b := r.src[r.off:]; len(b) >= 9 && b[0] == 0xd3 {
+		r.off += 9
+		return int64(be64(b[1:]))
+	}
+	return r.signed("int64", 64)
+}
+
+// Int32 reads an integer.
+func (r *Reader) Int32() int32 { return int32(r.signed("int32", 32)) }
+
+// Int16 reads an integer.
+func (r *Reader) Int16() int16 { return int16(r.signed("int16", 16)) }
+
+// Int8 reads an integer.
+func (r *Reader) Int8() int8 { return int8(r.signed("int8", 8)) }
+
+// Uint64 reads an integer.
+func (r *Reader) Uint64() uint64 {
+	if b := r.src[r.off:]; len(b) >= 9 && b[0] == 0xcf {
+		r.off += 9
+		return be64(b[1:])
+	}
+	return r.unsigned("uint64", 64)
+}
+
+// Uint32 reads an integer.
+func (r *Reader) Uint32() uint32 { return uint32(r.unsigned("uint32", 32)) }
+
+// Uint16 reads an integer.
+func (r *Reader) Uint16() uint16 { return uint16(r.unsigned("uint16", 16)) }
+
+// Uint8 reads an integer.
+func (r *Reader) Uint8() uint8 { return uint8(r.unsigned("uint8", 8)) }
+
+func be64(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[7]) | uint64(b[6])<<8 | uint64(b[5])<<16 | uint64(b[4])<<24 |
+		uint64(b[3])<<32 | uint64(b[2])<<40 | uint64(b[1])<<48 | uint64(b[0])<<56
+}
+
+// integer reads the header of an integer.
+func (r *Reader) integer(name string) (h header, ok bool) {
+	at := r.off
+	h, err := r.header()
+	switch {
+	case r.err != nil:
+	case err != nil:
+		r.stop(err)
+	case h.kind == kindUint || h.kind == kindNegative:
+		return h, true
+	case h.kind == kindNil:
+		r.refuse(at, ErrNil, "nil, where %s is wanted", name)
+	default:
+		r.refuse(at, ErrType, "%s, where %s is wanted", h.kind, name)
+	}
+	return header{}, false
+}
+
+func (r *Reader) signed(name string, bits int) int64 {
+	at := r.off
+	h, ok := r.integer(name)
+	switch v := int64(h.num); {
+	case !ok:
+	case h.kind == kindUint && h.num > math.MaxInt64>>(64-bits):
+		r.refuse(at, ErrOverflow, "%d overflows %s", h.num, name)
+	case h.kind == kindNegative && v < math.MinInt64>>(64-bits):
+		r.refuse(at, ErrOverflow, "%d overflows %s", v, name)
+	default:
+		return v
+	}
+	return 0
+}
+
+func (r *Reader) unsigned(name string, bits int) uint64 {
+	at := r.off
+	h, ok := r.integer(name)
+	switch {
+	case !ok:
+	case h.kind == kindNegative:
+		r.refuse(at, ErrOverflow, "%d overflows %s", int64(h.num), name)
+	case h.num > math.MaxUint64>>(64-bits):
+		r.refuse(at, ErrOverflow, "%d overflows %s", h.num, name)
+	default:
+		return h.num
+	}
+	return 0
+}
+
+// Float32 reads a float.
+func (r *Reader) Float32() float32 {
+	n, _ := r.expect(kindFloat32)
+	return math.Float32frombits(uint32(n))
+}
+
+// Float64 reads a float of either width.
+func (r *Reader) Float64() float64 {
+	if r.off < len(r.src) && r.src[r.off] == 0xca {
+		return float64(r.Float32())
+	}
+	n, _ := r.expect(kindFloat64)
+	return math.Float64frombits(n)
+}
+
+// String reads a string of at most highest bytes; 0 is no limit.
+func (r *Reader) String(highest int) string {
+	at := r.off
+	n, ok := r.expectString()
+	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
+		return ""
+	}
+	b, err := r.text(at, n)
+	if err != nil {
+		r.stop(err)
+	}
+	return string(b)
+}
+
+func (r *Reader) expectString() (n uint64, ok bool) {
+	if r.off < len(r.src) && r.src[r.off]&0xe0 == 0xa0 {
+		if n := int(r.src[r.off] & 0x1f); n < r.remaining() {
+			r.off++
+			return uint64(n), true
+		}
+	}
+	return r.expect(kindString)
+}
+
+// Bytes reads bytes, of which there may be highest at most; 0 is no limit. The
+// result does not alias the command; it is nil for nil.
+func (r *Reader) Bytes(highest int) []byte {
+	if r.Nil() {
+		return nil
+	}
+	at := r.off
+	n, ok := r.expect(kindBytes)
+	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
+		return nil
+	}
+	return append(make([]byte, 0, n), r.take(n)...)
+}
+
+// Array reads exactly as many bytes as dst holds.
+func (r *Reader) Array(dst []byte) {
+	at := r.off
+	n, ok := r.expect(kindBytes)
+	if !ok {
+		return
+	}
+	if n != uint64(len(dst)) {
+		r.refuse(at, ErrType, "%d bytes, where %d are wanted", n, len(dst))
+		return
+	}
+	copy(dst, r.take(n))
+}
+
+// within refuses an n above the highest allowed; 0 is no limit.
+func (r *Reader) within(at int, n uint64, highest int, what string) bool {
+	if highest > 0 && n > uint64(highest) {
+		r.refuse(at, ErrTooLarge, "%d %s, at most %d are allowed", n, what, highest)
+		return false
+	}
+	return true
+}
+
+// Time reads a timestamp, in UTC.
+func (r *Reader) Time() time.Time {
+	at := r.off
+	h, err := r.header()
+	switch {
+	case r.err != nil:
+	case err != nil:
+		r.stop(err)
+	case h.kind == kindNil:
+		r.refuse(at, ErrNil, "nil, where time.Time is wanted")
+	case h.kind != kindExtension || h.ext != -1:
+		r.refuse(at, ErrType, "%s, where time.Time is wanted", h.kind)
+	default:
+		return r.timestamp(at, h.num)
+	}
+	return time.Time{}
+}
+
+func (r *Reader) timestamp(at int, size uint64) time.Time {
+	var seconds, nanoseconds uint64
+	switch body := (reader{src: r.take(size)}); size {
+	case 4:
+		seconds, _ = body.bigEndian(0, 4)
+	case 8:
+		v, _ := body.bigEndian(0, 8)
+		seconds, nanoseconds = v&(1<<34-1), v>>34
+	case 12:
+		nanoseconds, _ = body.bigEndian(0, 4)
+		seconds, _ = body.bigEndian(0, 8)
+	default:
+		r.refuse(at, ErrType, "a timestamp of %d bytes, where 4, 8 or 12 are wanted", size)
+		return time.Time{}
+	}
+	if nanoseconds > maxNanoseconds {
+		r.refuse(at, ErrOverflow, "%d nanoseconds overflow a second", nanoseconds)
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), int64(nanoseconds)).UTC()
+}
+
+// Variant reads the start of a sum's value and returns the variant's tag, which
+// is below n, or -1 when something is wrong. The variant's value follows.
+func (r *Reader) Variant(n int) int {
+	at := r.off
+	if length, ok := r.expect(kindArray); !ok || !r.enter(at) {
+		return -1
+	} else if length != 2 {
+		r.refuse(at, ErrType, "%d elements, where a variant has a tag and a value", length)
+		return -1
+	}
+	at = r.off
+	h, ok := r.integer("a variant's tag")
+	if !ok {
+		return -1
+	}
+	if h.kind == kindNegative || h.num >= uint64(n) {
+		r.refuse(at, ErrVariant, "the tag %d is none of the %d variants", int64(h.num), n)
+		return -1
+	}
+	return int(h.num)
+}
+
+// EndVariant ends what [Reader.Variant] began.
+func (r *Reader) EndVariant(name string) {
+	r.depth--
+	if r.err != nil && name != "" {
+		r.in(fmt.Sprintf(".(%s)", name))
+	}
+}

@@ -1,0 +1,192 @@
+package codec
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// IsAtLeastVersion1 makes generated code fail to compile beside a version of
+// this package that is too old for it.
+const IsAtLeastVersion1 = true
+
+// Encoder is what the append functions of a generated codec share. The zero
+// Encoder is ready for one command. Its methods append to b and return it, as
+// github.com/vmihailenco/msgpack writes the same values.
+//
+// They go on whatever the value is and only note a doubt; [Encoder.Check]
+// clears it up by decoding what was written, so that no error handling stands
+// in the way of encoding, and whatever is accepted can be decoded.
+type Encoder struct {
+	doubt bool
+	depth int
+}
+
+// Doubt demands that the command be decoded before it is accepted.
+func (e *Encoder) Doubt() { e.doubt = true }
+
+// Check reports whether a command of type T that was encoded as encoded can be
+// decoded. It returns nil or an [*Error] whose path starts with root.
+func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
+	if !e.doubt && len(encoded) <= MaxSize {
+		return nil
+	}
+	r := NewReader(encoded, root)
+	decode(&r, new(T))
+	return r.finish(opEncode)
+}
+
+// Enter counts one more level of a recursive type, which brings with it up to
+// containers levels of nesting. It returns false when the recursion has to stop
+// here; the caller then writes an empty container in place of the value.
+func (e *Encoder) Enter(b []byte, containers int) bool {
+	e.depth++
+	if e.depth*containers > MaxDepth || len(b) > MaxSize {
+		e.doubt = true
+	}
+	// One MaxSize for what is encoded, one for what stood before it in b.
+	if e.depth > MaxDepth || len(b) > 2*MaxSize {
+		e.depth--
+		return false
+	}
+	return true
+}
+
+// Leave ends what [Encoder.Enter] began.
+func (e *Encoder) Leave() { e.depth-- }
+
+// Limit notes a doubt when n is above the highest allowed.
+func (e *Encoder) Limit(n, highest int) {
+	if n > highest {
+		e.doubt = true
+	}
+}
+
+// String appends a string.
+func (e *Encoder) String(b []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		e.doubt = true
+	}
+	switch n := len(s); {
+	case n <= 31:
+		b = append(b, 0xa0|byte(n))
+	case n <= math.MaxUint8:
+		b = append(b, 0xd9, byte(n))
+	case n <= math.MaxUint16:
+		b = append(b, 0xda, byte(n>>8), byte(n))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
+	}
+	return append(b, s...)
+}
+
+// Bytes appends bytes, nil as nil.
+func (e *Encoder) Bytes(b, p []byte) []byte {
+	if p == nil {
+		return append(b, 0xc0)
+	}
+	return e.Array(b, p)
+}
+
+// Array appends the bytes of an array.
+func (e *Encoder) Array(b, p []byte) []byte {
+	switch n := len(p); {
+	case n <= math.MaxUint8:
+		b = append(b, 0xc4, byte(n))
+	case n <= math.MaxUint16:
+		b = append(b, 0xc5, byte(n>>8), byte(n))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
+	}
+	return append(b, p...)
+}
+
+// Bool appends a bool.
+func (e *Encoder) Bool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 0xc3)
+	}
+	return append(b, 0xc2)
+}
+
+// Fixed16 appends the 2 bytes of a number; its type stands before it in b.
+func (e *Encoder) Fixed16(b []byte, v uint16) []byte { return binary.BigEndian.AppendUint16(b, v) }
+
+// Fixed32 appends the 4 bytes of a number; its type stands before it in b.
+func (e *Encoder) Fixed32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
+
+// Fixed64 appends the 8 bytes of a number; its type stands before it in b.
+func (e *Encoder) Fixed64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }
+
+// Float32 appends the 4 bytes of a float; its type stands before it in b.
+func (e *Encoder) Float32(b []byte, v float32) []byte { return e.Fixed32(b, math.Float32bits(v)) }
+
+// Float64 appends the 8 bytes of a float; its type stands before it in b.
+func (e *Encoder) Float64(b []byte, v float64) []byte { return e.Fixed64(b, math.Float64bits(v)) }
+
+// Time appends a time as a timestamp. Its zone and its monotonic reading are lost.
+func (e *Encoder) Time(b []byte, t time.Time) []byte {
+	seconds, nanoseconds := uint64(t.Unix()), uint64(t.Nanosecond())
+	if seconds>>34 != 0 {
+		b = e.Fixed32(append(b, 0xc7, 12, 0xff), uint32(nanoseconds))
+		return e.Fixed64(b, seconds)
+	}
+	v := nanoseconds<<34 | seconds
+	if v>>32 == 0 {
+		return e.Fixed32(append(b, 0xd6, 0xff), uint32(v))
+	}
+	return e.Fixed64(append(b, 0xd7, 0xff), v)
+}
+
+// SliceHeader appends the start of a slice or array of n elements.
+func (e *Encoder) SliceHeader(b []byte, n int) []byte {
+	switch {
+	case n <= 15:
+		return append(b, 0x90|byte(n))
+	case n <= math.MaxUint16:
+		return append(b, 0xdc, byte(n>>8), byte(n))
+	}
+	return e.Fixed32(append(b, 0xdd), uint32(n))
+}
+
+// MapHeader appends the start of a map or struct of n entries.
+func (e *Encoder) MapHeader(b []byte, n int) []byte {
+	switch {
+	case n <= 15:
+		return append(b, 0x80|byte(n))
+	case n <= math.MaxUint16:
+		return append(b, 0xde, byte(n>>8), byte(n))
+	}
+	return e.Fixed32(append(b, 0xdf), uint32(n))
+}
+
+// Variant appends the start of a sum's value: an array of the variant's tag and
+// its value.
+func (e *Encoder) Variant(b []byte, tag int) []byte {
+	switch {
+	case tag <= 0x7f:
+		return append(b, 0x92, byte(tag))
+	case tag <= math.MaxUint8:
+		return append(b, 0x92, 0xcc, byte(tag))
+	}
+	return append(b, 0x92, 0xcd, byte(tag>>8), byte(tag))
+}
+
+// NoVariant appends in place of a value that is none of a sum's n variants what
+// [Encoder.Check] refuses.
+func (e *Encoder) NoVariant(b []byte, n int) []byte {
+	e.doubt = true
+	return append(e.Variant(b, n), 0xc0)
+}
+
+// SortedKeys appends the keys of m to room, in ascending order.
+func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
+	for k := range m {
+		room = append(room, k)
+	}
+	slices.Sort(room)
+	return room
+}
