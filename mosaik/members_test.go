@@ -124,20 +124,36 @@ func TestObserverReplicatesAndNeverVotes(t *testing.T) {
 			t.Errorf("members that node %d sees (-want +got):\n%s", i, diff)
 		}
 	}
+}
 
-	// With two of three voters gone, an observer is no help.
+// An observer takes no part in elections, but must notice that there is no
+// leader any more.
+func TestObserverNoticesTheLossOfTheQuorum(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 4)
+	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+	observer := testutil.JoinWith(c.Node(3), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
+		WithMembership(three).WithRole(mosaik.Observer()))
+	testutil.Settle(t, append(groups, observer)...)
+	mustPay(t, observer, 1)
 	leader := leaderOf(t, c, observer)
-	gone := []*testutil.Node{c.Node((leader.Index() + 1) % 3), c.Node((leader.Index() + 2) % 3)}
-	for _, node := range gone {
-		node.Crash()
+	c.Node((leader.Index() + 1) % 3).Crash()
+	c.Node((leader.Index() + 2) % 3).Crash()
+
+	ctx := soon(t)
+	if err := observer.When().Offline(ctx); err != nil {
+		t.Fatal(err)
 	}
-	if err := observer.When().Offline(soon(t)); err != nil {
-		t.Error(err)
-	}
-	_, err := mosaik.Execute(soon(t), observer, pay(1))
+	_, err := mosaik.Execute(ctx, observer, pay(1))
 	wantError(t, "execute without a quorum", err, mosaik.ErrStalled)
-	if observer.IsLeader() {
-		t.Error("an observer leads")
+	_, err = mosaik.Query(ctx, observer, sum{}, mosaik.Strong)
+	wantError(t, "strong read without a quorum", err, mosaik.ErrStalled)
+	weak, err := mosaik.Query(ctx, observer, sum{}, mosaik.Weak)
+	if err != nil || weak.Value != 1 {
+		t.Errorf("weak read without a quorum: %+v, error %v; want 1", weak, err)
+	}
+	if peer, ok := observer.Leader(); ok {
+		t.Errorf("the observer says that %s leads, want nobody", peer.Short())
 	}
 }
 

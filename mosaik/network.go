@@ -182,9 +182,17 @@ func (n *Network) Addr() net.Addr { return n.link.Addr() }
 func (n *Network) Groups() *Groups { return &Groups{n} }
 
 // Connected waits until this process is connected to a peer. When the context
-// ends first, the error names every seed and why it could not be reached.
+// ends first, the error names every seed and why it could not be reached; when
+// the network is closed it is [ErrClosed].
 func (n *Network) Connected(ctx context.Context) error {
-	if err := n.bonds.Connected(ctx); err != nil {
+	n.mu.Lock()
+	closed := n.closed
+	n.mu.Unlock()
+	err := n.bonds.Connected(ctx)
+	switch {
+	case closed, errors.Is(err, bond.ErrClosed):
+		return fmt.Errorf("mosaik: connect to network %s: %w", n.id.Short(), ErrClosed)
+	case err != nil:
 		return fmt.Errorf("mosaik: connect to network %s: %w", n.id.Short(), err)
 	}
 	return nil

@@ -130,13 +130,13 @@ func (c *Cluster) Heal(i, j int) {
 // Isolate cuts the links between a node and all others.
 func (c *Cluster) Isolate(i int) { c.others(i, c.Cut) }
 
-// Rejoin heals the links between a node and all others.
-func (c *Cluster) Rejoin(i int) { c.others(i, c.Heal) }
+// Reconnect heals the links between a node and all others.
+func (c *Cluster) Reconnect(i int) { c.others(i, c.Heal) }
 
 // HealAll makes every link whole.
 func (c *Cluster) HealAll() {
 	for i := range c.nodes {
-		c.Rejoin(i)
+		c.Reconnect(i)
 	}
 }
 

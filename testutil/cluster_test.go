@@ -124,7 +124,7 @@ func TestIsolatedLeaderIsReplaced(t *testing.T) {
 		t.Errorf("the isolated node reads %d, error %v; want 0, as it was cut off before the command", weak.Value, err)
 	}
 
-	c.Rejoin(old.Index())
+	c.Reconnect(old.Index())
 	if err := alone.When().Committed(soon(t), 1); err != nil {
 		t.Fatal(err)
 	}

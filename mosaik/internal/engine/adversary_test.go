@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -207,6 +208,39 @@ func ptr[T any](v T) *T { return &v }
 func change(typ pb.ConfigChangeType, replica uint64, target string) pb.Entry {
 	c := pb.ConfigChange{Type: typ, ReplicaID: replica, Address: target}
 	return pb.Entry{Type: pb.ConfigChangeEntry, Key: 1, Cmd: marshal(&c)}
+}
+
+func TestCheckMembership(t *testing.T) {
+	t.Parallel()
+	a, b := sm.PeerID{1}.String(), sm.PeerID{2}.String()
+	good := func() *pb.Membership {
+		return &pb.Membership{ConfigChangeId: 1, Addresses: map[uint64]string{1: a}, NonVotings: map[uint64]string{2: b},
+			Removed: map[uint64]bool{3: true}}
+	}
+	if err := checkMembership(good()); err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func(*pb.Membership){
+		"no change id":  func(m *pb.Membership) { m.ConfigChangeId = 0 },
+		"no voters":     func(m *pb.Membership) { m.Addresses = nil },
+		"a witness":     func(m *pb.Membership) { m.Witnesses = map[uint64]string{4: a} },
+		"replica 0":     func(m *pb.Membership) { m.Addresses[0] = a },
+		"a bad target":  func(m *pb.Membership) { m.NonVotings[2] = "nowhere" },
+		"removed voter": func(m *pb.Membership) { m.Removed[1] = true },
+		"voter and not": func(m *pb.Membership) { m.NonVotings[1] = a },
+		"upper-case id": func(m *pb.Membership) { m.Addresses[1] = "AB" + a[2:] },
+	} {
+		m := good()
+		spoil(m)
+		if err := checkMembership(m); !errors.Is(err, errBad) {
+			t.Errorf("%s: %v; want errBad", what, err)
+		}
+		c := goodChunk(sm.PeerID{1})
+		c.Membership = *m
+		if _, err := decodeChunk(marshal(&c)); !errors.Is(err, errBad) {
+			t.Errorf("chunk with %s: %v; want errBad", what, err)
+		}
+	}
 }
 
 // TestUnadmittedPeerGetsNothing has a leader add a replica of a peer that it

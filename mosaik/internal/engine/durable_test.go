@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/lni/dragonboat/v4/raftio"
+	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/mosaik-go/mosaik/logstore"
 )
 
@@ -99,5 +101,47 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	keep(&cfg)
 	if _, err := r.engine.Start(cfg); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("start: %v; want ErrNotExist", err)
+	}
+}
+
+// records is a log database that knows one snapshot.
+type records struct {
+	raftio.ILogDB
+	snapshot pb.Snapshot
+}
+
+func (r records) GetSnapshot(uint64, uint64) (pb.Snapshot, error) { return r.snapshot, nil }
+
+func TestSnapshotRecords(t *testing.T) {
+	t.Parallel()
+	f := newFiles()
+	if err := f.MkdirAll("/here/snapshot-1-2", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db := supersede{records{snapshot: pb.Snapshot{Index: 10, Filepath: "/elsewhere/file"}}, f}
+	got, err := db.GetSnapshot(1, 2)
+	if want := "/here/snapshot-1-2/snapshot-000000000000000A/snapshot-000000000000000A.gbsnap"; err != nil || got.Filepath != want {
+		t.Errorf("record at %q, %v; want %q", got.Filepath, err, want)
+	}
+
+	// What is under way when the replica stops goes on.
+	if err := f.stop(1, 2); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.GetSnapshot(1, 2); err != nil || got.Index <= 10 {
+		t.Errorf("record of a stopped replica at %d, %v; want it to be superseded", got.Index, err)
+	}
+	file, err := f.Open("/here/snapshot-1-2/snapshot-000000000000000A/snapshot-000000000000000A.gbsnap")
+	if err != nil {
+		t.Fatalf("open the file of a stopped replica: %v", err)
+	}
+	if n, err := file.ReadAt(make([]byte, 10), 1<<20); n != 10 || err != nil {
+		t.Errorf("read the file of a stopped replica: %d, %v", n, err)
+	}
+	if _, err := f.List("/here/snapshot-1-2"); err != nil {
+		t.Errorf("the directory of a stopped replica: %v", err)
+	}
+	if _, err := f.Open("/here/snapshot-1-3/file"); err == nil {
+		t.Error("another missing file opens")
 	}
 }

@@ -101,7 +101,7 @@ func TestTermsSpanLeaders(t *testing.T) {
 	var last sm.Term
 	for i := range 4 {
 		target := uint64((i+1)%3 + 1)
-		lead(t, g.replicas[0], target)
+		lead(t, g.replicas[i%3], target) // which the proposal would be lost with
 		must(t, g.replicas[i%3], fmt.Sprint("transfer ", i))
 		_, last, _ = g.replicas[target-1].Leader()
 	}

@@ -32,9 +32,10 @@ func (e *Engine) wait(ctx context.Context) time.Duration {
 //   - [ErrTooLarge].
 //
 // An error of the context, and [ErrClosed] if the replica ended, come joined
-// with one of the first two. What was sent to a leader that is replaced may be lost
-// with it: Propose does not wait for it then, and returns ErrUnknown. Data must not be changed afterwards. A proposal
-// without a deadline ends with ErrUnknown after a minute.
+// with one of the first two. What was sent to a leader that is replaced may be
+// lost with it: Propose does not wait for it then, and returns ErrUnknown. A
+// proposal without a deadline ends with ErrUnknown after a minute. Data must not
+// be changed afterwards.
 func (r *Replica) Propose(ctx context.Context, data []byte) error {
 	if len(data) > MaxProposal {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(data), MaxProposal)

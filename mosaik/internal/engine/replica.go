@@ -181,13 +181,14 @@ type leader struct {
 	changed chan struct{} // closed and replaced at each change
 	reign   chan struct{} // closed and replaced when another leader is known
 	last    uint64        // the last leader known
+	since   sm.Term       // the term in which it was elected
 }
 
 func (l *leader) set(replica uint64, term sm.Term) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if replica != 0 && (replica != l.last || term != l.term) {
-		l.last = replica
+	if replica != 0 && (replica != l.last || term != l.since) {
+		l.last, l.since = replica, term
 		close(l.reign)
 		l.reign = make(chan struct{})
 	}

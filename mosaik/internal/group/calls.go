@@ -131,14 +131,12 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 	}
 }
 
-// ended returns why the member's part ended, nil while it goes on.
+// ended returns why the member's part ends or has ended, nil while it goes on.
 func (g *Group) ended() error {
-	select {
-	case <-g.done:
-		return g.err
-	default:
-		return nil
+	if why := g.why.Load(); why != nil {
+		return *why
 	}
+	return nil
 }
 
 // Leave ends the member's part in an orderly way: a leader hands on the lead,

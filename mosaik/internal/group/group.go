@@ -83,8 +83,9 @@ type Group struct {
 	current  atomic.Pointer[life] // the loop's life, for calls
 	hello    atomic.Pointer[Announcement]
 	owned    owned
-	done     chan struct{}  // closed when the loop ended
-	workers  sync.WaitGroup // what the loop started
+	done     chan struct{}         // closed when the loop ended
+	why      atomic.Pointer[error] // why the part ends, nil while it goes on
+	workers  sync.WaitGroup        // what the loop started
 
 	// What follows belongs to the loop.
 	life        *life
@@ -167,6 +168,7 @@ func (g *Group) run() {
 func (g *Group) end(err error) {
 	if g.err == nil {
 		g.err = err
+		g.why.Store(&err)
 	}
 }
 

@@ -215,6 +215,7 @@ func TestCrashBehindACutIsNotNoticed(t *testing.T) {
 	w.web.Cut(0, 1)
 	w.web.Cut(1, 0)
 	send(t, outAccepted, "lost")
+	wantSilence(t, out)
 	w.web.Crash(1)
 	wantSilence(t, out)
 	wantSilence(t, in)

@@ -1,0 +1,308 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// otherTill is another machine with the identity of a till.
+type otherTill struct{ till }
+
+func TestSecondJoinIsASecondHandle(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	first, second, rest := groups[0], testutil.Join(c.Node(0), newTill), groups[1:]
+	if first.ID() != second.ID() {
+		t.Errorf("the handles have ids %s and %s", first.ID(), second.ID())
+	}
+	mustPay(t, first, 1)
+	if got := mustPay(t, second, 1); got != 2 {
+		t.Errorf("the second handle's sum is %d, want 2", got)
+	}
+
+	if err := first.Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Leave(soon(t)); err != nil {
+		t.Errorf("leaving twice: %v", err)
+	}
+	_, err := mosaik.Execute(t.Context(), first, pay(1))
+	wantError(t, "execute on a closed handle", err, mosaik.ErrClosed)
+	mustPay(t, second, 1)
+	if got := rest[0].Members(); len(got) != 3 {
+		t.Errorf("another member sees %+v after one of two handles was closed, want all three", got)
+	}
+
+	if err := second.Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, rest...)
+	for _, g := range rest {
+		if got := g.Members(); len(got) != 2 || slices.ContainsFunc(got, func(m mosaik.Member) bool { return m.Peer == c.Node(0).Peer() }) {
+			t.Errorf("another member sees %+v after both handles were closed, want the two others", got)
+		}
+	}
+	wantSum(t, 3, rest...)
+
+	again := testutil.Join(c.Node(0), newTill)
+	testutil.Settle(t, again, rest[0], rest[1])
+	if got := mustPay(t, again, 1); got != 4 {
+		t.Errorf("the sum after joining again is %d, want 4", got)
+	}
+}
+
+func TestDifferingSecondJoin(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	b := c.Node(0).Builder()
+	testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(b, newTill))
+	key := c.Key()
+	join := func(b mosaik.KeyedBuilder) error {
+		_, err := mosaik.WithStateMachine(b, newTill).Join(t.Context())
+		return err
+	}
+	for name, tc := range map[string]struct {
+		join func() error
+		want string
+	}{
+		"machine": {func() error {
+			_, err := mosaik.WithStateMachine(b, func() *otherTill { return &otherTill{} }).Join(t.Context())
+			return err
+		}, "its machine is *mosaik_test.till, not *mosaik_test.otherTill"},
+		"storage": {func() error {
+			_, err := mosaik.WithStateMachine(b, newTill).WithLogStorage(faultyStorage{new(atomic.Int64)}).Join(t.Context())
+			return err
+		}, "its storage is *logstore.Memory[github.com/mosaik-go/mosaik/mosaik_test.step], not mosaik_test.faultyStorage"},
+		"timing": {func() error {
+			return join(b.WithConsensusConfig(testutil.FastConsensus().WithQueryTimeout(time.Hour)))
+		}, "query_timeout=1s, not"},
+		"role":       {func() error { return join(b.WithRole(mosaik.Observer())) }, "its role is normal, not observer"},
+		"membership": {func() error { return join(b.WithMembership(three)) }, "its membership is expected=1 "},
+		"key": {func() error {
+			return join(c.Node(0).Net().Groups().WithKey(key.Rotate(mosaik.RandomKey())).
+				WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(1)))
+		}, "its key was rotated to another secret"},
+	} {
+		err := tc.join()
+		wantError(t, name, err, mosaik.ErrJoinedDifferently)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %q, want it to say %q", name, err, tc.want)
+		}
+	}
+	if err := join(b); err != nil {
+		t.Errorf("the same join again: %v", err)
+	}
+}
+
+func TestLeaderThatLeavesHandsOver(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+	testutil.Settle(t, groups...)
+	mustPay(t, groups[0], 1)
+	leader := leaderOf(t, c, groups[0])
+	rest := without(groups, leader)
+	if err := groups[leader.Index()].Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	newLeader(t, c, rest[0], leader)
+	for _, g := range rest {
+		mustPay(t, g, 1)
+	}
+	testutil.Settle(t, rest...)
+	for _, g := range rest {
+		for _, m := range g.Members() {
+			if m.Peer == leader.Peer() {
+				t.Error("the leader that left is still a member")
+			}
+		}
+	}
+	for _, p := range c.Node((leader.Index() + 1) % 3).Net().Peers() {
+		if p.ID == leader.Peer() && len(p.Groups) != 0 {
+			t.Errorf("the member that left still advertises the groups %v", p.Groups)
+		}
+	}
+}
+
+// Whoever leaves a group that cannot confirm it is out all the same.
+func TestLeaveWithoutQuorum(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	c.Isolate(0)
+	if err := groups[0].When().Offline(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := groups[0].Leave(ctx)
+	wantError(t, "leave", err, context.DeadlineExceeded)
+	if want := "mosaik: leave group " + groups[0].ID().Short() + ": the group did not confirm: "; err != nil && !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %q, want it to begin with %q", err, want)
+	}
+	if err := groups[0].When().Online(t.Context()); !errors.Is(err, mosaik.ErrClosed) {
+		t.Errorf("wait on the group that was left: %v", err)
+	}
+}
+
+// Everything that waits when a network closes, and everything that is called
+// afterwards, gets ErrClosed.
+func TestCloseEndsEveryCall(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	network := c.Node(0).Net()
+	closed := func() context.Context { return t.Context() }
+	// Of two expected members one is missing, so that it waits for everything.
+	g := testutil.Join(c.Node(0), newTill)
+	w := g.When()
+	calls := map[string]func(context.Context) error{
+		"online":         w.Online,
+		"settled":        w.Settled,
+		"elected":        func(ctx context.Context) error { _, err := w.Elected(ctx); return err },
+		"leader changed": func(ctx context.Context) error { _, err := w.LeaderChanged(ctx); return err },
+		"leader is":      func(ctx context.Context) error { return w.LeaderIs(ctx, c.Node(1).Peer()) },
+		"bonds":          func(ctx context.Context) error { return w.Bonds(ctx, 2) },
+		"committed":      func(ctx context.Context) error { return w.Committed(ctx, 1) },
+		"advanced":       func(ctx context.Context) error { _, err := w.Advanced(ctx); return err },
+		"leaders": func(ctx context.Context) error {
+			for range w.Leaders(ctx) {
+			}
+			return mosaik.ErrClosed
+		},
+	}
+	ended := map[string]chan error{}
+	ctx := soon(t)
+	for name, call := range calls {
+		ended[name] = make(chan error, 1)
+		go func() { ended[name] <- call(ctx) }()
+	}
+	if err := network.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range ended {
+		wantError(t, "waiting for "+name, <-err, mosaik.ErrClosed)
+	}
+	for name, call := range calls {
+		wantError(t, name+" after close", call(closed()), mosaik.ErrClosed)
+	}
+
+	for name, call := range map[string]func() error{
+		"execute":      func() error { _, err := mosaik.Execute(t.Context(), g, pay(1)); return err },
+		"execute many": func() error { _, err := g.ExecuteMany(t.Context(), step{}); return err },
+		"feed":         func() error { _, err := g.Feed(t.Context(), step{}); return err },
+		"weak read":    func() error { _, err := mosaik.Query(t.Context(), g, sum{}, mosaik.Weak); return err },
+		"strong read":  func() error { _, err := mosaik.Query(t.Context(), g, sum{}, mosaik.Strong); return err },
+		"join": func() error {
+			_, err := mosaik.WithStateMachine(network.Groups().WithKey(c.Key()), newTill).Join(t.Context())
+			return err
+		},
+		"connected": func() error { return network.Connected(t.Context()) },
+	} {
+		wantError(t, name+" after close", call(), mosaik.ErrClosed)
+	}
+	if err := g.Leave(t.Context()); err != nil {
+		t.Errorf("leave after close: %v", err)
+	}
+	if err := network.Close(); err != nil {
+		t.Errorf("close again: %v", err)
+	}
+}
+
+// A command that waits for its outcome when its member ends is told what is
+// known about it.
+func TestCloseEndsCommandsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	mustPay(t, groups[0], 1)
+	c.Isolate(0)
+	p, err := groups[0].Feed(t.Context(), step{"pay", 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Node(0).Crash()
+	<-p.Done()
+	_, err = p.Wait(t.Context())
+	if !errors.Is(err, mosaik.ErrClosed) && !errors.Is(err, mosaik.ErrStalled) {
+		t.Errorf("the command ended with %v, want %v or %v", err, mosaik.ErrClosed, mosaik.ErrStalled)
+	}
+	if errors.Is(err, mosaik.ErrNotApplied) == errors.Is(err, mosaik.ErrUnknownOutcome) {
+		t.Errorf("the command ended with %v, which must say either not applied or unknown", err)
+	}
+}
+
+// eager is a till with a clockwork of its own.
+type eager struct{ till }
+
+var eagerConfig = testutil.FastConsensus().WithHeartbeatInterval(70 * time.Millisecond)
+
+func (*eager) ConsensusDefaults() mosaik.ConsensusConfig { return eagerConfig }
+
+func TestConsensusDefaultsOfAMachine(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	keyed := c.Node(0).Net().Groups().WithKey(c.Key())
+	newEager := func() *eager { return &eager{} }
+	offered := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(keyed, newEager))
+	if got := offered.Config(); got != eagerConfig {
+		t.Errorf("the config is %v, want the machine's, %v", got, eagerConfig)
+	}
+	set := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(keyed, newEager).WithConsensusConfig(testutil.FastConsensus()))
+	if got := set.Config(); got != testutil.FastConsensus() {
+		t.Errorf("the config is %v, want the builder's, %v", got, testutil.FastConsensus())
+	}
+	if offered.ID() == set.ID() {
+		t.Error("groups with different heartbeats have one id")
+	}
+	other := c.Node(0).Net().Groups().WithKey(mosaik.RandomKey())
+	before := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(other.WithConsensusConfig(eagerConfig), newTill))
+	if got := before.Config(); got != eagerConfig {
+		t.Errorf("the config set before the machine is %v, want %v", got, eagerConfig)
+	}
+}
+
+func TestGroupIDs(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	keyed := func(i int) mosaik.KeyedBuilder { return c.Node(i).Builder() }
+	base := testutil.Join(c.Node(0), newTill).ID()
+	same := func(name string, g interface{ ID() mosaik.GroupID }) {
+		t.Helper()
+		if g.ID() != base {
+			t.Errorf("%s changes the group's id", name)
+		}
+	}
+	differ := func(name string, g interface{ ID() mosaik.GroupID }) {
+		t.Helper()
+		if g.ID() == base {
+			t.Errorf("%s does not change the group's id", name)
+		}
+	}
+	n := c.Node(1)
+	same("another member", testutil.Join(n, newTill))
+	same("a storage", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(2).Builder(), newTill).
+		WithLogStorage(logstore.NewMemory[step]())))
+	same("a role and a policy", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
+		WithRole(mosaik.Observer()).WithMembership(mosaik.DefaultPolicy().WithExpected(5))))
+	same("local timing", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(4).Builder(), newTill).
+		WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(time.Hour))))
+	same("a rotated key", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(
+		c.Node(5).Net().Groups().WithKey(c.Key().Rotate(mosaik.RandomKey())).WithConsensusConfig(testutil.FastConsensus()), newTill)))
+	differ("another key", testutil.JoinWith(n, mosaik.WithStateMachine(
+		n.Net().Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus()), newTill)))
+	differ("a heartbeat", testutil.JoinWith(n, mosaik.WithStateMachine(
+		keyed(1).WithConsensusConfig(testutil.FastConsensus().WithMaxMissedHeartbeats(21)), newTill)))
+	differ("a validator", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1).RequireTicket(password{"x"}), newTill)))
+	differ("another machine", testutil.JoinWith(n, keyed(1)))
+	differ("snapshots", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1), func() *savedTill { return &savedTill{} })))
+}

@@ -1,0 +1,162 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+func TestWithoutQuorum(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	mustPay(t, groups[0], 1)
+	leader := leaderOf(t, c, groups[0])
+	for name, node := range map[string]*testutil.Node{"leader": leader, "follower": c.Node((leader.Index() + 1) % 3)} {
+		t.Run(name, func(t *testing.T) {
+			g := groups[node.Index()]
+			c.Isolate(node.Index())
+			defer func() {
+				c.HealAll()
+				testutil.Settle(t, groups...)
+			}()
+			ctx := soon(t)
+			if err := g.When().Offline(ctx); err != nil {
+				t.Fatal(err)
+			}
+			before := g.Committed()
+			_, err := mosaik.Execute(ctx, g, pay(100))
+			wantError(t, "execute", err, mosaik.ErrStalled)
+			_, err = mosaik.Query(ctx, g, sum{}, mosaik.Strong)
+			wantError(t, "strong read", err, mosaik.ErrStalled)
+			weak, err := mosaik.Query(ctx, g, sum{}, mosaik.Weak)
+			if err != nil || weak.Index != before {
+				t.Errorf("weak read: %+v, error %v; want it to reflect index %d", weak, err, before)
+			}
+			if g.IsLeader() {
+				t.Error("a member without a quorum says that it leads")
+			}
+
+			// A caller who waits for less long than elections take gets its
+			// context's error.
+			short, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errShort)
+			defer cancel()
+			<-short.Done()
+			_, err = mosaik.Query(short, g, sum{}, mosaik.Strong)
+			if !errors.Is(err, errShort) && !errors.Is(err, mosaik.ErrStalled) {
+				t.Errorf("strong read with an ended context: %v", err)
+			}
+			_, err = mosaik.Execute(short, g, pay(100))
+			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, mosaik.ErrStalled) {
+				t.Errorf("execute with an ended context: %v", err)
+			}
+			if !errors.Is(err, mosaik.ErrNotApplied) && !errors.Is(err, mosaik.ErrUnknownOutcome) {
+				t.Errorf("execute with an ended context does not say what is known: %v", err)
+			}
+		})
+	}
+	// What was never in a log is applied nowhere, and no member is left behind.
+	testutil.Settle(t, groups...)
+	got, err := mosaik.Query(soon(t), groups[0], sum{}, mosaik.Strong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Value%100 != 1 || got.Value > 401 {
+		t.Errorf("in the end the sum is %d", got.Value)
+	}
+	wantSum(t, got.Value, groups...)
+}
+
+func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	join := func(n *testutil.Node) tillGroup {
+		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three).
+			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
+	}
+	lone := join(c.Node(0))
+	if err := lone.When().IsLeader(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := mosaik.Execute(soon(t), lone, pay(1))
+	wantError(t, "execute on one of three", err, mosaik.ErrForming)
+	wantError(t, "execute on one of three", err, mosaik.ErrNotApplied)
+
+	// What waits for the group to form goes on when the second comes.
+	opened := make(chan error, 1)
+	ctx := soon(t)
+	go func() { opened <- lone.When().Online(ctx) }()
+	second := join(c.Node(1))
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	if err := second.When().Online(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustPay(t, second, 1); got != 1 {
+		t.Errorf("the first sum is %d, want 1", got)
+	}
+	testutil.Settle(t, lone, second)
+	for _, g := range []tillGroup{lone, second} {
+		for _, m := range g.Members() {
+			if !m.Voter {
+				t.Errorf("%s does not vote: the group would fall below its floor", m.Peer.Short())
+			}
+		}
+	}
+	wantSum(t, 1, lone, second)
+}
+
+// Members that were apart at birth make an epoch each. While one of them is
+// empty they become one when they meet.
+func TestLoneEpochsMerge(t *testing.T) {
+	t.Parallel()
+	for name, pays := range map[string]int{"both empty": 0, "one with commands": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := testutil.NewCluster(t, 2)
+			c.Cut(0, 1)
+			var groups []tillGroup
+			for i := range 2 {
+				n := c.Node(i)
+				groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
+					WithMembership(mosaik.DefaultPolicy()).
+					WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))))
+			}
+			for _, g := range groups {
+				if err := g.When().IsLeader(soon(t)); err != nil {
+					t.Fatal(err)
+				}
+				if err := g.When().Online(soon(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range pays {
+				mustPay(t, groups[1], 5)
+			}
+			c.Heal(0, 1)
+			ctx := soon(t)
+			for _, g := range groups {
+				if err := g.When().Bonds(ctx, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			testutil.Settle(t, groups...)
+			leader := leaderOf(t, c, groups[0])
+			if err := groups[1].When().LeaderIs(ctx, leader.Peer()); err != nil {
+				t.Fatal(err)
+			}
+			for i, g := range groups {
+				if got := g.Members(); len(got) != 2 {
+					t.Errorf("node %d sees the members %+v, want both nodes", i, got)
+				}
+				mustPay(t, g, 1)
+			}
+			wantSum(t, int64(5*pays+2), groups...)
+		})
+	}
+}
