@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/lni/dragonboat/v4/statemachine"
 	"github.com/mosaik-go/mosaik/sm"
@@ -17,6 +18,7 @@ const addSize = 16
 
 // append appends the encoding.
 func (a add) append(dst []byte) []byte {
+	dst = slices.Grow(dst, addSize)
 	dst = binary.LittleEndian.AppendUint64(dst, a.Account)
 	return binary.LittleEndian.AppendUint64(dst, a.Amount)
 }

@@ -145,8 +145,8 @@ func replicaConfig(replica uint64) config.Config {
 	return config.Config{
 		ReplicaID:    replica,
 		ShardID:      shard,
-		ElectionRTT:  20,
-		HeartbeatRTT: 2,
+		ElectionRTT:  10,
+		HeartbeatRTT: 1,
 		CheckQuorum:  true,
 		PreVote:      true,
 		WaitReady:    true,

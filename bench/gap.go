@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,7 @@ func measureGaps(ctx context.Context, o options) ([]Gap, error) {
 	for round := range o.rounds {
 		for i, t := range o.timings {
 			o.progress("round %d of %d: crash of the leader, %s", round+1, o.rounds, t.name)
-			took, err := measureGap(ctx, t)
+			took, err := retried(ctx, func() (time.Duration, error) { return measureGap(ctx, t) })
 			if err != nil {
 				return nil, fmt.Errorf("bench: crash of the leader: %w", err)
 			}
@@ -48,11 +49,17 @@ func measureGap(ctx context.Context, t timing) (_ time.Duration, err error) {
 		return 0, err
 	}
 	w := newWriter(c.members[(leader+1)%members].group)
-	go w.run(ctx)
+	var writing sync.WaitGroup
+	writing.Go(func() { w.run(ctx) })
+	defer writing.Wait()
+	defer cancel()
 	select {
 	case <-w.flowing:
 	case err := <-w.failed:
 		return 0, err
+	}
+	if now, ok := c.leader(); !ok || now != leader {
+		return 0, errLeader
 	}
 	began := time.Now()
 	err = c.members[leader].net.Close()

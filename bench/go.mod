@@ -8,6 +8,7 @@ require (
 	github.com/lni/dragonboat/v4 v4.0.0-20250723143628-076c7f6497dc
 	github.com/lni/vfs v0.2.1-0.20220616104132-8852fd867376
 	github.com/mosaik-go/mosaik v0.0.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

@@ -38,9 +38,16 @@ type load struct {
 
 	phase     atomic.Int32
 	latencies histogram
+	counted   sync.Once
+	some      chan struct{} // closed when the first call was counted
 }
 
-// run measures the load. The first call that fails ends it. measured, if not
+func newLoad(callers int, span time.Duration, call call) *load {
+	return &load{callers: callers, span: span, call: call, some: make(chan struct{})}
+}
+
+// run measures the load, for its span and until at least one call was counted.
+// The first call that fails ends it. measured, if not
 // nil, is called around the measured time; what it returns at its end.
 func (l *load) run(ctx context.Context, measured func() (end func() error, err error)) (_ Sample, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -71,12 +78,20 @@ func (l *load) run(ctx context.Context, measured func() (end func() error, err e
 	if err := pause(ctx, l.span); err != nil {
 		return Sample{}, err
 	}
+	select {
+	case <-l.some:
+	case <-ctx.Done():
+		return Sample{}, context.Cause(ctx)
+	}
 	l.phase.Store(over)
 	return l.sample(before, readMeter()), nil
 }
 
-// caller calls until the load is over.
+// caller calls until the load is over. Its calls wait on a context of its own,
+// as those of independent callers do.
 func (l *load) caller(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for began := time.Now(); l.phase.Load() != over; {
 		if err := l.call(ctx); err != nil {
 			return err
@@ -84,6 +99,7 @@ func (l *load) caller(ctx context.Context) error {
 		ended := time.Now()
 		if l.phase.Load() == measuring {
 			l.latencies.add(ended.Sub(began))
+			l.counted.Do(func() { close(l.some) })
 		}
 		began = ended
 	}
@@ -92,9 +108,6 @@ func (l *load) caller(ctx context.Context) error {
 
 func (l *load) sample(before, after meter) Sample {
 	calls := float64(l.latencies.count())
-	if calls == 0 {
-		return Sample{}
-	}
 	return Sample{
 		PerSecond: calls / after.at.Sub(before.at).Seconds(),
 		P50:       l.latencies.quantile(0.50),

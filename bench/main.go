@@ -67,16 +67,13 @@ type options struct {
 	progress func(format string, args ...any)
 }
 
-// The measures.
+// The measures beside the workloads.
 const (
-	measureCommands  = "commands"
-	measureFollowers = "followers"
-	measureReads     = "reads"
-	measureJoin      = "join"
-	measureCrash     = "gap"
+	slugJoin = "join"
+	slugGap  = "gap"
 )
 
-var allMeasures = []string{measureCommands, measureFollowers, measureReads, measureJoin, measureCrash}
+var allMeasures = []string{commands.slug, followerCommands.slug, reads.slug, slugJoin, slugGap}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -145,23 +142,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (o options) measure(ctx context.Context) (r Report, err error) {
 	r = Report{Machine: thisMachine(), Span: o.span, Rounds: o.rounds}
 	var workloads []workload
-	for measure, w := range map[string]workload{measureCommands: commands, measureFollowers: followerCommands, measureReads: reads} {
-		if slices.Contains(o.measures, measure) {
+	for _, w := range []workload{commands, followerCommands, reads} {
+		if slices.Contains(o.measures, w.slug) {
 			workloads = append(workloads, w)
 		}
 	}
-	slices.SortFunc(workloads, func(a, b workload) int { return strings.Compare(a.slug, b.slug) })
 	if len(workloads) > 0 {
 		if r.Speeds, err = measureSpeed(ctx, o, workloads); err != nil {
 			return Report{}, err
 		}
 	}
-	if slices.Contains(o.measures, measureJoin) {
+	if slices.Contains(o.measures, slugJoin) {
 		if r.Joins, err = measureJoins(ctx, o); err != nil {
 			return Report{}, err
 		}
 	}
-	if slices.Contains(o.measures, measureCrash) {
+	if slices.Contains(o.measures, slugGap) {
 		if r.Gaps, err = measureGaps(ctx, o); err != nil {
 			return Report{}, err
 		}

@@ -11,7 +11,7 @@ import (
 // workload is a kind of call.
 type workload struct {
 	name     string // completes "… per second"
-	slug     string // in file names
+	slug     string // in flags and file names
 	isRead   bool
 	follower bool // called on a follower, otherwise on the leader
 }
@@ -19,7 +19,7 @@ type workload struct {
 // The workloads.
 var (
 	commands         = workload{name: "Commands", slug: "commands"}
-	followerCommands = workload{name: "Commands, called on a follower", slug: "commands-follower", follower: true}
+	followerCommands = workload{name: "Commands, called on a follower", slug: "followers", follower: true}
 	reads            = workload{name: "Linearizable reads", slug: "reads", isRead: true}
 )
 
@@ -55,94 +55,59 @@ func (s Speed) median() Sample {
 	}
 }
 
-// measureSpeed runs every load on every system. In each round each system has
-// a new group, alone in the process, and the systems take turns at being first.
+// measureSpeed runs every load on every system, in each round anew. Each has a
+// new group, alone in the process; for one load the systems follow each other
+// at once, and take turns at being first.
 func measureSpeed(ctx context.Context, o options, workloads []workload) ([]Speed, error) {
-	type key struct {
-		system, workload string
-		callers          int
-	}
-	rounds := map[key][]Sample{}
-	for round := range o.rounds {
-		for i := range o.systems {
-			s := o.systems[(round+i)%len(o.systems)]
-			err := withCluster(ctx, s, func(c cluster) error {
-				for _, w := range workloads {
-					for _, callers := range o.callers {
-						o.progress("round %d of %d: %s: %s, %d callers", round+1, o.rounds, s.name, w.slug, callers)
-						name := fmt.Sprintf("%s-%s-%d", s.name, w.slug, callers)
-						sample, err := measureLoad(ctx, c, w, callers, o.span, o.profile.around(name))
-						if err != nil {
-							return fmt.Errorf("bench: %s: %s, %d callers: %w", s.name, w.slug, callers, err)
-						}
-						k := key{s.name, w.name, callers}
-						rounds[k] = append(rounds[k], sample)
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
 	var all []Speed
 	for _, w := range workloads {
 		for _, callers := range o.callers {
 			for _, s := range o.systems {
-				all = append(all, Speed{s.name, w.name, callers, rounds[key{s.name, w.name, callers}]})
+				all = append(all, Speed{System: s.name, Workload: w.name, Callers: callers})
+			}
+		}
+	}
+	for round := range o.rounds {
+		row := all
+		for _, w := range workloads {
+			for _, callers := range o.callers {
+				for i := range o.systems {
+					n := (round + i) % len(o.systems)
+					sample, err := o.measureLoad(ctx, o.systems[n], w, callers)
+					if err != nil {
+						return nil, fmt.Errorf("bench: %s: %s, %d callers: %w", o.systems[n].name, w.slug, callers, err)
+					}
+					row[n].Rounds = append(row[n].Rounds, sample)
+				}
+				row = row[len(o.systems):]
 			}
 		}
 	}
 	return all, nil
 }
 
-// withCluster runs use on a new group of the system, then ends it and gives
-// back its memory, so that the next one starts in the same conditions.
-func withCluster(ctx context.Context, s system, use func(cluster) error) (err error) {
+// measureLoad measures one load on a new group.
+func (o options) measureLoad(ctx context.Context, s system, w workload, callers int) (Sample, error) {
+	o.progress("%s: %s, %d callers", s.name, w.slug, callers)
+	return retried(ctx, func() (Sample, error) { return o.tryLoad(ctx, s, w, callers) })
+}
+
+func (o options) tryLoad(ctx context.Context, s system, w workload, callers int) (_ Sample, err error) {
 	c, err := s.open(ctx)
 	if err != nil {
-		return err
+		return Sample{}, err
 	}
-	defer runtime.GC()
+	defer runtime.GC() // the next group starts in the same conditions
 	defer func() { err = errors.Join(err, c.close()) }()
-	return use(c)
-}
-
-// tries is how often a load is tried to be measured: on a busy machine a group
-// may change its leader meanwhile.
-const tries = 3
-
-// errLeader reports a load during which the leader changed.
-var errLeader = errors.New("the leader changed")
-
-// measureLoad measures one load.
-func measureLoad(ctx context.Context, c cluster, w workload, callers int, span time.Duration, measured func() (func() error, error)) (Sample, error) {
-	var errs []error
-	for range tries {
-		sample, err := tryLoad(ctx, c, w, callers, span, measured)
-		if err == nil {
-			return sample, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return Sample{}, errors.Join(errs...)
-}
-
-func tryLoad(ctx context.Context, c cluster, w workload, callers int, span time.Duration, measured func() (func() error, error)) (Sample, error) {
 	leader, err := awaitLeader(ctx, c)
 	if err != nil {
 		return Sample{}, err
 	}
-	// One context for all calls: dragonboat wants a deadline, and to make one
-	// for each call would be measured with it.
-	ctx, cancel := context.WithTimeout(ctx, 2*span+patience)
+	// One deadline for all calls: dragonboat wants one, and to set it for each
+	// call would be measured with the call.
+	ctx, cancel := context.WithTimeout(ctx, 2*o.span+patience)
 	defer cancel()
-	l := load{callers: callers, span: span, call: w.call(c, leader)}
-	sample, err := l.run(ctx, measured)
+	sample, err := newLoad(callers, o.span, w.call(c, leader)).run(ctx, o.profile.around(fmt.Sprintf("%s-%s-%d", s.name, w.slug, callers)))
 	if err != nil {
 		return Sample{}, err
 	}
@@ -150,6 +115,30 @@ func tryLoad(ctx context.Context, c cluster, w workload, callers int, span time.
 		return Sample{}, errLeader
 	}
 	return sample, nil
+}
+
+// errLeader reports a measurement during which the leader changed.
+var errLeader = errors.New("the leader changed")
+
+// tries is how often something is tried to be measured.
+const tries = 3
+
+// retried calls measure until it succeeds: on a busy machine a group may change
+// its leader meanwhile.
+func retried[T any](ctx context.Context, measure func() (T, error)) (T, error) {
+	var errs []error
+	for range tries {
+		v, err := measure()
+		if err == nil {
+			return v, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	var none T
+	return none, errors.Join(errs...)
 }
 
 // awaitLeader waits until a member leads.

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // dragonboat's log database prints here
+	goleak.VerifyTestMain(m)
+}
+
+// TestSpeed measures every workload on every system once, and reports it.
+func TestSpeed(t *testing.T) {
+	all := strings.Join([]string{commands.slug, followerCommands.slug, reads.slug}, ",")
+	for _, name := range []string{"mosaik", "dragonboat", "dragonboat-tan"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			args := []string{"-for", "20ms", "-rounds", "1", "-callers", "1,16", "-systems", name, "-measure", all, "-json"}
+			if err := run(t.Context(), args, &out, t.Output()); err != nil {
+				t.Fatal(err)
+			}
+			var r Report
+			if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Speeds) != 6 {
+				t.Errorf("%d loads were reported, want 3 workloads with 1 and 16 callers each:\n%s", len(r.Speeds), &out)
+			}
+			for _, s := range r.Speeds {
+				if s.System != name || len(s.Rounds) != 1 || s.Rounds[0].PerSecond <= 0 || s.Rounds[0].P99 < s.Rounds[0].P50 {
+					t.Errorf("bad figures: %+v", s)
+				}
+			}
+		})
+	}
+}
+
+// TestJoin lets members join once.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	joins, err := measureJoins(t.Context(), quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(joins) != 1 || len(joins[0].Total) != joinsEach || len(joins[0].Online) != joinsEach {
+		t.Fatalf("measured %+v, want %d joins of each kind", joins, joinsEach)
+	}
+	if median(joins[0].Online) <= 0 || median(joins[0].Total) <= 0 {
+		t.Errorf("bad figures: %+v", joins)
+	}
+}
+
+// TestGap crashes one leader.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	gaps, err := measureGaps(t.Context(), quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(gaps) != 1 || len(gaps[0].Took) != 1 || gaps[0].Took[0] <= 0 {
+		t.Errorf("bad figures: %+v", gaps)
+	}
+}
+
+func quick() options {
+	return options{rounds: 1, timings: []timing{fastTiming()}, progress: func(string, ...any) {}}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	o, err := parse([]string{"-callers", "2,3", "-systems", "dragonboat", "-measure", "reads", "-for", "1s"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.callers) != 2 || o.callers[1] != 3 || len(o.systems) != 1 || o.systems[0].name != "dragonboat" || o.span != time.Second {
+		t.Errorf("parsed %+v", o)
+	}
+	for args, want := range map[string]string{
+		"-callers 0":     `-callers: "0" is not a positive number`,
+		"-callers x":     `-callers: "x" is not a positive number`,
+		"-systems etcd":  `unknown system "etcd"; there are mosaik, dragonboat, dragonboat-tan`,
+		"-measure speed": `-measure: unknown "speed"; there are commands, followers, reads, join, gap`,
+		"-rounds 0":      "-rounds is 0",
+		"-for -1s":       "-for is -1s",
+	} {
+		_, err := parse(strings.Fields(args), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("parse %s: %v, want an error with %q", args, err, want)
+		}
+	}
+}

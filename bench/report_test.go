@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	sample := func(perSecond float64, p50 time.Duration) Sample {
+		return Sample{PerSecond: perSecond, P50: p50, P99: 2 * p50, Allocs: 10, Bytes: 800, CPU: 4300}
+	}
+	r := Report{
+		Machine: Machine{"linux", "amd64", 2, 2, "go1.26"},
+		Span:    time.Second,
+		Rounds:  3,
+		Speeds: []Speed{
+			{"mosaik", commands.name, 64, []Sample{sample(100e3, 5e5), sample(300e3, 7e5), sample(200e3, 6e5)}},
+			{"dragonboat", commands.name, 64, []Sample{sample(50e3, 1e6), sample(40e3, 1e6), sample(60e3, 1e6)}},
+		},
+		Joins: []Join{{"default", []time.Duration{2e8}, []time.Duration{1e8, 3e8}}},
+		Gaps:  []Gap{{"default", []time.Duration{2e9, 3e9, 4e9}}},
+	}
+	const want = `2 cores (GOMAXPROCS 2), linux/amd64, go1.26; three members in one process over loopback TCP with mutual TLS,
+logs in memory, 16-byte commands, each call awaited; 1s per load, medians of 3 rounds.
+
+### Per second
+
+|  | callers | mosaik | dragonboat | mosaik / dragonboat |
+|---|---|---|---|---|
+| Commands | 64 | 200 k | 50.0 k | 4.00 |
+
+### Latency, and cost to the whole process per call
+
+|  | callers | system | p50 | p99 | allocations | bytes | CPU |
+|---|---|---|---|---|---|---|---|
+| Commands | 64 | mosaik | 600µs | 1.2ms | 10.0 | 800 | 4.3µs |
+| Commands | 64 | dragonboat | 1ms | 2ms | 10.0 | 800 | 4.3µs |
+
+### A fourth member joins a group of three
+
+| consensus configuration | open to online | join to online | slowest join to online | joins |
+|---|---|---|---|---|
+| default | 200ms | 200ms | 300ms | 2 |
+
+### Crash of the leader to the next acknowledged write
+
+| consensus configuration | median | shortest | longest | crashes |
+|---|---|---|---|---|
+| default | 3s | 2s | 4s | 3 |
+`
+	var got strings.Builder
+	if err := r.markdown(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{
+		{nil, 0},
+		{[]float64{3}, 3},
+		{[]float64{4, 1}, 2.5},
+		{[]float64{9, 1, 2}, 2},
+	} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("the median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+}
