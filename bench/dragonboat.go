@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/lni/dragonboat/v4"
@@ -44,7 +47,6 @@ var _ cluster = (*dragonboatCluster)(nil)
 func openDragonboat(ctx context.Context, db logDB) (cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	quieten()
 	var errs []error
 	for range attempts {
 		c, err := startDragonboat(ctx, db)
@@ -56,15 +58,16 @@ func openDragonboat(ctx context.Context, db logDB) (cluster, error) {
 	return nil, fmt.Errorf("bench: start dragonboat: %w", errors.Join(errs...))
 }
 
-// quieten leaves only the errors of what dragonboat logs. Its loggers belong to
-// the process.
-func quieten() {
+// quieten silences what dragonboat and its log database print. Their loggers
+// belong to the process, so that this comes before anything is started.
+var quieten = sync.OnceFunc(func() {
+	log.SetOutput(io.Discard)
 	for _, pkg := range []string{
 		"config", "dragonboat", "grpc", "logdb", "order", "raft", "registry", "rsm", "settings", "tan", "transport", "utils",
 	} {
-		logger.GetLogger(pkg).SetLevel(logger.ERROR)
+		logger.GetLogger(pkg).SetLevel(logger.CRITICAL)
 	}
-}
+})
 
 func startDragonboat(ctx context.Context, db logDB) (_ *dragonboatCluster, err error) {
 	c := &dragonboatCluster{}

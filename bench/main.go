@@ -34,7 +34,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"os/signal"
 	"slices"
@@ -123,8 +122,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if !o.verbose {
-		// dragonboat's log database prints here.
-		log.SetOutput(io.Discard)
+		quieten()
 	}
 	r, err := o.measure(ctx)
 	if err != nil {

@@ -374,3 +374,7 @@ func (r *Reader) EndVariant(name string) {
 		r.in(fmt.Sprintf(".(%s)", name))
 	}
 }
+
+// Charge counts size bytes of memory that the command is about to take. It
+// returns false when it takes too much.
+func (r *Reader) Charge(size int64) bool { return r.err == nil && r.charge(r.off, size) }

@@ -39,12 +39,12 @@ func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, 
 	return r.finish(opEncode)
 }
 
-// Enter counts one more level of a recursive type, which brings with it up to
-// containers levels of nesting. It returns false when the recursion has to stop
+// Enter counts one more level of a recursive type. Between two of them, and
+// before the first, there are at most so many levels of containers. It returns false when the recursion has to stop
 // here; the caller then writes an empty container in place of the value.
 func (e *Encoder) Enter(b []byte, containers int) bool {
 	e.depth++
-	if e.depth*containers > MaxDepth || len(b) > MaxSize {
+	if (e.depth+1)*containers > MaxDepth || len(b) > MaxSize {
 		e.doubt = true
 	}
 	// One MaxSize for what is encoded, one for what stood before it in b.

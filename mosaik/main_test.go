@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -179,4 +180,48 @@ func wantError(t testing.TB, what string, err, target error) {
 	if !errors.Is(err, target) {
 		t.Errorf("%s: error %v, want %v", what, err, target)
 	}
+}
+
+// wantMembers fails the test unless each handle comes to see the members.
+func wantMembers[C any, M sm.StateMachine[C]](t testing.TB, want []mosaik.Member, groups ...*mosaik.Group[C, M]) {
+	t.Helper()
+	sorted := func(members []mosaik.Member) []mosaik.Member {
+		return slices.SortedFunc(slices.Values(members), func(a, b mosaik.Member) int { return a.Peer.Compare(b.Peer) })
+	}
+	want = sorted(want)
+	for i, g := range groups {
+		var got []mosaik.Member
+		_, err := mosaik.StatusOf(g).Wait(soon(t), func(s group.Status) bool {
+			got = nil
+			for _, m := range s.Members {
+				got = append(got, mosaik.Member(m))
+			}
+			got = sorted(got)
+			return slices.Equal(got, want)
+		})
+		if err != nil {
+			t.Fatalf("members that handle %d sees, error %v (-want +got):\n%s", i, err, cmp.Diff(want, got))
+		}
+		if diff := cmp.Diff(want, sorted(g.Members())); diff != "" {
+			t.Errorf("Members of handle %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// voters returns nodes as members in place.
+func voters(nodes ...*testutil.Node) (members []mosaik.Member) {
+	for _, n := range nodes {
+		members = append(members, mosaik.Member{Peer: n.Peer(), Voter: true, CaughtUp: true, Bonded: true})
+	}
+	return members
+}
+
+// nodes returns all nodes of a cluster but for one, which may be nil.
+func nodes(c *testutil.Cluster, but *testutil.Node) (all []*testutil.Node) {
+	for i := range c.Len() {
+		if n := c.Node(i); n != but {
+			all = append(all, n)
+		}
+	}
+	return all
 }

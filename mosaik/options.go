@@ -147,7 +147,7 @@ func WithSeeds(addrs ...string) Option {
 }
 
 // WithTags attaches words to the peer's entry, for other peers to read: a zone,
-// a version. At most 64, of at most 255 bytes each.
+// a version. At most 64, of 1 to 64 bytes of UTF-8 each.
 func WithTags(tags ...string) Option {
 	return optionFunc(func(o *options) error {
 		o.tags = append(o.tags, tags...)
@@ -229,9 +229,12 @@ func WithRootSpans() Option {
 }
 
 func checkAddr(what, addr string, minPort int) error {
-	_, port, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("%s %q: it must be host:port: %w", what, addr, err)
+	}
+	if host == "" && minPort > 0 {
+		return fmt.Errorf("%s %q: it must be host:port: the host is missing", what, addr)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < minPort || n > 65535 {
 		return fmt.Errorf("%s %q: the port must be a number from %d to 65535", what, addr, minPort)

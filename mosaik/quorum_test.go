@@ -34,8 +34,8 @@ func TestWithoutQuorum(t *testing.T) {
 			_, err = mosaik.Query(ctx, g, sum{}, mosaik.Strong)
 			wantError(t, "strong read", err, mosaik.ErrStalled)
 			weak, err := mosaik.Query(ctx, g, sum{}, mosaik.Weak)
-			if err != nil || weak.Index != before {
-				t.Errorf("weak read: %+v, error %v; want it to reflect index %d", weak, err, before)
+			if err != nil || weak.Index < before {
+				t.Errorf("weak read: %+v, error %v; want it to reflect index %d at least", weak, err, before)
 			}
 			if g.IsLeader() {
 				t.Error("a member without a quorum says that it leads")
@@ -59,14 +59,17 @@ func TestWithoutQuorum(t *testing.T) {
 			}
 		})
 	}
-	// What was never in a log is applied nowhere, and no member is left behind.
-	testutil.Settle(t, groups...)
+	// What was on its way is applied once or not at all, before what follows it,
+	// and everywhere alike.
+	for _, g := range groups {
+		mustPay(t, g, 1)
+	}
 	got, err := mosaik.Query(soon(t), groups[0], sum{}, mosaik.Strong)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Value%100 != 1 || got.Value > 401 {
-		t.Errorf("in the end the sum is %d", got.Value)
+	if hundreds := got.Value - 4; hundreds%100 != 0 || hundreds > 400 {
+		t.Errorf("in the end the sum is %d, want 4 and at most four times 100", got.Value)
 	}
 	wantSum(t, got.Value, groups...)
 }
@@ -101,13 +104,7 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 		t.Errorf("the first sum is %d, want 1", got)
 	}
 	testutil.Settle(t, lone, second)
-	for _, g := range []tillGroup{lone, second} {
-		for _, m := range g.Members() {
-			if !m.Voter {
-				t.Errorf("%s does not vote: the group would fall below its floor", m.Peer.Short())
-			}
-		}
-	}
+	wantMembers(t, voters(nodes(c, nil)...), lone, second)
 	wantSum(t, 1, lone, second)
 }
 
@@ -150,10 +147,9 @@ func TestLoneEpochsMerge(t *testing.T) {
 			if err := groups[1].When().LeaderIs(ctx, leader.Peer()); err != nil {
 				t.Fatal(err)
 			}
-			for i, g := range groups {
-				if got := g.Members(); len(got) != 2 {
-					t.Errorf("node %d sees the members %+v, want both nodes", i, got)
-				}
+			spare := c.Node(1 - leader.Index())
+			wantMembers(t, append(voters(leader), mosaik.Member{Peer: spare.Peer(), CaughtUp: true, Bonded: true}), groups...)
+			for _, g := range groups {
 				mustPay(t, g, 1)
 			}
 			wantSum(t, int64(5*pays+2), groups...)

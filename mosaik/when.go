@@ -61,6 +61,15 @@ func (w When) LeaderChanged(ctx context.Context) (PeerID, error) {
 	return s.Leader, err
 }
 
+// LeaderIsNot waits until a leader other than peer is known, and returns it.
+// Unlike [When.LeaderChanged] it does not depend on when it is called.
+func (w When) LeaderIsNot(ctx context.Context, peer PeerID) (PeerID, error) {
+	s, err := w.status(ctx, "be led by another than "+peer.Short(), func(s group.Status) bool {
+		return !s.Leader.IsZero() && s.Leader != peer
+	})
+	return s.Leader, err
+}
+
 // LeaderIs waits until peer leads.
 func (w When) LeaderIs(ctx context.Context, peer PeerID) error {
 	_, err := w.status(ctx, "be led by "+peer.Short(), func(s group.Status) bool { return s.Leader == peer })

@@ -39,6 +39,7 @@ type conn struct {
 	selection  uint64 // sequence of the SELECT
 	since      time.Time
 	setupUntil time.Time // to be selected by then
+	reached    bool      // entries came, and it is counted as reached
 
 	told  map[sm.PeerID]uint64 // versions of the entries that the other end has
 	bonds map[sm.Digest]*bond
@@ -138,8 +139,10 @@ func (c *conn) end(code link.Code, tell bool) {
 	if p.current == c {
 		p.current = nil
 	}
-	if c.selected {
+	if c.reached {
 		c.m.reach.connected(-1)
+	}
+	if c.selected {
 		p.alive = now
 		p.backoff.succeeded(now.Sub(c.since))
 		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
@@ -311,6 +314,12 @@ func (c *conn) handleEntries(payload []byte) (link.Code, error) {
 			delete(c.told, s.Peer)
 			c.m.mu.Unlock()
 		}
+	}
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if !c.reached && !c.ended {
+		c.reached = true
+		c.m.reach.connected(+1)
 	}
 	return link.CodeAccepted, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // reach is what is known about getting to the other peers.
 type reach struct {
-	peers int               // to which there is a connection in use
+	peers int               // that are connected and have told what they know
 	seeds map[string]string // why a seed could not be reached last time
 }
 
@@ -21,7 +21,7 @@ type reachability struct{ value *watch.Value[reach] }
 
 func newReachability() reachability { return reachability{watch.New(reach{})} }
 
-// connected counts a connection that is in use from now on, or with -1 no more.
+// connected counts a connection over which entries have come, or with -1 no more.
 func (r reachability) connected(n int) {
 	r.value.Update(func(v reach) (reach, bool) {
 		v.peers += n
@@ -45,7 +45,7 @@ func (r reachability) seed(addr string, err error) {
 	})
 }
 
-// Connected waits until there is a connection to some peer. When ctx ends first
+// Connected waits until some peer is connected and has told whom it knows. When ctx ends first
 // the error says why each seed could not be reached, when the manager closes
 // first it is [ErrClosed].
 func (m *Manager) Connected(ctx context.Context) error {

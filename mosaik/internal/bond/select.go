@@ -109,7 +109,6 @@ func (c *conn) install() {
 	}
 	now := time.Now()
 	c.selected, c.since, c.p.alive = true, now, now
-	c.m.reach.connected(+1)
 	for cancel, want := range c.m.dials {
 		if want == c.p.id {
 			(*cancel)()

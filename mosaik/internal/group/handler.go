@@ -13,9 +13,11 @@ import (
 //	1 announcement  the sender's announcement, in the layout above
 //	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the
 //	                receiver's replica is no member any more
+//	3 sealed        16 bytes epoch: it has yielded to another one
 const (
 	messageAnnounce = 1
 	messageRemoved  = 2
+	messageSealed   = 3
 )
 
 // handler takes what the bonds report and posts it to the group's goroutine.
@@ -66,6 +68,12 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		}
 		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
 		g.inbox.post(func() { g.removed(epoch, replica) })
+	case messageSealed:
+		if len(body) != len(Epoch{}) {
+			g.violated(peer)
+			return
+		}
+		g.inbox.post(func() { g.toldSealed(Epoch(body)) })
 	default:
 		g.violated(peer)
 	}
@@ -98,7 +106,10 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	old, known := g.peers[peer]
 	g.peers[peer] = a
-	if l := g.life; l != nil {
+	if g.sealed[a.Epoch] {
+		g.sendSealed(peer, a.Epoch)
+	}
+	if l := g.life; l != nil && !g.stranded(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
 		}
@@ -117,7 +128,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	delete(g.peers, peer)
 	g.lastSeen[peer] = time.Now()
 	g.timers.clear("expiry " + peer.String())
-	if l := g.life; l != nil {
+	if l := g.life; l != nil && !g.stranded(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reconcile()
 		return
@@ -192,4 +203,8 @@ func (g *Group) send(peer sm.PeerID, message []byte) {
 func (g *Group) sendRemoved(peer sm.PeerID, epoch Epoch, replica uint64) {
 	message := append([]byte{messageRemoved}, epoch[:]...)
 	g.send(peer, binary.BigEndian.AppendUint64(message, replica))
+}
+
+func (g *Group) sendSealed(peer sm.PeerID, epoch Epoch) {
+	g.send(peer, append([]byte{messageSealed}, epoch[:]...))
 }

@@ -176,14 +176,47 @@ func (g *Group) removed(e Epoch, replica uint64) {
 	g.exit("the replica was removed")
 }
 
-// sawSeal takes into account that the epoch yields to another one.
+// sawSeal takes into account that the epoch yields to another one. Members that
+// did not see the seal may have nobody left to get it from, so they are told.
 func (g *Group) sawSeal(l *life) {
 	g.sealed[l.epoch] = true
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch {
+			g.sendSealed(peer, l.epoch)
+		}
+	}
 	if g.leaving {
 		g.left.Set(true)
 		return
 	}
 	g.exit("the epoch was sealed")
+}
+
+// toldSealed takes into account that another member saw an epoch sealed. A seal
+// counts only where no command was applied, so one who did apply knows better.
+func (g *Group) toldSealed(e Epoch) {
+	if l := g.life; l != nil && l.epoch == e {
+		if g.applied.Get() == 0 {
+			g.sawSeal(l)
+		}
+		return
+	}
+	g.sealed[e] = true
+}
+
+// stranded ends a life that led nowhere: this member never caught up, so that it
+// was never made a voter, and nobody whom it can reach is in the epoch any more.
+func (g *Group) stranded(l *life) bool {
+	if l.bootstrap || l.caughtUp || g.leaving {
+		return false
+	}
+	for _, a := range g.peers {
+		if a.Epoch == l.epoch {
+			return false
+		}
+	}
+	g.exit("nobody else is in it any more")
+	return true
 }
 
 // leaderPeer returns the present leader, zero for none or one not known by name.

@@ -114,7 +114,8 @@ func (s steward) removeReplaced() change {
 }
 
 // removeLeaving removes members that asked for it. A voter's place goes to a
-// spare first where there is one, and never takes the group below its floor.
+// spare first where there is one. Without a spare it is let go only if that
+// leaves the floor, and a quorum among those who can be reached.
 func (s steward) removeLeaving() change {
 	for _, peer := range sortedPeers(s.peers) {
 		a := s.peers[peer]
@@ -132,7 +133,7 @@ func (s steward) removeLeaving() change {
 			spare.why = "takes the place of a voter that leaves"
 			return spare
 		}
-		if len(s.members.Voters) > s.floor() {
+		if len(s.members.Voters) > s.floor() && s.quorumWithout(peer) {
 			return change{kind: changeRemove, replica: replica, peer: peer, why: "it leaves"}
 		}
 	}
@@ -221,6 +222,18 @@ func (s steward) handOver() change {
 		return spare
 	}
 	return change{}
+}
+
+// quorumWithout reports whether the voters other than the peer have a quorum
+// among those who can be reached.
+func (s steward) quorumWithout(peer sm.PeerID) bool {
+	live := 0
+	for replica, voter := range s.members.Voters {
+		if a, bonded := s.peers[voter]; bonded && voter != peer && a.Epoch == s.epoch && a.replica(voter) == replica {
+			live++
+		}
+	}
+	return live > (len(s.members.Voters)-1)/2
 }
 
 // floor returns the number of voters that leaving and repair keep.

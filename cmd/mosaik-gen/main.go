@@ -1,0 +1,105 @@
+// Command mosaik-gen writes what connects state machines to mosaik. See its
+// help, mosaik-gen -h.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/mosaik-go/mosaik/gen"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process. It returns the exit code: 1 when -check
+// found something, 2 when nothing could be generated.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var config gen.Config
+	flags := flag.NewFlagSet("mosaik-gen", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(stderr, manual) }
+	check := flags.Bool("check", false, "")
+	verbose := flags.Bool("v", false, "")
+	flags.StringVar(&config.Dir, "C", "", "")
+	flags.StringVar(&config.Tags, "tags", "", "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	config.Patterns = flags.Args()
+	result, err := gen.Generate(ctx, config)
+	if err != nil {
+		fmt.Fprintln(stderr, relative(err))
+		return 2
+	}
+	if *check {
+		return compare(result, stdout, stderr)
+	}
+	for _, change := range result.Changes {
+		fmt.Fprintln(stdout, change)
+	}
+	written, err := result.Write()
+	if *verbose {
+		for _, path := range written {
+			fmt.Fprintln(stdout, short(path))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	return 0
+}
+
+// compare prints what is not as it is to be.
+func compare(result *gen.Result, stdout, stderr io.Writer) int {
+	differences, err := result.Check()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	for _, line := range append(result.Changes, differences...) {
+		fmt.Fprintln(stdout, short(line))
+	}
+	if len(differences) > 0 {
+		fmt.Fprintln(stderr, "mosaik-gen: generated files are not up to date; run go generate")
+		return 1
+	}
+	return 0
+}
+
+// relative makes an error's positions relative to the current folder.
+func relative(err error) error {
+	var problems gen.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	for i := range problems {
+		problems[i].Pos.Filename = short(problems[i].Pos.Filename)
+	}
+	return problems
+}
+
+// short returns a path relative to the current folder when it lies within.
+func short(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}

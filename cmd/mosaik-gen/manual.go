@@ -1,0 +1,69 @@
+package main
+
+const manual = `NAME
+    mosaik-gen - write what connects state machines to mosaik
+
+SYNOPSIS
+    mosaik-gen [-check] [-v] [-C dir] [-tags list] [packages]
+
+DESCRIPTION
+    mosaik-gen reads the named packages, the one in the current folder by
+    default, and writes for each that holds machines
+
+      <package>_mosaik.go    the sealed interface of each machine's commands,
+                             their codec, AsCommand, Spec and Apply
+      <machine>.mosaik       the canonical schema of each machine's commands,
+                             whose hash is the machine's signature
+
+    Commit both. Code that does not compile yet, because it refers to what is to
+    be generated, is fine, and so are old files of ours in any state. One run
+    for ./... is as quick as one for a package. A file is written only if it
+    changes, and whole or not at all. Nothing is written if anything is refused.
+
+    It is usually run by go generate:
+
+      //go:generate go tool mosaik-gen
+
+    with the tool in go.mod, where "go get -tool
+    github.com/mosaik-go/mosaik/cmd/mosaik-gen" puts it.
+
+OPTIONS
+    -check      write nothing; print which files are missing, stale or orphans,
+                and what has changed in each schema
+    -v          print the files that are written or removed
+    -C dir      work in dir
+    -tags list  build tags, separated by commas
+
+DIRECTIVES
+    Each stands above a type, in its comment, without a space after the slashes.
+
+    //mosaik:machine name=ledger version=1 [layout=array]
+        A machine. Its name and version enter the group id: raise the version
+        whenever its commands change their shape or do something else. With
+        layout=array structs are arrays on the wire: shorter, and the order of
+        fields counts.
+
+    //mosaik:command [name=Deposit]
+        A struct with a method ApplyTo(*Ledger, sm.ApplyContext) (R, error). Its
+        name in the schema is that of the type unless it is given here.
+
+    //mosaik:query
+        A type with a method Query(*Ledger) (R, error). Nothing is generated for
+        it; its form is checked.
+
+TYPES
+    Commands may hold bool, int8 to int64, uint8 to uint64, float32, float64,
+    string, []byte, [n]byte, time.Time, time.Duration, types over these, structs,
+    slices, arrays, maps with string or integer keys, pointers, interfaces with
+    an unexported method, generic types with their arguments, and types of other
+    packages. Anything else is refused with its position and the reason.
+
+    Struct tags are those of github.com/vmihailenco/msgpack: a name, omitempty,
+    noinline, "-". The tag mosaik:"max=n" bounds the bytes of a string or []byte
+    and the elements of a slice or map.
+
+EXIT STATUS
+    0   all is well
+    1   -check found files that are not up to date
+    2   the source was refused, or something failed
+`

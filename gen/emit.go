@@ -1,0 +1,217 @@
+package gen
+
+import (
+	"bytes"
+	"fmt"
+	"go/format"
+	"go/types"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/tools/go/types/typeutil"
+)
+
+// emitter writes the generated file of one package.
+type emitter struct {
+	pkg     *Package
+	body    bytes.Buffer
+	imports map[string]string // path → name
+	names   map[string]bool   // taken, of the package's declarations and ours
+	coded   []*coded          // what has functions, in the order of the file
+	byType  map[bool]*typeutil.Map
+	lit     []byte // what the next append begins with
+	levels  int    // see the function
+}
+
+// coded is a type with functions of its own.
+type coded struct {
+	typ       *Type
+	name      string // what its functions are named after
+	fields    string // the name of its fields' variable
+	recursive bool
+}
+
+// emit returns the source that connects the machines of pkg to mosaik.
+func emit(pkg *Package) ([]byte, error) {
+	e := &emitter{
+		pkg:     pkg,
+		imports: make(map[string]string),
+		names:   make(map[string]bool),
+		byType:  map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
+		levels:  levels(pkg),
+	}
+	for _, name := range pkg.types.Scope().Names() {
+		e.names[name] = true
+	}
+	e.reserveImports()
+	machines := make([]*machineNames, len(pkg.Machines))
+	for i, m := range pkg.Machines {
+		machines[i] = e.nameMachine(m)
+	}
+	for _, m := range machines {
+		e.machine(m)
+	}
+	for _, m := range machines {
+		e.guards(m)
+	}
+	for i := 0; i < len(e.coded); i++ {
+		e.functions(e.coded[i])
+	}
+	source, err := format.Source(e.file())
+	if err != nil {
+		return nil, fmt.Errorf("gen: format the code of %s: %w", pkg.Path, err)
+	}
+	return source, nil
+}
+
+// p writes a line.
+func (e *emitter) p(format string, args ...any) {
+	fmt.Fprintf(&e.body, format, args...)
+	e.body.WriteByte('\n')
+}
+
+// file puts the parts together.
+func (e *emitter) file() []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s\n\npackage %s\n\nimport (\n", header, e.pkg.Name)
+	paths := make([]string, 0, len(e.imports))
+	for p := range e.imports {
+		paths = append(paths, p)
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		// The standard library first, apart.
+		if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
+			return map[bool]int{true: 1, false: -1}[x]
+		}
+		return strings.Compare(a, b)
+	})
+	apart := false
+	for i, p := range paths {
+		if !apart && i > 0 && strings.Contains(p, ".") && !strings.Contains(paths[i-1], ".") {
+			out.WriteByte('\n')
+			apart = true
+		}
+		name := ""
+		if e.imports[p] != path.Base(p) {
+			name = e.imports[p] + " "
+		}
+		fmt.Fprintf(&out, "%s%s\n", name, strconv.Quote(p))
+	}
+	fmt.Fprintf(&out, ")\n\n// This file needs a newer %s when the next line does not compile.\nconst _ = %s.IsAtLeastVersion1\n\n", codecPath, e.imports[codecPath])
+	out.Write(e.body.Bytes())
+	return out.Bytes()
+}
+
+// reserveImports names the two packages that every file needs.
+func (e *emitter) reserveImports() {
+	e.importAs(codecPath, "codec")
+	e.importAs(smPath, "sm")
+}
+
+// importAs imports a package and returns the name that it has in the file.
+func (e *emitter) importAs(path, name string) string {
+	if known, ok := e.imports[path]; ok {
+		return known
+	}
+	e.imports[path] = e.unique(name)
+	return e.imports[path]
+}
+
+func (e *emitter) codec() string { return e.imports[codecPath] }
+func (e *emitter) sm() string    { return e.imports[smPath] }
+
+// unique takes a name that nothing else has, name itself where possible.
+func (e *emitter) unique(name string) string {
+	for i, base := 2, name; e.names[name]; i++ {
+		name = base + strconv.Itoa(i)
+	}
+	e.names[name] = true
+	return name
+}
+
+// text returns how t is written in the file.
+func (e *emitter) text(t types.Type) string {
+	return types.TypeString(t, func(p *types.Package) string {
+		if p == e.pkg.types {
+			return ""
+		}
+		return e.importAs(p.Path(), p.Name())
+	})
+}
+
+// coder returns the functions of a struct or sum.
+func (e *emitter) coder(t *Type) *coded {
+	if t.root {
+		for _, c := range e.coded {
+			if c.typ == t {
+				return c
+			}
+		}
+		return nil
+	}
+	known := e.byType[t.Tuple]
+	if c, ok := known.At(t.typ).(*coded); ok {
+		return c
+	}
+	name := t.name
+	if t.Tuple && e.byType[false].At(t.typ) != nil {
+		name += "Tuple"
+	}
+	c := &coded{typ: t, name: e.uniqueSuffix(name)}
+	c.recursive = t.recursive()
+	if t.Kind == Struct {
+		c.fields = e.unique(lower(c.name) + "Fields")
+	}
+	known.Set(t.typ, c)
+	e.coded = append(e.coded, c)
+	return c
+}
+
+// uniqueSuffix takes a name with which the names of functions can end.
+func (e *emitter) uniqueSuffix(name string) string {
+	for i, base := 2, name; e.names["append"+name] || e.names["decode"+name]; i++ {
+		name = base + strconv.Itoa(i)
+	}
+	e.names["append"+name], e.names["decode"+name] = true, true
+	return name
+}
+
+// levels returns how deep the commands of pkg's machines nest at most without
+// two values of the same type within each other.
+func levels(pkg *Package) int {
+	deepest := 0
+	for _, m := range pkg.Machines {
+		m.command.walk(func(t *Type) { deepest = max(deepest, t.depth(make(map[*Type]bool))) })
+	}
+	return deepest
+}
+
+func lower(name string) string {
+	end := 1
+	for end < len(name) && 'A' <= name[end] && name[end] <= 'Z' && (end+1 == len(name) || name[end+1] < 'a' || name[end+1] > 'z') {
+		end++
+	}
+	return strings.ToLower(name[:end]) + name[end:]
+}
+
+// literal returns b as a Go string in which whatever is not printable ASCII is
+// escaped.
+func literal(b []byte) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, c := range b {
+		switch {
+		case c == '"' || c == '\\':
+			out.WriteByte('\\')
+			out.WriteByte(c)
+		case c < ' ' || c > '~':
+			fmt.Fprintf(&out, `\x%02x`, c)
+		default:
+			out.WriteByte(c)
+		}
+	}
+	out.WriteByte('"')
+	return out.String()
+}

@@ -1,0 +1,150 @@
+package gen
+
+import (
+	"fmt"
+	"go/types"
+	"strconv"
+	"strings"
+)
+
+func (e *emitter) decodeStruct(c *coded) {
+	t := c.typ
+	names := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		names[i] = f.Name
+		if f.goName != f.Name {
+			names[i] += ":" + f.goName
+		}
+		names[i] = strconv.Quote(names[i])
+	}
+	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
+	start := "Struct"
+	if t.Tuple {
+		start = "Tuple"
+	}
+	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
+	e.p("f := r.%s(%s)\nfor r.Field(&f) {", start, c.fields)
+	if len(t.Fields) > 0 {
+		e.p("switch f.Index {")
+		for i := range t.Fields {
+			e.p("case %d:", i)
+			e.decode(t.Fields[i].Type, "v"+t.Fields[i].selector, t.Fields[i].Max, 0)
+		}
+		e.p("}")
+	}
+	e.p("}\n}\n")
+}
+
+func (e *emitter) decodeSum(c *coded) {
+	t := c.typ
+	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.sumType(c))
+	if !t.root {
+		e.p("if r.Nil() {\nreturn\n}")
+	}
+	e.p("switch r.Variant(%d) {", len(t.Variants))
+	for tag, v := range t.Variants {
+		e.p("case %d:", tag)
+		if t.root {
+			e.p("r.Root(%q)", v.goName)
+		}
+		goType := e.text(v.Type.typ)
+		if v.pointer {
+			e.p("x := new(%s)\nif r.Charge(%d) {", goType, v.Type.size())
+			e.decode(v.Type, "*x", 0, 0)
+			e.p("}")
+		} else {
+			e.p("var x %s\nif r.Charge(%d) {", goType, v.Type.size())
+			e.decode(v.Type, "x", 0, 0)
+			e.p("}")
+		}
+		name := v.goName
+		if t.root {
+			name = ""
+		}
+		e.p("*v = x\nr.EndVariant(%q)", name)
+	}
+	e.p("}\n}\n")
+}
+
+// decode writes the decoding of a value into an addressable expression that is
+// zero so far.
+func (e *emitter) decode(t *Type, into string, highest, depth int) {
+	switch t.Kind {
+	case ByteArray:
+		e.p("r.Array(%s[:])", operand(into))
+	case Slice, Array:
+		e.decodeElements(t, into, highest, depth)
+	case Map:
+		e.decodeMap(t, into, highest, depth)
+	case Pointer:
+		e.p("if r.Pointer(%d) {\n%s = new(%s)", t.Elem.size(), into, e.text(t.Elem.typ))
+		e.decode(t.Elem, "*"+into, 0, depth)
+		e.p("}")
+	case Struct, Sum:
+		e.p("decode%s(r, %s)", e.coder(t).name, address(into))
+	default:
+		e.p("%s = %s", into, e.decoded(t, highest))
+	}
+}
+
+// scalarLike reports whether one expression reads a value of t.
+func (t *Type) scalarLike() bool {
+	switch t.Kind {
+	case ByteArray, Slice, Array, Map, Pointer, Struct, Sum:
+		return false
+	}
+	return true
+}
+
+// decoded returns the expression that reads a scalar.
+func (e *emitter) decoded(t *Type, highest int) string {
+	call, predeclared := "", ""
+	switch t.Kind {
+	case Bool:
+		call, predeclared = "r.Bool()", "bool"
+	case Int:
+		call, predeclared = fmt.Sprintf("r.Int%d()", t.Bits), fmt.Sprintf("int%d", t.Bits)
+	case Uint:
+		call, predeclared = fmt.Sprintf("r.Uint%d()", t.Bits), fmt.Sprintf("uint%d", t.Bits)
+	case Float:
+		call, predeclared = fmt.Sprintf("r.Float%d()", t.Bits), fmt.Sprintf("float%d", t.Bits)
+	case String:
+		call, predeclared = fmt.Sprintf("r.String(%d)", highest), "string"
+	case Duration:
+		return e.text(t.typ) + "(r.Int64())"
+	case Time:
+		return "r.Time()"
+	case Bytes:
+		return fmt.Sprintf("r.Bytes(%d)", highest) // assignable to named types, too
+	}
+	if basic, ok := t.typ.(*types.Basic); ok && types.Identical(basic, types.Universe.Lookup(predeclared).Type()) {
+		return call
+	}
+	return e.text(t.typ) + "(" + call + ")"
+}
+
+func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
+	s := variable("s", depth)
+	if t.Kind == Array {
+		e.p("%s := r.Elements(%d)", s, t.Len)
+	} else {
+		e.p("%s := r.Slice(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", s, t.Elem.size(), highest, into, e.text(t.typ))
+	}
+	e.p("for r.Element(&%s) {", s)
+	e.decode(t.Elem, operand(into)+"["+s+".Index]", 0, depth+1)
+	e.p("}")
+}
+
+func (e *emitter) decodeMap(t *Type, into string, highest, depth int) {
+	m, k, x := variable("m", depth), variable("k", depth), variable("x", depth)
+	e.p("%s := r.Map(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", m, t.Key.size()+t.Elem.size(), highest, into, e.text(t.typ))
+	e.p("for r.Key(&%s, len(%s)) {", m, into)
+	e.p("%s := %s\nr.Value(&%s)", k, e.decoded(t.Key, 0), m)
+	if t.Elem.scalarLike() {
+		e.p("%s[%s] = %s\n}", operand(into), k, e.decoded(t.Elem, 0))
+		return
+	}
+	e.p("var %s %s", x, e.text(t.Elem.typ))
+	e.decode(t.Elem, x, 0, depth+1)
+	e.p("%s[%s] = %s\n}", operand(into), k, x)
+}

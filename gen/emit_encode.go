@@ -1,0 +1,370 @@
+package gen
+
+import (
+	"encoding/binary"
+	"fmt"
+	"go/types"
+	"math"
+	"strings"
+)
+
+// functions writes the functions of c.
+func (e *emitter) functions(c *coded) {
+	if c.typ.Kind == Struct {
+		e.appendStruct(c)
+		e.decodeStruct(c)
+		return
+	}
+	e.appendSum(c)
+	e.decodeSum(c)
+}
+
+// enter begins a function of a recursive type.
+func (e *emitter) enter(c *coded, empty byte) {
+	if !c.recursive {
+		return
+	}
+	e.p("if !e.Enter(b, %d) {\nreturn append(b, 0x%02x) // too deep\n}\ndefer e.Leave()", e.levels, empty)
+}
+
+// add appends fixed bytes, together with what follows if that is fixed too.
+func (e *emitter) add(b ...byte) { e.lit = append(e.lit, b...) }
+
+// flush writes the append of the fixed bytes so far.
+func (e *emitter) flush() {
+	switch len(e.lit) {
+	case 0:
+	case 1:
+		e.p("b = append(b, 0x%02x)", e.lit[0])
+	default:
+		e.p("b = append(b, %s...)", literal(e.lit))
+	}
+	e.lit = e.lit[:0]
+}
+
+// then flushes and writes a line.
+func (e *emitter) then(format string, args ...any) {
+	e.flush()
+	e.p(format, args...)
+}
+
+func (e *emitter) appendStruct(c *coded) {
+	t := c.typ
+	goType := e.text(t.typ)
+	e.p("func append%s(b []byte, v *%s, e *%s.Encoder) []byte {", c.name, goType, e.codec())
+	if t.Tuple {
+		e.enter(c, 0x90)
+		e.add(containerHeader(0x90, 0xdc, len(t.Fields))...)
+	} else {
+		e.enter(c, 0x80)
+		e.mapHeader(t)
+	}
+	for i := range t.Fields {
+		e.appendField(t, &t.Fields[i])
+	}
+	e.then("return b\n}\n")
+}
+
+// mapHeader begins a struct that is a map; some of its fields may be left out.
+func (e *emitter) mapHeader(t *Type) {
+	counted := false
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if !f.OmitEmpty || e.empty(f.Type, "v"+f.selector) == "false" {
+			continue
+		}
+		if !counted {
+			e.p("n := %d", len(t.Fields))
+			counted = true
+		}
+		e.p("if %s {\nn--\n}", e.empty(f.Type, "v"+f.selector))
+	}
+	switch {
+	case !counted:
+		e.add(containerHeader(0x80, 0xde, len(t.Fields))...)
+	case len(t.Fields) <= 15:
+		e.p("b = append(b, 0x80|byte(n))")
+	default:
+		e.p("b = e.MapHeader(b, n)")
+	}
+}
+
+func containerHeader(fix, wide byte, n int) []byte {
+	switch {
+	case n <= 15:
+		return []byte{fix | byte(n)}
+	case n <= math.MaxUint16:
+		return []byte{wide, byte(n >> 8), byte(n)}
+	}
+	return binary.BigEndian.AppendUint32([]byte{wide + 1}, uint32(n))
+}
+
+func (e *emitter) appendField(t *Type, f *Field) {
+	value := "v" + f.selector
+	omitted := "false"
+	if f.OmitEmpty {
+		omitted = e.empty(f.Type, value)
+	}
+	if omitted != "false" {
+		e.then("if %s {", negate(omitted))
+	}
+	if !t.Tuple {
+		e.add(textHeader(len(f.Name))...)
+		e.add([]byte(f.Name)...)
+	}
+	if f.Max > 0 {
+		e.then("e.Limit(len(%s), %d)", value, f.Max)
+	}
+	e.append(f.Type, value, 0)
+	if omitted != "false" {
+		e.then("}")
+	}
+}
+
+// negate returns the opposite of a condition that empty made.
+func negate(condition string) string {
+	if strings.HasPrefix(condition, "!") || strings.HasSuffix(condition, ".IsZero()") {
+		if rest, ok := strings.CutPrefix(condition, "!"); ok {
+			return rest
+		}
+		return "!" + condition
+	}
+	if strings.Contains(condition, "&&") || strings.Contains(condition, "||") {
+		return "!(" + condition + ")"
+	}
+	return strings.Replace(condition, " == ", " != ", 1)
+}
+
+func textHeader(n int) []byte {
+	switch {
+	case n <= 31:
+		return []byte{0xa0 | byte(n)}
+	case n <= math.MaxUint8:
+		return []byte{0xd9, byte(n)}
+	}
+	return []byte{0xda, byte(n >> 8), byte(n)}
+}
+
+// empty returns the condition under which vmihailenco/msgpack leaves out a
+// value, "false" for never.
+func (e *emitter) empty(t *Type, value string) string {
+	if t.Kind != Pointer && t.Kind != Sum && hasIsZero(t.typ) {
+		if t.Kind == Slice || t.Kind == Map || t.Kind == Bytes {
+			return value + " == nil || " + value + ".IsZero()"
+		}
+		return value + ".IsZero()"
+	}
+	switch t.Kind {
+	case Bool:
+		return "!" + value
+	case Int, Uint, Float, Duration:
+		return value + " == 0"
+	case String, Bytes, Slice, Map:
+		return "len(" + value + ") == 0"
+	case Pointer, Sum:
+		return value + " == nil"
+	case Struct:
+		var all []string
+		for i := range t.Fields {
+			f := &t.Fields[i]
+			if !f.OmitEmpty {
+				return "false"
+			}
+			c := e.empty(f.Type, value+f.selector)
+			if c == "false" {
+				return c
+			}
+			if strings.Contains(c, "||") {
+				c = "(" + c + ")"
+			}
+			all = append(all, c)
+		}
+		if len(all) == 0 {
+			return "true"
+		}
+		return strings.Join(all, " && ")
+	}
+	if (t.Kind == Array || t.Kind == ByteArray) && t.Len == 0 {
+		return "true"
+	}
+	return "false"
+}
+
+func hasIsZero(t types.Type) bool {
+	m := types.NewMethodSet(t).Lookup(nil, "IsZero")
+	if m == nil {
+		return false
+	}
+	sig, ok := m.Type().(*types.Signature)
+	return ok && sig.Params().Len() == 0 && sig.Results().Len() == 1 && types.Identical(sig.Results().At(0).Type(), types.Typ[types.Bool])
+}
+
+// address returns the address of a value.
+func address(value string) string {
+	if rest, ok := strings.CutPrefix(value, "*"); ok {
+		return rest
+	}
+	return "&" + value
+}
+
+// operand returns value such that a selector, an index or a call can follow.
+func operand(value string) string {
+	if strings.HasPrefix(value, "*") {
+		return "(" + value + ")"
+	}
+	return value
+}
+
+// convert returns value as one of the predeclared type.
+func convert(t *Type, to, value string) string {
+	if basic, ok := t.typ.(*types.Basic); ok && basic.Name() == to {
+		return value
+	}
+	return to + "(" + value + ")"
+}
+
+// append writes the appending of a value, an addressable expression; depth makes
+// the names of variables distinct.
+func (e *emitter) append(t *Type, value string, depth int) {
+	switch t.Kind {
+	case Bool:
+		e.then("b = e.Bool(b, %s)", convert(t, "bool", value))
+	case Int, Uint:
+		e.appendInteger(t, value)
+	case Duration:
+		e.add(0xd3)
+		e.then("b = e.Fixed64(b, uint64(%s))", value)
+	case Float:
+		e.add(map[int]byte{32: 0xca, 64: 0xcb}[t.Bits])
+		e.then("b = e.Float%d(b, %s)", t.Bits, convert(t, fmt.Sprintf("float%d", t.Bits), value))
+	case String:
+		e.then("b = e.String(b, %s)", convert(t, "string", value))
+	case Bytes:
+		e.then("b = e.Bytes(b, %s)", value)
+	case ByteArray:
+		e.then("b = e.Array(b, %s[:])", operand(value))
+	case Time:
+		e.then("b = e.Time(b, %s)", value)
+	case Slice, Array:
+		e.appendElements(t, value, depth)
+	case Map:
+		e.appendMap(t, value, depth)
+	case Pointer:
+		e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {", value)
+		e.append(t.Elem, "*"+value, depth)
+		e.then("}")
+	case Struct:
+		e.then("b = append%s(b, %s, e)", e.coder(t).name, address(value))
+	case Sum:
+		e.then("b = append%s(b, %s, e)", e.coder(t).name, value)
+	}
+}
+
+func (e *emitter) appendInteger(t *Type, value string) {
+	first := byte(0xcc)
+	if t.Kind == Int {
+		first = 0xd0
+	}
+	switch t.Bits {
+	case 8:
+		e.add(first)
+		e.then("b = append(b, %s)", convert(t, "uint8", value))
+	case 16:
+		e.add(first + 1)
+		e.then("b = e.Fixed16(b, %s)", convert(t, "uint16", value))
+	case 32:
+		e.add(first + 2)
+		e.then("b = e.Fixed32(b, %s)", convert(t, "uint32", value))
+	default:
+		e.add(first + 3)
+		e.then("b = e.Fixed64(b, %s)", convert(t, "uint64", value))
+	}
+}
+
+// variable returns the name of a variable, another one on each level.
+func variable(name string, depth int) string {
+	if depth == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s%d", name, depth)
+}
+
+func (e *emitter) appendElements(t *Type, value string, depth int) {
+	i := variable("i", depth)
+	if t.Kind == Array {
+		e.add(containerHeader(0x90, 0xdc, t.Len)...)
+	} else {
+		e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.SliceHeader(b, len(%[1]s))", value)
+	}
+	e.then("for %s := range %s {", i, value)
+	e.append(t.Elem, operand(value)+"["+i+"]", depth+1)
+	e.then("}")
+	if t.Kind == Slice {
+		e.p("}")
+	}
+}
+
+// sortRoom is how many keys of a map are sorted on the stack.
+const sortRoom = 16
+
+func (e *emitter) appendMap(t *Type, value string, depth int) {
+	k, x, room := variable("k", depth), variable("x", depth), variable("room", depth)
+	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.MapHeader(b, len(%[1]s))", value)
+	e.p("var %s [%d]%s", room, sortRoom, e.text(t.Key.typ))
+	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.codec(), room, value)
+	e.append(t.Key, k, depth+1)
+	entry := operand(value) + "[" + k + "]"
+	if !t.Elem.scalarLike() {
+		e.then("%s := %s", x, entry) // it may need an address
+		entry = x
+	}
+	e.append(t.Elem, entry, depth+1)
+	e.then("}\n}")
+}
+
+func (e *emitter) appendSum(c *coded) {
+	e.p("func append%s(b []byte, v %s, e *%s.Encoder) []byte {", c.name, e.sumType(c), e.codec())
+	e.enter(c, 0x90)
+	e.p("switch v := v.(type) {\ncase nil:")
+	if c.typ.root {
+		e.p("e.Doubt()")
+	}
+	e.p("b = append(b, 0xc0)")
+	for tag, v := range c.typ.Variants {
+		e.p("case %s:", e.variantType(v))
+		value := "v"
+		if v.pointer {
+			e.p("if v == nil {\nreturn e.NoVariant(b, %d)\n}", len(c.typ.Variants))
+			value = "*v"
+		}
+		if tag <= 0x7f {
+			e.add(0x92, byte(tag))
+		} else {
+			e.p("b = e.Variant(b, %d)", tag)
+		}
+		e.append(v.Type, value, 0)
+		e.flush()
+	}
+	e.p("default:\nb = e.NoVariant(b, %d)\n}\nreturn b\n}\n", len(c.typ.Variants))
+}
+
+// sumType returns the interface that c is about.
+func (e *emitter) sumType(c *coded) string {
+	if !c.typ.root {
+		return e.text(c.typ.typ)
+	}
+	for _, m := range e.pkg.Machines {
+		if m.command == c.typ {
+			return m.sealed(e.pkg)
+		}
+	}
+	return ""
+}
+
+// variantType returns the type with which an interface holds v.
+func (e *emitter) variantType(v Variant) string {
+	if v.pointer {
+		return "*" + e.text(v.Type.typ)
+	}
+	return e.text(v.Type.typ)
+}

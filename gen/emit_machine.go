@@ -1,0 +1,181 @@
+package gen
+
+import (
+	"fmt"
+	"go/types"
+	"strings"
+)
+
+// machineNames are the names that a machine's declarations have.
+type machineNames struct {
+	*Machine
+	sealed    string // the sealed interface of the commands
+	seal      string // its method
+	codec     string // the codec's type
+	signature string
+	receiver  string // the machine's type, as methods take it
+	root      *coded
+}
+
+func (e *emitter) nameMachine(m *Machine) *machineNames {
+	n := &machineNames{Machine: m, sealed: m.sealed(e.pkg), seal: m.seal(), receiver: m.GoName}
+	if m.pointer {
+		n.receiver = "*" + m.GoName
+	}
+	e.names[n.sealed] = true
+	n.codec = e.unique(lower(m.GoName) + "Codec")
+	n.signature = e.unique(lower(m.GoName) + "Signature")
+	n.root = &coded{typ: m.command, name: e.uniqueSuffix(exported(n.sealed))}
+	e.coded = append(e.coded, n.root)
+	return n
+}
+
+func (e *emitter) machine(m *machineNames) {
+	names := make([]string, len(m.Commands))
+	for i, c := range m.Commands {
+		names[i] = "[" + c.GoName + "]"
+	}
+	e.p("// %s is a command of [%s]: %s.", m.sealed, m.GoName, orList(names))
+	e.p("type %s interface{ %s() }\n", m.sealed, m.seal)
+	e.p("// Spec implements [%s.StateMachine].", e.sm())
+	e.p("func (%s) Spec() %s.Spec[%s] {", m.receiver, e.sm(), m.sealed)
+	e.p("return %s.Spec[%s]{Name: %q, Version: %d, Signature: %s, Codec: %s{}}", e.sm(), m.sealed, m.Name, m.Version, m.signature, m.codec)
+	e.p("}\n")
+	e.p("// Apply implements [%s.StateMachine]: it calls the command's ApplyTo.", e.sm())
+	e.p("func (m %s) Apply(at %s.ApplyContext, cmd %s) (any, error) {", m.receiver, e.sm(), m.sealed)
+	e.p("switch cmd := cmd.(type) {")
+	for _, c := range m.Commands {
+		e.p("case %s:\nreturn cmd.ApplyTo(m, at)", c.goType())
+	}
+	e.p("}\nreturn nil, &%s.Error{Op: \"apply\", Path: %q, Err: %[1]s.ErrVariant}\n}\n", e.codec(), m.sealed)
+	signature := schemaOf(m.Machine).signature()
+	e.p("// %s is the hash of %s.", m.signature, strings.ToLower(m.GoName)+schemaSuffix)
+	e.p("var %s = %s.Digest{", m.signature, e.sm())
+	for i := 0; i < len(signature); i += 8 {
+		row := make([]string, 8)
+		for j, b := range signature[i : i+8] {
+			row[j] = fmt.Sprintf("0x%02x", b)
+		}
+		e.p("%s,", strings.Join(row, ", "))
+	}
+	e.p("}\n")
+	e.machineCodec(m)
+	for _, c := range m.Commands {
+		e.command(m, c)
+	}
+}
+
+// goType returns the type with which commands of c are held by the interface.
+func (c *Command) goType() string {
+	if c.pointer {
+		return "*" + c.GoName
+	}
+	return c.GoName
+}
+
+func (e *emitter) machineCodec(m *machineNames) {
+	e.p("// %s encodes a command as an array of its tag and its value.", m.codec)
+	e.p("type %s struct{}\n", m.codec)
+	e.p("// Append implements [%s.Codec].", e.codec())
+	e.p("func (%s) Append(dst []byte, cmd %s) ([]byte, error) {", m.codec, m.sealed)
+	e.encoder(m.command)
+	e.p("b := append%s(dst, cmd, &e)", m.root.name)
+	e.p("if err := %s.Check(&e, b[len(dst):], %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
+	e.p("// Decode implements [%s.Codec].", e.codec())
+	e.p("func (%s) Decode(src []byte) (%s, error) {", m.codec, m.sealed)
+	e.p("r := %s.NewReader(src, %q)\nvar cmd %[2]s\ndecode%[3]s(&r, &cmd)", e.codec(), m.sealed, m.root.name)
+	e.p("if err := r.Finish(); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n")
+}
+
+// encoder declares the encoder e of a value of t.
+func (e *emitter) encoder(t *Type) {
+	e.p("var e %s.Encoder", e.codec())
+	if t.sparse() {
+		e.p("e.Doubt() // a value may take much more memory than its bytes")
+	}
+}
+
+func (e *emitter) command(m *machineNames, c *Command) {
+	functions := e.coder(c.typ)
+	address := "&c"
+	if c.pointer {
+		address = "c"
+	}
+	e.p("// AsCommand implements [%s.Command].", e.sm())
+	e.p("func (c %s) AsCommand() %s { return c }\n", c.goType(), m.sealed)
+	e.p("func (%s) %s() {}\n", c.goType(), m.seal)
+	e.p("// MarshalMsgpack returns the encoding of the command's fields.")
+	e.p("func (c %s) MarshalMsgpack() ([]byte, error) {", c.goType())
+	e.encoder(c.typ)
+	e.p("b := append%s(nil, %s, &e)", functions.name, address)
+	e.p("if err := %s.Check(&e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
+	e.p("// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.")
+	e.p("func (c *%s) UnmarshalMsgpack(src []byte) error {", c.GoName)
+	e.p("r := %s.NewReader(src, %q)\nvar v %[2]s\ndecode%[3]s(&r, &v)", e.codec(), c.GoName, functions.name)
+	e.p("if err := r.Finish(); err != nil {\nreturn err\n}\n*c = v\nreturn nil\n}\n")
+}
+
+// guards writes what does not compile once the types are others.
+func (e *emitter) guards(m *machineNames) {
+	var guarded []*Type
+	m.command.walk(func(t *Type) {
+		if t.Kind == Struct && e.guardable(t) {
+			guarded = append(guarded, t)
+		}
+	})
+	if len(guarded) == 0 {
+		return
+	}
+	e.p("// This file is stale when the next function does not compile: run go generate.")
+	e.p("func _() {")
+	for _, t := range guarded {
+		e.p("type stale_run_go_generate_%s %s", e.coder(t).name, e.guard(t.typ.Underlying().(*types.Struct)))
+		e.p("_ = stale_run_go_generate_%s(%s{})", e.coder(t).name, e.text(t.typ))
+	}
+	e.p("}\n")
+}
+
+// guardable reports whether t's fields can be written here, and without a need
+// for more than what is encoded.
+func (e *emitter) guardable(t *Type) bool {
+	if _, named := t.typ.(*types.Named); !named {
+		return false
+	}
+	for f := range t.typ.Underlying().(*types.Struct).Fields() {
+		if !f.Exported() && f.Pkg() != e.pkg.types {
+			return false
+		}
+		encoded := f.Embedded()
+		for i := range t.Fields {
+			encoded = encoded || t.Fields[i].pos == f.Pos() && f.Exported()
+		}
+		_, basic := f.Type().(*types.Basic)
+		if !encoded && !basic && !isEmptyStruct(f.Type()) {
+			return false
+		}
+	}
+	return true
+}
+
+func isEmptyStruct(t types.Type) bool {
+	s, ok := t.(*types.Struct)
+	return ok && s.NumFields() == 0
+}
+
+// guard returns a struct type without its tags.
+func (e *emitter) guard(t *types.Struct) string {
+	fields := make([]*types.Var, t.NumFields())
+	for i := range fields {
+		fields[i] = t.Field(i)
+	}
+	return e.text(types.NewStruct(fields, nil))
+}
+
+// orList joins words with commas and "or".
+func orList(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,140 @@
+package gen
+
+import (
+	"go/token"
+	"go/types"
+)
+
+// Machine is a state machine: the type under a //mosaik:machine directive, and
+// its commands.
+type Machine struct {
+	Name     string // its name in the identity
+	Version  uint32
+	Array    bool   // structs are encoded as arrays
+	GoName   string // of its type
+	Commands []*Command
+	Queries  []string // the Go names of their types
+
+	pos     token.Position
+	object  *types.TypeName
+	pointer bool  // its methods have a pointer receiver
+	command *Type // the sum of its commands
+}
+
+// Command is a command of a machine.
+type Command struct {
+	Name   string // in the schema
+	GoName string // of its type
+
+	pos     token.Position
+	object  *types.TypeName
+	pointer bool // ApplyTo has a pointer receiver
+	typ     *Type
+}
+
+// Kind is how values of a type look on the wire.
+type Kind uint8
+
+// The kinds of types.
+const (
+	Bool Kind = iota + 1
+	Int
+	Uint
+	Float
+	String
+	Bytes
+	ByteArray
+	Time
+	Duration
+	Slice
+	Array
+	Map
+	Pointer
+	Struct
+	Sum
+)
+
+// Type is a type within a machine's commands. The types of recursive commands
+// form cycles.
+type Type struct {
+	Kind     Kind
+	Bits     int        // of an Int, Uint or Float
+	Len      int        // of a ByteArray or Array
+	Enum     []Constant // of an Int, Uint or String: its constants, if it has any
+	Key      *Type      // of a Map
+	Elem     *Type      // of a Slice, Array, Map or Pointer
+	Fields   []Field    // of a Struct, in the order of their declaration
+	Tuple    bool       // the Struct is encoded as an array
+	Variants []Variant  // of a Sum, by name
+
+	typ  types.Type // in Go
+	name string     // what functions for it are named after
+	root bool       // the sum of a machine's commands
+}
+
+// Constant is a constant of an enumeration.
+type Constant struct{ Name, Value string }
+
+// Field is an encoded field of a struct.
+type Field struct {
+	Name      string // on the wire
+	OmitEmpty bool   // it is left out when it is empty
+	Max       int    // how many bytes or elements it may have, 0 for any number
+	Type      *Type
+
+	goName   string
+	selector string // from a value of the struct, as ".Base.ID"
+	pos      token.Pos
+}
+
+// Variant is a type that a sealed interface can hold.
+type Variant struct {
+	Name string // in the schema
+	Type *Type
+
+	goName  string
+	pointer bool // the interface holds a pointer to it
+}
+
+// children calls f for each type that t is made of.
+func (t *Type) children(f func(*Type)) {
+	if t.Key != nil {
+		f(t.Key)
+	}
+	if t.Elem != nil {
+		f(t.Elem)
+	}
+	for i := range t.Fields {
+		f(t.Fields[i].Type)
+	}
+	for i := range t.Variants {
+		f(t.Variants[i].Type)
+	}
+}
+
+// walk calls f for t and for each type that it reaches, once.
+func (t *Type) walk(f func(*Type)) {
+	seen := make(map[*Type]bool)
+	var visit func(*Type)
+	visit = func(t *Type) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		f(t)
+		t.children(visit)
+	}
+	visit(t)
+}
+
+// recursive reports whether t reaches itself.
+func (t *Type) recursive() bool {
+	found := false
+	t.children(func(c *Type) {
+		c.walk(func(o *Type) { found = found || o == t })
+	})
+	return found
+}
+
+// inline reports whether t has no function of its own in the generated code.
+func (t *Type) inline() bool { return t.Kind != Struct && t.Kind != Sum }

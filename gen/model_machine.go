@@ -1,0 +1,257 @@
+package gen
+
+import (
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// modeler builds the model of the machines in loaded packages.
+type modeler struct {
+	fset     *token.FileSet
+	loaded   []*packages.Package
+	problems Problems
+	unseen   []string // packages that are needed from source
+}
+
+func (m *modeler) packages(roots []*packages.Package) []*Package {
+	var out []*Package
+	for _, p := range roots {
+		if p.Types == nil {
+			continue
+		}
+		pkg := &Package{Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: m.fset}
+		m.machines(pkg, p)
+		out = append(out, pkg)
+	}
+	slices.Sort(m.unseen)
+	m.unseen = slices.Compact(m.unseen)
+	return out
+}
+
+// machines finds the machines of a package, then what belongs to them.
+func (m *modeler) machines(pkg *Package, p *packages.Package) {
+	var found []directive
+	for _, file := range p.Syntax {
+		found = append(found, directives(m.fset, file, &m.problems)...)
+	}
+	before := len(m.problems)
+	for _, d := range found {
+		if d.verb == "machine" {
+			m.machine(pkg, d)
+		}
+	}
+	for _, d := range found {
+		switch d.verb {
+		case "command":
+			m.command(pkg, d)
+		case "query":
+			m.query(pkg, d)
+		}
+	}
+	slices.SortFunc(pkg.Machines, func(a, b *Machine) int { return strings.Compare(a.GoName, b.GoName) })
+	for _, machine := range pkg.Machines {
+		if len(machine.Commands) == 0 && len(m.problems) == before {
+			m.problems.add(machine.pos, "machine %s has no commands; put %scommand above a struct with a method ApplyTo(%s, sm.ApplyContext) (R, error)",
+				machine.GoName, directivePrefix, machine.GoName)
+		}
+		slices.SortFunc(machine.Commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+		m.reserved(pkg, machine)
+		m.types(pkg, machine)
+	}
+}
+
+// sealed returns the name of the interface of all commands.
+func (m *Machine) sealed(pkg *Package) string {
+	if len(pkg.Machines) > 1 {
+		return m.GoName + "Command"
+	}
+	return "Command"
+}
+
+// seal returns the name of that interface's method.
+func (m *Machine) seal() string { return lower(m.GoName) + "Command" }
+
+// reserved refuses declarations by hand of what has to be generated.
+func (m *modeler) reserved(pkg *Package, machine *Machine) {
+	if old := pkg.types.Scope().Lookup(machine.sealed(pkg)); old != nil {
+		m.problems.add(m.fset.Position(old.Pos()), "%s is what the interface of all commands of machine %s is called; rename or remove this one", old.Name(), machine.GoName)
+	}
+	m.reservedMethods(pkg, machine.object, "Spec", "Apply")
+	for _, c := range machine.Commands {
+		m.reservedMethods(pkg, c.object, "AsCommand", machine.seal(), "MarshalMsgpack", "UnmarshalMsgpack")
+	}
+}
+
+func (m *modeler) reservedMethods(pkg *Package, object *types.TypeName, names ...string) {
+	for _, name := range names {
+		found, index, _ := types.LookupFieldOrMethod(types.NewPointer(object.Type()), true, pkg.types, name)
+		if found != nil && len(index) == 1 {
+			m.problems.add(m.fset.Position(found.Pos()), "%s has %s already, which has to be generated; remove or rename this one", object.Name(), name)
+		}
+	}
+}
+
+// declared returns the type that a directive stands above.
+func (m *modeler) declared(pkg *Package, d directive) *types.TypeName {
+	object, ok := pkg.types.Scope().Lookup(d.spec.Name.Name).(*types.TypeName)
+	if !ok {
+		m.problems.add(d.pos, "%s%s stands above a type within a function; move %s to the package", directivePrefix, d.verb, d.spec.Name.Name)
+		return nil
+	}
+	named, ok := object.Type().(*types.Named)
+	if !ok {
+		m.problems.add(d.pos, "%s is an alias; put %s%s above the type itself", object.Name(), directivePrefix, d.verb)
+		return nil
+	}
+	if named.TypeParams().Len() > 0 {
+		m.problems.add(d.pos, "%s is generic, its bytes would depend on its type arguments; declare a type for each, as in type %[1]sOf struct{ %[1]s[…] }", object.Name())
+		return nil
+	}
+	return object
+}
+
+func (m *modeler) machine(pkg *Package, d directive) {
+	object := m.declared(pkg, d)
+	if object == nil {
+		return
+	}
+	machine := &Machine{GoName: object.Name(), pos: d.pos, object: object}
+	d.machine(machine, &m.problems)
+	for _, o := range pkg.Machines {
+		switch {
+		case o.object == object:
+			m.problems.add(d.pos, "%s has two directives %smachine; remove one", machine.GoName, directivePrefix)
+			return
+		case o.Name == machine.Name:
+			m.problems.add(d.pos, "machines %s and %s are both named %q; members of their groups would take one for the other, rename one", o.GoName, machine.GoName, o.Name)
+		}
+	}
+	pkg.Machines = append(pkg.Machines, machine)
+}
+
+func (m *modeler) command(pkg *Package, d directive) {
+	object := m.declared(pkg, d)
+	if object == nil {
+		return
+	}
+	if _, ok := object.Type().Underlying().(*types.Struct); !ok {
+		m.problems.add(d.pos, "command %s is no struct; declare it as one, so that fields can be added later", object.Name())
+		return
+	}
+	machine, pointer, ok := m.receiver(pkg, d, object, "ApplyTo")
+	if !ok {
+		return
+	}
+	c := &Command{Name: d.args["name"], GoName: object.Name(), pos: d.pos, object: object, pointer: pointer}
+	if c.Name == "" {
+		c.Name = c.GoName
+	}
+	for _, o := range machine.Commands {
+		switch {
+		case o.object == object:
+			m.problems.add(d.pos, "%s has two directives %scommand; remove one", c.GoName, directivePrefix)
+			return
+		case o.Name == c.Name:
+			m.problems.add(d.pos, "commands %s and %s are both named %q; give one another name=…", o.GoName, c.GoName, c.Name)
+		}
+	}
+	machine.Commands = append(machine.Commands, c)
+}
+
+func (m *modeler) query(pkg *Package, d directive) {
+	object := m.declared(pkg, d)
+	if object == nil {
+		return
+	}
+	if machine, _, ok := m.receiver(pkg, d, object, "Query"); ok {
+		machine.Queries = append(machine.Queries, object.Name())
+	}
+}
+
+// receiver returns the machine that a command's or query's method takes, and
+// whether that method has a pointer receiver.
+func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, method string) (machine *Machine, pointer, ok bool) {
+	want := "ApplyTo(*M, sm.ApplyContext) (R, error)"
+	if method == "Query" {
+		want = "Query(*M) (R, error)"
+	}
+	found, _, _ := types.LookupFieldOrMethod(types.NewPointer(object.Type()), true, pkg.types, method)
+	f, isFunc := found.(*types.Func)
+	if !isFunc {
+		m.problems.add(d.pos, "%s %s has no method %s; add %s", d.verb, object.Name(), method, want)
+		return nil, false, false
+	}
+	at := m.fset.Position(f.Pos())
+	sig := f.Signature()
+	if _, ptr := types.Unalias(sig.Recv().Type()).(*types.Pointer); ptr {
+		pointer = true
+	}
+	params, results := sig.Params(), sig.Results()
+	fits := results.Len() == 2 && types.Identical(results.At(1).Type(), types.Universe.Lookup("error").Type()) && !sig.Variadic()
+	if method == "Query" {
+		fits = fits && params.Len() == 1
+	} else {
+		fits = fits && params.Len() == 2 && isNamed(params.At(1).Type(), smPath, "ApplyContext")
+	}
+	if !fits {
+		m.problems.add(at, "%s of %s %s is not of the form %s", method, d.verb, object.Name(), want)
+		return nil, false, false
+	}
+	param := types.Unalias(params.At(0).Type())
+	byPointer := false
+	if p, isPointer := param.(*types.Pointer); isPointer {
+		param, byPointer = types.Unalias(p.Elem()), true
+	}
+	for _, machine := range pkg.Machines {
+		if !types.Identical(param, machine.object.Type()) {
+			continue
+		}
+		if len(machine.Commands) == 0 && method == "ApplyTo" {
+			machine.pointer = byPointer
+		}
+		if machine.pointer != byPointer && len(machine.Commands) > 0 {
+			m.problems.add(at, "%s of %s %s takes the machine in another way than %s; take %s everywhere",
+				method, d.verb, object.Name(), machine.Commands[0].GoName, "*"+machine.GoName)
+			return nil, false, false
+		}
+		return machine, pointer, true
+	}
+	m.problems.add(at, "%s of %s %s takes %s, which is no machine of this package; take one that has the directive %smachine",
+		method, d.verb, object.Name(), types.TypeString(params.At(0).Type(), types.RelativeTo(pkg.types)), directivePrefix)
+	return nil, false, false
+}
+
+// types builds the model of the machine's commands.
+func (m *modeler) types(pkg *Package, machine *Machine) {
+	b := newBuilder(m, pkg, machine)
+	machine.command = &Type{Kind: Sum, root: true}
+	for _, c := range machine.Commands {
+		c.typ = b.build(c.object.Type(), spot{pos: c.object.Pos(), what: "command " + c.GoName, hint: c.GoName})
+		if c.typ == nil {
+			continue
+		}
+		machine.command.Variants = append(machine.command.Variants, Variant{
+			Name: c.Name, Type: c.typ, goName: c.GoName, pointer: c.pointer,
+		})
+	}
+	b.finish(machine.command)
+}
+
+// schemaFile returns the path of the machine's schema file.
+func (m *Machine) schemaFile(pkg *Package) string {
+	return filepath.Join(pkg.Dir, strings.ToLower(m.GoName)+schemaSuffix)
+}
+
+// isNamed reports whether t is the type of that name.
+func isNamed(t types.Type, path, name string) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	if !ok || named.Obj().Pkg() == nil {
+		return false
+	}
+	return named.Obj().Pkg().Path() == path && named.Obj().Name() == name
+}

@@ -1,0 +1,124 @@
+package gen
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// refusals are packages that must be refused, the line with a ✗ for the given reason.
+var refusals = []struct {
+	name   string
+	source string
+	reason string
+}{
+	{"int", machineSource("", "A int // ✗", ""), "field Set.A: int has 32 or 64 bits, depending on the platform; use int64 or int32"},
+	{"uint", machineSource("", "A []uint // ✗", ""), "use uint64 or uint32"},
+	{"named int", machineSource("", "A Count // ✗", "type Count int"), "Count has 32 or 64 bits"},
+	{"uintptr", machineSource("", "A uintptr // ✗", ""), "means nothing to another process"},
+	{"any", machineSource("", "A any // ✗", ""), "nothing in the bytes says which type any holds"},
+	{"error", machineSource("", "A error // ✗", ""), "an error is not the same value in another process"},
+	{"chan", machineSource("", "A chan bool // ✗", ""), "a chan means nothing"},
+	{"func", machineSource("", "A func() // ✗", ""), "a func cannot be encoded"},
+	{"complex", machineSource("", "A complex128 // ✗", ""), "no complex numbers; use two floats"},
+	{"float key", machineSource("", "A map[float64]bool // ✗", ""), "float64 cannot be a map key"},
+	{"interface key", machineSource("", "A map[any]bool // ✗", ""), "any cannot be a map key"},
+	{"struct key", machineSource("", "A map[Key]bool // ✗", "type Key struct{ A int8 }"), "Key cannot be a map key"},
+	{"int key", machineSource("", "A map[int]bool // ✗", ""), "int has 32 or 64 bits"},
+	{"unsealed", machineSource("", "A Open // ✗", "type Open interface{ Method() }"), "the interface Open is not sealed"},
+	{"stringer", machineSource(`"fmt"`, "A fmt.Stringer // ✗", ""), "the interface fmt.Stringer is not sealed"},
+	{"no variants", machineSource("", "A Closed // ✗", "type Closed interface{ closed() }"), "no type implements Closed"},
+	{"bad variant", machineSource("", "A Closed", "type Closed interface{ closed() }\ntype V struct{ B int } // ✗\nfunc (V) closed() {}"), "field V.B: int has"},
+	{"anonymous interface", machineSource("", "A interface{ closed() } // ✗", ""), "the interface has no name"},
+	{"duplicate names", machineSource("", "A int8 `msgpack:\"x\"`\nB int8 `msgpack:\"x\"` // ✗", ""), `two fields are encoded as "x"`},
+	{"shadowed", machineSource("", "A int8\nBase", "type Base struct{ A int8 } // ✗"), `two fields are encoded as "A"`},
+	{"embedded pointer", machineSource("", "*Base // ✗", "type Base struct{ A int8 }"), "an embedded pointer cannot be encoded"},
+	{"embedded command", machineSource("", "A int8", "//mosaik:command\ntype Add struct {\nSet // ✗\n}\nfunc (Add) ApplyTo(*Machine, sm.ApplyContext) (int64, error) { return 0, nil }"), "command Set is embedded"},
+	{"embedded time", machineSource(`"time"`, "time.Time // ✗", ""), "the methods of the embedded time"},
+	{"hidden", machineSource("", "A Hidden // ✗", "type Hidden struct{ a int8 }"), "Hidden has no exported field"},
+	{"pointer to pointer", machineSource("", "A **int8 // ✗", ""), "look alike when encoded"},
+	{"pointer to slice", machineSource("", "A *[]int8 // ✗", ""), "look alike when encoded; use []int8"},
+	{"named bytes", machineSource("", "A []Side // ✗", "type Side uint8"), "would be encoded as bytes"},
+	{"own codec", machineSource(`"net/netip"`, "A netip.Addr // ✗", ""), "netip.Addr encodes itself with MarshalBinary"},
+	{"own codec by hand", machineSource("", "A Hex // ✗", "type Hex struct{ A int8 }\nfunc (*Hex) UnmarshalText([]byte) error { return nil }"), "Hex encodes itself with UnmarshalText"},
+	{"invalid", machineSource("", "A Missing // ✗", ""), "the type is invalid, undefined: Missing"},
+	{"invalid deep", machineSource("", "A map[string][]Deep", "type Deep struct {\nB Missing // ✗\n}"), "field Deep.B: the type is invalid"},
+	{"recursive slice", machineSource("", "A Tree", "type Tree []Tree // ✗"), "made of itself without a struct between"},
+	{"tag option", machineSource("", "A int8 `msgpack:\",string\"` // ✗", ""), `the tag option "string" is not supported`},
+	{"tag max", machineSource("", "A string `mosaik:\"max=0\"` // ✗", ""), "use `mosaik:\"max=n\"`"},
+	{"tag unknown", machineSource("", "A string `mosaik:\"min=1\"` // ✗", ""), "says nothing"},
+	{"max of int", machineSource("", "A int8 `mosaik:\"max=3\"` // ✗", ""), "max= has no meaning for int8"},
+	{"huge", machineSource("", "A Huge", "type Huge struct{ A [1 << 17]int64 \n B int8 } // ✗ two lines up"), "at most 1048576 are allowed"},
+	{"short name", machineSource("", "A e // ✗", "type e struct{ A int8 }"), "e is named like a variable of the generated code"},
+	{"two aliases", machineSource("", "A Alias // ✗", "type Alias = int"), "int has 32 or 64 bits"},
+	{"generic inside", machineSource("", "A Pair[int8, int]", "type Pair[A, B any] struct{\n X A\n Y B // ✗\n}"), "int has 32 or 64 bits"},
+
+	{"unknown directive", machineSource("", "A int8", "//mosaik:comand // ✗\ntype X struct{}"), "unknown directive //mosaik:comand"},
+	{"empty directive", machineSource("", "A int8", "//mosaik: ✗\ntype X struct{}"), "says nothing"},
+	{"stray directive", machineSource("", "A int8", "//mosaik:query ✗\n\ntype X struct{}"), `//mosaik:query has no argument "✗"; it takes none`},
+	{"loose directive", machineSource("", "A int8", "var _ int // ✗ one line down\n//mosaik:query\n\ntype X struct{}"), "stands above no type"},
+	{"machine without name", "package p\n\n//mosaik:machine version=1\ntype Machine struct{} // ✗ one line up", "has no name"},
+	{"machine without version", "package p\n\n//mosaik:machine name=m\ntype Machine struct{} // ✗ one line up", "needs version=…"},
+	{"machine version 0", "package p\n\n//mosaik:machine name=m version=0\ntype Machine struct{} // ✗ one line up", "needs version=…"},
+	{"machine layout", "package p\n\n//mosaik:machine name=m version=1 layout=list\ntype Machine struct{} // ✗ one line up", "use layout=map"},
+	{"machine argument", "package p\n\n//mosaik:machine name=m version=1 nme=x\ntype Machine struct{} // ✗ one line up", `no argument "nme"; it takes name=, version=, layout=`},
+	{"machine argument twice", "package p\n\n//mosaik:machine name=m name=n version=1\ntype Machine struct{} // ✗ one line up", "stands there twice"},
+	{"machine without commands", "package p\n\n//mosaik:machine name=m version=1\ntype Machine struct{} // ✗ one line up", "machine Machine has no commands"},
+	{"machine twice", machineSource("", "A int8", "//mosaik:machine name=m version=1\ntype Second struct{} // ✗ one line up"), `both named "m"`},
+	{"generic machine", "package p\n\n//mosaik:machine name=m version=1\ntype Machine[T any] struct{} // ✗ one line up", "Machine is generic"},
+	{"generic command", machineSource("", "A int8", "//mosaik:command\ntype Add[T any] struct{ A T } // ✗ one line up"), "Add is generic"},
+	{"command alias", machineSource("", "A int8", "//mosaik:command\ntype Add = Set // ✗ one line up"), "Add is an alias"},
+	{"command no struct", machineSource("", "A int8", "//mosaik:command\ntype Add int64 // ✗ one line up"), "command Add is no struct"},
+	{"command without method", machineSource("", "A int8", "//mosaik:command\ntype Add struct{} // ✗ one line up"), "command Add has no method ApplyTo"},
+	{"command bad method", machineSource("", "A int8", "//mosaik:command\ntype Add struct{}\nfunc (Add) ApplyTo(*Machine) error { return nil } // ✗"), "not of the form ApplyTo(*M, sm.ApplyContext) (R, error)"},
+	{"command of another machine", machineSource("", "A int8", "type Other struct{}\n//mosaik:command\ntype Add struct{}\nfunc (Add) ApplyTo(*Other, sm.ApplyContext) (int64, error) { return 0, nil } // ✗"), "takes *Other, which is no machine of this package"},
+	{"command by value", machineSource("", "A int8", "//mosaik:command\ntype Add struct{}\nfunc (Add) ApplyTo(Machine, sm.ApplyContext) (int64, error) { return 0, nil } // ✗"), "takes the machine in another way than Set"},
+	{"command twice", machineSource("", "A int8", "//mosaik:command name=Set\ntype Add struct{} // ✗ one line up\nfunc (Add) ApplyTo(*Machine, sm.ApplyContext) (int64, error) { return 0, nil }"), `both named "Set"`},
+	{"query", machineSource("", "A int8", "//mosaik:query\ntype Get struct{}\nfunc (Get) Query(*Machine) int64 { return 0 } // ✗"), "not of the form Query(*M) (R, error)"},
+	{"name taken", machineSource("", "A int8", "type Command struct{} // ✗"), "Command is what the interface of all commands of machine Machine is called"},
+	{"method taken", machineSource("", "A int8", "func (*Machine) Apply() {} // ✗"), "Machine has Apply already"},
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	files := make(map[string]string)
+	for i, r := range refusals {
+		files[fmt.Sprintf("p%d/p.go", i)] = r.source
+	}
+	dir := newModule(t, files)
+	_, err := Load(t.Context(), Config{Dir: dir, Patterns: []string{"./..."}})
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("Load: %v; want Problems", err)
+	}
+	found := make(map[string][]Problem)
+	for _, p := range problems {
+		where := filepath.Base(filepath.Dir(p.Pos.Filename))
+		found[where] = append(found[where], p)
+	}
+	for i, r := range refusals {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			line := 0
+			for n, text := range strings.Split(r.source, "\n") {
+				if strings.Contains(text, "✗") {
+					line = n + 1
+				}
+			}
+			switch {
+			case strings.Contains(r.source, "one line up"):
+				line--
+			case strings.Contains(r.source, "two lines up"):
+				line--
+			case strings.Contains(r.source, "one line down"):
+				line++
+			}
+			got := found[fmt.Sprintf("p%d", i)]
+			if len(got) != 1 || got[0].Pos.Line != line || !strings.Contains(got[0].Text, r.reason) {
+				t.Errorf("problems %v; want one, in line %d, with %q", got, line, r.reason)
+			}
+		})
+	}
+}

@@ -1,0 +1,229 @@
+package gen
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lukechampine.com/blake3"
+)
+
+// The canonical schema of a machine, one fact a line, is what its identity is
+// the hash of. It stands beside the code in the machine's schema file.
+//
+//	mosaik-schema/1 msgpack/1
+//	machine "ledger" version 1
+//	command #0
+//	#0 sum{"Deposit":#1 "Transfer":#2}
+//	#1 struct{"Account":str "Amount":i64}
+//	…
+//
+// The second line ends with "layout array" where structs are arrays by
+// default. A type is one of
+//
+//	bool i8…i64 u8…u64 f32 f64 str bytes bytes[n] time duration
+//	[]T [n]T map[K]T *T
+//	#n   the type that line #n describes
+//
+// and a line describes one of
+//
+//	struct{"wire name"(max=n,omitempty):T …}   a map, fields by name
+//	tuple{"wire name"(max=n):T …}              an array, fields in their order
+//	sum{"variant":T …}                         an array of tag and value; the
+//	                                           tag is the position, from 0
+//	enum i32{"Constant"=value …}               by name
+//
+// Names are quoted as in Go, in ASCII. There are no Go types, packages or files
+// in it. Types of equal structure are one line, however often they are declared;
+// lines are numbered in the order in which they are first reached, depth first.
+const schemaHeader = "mosaik-schema/1 msgpack/1"
+
+// signatureDomain keeps signatures apart from other hashes.
+const signatureDomain = "mosaik-schema/1 signature\x00"
+
+// schema is a machine's schema, minimised.
+type schema struct {
+	name    string
+	version uint32
+	array   bool
+	root    *Type
+}
+
+func schemaOf(m *Machine) schema {
+	return schema{name: m.Name, version: m.Version, array: m.Array, root: m.command}
+}
+
+// signature returns the hash of the canonical text.
+func (s schema) signature() [32]byte {
+	return blake3.Sum256([]byte(signatureDomain + s.text()))
+}
+
+// text returns the canonical text.
+func (s schema) text() string {
+	var b strings.Builder
+	layout := ""
+	if s.array {
+		layout = " layout array"
+	}
+	fmt.Fprintf(&b, "%s\nmachine %s version %d%s\n", schemaHeader, quoteName(s.name), s.version, layout)
+	classes := minimise(s.root)
+	number := make(map[int]int) // of each class
+	var order []*Type
+	var reach func(t *Type)
+	reach = func(t *Type) {
+		if t.numbered() {
+			if _, ok := number[classes[t]]; ok {
+				return
+			}
+			number[classes[t]] = len(order)
+			order = append(order, t)
+		}
+		t.canonicalChildren(reach)
+	}
+	reach(s.root)
+	ref := func(t *Type) string { return "#" + strconv.Itoa(number[classes[t]]) }
+	fmt.Fprintf(&b, "command %s\n", s.root.reference(ref))
+	for _, t := range order {
+		fmt.Fprintf(&b, "%s %s\n", ref(t), t.describe(ref))
+	}
+	return b.String()
+}
+
+// minimise returns the class of each numbered type that root reaches; types of
+// one class have the same structure.
+func minimise(root *Type) map[*Type]int {
+	var types []*Type
+	root.walk(func(t *Type) {
+		if t.numbered() {
+			types = append(types, t)
+		}
+	})
+	classes := make(map[*Type]int, len(types))
+	ref := func(t *Type) string { return "#" + strconv.Itoa(classes[t]) }
+	for count := 0; ; {
+		labels := make([]string, len(types))
+		for i, t := range types {
+			labels[i] = ref(t) + t.describe(ref)
+		}
+		distinct := slices.Compact(slices.Sorted(slices.Values(labels)))
+		refined := make(map[*Type]int, len(types))
+		for i, t := range types {
+			refined[t], _ = slices.BinarySearch(distinct, labels[i])
+		}
+		classes = refined
+		if len(distinct) == count {
+			return classes
+		}
+		count = len(distinct)
+	}
+}
+
+// numbered reports whether t has a line of its own.
+func (t *Type) numbered() bool { return t.Kind == Struct || t.Kind == Sum || len(t.Enum) > 0 }
+
+// canonicalFields returns the fields in the order of the canonical text.
+func (t *Type) canonicalFields() []Field {
+	if t.Tuple {
+		return t.Fields
+	}
+	return slices.SortedFunc(slices.Values(t.Fields), func(a, b Field) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// canonicalChildren calls f for each type that t is made of, in the order of the
+// canonical text.
+func (t *Type) canonicalChildren(f func(*Type)) {
+	if t.Kind != Struct {
+		t.children(f)
+		return
+	}
+	for _, field := range t.canonicalFields() {
+		f(field.Type)
+	}
+}
+
+// reference returns how t is referred to, where ref does it for numbered types.
+func (t *Type) reference(ref func(*Type) string) string {
+	if t.numbered() {
+		return ref(t)
+	}
+	switch t.Kind {
+	case Bytes:
+		return "bytes"
+	case ByteArray:
+		return fmt.Sprintf("bytes[%d]", t.Len)
+	case Time:
+		return "time"
+	case Duration:
+		return "duration"
+	case Slice:
+		return "[]" + t.Elem.reference(ref)
+	case Array:
+		return fmt.Sprintf("[%d]%s", t.Len, t.Elem.reference(ref))
+	case Map:
+		return "map[" + t.Key.reference(ref) + "]" + t.Elem.reference(ref)
+	case Pointer:
+		return "*" + t.Elem.reference(ref)
+	}
+	return t.scalar()
+}
+
+// scalar returns the name of a scalar's form.
+func (t *Type) scalar() string {
+	switch t.Kind {
+	case Bool:
+		return "bool"
+	case Int:
+		return "i" + strconv.Itoa(t.Bits)
+	case Uint:
+		return "u" + strconv.Itoa(t.Bits)
+	case Float:
+		return "f" + strconv.Itoa(t.Bits)
+	}
+	return "str"
+}
+
+// describe returns the line of a numbered type.
+func (t *Type) describe(ref func(*Type) string) string {
+	var parts []string
+	word := ""
+	switch t.Kind {
+	case Struct:
+		word = "struct"
+		if t.Tuple {
+			word = "tuple"
+		}
+		for _, f := range t.canonicalFields() {
+			parts = append(parts, quoteName(f.Name)+f.conditions()+":"+f.Type.reference(ref))
+		}
+	case Sum:
+		word = "sum"
+		for _, v := range t.Variants {
+			parts = append(parts, quoteName(v.Name)+":"+v.Type.reference(ref))
+		}
+	default:
+		word = "enum " + t.scalar()
+		for _, c := range t.Enum {
+			parts = append(parts, quoteName(c.Name)+"="+c.Value)
+		}
+	}
+	return word + "{" + strings.Join(parts, " ") + "}"
+}
+
+// conditions returns what is said of a field beside its type.
+func (f Field) conditions() string {
+	var parts []string
+	if f.Max > 0 {
+		parts = append(parts, "max="+strconv.Itoa(f.Max))
+	}
+	if f.OmitEmpty {
+		parts = append(parts, "omitempty")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(parts, ",") + ")"
+}
+
+func quoteName(name string) string { return strconv.QuoteToASCII(name) }

@@ -1,0 +1,235 @@
+package gen
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// parseSchema reads a canonical text.
+func parseSchema(text string) (s schema, err error) {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) < 4 || lines[0] != schemaHeader {
+		return schema{}, fmt.Errorf("it does not start with %q", schemaHeader)
+	}
+	p := schemaParser{types: make([]Type, len(lines)-3)}
+	p.line(2, lines[1], func() {
+		p.want("machine ")
+		s.name = p.quoted()
+		p.want(" version ")
+		s.version = uint32(p.number())
+		s.array = p.has(" layout array")
+	})
+	p.line(3, lines[2], func() {
+		p.want("command ")
+		s.root = p.reference()
+	})
+	for i := range p.types {
+		p.line(4+i, lines[3+i], func() {
+			p.want("#" + strconv.Itoa(i) + " ")
+			p.describe(&p.types[i])
+		})
+	}
+	if p.err != nil {
+		return schema{}, p.err
+	}
+	s.root.root = true
+	return s, nil
+}
+
+// schemaParser reads one line at a time; it stops at the first error.
+type schemaParser struct {
+	types []Type
+	at    int // line
+	rest  string
+	err   error
+}
+
+func (p *schemaParser) line(at int, text string, parse func()) {
+	if p.err != nil {
+		return
+	}
+	p.at, p.rest = at, text
+	parse()
+	if p.rest != "" {
+		p.fail("the end of the line")
+	}
+}
+
+func (p *schemaParser) fail(want string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("line %d: %q stands where %s is wanted", p.at, p.rest, want)
+	}
+	p.rest = ""
+}
+
+func (p *schemaParser) has(text string) bool {
+	rest, ok := strings.CutPrefix(p.rest, text)
+	if ok {
+		p.rest = rest
+	}
+	return ok
+}
+
+func (p *schemaParser) want(text string) {
+	if !p.has(text) {
+		p.fail(strconv.Quote(text))
+	}
+}
+
+func (p *schemaParser) quoted() string {
+	text, err := strconv.QuotedPrefix(p.rest)
+	if err != nil {
+		p.fail("a name in quotes")
+		return ""
+	}
+	p.rest = p.rest[len(text):]
+	name, err := strconv.Unquote(text)
+	if err != nil {
+		p.fail("a name in quotes")
+	}
+	return name
+}
+
+func (p *schemaParser) number() int {
+	end := 0
+	for end < len(p.rest) && '0' <= p.rest[end] && p.rest[end] <= '9' {
+		end++
+	}
+	n, err := strconv.ParseUint(p.rest[:end], 10, 32)
+	if err != nil {
+		p.fail("a number")
+		return 0
+	}
+	p.rest = p.rest[end:]
+	return int(n)
+}
+
+// scalars are the types that are one word, longer words first.
+var scalars = []struct {
+	word string
+	typ  Type
+}{
+	{"bool", Type{Kind: Bool}}, {"bytes", Type{Kind: Bytes}}, {"str", Type{Kind: String}},
+	{"time", Type{Kind: Time}}, {"duration", Type{Kind: Duration, Bits: 64}},
+	{"i8", Type{Kind: Int, Bits: 8}}, {"i16", Type{Kind: Int, Bits: 16}}, {"i32", Type{Kind: Int, Bits: 32}}, {"i64", Type{Kind: Int, Bits: 64}},
+	{"u8", Type{Kind: Uint, Bits: 8}}, {"u16", Type{Kind: Uint, Bits: 16}}, {"u32", Type{Kind: Uint, Bits: 32}}, {"u64", Type{Kind: Uint, Bits: 64}},
+	{"f32", Type{Kind: Float, Bits: 32}}, {"f64", Type{Kind: Float, Bits: 64}},
+}
+
+func (p *schemaParser) reference() *Type {
+	switch {
+	case p.has("#"):
+		n := p.number()
+		if n >= len(p.types) {
+			p.fail("the number of a line")
+			return &Type{}
+		}
+		return &p.types[n]
+	case p.has("[]"):
+		return &Type{Kind: Slice, Elem: p.reference()}
+	case p.has("*"):
+		return &Type{Kind: Pointer, Elem: p.reference()}
+	case p.has("map["):
+		t := &Type{Kind: Map, Key: p.reference()}
+		p.want("]")
+		t.Elem = p.reference()
+		return t
+	case p.has("bytes["):
+		t := &Type{Kind: ByteArray, Len: p.number()}
+		p.want("]")
+		return t
+	case p.has("["):
+		t := &Type{Kind: Array, Len: p.number()}
+		p.want("]")
+		t.Elem = p.reference()
+		return t
+	}
+	return p.scalar()
+}
+
+func (p *schemaParser) scalar() *Type {
+	for _, s := range scalars {
+		if p.has(s.word) {
+			t := s.typ
+			return &t
+		}
+	}
+	p.fail("a type")
+	return &Type{}
+}
+
+// describe reads the line of a numbered type into t.
+func (p *schemaParser) describe(t *Type) {
+	switch {
+	case strings.HasPrefix(p.rest, "struct{"), strings.HasPrefix(p.rest, "tuple{"):
+		t.Kind = Struct
+		if t.Tuple = p.has("tuple{"); !t.Tuple {
+			p.want("struct{")
+		}
+		p.list(func() {
+			f := Field{Name: p.quoted()}
+			if p.has("(max=") {
+				f.Max = p.number()
+				f.OmitEmpty = p.has(",omitempty")
+				p.want(")")
+			} else {
+				f.OmitEmpty = p.has("(omitempty)")
+			}
+			p.want(":")
+			f.Type = p.reference()
+			t.Fields = append(t.Fields, f)
+		})
+	case p.has("sum{"):
+		t.Kind = Sum
+		p.list(func() {
+			v := Variant{Name: p.quoted()}
+			p.want(":")
+			v.Type = p.reference()
+			t.Variants = append(t.Variants, v)
+		})
+	case p.has("enum "):
+		*t = *p.scalar()
+		p.want("{")
+		p.list(func() {
+			c := Constant{Name: p.quoted()}
+			p.want("=")
+			c.Value = p.value()
+			t.Enum = append(t.Enum, c)
+		})
+	default:
+		p.fail("struct, tuple, sum or enum")
+	}
+}
+
+// value reads the value of a constant.
+func (p *schemaParser) value() string {
+	if strings.HasPrefix(p.rest, `"`) {
+		return strconv.Quote(p.quoted())
+	}
+	if p.has("-") {
+		return "-" + p.digits()
+	}
+	return p.digits()
+}
+
+func (p *schemaParser) digits() string {
+	end := strings.IndexAny(p.rest, " }")
+	if end < 1 {
+		p.fail("a value")
+		return ""
+	}
+	text := p.rest[:end]
+	p.rest = p.rest[end:]
+	return text
+}
+
+// list reads what stands between braces, of which the first was read.
+func (p *schemaParser) list(item func()) {
+	for p.err == nil && !p.has("}") {
+		item()
+		if !strings.HasPrefix(p.rest, "}") {
+			p.want(" ")
+		}
+	}
+}

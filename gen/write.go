@@ -1,0 +1,192 @@
+package gen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// File is a file of a [Result].
+type File struct {
+	Path    string
+	Content []byte
+}
+
+// Result is what the files of packages are to be.
+type Result struct {
+	// Files are sorted by their paths.
+	Files []File
+	// Orphans are the files that mosaik-gen wrote before and that belong to no
+	// machine any more.
+	Orphans []string
+	// Changes tells in words what is different about each schema whose version
+	// was raised, as "ledger: Deposit.Amount: i64 → i32".
+	Changes []string
+}
+
+// Generate returns what the files of the configured packages are to be. It
+// writes nothing. A schema that changed under an unchanged version is among the
+// [Problems].
+func Generate(ctx context.Context, c Config) (*Result, error) {
+	pkgs, err := Load(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	out := new(Result)
+	var problems Problems
+	for _, pkg := range pkgs {
+		if err := out.add(pkg, &problems); err != nil {
+			return nil, err
+		}
+	}
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+// add adds the files of a package.
+func (r *Result) add(pkg *Package, problems *Problems) error {
+	wanted := make(map[string]bool)
+	want := func(path string, content []byte) {
+		wanted[path] = true
+		r.Files = append(r.Files, File{Path: path, Content: content})
+	}
+	if len(pkg.Machines) > 0 {
+		source, err := emit(pkg)
+		if err != nil {
+			return err
+		}
+		want(filepath.Join(pkg.Dir, pkg.Name+codeSuffix), source)
+	}
+	for _, m := range pkg.Machines {
+		path := m.schemaFile(pkg)
+		if wanted[path] {
+			problems.add(m.pos, "%s is the schema file of another machine too; rename %s", filepath.Base(path), m.GoName)
+			continue
+		}
+		r.compare(m, path, problems)
+		want(path, []byte(schemaOf(m).text()))
+	}
+	return r.orphans(pkg, wanted)
+}
+
+// compare holds the machine's schema against that in its file.
+func (r *Result) compare(m *Machine, path string, problems *Problems) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	now := schemaOf(m)
+	if err != nil {
+		problems.add(m.pos, "machine %s: %v", m.GoName, err)
+		return
+	}
+	if string(text) == now.text() {
+		return
+	}
+	before, err := parseSchema(string(text))
+	if err != nil {
+		problems.add(m.pos, "the schema file of machine %s cannot be read, so that nothing tells whether its schema has changed: %s: %v; restore the file, or remove it", m.GoName, filepath.Base(path), err)
+		return
+	}
+	changes := diff(before, now)
+	if before.version == now.version && before.name == now.name {
+		problems.add(m.pos, "the schema of machine %s has changed under version %d: %s; raise version=, or remove %s if no group ever ran this version",
+			m.GoName, now.version, strings.Join(changes, "; "), filepath.Base(path))
+		return
+	}
+	for _, c := range changes {
+		r.Changes = append(r.Changes, m.Name+": "+c)
+	}
+}
+
+// orphans finds the files of ours in the package's folder that nobody wants.
+func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
+	entries, err := os.ReadDir(pkg.Dir)
+	if err != nil {
+		return fmt.Errorf("gen: list the files of %s: %w", pkg.Path, err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(pkg.Dir, entry.Name())
+		code, text := strings.HasSuffix(path, codeSuffix), strings.HasSuffix(path, schemaSuffix)
+		if wanted[path] || !code && !text || !entry.Type().IsRegular() {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("gen: read %s: %w", path, err)
+		}
+		if code && isOutput(path, content) || text && bytes.HasPrefix(content, []byte(schemaHeader)) {
+			r.Orphans = append(r.Orphans, path)
+		}
+	}
+	return nil
+}
+
+// Check compares the result with the files that are there and returns what is
+// different, a line for each file: missing, stale or orphan.
+func (r *Result) Check() ([]string, error) {
+	var out []string
+	for _, f := range r.Files {
+		was, err := os.ReadFile(f.Path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			out = append(out, f.Path+": missing")
+		case err != nil:
+			return nil, fmt.Errorf("gen: check: %w", err)
+		case !bytes.Equal(was, f.Content):
+			out = append(out, f.Path+": stale")
+		}
+	}
+	for _, path := range r.Orphans {
+		out = append(out, path+": orphan")
+	}
+	return out, nil
+}
+
+// Write writes the files that are not as they are to be, each of them whole or
+// not at all, and removes the orphans. It returns the paths of both.
+func (r *Result) Write() (written []string, err error) {
+	for _, f := range r.Files {
+		if was, err := os.ReadFile(f.Path); err == nil && bytes.Equal(was, f.Content) {
+			continue
+		}
+		if err := writeFile(f.Path, f.Content); err != nil {
+			return written, err
+		}
+		written = append(written, f.Path)
+	}
+	for _, path := range r.Orphans {
+		if err := os.Remove(path); err != nil {
+			return written, fmt.Errorf("gen: remove orphan: %w", err)
+		}
+		written = append(written, path)
+	}
+	return written, nil
+}
+
+// writeFile replaces a file in one step.
+func writeFile(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".mosaik-gen-*")
+	if err != nil {
+		return fmt.Errorf("gen: write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("gen: write %s: %w", path, err)
+		}
+	}()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,311 @@
+package mosaik_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// wantMessage fails the test unless err says all parts.
+func wantMessage(t *testing.T, what string, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("%s: no error, want one that says %q", what, parts)
+		return
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%s: error %q does not say %q", what, err, part)
+		}
+	}
+}
+
+// openNetwork opens a network that ends with the test.
+func openNetwork(t *testing.T, id mosaik.NetworkID, opts ...mosaik.Option) *mosaik.Network {
+	t.Helper()
+	n, err := mosaik.Open(t.Context(), id, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func TestOpenRefusesBadOptions(t *testing.T) {
+	t.Parallel()
+	id := mosaik.NewNetworkID("bad options")
+	many := make([]string, 70)
+	for i := range many {
+		many[i] = fmt.Sprintf("10.0.0.1:%d", i+1)
+	}
+	for name, tc := range map[string]struct {
+		opt   mosaik.Option
+		parts []string
+	}{
+		"identity":           {mosaik.WithIdentity(make(ed25519.PrivateKey, 12)), []string{"identity", "64 bytes, not 12"}},
+		"nil identity":       {mosaik.WithIdentity(nil), []string{"identity", "64 bytes, not 0"}},
+		"listen":             {mosaik.WithListen("localhost"), []string{`listen address "localhost"`, "must be host:port"}},
+		"listen port":        {mosaik.WithListen("localhost:http"), []string{`listen address "localhost:http"`, "a number from 0 to 65535"}},
+		"high port":          {mosaik.WithListen("localhost:65536"), []string{`"localhost:65536"`, "a number from 0 to 65535"}},
+		"unknown host":       {mosaik.WithListen("256.1.1.1:0"), []string{"256.1.1.1:0"}},
+		"listener":           {mosaik.WithListener(nil), []string{"listener", "nil"}},
+		"advertise":          {mosaik.WithAdvertise("10.0.0.1:1", "there"), []string{`advertised address "there"`, "must be host:port"}},
+		"advertised port":    {mosaik.WithAdvertise("10.0.0.1:0"), []string{`advertised address "10.0.0.1:0"`, "a number from 1 to 65535"}},
+		"advertised number":  {mosaik.WithAdvertise(many[:17]...), []string{"advertise", "17 addresses", "at most 16"}},
+		"advertised nothing": {mosaik.WithAdvertise(":80"), []string{`advertised address ":80"`, "the host is missing"}},
+		"seed":               {mosaik.WithSeeds("10.0.0.1:1", "10.0.0.2"), []string{`seed "10.0.0.2"`, "must be host:port"}},
+		"seed port":          {mosaik.WithSeeds("10.0.0.1:-1"), []string{`seed "10.0.0.1:-1"`, "a number from 1 to 65535"}},
+		"tags":               {mosaik.WithTags(many...), []string{"tags", "70", "64"}},
+		"long tag":           {mosaik.WithTags(strings.Repeat("x", 65)), []string{"tag", "is not 1 to 64 bytes of UTF-8"}},
+		"empty tag":          {mosaik.WithTags(""), []string{`tag "" is not 1 to 64 bytes of UTF-8`}},
+		"logger":             {mosaik.WithLogger(nil), []string{"logger", "nil"}},
+		"tick":               {mosaik.WithTick(0), []string{"tick", "0s", "1ms to 1s"}},
+		"fraction of a tick": {mosaik.WithTick(1500 * time.Microsecond), []string{"tick", "1.5ms", "whole milliseconds"}},
+		"long tick":          {mosaik.WithTick(2 * time.Second), []string{"tick", "2s", "1ms to 1s"}},
+		"leave timeout":      {mosaik.WithLeaveTimeout(-1), []string{"leave timeout", "-1ns", "negative"}},
+	} {
+		n, err := mosaik.Open(t.Context(), id, tc.opt)
+		if err == nil {
+			n.Close()
+		}
+		wantMessage(t, name, err, append(tc.parts, "mosaik: open network "+id.Short()+": ")...)
+	}
+
+	_, err := mosaik.Open(t.Context(), mosaik.NetworkID{})
+	wantMessage(t, "zero id", err, "the network id is zero", "NewNetworkID")
+	_, err = mosaik.Open(gone(), id)
+	wantError(t, "ended context", err, context.Canceled)
+}
+
+func TestOpenOnAPortInUse(t *testing.T) {
+	t.Parallel()
+	id := mosaik.NewNetworkID("port in use")
+	first := openNetwork(t, id)
+	addr := first.Addr().String()
+	second, err := mosaik.Open(t.Context(), id, mosaik.WithListen(addr))
+	if err == nil {
+		second.Close()
+	}
+	wantMessage(t, "second", err, "mosaik: open network "+id.Short()+": ", addr, "in use")
+}
+
+// unnamed, and those that follow, are machines with something wrong.
+type unnamed struct{ till }
+
+func (unnamed) Spec() sm.Spec[step] { return sm.Spec[step]{} }
+
+type unsigned struct{ till }
+
+func (unsigned) Spec() sm.Spec[step] { return sm.Spec[step]{Name: "unsigned"} }
+
+type uncoded struct{ till }
+
+func (uncoded) Spec() sm.Spec[step] {
+	return sm.Spec[step]{Name: "uncoded", Signature: sm.ID("uncoded")}
+}
+
+type listener struct{}
+
+func (listener) Spec() sm.Spec[chan int]                      { return sm.Define[chan int]("listener", 1) }
+func (listener) Apply(sm.ApplyContext, chan int) (any, error) { return nil, nil }
+
+type hasty struct{ till }
+
+func (*hasty) ConsensusDefaults() mosaik.ConsensusConfig { return mosaik.ConsensusConfig{} }
+
+type brokenStorage struct{}
+
+func (brokenStorage) Open(logstore.Opening[step]) (logstore.Log, error) { return nil, errDisk }
+
+func TestJoinRefusesBadSettings(t *testing.T) {
+	t.Parallel()
+	n := openNetwork(t, mosaik.NewNetworkID("bad settings"))
+	keyed := n.Groups().WithKey(mosaik.RandomKey())
+	base := mosaik.WithStateMachine(keyed, newTill)
+	config, policy := mosaik.DefaultConsensusConfig(), mosaik.DefaultPolicy()
+	timing := func(c mosaik.ConsensusConfig) func(context.Context) error {
+		return join(base.WithConsensusConfig(c))
+	}
+	membership := func(p mosaik.Policy) func(context.Context) error { return join(base.WithMembership(p)) }
+	for name, tc := range map[string]struct {
+		join  func(context.Context) error
+		parts []string
+	}{
+		"zero key":          {join(mosaik.WithStateMachine(n.Groups().WithKey(mosaik.GroupKey{}), newTill)), []string{"the group key is zero", "KeyFromText"}},
+		"zero key, no-op":   {join(n.Groups().WithKey(mosaik.GroupKey{})), []string{"the group key is zero"}},
+		"no constructor":    {join(mosaik.WithStateMachine[step, *till](keyed, nil)), []string{"the machine's constructor is nil"}},
+		"nil machine":       {join(mosaik.WithStateMachine(keyed, func() *till { return nil })), []string{"constructor returned nil"}},
+		"nil storage":       {join(base.WithLogStorage(nil)), []string{"the log storage is nil"}},
+		"nil memory":        {join(base.WithLogStorage((*logstore.Memory[step])(nil))), []string{"the log storage is nil"}},
+		"machine's name":    {join(mosaik.WithStateMachine(keyed, func() *unnamed { return &unnamed{} })), []string{"spec has no name", "Spec.Name"}},
+		"signature":         {join(mosaik.WithStateMachine(keyed, func() *unsigned { return &unsigned{} })), []string{`machine "unsigned"`, "zero signature", "sm.Define"}},
+		"codec":             {join(mosaik.WithStateMachine(keyed, func() *uncoded { return &uncoded{} })), []string{`machine "uncoded"`, "no codec", "sm.Define"}},
+		"commands":          {join(mosaik.WithStateMachine(keyed, func() listener { return listener{} })), []string{`machine "listener"`, "a chan cannot be encoded"}},
+		"machine's config":  {join(mosaik.WithStateMachine(keyed, func() *hasty { return &hasty{} })), []string{"heartbeat_interval is 0s", "from 1ms"}},
+		"validator":         {join(base.RequireTicket(password{"x"}).RequireTicket(nil)), []string{"ticket validator 2 is nil"}},
+		"broken storage":    {join(base.WithLogStorage(brokenStorage{})), []string{"open its log: the disk is on fire"}},
+		"reluctance":        {join(base.WithRole(mosaik.Reluctant(1))), []string{"validate role: reluctant: factor is 1", "from 2 to 100"}},
+		"zero config":       {timing(mosaik.ConsensusConfig{}), []string{"validate consensus config: heartbeat_interval is 0s", "from 1ms to 1h0m0s"}},
+		"heartbeat":         {timing(config.WithHeartbeatInterval(1500 * time.Microsecond)), []string{"heartbeat_interval is 1.5ms", "whole milliseconds"}},
+		"jitter":            {timing(config.WithHeartbeatJitter(500 * time.Millisecond)), []string{"heartbeat_jitter is 500ms", "less than heartbeat_interval, which is 500ms"}},
+		"misses":            {timing(config.WithMaxMissedHeartbeats(0)), []string{"max_missed_heartbeats is 0", "from 1 to 1000"}},
+		"election":          {timing(config.WithElectionTimeout(500 * time.Millisecond)), []string{"election_timeout is 500ms", "more than heartbeat_interval, which is 500ms"}},
+		"election jitter":   {timing(config.WithElectionJitter(-1)), []string{"election_jitter is -1ns", "from 0s"}},
+		"bootstrap delay":   {timing(config.WithBootstrapDelay(2 * time.Hour)), []string{"bootstrap_delay is 2h0m0s", "to 1h0m0s"}},
+		"forward timeout":   {timing(config.WithForwardTimeout(0)), []string{"forward_timeout is 0s", "from 1ms"}},
+		"query timeout":     {timing(config.WithQueryTimeout(0)), []string{"query_timeout is 0s", "from 1ms"}},
+		"few ticks":         {timing(config.WithHeartbeatInterval(20 * time.Millisecond).WithHeartbeatJitter(0).WithElectionTimeout(100 * time.Millisecond)), []string{"election timeout: 100ms", "3 ticks of 50ms", "WithTick"}},
+		"zero policy":       {membership(mosaik.Policy{}), []string{"validate membership policy: maximum_voters is 0", "from 1 to 99"}},
+		"expected":          {membership(policy.WithExpected(198)), []string{"expected is 198", "0 to 197"}},
+		"expected, maximum": {membership(policy.WithExpected(11)), []string{"expected is 11", "its majority, 6", "maximum_voters, which is 5"}},
+		"minimum":           {membership(policy.WithExpected(5).WithMinimumVoters(2)), []string{"minimum_voters is 2", "at least 3", "expected, which is 5"}},
+		"minimum, maximum":  {membership(policy.WithMinimumVoters(6)), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
+		"grace":             {membership(policy.WithGrace(0)), []string{"grace is 0s", "from 1ms to 720h0m0s"}},
+	} {
+		wantMessage(t, name, tc.join(t.Context()), append(tc.parts, "mosaik: join group")...)
+	}
+	wantError(t, "ended context", join(base)(gone()), context.Canceled)
+	if peers := n.Peers(); len(peers) != 0 {
+		t.Errorf("peers %+v out of nowhere", peers)
+	}
+	// None of it is left behind: the same key can be joined.
+	if err := join(base)(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func join[C any, M sm.StateMachine[C]](b testutil.Joiner[C, M]) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := b.Join(ctx)
+		return err
+	}
+}
+
+func TestAddTicketRefusesBadTickets(t *testing.T) {
+	t.Parallel()
+	n := openNetwork(t, mosaik.NewNetworkID("bad tickets"))
+	class := sm.ID("door")
+	wantMessage(t, "no class", n.AddTicket(ticket.Ticket{Data: []byte("x")}), "mosaik: add ticket", "the class is zero")
+	wantMessage(t, "large", n.AddTicket(ticket.Ticket{Class: class, Data: make([]byte, ticket.MaxData+1)}), "mosaik: add ticket of class "+class.Short(), "4097 bytes", "at most 4096")
+	for i := range ticket.MaxTickets {
+		if err := n.AddTicket(ticket.Ticket{Class: class, Data: []byte{byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantMessage(t, "many", n.AddTicket(ticket.Ticket{Class: class, Data: []byte("more")}), "mosaik: add ticket of class "+class.Short(), "17", "16")
+	if err := n.RemoveTicket(ticket.Ticket{Class: class, Data: []byte("never added")}); err != nil {
+		t.Errorf("removing what is not there: %v", err)
+	}
+}
+
+func TestUnreachableSeed(t *testing.T) {
+	t.Parallel()
+	// A port that was given back: nobody listens there.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := ln.Addr().String()
+	ln.Close()
+	other := openNetwork(t, mosaik.NewNetworkID("another"))
+	id, book := mosaik.NewNetworkID("lonely"), newLogbook()
+	n := openNetwork(t, id, mosaik.WithSeeds(dead, other.Addr().String()), book.option())
+	for _, seed := range []string{dead, other.Addr().String()} {
+		if err := book.wait(soon(t), "cannot reach seed", seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errShort)
+	defer cancel()
+	<-ctx.Done()
+	err = n.Connected(ctx)
+	wantMessage(t, "connected", err, "mosaik: connect to network "+id.Short()+": ", "no peer reached",
+		"seed "+dead, "refused", "seed "+other.Addr().String(), "101, other network")
+	wantError(t, "connected", err, errShort)
+}
+
+func TestConnectedWithoutSeeds(t *testing.T) {
+	t.Parallel()
+	n := openNetwork(t, mosaik.NewNetworkID("hermit"))
+	err := n.Connected(gone())
+	wantError(t, "connected", err, context.Canceled)
+	wantMessage(t, "connected", err, "there are no seeds")
+}
+
+func TestPeersAreConnectedBySeedsAlone(t *testing.T) {
+	t.Parallel()
+	id := mosaik.NewNetworkID("seeds")
+	a := openNetwork(t, id)
+	b := openNetwork(t, id, mosaik.WithSeeds(a.Addr().String()))
+	for _, n := range []*mosaik.Network{a, b} {
+		if err := n.Connected(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := a.ID(); got != id {
+		t.Errorf("the network's id is %s, want %s", got, id)
+	}
+}
+
+// sealed has a codec that refuses some of its commands.
+type sealed struct{ till }
+
+func (*sealed) Spec() sm.Spec[step] {
+	spec := sm.Define[step]("sealed", 1)
+	spec.Codec = sealedCodec{spec.Codec}
+	return spec
+}
+
+type sealedCodec struct{ codec.Codec[step] }
+
+var errSeal = errors.New("the seal is broken")
+
+func (c sealedCodec) Append(dst []byte, s step) ([]byte, error) {
+	if s.Verb == "" {
+		return dst, errSeal
+	}
+	return c.Codec.Append(dst, s)
+}
+
+func (c sealedCodec) Decode(src []byte) (step, error) {
+	s, err := c.Codec.Decode(src)
+	if s.Verb == "blow" {
+		return step{}, errSeal
+	}
+	return s, err
+}
+
+func TestCodecErrors(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	g := testutil.JoinAll(c, func() *sealed { return &sealed{} })[0]
+	_, err := g.ExecuteMany(t.Context(), step{"pay", 1}, step{})
+	wantError(t, "encode", err, mosaik.ErrEncode)
+	wantError(t, "encode", err, errSeal)
+	wantMessage(t, "encode", err, "command 2 of 2")
+	results, err := g.ExecuteMany(soon(t), step{"pay", 1}, step{Verb: "blow"}, step{"pay", 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results[0].Value != int64(1) || results[2].Value != int64(3) || results[2].Index != 3 {
+		t.Errorf("the results are %+v, want the second alone to fail", results)
+	}
+	wantError(t, "decode", results[1].Err, mosaik.ErrUndecodable)
+	wantError(t, "decode", results[1].Err, errSeal)
+}
