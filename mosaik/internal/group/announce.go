@@ -15,7 +15,7 @@ import (
 //	offset  size  field
 //	0       1     version, 1
 //	1       1     phase: 0 seeking, 1 catching up, 2 caught up, 3 leaving
-//	2       1     flags: 1 observer, 2 opened, 4 poisoned
+//	2       1     flags: 1 observer, 2 opened, 4 poisoned, 8 leads
 //	3       1     reluctance factor, 1 for none
 //	4       16    incarnation
 //	20      16    epoch, zero for none
@@ -33,7 +33,8 @@ const (
 	flagObserver = 1 << iota
 	flagOpened
 	flagPoisoned
-	knownFlags = flagObserver | flagOpened | flagPoisoned
+	flagLeads
+	knownFlags = flagObserver | flagOpened | flagPoisoned | flagLeads
 )
 
 // Phase is where a member stands on its way into an epoch.
@@ -67,6 +68,7 @@ type Announcement struct {
 	Role        Role
 	Opened      bool // its epoch accepts commands
 	Poisoned    bool // its machine panicked
+	Leads       bool // it leads its epoch
 	Incarnation Incarnation
 	Epoch       Epoch
 	Count       sm.Index // commands applied, dense
@@ -94,6 +96,9 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Poisoned {
 		flags |= flagPoisoned
 	}
+	if a.Leads {
+		flags |= flagLeads
+	}
 	b = append(b, announcementVersion, byte(a.Phase), flags, byte(a.Role.Factor))
 	b = append(b, a.Incarnation[:]...)
 	b = append(b, a.Epoch[:]...)
@@ -116,6 +121,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 		Role:        Role{Observer: b[2]&flagObserver != 0, Factor: int(b[3])},
 		Opened:      b[2]&flagOpened != 0,
 		Poisoned:    b[2]&flagPoisoned != 0,
+		Leads:       b[2]&flagLeads != 0,
 		Incarnation: Incarnation(b[4:20]),
 		Epoch:       Epoch(b[20:36]),
 		Count:       sm.Index(binary.BigEndian.Uint64(b[36:])),

@@ -17,6 +17,7 @@ func fullAnnouncement() Announcement {
 		Role:        Role{Observer: true, Factor: 3},
 		Opened:      true,
 		Poisoned:    true,
+		Leads:       true,
 		Incarnation: Incarnation{1, 2, 3},
 		Epoch:       Epoch{4, 5, 6},
 		Count:       0x0102030405060708,
@@ -66,7 +67,7 @@ func TestAnnouncementRefusals(t *testing.T) {
 		"too short":         good[:len(good)-1],
 		"too long":          append(append([]byte(nil), good...), 0),
 		"unknown phase":     change(1, 4),
-		"unknown flag":      change(2, 8),
+		"unknown flag":      change(2, 16),
 		"factor 0":          change(3, 0),
 		"nowhere caught up": noEpoch,
 	} {

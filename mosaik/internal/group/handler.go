@@ -116,6 +116,7 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 		if a.Epoch == l.epoch {
 			g.cfg.Engine.Admit(l.shard, peer, a.replica(peer))
 		}
+		g.reviewLeader(l)
 		g.reconcile()
 		return
 	}
@@ -130,6 +131,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	g.timers.clear("expiry " + peer.String())
 	if l := g.life; l != nil && !g.stranded(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
+		g.reviewLeader(l)
 		g.reconcile()
 		return
 	}
@@ -163,6 +165,7 @@ func (g *Group) announcement() Announcement {
 	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Count: g.applied.Get()}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
+		a.Leads = l.leads()
 		a.Phase = CatchingUp
 		if l.caughtUp {
 			a.Phase = CaughtUp

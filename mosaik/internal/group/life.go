@@ -26,14 +26,16 @@ type life struct {
 	ctx       context.Context // ends with the life
 	cancel    context.CancelFunc
 
-	leader   uint64 // replica id, 0 for none
-	term     sm.Term
-	opened   bool
-	caughtUp bool // was level with a leader once
-	level    bool // is level with the present leader
-	poisoned error
-	members  engine.Membership
-	seenTerm sm.Term // the term in which members was read
+	raftLeader uint64 // replica id as Raft has it, 0 for none
+	raftTerm   sm.Term
+	leader     uint64 // the same, 0 also when Raft would not notice its loss
+	term       sm.Term
+	opened     bool
+	caughtUp   bool // was level with a leader once
+	level      bool // is level with the present leader
+	poisoned   error
+	members    engine.Membership
+	seenTerm   sm.Term // the term in which members was read
 
 	reading   bool // a look at the membership is under way
 	readAgain bool // and another one is due
@@ -239,9 +241,36 @@ func (g *Group) leaderPeer() sm.PeerID {
 	return sm.PeerID{}
 }
 
+// reviewLeader compares the leader that Raft knows with what can be seen. A
+// replica without a vote never misses a leader by itself, since it would not
+// stand for election; so for one the leader's bond and its word decide.
+func (g *Group) reviewLeader(l *life) {
+	leader := l.raftLeader
+	if _, votes := l.members.Voters[l.id]; leader != 0 && leader != l.id && !votes && !g.seenLeading(l, leader) {
+		leader = 0
+	}
+	if leader != l.leader || l.raftTerm != l.term {
+		g.leaderChanged(l, leader, l.raftTerm)
+	}
+}
+
+// seenLeading reports whether a bonded peer says that it leads as the replica.
+func (g *Group) seenLeading(l *life, replica uint64) bool {
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch && a.replica(peer) == replica {
+			return a.Leads
+		}
+	}
+	return false
+}
+
 // leaderChanged takes a new leader, or none, into account.
 func (g *Group) leaderChanged(l *life, leader uint64, term sm.Term) {
+	led := l.leads()
 	l.leader, l.term, l.level = leader, term, false
+	if l.leads() != led {
+		g.announce()
+	}
 	if leader == 0 {
 		g.timers.set("stalled", 2*g.cfg.Timing.ElectionLimit, func() {
 			g.log.Warn("no leader for longer than elections take: too few voters can be reached")
@@ -295,6 +324,7 @@ func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership,
 		g.removed(l.epoch, l.id)
 		return
 	}
+	g.reviewLeader(l)
 	if l.leader != 0 && term == l.term {
 		l.level = true
 		if !l.caughtUp {
@@ -321,7 +351,10 @@ type events struct {
 }
 
 func (e events) LeaderChanged(leader uint64, term sm.Term) {
-	e.post(func() { e.g.leaderChanged(e.l, leader, term) })
+	e.post(func() {
+		e.l.raftLeader, e.l.raftTerm = leader, term
+		e.g.reviewLeader(e.l)
+	})
 }
 
 func (e events) MembershipChanged() {
