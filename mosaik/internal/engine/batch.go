@@ -13,6 +13,7 @@ import (
 const (
 	frameBatch uint8 = 1
 	frameChunk uint8 = 2
+	frameDone  uint8 = 3 // answers the last chunk of a snapshot: all of it arrived
 )
 
 const (

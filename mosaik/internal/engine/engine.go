@@ -37,6 +37,7 @@ type Engine struct {
 	courier   *courier
 	host      *dragonboat.NodeHost
 	serving   sync.WaitGroup // connections that others dialled
+	sends     sync.Map       // replicaKey: the replicas to which a snapshot is under way
 	close     func() error   // sync.OnceValue
 
 	// ctx ends when Close begins. Connections outlive the calls that bring them.

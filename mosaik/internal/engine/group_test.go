@@ -72,25 +72,32 @@ func TestThreeNodes(t *testing.T) {
 	agree(t, g.recs[1:], 5)
 }
 
-// agree waits until all machines applied n entries and compares them.
+// agree waits until all machines applied n different commands and compares
+// what they applied. Those that lag by a repetition agree too.
 func agree(t *testing.T, recs []*recorder, n int) {
 	t.Helper()
+	different := func(entries []Entry) int {
+		seen := map[string]bool{}
+		for _, e := range entries {
+			seen[string(e.Data)] = true
+		}
+		return len(seen)
+	}
 	for _, rec := range recs {
-		rec.wait(t, fmt.Sprint(n, " entries"), func() bool { return len(rec.applied) >= n })
+		rec.wait(t, fmt.Sprint(n, " commands"), func() bool { return different(rec.applied) >= n })
 	}
 	want := recs[0].history()
 	for _, rec := range recs[1:] {
 		got := rec.history()
+		common := min(len(want), len(got))
 		same := func(a, b Entry) bool { return a.Index == b.Index && a.Term == b.Term && bytes.Equal(a.Data, b.Data) }
-		if slices.EqualFunc(want, got, same) {
+		if slices.EqualFunc(want[:common], got[:common], same) {
 			continue // cmp takes its time over megabytes
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("replicas disagree (-first +other):\n%s", diff)
-		}
+		t.Errorf("replicas disagree (-first +other):\n%s", cmp.Diff(want, got))
 	}
-	if len(want) != n {
-		t.Errorf("applied %d entries, want %d: %q", len(want), n, data(want))
+	if got := different(want); got != n {
+		t.Errorf("applied %d commands, want %d: %q", got, n, data(want))
 	}
 }
 
@@ -98,20 +105,18 @@ func TestTermsSpanLeaders(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
 	must(t, g.replicas[0], "before")
-	var last sm.Term
 	for i := range 4 {
 		target := uint64((i+1)%3 + 1)
 		lead(t, g.replicas[i%3], target) // which the proposal would be lost with
 		must(t, g.replicas[i%3], fmt.Sprint("transfer ", i))
-		_, last, _ = g.replicas[target-1].Leader()
 	}
 	agree(t, g.recs, 5)
 	got := g.recs[2].history()
 	if !slices.IsSortedFunc(got, func(a, b Entry) int { return int(a.Term) - int(b.Term) }) {
 		t.Errorf("terms go backwards: %v", got)
 	}
-	if got[4].Term != last || got[0].Term >= got[1].Term {
-		t.Errorf("terms %d, %d, … %d; want them to grow up to %d", got[0].Term, got[1].Term, got[4].Term, last)
+	if terms := slices.CompactFunc(got, func(a, b Entry) bool { return a.Term == b.Term }); len(terms) < 5 {
+		t.Errorf("%d terms in %v, want one for each of five leaders", len(terms), got)
 	}
 }
 
@@ -174,19 +179,12 @@ func TestLargeSnapshotTravels(t *testing.T) {
 func TestRemovedReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
-	m, err := g.replicas[0].Membership(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.replicas[0].Remove(within(t), m.ChangeID, 3); err != nil {
-		t.Fatal(err)
-	}
-	g.recs[2].wait(t, "the removal to be heard of", func() bool { return g.recs[2].removed > 0 })
+	remove(t, g.replicas[0], 3) // which may never hear of it
 	if err := g.replicas[2].Stop(); err != nil {
 		t.Fatal(err)
 	}
 	must(t, g.replicas[0], "without it")
-	m, err = g.replicas[1].Membership(within(t))
+	m, err := g.replicas[1].Membership(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +199,31 @@ func TestRemovedReplica(t *testing.T) {
 	back := join(t, g.replicas[0], g.nodes[2], 33, rec, nil)
 	must(t, back, "with it")
 	agree(t, []*recorder{g.recs[0], g.recs[1], rec}, 2)
+}
+
+// TestLeaderRemovesItself has the one member that surely hears of its removal
+// removed.
+func TestLeaderRemovesItself(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil) // of two, the other could be left without a quorum
+	lead(t, g.replicas[0], 1)
+	ctx := within(t)
+	m, err := g.replicas[0].Membership(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It may have ended before it could say so.
+	if err := g.replicas[0].Remove(ctx, m.ChangeID, 1); err != nil && !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	g.recs[0].wait(t, "Removed", func() bool { return g.recs[0].removed > 0 })
+	must(t, g.replicas[1], "without it")
+	if err := g.replicas[0].Propose(ctx, nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("propose on a removed replica: %v; want ErrClosed", err)
+	}
+	if err := g.replicas[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestTwoEnginesAndManyShardsInOneProcess(t *testing.T) {

@@ -21,6 +21,9 @@ const (
 	// queue. Deadlines are renewed when half of it is used up, not for each
 	// frame.
 	writeTimeout = 10 * time.Second
+	// doneTimeout bounds how long a peer may take to store a snapshot, of
+	// which the last bytes are on their way.
+	doneTimeout = 30 * time.Second
 )
 
 // errPausing reports a peer that is not dialled because it could not be
@@ -40,11 +43,14 @@ type outgoing struct {
 	unwatch  func() bool    // stops waiting for ctx
 	watchers sync.WaitGroup // one for each connection
 
-	deadline time.Time // of writes, as last set
-	lost     bool      // a piece of the snapshot was lost
+	deadline time.Time     // of writes, as last set
+	lost     bool          // a piece of the snapshot was lost
+	sending  *replicaKey   // the replica whose snapshot this is
+	done     chan struct{} // holds a token when a snapshot arrived
 
 	mu   sync.Mutex
-	conn *link.Conn // nil while there is none
+	conn *link.Conn    // nil while there is none
+	gone chan struct{} // closed when the last connection has ended
 }
 
 var (
@@ -59,6 +65,9 @@ func (o *outgoing) Close() {
 	o.engine.peers.untrack(o)
 	o.hangUp()
 	o.watchers.Wait()
+	if o.sending != nil {
+		o.engine.sends.Delete(*o.sending)
+	}
 }
 
 // hangUp closes the connection; the next use opens another.
@@ -109,20 +118,53 @@ func (o *outgoing) unreachable(lost []pb.Message) {
 
 // SendChunk implements [raftio.ISnapshotConnection]. It never fails, as
 // SendMessageBatch; the rest of a snapshot of which a piece was lost is dropped.
+// The last chunk is sent when the peer has all of them.
 func (o *outgoing) SendChunk(chunk pb.Chunk) error {
 	if o.lost {
 		return nil
 	}
-	err := errRefused
-	if o.engine.maySend(o.peer, &pb.Message{ShardID: chunk.ShardID, From: chunk.From, To: chunk.ReplicaID}) {
-		err = o.write(frameChunk, chunk.Size(), chunk.MarshalTo)
+	if o.sending == nil && !o.begin(replicaKey{chunk.ShardID, chunk.ReplicaID}) {
+		o.lost = true
+		return nil
 	}
-	if err != nil {
+	if err := o.sendChunk(&chunk); err != nil {
 		o.lost = true
 		o.engine.log.Debug("engine: snapshot dropped", "peer", o.peer.Short(), "shard", chunk.ShardID, "error", err)
 		o.inform(pb.Message{Type: pb.SnapshotStatus, ShardID: chunk.ShardID, From: chunk.ReplicaID, To: chunk.From, Reject: true})
 	}
 	return nil
+}
+
+// begin reports whether no other snapshot is under way to the replica. Raft
+// sends another one when the first takes its time; each would start the other
+// over.
+func (o *outgoing) begin(to replicaKey) bool {
+	if _, busy := o.engine.sends.LoadOrStore(to, struct{}{}); busy {
+		return false
+	}
+	o.sending = &to
+	return true
+}
+
+func (o *outgoing) sendChunk(chunk *pb.Chunk) error {
+	if !o.engine.maySend(o.peer, &pb.Message{ShardID: chunk.ShardID, From: chunk.From, To: chunk.ReplicaID}) {
+		return errRefused
+	}
+	if err := o.write(frameChunk, chunk.Size(), chunk.MarshalTo); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+		return err
+	}
+	timer := time.NewTimer(doneTimeout)
+	defer timer.Stop()
+	o.mu.Lock()
+	gone := o.gone
+	o.mu.Unlock()
+	select {
+	case <-o.done:
+		return nil
+	case <-gone:
+	case <-timer.C:
+	}
+	return errRefused
 }
 
 // inform tells dragonboat what became of its messages.
@@ -185,10 +227,11 @@ func (o *outgoing) connect() (*link.Conn, error) {
 	}
 	o.engine.peers.reached(o.peer)
 	o.deadline = time.Time{}
+	gone := make(chan struct{})
 	o.mu.Lock()
-	o.conn = conn
+	o.conn, o.gone = conn, gone
 	o.mu.Unlock()
-	o.watchers.Go(func() { o.watch(conn) })
+	o.watchers.Go(func() { o.watch(conn, gone) })
 	if !o.engine.peers.track(o) || o.ctx.Err() != nil {
 		o.hangUp()
 		return nil, fmt.Errorf("engine: connect to %s: it was expelled", o.peer.Short())
@@ -197,10 +240,20 @@ func (o *outgoing) connect() (*link.Conn, error) {
 }
 
 // watch hangs up when the peer does: without it a message would be lost before
-// the end of the connection is noticed. Nothing is ever read from a connection
-// that is dialled to send.
-func (o *outgoing) watch(conn *link.Conn) {
-	conn.Read(make([]byte, 1))
+// the end of the connection is noticed. All that a peer says on a connection
+// that is dialled to send is that a snapshot arrived.
+func (o *outgoing) watch(conn *link.Conn, gone chan<- struct{}) {
+	defer close(gone)
+	for {
+		kind, _, err := conn.ReadFrame(0, nil)
+		if err != nil || kind != frameDone {
+			break
+		}
+		select {
+		case o.done <- struct{}{}:
+		default:
+		}
+	}
 	conn.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -39,7 +39,10 @@ func (e *Engine) ServeSnapshot(ctx context.Context, c *link.Conn) {
 		if err != nil {
 			return err
 		}
-		return e.receiveChunk(c.Peer(), chunk)
+		if err := e.receiveChunk(c.Peer(), chunk); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+			return err
+		}
+		return c.WriteFrame(frameDone)
 	})
 }
 
