@@ -47,7 +47,7 @@ type StructCursor struct {
 // Struct reads the start of a struct that is encoded as a map.
 func (r *Reader) Struct(f *Fields) StructCursor {
 	at := r.off
-	n, ok := r.expect(kindMap)
+	n, ok := r.expectMap()
 	if !ok || !r.enter(at) {
 		return StructCursor{Index: -1}
 	}
@@ -62,7 +62,7 @@ func (r *Reader) Struct(f *Fields) StructCursor {
 // fields follow.
 func (r *Reader) Tuple(f *Fields) StructCursor {
 	at := r.off
-	n, ok := r.expect(kindArray)
+	n, ok := r.expectArray()
 	if !ok || !r.enter(at) {
 		return StructCursor{Index: -1}
 	}
@@ -95,6 +95,17 @@ func (r *Reader) Field(c *StructCursor) bool {
 		return true
 	}
 	src := r.src[r.off:]
+	if c.next < len(c.fields.keys) && c.next < 64 {
+		// The field that is expected, most likely.
+		key, bit := c.fields.keys[c.next], uint64(1)<<c.next
+		if len(src) >= len(key) && string(src[:len(key)]) == key && c.seen[0]&bit == 0 {
+			r.off += len(key)
+			c.seen[0] |= bit
+			c.Index = c.next
+			c.next++
+			return true
+		}
+	}
 	for i, key := range c.fields.keys[c.next:] {
 		if len(src) >= len(key) && string(src[:len(key)]) == key {
 			at := r.off
@@ -167,7 +178,7 @@ func (r *Reader) Slice(size int64, highest int) SliceCursor {
 		r.depth++
 		return SliceCursor{Index: -1, Nil: true}
 	}
-	n, ok := r.expect(kindArray)
+	n, ok := r.expectArray()
 	if !ok || !r.within(at, n, highest, "elements") || !r.charge(at, int64(n)*size) || !r.enter(at) {
 		return SliceCursor{Index: -1, Nil: true}
 	}
@@ -177,7 +188,7 @@ func (r *Reader) Slice(size int64, highest int) SliceCursor {
 // Elements reads the start of an array of n elements.
 func (r *Reader) Elements(n int) SliceCursor {
 	at := r.off
-	got, ok := r.expect(kindArray)
+	got, ok := r.expectArray()
 	if !ok || !r.enter(at) {
 		return SliceCursor{Index: -1}
 	}
@@ -223,7 +234,7 @@ func (r *Reader) Map(size int64, highest int) MapCursor {
 		r.depth++
 		return MapCursor{Nil: true}
 	}
-	n, ok := r.expect(kindMap)
+	n, ok := r.expectMap()
 	if !ok || !r.within(at, n, highest, "entries") || !r.charge(at, int64(n)*size*entryOverhead) || !r.enter(at) {
 		return MapCursor{Nil: true}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrVariant reports a value of a sealed interface that is none of its variants.
@@ -116,6 +117,35 @@ func (r *Reader) expect(k kind) (n uint64, ok bool) {
 		r.refuse(at, ErrType, "%s, where %s is wanted", h.kind, k)
 	}
 	return 0, false
+}
+
+// short reads a header of one byte, if that is what comes next: the length of
+// an array (0x90) or a map (0x80), whose elements or entries take unit bytes at
+// least. What it does not take is for expect.
+func (r *Reader) short(first byte, unit int) (n uint64, ok bool) {
+	if r.off < len(r.src) && r.src[r.off]&0xf0 == first {
+		if n := int(r.src[r.off] & 0x0f); n*unit < r.remaining() {
+			r.off++
+			return uint64(n), true
+		}
+	}
+	return 0, false
+}
+
+// expectArray reads the header of an array.
+func (r *Reader) expectArray() (n uint64, ok bool) {
+	if n, ok := r.short(0x90, 1); ok {
+		return n, true
+	}
+	return r.expect(kindArray)
+}
+
+// expectMap reads the header of a map.
+func (r *Reader) expectMap() (n uint64, ok bool) {
+	if n, ok := r.short(0x80, 2); ok {
+		return n, true
+	}
+	return r.expect(kindMap)
 }
 
 // Nil reads nil, if that is what comes next, and reports whether it was.
@@ -247,7 +277,15 @@ func (r *Reader) Float64() float64 {
 // String reads a string of at most highest bytes; 0 is no limit.
 func (r *Reader) String(highest int) string {
 	at := r.off
-	n, ok := r.expectString()
+	if at < len(r.src) && r.src[at]&0xe0 == 0xa0 && highest == 0 {
+		n := int(r.src[at] & 0x1f)
+		if b := r.src[at+1:]; n <= len(b) && r.memory+int64(n) <= r.limit && utf8.Valid(b[:n]) {
+			r.off = at + 1 + n
+			r.memory += int64(n)
+			return string(b[:n])
+		}
+	}
+	n, ok := r.expect(kindString)
 	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
 		return ""
 	}
@@ -256,16 +294,6 @@ func (r *Reader) String(highest int) string {
 		r.stop(err)
 	}
 	return string(b)
-}
-
-func (r *Reader) expectString() (n uint64, ok bool) {
-	if r.off < len(r.src) && r.src[r.off]&0xe0 == 0xa0 {
-		if n := int(r.src[r.off] & 0x1f); n < r.remaining() {
-			r.off++
-			return uint64(n), true
-		}
-	}
-	return r.expect(kindString)
 }
 
 // Bytes reads bytes, of which there may be highest at most; 0 is no limit. The
@@ -279,7 +307,7 @@ func (r *Reader) Bytes(highest int) []byte {
 	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
 		return nil
 	}
-	return append(make([]byte, 0, n), r.take(n)...)
+	return append([]byte{}, r.take(n)...)
 }
 
 // Array reads exactly as many bytes as dst holds.
@@ -349,13 +377,17 @@ func (r *Reader) timestamp(at int, size uint64) time.Time {
 // is below n, or -1 when something is wrong. The variant's value follows.
 func (r *Reader) Variant(n int) int {
 	at := r.off
-	if length, ok := r.expect(kindArray); !ok || !r.enter(at) {
+	if length, ok := r.expectArray(); !ok || !r.enter(at) {
 		return -1
 	} else if length != 2 {
 		r.refuse(at, ErrType, "%d elements, where a variant has a tag and a value", length)
 		return -1
 	}
 	at = r.off
+	if at < len(r.src) && int(r.src[at]) < min(n, 0x80) {
+		r.off++
+		return int(r.src[at])
+	}
 	h, ok := r.integer("a variant's tag")
 	if !ok {
 		return -1

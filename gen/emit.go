@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/tools/go/types/typeutil"
 )
@@ -115,9 +116,19 @@ func (e *emitter) importAs(path, name string) string {
 	if known, ok := e.imports[path]; ok {
 		return known
 	}
+	if isLocal(name) {
+		name += "pkg"
+	}
 	e.imports[path] = e.unique(name)
 	return e.imports[path]
 }
+
+// locals are the names of variables in the generated functions; numbers follow
+// some.
+var locals = []string{"b", "v", "e", "r", "f", "s", "m", "k", "x", "i", "n", "c", "room", "cmd", "at", "src", "dst", "err"}
+
+// isLocal reports whether a variable of the generated functions could have that name.
+func isLocal(name string) bool { return slices.Contains(locals, strings.TrimRight(name, "0123456789")) }
 
 func (e *emitter) codec() string { return e.imports[codecPath] }
 func (e *emitter) sm() string    { return e.imports[smPath] }
@@ -188,12 +199,16 @@ func levels(pkg *Package) int {
 	return deepest
 }
 
+// lower returns name with its first word in lower case: httpServer of HTTPServer.
 func lower(name string) string {
-	end := 1
-	for end < len(name) && 'A' <= name[end] && name[end] <= 'Z' && (end+1 == len(name) || name[end+1] < 'a' || name[end+1] > 'z') {
-		end++
+	runes := []rune(name)
+	for i := range runes {
+		if !unicode.IsUpper(runes[i]) || i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
+			break
+		}
+		runes[i] = unicode.ToLower(runes[i])
 	}
-	return strings.ToLower(name[:end]) + name[end:]
+	return string(runes)
 }
 
 // literal returns b as a Go string in which whatever is not printable ASCII is

@@ -165,47 +165,40 @@ func isOutput(name string, src []byte) bool {
 	return strings.HasSuffix(name, codeSuffix) && (len(src) == 0 || bytes.Contains(src, []byte(header)))
 }
 
-// brokenOutput returns, for files of ours that are too broken for the go command
-// to list their package, what it is to read in their place.
+// brokenOutput returns, for files of ours because of which the go command cannot
+// list their package, what it is to read in their place.
 func brokenOutput(roots []*packages.Package) map[string][]byte {
 	overlay := make(map[string][]byte)
 	for _, p := range roots {
-		for _, e := range p.Errors {
-			if !blocking(e) {
-				continue
-			}
-			i := strings.Index(e.Error(), codeSuffix)
-			if i < 0 {
-				continue
-			}
-			base := e.Error()[:i+len(codeSuffix)]
-			base = filepath.Base(base[strings.LastIndexAny(base, " \t\n:")+1:])
-			name := filepath.Join(dirOf(p), base)
-			src, err := os.ReadFile(name)
-			if err == nil && isOutput(name, src) {
-				overlay[name] = []byte("package " + packageName(p) + "\n")
+		ours := slices.ContainsFunc(p.Errors, func(e packages.Error) bool {
+			return blocking(e) && strings.Contains(e.Error(), codeSuffix)
+		})
+		if !ours {
+			continue
+		}
+		files, _ := filepath.Glob(filepath.Join(dirOf(p), "*"+codeSuffix))
+		for _, name := range files {
+			if src, err := os.ReadFile(name); err == nil && isOutput(name, src) {
+				overlay[name] = []byte("package " + packageName(dirOf(p)) + "\n")
 			}
 		}
 	}
 	return overlay
 }
 
-// packageName returns the name of p, from one of its files where the go command
-// gave up before it knew.
-func packageName(p *packages.Package) string {
-	if p.Name != "" {
-		return p.Name
-	}
-	files, _ := filepath.Glob(filepath.Join(dirOf(p), "*.go"))
+// packageName returns the name of the package in dir by a file that is not ours.
+func packageName(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, codeSuffix) {
+		src, err := os.ReadFile(name)
+		if err != nil || strings.HasSuffix(name, "_test.go") || isOutput(name, src) {
 			continue
 		}
-		if f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly); err == nil {
+		if f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.PackageClauseOnly); err == nil {
 			return f.Name.Name
 		}
 	}
-	return filepath.Base(dirOf(p))
+	return filepath.Base(dir)
 }
 
 // dirOf returns the folder of p.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // optionsField is the name of the field whose tag speaks for the whole struct.
@@ -163,7 +164,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 func typeHint(text string) string {
 	var out strings.Builder
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool {
-		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}) {
 		out.WriteString(exported(part))
 	}

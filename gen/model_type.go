@@ -8,6 +8,8 @@ import (
 	"go/types"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/tools/go/types/typeutil"
 )
@@ -87,7 +89,7 @@ func (b *builder) nameable(named *types.Named, s spot) bool {
 		b.refuse(s, "%s is declared within a function; move it to the package", b.text(named))
 		return false
 	}
-	if object.Pkg() == b.pkg.types && len(object.Name()) <= 2 && !object.Exported() {
+	if object.Pkg() == b.pkg.types && isLocal(object.Name()) {
 		b.refuse(s, "%s is named like a variable of the generated code; give it a longer name", object.Name())
 		return false
 	}
@@ -371,4 +373,8 @@ func typeName(t types.Type, hint string, pkg *types.Package) string {
 	return name
 }
 
-func exported(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+// exported returns name with its first letter in upper case.
+func exported(name string) string {
+	first, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(first)) + name[size:]
+}

@@ -52,6 +52,7 @@ var refusals = []struct {
 	{"max of int", machineSource("", "A int8 `mosaik:\"max=3\"` // ✗", ""), "max= has no meaning for int8"},
 	{"huge", machineSource("", "A Huge", "type Huge struct{ A [1 << 17]int64 \n B int8 } // ✗ two lines up"), "at most 1048576 are allowed"},
 	{"short name", machineSource("", "A e // ✗", "type e struct{ A int8 }"), "e is named like a variable of the generated code"},
+	{"long name", machineSource("", "A room2 // ✗", "type room2 struct{ A int8 }"), "room2 is named like a variable of the generated code"},
 	{"two aliases", machineSource("", "A Alias // ✗", "type Alias = int"), "int has 32 or 64 bits"},
 	{"generic inside", machineSource("", "A Pair[int8, int]", "type Pair[A, B any] struct{\n X A\n Y B // ✗\n}"), "int has 32 or 64 bits"},
 
