@@ -45,7 +45,7 @@ type (
 	fullFirst struct {
 		Base Base
 		_    chan int
-		note func()
+		note func() //lint:ignore U1000 Check must pass over it
 	}
 	ID          struct{ ID uint64 }
 	embedsFault struct{ ID }

@@ -20,7 +20,8 @@ func fill(r *rand.Rand, v reflect.Value, depth int) {
 	length := func() int { return r.IntN(4) * min(1, depth) }
 	switch p := v.Addr().Interface().(type) {
 	case *time.Time:
-		*p = time.Unix(r.Int64()>>r.IntN(63)-r.Int64()>>r.IntN(63), r.Int64N(1_000_000_000)).UTC()
+		before, after := r.Int64()>>r.IntN(63), r.Int64()>>r.IntN(63)
+		*p = time.Unix(after-before, r.Int64N(1_000_000_000)).UTC()
 		return
 	case *netip.Addr:
 		*p = netip.AddrFrom4([4]byte{byte(r.Uint32()), 1, 2, 3})

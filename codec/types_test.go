@@ -33,7 +33,7 @@ type Leg struct {
 
 // Point is encoded as an array.
 type Point struct {
-	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by reflection
+	_msgpack struct{} `msgpack:",as_array"` //lint:ignore U1000 read by reflection
 	X, Y     int32
 }
 
@@ -46,7 +46,7 @@ type (
 	Forest map[string]Forest
 	Nest   struct{ A *Nest }
 	Tuple  struct {
-		_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by reflection
+		_msgpack struct{} `msgpack:",as_array"` //lint:ignore U1000 read by reflection
 		A        *Tuple
 	}
 )
@@ -103,7 +103,7 @@ type Broad struct {
 	Maybe    string            `msgpack:",omitempty"`
 	MaybeMap map[string]string `msgpack:"mm,omitempty"`
 	Skipped  chan int          `msgpack:"-"`
-	private  int               //nolint:unused // must not be encoded
+	private  int               //lint:ignore U1000 must not be encoded
 }
 
 // Many has more fields than the scanner marks without an allocation.

@@ -132,7 +132,7 @@ func TestGroupKeyNeverPrintsWhole(t *testing.T) {
 			}
 		}
 	}
-	extra, missing := "no verb", "%v %v"
+	extra, missing := formats("no verb", "%v %v")
 	for _, value := range values {
 		if text := fmt.Sprintf(extra, value) + fmt.Sprintf(missing, value) + fmt.Sprint(value); leak(text) != "" {
 			t.Errorf("a wrong format of %T shows the secret: %s", value, text)
@@ -292,3 +292,7 @@ func TestRotatedKeyKeepsTheIDAndProvesTheNewSecret(t *testing.T) {
 		t.Error("rotation with no key gives a key")
 	}
 }
+
+// formats keeps its results from being constants, which linters would check
+// against the arguments that they are meant not to fit.
+func formats(a, b string) (string, string) { return a, b }

@@ -85,7 +85,7 @@ func TestVerifyZeroPeer(t *testing.T) {
 func TestIdentityDoesNotPrintItsKey(t *testing.T) {
 	t.Parallel()
 	id, seed := identityOf(t, 7), keyOf(7).Seed()
-	text, err := json.Marshal(id)
+	text, err := json.Marshal(map[string]any{"id": id})
 	if err != nil {
 		t.Fatal(err)
 	}

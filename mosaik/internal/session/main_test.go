@@ -232,11 +232,3 @@ func silent(ctx context.Context, _ []byte) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
-
-// applied applies the entry and says something else.
-func (l *local) applied(err error) func(context.Context, []byte) error {
-	return func(_ context.Context, data []byte) error {
-		_ = l.apply(data)
-		return err
-	}
-}

@@ -72,16 +72,15 @@ func TestEntriesKeepTheirLimits(t *testing.T) {
 		}
 		l.submit(t, "first")
 		synctest.Wait()
-		var last *Call
 		for _, cmds := range [][]string{
 			{half}, {half}, {"1"}, {"2", "3"}, {"4", "5"}, {"1", "2", "3", "4", "5"}, {"z"},
 		} {
-			last = l.submit(t, cmds...)
+			l.submit(t, cmds...)
 		}
 		if _, err := l.Submit(t.Context(), encode([]string{full}), format.Span{Flags: 1}); err != nil {
 			t.Fatal(err)
 		}
-		last = l.submit(t, "last")
+		last := l.submit(t, "last")
 		close(release)
 		values(t, last)
 		want := [][]string{

@@ -1,0 +1,96 @@
+package group
+
+import (
+	"fmt"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// machine lets the engine apply entries to the state.
+type machine struct{ *state.State }
+
+// Apply implements [engine.StateMachine].
+func (m machine) Apply(e engine.Entry) { m.State.Apply(e.Index, e.Term, e.Data) }
+
+// events posts what the engine reports about a replica.
+type events struct {
+	g *Group
+	l *life
+}
+
+func (e events) LeaderChanged(leader uint64, term sm.Term) {
+	e.post(func() {
+		e.l.raftLeader, e.l.raftTerm = leader, term
+		e.g.reviewLeader(e.l)
+	})
+}
+
+func (e events) MembershipChanged() {
+	e.post(func() {
+		if e.l.bootstrap && e.l.leader == 0 {
+			e.g.campaign(e.l) // Raft knows now that this replica is a voter
+		}
+		e.g.readMembership(e.l)
+	})
+}
+
+func (e events) Removed() {
+	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
+}
+
+func (e events) SnapshotFailed(err error) {
+	e.g.log.Error("a snapshot failed; the log is kept", "error", err)
+}
+
+func (e events) Failed(err error) {
+	e.post(func() { e.g.end(fmt.Errorf("mosaik: group %s: %w", e.g.cfg.ID.Short(), err)) })
+}
+
+// post lets f run in the loop unless the life is over by then.
+func (e events) post(f func()) {
+	e.g.inbox.post(func() {
+		if e.g.life == e.l {
+			f()
+		}
+	})
+}
+
+// observer posts what the state reports as it applies entries.
+type observer struct {
+	g *Group
+	l *life
+}
+
+func (o observer) applied(index sm.Index, _ sm.Cursor) {
+	before := o.g.applied.Get()
+	if index == before {
+		return
+	}
+	o.g.applied.Set(index)
+	if before == 0 {
+		events(o).post(o.g.announce)
+	}
+}
+
+func (o observer) opened() {
+	events(o).post(func() {
+		o.l.opened = true
+		o.g.announce()
+		o.g.reconcile()
+	})
+}
+
+func (o observer) sealed() {
+	events(o).post(func() { o.g.sawSeal(o.l) })
+}
+
+func (o observer) poisoned(err *state.PoisonedError) {
+	events(o).post(func() {
+		o.g.log.Error("the machine panicked; this member applies nothing any more", "error", err)
+		o.l.poisoned = err
+		o.g.announce()
+		o.g.reconcile()
+	})
+}
