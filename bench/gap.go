@@ -22,7 +22,7 @@ func measureGaps(ctx context.Context, o options) ([]Gap, error) {
 	for round := range o.rounds {
 		for i, t := range o.timings {
 			o.progress("round %d of %d: crash of the leader, %s", round+1, o.rounds, t.name)
-			took, err := retried(ctx, func() (time.Duration, error) { return measureGap(ctx, t) })
+			took, err := retried(ctx, o.progress, func() (time.Duration, error) { return measureGap(ctx, t) })
 			if err != nil {
 				return nil, fmt.Errorf("bench: crash of the leader: %w", err)
 			}

@@ -21,7 +21,13 @@ type Sample struct {
 	Allocs float64       `json:"allocs_per_call"`
 	Bytes  float64       `json:"bytes_per_call"`
 	CPU    time.Duration `json:"cpu_ns_per_call"`
+	// Unanswered is how many calls had no answer long after the load was over:
+	// something lost them, and their callers did nothing else meanwhile.
+	Unanswered int `json:"unanswered"`
 }
+
+// lateness is how long after the end of a load its last calls are waited for.
+const lateness = 2 * time.Second
 
 // The phases of a load.
 const (
@@ -40,6 +46,7 @@ type load struct {
 	latencies histogram
 	counted   sync.Once
 	some      chan struct{} // closed when the first call was counted
+	cut       atomic.Int32  // calls that were not waited for
 }
 
 func newLoad(callers int, span time.Duration, call call) *load {
@@ -49,7 +56,7 @@ func newLoad(callers int, span time.Duration, call call) *load {
 // run measures the load, for its span and until at least one call was counted.
 // The first call that fails ends it. measured, if not
 // nil, is called around the measured time; what it returns at its end.
-func (l *load) run(ctx context.Context, measured func() (end func() error, err error)) (_ Sample, err error) {
+func (l *load) run(ctx context.Context, measured func() (end func() error, err error)) (Sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var callers sync.WaitGroup
@@ -60,16 +67,27 @@ func (l *load) run(ctx context.Context, measured func() (end func() error, err e
 			}
 		})
 	}
-	defer callers.Wait()
-	defer l.phase.Store(over)
+	sample, err := l.measure(ctx, measured)
+	l.phase.Store(over)
+	if err != nil {
+		cancel(err)
+	}
+	late := time.AfterFunc(lateness, func() { cancel(nil) })
+	defer late.Stop()
+	callers.Wait()
+	sample.Unanswered = int(l.cut.Load())
+	return sample, err
+}
 
+// measure measures what the callers do.
+func (l *load) measure(ctx context.Context, measured func() (end func() error, err error)) (_ Sample, err error) {
 	if err := pause(ctx, l.span/4); err != nil {
 		return Sample{}, err
 	}
 	if measured != nil {
-		end, err := measured()
-		if err != nil {
-			return Sample{}, err
+		end, startErr := measured()
+		if startErr != nil {
+			return Sample{}, startErr
 		}
 		defer func() { err = errors.Join(err, end()) }()
 	}
@@ -94,6 +112,10 @@ func (l *load) caller(ctx context.Context) error {
 	defer cancel()
 	for began := time.Now(); l.phase.Load() != over; {
 		if err := l.call(ctx); err != nil {
+			if l.phase.Load() == over {
+				l.cut.Add(1)
+				return nil
+			}
 			return err
 		}
 		ended := time.Now()

@@ -52,3 +52,24 @@ func TestLoadEndsWithFailedCall(t *testing.T) {
 		t.Errorf("run returned %v, want the call's error", err)
 	}
 }
+
+// TestLoadCutsLostCalls checks that a call which is never answered holds up
+// nobody for ever, and is told of.
+func TestLoadCutsLostCalls(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	l := newLoad(4, 10*time.Millisecond, func(ctx context.Context) error {
+		if calls.Add(1) <= 2 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	s, err := l.run(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Unanswered != 2 {
+		t.Errorf("%d calls were unanswered, want 2: %+v", s.Unanswered, s)
+	}
+}

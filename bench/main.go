@@ -24,7 +24,10 @@
 //     no-op session and SyncRead.
 //   - dragonboat-tan: the same with its other log database.
 //
-// None takes snapshots. The result is Markdown, or JSON with every round.
+// None takes snapshots. Calls that a system lost, and that nobody would ever
+// answer, are reported as unanswered: their callers idle until the load is over.
+//
+// The result is Markdown, or JSON with every round.
 package main
 
 import (

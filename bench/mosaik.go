@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
@@ -143,13 +142,11 @@ func (c *mosaikCluster) read(member int) call {
 	}
 }
 
-// close ends all members at once.
+// close ends all members.
 func (c *mosaikCluster) close() error {
-	errs := make([]error, len(c.members))
-	var closing sync.WaitGroup
-	for i, m := range c.members {
-		closing.Go(func() { errs[i] = m.net.Close() })
+	var errs []error
+	for _, m := range c.members {
+		errs = append(errs, m.net.Close())
 	}
-	closing.Wait()
 	return errors.Join(errs...)
 }

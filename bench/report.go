@@ -100,11 +100,11 @@ func (r Report) ratios(b *strings.Builder) {
 
 // details writes one row for each load and system.
 func (r Report) details(b *strings.Builder) {
-	table(b, "Latency, and cost to the whole process per call", "", "callers", "system", "p50", "p99", "allocations", "bytes", "CPU")
+	table(b, "Latency, and cost to the whole process per call", "", "callers", "system", "p50", "p99", "allocations", "bytes", "CPU", "unanswered")
 	for _, s := range r.Speeds {
 		m := s.median()
 		row(b, s.Workload, fmt.Sprint(s.Callers), s.System, short(m.P50), short(m.P99),
-			fmt.Sprintf("%.1f", m.Allocs), fmt.Sprintf("%.0f", m.Bytes), short(m.CPU))
+			fmt.Sprintf("%.1f", m.Allocs), fmt.Sprintf("%.0f", m.Bytes), short(m.CPU), fmt.Sprint(m.Unanswered))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 func TestReport(t *testing.T) {
 	t.Parallel()
 	sample := func(perSecond float64, p50 time.Duration) Sample {
-		return Sample{PerSecond: perSecond, P50: p50, P99: 2 * p50, Allocs: 10, Bytes: 800, CPU: 4300}
+		return Sample{PerSecond: perSecond, P50: p50, P99: 2 * p50, Allocs: 10, Bytes: 800, CPU: 4300, Unanswered: 7}
 	}
 	r := Report{
 		Machine: Machine{"linux", "amd64", 2, 2, "go1.26"},
@@ -33,10 +33,10 @@ logs in memory, 16-byte commands, each call awaited; 1s per load, medians of 3 r
 
 ### Latency, and cost to the whole process per call
 
-|  | callers | system | p50 | p99 | allocations | bytes | CPU |
-|---|---|---|---|---|---|---|---|
-| Commands | 64 | mosaik | 600µs | 1.2ms | 10.0 | 800 | 4.3µs |
-| Commands | 64 | dragonboat | 1ms | 2ms | 10.0 | 800 | 4.3µs |
+|  | callers | system | p50 | p99 | allocations | bytes | CPU | unanswered |
+|---|---|---|---|---|---|---|---|---|
+| Commands | 64 | mosaik | 600µs | 1.2ms | 10.0 | 800 | 4.3µs | 7 |
+| Commands | 64 | dragonboat | 1ms | 2ms | 10.0 | 800 | 4.3µs | 7 |
 
 ### A fourth member joins a group of three
 

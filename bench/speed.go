@@ -46,12 +46,13 @@ type Speed struct {
 // median returns the median of each figure.
 func (s Speed) median() Sample {
 	return Sample{
-		PerSecond: medianOf(s.Rounds, func(r Sample) float64 { return r.PerSecond }),
-		P50:       medianOf(s.Rounds, func(r Sample) time.Duration { return r.P50 }),
-		P99:       medianOf(s.Rounds, func(r Sample) time.Duration { return r.P99 }),
-		Allocs:    medianOf(s.Rounds, func(r Sample) float64 { return r.Allocs }),
-		Bytes:     medianOf(s.Rounds, func(r Sample) float64 { return r.Bytes }),
-		CPU:       medianOf(s.Rounds, func(r Sample) time.Duration { return r.CPU }),
+		PerSecond:  medianOf(s.Rounds, func(r Sample) float64 { return r.PerSecond }),
+		P50:        medianOf(s.Rounds, func(r Sample) time.Duration { return r.P50 }),
+		P99:        medianOf(s.Rounds, func(r Sample) time.Duration { return r.P99 }),
+		Allocs:     medianOf(s.Rounds, func(r Sample) float64 { return r.Allocs }),
+		Bytes:      medianOf(s.Rounds, func(r Sample) float64 { return r.Bytes }),
+		CPU:        medianOf(s.Rounds, func(r Sample) time.Duration { return r.CPU }),
+		Unanswered: int(medianOf(s.Rounds, func(r Sample) float64 { return float64(r.Unanswered) })),
 	}
 }
 
@@ -89,7 +90,7 @@ func measureSpeed(ctx context.Context, o options, workloads []workload) ([]Speed
 // measureLoad measures one load on a new group.
 func (o options) measureLoad(ctx context.Context, s system, w workload, callers int) (Sample, error) {
 	o.progress("%s: %s, %d callers", s.name, w.slug, callers)
-	return retried(ctx, func() (Sample, error) { return o.tryLoad(ctx, s, w, callers) })
+	return retried(ctx, o.progress, func() (Sample, error) { return o.tryLoad(ctx, s, w, callers) })
 }
 
 func (o options) tryLoad(ctx context.Context, s system, w workload, callers int) (_ Sample, err error) {
@@ -125,7 +126,7 @@ const tries = 3
 
 // retried calls measure until it succeeds: on a busy machine a group may change
 // its leader meanwhile.
-func retried[T any](ctx context.Context, measure func() (T, error)) (T, error) {
+func retried[T any](ctx context.Context, progress func(string, ...any), measure func() (T, error)) (T, error) {
 	var errs []error
 	for range tries {
 		v, err := measure()
@@ -136,6 +137,7 @@ func retried[T any](ctx context.Context, measure func() (T, error)) (T, error) {
 		if ctx.Err() != nil {
 			break
 		}
+		progress("that failed: %v", err)
 	}
 	var none T
 	return none, errors.Join(errs...)

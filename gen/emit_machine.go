@@ -38,9 +38,7 @@ func (e *emitter) machine(m *machineNames) {
 	e.p("// %s is a command of [%s]: %s.", m.sealed, m.GoName, orList(names))
 	e.p("type %s interface{ %s() }\n", m.sealed, m.seal)
 	e.p("// Spec implements [%s.StateMachine].", e.sm())
-	e.p("func (%s) Spec() %s.Spec[%s] {", m.receiver, e.sm(), m.sealed)
-	e.p("return %s.Spec[%s]{Name: %q, Version: %d, Signature: %s, Codec: %s{}}", e.sm(), m.sealed, m.Name, m.Version, m.signature, m.codec)
-	e.p("}\n")
+	e.spec(m)
 	e.p("// Apply implements [%s.StateMachine]: it calls the command's ApplyTo.", e.sm())
 	e.p("func (m %s) Apply(at %s.ApplyContext, cmd %s) (any, error) {", m.receiver, e.sm(), m.sealed)
 	e.p("switch cmd := cmd.(type) {")
@@ -63,6 +61,29 @@ func (e *emitter) machine(m *machineNames) {
 	for _, c := range m.Commands {
 		e.command(m, c)
 	}
+}
+
+// spec writes the method Spec. Fields that are part of the identity enter the
+// signature by their encoding, a map, which says itself where it ends.
+func (e *emitter) spec(m *machineNames) {
+	receiver, signature := m.receiver, m.signature
+	if len(m.Identity) > 0 {
+		receiver, signature = "m "+m.receiver, m.signature+".Derive(b)"
+	}
+	e.p("func (%s) Spec() %s.Spec[%s] {", receiver, e.sm(), m.sealed)
+	if len(m.Identity) > 0 {
+		e.p("// What members must agree on beside the code.\nvar e %s.Encoder\nvar b []byte", e.codec())
+		e.add(containerHeader(0x80, 0xde, len(m.Identity))...)
+		for i := range m.Identity {
+			f := &m.Identity[i]
+			e.add(textHeader(len(f.Name))...)
+			e.add([]byte(f.Name)...)
+			e.append(f.Type, "m"+f.selector, 0)
+		}
+		e.flush()
+	}
+	e.p("return %s.Spec[%s]{Name: %q, Version: %d, Signature: %s, Codec: %s{}}", e.sm(), m.sealed, m.Name, m.Version, signature, m.codec)
+	e.p("}\n")
 }
 
 // goType returns the type with which commands of c are held by the interface.
@@ -117,20 +138,31 @@ func (e *emitter) command(m *machineNames, c *Command) {
 
 // guards writes what does not compile once the types are others.
 func (e *emitter) guards(m *machineNames) {
-	var guarded []*Type
+	var structs, enums []*Type
 	m.command.walk(func(t *Type) {
-		if t.Kind == Struct && e.guardable(t) {
-			guarded = append(guarded, t)
+		switch {
+		case t.Kind == Struct && e.guardable(t):
+			structs = append(structs, t)
+		case len(t.Enum) > 0 && t.Kind != String && t.typ.(*types.Named).Obj().Pkg() == e.pkg.types:
+			enums = append(enums, t)
 		}
 	})
-	if len(guarded) == 0 {
+	if len(structs)+len(enums) == 0 {
 		return
 	}
 	e.p("// This file is stale when the next function does not compile: run go generate.")
 	e.p("func _() {")
-	for _, t := range guarded {
+	for _, t := range structs {
 		e.p("type stale_run_go_generate_%s %s", e.coder(t).name, e.guard(t.typ.Underlying().(*types.Struct)))
 		e.p("_ = stale_run_go_generate_%s(%s{})", e.coder(t).name, e.text(t.typ))
+	}
+	if len(enums) > 0 {
+		e.p("var stale_run_go_generate [1]struct{}")
+	}
+	for _, t := range enums {
+		for _, c := range t.Enum {
+			e.p("_ = stale_run_go_generate[%s-(%s)]", c.Name, c.Value)
+		}
 	}
 	e.p("}\n")
 }

@@ -113,6 +113,8 @@ var changes = []change{
 	{"machine name", "name=bank", "name=bonk", `machine: "bank" → "bonk"`},
 	{"version", "version=1", "version=2", "machine version: 1 → 2"},
 	{"layout", "version=1", "version=1 layout=array", "machine layout: map → array; Deposit: struct → tuple; Transfer: struct → tuple"},
+	{"identity field", "type Bank struct{", "type Bank struct{\nCap uint32 `mosaik:\"identity\"`\n", "identity.Cap: added, u32"},
+	{"identity fields", "type Bank struct{", "type Bank struct{\nmode Name `mosaik:\"identity\"`\nCap [4]byte `mosaik:\"identity\"`\n", "identity.Cap: added, bytes[4]; identity.mode: added, str"},
 	{"field rename", "Amount  int64", "Sum  int64", "Deposit.Sum: added, i64; Deposit.Amount: removed"},
 	{"wire name", "Amount  int64", "Amount  int64 `msgpack:\"n\"`", "Deposit.n: added, i64; Deposit.Amount: removed"},
 	{"field added", "Amount  int64", "Amount  int64\nFee int8", "Deposit.Fee: added, i8"},

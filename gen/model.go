@@ -14,6 +14,7 @@ type Machine struct {
 	GoName   string // of its type
 	Commands []*Command
 	Queries  []string // the Go names of their types
+	Identity []Field  // the fields of the type whose values enter the signature, by name
 
 	pos     token.Position
 	object  *types.TypeName

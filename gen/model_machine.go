@@ -229,6 +229,7 @@ func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, me
 // types builds the model of the machine's commands.
 func (m *modeler) types(pkg *Package, machine *Machine) {
 	b := newBuilder(m, pkg, machine)
+	b.identity()
 	machine.command = &Type{Kind: Sum, root: true}
 	for _, c := range machine.Commands {
 		c.typ = b.build(c.object.Type(), spot{pos: c.object.Pos(), what: "command " + c.GoName, hint: c.GoName})

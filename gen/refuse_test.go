@@ -60,6 +60,8 @@ var refusals = []struct {
 	{"empty directive", machineSource("", "A int8", "//mosaik: ✗\ntype X struct{}"), "says nothing"},
 	{"stray directive", machineSource("", "A int8", "//mosaik:query ✗\n\ntype X struct{}"), `//mosaik:query has no argument "✗"; it takes none`},
 	{"loose directive", machineSource("", "A int8", "var _ int // ✗ one line down\n//mosaik:query\n\ntype X struct{}"), "stands above no type"},
+	{"identity of a map", strings.Replace(machineSource("", "A int8", ""), "Machine struct{}", "Machine struct{\nm map[string]int64 `mosaik:\"identity\"` // ✗\n}", 1), "map[string]int64 cannot be part of the identity"},
+	{"machine tag", strings.Replace(machineSource("", "A int8", ""), "Machine struct{}", "Machine struct{\nm string `mosaik:\"max=3\"` // ✗\n}", 1), "has no meaning on a machine"},
 	{"machine without name", "package p\n\n//mosaik:machine version=1\ntype Machine struct{} // ✗ one line up", "has no name"},
 	{"machine without version", "package p\n\n//mosaik:machine name=m\ntype Machine struct{} // ✗ one line up", "needs version=…"},
 	{"machine version 0", "package p\n\n//mosaik:machine name=m version=0\ntype Machine struct{} // ✗ one line up", "needs version=…"},

@@ -20,7 +20,9 @@ import (
 //	#1 struct{"Account":str "Amount":i64}
 //	…
 //
-// The second line ends with "layout array" where structs are arrays by
+// A third line, identity {"Capacity":u32 "Mode":str}, names the fields of the
+// machine whose values enter the signature when the machine is made; the second
+// line ends with "layout array" where structs are arrays by
 // default. A type is one of
 //
 //	bool i8…i64 u8…u64 f32 f64 str bytes bytes[n] time duration
@@ -45,14 +47,15 @@ const signatureDomain = "mosaik-schema/1 signature\x00"
 
 // schema is a machine's schema, minimised.
 type schema struct {
-	name    string
-	version uint32
-	array   bool
-	root    *Type
+	name     string
+	version  uint32
+	array    bool
+	identity []Field
+	root     *Type
 }
 
 func schemaOf(m *Machine) schema {
-	return schema{name: m.Name, version: m.Version, array: m.Array, root: m.command}
+	return schema{name: m.Name, version: m.Version, array: m.Array, identity: m.Identity, root: m.command}
 }
 
 // signature returns the hash of the canonical text.
@@ -68,6 +71,10 @@ func (s schema) text() string {
 		layout = " layout array"
 	}
 	fmt.Fprintf(&b, "%s\nmachine %s version %d%s\n", schemaHeader, quoteName(s.name), s.version, layout)
+	if len(s.identity) > 0 {
+		fields := Type{Kind: Struct, Fields: s.identity}
+		fmt.Fprintf(&b, "identity %s\n", strings.TrimPrefix(fields.describe(nil), "struct"))
+	}
 	classes := minimise(s.root)
 	number := make(map[int]int) // of each class
 	var order []*Type

@@ -19,6 +19,7 @@ func diff(old, new schema) []string {
 		d.say("machine layout", "%s → %s", layoutName(old.array), layoutName(new.array))
 	}
 	d.seen = make(map[[2]*Type]bool)
+	d.fields("identity", &Type{Kind: Struct, Fields: old.identity}, &Type{Kind: Struct, Fields: new.identity})
 	d.types("", old.root, new.root)
 	return d.changes
 }

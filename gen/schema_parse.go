@@ -12,7 +12,7 @@ func parseSchema(text string) (s schema, err error) {
 	if len(lines) < 4 || lines[0] != schemaHeader {
 		return schema{}, fmt.Errorf("it does not start with %q", schemaHeader)
 	}
-	p := schemaParser{types: make([]Type, len(lines)-3)}
+	p := schemaParser{}
 	p.line(2, lines[1], func() {
 		p.want("machine ")
 		s.name = p.quoted()
@@ -20,12 +20,21 @@ func parseSchema(text string) (s schema, err error) {
 		s.version = uint32(p.number())
 		s.array = p.has(" layout array")
 	})
-	p.line(3, lines[2], func() {
+	next := 2
+	if strings.HasPrefix(lines[next], "identity {") {
+		p.line(next+1, lines[next], func() {
+			p.want("identity {")
+			s.identity = p.fields()
+		})
+		next++
+	}
+	p.types = make([]Type, len(lines)-next-1)
+	p.line(next+1, lines[next], func() {
 		p.want("command ")
 		s.root = p.reference()
 	})
 	for i := range p.types {
-		p.line(4+i, lines[3+i], func() {
+		p.line(next+2+i, lines[next+1+i], func() {
 			p.want("#" + strconv.Itoa(i) + " ")
 			p.describe(&p.types[i])
 		})
@@ -167,19 +176,7 @@ func (p *schemaParser) describe(t *Type) {
 		if t.Tuple = p.has("tuple{"); !t.Tuple {
 			p.want("struct{")
 		}
-		p.list(func() {
-			f := Field{Name: p.quoted()}
-			if p.has("(max=") {
-				f.Max = p.number()
-				f.OmitEmpty = p.has(",omitempty")
-				p.want(")")
-			} else {
-				f.OmitEmpty = p.has("(omitempty)")
-			}
-			p.want(":")
-			f.Type = p.reference()
-			t.Fields = append(t.Fields, f)
-		})
+		t.Fields = p.fields()
 	case p.has("sum{"):
 		t.Kind = Sum
 		p.list(func() {
@@ -200,6 +197,24 @@ func (p *schemaParser) describe(t *Type) {
 	default:
 		p.fail("struct, tuple, sum or enum")
 	}
+}
+
+// fields reads the fields of a struct up to the closing brace.
+func (p *schemaParser) fields() (out []Field) {
+	p.list(func() {
+		f := Field{Name: p.quoted()}
+		if p.has("(max=") {
+			f.Max = p.number()
+			f.OmitEmpty = p.has(",omitempty")
+			p.want(")")
+		} else {
+			f.OmitEmpty = p.has("(omitempty)")
+		}
+		p.want(":")
+		f.Type = p.reference()
+		out = append(out, f)
+	})
+	return out
 }
 
 // value reads the value of a constant.

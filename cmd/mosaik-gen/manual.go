@@ -43,6 +43,10 @@ DIRECTIVES
         layout=array structs are arrays on the wire: shorter, and the order of
         fields counts.
 
+        Fields of it with the tag mosaik:"identity" (a capacity, a mode) enter
+        the group id with the values that they have when the group is joined.
+        They are bools, numbers, strings or bytes and must not change.
+
     //mosaik:command [name=Deposit]
         A struct with a method ApplyTo(*Ledger, sm.ApplyContext) (R, error). Its
         name in the schema is that of the type unless it is given here.
