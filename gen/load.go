@@ -59,26 +59,29 @@ func Load(ctx context.Context, c Config) ([]*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	if broken := brokenOutput(roots); len(broken) > 0 {
+	broken := brokenOutput(roots)
+	if len(broken) > 0 {
 		if roots, err = l.load(ctx, broken); err != nil {
 			return nil, err
 		}
 	}
+	asked := make(map[string]bool)
+	for _, p := range roots {
+		asked[p.PkgPath] = true
+	}
 	m := modeler{fset: l.fset, loaded: roots}
-	out := m.packages(roots)
-	if len(m.unseen) > 0 {
+	out := m.packages(asked)
+	for len(m.unseen) > 0 {
 		// Export data hides what these declare without exporting it.
-		l.config.Patterns = append(slices.Clone(l.config.Patterns), m.unseen...)
-		wanted := len(m.unseen)
-		if roots, err = l.load(ctx, brokenOutput(roots)); err != nil {
+		if slices.Contains(l.config.Patterns, m.unseen[0]) {
+			return nil, fmt.Errorf("gen: load packages: the source of %s is needed, but not found", m.unseen[0])
+		}
+		l.config.Patterns = slices.Concat(l.config.Patterns, m.unseen)
+		if roots, err = l.load(ctx, broken); err != nil {
 			return nil, err
 		}
-		again := modeler{fset: l.fset, loaded: roots}
-		out = again.packages(roots)
-		if len(again.unseen) > 0 {
-			return nil, fmt.Errorf("gen: load: %d packages are needed from source, cannot load %s", wanted, again.unseen)
-		}
-		m = again
+		m = modeler{fset: l.fset, loaded: roots}
+		out = m.packages(asked)
 	}
 	if err := m.problems.err(); err != nil {
 		return nil, err

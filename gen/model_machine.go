@@ -18,10 +18,11 @@ type modeler struct {
 	unseen   []string // packages that are needed from source
 }
 
-func (m *modeler) packages(roots []*packages.Package) []*Package {
+// packages returns the model of those packages that were asked for by path.
+func (m *modeler) packages(asked map[string]bool) []*Package {
 	var out []*Package
-	for _, p := range roots {
-		if p.Types == nil {
+	for _, p := range m.loaded {
+		if p.Types == nil || !asked[p.PkgPath] {
 			continue
 		}
 		pkg := &Package{Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: m.fset}

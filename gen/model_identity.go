@@ -1,0 +1,42 @@
+package gen
+
+import (
+	"cmp"
+	"go/types"
+	"reflect"
+	"slices"
+)
+
+// identity finds the fields of the machine's type that are tagged
+// `mosaik:"identity"`.
+func (b *builder) identity() {
+	t, ok := b.machine.object.Type().Underlying().(*types.Struct)
+	if !ok {
+		return
+	}
+	for i := range t.NumFields() {
+		text, ok := reflect.StructTag(t.Tag(i)).Lookup("mosaik")
+		if !ok {
+			continue
+		}
+		f := t.Field(i)
+		s := spot{pos: f.Pos(), what: "field " + b.machine.GoName + "." + f.Name(), hint: f.Name()}
+		if text != "identity" {
+			b.refuse(s, "the tag `mosaik:%q` has no meaning on a machine; use `mosaik:\"identity\"`, or remove it", text)
+			continue
+		}
+		typ := b.build(f.Type(), s)
+		if typ == nil {
+			continue
+		}
+		plain := *typ
+		plain.Enum = nil // the value counts, not what it could have been
+		switch plain.Kind {
+		case Bool, Int, Uint, Float, String, Bytes, ByteArray, Duration:
+			b.machine.Identity = append(b.machine.Identity, Field{Name: f.Name(), Type: &plain, goName: f.Name(), selector: "." + f.Name()})
+		default:
+			b.refuse(s, "%s cannot be part of the identity; use a bool, a number, a string or bytes", b.text(f.Type()))
+		}
+	}
+	slices.SortFunc(b.machine.Identity, func(a, b Field) int { return cmp.Compare(a.Name, b.Name) })
+}
