@@ -29,10 +29,13 @@ type move struct {
 // willing peer bootstraps, once the expected number is bonded or the delay has
 // passed.
 func (s seeker) next() move {
-	if e := s.bestEpoch(); !e.IsZero() {
+	e, others := s.bestEpoch()
+	if !e.IsZero() {
 		return move{join: e}
 	}
-	if s.role.Observer {
+	if others || s.role.Observer {
+		// Whoever is on the way into an epoch gets there, or comes back to
+		// seeking when there is nobody in it any more. Both wake us.
 		return move{}
 	}
 	candidates := 1
@@ -61,18 +64,20 @@ func (s seeker) next() move {
 
 // bestEpoch picks the epoch to join among those of the bonded peers: one with
 // commands before one without, then the lowest, which is the one that empty
-// epochs yield to.
-func (s seeker) bestEpoch() Epoch {
+// epochs yield to. Only who caught up in an epoch vouches for it; others reports
+// whether some are only on their way into one.
+func (s seeker) bestEpoch() (e Epoch, others bool) {
 	var best Announcement
 	for _, a := range s.peers {
-		if a.Epoch.IsZero() || a.Phase == Leaving || s.sealed[a.Epoch] {
-			continue
-		}
-		if best.Epoch.IsZero() || outranks(a, best) {
+		switch {
+		case a.Epoch.IsZero() || a.Phase == Leaving || s.sealed[a.Epoch]:
+		case a.Phase == CatchingUp:
+			others = true
+		case best.Epoch.IsZero() || outranks(a, best):
 			best = a
 		}
 	}
-	return best.Epoch
+	return best.Epoch, others
 }
 
 // outranks reports whether a's epoch is the one to be in rather than b's.

@@ -207,17 +207,18 @@ func (g *Group) toldSealed(e Epoch) {
 }
 
 // stranded ends a life that led nowhere: this member never caught up, so that it
-// was never made a voter, and nobody whom it can reach is in the epoch any more.
+// was never made a voter, and nobody whom it can reach has caught up either:
+// those who could add it are gone, and others on their way wait as it does.
 func (g *Group) stranded(l *life) bool {
 	if l.bootstrap || l.caughtUp || g.leaving {
 		return false
 	}
 	for _, a := range g.peers {
-		if a.Epoch == l.epoch {
+		if a.Epoch == l.epoch && (a.Phase == CaughtUp || a.Phase == Leaving) {
 			return false
 		}
 	}
-	g.exit("nobody else is in it any more")
+	g.exit("nobody who caught up can be reached")
 	return true
 }
 
