@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -169,4 +171,46 @@ func TestFailingStorageStopsItsGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSum(t, want.Value, groups...)
+}
+
+// When whoever bootstraps a group is lost before anybody was added to it, those
+// who were about to join do not wait for an epoch of nobody.
+func TestGroupFormsWhenItsBootstrapIsLost(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	lowest := 0
+	for i := range 3 {
+		if c.Node(i).Peer().Compare(c.Node(lowest).Peer()) < 0 {
+			lowest = i
+		}
+	}
+	lost := make(chan struct{})
+	var groups []tillGroup
+	for i := range 3 {
+		b := mosaik.WithStateMachine(c.Node(i).Builder(), newTill).WithLogStorage(solitary{lost})
+		if i != lowest {
+			b = b.WithLogStorage(logstore.NewMemory[step]())
+		}
+		groups = append(groups, testutil.JoinWith(c.Node(i), b))
+	}
+	for i, g := range groups {
+		if _, err := mosaik.StatusOf(g).Wait(soon(t), func(s group.Status) bool {
+			return !s.Epoch.IsZero() && len(s.Bonds) == 2
+		}); err != nil {
+			close(lost)
+			t.Fatalf("node %d: %v", i, err)
+		}
+	}
+	close(lost)
+	for range groups[lowest].When().Onlines(soon(t)) { // until it has failed
+	}
+	wantError(t, "the bootstrap", groups[lowest].When().Online(soon(t)), errDisk)
+	groups[lowest].Leave(gone())
+
+	rest := without(groups, c.Node(lowest))
+	testutil.Settle(t, rest...)
+	mustPay(t, rest[0], 1)
+	groups[lowest] = testutil.Join(c.Node(lowest), newTill)
+	testutil.Settle(t, groups...)
+	wantSum(t, 1, groups...)
 }

@@ -29,3 +29,34 @@ func (l faultyLog) Save(b logstore.Batch) error {
 	}
 	return l.Log.Save(b)
 }
+
+// solitary is a storage that takes one change of the membership, which makes
+// its member the only one. The next waits until gone is closed, and fails.
+type solitary struct{ gone chan struct{} }
+
+// membershipEntry is the kind of entries that change Raft's membership.
+const membershipEntry = 1
+
+func (s solitary) Open(o logstore.Opening[step]) (logstore.Log, error) {
+	log, err := logstore.NewMemory[step]().Open(o)
+	return &solitaryLog{Log: log, gone: s.gone}, err
+}
+
+type solitaryLog struct {
+	logstore.Log
+	gone    chan struct{}
+	changes int
+}
+
+func (l *solitaryLog) Save(b logstore.Batch) error {
+	for _, e := range b.Entries {
+		if e.Kind == membershipEntry {
+			l.changes++
+		}
+	}
+	if l.changes > 1 {
+		<-l.gone
+		return errDisk
+	}
+	return l.Log.Save(b)
+}

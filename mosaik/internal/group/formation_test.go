@@ -1,0 +1,44 @@
+package group
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Only members that caught up vouch for an epoch. Those on their way into one
+// are waited for: to join after them would be to wait for each other, and to
+// bootstrap beside them might make a second epoch.
+func TestSeekerJoinsOnlyWhatSomebodyVouchesFor(t *testing.T) {
+	t.Parallel()
+	low, high := Epoch{1}, Epoch{2}
+	role := Role{Factor: 1}
+	for name, tc := range map[string]struct {
+		peers map[string]Announcement
+		want  move
+	}{
+		"nobody":           {nil, move{bootstrap: true}},
+		"one seeks":        {map[string]Announcement{"b": {Role: role}}, move{bootstrap: true}},
+		"one on its way":   {map[string]Announcement{"b": {Role: role, Epoch: low, Phase: CatchingUp}}, move{}},
+		"one caught up":    {map[string]Announcement{"b": {Role: role, Epoch: low, Phase: CaughtUp}}, move{join: low}},
+		"one leaves":       {map[string]Announcement{"b": {Role: role, Epoch: low, Phase: Leaving}}, move{bootstrap: true}},
+		"one of each":      {map[string]Announcement{"b": {Role: role, Epoch: low, Phase: CatchingUp}, "c": {Role: role, Epoch: high, Phase: CaughtUp}}, move{join: high}},
+		"only a sealed":    {map[string]Announcement{"b": {Role: role, Epoch: Epoch{9}, Phase: CatchingUp}}, move{bootstrap: true}},
+		"two caught up":    {map[string]Announcement{"b": {Role: role, Epoch: high, Phase: CaughtUp}, "c": {Role: role, Epoch: low, Phase: CaughtUp}}, move{join: low}},
+		"commands attract": {map[string]Announcement{"b": {Role: role, Epoch: high, Phase: CaughtUp, Count: 1}, "c": {Role: role, Epoch: low, Phase: CaughtUp}}, move{join: high}},
+	} {
+		peers := map[sm.PeerID]Announcement{}
+		for p, a := range tc.peers {
+			peers[peerOf(p)] = a
+		}
+		now := time.Unix(1_000_000, 0)
+		got := seeker{
+			now: now, since: now, self: peerOf("a"), role: role, policy: Policy{Minimum: 1, Maximum: 5},
+			sealed: map[Epoch]bool{{9}: true}, peers: peers,
+		}.next()
+		if got != tc.want {
+			t.Errorf("%s: the move is %+v, want %+v", name, got, tc.want)
+		}
+	}
+}
