@@ -313,3 +313,51 @@ func TestGroupIDs(t *testing.T) {
 	differ("another machine", testutil.JoinWith(n, keyed(1)))
 	differ("snapshots", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1), func() *savedTill { return &savedTill{} })))
 }
+
+// TestJoinWaitsForLeave joins a group again while its last handle is still being
+// left: the group's bonds and log are in use until then.
+func TestJoinWaitsForLeave(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	mustPay(t, groups[1], 1)
+	left := make(chan error, 1)
+	go func() { left <- groups[0].Leave(soon(t)) }()
+	for range 20 {
+		g, err := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).Join(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Leave(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-left; err != nil {
+		t.Fatal(err)
+	}
+	again := testutil.Join(c.Node(0), newTill)
+	testutil.Settle(t, again, groups[1], groups[2])
+	if got := mustPay(t, again, 1); got != 2 {
+		t.Errorf("the sum after joining again is %d, want 2", got)
+	}
+}
+
+// TestStoppedGroupIsNotJoined joins a group that its storage has stopped: the
+// error says why it stopped, and leaving its handle makes room for a new start.
+func TestStoppedGroupIsNotJoined(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	disk := faultyStorage{new(atomic.Int64)}
+	disk.failAt.Store(6)
+	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(disk))
+	if _, err := g.When().LeaderIsNot(soon(t), c.Node(0).Peer()); !errors.Is(err, errDisk) {
+		t.Fatalf("waiting in a group that its storage stops: %v, want %v", err, errDisk)
+	}
+	_, err := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(disk).Join(t.Context())
+	if err == nil || !errors.Is(err, errDisk) {
+		t.Fatalf("joining a stopped group: %v, want %v", err, errDisk)
+	}
+	_ = g.Leave(t.Context()) // the group has stopped, as the error says
+	again := testutil.Join(c.Node(0), newTill)
+	testutil.Settle(t, again)
+}

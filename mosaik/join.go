@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -31,7 +29,8 @@ type joined struct {
 	plan
 	net     *Network
 	core    *group.Group
-	handles int // guarded by net.mu
+	handles int           // guarded by net.mu; 0 while the group is being left
+	left    chan struct{} // closed when it was left
 }
 
 // plan is a join with everything decided and checked.
@@ -52,7 +51,7 @@ func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Contex
 	}
 	_, span := s.net.telemetry.start(ctx, "mosaik.join", p.id)
 	defer func() { endSpan(span, err) }()
-	j, err := s.net.hold(p, func() (*group.Group, error) { return startGroup(p, spec, newMachine, storage) })
+	j, err := s.net.hold(ctx, p, func() (*group.Group, error) { return startGroup(p, spec, newMachine, storage) })
 	if err != nil {
 		return nil, fmt.Errorf("mosaik: join group %s: %w", p.id.Short(), err)
 	}
@@ -60,16 +59,27 @@ func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Contex
 }
 
 // hold returns the joined group of the plan with a handle more, starting it if
-// it is not joined yet.
-func (n *Network) hold(p plan, start func() (*group.Group, error)) (*joined, error) {
+// it is not joined yet. One that is being left is waited for.
+func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, error)) (*joined, error) {
 	n.mu.Lock()
 	j := n.groups[p.id]
 	switch {
 	case n.closed:
 		n.mu.Unlock()
 		return nil, fmt.Errorf("the network is closed: %w", ErrClosed)
+	case j != nil && j.handles == 0:
+		n.mu.Unlock()
+		select {
+		case <-j.left:
+			return n.hold(ctx, p, start)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("it is still being left: %w", context.Cause(ctx))
+		}
 	case j != nil:
 		defer n.mu.Unlock()
+		if err := j.core.Ended(); err != nil {
+			return nil, fmt.Errorf("it has stopped; leave its handles first: %w", err)
+		}
 		if difference := j.plan.difference(p); difference != "" {
 			return nil, fmt.Errorf("%w: %s", ErrJoinedDifferently, difference)
 		}
@@ -81,7 +91,7 @@ func (n *Network) hold(p plan, start func() (*group.Group, error)) (*joined, err
 		n.mu.Unlock()
 		return nil, err
 	}
-	j = &joined{net: n, plan: p, core: core, handles: 1}
+	j = &joined{net: n, plan: p, core: core, handles: 1, left: make(chan struct{})}
 	n.groups[p.id] = j
 	n.mu.Unlock()
 	n.advertise()
@@ -239,7 +249,12 @@ func (n *Network) advertise() {
 	if _, err := n.catalog.Update(func(e *discovery.Entry) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		e.Groups = slices.Collect(maps.Keys(n.groups))
+		e.Groups = e.Groups[:0]
+		for id, j := range n.groups {
+			if j.handles > 0 {
+				e.Groups = append(e.Groups, id)
+			}
+		}
 	}); err != nil {
 		n.log.Error("advertising the groups failed", "error", err)
 	}
@@ -265,20 +280,22 @@ func (p plan) difference(o plan) string {
 	return ""
 }
 
-// release gives one handle back and leaves the group with the last. A group
-// that ended by itself is forgotten all the same.
+// release gives one handle back and leaves the group with the last. Until it
+// has been left it keeps its place, since its bonds and its log are in use.
 func (j *joined) release(ctx context.Context) error {
 	n := j.net
 	n.mu.Lock()
 	j.handles--
 	last := j.handles == 0
-	if last && n.groups[j.id] == j {
-		delete(n.groups, j.id)
-	}
 	n.mu.Unlock()
 	if !last {
 		return nil
 	}
 	n.advertise()
-	return j.core.Leave(ctx)
+	err := j.core.Leave(ctx)
+	n.mu.Lock()
+	delete(n.groups, j.id)
+	n.mu.Unlock()
+	close(j.left)
+	return err
 }

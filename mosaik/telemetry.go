@@ -37,11 +37,15 @@ func newTelemetry(n *Network) (*telemetry, error) {
 	t.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		o.ObserveInt64(groups, int64(len(n.groups)), metric.WithAttributes(t.networkAttribute()))
+		active := 0
 		for id, j := range n.groups {
+			if j.core.Ended() == nil {
+				active++
+			}
 			o.ObserveInt64(bonds, int64(len(j.core.Status().Get().Bonds)),
 				metric.WithAttributes(t.networkAttribute(), t.groupAttribute(id)))
 		}
+		o.ObserveInt64(groups, int64(active), metric.WithAttributes(t.networkAttribute()))
 		return nil
 	}, groups, bonds)
 	return t, err

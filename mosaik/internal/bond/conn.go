@@ -70,9 +70,12 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	m.mu.Unlock()
 	<-write
 	<-probe
-	// Closing with bytes unread would reset the connection, and the other end
-	// might never read our goodbye. The deadline that end has set bounds this.
-	_, _ = io.Copy(io.Discard, lc)
+	if tell {
+		// Closing with bytes unread would reset the connection, and the other
+		// end might never read our goodbye. The deadline that end has set bounds
+		// this. Behind the other's own goodbye there is nothing to read.
+		_, _ = io.Copy(io.Discard, lc)
+	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()

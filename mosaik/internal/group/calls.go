@@ -91,7 +91,7 @@ func (g *Group) Read(ctx context.Context, strong bool, read func(sm.Index, state
 	for {
 		l := g.current.Load()
 		if l == nil {
-			if err := g.ended(); err != nil {
+			if err := g.Ended(); err != nil {
 				return err
 			}
 			return ErrForming
@@ -123,7 +123,7 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		case ctx.Err() != nil:
 			return false, fmt.Errorf("mosaik: strong read: %w", context.Cause(ctx))
 		case g.current.Load() != l:
-			return true, g.ended()
+			return true, g.Ended()
 		}
 		if err := g.giveUp(); err != nil {
 			return false, err
@@ -131,8 +131,8 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 	}
 }
 
-// ended returns why the member's part ends or has ended, nil while it goes on.
-func (g *Group) ended() error {
+// Ended returns why the member's part ends or has ended, nil while it goes on.
+func (g *Group) Ended() error {
 	if why := g.why.Load(); why != nil {
 		return *why
 	}
