@@ -1,0 +1,100 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Add is the only command of a Ledger.
+type Add struct {
+	Account string
+	Amount  int64
+}
+
+// Ledger keeps one balance for each account.
+type Ledger struct{ balances map[string]int64 }
+
+var ErrInsufficient = errors.New("insufficient funds")
+
+func NewLedger() *Ledger { return &Ledger{balances: map[string]int64{}} }
+
+func (l *Ledger) Spec() sm.Spec[Add] { return sm.Define[Add]("ledger", 1) }
+
+func (l *Ledger) Apply(_ sm.ApplyContext, add Add) (any, error) {
+	if l.balances[add.Account]+add.Amount < 0 {
+		return nil, ErrInsufficient
+	}
+	l.balances[add.Account] += add.Amount
+	return l.balances[add.Account], nil
+}
+
+// A group with a hand-written machine. Here it has one member; more processes
+// that share the key and a seed would join it.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer net.Close()
+	key, err := mosaik.KeyFromText("a secret that all members share")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b := mosaik.WithStateMachine(net.Groups().WithKey(key), NewLedger).
+		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0))
+	group, err := b.Join(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := group.When().Online(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	balance, err := group.Execute(ctx, Add{"alice", 5})
+	fmt.Println(balance, err)
+	_, err = group.Execute(ctx, Add{"alice", -9})
+	fmt.Println(err, errors.Is(err, ErrInsufficient))
+	answer, err := mosaik.Read(ctx, group, mosaik.Strong, func(l *Ledger) (int64, error) {
+		return l.balances["alice"], nil
+	})
+	fmt.Println(answer.Value, answer.Index, err)
+	// Output:
+	// 5 <nil>
+	// insufficient funds true
+	// 5 2 <nil>
+}
+
+// A group without a machine elects a leader and nothing else.
+func ExampleKeyedBuilder_Join() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("jobs"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer net.Close()
+	group, err := net.Groups().WithKey(mosaik.RandomKey()).
+		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0)).Join(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := group.When().IsLeader(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("leads:", group.IsLeader())
+	// Output: leads: true
+}
