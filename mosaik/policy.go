@@ -37,9 +37,8 @@ const (
 func Normal() Role { return Role{} }
 
 // Reluctant is the role of members that vote but would rather not lead: their
-// election timeout and bootstrap delay are factor times the configured ones,
-// and they hand leadership on. The factor is from 2 to 100; see
-// [DefaultReluctance].
+// election timeout and bootstrap delay are factor times the configured ones. The
+// factor is from 2 to 100; see [DefaultReluctance].
 func Reluctant(factor int) Role { return Role{kind: roleReluctant, factor: factor} }
 
 // Observer is the role of members that replicate the group's state and may read

@@ -50,7 +50,7 @@ func fate(err error) session.Fate {
 type owned struct {
 	mu    sync.Mutex
 	id    format.SessionID
-	state *state.State // of the present life, nil between lives
+	state *state.State // of the latest life, nil before the first
 }
 
 // own makes id the session whose outcomes are delivered, in this life and later
@@ -114,6 +114,7 @@ func (g *Group) Read(ctx context.Context, strong bool, read func(sm.Index, state
 // was stopped meanwhile.
 func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) {
 	for {
+		changed := g.prospect.Changed()
 		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.Query)
 		err := l.replica.ReadIndex(try)
 		cancel()
@@ -127,6 +128,13 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		}
 		if err := g.giveUp(); err != nil {
 			return false, err
+		}
+		if errors.Is(err, engine.ErrClosed) {
+			// The replica has ended, which the loop is about to learn.
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
 		}
 	}
 }

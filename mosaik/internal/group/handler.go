@@ -106,6 +106,10 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	old, known := g.peers[peer]
 	g.peers[peer] = a
+	if g.apart(a) && !(known && g.apart(old)) {
+		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
+			"peer", peer.Short(), "epoch", a.Epoch.String())
+	}
 	if g.sealed[a.Epoch] {
 		g.sendSealed(peer, a.Epoch)
 	}
@@ -121,6 +125,13 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 		return
 	}
 	g.seek()
+}
+
+// apart reports whether the announcer is in another epoch and neither that one
+// nor this member's is empty, so that neither yields.
+func (g *Group) apart(a Announcement) bool {
+	l := g.life
+	return l != nil && !a.Epoch.IsZero() && a.Epoch != l.epoch && a.Count > 0 && g.applied.Get() > 0
 }
 
 // unbonded takes the end of a bond into account.
