@@ -1,7 +1,8 @@
 // Package ledger is a replicated state machine: one balance per account.
 //
 // This file is what a service writes: the state, the commands and the queries.
-// The other one, machine.go, connects them to mosaik.
+// mosaik-gen wrote the other two: ledger_mosaik.go, which connects them to
+// mosaik, and ledger.mosaik, the schema that identifies the machine.
 package ledger
 
 import (
@@ -26,7 +27,11 @@ var (
 	ErrNoAccount = errors.New("ledger: no such account")
 )
 
+//go:generate go tool mosaik-gen
+
 // Ledger keeps one balance per account. Make one with [New].
+//
+//mosaik:machine name=ledger version=1
 type Ledger struct{ balances map[string]int64 }
 
 // New returns a ledger without accounts.
@@ -34,6 +39,8 @@ func New() *Ledger { return &Ledger{balances: map[string]int64{}} }
 
 // Deposit pays money into an account, which it opens if need be. Its result is
 // the account's new balance.
+//
+//mosaik:command
 type Deposit struct {
 	Account string
 	Amount  int64
@@ -49,6 +56,8 @@ func (d Deposit) ApplyTo(l *Ledger, _ sm.ApplyContext) (int64, error) {
 }
 
 // Transfer moves money from one account to another, which it opens if need be.
+//
+//mosaik:command
 type Transfer struct {
 	From, To string
 	Amount   int64
@@ -85,6 +94,8 @@ func (l *Ledger) canReceive(account string, amount int64) error {
 }
 
 // Balance asks what an account holds.
+//
+//mosaik:query
 type Balance struct{ Account string }
 
 // Query implements [sm.Query].
@@ -103,6 +114,8 @@ type Account struct {
 }
 
 // Accounts asks for all accounts, in the order of their names.
+//
+//mosaik:query
 type Accounts struct{}
 
 // Query implements [sm.Query].

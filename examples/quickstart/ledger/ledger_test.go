@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -103,67 +102,5 @@ func TestSpec(t *testing.T) {
 	t.Parallel()
 	if err := New().Spec().Validate(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestCodec(t *testing.T) {
-	t.Parallel()
-	c := New().Spec().Codec
-	for _, want := range []Command{Deposit{"alice", 5}, Transfer{"alice", "bob", 1}} {
-		b, err := c.Append([]byte("prefix"), want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := c.Decode(b[len("prefix"):])
-		if got != want || err != nil {
-			t.Errorf("decoded %+v, error %v; want %+v", got, err, want)
-		}
-	}
-	for _, bad := range []Command{nil, Deposit{Account: "\xff", Amount: 1}} {
-		if b, err := c.Append([]byte("prefix"), bad); err == nil || string(b) != "prefix" {
-			t.Errorf("encoded %+v as %q, error %v; want an error and the bytes as they were", bad, b, err)
-		}
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	c := New().Spec().Codec
-	for _, cmd := range []Command{Deposit{"alice", 5}, Transfer{"alice", "bob", 1}} {
-		b, err := c.Append(nil, cmd)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-		f.Add(b[:len(b)-1])
-		f.Add(append(b, 0))
-	}
-	f.Add([]byte{})
-	f.Add([]byte{tagTransfer + 1, 0x80})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		cmd, err := c.Decode(b)
-		if err != nil {
-			if cmd != nil {
-				t.Fatalf("decoded %+v along with error %v", cmd, err)
-			}
-			return
-		}
-		again, err := c.Append(nil, cmd)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if same, err := c.Decode(again); same != cmd || err != nil {
-			t.Fatalf("%+v became %+v, error %v", cmd, same, err)
-		}
-	})
-}
-
-func TestDecodeSaysWhatIsWrong(t *testing.T) {
-	t.Parallel()
-	c := New().Spec().Codec
-	if _, err := c.Decode(nil); !errors.Is(err, codec.ErrTruncated) {
-		t.Errorf("decode nothing: %v, want %v", err, codec.ErrTruncated)
-	}
-	if _, err := c.Decode([]byte{9}); err == nil || !strings.Contains(err.Error(), "tag 9") {
-		t.Errorf("decode an unknown tag: %v, want one that names it", err)
 	}
 }
