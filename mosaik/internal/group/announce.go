@@ -15,7 +15,7 @@ import (
 //	offset  size  field
 //	0       1     version, 1
 //	1       1     phase: 0 seeking, 1 catching up, 2 caught up, 3 leaving
-//	2       1     flags: 1 observer, 2 opened, 4 poisoned, 8 leads
+//	2       1     flags: 1 observer, 2 opened, 4 poisoned, 8 leads, 16 votes
 //	3       1     reluctance factor, 1 for none
 //	4       16    incarnation
 //	20      16    epoch, zero for none
@@ -34,7 +34,8 @@ const (
 	flagOpened
 	flagPoisoned
 	flagLeads
-	knownFlags = flagObserver | flagOpened | flagPoisoned | flagLeads
+	flagVotes
+	knownFlags = flagObserver | flagOpened | flagPoisoned | flagLeads | flagVotes
 )
 
 // Phase is where a member stands on its way into an epoch.
@@ -69,6 +70,7 @@ type Announcement struct {
 	Opened      bool // its epoch accepts commands
 	Poisoned    bool // its machine panicked
 	Leads       bool // it leads its epoch
+	Votes       bool // it knows that it is a voter, and is bound to its epoch by it
 	Incarnation Incarnation
 	Epoch       Epoch
 	Count       sm.Index // commands applied, dense
@@ -99,6 +101,9 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Leads {
 		flags |= flagLeads
 	}
+	if a.Votes {
+		flags |= flagVotes
+	}
 	b = append(b, announcementVersion, byte(a.Phase), flags, byte(a.Role.Factor))
 	b = append(b, a.Incarnation[:]...)
 	b = append(b, a.Epoch[:]...)
@@ -122,6 +127,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 		Opened:      b[2]&flagOpened != 0,
 		Poisoned:    b[2]&flagPoisoned != 0,
 		Leads:       b[2]&flagLeads != 0,
+		Votes:       b[2]&flagVotes != 0,
 		Incarnation: Incarnation(b[4:20]),
 		Epoch:       Epoch(b[20:36]),
 		Count:       sm.Index(binary.BigEndian.Uint64(b[36:])),

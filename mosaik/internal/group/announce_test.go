@@ -67,7 +67,7 @@ func TestAnnouncementRefusals(t *testing.T) {
 		"too short":         good[:len(good)-1],
 		"too long":          append(append([]byte(nil), good...), 0),
 		"unknown phase":     change(1, 4),
-		"unknown flag":      change(2, 16),
+		"unknown flag":      change(2, 32),
 		"factor 0":          change(3, 0),
 		"nowhere caught up": noEpoch,
 	} {

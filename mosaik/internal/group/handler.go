@@ -113,7 +113,7 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	if g.sealed[a.Epoch] {
 		g.sendSealed(peer, a.Epoch)
 	}
-	if l := g.life; l != nil && !g.stranded(l) {
+	if l := g.life; l != nil && !g.stranded(l) && !g.forsaken(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
 		}
@@ -140,7 +140,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	delete(g.peers, peer)
 	g.lastSeen[peer] = time.Now()
 	g.timers.clear("expiry " + peer.String())
-	if l := g.life; l != nil && !g.stranded(l) {
+	if l := g.life; l != nil && !g.stranded(l) && !g.forsaken(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reviewLeader(l)
 		g.reconcile()
@@ -176,7 +176,7 @@ func (g *Group) announcement() Announcement {
 	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Count: g.applied.Get()}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
-		a.Leads = l.leads()
+		a.Leads, a.Votes = l.leads(), l.votes()
 		a.Phase = CatchingUp
 		if l.caughtUp {
 			a.Phase = CaughtUp

@@ -43,6 +43,7 @@ type life struct {
 }
 
 func (l *life) leads() bool  { return l.leader == l.id }
+func (l *life) votes() bool  { _, ok := l.members.Voters[l.id]; return ok }
 func (l *life) online() bool { return l.leader != 0 && l.level && l.opened && l.poisoned == nil }
 
 // seek looks for an epoch, if the member is in none, and goes where it is.
@@ -142,6 +143,11 @@ func (g *Group) exit(why string) {
 	l := g.life
 	g.log.Info("leaving an epoch", "epoch", l.epoch.String(), "why", why)
 	g.stopReplica(l)
+	g.beginAnew()
+}
+
+// beginAnew seeks an epoch as a new incarnation.
+func (g *Group) beginAnew() {
 	g.incarnation = newIncarnation(time.Now())
 	g.since = time.Now()
 	g.applied.Set(0)
@@ -178,20 +184,25 @@ func (g *Group) removed(e Epoch, replica uint64) {
 	g.exit("the replica was removed")
 }
 
-// sawSeal takes into account that the epoch yields to another one. Members that
-// did not see the seal may have nobody left to get it from, so they are told.
+// sawSeal takes into account that the epoch yields to another one.
 func (g *Group) sawSeal(l *life) {
-	g.sealed[l.epoch] = true
-	for peer, a := range g.peers {
-		if a.Epoch == l.epoch {
-			g.sendSealed(peer, l.epoch)
-		}
-	}
+	g.seal(l.epoch)
 	if g.leaving {
 		g.left.Set(true)
 		return
 	}
 	g.exit("the epoch was sealed")
+}
+
+// seal remembers that an epoch is over. Members that are in it may have nobody
+// left to hear it from, so they are told.
+func (g *Group) seal(e Epoch) {
+	g.sealed[e] = true
+	for peer, a := range g.peers {
+		if a.Epoch == e {
+			g.sendSealed(peer, e)
+		}
+	}
 }
 
 // toldSealed takes into account that another member saw an epoch sealed. A seal
@@ -247,7 +258,7 @@ func (g *Group) leaderPeer() sm.PeerID {
 // stand for election; so for one the leader's bond and its word decide.
 func (g *Group) reviewLeader(l *life) {
 	leader := l.raftLeader
-	if _, votes := l.members.Voters[l.id]; leader != 0 && leader != l.id && !votes && !g.seenLeading(l, leader) {
+	if leader != 0 && leader != l.id && !l.votes() && !g.seenLeading(l, leader) {
 		leader = 0
 	}
 	if leader != l.leader || l.raftTerm != l.term {
@@ -276,6 +287,7 @@ func (g *Group) leaderChanged(l *life, leader uint64, term sm.Term) {
 		g.timers.set("stalled", 2*g.cfg.Timing.ElectionLimit, func() {
 			g.log.Warn("no leader for longer than elections take: too few voters can be reached")
 			g.stalled = true
+			g.forsaken(l)
 		})
 		return
 	}
@@ -320,7 +332,11 @@ func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership,
 		g.log.Debug("reading the membership failed", "error", err)
 		return
 	}
+	voted := l.votes()
 	l.members, l.seenTerm = members, term
+	if l.votes() != voted {
+		g.announce()
+	}
 	if _, gone := members.Removed[l.id]; gone {
 		g.removed(l.epoch, l.id)
 		return

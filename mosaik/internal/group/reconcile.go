@@ -140,12 +140,23 @@ func (s steward) removeLeaving() change {
 	return change{}
 }
 
-// open lets commands in once the epoch has the voters that it was promised.
+// open lets commands in once the epoch has the voters that it was promised, and
+// so many of them know that they vote. Who knows is bound to the epoch; who does
+// not may give it up for another one.
 func (s steward) open() change {
-	if s.opened || len(s.members.Voters) < s.policy.Floor() {
+	if s.opened {
 		return change{}
 	}
-	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", len(s.members.Voters), s.policy.Floor())}
+	bound := 0
+	for replica, peer := range s.members.Voters {
+		if a, ok := s.peers[peer]; ok && a.Votes && a.Epoch == s.epoch && a.replica(peer) == replica {
+			bound++
+		}
+	}
+	if bound < s.policy.Floor() {
+		return change{}
+	}
+	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", bound, s.policy.Floor())}
 }
 
 // add takes in the peers that joined the epoch.

@@ -79,6 +79,7 @@ type scenario struct {
 	policy   Policy
 	since    time.Time
 	sealed   map[Epoch]bool
+	unaware  map[sm.PeerID]bool // voters that do not know it yet
 	lead     steward
 }
 
@@ -87,7 +88,7 @@ func newScenario() *scenario {
 	return &scenario{
 		now: now, since: now, self: "a", selfRole: Role{Factor: 1},
 		policy: Policy{Maximum: 5, Minimum: 1, Grace: 30 * time.Second},
-		sealed: map[Epoch]bool{},
+		sealed: map[Epoch]bool{}, unaware: map[sm.PeerID]bool{},
 		lead: steward{
 			epoch: epochOf("E"),
 			members: engine.Membership{
@@ -212,6 +213,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 		n, _ = strconv.Atoi(name[1:])
 	}
 	a := Announcement{Role: Role{Factor: 1}, Incarnation: incarnationOf(n), Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
+	delete(s.unaware, peerOf(name))
 	for k, v := range args {
 		switch k {
 		case "seeking":
@@ -226,6 +228,8 @@ func (s *scenario) bond(name string, args map[string]string) error {
 			a.Role.Factor = 3
 		case "poisoned":
 			a.Poisoned = true
+		case "unaware":
+			s.unaware[peerOf(name)] = true
 		case "epoch":
 			a.Epoch = epochOf(v)
 		case "commands":
@@ -261,6 +265,12 @@ func (s *scenario) steward() steward {
 	lead.peers = maps.Clone(s.lead.peers)
 	if _, ok := lead.peers[lead.self]; !ok {
 		lead.peers[lead.self] = Announcement{Role: s.selfRole, Incarnation: incarnationOf(1), Epoch: s.lead.epoch, Phase: CaughtUp}
+	}
+	for peer, a := range lead.peers {
+		if _, votes := lead.members.Voters[a.replica(peer)]; votes && !s.unaware[peer] {
+			a.Votes = true
+			lead.peers[peer] = a
+		}
 	}
 	return lead
 }

@@ -1,0 +1,119 @@
+package group
+
+import (
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+)
+
+// outlook is what a member knows about an epoch that has had no leader for
+// longer than elections take.
+type outlook struct {
+	votes         bool // this member knows that it is a voter
+	voterSeen     bool // another voter of the epoch can be reached
+	opened        bool // the log here says that commands were let in
+	commands      bool // the log here holds commands
+	indispensable bool // nothing was or will be committed that is not in the log here
+}
+
+// verdict is what such a member does.
+type verdict uint8
+
+const (
+	stay     verdict = iota // others, or nobody, can help
+	depart                  // give up a place that means nothing: seek again
+	dissolve                // the epoch holds nothing and never will: end it for all
+)
+
+// verdict decides so that no acknowledged command can get lost and no second
+// epoch can open beside one that did. Who votes was counted on, and may end the
+// epoch only if all there is, or ever can be, is what it has itself, and that is
+// nothing. Who does not vote is free, but has no reason to go while a voter is
+// here or once commands were let in.
+func (o outlook) verdict() verdict {
+	switch {
+	case o.commands:
+		return stay
+	case o.votes && o.indispensable:
+		return dissolve
+	case o.votes || o.voterSeen || o.opened:
+		return stay
+	}
+	return depart
+}
+
+// forsaken ends a life in an epoch whose formation failed, as far as that is
+// safe: its leader went away before there was anything to lose. It does nothing
+// before the leader has been missed for long enough.
+func (g *Group) forsaken(l *life) bool {
+	if !g.stalled || g.leaving {
+		return false
+	}
+	switch g.outlook(l).verdict() {
+	case depart:
+		g.exit("its leader is gone, and this member has no vote")
+		return true
+	case dissolve:
+		g.dissolve(l)
+		return true
+	}
+	return false
+}
+
+// dissolve ends an epoch that can never commit anything without this member's
+// replica, by stopping that for good.
+func (g *Group) dissolve(l *life) {
+	g.stopReplica(l)
+	// Entries may have arrived until it stopped.
+	if o := g.outlook(l); o.verdict() == dissolve {
+		g.log.Info("dissolving an epoch that holds nothing and has no quorum", "epoch", l.epoch.String())
+		g.seal(l.epoch)
+	} else {
+		g.log.Warn("an epoch came back while this member gave it up", "epoch", l.epoch.String())
+	}
+	g.beginAnew()
+}
+
+// outlook reads the log for what the epoch may hold. What cannot be read counts
+// as something to lose.
+func (g *Group) outlook(l *life) outlook {
+	o := outlook{votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0}
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch && a.Votes && peer != g.cfg.Self {
+			o.voterSeen = true
+		}
+	}
+	if o.commands {
+		return o
+	}
+	var err error
+	if o.indispensable, err = engine.Indispensable(g.cfg.Log, l.id); err == nil {
+		err = g.survey(&o)
+	}
+	if err != nil {
+		g.log.Error("reading the log failed", "error", err)
+		o.commands = true
+	}
+	return o
+}
+
+// survey looks at the log's proposals.
+func (g *Group) survey(o *outlook) error {
+	state, err := g.cfg.Log.State()
+	if err != nil {
+		return err
+	}
+	for e, err := range engine.Proposals(g.cfg.Log, state.Last.Index) {
+		if err != nil {
+			return err
+		}
+		envelope, err := format.Parse(e.Data)
+		switch {
+		case err != nil || envelope.Kind == format.KindCommands:
+			o.commands = true
+			return nil
+		case envelope.Kind == format.KindOpen:
+			o.opened = true
+		}
+	}
+	return nil
+}
