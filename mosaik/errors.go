@@ -17,6 +17,13 @@ var (
 	// Nothing was applied. Weak reads go on; commands work again once enough
 	// voters are back.
 	ErrStalled = group.ErrStalled
+	// ErrVoteNeeded reports a member that left although the group could not let
+	// it go: its vote is needed, and nobody could take its place. The group
+	// misses it as it would after a crash.
+	ErrVoteNeeded = group.ErrVoteNeeded
+	// ErrSuperseded reports that another process with this one's identity joined
+	// a group later. Only the later one may go on; all groups of this one end.
+	ErrSuperseded = group.ErrSuperseded
 	// ErrClosed reports a call on a handle that was closed, a group that was
 	// left, or a closed network.
 	ErrClosed = group.ErrClosed

@@ -67,6 +67,9 @@ func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, 
 	case n.closed:
 		n.mu.Unlock()
 		return nil, fmt.Errorf("the network is closed: %w", ErrClosed)
+	case n.superseded:
+		n.mu.Unlock()
+		return nil, ErrSuperseded
 	case j != nil && j.handles == 0:
 		n.mu.Unlock()
 		select {
@@ -122,6 +125,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Engine:        n.engine,
 		Bonds:         n.bonds,
 		Admit:         n.admission(p.validators),
+		Superseded:    n.supersede,
 		SnapshotEvery: snapshotEvery,
 		Logger:        n.log,
 	})

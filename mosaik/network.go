@@ -35,11 +35,13 @@ type Network struct {
 	ticketsMu sync.Mutex // held through a change of tickets
 	tickets   []ticket.Ticket
 
-	mu     sync.Mutex
-	groups map[GroupID]*joined
-	closed bool
-	done   chan struct{} // closed when Close has finished
-	err    error         // what Close returns
+	mu         sync.Mutex
+	groups     map[GroupID]*joined
+	superseded bool // by another process with this identity
+	closed     bool
+	ending     sync.WaitGroup // what supersede started
+	done       chan struct{}  // closed when Close has finished
+	err        error          // what Close returns
 }
 
 // Open puts the process on the network named by id: it listens on one TCP port,
@@ -243,10 +245,27 @@ func (n *Network) Close() error {
 		leaving.Go(func() { n.endGroup(ctx, j) })
 	}
 	leaving.Wait()
+	n.ending.Wait()
 	n.unwatch()
 	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close())
 	close(n.done)
 	return n.err
+}
+
+// supersede ends every group: another process has this one's identity and was
+// started later. Since both would go on taking each other's place, this one ends
+// its connections as well. It does not wait.
+func (n *Network) supersede() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed || n.superseded {
+		return
+	}
+	n.superseded = true
+	for _, j := range n.groups {
+		j.core.Supersede()
+	}
+	n.ending.Go(func() { _ = n.bonds.Close() }) // Close of the network returns its error
 }
 
 // endGroup leaves a group when the network closes. That the others did not

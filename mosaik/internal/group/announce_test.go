@@ -3,6 +3,7 @@ package group
 import (
 	"encoding/hex"
 	"errors"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestPolicyVoters(t *testing.T) {
 }
 
 func TestIdentifiersDiffer(t *testing.T) {
-	e, i := newEpoch(), newIncarnation(time.Now())
+	e, i := newEpoch(), newIncarnation(time.Now(), 0)
 	if e == newEpoch() || e.IsZero() {
 		t.Error("two epochs are alike")
 	}
@@ -129,15 +130,20 @@ func TestIdentifiersDiffer(t *testing.T) {
 		"replica":             replicaID(p, e, i),
 		"another peer":        replicaID(peerOf("q"), e, i),
 		"another epoch":       replicaID(p, newEpoch(), i),
-		"another incarnation": replicaID(p, e, newIncarnation(time.Now())),
+		"another incarnation": replicaID(p, e, newIncarnation(time.Now(), 0)),
 	} {
 		if other, ok := ids[id]; ok {
 			t.Errorf("%s and %s share the replica id %d", name, other, id)
 		}
 		ids[id] = name
 	}
-	early := newIncarnation(time.Unix(1, 0))
-	if late := newIncarnation(time.Unix(2, 0)); late.Compare(early) <= 0 {
-		t.Error("a later incarnation does not compare higher")
+	order := []Incarnation{
+		newIncarnation(time.Unix(1, 0), 0), newIncarnation(time.Unix(1, 0), 1), newIncarnation(time.Unix(1, 0), 300),
+		newIncarnation(time.Unix(2, 0), 0), newIncarnation(time.Unix(2, 0), math.MaxInt),
+	}
+	for i := range order[1:] {
+		if order[i+1].Compare(order[i]) <= 0 {
+			t.Errorf("incarnation %x is later than %x and does not compare higher", order[i+1], order[i])
+		}
 	}
 }

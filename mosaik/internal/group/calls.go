@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,19 +154,25 @@ func (g *Group) Ended() error {
 // confirm.
 func (g *Group) Leave(ctx context.Context) error {
 	g.inbox.post(g.leave)
-	_, err := g.left.Wait(ctx, func(left bool) bool { return left })
+	bye, err := g.left.Wait(ctx, func(f farewell) bool { return f.done })
 	g.Close()
-	if err != nil {
+	if err = cmp.Or(err, bye.err); err != nil {
 		return fmt.Errorf("mosaik: leave group %s: the group did not confirm: %w", g.cfg.ID.Short(), err)
 	}
 	return nil
+}
+
+// farewell is how leaving ended.
+type farewell struct {
+	done bool
+	err  error // why the group did not let the member go
 }
 
 // leave starts leaving, in the loop.
 func (g *Group) leave() {
 	g.leaving = true
 	if g.life == nil {
-		g.left.Set(true)
+		g.left.Set(farewell{done: true})
 		return
 	}
 	g.announce()

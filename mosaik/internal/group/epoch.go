@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
@@ -33,15 +34,18 @@ func (e Epoch) Compare(o Epoch) int { return bytes.Compare(e[:], o[:]) }
 // String returns the epoch as 32 hexadecimal digits.
 func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
 
-// Incarnation tells the lives of one peer in a group apart. It is made of the
-// start time and random bytes, never of a counter, so that a peer that lost its
-// memory cannot draw an old one again. Later incarnations compare higher.
+// Incarnation tells the lives of one peer in a group apart: 8 bytes time at
+// which the process joined the group, in nanoseconds, 2 bytes number of its lives
+// before this one, 6 random bytes, so that a peer that lost its memory cannot
+// draw an old one again. Later incarnations compare higher, and all of a process
+// that joined later compare higher than all of one that joined earlier.
 type Incarnation [16]byte
 
-func newIncarnation(now time.Time) Incarnation {
+func newIncarnation(joined time.Time, lives int) Incarnation {
 	var i Incarnation
-	binary.BigEndian.PutUint64(i[:8], uint64(now.UnixNano()))
-	rand.Read(i[8:])
+	binary.BigEndian.PutUint64(i[:8], uint64(joined.UnixNano()))
+	binary.BigEndian.PutUint16(i[8:], uint16(min(lives, math.MaxUint16)))
+	rand.Read(i[10:])
 	return i
 }
 

@@ -59,6 +59,13 @@ func (g *Group) forsaken(l *life) bool {
 	return false
 }
 
+// hopeless looks at the bonds, which have changed, and ends a life that leads
+// nowhere.
+func (g *Group) hopeless(l *life) bool {
+	g.reviewQuorum(l)
+	return g.stranded(l) || g.forsaken(l)
+}
+
 // dissolve ends an epoch that can never commit anything without this member's
 // replica, by stopping that for good.
 func (g *Group) dissolve(l *life) {

@@ -33,6 +33,13 @@ var (
 	// ErrStalled reports that the group has had no leader for longer than
 	// elections take: too few of its voters can be reached.
 	ErrStalled = errors.New("mosaik: group has no quorum")
+	// ErrVoteNeeded reports a member that left without being removed: the group
+	// has no voter to spare. It counts as a dead voter until it comes back or
+	// another takes its place.
+	ErrVoteNeeded = errors.New("mosaik: the group has no voter to spare")
+	// ErrSuperseded reports that another process with this one's identity joined
+	// later. Only the later one may go on.
+	ErrSuperseded = errors.New("mosaik: another process with the same identity joined later")
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("mosaik: group closed")
 )
@@ -54,6 +61,9 @@ type Config struct {
 	// Admit decides whether a peer that proved the key may bond, and until
 	// when; the zero time means for good.
 	Admit func(sm.PeerID) (link.Code, time.Time)
+	// Superseded is told, from the group's goroutine, that another process with
+	// this one's identity joined later. It must not block.
+	Superseded func()
 	// SnapshotEvery is how many log entries lie between two snapshots.
 	SnapshotEvery uint64
 	Logger        *slog.Logger
@@ -89,14 +99,17 @@ type Group struct {
 
 	// What follows belongs to the loop.
 	life        *life
+	joined      time.Time
+	lives       int // before the present one
 	incarnation Incarnation
-	since       time.Time // when seeking began
+	latest      map[sm.PeerID]Incarnation // of peers, the highest seen
+	since       time.Time                 // when seeking began
 	peers       map[sm.PeerID]Announcement
 	lastSeen    map[sm.PeerID]time.Time
 	sealed      map[Epoch]bool
 	leaving     bool
 	stalled     bool
-	left        *watch.Value[bool]
+	left        *watch.Value[farewell]
 	err         error // why the loop ends
 	timers      timers
 }
@@ -104,20 +117,22 @@ type Group struct {
 // Join starts a member's part in a group and returns at once.
 func Join(cfg Config) (*Group, error) {
 	g := &Group{
-		cfg:         cfg,
-		log:         cfg.Logger.With("group", cfg.ID.Short()),
-		inbox:       newMailbox(),
-		status:      watch.New(Status{}),
-		prospect:    watch.New(prospect{}),
-		applied:     watch.New(sm.Index(0)),
-		left:        watch.New(false),
-		done:        make(chan struct{}),
-		incarnation: newIncarnation(time.Now()),
-		since:       time.Now(),
-		peers:       map[sm.PeerID]Announcement{},
-		lastSeen:    map[sm.PeerID]time.Time{},
-		sealed:      map[Epoch]bool{},
+		cfg:      cfg,
+		log:      cfg.Logger.With("group", cfg.ID.Short()),
+		inbox:    newMailbox(),
+		status:   watch.New(Status{}),
+		prospect: watch.New(prospect{}),
+		applied:  watch.New(sm.Index(0)),
+		left:     watch.New(farewell{}),
+		done:     make(chan struct{}),
+		joined:   time.Now(),
+		since:    time.Now(),
+		peers:    map[sm.PeerID]Announcement{},
+		lastSeen: map[sm.PeerID]time.Time{},
+		sealed:   map[Epoch]bool{},
+		latest:   map[sm.PeerID]Incarnation{},
 	}
+	g.incarnation = newIncarnation(g.joined, 0)
 	g.timers.post = func(f func()) { g.inbox.post(f) }
 	a := g.announcement()
 	g.hello.Store(&a)
@@ -199,6 +214,11 @@ func (g *Group) shutDown() {
 func (g *Group) Close() {
 	g.inbox.post(func() { g.end(ErrClosed) })
 	<-g.done
+}
+
+// Supersede ends the member's part with [ErrSuperseded] and does not wait.
+func (g *Group) Supersede() {
+	g.inbox.post(func() { g.end(ErrSuperseded) })
 }
 
 // Status returns the member's view of the group, to be read and waited on. It

@@ -14,10 +14,12 @@ import (
 //	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the
 //	                receiver's replica is no member any more
 //	3 sealed        16 bytes epoch: it has yielded to another one
+//	4 superseded    16 bytes incarnation, a later one of the receiver
 const (
-	messageAnnounce = 1
-	messageRemoved  = 2
-	messageSealed   = 3
+	messageAnnounce   = 1
+	messageRemoved    = 2
+	messageSealed     = 3
+	messageSuperseded = 4
 )
 
 // handler takes what the bonds report and posts it to the group's goroutine.
@@ -74,6 +76,12 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 			return
 		}
 		g.inbox.post(func() { g.toldSealed(Epoch(body)) })
+	case messageSuperseded:
+		if len(body) != len(Incarnation{}) {
+			g.violated(peer)
+			return
+		}
+		g.inbox.post(func() { g.superseded(Incarnation(body)) })
 	default:
 		g.violated(peer)
 	}
@@ -95,6 +103,13 @@ func (g *Group) violated(peer sm.PeerID) {
 // bonded takes a new bond into account.
 func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.log.Info("bonded", "peer", peer.Short(), "phase", a.Phase)
+	if a.Incarnation.Compare(g.latest[peer]) < 0 {
+		g.log.Warn("refused an earlier process of a peer", "peer", peer.Short())
+		latest := g.latest[peer]
+		g.send(peer, append([]byte{messageSuperseded}, latest[:]...))
+		g.bonds.Close(peer, link.CodeSuperseded)
+		return
+	}
 	delete(g.lastSeen, peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
@@ -102,10 +117,24 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.announced(peer, a)
 }
 
+// superseded takes into account that a peer knows a later incarnation of this
+// member: another process has its identity, and is the one to go on.
+func (g *Group) superseded(later Incarnation) {
+	if later.Compare(g.incarnation) <= 0 {
+		return
+	}
+	g.log.Error("another process with this identity joined later; this one stops")
+	g.end(ErrSuperseded)
+	g.cfg.Superseded()
+}
+
 // announced takes into account what a bonded peer says about itself.
 func (g *Group) announced(peer sm.PeerID, a Announcement) {
+	if a.Incarnation.Compare(g.latest[peer]) < 0 {
+		return // its bond is about to end
+	}
 	old, known := g.peers[peer]
-	g.peers[peer] = a
+	g.peers[peer], g.latest[peer] = a, a.Incarnation
 	if g.apart(a) && !(known && g.apart(old)) {
 		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
 			"peer", peer.Short(), "epoch", a.Epoch.String())
@@ -113,7 +142,7 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	if g.sealed[a.Epoch] {
 		g.sendSealed(peer, a.Epoch)
 	}
-	if l := g.life; l != nil && !g.stranded(l) && !g.forsaken(l) {
+	if l := g.life; l != nil && !g.hopeless(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
 		}
@@ -140,7 +169,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	delete(g.peers, peer)
 	g.lastSeen[peer] = time.Now()
 	g.timers.clear("expiry " + peer.String())
-	if l := g.life; l != nil && !g.stranded(l) && !g.forsaken(l) {
+	if l := g.life; l != nil && !g.hopeless(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reviewLeader(l)
 		g.reconcile()

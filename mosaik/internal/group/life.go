@@ -31,8 +31,9 @@ type life struct {
 	leader     uint64 // the same, 0 also when Raft would not notice its loss
 	term       sm.Term
 	opened     bool
-	caughtUp   bool // was level with a leader once
-	level      bool // is level with the present leader
+	caughtUp   bool      // was level with a leader once
+	level      bool      // is level with the present leader
+	leaderless time.Time // since when there has been no leader, if there is none
 	poisoned   error
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
@@ -148,7 +149,8 @@ func (g *Group) exit(why string) {
 
 // beginAnew seeks an epoch as a new incarnation.
 func (g *Group) beginAnew() {
-	g.incarnation = newIncarnation(time.Now())
+	g.lives++
+	g.incarnation = newIncarnation(g.joined, g.lives)
 	g.since = time.Now()
 	g.applied.Set(0)
 	g.announce()
@@ -178,7 +180,7 @@ func (g *Group) removed(e Epoch, replica uint64) {
 		return
 	}
 	if g.leaving {
-		g.left.Set(true)
+		g.left.Set(farewell{done: true})
 		return
 	}
 	g.exit("the replica was removed")
@@ -188,7 +190,7 @@ func (g *Group) removed(e Epoch, replica uint64) {
 func (g *Group) sawSeal(l *life) {
 	g.seal(l.epoch)
 	if g.leaving {
-		g.left.Set(true)
+		g.left.Set(farewell{done: true})
 		return
 	}
 	g.exit("the epoch was sealed")
@@ -283,17 +285,11 @@ func (g *Group) leaderChanged(l *life, leader uint64, term sm.Term) {
 	if l.leads() != led {
 		g.announce()
 	}
-	if leader == 0 {
-		g.timers.set("stalled", 2*g.cfg.Timing.ElectionLimit, func() {
-			g.log.Warn("no leader for longer than elections take: too few voters can be reached")
-			g.stalled = true
-			g.forsaken(l)
-		})
-		return
+	l.leaderless = time.Now()
+	g.reviewQuorum(l)
+	if leader != 0 {
+		g.readMembership(l)
 	}
-	g.timers.clear("stalled")
-	g.stalled = false
-	g.readMembership(l)
 }
 
 // readMembership asks the group who belongs to it. An answer also means that

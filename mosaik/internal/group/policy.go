@@ -32,6 +32,13 @@ func (p Policy) Voters(n int) int {
 	return max(odd, min(n, max(p.Floor(), p.Minimum)))
 }
 
+// AtRest reports whether a group that can have n voters may stay with those it
+// has. Two that are left of three stay two: taking the vote from one would let
+// the other acknowledge what it alone holds.
+func (p Policy) AtRest(voters, n int) bool {
+	return voters == p.Voters(n) || voters == 2 && p.Voters(n) == 1
+}
+
 // String names the policy's numbers, for refusals that must name both sides.
 func (p Policy) String() string {
 	return fmt.Sprintf("expected %d, minimum %d, maximum %d, grace %v", p.Expected, p.Minimum, p.Maximum, p.Grace)

@@ -73,6 +73,7 @@ func (s steward) next() change {
 		steward.add,
 		steward.promote,
 		steward.replaceDead,
+		steward.evenOut,
 		steward.handOver,
 	} {
 		if c := rule(s); c.kind != changeNone {
@@ -176,10 +177,11 @@ func (s steward) add() change {
 }
 
 // promote makes caught-up members voters while there are fewer than there
-// should be.
+// should be. Before commands are let in it goes no further than that needs: the
+// fewer voters there are, the easier an epoch is to give up.
 func (s steward) promote() change {
 	voters := len(s.members.Voters)
-	if voters >= s.policy.Voters(voters+len(s.spares())) {
+	if voters >= s.policy.Voters(voters+len(s.spares())) || !s.opened && voters >= s.policy.Floor() {
 		return change{}
 	}
 	c, ok := s.spare()
@@ -216,10 +218,62 @@ func (s steward) replaceDead() change {
 	return change{}
 }
 
+// evenOut takes the vote from one of an even number of voters, four or more,
+// once all of them are well: an even number needs a larger quorum and survives
+// no more crashes. The member comes back as a spare.
+func (s steward) evenOut() change {
+	voters := len(s.members.Voters)
+	if s.policy.AtRest(voters, voters+len(s.spares())) || voters <= s.policy.Voters(voters) {
+		return change{}
+	}
+	var last change
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		if _, votes := s.members.Voters[a.replica(peer)]; !votes {
+			continue
+		}
+		if !s.ready(a) {
+			return change{}
+		}
+		voters--
+		if peer != s.self {
+			last = change{kind: changeRemove, replica: a.replica(peer), peer: peer, why: "an even number of voters is of no use; it becomes a spare"}
+		}
+	}
+	if voters > 0 {
+		return change{} // some cannot be reached
+	}
+	return last
+}
+
+// kept reports whether the group will not let this member, which wants to leave,
+// go: it needs its vote, and nobody who is here could take its place.
+func (s steward) kept() bool {
+	if _, votes := s.members.Voters[s.peers[s.self].replica(s.self)]; !votes || len(s.members.Voters) > s.floor() {
+		return false
+	}
+	for peer, a := range s.peers {
+		if _, votes := s.members.Voters[a.replica(peer)]; !votes && !a.Role.Observer && a.Phase != Leaving && !a.Poisoned {
+			return false
+		}
+	}
+	return true
+}
+
 // handOver lets a leader that leaves, or whose machine is poisoned, give the
-// lead to another voter. One that leaves is then removed by its successor.
+// lead to another voter. One that leaves is then removed by its successor. A
+// reluctant leader gives the lead to a voter that is not.
 func (s steward) handOver() change {
 	if s.resigns == "" {
+		if !s.peers[s.self].Role.Reluctant() {
+			return change{}
+		}
+		for _, peer := range sortedPeers(s.peers) {
+			a := s.peers[peer]
+			if _, ok := s.members.Voters[a.replica(peer)]; ok && s.ready(a) && !a.Role.Reluctant() {
+				return change{kind: changeTransfer, replica: a.replica(peer), peer: peer, why: "the leader is reluctant"}
+			}
+		}
 		return change{}
 	}
 	for _, peer := range sortedPeers(s.peers) {
@@ -341,7 +395,7 @@ func (s steward) settled() bool {
 		}
 	}
 	voters := len(s.members.Voters)
-	return s.opened && voters == s.policy.Voters(voters+len(s.spares()))
+	return s.opened && s.policy.AtRest(voters, voters+len(s.spares()))
 }
 
 // has reports whether the replica is a voter or a non-voting member.

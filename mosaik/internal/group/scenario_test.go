@@ -143,6 +143,9 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		if _, ok := args["observer"]; ok {
 			s.selfRole.Observer = true
 		}
+		if _, ok := args["reluctant"]; ok {
+			s.selfRole.Factor = 3
+		}
 	case "members":
 		m := s.lead.members
 		clear(m.Voters)
@@ -193,6 +196,10 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		fmt.Fprintln(out, s.show(s.steward().next()))
 	case "tend":
 		s.tend(out)
+	case "kept":
+		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, Incarnation: incarnationOf(1), Epoch: s.lead.epoch, Phase: Leaving}
+		fmt.Fprintln(out, s.steward().kept())
+		delete(s.lead.peers, peerOf(s.self))
 	case "settled":
 		fmt.Fprintln(out, s.steward().settled())
 	case "show":

@@ -39,7 +39,11 @@ func (g *Group) reconcile() {
 	}
 	g.noteMissing(l)
 	if g.leaving && g.alone(l) {
-		g.left.Set(true)
+		g.left.Set(farewell{done: true})
+		return
+	}
+	if g.leaving && l.level && g.steward().kept() {
+		g.left.Set(farewell{done: true, err: ErrVoteNeeded})
 		return
 	}
 	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {

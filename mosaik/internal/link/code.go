@@ -23,6 +23,7 @@ const (
 	CodeUnknownGroup      Code = 30404 // the group is not joined here
 	CodeWrongProof        Code = 30405 // the proof of the group key is wrong
 	CodeTimeout           Code = 30408 // the peer kept silent for too long
+	CodeSuperseded        Code = 30406 // a later process with the peer's identity is known; ours, not of the original
 	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
 	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
 )
@@ -52,6 +53,8 @@ func (c Code) String() string {
 		return "wrong proof of the group key"
 	case CodeTimeout:
 		return "timed out"
+	case CodeSuperseded:
+		return "superseded by a later process"
 	case CodePolicy:
 		return "another membership policy"
 	case CodeAlreadyBonded:

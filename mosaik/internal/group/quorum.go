@@ -1,0 +1,43 @@
+package group
+
+import "time"
+
+// reviewQuorum decides whether the group is stalled: there is no leader, and
+// either too few voters can be reached from here to elect one, or there should
+// have been one by now. Only a lost leader counts, since a member that reaches
+// few voters may well reach one that leads.
+func (g *Group) reviewQuorum(l *life) {
+	g.timers.clear("stalled")
+	var left time.Duration
+	if l.leader == 0 && !g.quorumLost(l) {
+		left = time.Until(l.leaderless.Add(2 * g.cfg.Timing.ElectionLimit))
+	}
+	stalled := l.leader == 0 && left <= 0
+	again := func(f func(*life)) func() {
+		return func() {
+			if g.life == l {
+				f(l)
+			}
+		}
+	}
+	if left > 0 {
+		g.timers.set("stalled", left, again(g.reviewQuorum))
+	}
+	if stalled && !g.stalled {
+		g.log.Warn("no quorum: no leader, and too few voters can be reached to elect one")
+		g.inbox.post(again(func(l *life) { g.forsaken(l) }))
+	}
+	g.stalled = stalled
+}
+
+// quorumLost reports whether the voters that can be reached from here are no
+// majority.
+func (g *Group) quorumLost(l *life) bool {
+	reached := 0
+	for replica, peer := range l.members.Voters {
+		if a, bonded := g.peers[peer]; replica == l.id || bonded && a.Epoch == l.epoch && a.replica(peer) == replica {
+			reached++
+		}
+	}
+	return reached <= len(l.members.Voters)/2 && len(l.members.Voters) > 0
+}

@@ -1,0 +1,83 @@
+package mosaik_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+func TestReluctantLeaderHandsOn(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	b := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(mosaik.DefaultPolicy())
+	reluctant := testutil.JoinWith(c.Node(0), b.WithRole(mosaik.Reluctant(3)))
+	testutil.Settle(t, reluctant)
+	mustPay(t, reluctant, 1)
+	groups := []tillGroup{reluctant}
+	for range 2 {
+		n := c.Add()
+		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.DefaultPolicy())))
+	}
+	leader, err := reluctant.When().LeaderIsNot(soon(t), c.Node(0).Peer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, groups...)
+	mustPay(t, reluctant, 2)
+	wantSum(t, 3, groups...)
+	if now, _ := reluctant.Leader(); now != leader {
+		t.Errorf("the lead went on from %s to %s", leader.Short(), now.Short())
+	}
+}
+
+func TestLeaveThatTheGroupCannotAllow(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	mustPay(t, groups[0], 1)
+	if err := groups[2].Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, groups[:2]...)
+	// Of three that are expected two are needed.
+	wantError(t, "leave", groups[1].Leave(t.Context()), mosaik.ErrVoteNeeded)
+	_, err := mosaik.Execute(soon(t), groups[0], pay(1))
+	wantError(t, "execute on the last one", err, mosaik.ErrStalled)
+	wantError(t, "leave the stalled group", groups[0].Leave(gone()), context.Canceled)
+}
+
+func TestEvenVotersBecomeOdd(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 5)
+	groups := make([]tillGroup, c.Len())
+	for i := range groups {
+		groups[i] = joinThree(c.Node(i))
+	}
+	testutil.Settle(t, groups...)
+	voters := func(want int) {
+		t.Helper()
+		testutil.Settle(t, groups...)
+		if _, err := mosaik.StatusOf(groups[0]).Wait(soon(t), func(s group.Status) bool {
+			n := 0
+			for _, m := range s.Members {
+				if m.Voter {
+					n++
+				}
+			}
+			return s.Settled && n == want && len(s.Members) == len(groups)
+		}); err != nil {
+			t.Fatalf("%d voters: %v; members %+v", want, err, groups[0].Members())
+		}
+	}
+	voters(5)
+	if err := groups[4].Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	groups = groups[:4]
+	voters(3)
+	mustPay(t, groups[3], 1)
+	wantSum(t, 1, groups...)
+}
