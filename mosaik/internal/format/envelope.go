@@ -12,11 +12,13 @@ import (
 //
 //	offset  size  field
 //	     0     1  version, 1
-//	     1     1  kind: 1 commands, 2 open, 3 seal, 4 level, 5 session
+//	     1     1  kind: 1 commands, 2 open, 3 seal, 4 level, 5 session,
+//	              6 ancestor, 7 replay, 8 restore
 //	     2     2  reserved, 0
 //	     4     4  schema level
-//	     8    16  session
-//	    24     8  sequence
+//	     8    16  session; of kind ancestor: the epoch that this one continues
+//	    24     8  sequence; of kind seal: how many commands are given up; of
+//	              kinds replay and restore: their number in the epoch, from 1
 //	    32     8  the proposer's time, Unix nanoseconds, signed
 //	    40     8  seed
 //	    48     -  uvarint t, then t trace contexts:
@@ -26,7 +28,10 @@ import (
 //	                uvarint length, then as many bytes
 //
 // Nothing follows the last command. Trace contexts come in strictly increasing
-// order of their offsets, all below n. Only kind commands carries commands.
+// order of their offsets, all below n. Only kind commands carries commands. In
+// their place kind ancestor carries the ids of the epochs that its epoch
+// continues, oldest first, kind replay whole entries of that epoch, and kind
+// restore the next part of a snapshot of it, of which an empty part is the end.
 
 // Version is the version of the envelope that this package writes and reads.
 const Version = 1
@@ -57,9 +62,12 @@ type Kind uint8
 const (
 	KindCommands Kind = 1 // applies commands
 	KindOpen     Kind = 2 // opens a forming group for commands
-	KindSeal     Kind = 3 // ends a group that has no commands
+	KindSeal     Kind = 3 // ends an epoch, if it has no more commands than it says
 	KindLevel    Kind = 4 // raises the schema level
 	KindSession  Kind = 5 // opens a session
+	KindAncestor Kind = 6 // begins an epoch that continues another
+	KindReplay   Kind = 7 // applies entries of the epoch before
+	KindRestore  Kind = 8 // restores a snapshot of the epoch before, part by part
 )
 
 // SessionID names a proposer's session. It is drawn at random and never reused.
@@ -216,7 +224,7 @@ func Parse(b []byte) (Envelope, error) {
 	}
 	le := binary.LittleEndian
 	e.Kind = Kind(b[1])
-	if e.Kind < KindCommands || e.Kind > KindSession {
+	if e.Kind < KindCommands || e.Kind > KindRestore {
 		return e, fmt.Errorf("%w: entry kind %d", ErrVersion, e.Kind)
 	}
 	if reserved := le.Uint16(b[2:]); reserved != 0 {
@@ -240,7 +248,7 @@ func Parse(b []byte) (Envelope, error) {
 	if last >= e.Commands.n {
 		return e, fmt.Errorf("%w: trace context for command %d of %d", ErrMalformed, last, e.Commands.n)
 	}
-	if e.Kind != KindCommands && e.Commands.n != 0 {
+	if carries := e.Kind == KindCommands || e.Kind >= KindAncestor; !carries && e.Commands.n != 0 {
 		return e, fmt.Errorf("%w: %d commands in an entry of kind %d", ErrMalformed, e.Commands.n, e.Kind)
 	}
 	return e, nil

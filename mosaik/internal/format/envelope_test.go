@@ -105,7 +105,7 @@ func TestEnvelopeRefused(t *testing.T) {
 		{"empty", nil, ErrMalformed},
 		{"other version", set(0, 2), ErrVersion},
 		{"kind 0", set(1, 0), ErrVersion},
-		{"kind 6", set(1, 6), ErrVersion},
+		{"kind 9", set(1, 9), ErrVersion},
 		{"reserved", set(3, 1), ErrMalformed},
 		{"short header", valid[:headerSize-1], ErrMalformed},
 		{"no traces", valid[:headerSize], ErrMalformed},

@@ -18,13 +18,15 @@ import (
 //	    32     8  Raft term of the last applied entry
 //	    40     8  last time, Unix nanoseconds, signed
 //	    48     4  number of sessions s, at most 65536
-//	    52     4  check
-//	    56  40·s  sessions, least recently used first:
+//	    52     4  number of ancestors a, at most 1024
+//	    56     4  check
+//	    60  40·s  sessions, least recently used first:
 //	                16 bytes id
 //	                 8 bytes last sequence
 //	                 8 bytes dense index of the last entry's first command,
 //	                         0 when that entry applied none
 //	                 8 bytes Raft index of the last use
+//	     -  16·a  ancestors: the epochs that this one continues, oldest first
 //	     -     4  check
 //	     -     -  chunks of the machine's bytes:
 //	                 4 bytes length, 1 to 65536
@@ -48,8 +50,9 @@ const (
 	snapshotMagic   = "MSKSNAP"
 	snapshotVersion = 1
 
-	snapshotHeaderSize = 52
+	snapshotHeaderSize = 56
 	sessionSize        = 40
+	ancestorSize       = 16
 	checkSize          = 4
 	sumSize            = 16
 
@@ -58,6 +61,8 @@ const (
 
 	// MaxSessions bounds the session table of a snapshot.
 	MaxSessions = 1 << 16
+	// MaxAncestors bounds the list of epochs that a snapshot's epoch continues.
+	MaxAncestors = 1024
 	// maxChunk bounds a chunk of the machine's bytes.
 	maxChunk = 1 << 16
 )
@@ -72,6 +77,8 @@ type Snapshot struct {
 	Term     uint64 // Raft term of the last applied entry
 	Time     int64  // last time in Unix nanoseconds
 	Sessions []Session
+	// Ancestors are the epochs that this one continues, oldest first.
+	Ancestors [][16]byte
 }
 
 // Session is one line of the session table.
@@ -100,15 +107,17 @@ func (s *Snapshot) append(dst []byte) []byte {
 	dst = le.AppendUint64(dst, s.Index)
 	dst = le.AppendUint64(dst, s.Term)
 	dst = le.AppendUint64(dst, uint64(s.Time))
-	return le.AppendUint32(dst, uint32(len(s.Sessions)))
+	dst = le.AppendUint32(dst, uint32(len(s.Sessions)))
+	return le.AppendUint32(dst, uint32(len(s.Ancestors)))
 }
 
-// parse decodes the fixed header and returns the number of sessions.
-func (s *Snapshot) parse(b []byte) (sessions int, err error) {
+// parse decodes the fixed header and returns the number of sessions and of
+// ancestors.
+func (s *Snapshot) parse(b []byte) (sessions, ancestors int, err error) {
 	le := binary.LittleEndian
 	flags := le.Uint32(b[8:])
 	if flags&^(flagOpened|flagSealed) != 0 {
-		return 0, fmt.Errorf("%w: snapshot flags %#x", ErrMalformed, flags)
+		return 0, 0, fmt.Errorf("%w: snapshot flags %#x", ErrMalformed, flags)
 	}
 	*s = Snapshot{
 		Opened:   flags&flagOpened != 0,
@@ -119,11 +128,14 @@ func (s *Snapshot) parse(b []byte) (sessions int, err error) {
 		Term:     le.Uint64(b[32:]),
 		Time:     int64(le.Uint64(b[40:])),
 	}
-	n := le.Uint32(b[48:])
-	if n > MaxSessions {
-		return 0, fmt.Errorf("%w: snapshot with %d sessions, at most %d are allowed", ErrMalformed, n, MaxSessions)
+	n, a := le.Uint32(b[48:]), le.Uint32(b[52:])
+	switch {
+	case n > MaxSessions:
+		return 0, 0, fmt.Errorf("%w: snapshot with %d sessions, at most %d are allowed", ErrMalformed, n, MaxSessions)
+	case a > MaxAncestors:
+		return 0, 0, fmt.Errorf("%w: snapshot with %d ancestors, at most %d are allowed", ErrMalformed, a, MaxAncestors)
 	}
-	return int(n), nil
+	return int(n), int(a), nil
 }
 
 func (s *Session) append(dst []byte) []byte {

@@ -84,16 +84,16 @@ func (r *SnapshotReader) open() (Snapshot, error) {
 	if !r.checked(head[:]) {
 		return s, fmt.Errorf("%w: damaged header", ErrMalformed)
 	}
-	sessions, err := s.parse(head[:])
+	sessions, ancestors, err := s.parse(head[:])
 	if err != nil {
 		return s, err
 	}
-	return s, r.table(&s, sessions)
+	return s, r.tables(&s, sessions, ancestors)
 }
 
-// table reads the session table in parts, so that a short stream cannot make it
+// tables reads sessions and ancestors in parts, so that a short stream cannot make it
 // allocate for a long table.
-func (r *SnapshotReader) table(s *Snapshot, sessions int) error {
+func (r *SnapshotReader) tables(s *Snapshot, sessions, ancestors int) error {
 	var line [sessionSize]byte
 	for range sessions {
 		if _, err := io.ReadFull(r.r, line[:]); err != nil {
@@ -103,6 +103,13 @@ func (r *SnapshotReader) table(s *Snapshot, sessions int) error {
 		var session Session
 		session.parse(line[:])
 		s.Sessions = append(s.Sessions, session)
+	}
+	for range ancestors {
+		if _, err := io.ReadFull(r.r, line[:ancestorSize]); err != nil {
+			return unexpected(err)
+		}
+		r.count(line[:ancestorSize])
+		s.Ancestors = append(s.Ancestors, [16]byte(line[:ancestorSize]))
 	}
 	if _, err := io.ReadFull(r.r, line[:checkSize]); err != nil {
 		return unexpected(err)

@@ -24,6 +24,7 @@ var snapshot = Snapshot{
 		{ID: SessionID{1}, Sequence: 2, First: 9, Used: 20},
 		{ID: SessionID{2}, Sequence: 1, Used: 39},
 	},
+	Ancestors: [][16]byte{{7}, {8, 9}},
 }
 
 func write(t testing.TB, s Snapshot, machine []byte) []byte {

@@ -23,10 +23,13 @@ type SnapshotWriter struct {
 }
 
 // NewSnapshotWriter writes s to w, and returns the writer of the machine's bytes.
-// More than [MaxSessions] sessions are an error.
+// More than [MaxSessions] sessions or [MaxAncestors] ancestors are an error.
 func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	if len(s.Sessions) > MaxSessions {
 		return nil, fmt.Errorf("format: write snapshot: %d sessions, at most %d are allowed", len(s.Sessions), MaxSessions)
+	}
+	if len(s.Ancestors) > MaxAncestors {
+		return nil, fmt.Errorf("format: write snapshot: %d ancestors, at most %d are allowed", len(s.Ancestors), MaxAncestors)
 	}
 	sw := &SnapshotWriter{
 		w:     w,
@@ -38,6 +41,9 @@ func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	start := len(head)
 	for i := range s.Sessions {
 		head = s.Sessions[i].append(head)
+	}
+	for _, a := range s.Ancestors {
+		head = append(head, a[:]...)
 	}
 	sw.put(sw.check(head, start))
 	return sw, sw.err

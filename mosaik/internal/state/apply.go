@@ -13,15 +13,16 @@ import (
 // news is what an entry changed that others want to hear about. It is told
 // after the lock was released.
 type news struct {
-	opened   bool
-	sealed   bool
-	poisoned *PoisonedError
-	advanced bool // to commands and raft
-	commands sm.Index
-	raft     sm.Cursor
-	deliver  bool
-	delivery Delivery
-	traced   Traced
+	opened    bool
+	sealed    bool
+	ancestors [][16]byte // that became known
+	poisoned  *PoisonedError
+	advanced  bool // to commands and raft
+	commands  sm.Index
+	raft      sm.Cursor
+	deliver   bool
+	delivery  Delivery
+	traced    Traced
 }
 
 // Apply applies the entry at a position of Raft's log, as a whole: a query sees
@@ -48,18 +49,22 @@ func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 		s.poison(&n, &PoisonedError{Doing: "read log", Entry: at, Value: err})
 	case err != nil:
 		// Damaged, and refused alike by every replica.
-	case e.Kind == format.KindCommands:
-		s.applyCommands(&n, at, &e)
 	case e.Kind == format.KindOpen:
-		n.opened = !s.opened
-		s.opened = true
+		n.opened = !s.open()
+		s.opened, s.ancestry.next = true, 0
 	case e.Kind == format.KindSeal:
-		n.sealed = !s.sealed && s.commands == 0
+		n.sealed = !s.sealed && uint64(s.commands) <= e.Sequence
 		s.sealed = s.sealed || n.sealed
-	case e.Kind == format.KindLevel:
-		s.level = max(s.level, e.Level)
-	case e.Kind == format.KindSession:
-		s.sessions.open(e.Session, uint64(at.Index))
+	case e.Kind == format.KindAncestor:
+		s.descend(&n, &e)
+	case e.Kind == format.KindReplay:
+		s.replay(&n, at, &e)
+	case e.Kind == format.KindRestore:
+		s.inherit(&n, at, &e)
+	case e.Kind == format.KindCommands:
+		s.applyCommands(&n, at, &e, s.open())
+	default:
+		s.applyMark(at, &e)
 	}
 	if s.poisoned == nil {
 		s.advance(&n)
@@ -67,13 +72,24 @@ func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 	return n
 }
 
+// applyMark applies an entry that only concerns what is kept beside the machine.
+func (s *State) applyMark(at sm.Cursor, e *format.Envelope) {
+	switch e.Kind {
+	case format.KindLevel:
+		s.level = max(s.level, e.Level)
+	case format.KindSession:
+		s.sessions.open(e.Session, uint64(at.Index))
+	}
+}
+
 // advance makes news of where the state stands.
 func (s *State) advance(n *news) {
 	n.advanced, n.commands, n.raft = true, s.commands, s.raft
 }
 
-// applyCommands applies or refuses an entry of commands.
-func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope) {
+// applyCommands applies or refuses an entry of commands, which it does for as
+// long as the group is not open.
+func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bool) {
 	ours := s.ours(e.Session)
 	session := s.sessions.use(e.Session, uint64(at.Index))
 	switch {
@@ -94,7 +110,7 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope) {
 	case s.sealed:
 		n.add(ours, e, Delivery{Err: ErrSealed})
 		return
-	case !s.opened:
+	case !open:
 		n.add(ours, e, Delivery{Err: ErrForming})
 		return
 	}
@@ -198,6 +214,11 @@ func (s *State) tell(n news) {
 	}
 	if n.sealed && s.cfg.Sealed != nil {
 		s.cfg.Sealed()
+	}
+	for _, epoch := range n.ancestors {
+		if s.cfg.Ancestor != nil {
+			s.cfg.Ancestor(epoch)
+		}
 	}
 	if n.poisoned != nil && s.cfg.Poisoned != nil {
 		s.cfg.Poisoned(n.poisoned)

@@ -72,6 +72,7 @@ type replica struct {
 	machine    *journal
 	deliveries []Delivery
 	told       []string
+	log        [][]byte
 	index      sm.Index
 	at         sm.Cursor // the last position of Applied
 }
@@ -96,6 +97,7 @@ func newReplica() *replica {
 		},
 		Opened:   func() { r.tell("opened") },
 		Sealed:   func() { r.tell("sealed") },
+		Ancestor: func(e [16]byte) { r.tell("ancestor %x", e[:1]) },
 		Poisoned: func(err *PoisonedError) { r.tell("poisoned %s", err.Doing) },
 		Traced:   func(tr Traced) { r.tell("traced %d+%d", tr.First, tr.Commands) },
 	})
@@ -108,6 +110,7 @@ func (r *replica) tell(text string, args ...any) { r.told = append(r.told, fmt.S
 // next applies an entry at the next index in term 1.
 func (r *replica) next(data []byte) {
 	r.index++
+	r.log = append(r.log, data)
 	r.Apply(r.index, 1, data)
 }
 

@@ -28,17 +28,20 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 		return s.poisoned
 	case !s.cfg.Machine.CanSnapshot():
 		return ErrNoSnapshot
+	case s.ancestry.next != 0:
+		return errInheriting
 	}
 	defer recovered("snapshot", &err)
 	sw, err := format.NewSnapshotWriter(w, &format.Snapshot{
-		Opened:   s.opened,
-		Sealed:   s.sealed,
-		Level:    s.level,
-		Commands: uint64(s.commands),
-		Index:    uint64(s.raft.Index),
-		Term:     uint64(s.raft.Term),
-		Time:     s.time,
-		Sessions: s.sessions.list(),
+		Opened:    s.opened,
+		Sealed:    s.sealed,
+		Level:     s.level,
+		Commands:  uint64(s.commands),
+		Index:     uint64(s.raft.Index),
+		Term:      uint64(s.raft.Term),
+		Time:      s.time,
+		Sessions:  s.sessions.list(),
+		Ancestors: s.ancestry.epochs,
 	})
 	if err != nil {
 		return err
@@ -101,12 +104,14 @@ func (s *State) load(n *news, r io.Reader) (poisoned *PoisonedError) {
 	if machineErr != nil {
 		return fail(fmt.Errorf("mosaik: restore state machine: %w", machineErr))
 	}
-	n.opened = snap.Opened && !s.opened
+	n.opened = snap.Opened && !s.open()
 	n.sealed = snap.Sealed && !s.sealed
 	s.opened, s.sealed = snap.Opened, snap.Sealed
 	s.level, s.time = snap.Level, snap.Time
 	s.commands, s.raft = sm.Index(snap.Commands), at
 	s.sessions = table
+	n.ancestors = append(n.ancestors, snap.Ancestors...)
+	s.ancestry = ancestry{epochs: snap.Ancestors}
 	s.advance(n)
 	s.deliverLost(n)
 	return nil

@@ -3,6 +3,7 @@ package state
 import (
 	"io"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Config struct {
 	Applied  func(commands sm.Index, raft sm.Cursor) // the state went on to raft
 	Opened   func()                                  // the group is open now
 	Sealed   func()                                  // the group is sealed now
+	Ancestor func(epoch [16]byte)                    // the group continues another epoch
 	Poisoned func(*PoisonedError)                    // the replica is poisoned now
 	Traced   func(Traced)                            // an applied entry that carries traces
 }
@@ -79,7 +81,9 @@ type Status struct {
 	Sessions int       // how many sessions are open
 	Opened   bool
 	Sealed   bool
-	Poisoned *PoisonedError // nil if the replica is well
+	// Ancestors are the epochs that this one continues, oldest first.
+	Ancestors [][16]byte
+	Poisoned  *PoisonedError // nil if the replica is well
 }
 
 // State is the replicated state of one group on one replica. Apply and Restore
@@ -96,6 +100,7 @@ type State struct {
 	opened   bool
 	sealed   bool
 	sessions sessions
+	ancestry ancestry
 	poisoned *PoisonedError
 }
 
@@ -121,14 +126,15 @@ func (s *State) Status() Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return Status{
-		Commands: s.commands,
-		Raft:     s.raft,
-		Time:     time.Unix(0, s.time).UTC(),
-		Level:    s.level,
-		Sessions: len(s.sessions.byID),
-		Opened:   s.opened,
-		Sealed:   s.sealed,
-		Poisoned: s.poisoned,
+		Commands:  s.commands,
+		Raft:      s.raft,
+		Time:      time.Unix(0, s.time).UTC(),
+		Level:     s.level,
+		Sessions:  len(s.sessions.byID),
+		Opened:    s.open(),
+		Sealed:    s.sealed,
+		Ancestors: slices.Clone(s.ancestry.epochs),
+		Poisoned:  s.poisoned,
 	}
 }
 
