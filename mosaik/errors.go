@@ -17,6 +17,15 @@ var (
 	// Nothing was applied. Weak reads go on; commands work again once enough
 	// voters are back.
 	ErrStalled = group.ErrStalled
+	// ErrNotStalled reports [Group.Recover] of a group that has a quorum or may
+	// still elect a leader.
+	ErrNotStalled = group.ErrNotStalled
+	// ErrNotApart reports [Group.Yield] where no other epoch holds commands.
+	ErrNotApart = group.ErrNotApart
+	// ErrNotLeader reports a call that only the leader can carry out.
+	ErrNotLeader = group.ErrNotLeader
+	// ErrCannotLead reports a peer that cannot take the lead now.
+	ErrCannotLead = group.ErrCannotLead
 	// ErrVoteNeeded reports a member that left although the group could not let
 	// it go: its vote is needed, and nobody could take its place. The group
 	// misses it as it would after a crash.

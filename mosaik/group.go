@@ -84,26 +84,6 @@ func (g *Group[C, M]) Bonds() []Bond {
 	return bonds
 }
 
-// Member is one member of the group as this one sees it.
-type Member struct {
-	Peer     PeerID
-	Voter    bool // counts for quorums; the others are spares or observers
-	Observer bool // never becomes a voter
-	CaughtUp bool // was level with the leader when it last said so
-	Bonded   bool // reachable from here, or this very member
-}
-
-// Members returns the members that belong to the group: voters first, then the
-// others. It is empty until the group has formed.
-func (g *Group[C, M]) Members() []Member {
-	status := g.status()
-	members := make([]Member, len(status.Members))
-	for i, m := range status.Members {
-		members[i] = Member(m)
-	}
-	return members
-}
-
 // When returns the events of the group that can be waited for.
 func (g *Group[C, M]) When() When { return When{g.joined, g.closed} }
 

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 )
 
 // scope names this library to OpenTelemetry.
@@ -34,6 +35,19 @@ func newTelemetry(n *Network) (*telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
+	members, err := meter.Int64ObservableUpDownCounter("mosaik.groups.members",
+		metric.WithDescription("Members that belong to a group, by whether they vote."), metric.WithUnit("{member}"))
+	if err != nil {
+		return nil, err
+	}
+	observed := []metric.Observable{groups, bonds, members}
+	states := make([]metric.Int64Observable, len(groupStates))
+	for i, s := range groupStates {
+		if states[i], err = meter.Int64ObservableGauge("mosaik.groups."+s.name, metric.WithDescription(s.description)); err != nil {
+			return nil, err
+		}
+		observed = append(observed, states[i])
+	}
 	t.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -42,13 +56,44 @@ func newTelemetry(n *Network) (*telemetry, error) {
 			if j.core.Ended() == nil {
 				active++
 			}
-			o.ObserveInt64(bonds, int64(len(j.core.Status().Get().Bonds)),
-				metric.WithAttributes(t.networkAttribute(), t.groupAttribute(id)))
+			status := j.core.Status().Get()
+			here := metric.WithAttributes(t.networkAttribute(), t.groupAttribute(id))
+			o.ObserveInt64(bonds, int64(len(status.Bonds)), here)
+			for i, s := range groupStates {
+				o.ObserveInt64(states[i], s.value(status), here)
+			}
+			voters := 0
+			for _, m := range status.Members {
+				if m.Voter {
+					voters++
+				}
+			}
+			o.ObserveInt64(members, int64(voters), here, metric.WithAttributes(attribute.Bool("voter", true)))
+			o.ObserveInt64(members, int64(len(status.Members)-voters), here, metric.WithAttributes(attribute.Bool("voter", false)))
 		}
 		o.ObserveInt64(groups, int64(active), metric.WithAttributes(t.networkAttribute()))
 		return nil
-	}, groups, bonds)
+	}, observed...)
 	return t, err
+}
+
+// groupStates are what is measured of a group's status.
+var groupStates = [...]struct {
+	name, description string
+	value             func(group.Status) int64
+}{
+	{"online", "1 while this member can serve.", func(s group.Status) int64 { return one(s.Online) }},
+	{"stalled", "1 while there is no leader and none can be elected.", func(s group.Status) int64 { return one(s.Stalled) }},
+	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Apart)) }},
+	{"term", "The Raft term that this member is in.", func(s group.Status) int64 { return int64(s.Term) }},
+	{"recovered", "How many epochs the present one continues.", func(s group.Status) int64 { return int64(s.Recovered) }},
+}
+
+func one(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func (t *telemetry) close() error { return t.observed.Unregister() }

@@ -3,7 +3,9 @@ package mosaik_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,22 +42,32 @@ func points(t *testing.T, reader *metric.ManualReader) []point {
 			t.Errorf("a metric of %q, want %q", scope.Scope.Name, module)
 		}
 		for _, m := range scope.Metrics {
-			sum, ok := m.Data.(metricdata.Sum[int64])
-			if !ok || sum.IsMonotonic {
-				t.Errorf("%s is a %T, want a sum that goes up and down", m.Name, m.Data)
-				continue
+			var data []metricdata.DataPoint[int64]
+			switch d := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				if data = d.DataPoints; d.IsMonotonic {
+					t.Errorf("%s can only grow", m.Name)
+				}
+			case metricdata.Gauge[int64]:
+				data = d.DataPoints
+			default:
+				t.Errorf("%s is a %T", m.Name, m.Data)
 			}
-			for _, p := range sum.DataPoints {
+			for _, p := range data {
 				network, _ := p.Attributes.Value("network")
 				id, grouped := p.Attributes.Value("group")
 				want := 1
 				if grouped {
 					want = 2
 				}
+				name := m.Name
+				if voter, ok := p.Attributes.Value("voter"); ok {
+					name, want = fmt.Sprintf("%s voter=%v", name, voter.AsBool()), 3
+				}
 				if p.Attributes.Len() != want {
 					t.Errorf("%s has the attributes %v, want network and group alone", m.Name, p.Attributes.ToSlice())
 				}
-				all = append(all, point{m.Name, network.AsString(), id.AsString(), p.Value})
+				all = append(all, point{name, network.AsString(), id.AsString(), p.Value})
 			}
 		}
 	}
@@ -72,13 +84,26 @@ func TestMetrics(t *testing.T) {
 		return []mosaik.Option{mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(readers[i])))}
 	}))
 	network := c.Node(0).Net().ID().Short()
+	const active, bonds = "mosaik.groups.active", "mosaik.groups.bonds.active"
 	check := func(i int, want ...point) {
 		t.Helper()
-		if diff := gocmp.Diff(want, points(t, readers[i])); diff != "" {
+		got := slices.DeleteFunc(points(t, readers[i]), func(p point) bool { return p.Name != active && p.Name != bonds })
+		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("metrics of node %d (-want +got):\n%s", i, diff)
 		}
 	}
-	const active, bonds = "mosaik.groups.active", "mosaik.groups.bonds.active"
+	states := func(want map[string]int64) {
+		t.Helper()
+		got := map[string]int64{}
+		for _, p := range points(t, readers[1]) {
+			if name := strings.TrimPrefix(p.Name, "mosaik.groups."); p.Name != active && p.Name != bonds && name != "term" {
+				got[name] = p.Value
+			}
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("states of a group (-want +got):\n%s", diff)
+		}
+	}
 	check(0, point{active, network, "", 0})
 
 	lone, err := c.Node(0).Builder().Join(t.Context())
@@ -96,11 +121,22 @@ func TestMetrics(t *testing.T) {
 	}
 	check(0, want...)
 	check(1, point{active, network, "", 1}, point{bonds, network, id, 1})
+	states(map[string]int64{
+		"online": 1, "stalled": 0, "apart": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
+	})
 
 	if err := lone.Leave(soon(t)); err != nil {
 		t.Error(err)
 	}
 	check(0, point{active, network, "", 1}, point{bonds, network, id, 1})
+	mustPay(t, groups[0], 1) // without commands there is nothing to keep: they would begin anew
+	c.Isolate(1)
+	if _, err := mosaik.StatusOf(groups[1]).Wait(soon(t), func(s group.Status) bool { return s.Stalled }); err != nil {
+		t.Fatal(err)
+	}
+	states(map[string]int64{
+		"online": 0, "stalled": 1, "apart": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
+	})
 	c.Node(1).Crash()
 	if _, err := mosaik.StatusOf(groups[0]).Wait(soon(t), func(s group.Status) bool { return len(s.Bonds) == 0 }); err != nil {
 		t.Fatal(err)

@@ -77,9 +77,16 @@ func (o observer) applied(index sm.Index, _ sm.Cursor) {
 func (o observer) opened() {
 	events(o).post(func() {
 		o.l.opened = true
+		for _, e := range o.l.ancestors {
+			o.g.conclude(e, everything)
+		}
 		o.g.announce()
 		o.g.reconcile()
 	})
+}
+
+func (o observer) ancestor(epoch [16]byte) {
+	events(o).post(func() { o.l.ancestors = append(o.l.ancestors, epoch) })
 }
 
 func (o observer) sealed() {

@@ -14,7 +14,7 @@ type seeker struct {
 	policy Policy
 	since  time.Time     // when it began to seek
 	delay  time.Duration // bootstrap delay, its reluctance included
-	sealed map[Epoch]bool
+	ended  map[Epoch]sm.Index
 	peers  map[sm.PeerID]Announcement // of the peers with a live bond
 }
 
@@ -69,8 +69,9 @@ func (s seeker) next() move {
 func (s seeker) bestEpoch() (e Epoch, others bool) {
 	var best Announcement
 	for _, a := range s.peers {
+		_, ended := s.ended[a.Epoch]
 		switch {
-		case a.Epoch.IsZero() || a.Phase == Leaving || s.sealed[a.Epoch]:
+		case a.Epoch.IsZero() || a.Phase == Leaving || ended:
 		case a.Phase == CatchingUp:
 			others = true
 		case best.Epoch.IsZero() || outranks(a, best):

@@ -35,7 +35,7 @@ func TestSeekerJoinsOnlyWhatSomebodyVouchesFor(t *testing.T) {
 		now := time.Unix(1_000_000, 0)
 		got := seeker{
 			now: now, since: now, self: peerOf("a"), role: role, policy: Policy{Minimum: 1, Maximum: 5},
-			sealed: map[Epoch]bool{{9}: true}, peers: peers,
+			ended: map[Epoch]sm.Index{{9}: 0}, peers: peers,
 		}.next()
 		if got != tc.want {
 			t.Errorf("%s: the move is %+v, want %+v", name, got, tc.want)

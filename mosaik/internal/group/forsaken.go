@@ -73,7 +73,7 @@ func (g *Group) dissolve(l *life) {
 	// Entries may have arrived until it stopped.
 	if o := g.outlook(l); o.verdict() == dissolve {
 		g.log.Info("dissolving an epoch that holds nothing and has no quorum", "epoch", l.epoch.String())
-		g.seal(l.epoch)
+		g.conclude(l.epoch, 0)
 	} else {
 		g.log.Warn("an epoch came back while this member gave it up", "epoch", l.epoch.String())
 	}

@@ -106,7 +106,7 @@ type Group struct {
 	since       time.Time                 // when seeking began
 	peers       map[sm.PeerID]Announcement
 	lastSeen    map[sm.PeerID]time.Time
-	sealed      map[Epoch]bool
+	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
 	leaving     bool
 	stalled     bool
 	left        *watch.Value[farewell]
@@ -129,7 +129,7 @@ func Join(cfg Config) (*Group, error) {
 		since:    time.Now(),
 		peers:    map[sm.PeerID]Announcement{},
 		lastSeen: map[sm.PeerID]time.Time{},
-		sealed:   map[Epoch]bool{},
+		ended:    map[Epoch]sm.Index{},
 		latest:   map[sm.PeerID]Incarnation{},
 	}
 	g.incarnation = newIncarnation(g.joined, 0)

@@ -13,7 +13,8 @@ import (
 //	1 announcement  the sender's announcement, in the layout above
 //	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the
 //	                receiver's replica is no member any more
-//	3 sealed        16 bytes epoch: it has yielded to another one
+//	3 sealed        16 bytes epoch, 8 bytes count, big-endian: it is over, and
+//	                with it all that it held up to so many commands
 //	4 superseded    16 bytes incarnation, a later one of the receiver
 const (
 	messageAnnounce   = 1
@@ -71,11 +72,12 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
 		g.inbox.post(func() { g.removed(epoch, replica) })
 	case messageSealed:
-		if len(body) != len(Epoch{}) {
+		if len(body) != 24 {
 			g.violated(peer)
 			return
 		}
-		g.inbox.post(func() { g.toldSealed(Epoch(body)) })
+		epoch, commands := Epoch(body[:16]), sm.Index(binary.BigEndian.Uint64(body[16:]))
+		g.inbox.post(func() { g.toldSealed(epoch, commands) })
 	case messageSuperseded:
 		if len(body) != len(Incarnation{}) {
 			g.violated(peer)
@@ -139,7 +141,7 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
 			"peer", peer.Short(), "epoch", a.Epoch.String())
 	}
-	if g.sealed[a.Epoch] {
+	if _, over := g.ended[a.Epoch]; over {
 		g.sendSealed(peer, a.Epoch)
 	}
 	if l := g.life; l != nil && !g.hopeless(l) {
@@ -249,5 +251,6 @@ func (g *Group) sendRemoved(peer sm.PeerID, epoch Epoch, replica uint64) {
 }
 
 func (g *Group) sendSealed(peer sm.PeerID, epoch Epoch) {
-	g.send(peer, append([]byte{messageSealed}, epoch[:]...))
+	message := append([]byte{messageSealed}, epoch[:]...)
+	g.send(peer, binary.BigEndian.AppendUint64(message, uint64(g.ended[epoch])))
 }

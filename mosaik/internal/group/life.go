@@ -41,6 +41,9 @@ type life struct {
 	reading   bool // a look at the membership is under way
 	readAgain bool // and another one is due
 	changing  bool // a membership change is under way
+
+	heir      *state.Heir // what the epoch is still to take over, on the member that makes it
+	ancestors []Epoch     // that the epoch continues
 }
 
 func (l *life) leads() bool  { return l.leader == l.id }
@@ -56,24 +59,32 @@ func (g *Group) seek() {
 	m := seeker{
 		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
 		since: g.since, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
-		sealed: g.sealed, peers: g.peers,
+		ended: g.ended, peers: g.peers,
 	}.next()
 	switch {
 	case !m.join.IsZero():
-		g.enter(m.join, false)
+		g.enter(m.join, nil)
 	case m.bootstrap:
-		g.enter(newEpoch(), true)
+		g.enter(newEpoch(), &birth{})
 	case m.wait > 0:
 		g.timers.set("seek", m.wait, g.seek)
 	}
 }
 
-// enter starts this member's replica in the epoch.
-func (g *Group) enter(e Epoch, bootstrap bool) {
+// birth is how an epoch begins that this member makes.
+type birth struct{ heir *state.Heir } // of the epoch that it continues, nil for none
+
+// enter starts this member's replica in the epoch, which begins with it if there
+// is a birth.
+func (g *Group) enter(e Epoch, b *birth) {
 	g.timers.clear("seek")
+	bootstrap := b != nil
 	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", bootstrap)
 	l := &life{epoch: e, bootstrap: bootstrap, shard: shardID(g.cfg.ID, e), id: replicaID(g.cfg.Self, e, g.incarnation)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if bootstrap {
+		l.heir = b.heir
+	}
 	l.machine = g.cfg.NewMachine()
 	l.state = state.New(state.Config{
 		Group:    g.cfg.ID,
@@ -83,6 +94,7 @@ func (g *Group) enter(e Epoch, bootstrap bool) {
 		Applied:  observer{g, l}.applied,
 		Opened:   observer{g, l}.opened,
 		Sealed:   observer{g, l}.sealed,
+		Ancestor: observer{g, l}.ancestor,
 		Poisoned: observer{g, l}.poisoned,
 	})
 	g.ownIn(l.state)
@@ -149,12 +161,17 @@ func (g *Group) exit(why string) {
 
 // beginAnew seeks an epoch as a new incarnation.
 func (g *Group) beginAnew() {
+	g.renew()
+	g.announce()
+	g.seek()
+}
+
+// renew draws the incarnation of the next life.
+func (g *Group) renew() {
 	g.lives++
 	g.incarnation = newIncarnation(g.joined, g.lives)
 	g.since = time.Now()
 	g.applied.Set(0)
-	g.announce()
-	g.seek()
 }
 
 // stopReplica stops a life's replica and waits until nothing of it runs.
@@ -188,7 +205,7 @@ func (g *Group) removed(e Epoch, replica uint64) {
 
 // sawSeal takes into account that the epoch yields to another one.
 func (g *Group) sawSeal(l *life) {
-	g.seal(l.epoch)
+	g.conclude(l.epoch, l.state.Status().Commands)
 	if g.leaving {
 		g.left.Set(farewell{done: true})
 		return
@@ -196,10 +213,11 @@ func (g *Group) sawSeal(l *life) {
 	g.exit("the epoch was sealed")
 }
 
-// seal remembers that an epoch is over. Members that are in it may have nobody
-// left to hear it from, so they are told.
-func (g *Group) seal(e Epoch) {
-	g.sealed[e] = true
+// conclude remembers that an epoch is over, and what it held up to so many
+// commands given up. Members that are in it may have nobody left to hear it from,
+// so they are told.
+func (g *Group) conclude(e Epoch, commands sm.Index) {
+	g.ended[e] = max(g.ended[e], commands)
 	for peer, a := range g.peers {
 		if a.Epoch == e {
 			g.sendSealed(peer, e)
@@ -207,16 +225,22 @@ func (g *Group) seal(e Epoch) {
 	}
 }
 
-// toldSealed takes into account that another member saw an epoch sealed. A seal
-// counts only where no command was applied, so one who did apply knows better.
-func (g *Group) toldSealed(e Epoch) {
+// toldSealed takes into account that another member saw the end of an epoch. Who
+// applied more commands than that gave up knows better.
+func (g *Group) toldSealed(e Epoch, commands sm.Index) {
 	if l := g.life; l != nil && l.epoch == e {
-		if g.applied.Get() == 0 {
-			g.sawSeal(l)
+		applied := g.applied.Get()
+		if applied > commands {
+			return
 		}
+		if applied > 0 {
+			g.log.Error("the epoch is over: what it held here is given up", "epoch", e.String(), "commands", applied)
+		}
+		g.ended[e] = commands
+		g.sawSeal(l)
 		return
 	}
-	g.sealed[e] = true
+	g.ended[e] = max(g.ended[e], commands)
 }
 
 // stranded ends a life that led nowhere: this member never caught up, so that it

@@ -72,6 +72,7 @@ func (s steward) next() change {
 		steward.open,
 		steward.add,
 		steward.promote,
+		steward.retireObservers,
 		steward.replaceDead,
 		steward.evenOut,
 		steward.handOver,
@@ -190,6 +191,20 @@ func (s steward) promote() change {
 	}
 	c.why = fmt.Sprintf("it caught up; %d voters so far", voters)
 	return c
+}
+
+// retireObservers takes the vote from observers, which have one only where a
+// group was recovered from one, once there are other voters enough.
+func (s steward) retireObservers() change {
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		replica := a.replica(peer)
+		if _, votes := s.members.Voters[replica]; votes && a.Role.Observer && peer != s.self &&
+			len(s.members.Voters) > s.floor() && s.quorumWithout(peer) {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "an observer does not vote"}
+		}
+	}
+	return change{}
 }
 
 // replaceDead puts a spare in the place of a voter that was missed for longer
@@ -380,22 +395,31 @@ func sortedReplicas(members map[uint64]sm.PeerID) []uint64 {
 	return slices.Sorted(maps.Keys(members))
 }
 
-// settled reports whether everybody who is here is in place: every bonded
-// member of the group belongs to the epoch and has caught up, every voter can
-// be reached, and there are as many voters as there should be.
-func (s steward) settled() bool {
-	for peer, a := range s.peers {
-		if a.Phase != CaughtUp || a.Epoch != s.epoch || !has(s.members, a.replica(peer)) {
-			return false
+// unsettled says why not everybody who is here is in place, "" if all are: every
+// bonded member of the group belongs to the epoch and has caught up, every voter
+// can be reached, and there are as many voters as there should be.
+func (s steward) unsettled() string {
+	for _, peer := range sortedPeers(s.peers) {
+		a := s.peers[peer]
+		switch {
+		case a.Phase == Leaving:
+			return fmt.Sprintf("member %s to have left", peer.Short())
+		case a.Epoch != s.epoch || !has(s.members, a.replica(peer)):
+			return fmt.Sprintf("member %s to be taken in", peer.Short())
+		case a.Phase != CaughtUp:
+			return fmt.Sprintf("member %s to catch up", peer.Short())
 		}
 	}
-	for replica, peer := range s.members.Voters {
+	for _, replica := range sortedReplicas(s.members.Voters) {
+		peer := s.members.Voters[replica]
 		if a, ok := s.peers[peer]; !ok || a.replica(peer) != replica {
-			return false
+			return fmt.Sprintf("voter %s, which cannot be reached", peer.Short())
 		}
 	}
-	voters := len(s.members.Voters)
-	return s.opened && s.policy.AtRest(voters, voters+len(s.spares()))
+	if voters := len(s.members.Voters); !s.policy.AtRest(voters, voters+len(s.spares())) {
+		return fmt.Sprintf("another number of voters than %d", voters)
+	}
+	return ""
 }
 
 // has reports whether the replica is a voter or a non-voting member.

@@ -78,7 +78,7 @@ type scenario struct {
 	selfRole Role
 	policy   Policy
 	since    time.Time
-	sealed   map[Epoch]bool
+	ended    map[Epoch]sm.Index
 	unaware  map[sm.PeerID]bool // voters that do not know it yet
 	lead     steward
 }
@@ -88,7 +88,7 @@ func newScenario() *scenario {
 	return &scenario{
 		now: now, since: now, self: "a", selfRole: Role{Factor: 1},
 		policy: Policy{Maximum: 5, Minimum: 1, Grace: 30 * time.Second},
-		sealed: map[Epoch]bool{}, unaware: map[sm.PeerID]bool{},
+		ended:  map[Epoch]sm.Index{}, unaware: map[sm.PeerID]bool{},
 		lead: steward{
 			epoch: epochOf("E"),
 			members: engine.Membership{
@@ -189,7 +189,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 	case "resigns":
 		s.lead.resigns = strings.Join(words[1:], " ")
 	case "sealed":
-		s.sealed[epochOf(words[1])] = true
+		s.ended[epochOf(words[1])] = 0
 	case "seek":
 		fmt.Fprintln(out, s.seek())
 	case "next":
@@ -201,7 +201,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		fmt.Fprintln(out, s.steward().kept())
 		delete(s.lead.peers, peerOf(s.self))
 	case "settled":
-		fmt.Fprintln(out, s.steward().settled())
+		fmt.Fprintln(out, s.steward().unsettled() == "")
 	case "show":
 		s.showMembers(out)
 	default:
@@ -253,7 +253,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 func (s *scenario) seek() string {
 	m := seeker{
 		now: s.now, self: peerOf(s.self), role: s.selfRole, policy: s.policy,
-		since: s.since, delay: 3 * time.Second, sealed: s.sealed, peers: s.lead.peers,
+		since: s.since, delay: 3 * time.Second, ended: s.ended, peers: s.lead.peers,
 	}.next()
 	switch {
 	case !m.join.IsZero():

@@ -1,8 +1,10 @@
 package group
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -10,30 +12,38 @@ import (
 // Status is what a member knows about its group at one moment. Values are
 // immutable: whoever reads one may keep it.
 type Status struct {
-	Epoch    Epoch     // zero before the group formed
-	Opened   bool      // the epoch accepts commands
-	Leader   sm.PeerID // zero for none
-	Term     sm.Term
-	Online   bool // leads, or is level with a live leader, and the epoch is open
-	Settled  bool // online, and everybody who is here is in place
-	Stalled  bool // no leader for longer than elections take
-	Bonds    []sm.PeerID
-	Members  []Member
-	Poisoned error // the machine's panic, nil for none
+	Epoch     Epoch     // zero before the group formed
+	Recovered int       // how many epochs this one continues
+	Opened    bool      // the epoch accepts commands
+	Leader    sm.PeerID // zero for none
+	Term      sm.Term
+	Online    bool    // leads, or is level with a live leader, and the epoch is open
+	Settled   bool    // online, and everybody who is here is in place
+	Stalled   bool    // no leader, and none can be elected
+	Apart     []Epoch // other epochs that hold commands, as this one does
+	Waits     string  // what being online or settled waits for, "" for nothing
+	Bonds     []sm.PeerID
+	Members   []Member
+	Poisoned  error // the machine's panic, nil for none
 }
 
 // Member is one member of a group as another sees it.
 type Member struct {
-	Peer     sm.PeerID
-	Voter    bool
-	Observer bool
-	CaughtUp bool
-	Bonded   bool // reachable: a bond with it lives, or it is this very member
+	Peer        sm.PeerID
+	Voter       bool
+	Observer    bool
+	CaughtUp    bool
+	Bonded      bool // reachable: a bond with it lives, or it is this very member
+	Reluctant   bool
+	Leaving     bool
+	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
+	Incarnation Incarnation // zero while it was not bonded
 }
 
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term &&
 		s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
+		s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members)
 }
 
@@ -63,9 +73,17 @@ func (g *Group) view() Status {
 	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare)}
 	l := g.life
 	if l == nil {
+		s.Waits = g.seekingWaits()
 		return s
 	}
 	s.Epoch = l.epoch
+	s.Recovered = len(l.ancestors)
+	for _, a := range g.peers {
+		if g.apart(a) && !slices.Contains(s.Apart, a.Epoch) {
+			s.Apart = append(s.Apart, a.Epoch)
+		}
+	}
+	slices.SortFunc(s.Apart, Epoch.Compare)
 	s.Opened = l.opened
 	s.Term = l.term
 	s.Leader = g.leaderPeer()
@@ -76,8 +94,46 @@ func (g *Group) view() Status {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
 		}
 	}
-	s.Settled = s.Online && g.steward().settled()
+	s.Waits = g.waits(l)
+	if s.Waits == "" {
+		s.Waits = g.steward().unsettled()
+	}
+	s.Settled = s.Waits == ""
 	return s
+}
+
+// seekingWaits says what a member without an epoch waits for.
+func (g *Group) seekingWaits() string {
+	observers := g.cfg.Role.Observer
+	for _, a := range g.peers {
+		observers = observers && a.Role.Observer
+	}
+	switch {
+	case observers:
+		return "a member that may vote: all that are here are observers"
+	case g.cfg.Policy.Expected > len(g.peers)+1:
+		return fmt.Sprintf("%d expected members, of which %d are here", g.cfg.Policy.Expected, len(g.peers)+1)
+	}
+	return "an epoch to join, or the time to make one"
+}
+
+// waits says what a member waits for that is in an epoch and not online.
+func (g *Group) waits(l *life) string {
+	switch {
+	case l.online():
+		return ""
+	case l.poisoned != nil:
+		return "nothing: the machine panicked"
+	case g.stalled && g.quorumLost(l):
+		return "a quorum: too few voters can be reached"
+	case l.leader == 0:
+		return "a leader"
+	case l.heir != nil:
+		return "the state of the epoch before"
+	case !l.opened:
+		return fmt.Sprintf("voters enough to accept commands: %d are needed", g.cfg.Policy.Floor())
+	}
+	return "its replica to catch up"
 }
 
 func (g *Group) member(replica uint64, peer sm.PeerID) Member {
@@ -87,11 +143,17 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 	}
 	current := bonded && a.replica(peer) == replica
 	_, voter := g.life.members.Voters[replica]
-	return Member{
+	m := Member{
 		Peer:     peer,
 		Voter:    voter,
 		Observer: current && a.Role.Observer,
 		CaughtUp: current && a.Phase == CaughtUp,
 		Bonded:   current,
 	}
+	if current {
+		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+	} else {
+		m.LastSeen = g.lastSeen[peer]
+	}
+	return m
 }

@@ -26,6 +26,8 @@ func (g *Group) steward() steward {
 		s.resigns = "the leader leaves"
 	case l.poisoned != nil:
 		s.resigns = "the leader's machine panicked"
+	case g.cfg.Role.Observer:
+		s.resigns = "the leader is an observer"
 	}
 	return s
 }
@@ -48,6 +50,10 @@ func (g *Group) reconcile() {
 	}
 	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {
 		return // what is under way ends in another look
+	}
+	if l.heir != nil {
+		g.bequeath(l) // before anybody else counts
+		return
 	}
 	g.tellRemoved(l)
 	c := g.steward().next()
@@ -131,7 +137,7 @@ func (g *Group) proposeMark(ctx context.Context, l *life, kind format.Kind) erro
 // request is lost when the target lags, so it is made again.
 func (g *Group) transfer(ctx context.Context, l *life, to uint64) error {
 	for {
-		if err := l.replica.TransferLeadership(to); err != nil {
+		if err := l.replica.TransferLeadership(to); err != nil && !errors.Is(err, engine.ErrBusy) {
 			return err
 		}
 		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.ElectionTimeout)

@@ -209,16 +209,16 @@ func (s *State) poison(n *news, err *PoisonedError) {
 // tell calls the functions of the configuration. Whoever learns an outcome
 // finds everything else told already.
 func (s *State) tell(n news) {
+	for _, epoch := range n.ancestors {
+		if s.cfg.Ancestor != nil {
+			s.cfg.Ancestor(epoch)
+		}
+	}
 	if n.opened && s.cfg.Opened != nil {
 		s.cfg.Opened()
 	}
 	if n.sealed && s.cfg.Sealed != nil {
 		s.cfg.Sealed()
-	}
-	for _, epoch := range n.ancestors {
-		if s.cfg.Ancestor != nil {
-			s.cfg.Ancestor(epoch)
-		}
 	}
 	if n.poisoned != nil && s.cfg.Poisoned != nil {
 		s.cfg.Poisoned(n.poisoned)

@@ -59,7 +59,7 @@ func TestHeirs(t *testing.T) {
 			r.commands(others, 1, "a", "b")
 			r.commands(mine, 2, "c", "undecodable", "decline")
 			r.commands(mine, 4, "gap")
-			r.kind(format.KindSeal) // void
+			r.kind(format.KindSeal)        // void
 			r.next([]byte{format.Version}) // damaged
 
 			first := begin()

@@ -1,0 +1,122 @@
+package mosaik
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Epoch names one life of a group: whoever makes the group draws it at random,
+// and so does [Group.Recover]. Members of different epochs share nothing. The
+// zero Epoch means none.
+type Epoch = group.Epoch
+
+// Incarnation tells the lives of one member apart; later ones compare higher.
+type Incarnation = group.Incarnation
+
+// Status is what a member knows about its group at one moment.
+type Status struct {
+	Epoch     Epoch  // zero before the group formed
+	Recovered int    // how many epochs this one continues, see [Group.Recover]
+	Leader    PeerID // zero for none
+	Term      sm.Term
+	Accepts   bool // commands are accepted, see [Policy.WithExpected]
+	Online    bool // see [When.Online]
+	Settled   bool // see [When.Settled]
+	Stalled   bool // there is no leader, and none can be elected
+	// Waits says in words what this member waits for to be online or settled,
+	// "" for nothing. It is for people: the words may change.
+	Waits string
+	// Apart are other epochs of the group that hold commands, as this one does.
+	// Both go on apart until one is given up; see [Group.Yield].
+	Apart []Epoch
+	// Members are those that belong to the group, voters first; empty until it
+	// has formed.
+	Members []Member
+	// Poisoned is the panic of this member's machine, nil for none.
+	Poisoned error
+}
+
+// Member is one member of the group as this one sees it.
+type Member struct {
+	Peer        PeerID
+	Incarnation Incarnation // zero if it was not reached yet
+	Voter       bool        // counts for quorums; the others are spares or observers
+	Observer    bool        // never becomes a voter
+	Reluctant   bool        // leads only if nobody else can
+	Leaving     bool        // wants to be removed
+	CaughtUp    bool        // was level with the leader when it last said so
+	Bonded      bool        // reachable from here, or this very member
+	// LastSeen is when the last bond with it ended, zero while it is reachable
+	// and if it never was.
+	LastSeen time.Time
+	// RTT is the last measured round-trip time to it, 0 if there is none.
+	RTT time.Duration
+	// Addrs are the addresses that it advertises, empty if they are not known.
+	Addrs []string
+}
+
+// Status returns what this member knows about the group now, and nothing once
+// the handle was closed.
+func (g *Group[C, M]) Status() Status {
+	if g.closed.Load() {
+		return Status{}
+	}
+	return g.joined.describe(g.joined.core.Status().Get())
+}
+
+// Members returns the members that belong to the group: voters first, then the
+// others. It is empty until the group has formed.
+func (g *Group[C, M]) Members() []Member { return g.Status().Members }
+
+// Statuses yields the status, then each later one. Round-trip times and
+// addresses alone are no change. It ends with ctx or with the group. A consumer
+// that is slow misses statuses in between, never the last.
+func (w When) Statuses(ctx context.Context) iter.Seq[Status] {
+	return func(yield func(Status) bool) {
+		for s := range w.joined.core.Status().All(ctx) {
+			if w.closed.Load() || !yield(w.joined.describe(s)) {
+				return
+			}
+		}
+	}
+}
+
+// describe adds what the network knows about the members.
+func (j *joined) describe(s group.Status) Status {
+	out := Status{
+		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Accepts: s.Opened,
+		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
+		Waits: s.Waits, Apart: slices.Clone(s.Apart), Poisoned: s.Poisoned,
+	}
+	if len(s.Members) == 0 {
+		return out
+	}
+	rtts := map[PeerID]time.Duration{}
+	for _, b := range j.core.Bonds() {
+		rtts[b.Peer] = b.RTT
+	}
+	out.Members = make([]Member, len(s.Members))
+	for i, m := range s.Members {
+		out.Members[i] = Member{
+			Peer: m.Peer, Incarnation: m.Incarnation, Voter: m.Voter, Observer: m.Observer, Reluctant: m.Reluctant,
+			Leaving: m.Leaving, CaughtUp: m.CaughtUp, Bonded: m.Bonded, LastSeen: m.LastSeen,
+			RTT: rtts[m.Peer], Addrs: slices.Clone(j.net.entry(m.Peer).Addrs),
+		}
+	}
+	return out
+}
+
+// entry returns what is known of a peer, this one included.
+func (n *Network) entry(peer PeerID) discovery.Signed {
+	if self := n.catalog.Self(); self.Peer == peer {
+		return self
+	}
+	e, _ := n.catalog.Get(peer)
+	return e
+}
