@@ -34,6 +34,10 @@ func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, 
 	if !e.doubt && len(encoded) <= MaxSize {
 		return nil
 	}
+	return checkDecoding(encoded, root, decode)
+}
+
+func checkDecoding[T any](encoded []byte, root string, decode func(*Reader, *T)) error {
 	r := NewReader(encoded, root)
 	decode(&r, new(T))
 	return r.finish(opEncode)
@@ -67,9 +71,6 @@ func (e *Encoder) Limit(n, highest int) {
 
 // String appends a string.
 func (e *Encoder) String(b []byte, s string) []byte {
-	if !utf8.ValidString(s) {
-		e.doubt = true
-	}
 	switch n := len(s); {
 	case n <= 31:
 		b = append(b, 0xa0|byte(n))
@@ -80,7 +81,11 @@ func (e *Encoder) String(b []byte, s string) []byte {
 	default:
 		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
 	}
-	return append(b, s...)
+	b = append(b, s...)
+	if !ascii(b[len(b)-len(s):]) && !utf8.ValidString(s) {
+		e.doubt = true
+	}
+	return b
 }
 
 // Bytes appends bytes, nil as nil.
@@ -187,6 +192,18 @@ func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
 	for k := range m {
 		room = append(room, k)
 	}
-	slices.Sort(room)
+	if len(room) > sortedByInsertion {
+		slices.Sort(room)
+		return room
+	}
+	for i := 1; i < len(room); i++ {
+		for j := i; j > 0 && room[j] < room[j-1]; j-- {
+			room[j], room[j-1] = room[j-1], room[j]
+		}
+	}
 	return room
 }
+
+// sortedByInsertion is up to how many keys slices.Sort would do the same, more
+// slowly.
+const sortedByInsertion = 12

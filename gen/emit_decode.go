@@ -18,22 +18,35 @@ func (e *emitter) decodeStruct(c *coded) {
 		names[i] = strconv.Quote(names[i])
 	}
 	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
+	// Fields mostly come in the order in which they are encoded.
+	inRow := !t.Tuple && len(t.Fields) > 0
 	start := "Struct"
 	if t.Tuple {
 		start = "Tuple"
 	}
 	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
-	e.p("f := r.%s(%s)\nfor r.Field(&f) {", start, c.fields)
+	e.p("f := r.%s(%s)", start, c.fields)
+	if inRow {
+		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&t.Fields[0]))
+	} else {
+		e.p("for r.Field(&f) {")
+	}
 	if len(t.Fields) > 0 {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
 			e.p("case %d:", i)
 			e.decode(t.Fields[i].Type, "v"+t.Fields[i].selector, t.Fields[i].Max, 0)
+			if inRow && i+1 < len(t.Fields) {
+				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", key(&t.Fields[i+1]))
+			}
 		}
 		e.p("}")
 	}
 	e.p("}\n}\n")
 }
+
+// key returns the name of f as it is encoded, as a Go string.
+func key(f *Field) string { return literal(append(textHeader(len(f.Name)), f.Name...)) }
 
 func (e *emitter) decodeSum(c *coded) {
 	t := c.typ

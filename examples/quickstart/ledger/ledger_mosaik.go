@@ -180,10 +180,14 @@ var depositFields = codec.NewFields("Account", "Amount")
 
 func decodeDeposit(r *codec.Reader, v *Deposit) {
 	f := r.Struct(depositFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa7Account") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Account = r.String(0)
+			if !r.Next(&f, "\xa6Amount") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Amount = r.Int64()
 		}
@@ -204,12 +208,20 @@ var transferFields = codec.NewFields("From", "To", "Amount")
 
 func decodeTransfer(r *codec.Reader, v *Transfer) {
 	f := r.Struct(transferFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa4From") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.From = r.String(0)
+			if !r.Next(&f, "\xa2To") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.To = r.String(0)
+			if !r.Next(&f, "\xa6Amount") {
+				break
+			}
+			fallthrough
 		case 2:
 			v.Amount = r.Int64()
 		}

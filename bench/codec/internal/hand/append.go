@@ -118,7 +118,33 @@ func appendString(b []byte, s string) ([]byte, bool) {
 	default:
 		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
 	}
-	return append(b, s...), utf8.ValidString(s)
+	b = append(b, s...)
+	return b, valid(b[len(b)-len(s):])
+}
+
+// valid reports whether b is UTF-8; first it looks for ASCII, which is faster.
+func valid(b []byte) bool {
+	const high = 0x8080808080808080
+	n := len(b)
+	switch {
+	case n >= 8:
+		all := binary.LittleEndian.Uint64(b[n-8:])
+		for rest := b; len(rest) > 8; rest = rest[8:] {
+			all |= binary.LittleEndian.Uint64(rest)
+		}
+		if all&high == 0 {
+			return true
+		}
+	case n >= 4:
+		if (binary.LittleEndian.Uint32(b)|binary.LittleEndian.Uint32(b[n-4:]))&(high>>32) == 0 {
+			return true
+		}
+	case n > 0:
+		if b[0]|b[n/2]|b[n-1] < 0x80 {
+			return true
+		}
+	}
+	return utf8.Valid(b)
 }
 
 func appendBytes(b, p []byte) []byte {

@@ -3,7 +3,6 @@ package hand
 import (
 	"bytes"
 	"encoding/binary"
-	"unicode/utf8"
 
 	"github.com/mosaik-go/mosaik/bench/codec/internal/store"
 	"github.com/mosaik-go/mosaik/codec"
@@ -131,7 +130,7 @@ func cutString(b []byte) (s string, rest []byte, ok bool) {
 		return "", nil, false
 	}
 	n := int(b[0]&0x1f) + 1
-	if len(b) < n || !utf8.Valid(b[1:n]) {
+	if len(b) < n || !valid(b[1:n]) {
 		return "", nil, false
 	}
 	return string(b[1:n]), b[n:], true

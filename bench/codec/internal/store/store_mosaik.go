@@ -269,18 +269,38 @@ var orderFields = codec.NewFields("ID", "Side", "Price", "Qty", "Owner", "Tags",
 
 func decodeOrder(r *codec.Reader, v *Order) {
 	f := r.Struct(orderFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa2ID") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.ID = r.Uint64()
+			if !r.Next(&f, "\xa4Side") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Side = r.Uint8()
+			if !r.Next(&f, "\xa5Price") {
+				break
+			}
+			fallthrough
 		case 2:
 			v.Price = r.Int64()
+			if !r.Next(&f, "\xa3Qty") {
+				break
+			}
+			fallthrough
 		case 3:
 			v.Qty = r.Int64()
+			if !r.Next(&f, "\xa5Owner") {
+				break
+			}
+			fallthrough
 		case 4:
 			v.Owner = r.String(0)
+			if !r.Next(&f, "\xa4Tags") {
+				break
+			}
+			fallthrough
 		case 5:
 			s := r.Slice(16, 0)
 			if !s.Nil {
@@ -289,6 +309,10 @@ func decodeOrder(r *codec.Reader, v *Order) {
 			for r.Element(&s) {
 				v.Tags[s.Index] = r.String(0)
 			}
+			if !r.Next(&f, "\xa4Meta") {
+				break
+			}
+			fallthrough
 		case 6:
 			m := r.Map(32, 0)
 			if !m.Nil {
@@ -299,6 +323,10 @@ func decodeOrder(r *codec.Reader, v *Order) {
 				r.Value(&m)
 				v.Meta[k] = r.String(0)
 			}
+			if !r.Next(&f, "\xa4Legs") {
+				break
+			}
+			fallthrough
 		case 7:
 			s := r.Slice(32, 0)
 			if !s.Nil {
@@ -325,12 +353,20 @@ var putFields = codec.NewFields("Key", "Value", "TTL")
 
 func decodePut(r *codec.Reader, v *Put) {
 	f := r.Struct(putFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa3Key") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Key = r.String(0)
+			if !r.Next(&f, "\xa5Value") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Value = r.Bytes(0)
+			if !r.Next(&f, "\xa3TTL") {
+				break
+			}
+			fallthrough
 		case 2:
 			v.TTL = r.Int64()
 		}
@@ -347,7 +383,7 @@ var tinyFields = codec.NewFields("By")
 
 func decodeTiny(r *codec.Reader, v *Tiny) {
 	f := r.Struct(tinyFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa2By") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.By = r.Int64()
@@ -369,12 +405,20 @@ var legFields = codec.NewFields("Venue", "Price", "Qty")
 
 func decodeLeg(r *codec.Reader, v *Leg) {
 	f := r.Struct(legFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa5Venue") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Venue = r.String(0)
+			if !r.Next(&f, "\xa5Price") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Price = r.Int64()
+			if !r.Next(&f, "\xa3Qty") {
+				break
+			}
+			fallthrough
 		case 2:
 			v.Qty = r.Int64()
 		}
