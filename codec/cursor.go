@@ -30,7 +30,7 @@ func NewFields(fields ...string) *Fields {
 }
 
 // seenWords bounds what a [StructCursor] marks without an allocation.
-const seenWords = 2
+const seenWords = 1
 
 // StructCursor goes through the fields of an encoded struct.
 type StructCursor struct {

@@ -28,51 +28,48 @@ var ErrVariant = errors.New("codec: unknown variant")
 type Reader struct {
 	reader
 	err    *Error
-	root   string // where the path of an error starts
+	root   string // where the path of an error starts, once the command is known
 	depth  int
 	memory int64 // what the value takes, about, in bytes
 	limit  int64 // of memory
 }
 
-// NewReader returns a reader of src, a command of the named type.
-func NewReader(src []byte, root string) Reader {
-	r := Reader{root: root}
-	r.start(src)
+// NewReader returns a reader of src, a command. It is just small enough to be
+// inlined, so that the reader is on the caller's stack.
+func NewReader(src []byte) *Reader {
+	if len(src) > MaxSize {
+		return tooLong(src)
+	}
+	return &Reader{reader: reader{src: src}, limit: memoryBase + memoryPerByte*int64(len(src))}
+}
+
+//go:noinline
+func tooLong(src []byte) *Reader {
+	r := &Reader{reader: reader{src: src}}
+	r.refuse(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
 	return r
 }
 
-// start is apart from NewReader so that this is inlined and nothing copied.
-func (r *Reader) start(src []byte) {
-	r.src, r.limit = src, memoryBase+memoryPerByte*int64(len(src))
-	if len(src) > MaxSize {
-		r.refuse(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
-	}
-}
-
-// Root names the type of the command, once it is known.
-func (r *Reader) Root(name string) {
-	if r.err == nil {
-		r.root = name
-	}
-}
-
-// Finish returns what is wrong with the command, an [*Error], or nil. Bytes
-// that were not read are wrong, too.
-func (r *Reader) Finish() error {
+// Finish returns what is wrong with the command, an [*Error] whose path starts
+// with root, or nil. Bytes that were not read are wrong, too.
+func (r *Reader) Finish(root string) error {
 	if r.off == len(r.src) && r.err == nil {
 		return nil
 	}
-	return r.finish(opDecode)
+	return r.finish(opDecode, root)
 }
 
-func (r *Reader) finish(op string) error {
+func (r *Reader) finish(op, root string) error {
 	if n := r.remaining(); n > 0 {
 		r.refuse(r.off, ErrTrailing, "%d bytes follow the command", n)
 	}
-	if r.err != nil {
-		return r.err.named(op, r.root)
+	if r.err == nil {
+		return nil
 	}
-	return nil
+	if r.root != "" {
+		root = r.root
+	}
+	return r.err.named(op, root)
 }
 
 // stop remembers the first error and ends the reading.
@@ -158,6 +155,19 @@ func (r *Reader) expectMap() (n uint64, ok bool) {
 	}
 	return r.expect(kindMap)
 }
+
+// Ahead returns the next n bytes, of a struct whose encoding may well be them,
+// nil when there are not as many. What it returns may be read, and then be left
+// behind with [Reader.Skip].
+func (r *Reader) Ahead(n int) []byte {
+	if n <= len(r.src)-r.off && r.depth < MaxDepth {
+		return r.src[r.off : r.off+n]
+	}
+	return nil
+}
+
+// Skip leaves n bytes behind that [Reader.Ahead] returned.
+func (r *Reader) Skip(n int) { r.off += n }
 
 // Nil reads nil, if that is what comes next, and reports whether it was.
 func (r *Reader) Nil() bool {
@@ -473,8 +483,17 @@ func (r *Reader) anyVariant(n int) int {
 // EndVariant ends what [Reader.Variant] began.
 func (r *Reader) EndVariant(name string) {
 	r.depth--
-	if r.err != nil && name != "" {
+	if r.err != nil {
 		r.inVariant(name)
+	}
+}
+
+// EndCommand ends what [Reader.Variant] began, a command of the named type. From
+// here on it is the root of what is wrong with the command.
+func (r *Reader) EndCommand(name string) {
+	r.depth--
+	if r.err != nil || r.off < len(r.src) {
+		r.root = name
 	}
 }
 

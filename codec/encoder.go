@@ -28,19 +28,19 @@ type Encoder struct {
 // Doubt demands that the command be decoded before it is accepted.
 func (e *Encoder) Doubt() { e.doubt = true }
 
-// Check reports whether a command of type T that was encoded as encoded can be
+// Check reports whether a command of type T that was encoded as b[at:] can be
 // decoded. It returns nil or an [*Error] whose path starts with root.
-func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
-	if !e.doubt && len(encoded) <= MaxSize {
+func Check[T any](e *Encoder, b []byte, at int, root string, decode func(*Reader, *T)) error {
+	if !e.doubt && len(b)-at <= MaxSize {
 		return nil
 	}
-	return checkDecoding(encoded, root, decode)
+	return checkDecoding(b[at:], root, decode)
 }
 
 func checkDecoding[T any](encoded []byte, root string, decode func(*Reader, *T)) error {
-	r := NewReader(encoded, root)
-	decode(&r, new(T))
-	return r.finish(opEncode)
+	r := NewReader(encoded)
+	decode(r, new(T))
+	return r.finish(opEncode, root)
 }
 
 // Enter counts one more level of a recursive type. Between two of them, and
@@ -73,6 +73,14 @@ func (e *Encoder) Limit(n, highest int) {
 func (e *Encoder) String(b []byte, s string) []byte {
 	switch n := len(s); {
 	case n <= 31:
+		if at := len(b); n < cap(b)-at {
+			b = b[:at+1+n]
+			b[at] = 0xa0 | byte(n)
+			if !copyASCII(b[at+1:], s) && !utf8.ValidString(s) {
+				e.doubt = true
+			}
+			return b
+		}
 		b = append(b, 0xa0|byte(n))
 	case n <= math.MaxUint8:
 		b = append(b, 0xd9, byte(n))

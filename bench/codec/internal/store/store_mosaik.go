@@ -3,6 +3,8 @@
 package store
 
 import (
+	"encoding/binary"
+
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -44,9 +46,26 @@ type storeCodec struct{}
 
 // Append implements [codec.Codec].
 func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	var e codec.Encoder
-	b := appendCommand(dst, cmd, &e)
-	if err := codec.Check(&e, b[len(dst):], "Command", decodeCommand); err != nil {
+	e := new(codec.Encoder)
+	b := dst
+	switch v := cmd.(type) {
+	case nil:
+		e.Doubt()
+		b = append(b, 0xc0)
+	case Order:
+		b = append(b, "\x92\x00"...)
+		b = appendOrder(b, &v, e)
+	case Put:
+		b = append(b, "\x92\x01"...)
+		b = appendPut(b, &v, e)
+	case Tiny:
+		b = append(b, "\x92\x02"...)
+		b = appendTiny(b, &v, e)
+		return b, nil
+	default:
+		b = e.NoVariant(b, 3)
+	}
+	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -54,10 +73,10 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (storeCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src, "Command")
+	r := codec.NewReader(src)
 	var cmd Command
-	decodeCommand(&r, &cmd)
-	if err := r.Finish(); err != nil {
+	decodeCommand(r, &cmd)
+	if err := r.Finish("Command"); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -70,9 +89,9 @@ func (Order) storeCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Order) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendOrder(nil, &c, &e)
-	if err := codec.Check(&e, b, "Order", decodeOrder); err != nil {
+	e := new(codec.Encoder)
+	b := appendOrder(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Order", decodeOrder); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -80,10 +99,10 @@ func (c Order) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Order) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Order")
+	r := codec.NewReader(src)
 	var v Order
-	decodeOrder(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodeOrder(r, &v)
+	if err := r.Finish("Order"); err != nil {
 		return err
 	}
 	*c = v
@@ -97,9 +116,9 @@ func (Put) storeCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendPut(nil, &c, &e)
-	if err := codec.Check(&e, b, "Put", decodePut); err != nil {
+	e := new(codec.Encoder)
+	b := appendPut(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Put", decodePut); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -107,10 +126,10 @@ func (c Put) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Put) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Put")
+	r := codec.NewReader(src)
 	var v Put
-	decodePut(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodePut(r, &v)
+	if err := r.Finish("Put"); err != nil {
 		return err
 	}
 	*c = v
@@ -124,9 +143,9 @@ func (Tiny) storeCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Tiny) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendTiny(nil, &c, &e)
-	if err := codec.Check(&e, b, "Tiny", decodeTiny); err != nil {
+	e := new(codec.Encoder)
+	b := appendTiny(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Tiny", decodeTiny); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -134,10 +153,10 @@ func (c Tiny) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Tiny) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Tiny")
+	r := codec.NewReader(src)
 	var v Tiny
-	decodeTiny(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodeTiny(r, &v)
+	if err := r.Finish("Tiny"); err != nil {
 		return err
 	}
 	*c = v
@@ -173,52 +192,29 @@ func _() {
 	_ = stale_run_go_generate_Tiny(Tiny{})
 }
 
-func appendCommand(b []byte, v Command, e *codec.Encoder) []byte {
-	switch v := v.(type) {
-	case nil:
-		e.Doubt()
-		b = append(b, 0xc0)
-	case Order:
-		b = append(b, "\x92\x00"...)
-		b = appendOrder(b, &v, e)
-	case Put:
-		b = append(b, "\x92\x01"...)
-		b = appendPut(b, &v, e)
-	case Tiny:
-		b = append(b, "\x92\x02"...)
-		b = appendTiny(b, &v, e)
-	default:
-		b = e.NoVariant(b, 3)
-	}
-	return b
-}
-
 func decodeCommand(r *codec.Reader, v *Command) {
 	switch r.Variant(3) {
 	case 0:
-		r.Root("Order")
 		var x Order
 		if r.Charge(97) {
 			decodeOrder(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Order")
 	case 1:
-		r.Root("Put")
 		var x Put
 		if r.Charge(48) {
 			decodePut(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Put")
 	case 2:
-		r.Root("Tiny")
 		var x Tiny
 		if r.Charge(8) {
 			decodeTiny(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Tiny")
 	}
 }
 
@@ -382,6 +378,11 @@ func appendTiny(b []byte, v *Tiny, e *codec.Encoder) []byte {
 var tinyFields = codec.NewFields("By")
 
 func decodeTiny(r *codec.Reader, v *Tiny) {
+	if b := r.Ahead(13); b != nil && string(b[0:5]) == "\x81\xa2By\xd3" {
+		v.By = int64(binary.BigEndian.Uint64(b[5:]))
+		r.Skip(13)
+		return
+	}
 	f := r.Struct(tinyFields)
 	for r.First(&f, "\xa2By") || r.Field(&f) {
 		switch f.Index {
