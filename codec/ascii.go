@@ -27,7 +27,7 @@ func ascii(b []byte) bool {
 }
 
 // copyASCII copies s, of at most 31 bytes, to dst, which has the same length,
-// and reports whether it is ASCII alone.
+// and reports whether it is ASCII alone. The words that it copies overlap.
 func copyASCII(dst []byte, s string) bool {
 	n := len(s)
 	if len(dst) != n {
@@ -35,10 +35,14 @@ func copyASCII(dst []byte, s string) bool {
 	}
 	switch {
 	case n >= 16:
-		copy(dst, s)
-		return (word(dst)|word(dst[8:])|word(dst[n-16:])|word(dst[n-8:]))&highBits == 0
+		first, second, third, last := textWord(s), textWord(s[8:]), textWord(s[n-16:]), textWord(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[8:], second)
+		binary.LittleEndian.PutUint64(dst[n-16:], third)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		return (first|second|third|last)&highBits == 0
 	case n >= 8:
-		first, last := textWord(s), textWord(s[n-8:]) // they overlap
+		first, last := textWord(s), textWord(s[n-8:])
 		binary.LittleEndian.PutUint64(dst, first)
 		binary.LittleEndian.PutUint64(dst[n-8:], last)
 		return (first|last)&highBits == 0

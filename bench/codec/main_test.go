@@ -69,8 +69,20 @@ func equal(a, b any) bool {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
+	for _, kind := range []string{"-fastest=false", "-fastest"} {
+		testRun(t, kind)
+	}
+	for _, args := range [][]string{{"-rounds", "0"}, {"-for", "0s"}, {"-only", "("}, {"-only", "nothing"}} {
+		if err := run(args, io.Discard, io.Discard); err == nil || !strings.HasPrefix(err.Error(), "codec: -") {
+			t.Errorf("run(%v): %v", args, err)
+		}
+	}
+}
+
+func testRun(t *testing.T, kind string) {
+	t.Helper()
 	var out strings.Builder
-	if err := run([]string{"-rounds", "3", "-for", "10us", "-only", "hand|mosaik-gen"}, &out, t.Output()); err != nil {
+	if err := run([]string{"-rounds", "3", "-for", "10us", "-only", "hand|mosaik-gen", kind}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	var rows []string
@@ -86,11 +98,6 @@ func TestRun(t *testing.T) {
 		cells := strings.Split(row, " | ")
 		if len(cells) != 12 || cells[2] == "0" || i%2 == 0 && (cells[3] != "1.00" || cells[8] != "1.00") {
 			t.Errorf("bad row: %s", row)
-		}
-	}
-	for _, args := range [][]string{{"-rounds", "0"}, {"-for", "0s"}, {"-only", "("}, {"-only", "nothing"}} {
-		if err := run(args, io.Discard, io.Discard); err == nil || !strings.HasPrefix(err.Error(), "codec: -") {
-			t.Errorf("run(%v): %v", args, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -76,11 +77,15 @@ func measure(peers []peer, rounds int, span time.Duration) ([][len(commandNames)
 // prepare finds how many calls take about span, and what one allocates.
 func (e *entry) prepare(span time.Duration) error {
 	for e.n = 16; ; e.n *= 2 {
-		start := time.Now()
-		if err := e.call(e.n); err != nil {
-			return fmt.Errorf("codec: %s: %w", e.label, err)
+		took := time.Duration(math.MaxInt64)
+		for range 3 { // the fastest, lest a pause make all runs too short
+			start := time.Now()
+			if err := e.call(e.n); err != nil {
+				return fmt.Errorf("codec: %s: %w", e.label, err)
+			}
+			took = min(took, time.Since(start))
 		}
-		if took := time.Since(start); took >= span/4 {
+		if took >= span/4 {
 			e.n = max(1, int(float64(e.n)*float64(span)/float64(took)))
 			break
 		}
@@ -98,19 +103,7 @@ func (e *entry) prepare(span time.Duration) error {
 	return nil
 }
 
-// median returns the middle of the values, 0 of none.
+// median returns the middle of the values, of which there is one at least.
 func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
 	return slices.Sorted(slices.Values(values))[len(values)/2]
-}
-
-// ratio returns the median of how many times as long as base f took in each round.
-func (f figures) ratio(base figures) float64 {
-	ratios := make([]float64, min(len(f.times), len(base.times)))
-	for i := range ratios {
-		ratios[i] = f.times[i] / base.times[i]
-	}
-	return median(ratios)
 }
