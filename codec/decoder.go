@@ -19,10 +19,16 @@ var ErrVariant = errors.New("codec: unknown variant")
 // wrong:
 //
 //	f := r.Struct(fields)
-//	for r.Field(&f) {
+//	for r.First(&f, "\xa7Account") || r.Field(&f) {
 //		switch f.Index {
 //		case 0:
 //			v.Account = r.String(0)
+//			if !r.Next(&f, "\xa6Amount") {
+//				break
+//			}
+//			fallthrough
+//		case 1:
+//			v.Amount = r.Int64()
 //		}
 //	}
 type Reader struct {

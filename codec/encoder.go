@@ -17,7 +17,7 @@ const IsAtLeastVersion1 = true
 // Encoder is ready for one command. Its methods append to b and return it, as
 // github.com/vmihailenco/msgpack writes the same values.
 //
-// They go on whatever the value is and only note a doubt; [Encoder.Check]
+// They go on whatever the value is and only note a doubt; [Check]
 // clears it up by decoding what was written, so that no error handling stands
 // in the way of encoding, and whatever is accepted can be decoded.
 type Encoder struct {
@@ -189,7 +189,7 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 }
 
 // NoVariant appends in place of a value that is none of a sum's n variants what
-// [Encoder.Check] refuses.
+// [Check] refuses.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
 	e.doubt = true
 	return append(e.Variant(b, n), 0xc0)
