@@ -30,32 +30,38 @@ func NewFields(fields ...string) *Fields {
 }
 
 // seenWords bounds what a [StructCursor] marks without an allocation.
-const seenWords = 2
+const seenWords = 1
 
 // StructCursor goes through the fields of an encoded struct.
 type StructCursor struct {
 	Index int // of the field whose value comes next
 
 	fields  *Fields
-	left    int
-	next    int // the field that is expected
-	keyless bool
+	end     int  // the index of the last field, if those that are left come in a row
+	row     int  // the first field of the current row; it and what follows is not marked yet
+	last    int  // end as long as each field came after those before it, then -1
+	keyless bool // the struct is encoded as an array
 	seen    [seenWords]uint64
 	more    []uint64 // of the fields from 64*seenWords on
 }
 
 // Struct reads the start of a struct that is encoded as a map.
 func (r *Reader) Struct(f *Fields) StructCursor {
+	last := r.enterMap() - 1
+	return StructCursor{Index: -1, fields: f, end: last, last: last}
+}
+
+// enterMap reads the start of a struct and returns how many fields follow.
+func (r *Reader) enterMap() int {
 	at := r.off
-	n, ok := r.expectMap()
+	n, ok := r.short(0x80, 2)
+	if !ok {
+		n, ok = r.expect(kindMap)
+	}
 	if !ok || !r.enter(at) {
-		return StructCursor{Index: -1}
+		return 0
 	}
-	c := StructCursor{Index: -1, fields: f, left: int(n)}
-	if len(f.keys) > 64*seenWords {
-		c.more = make([]uint64, len(f.keys)/64+1-seenWords)
-	}
-	return c
+	return int(n)
 }
 
 // Tuple reads the start of a struct that is encoded as an array. All of its
@@ -64,53 +70,64 @@ func (r *Reader) Tuple(f *Fields) StructCursor {
 	at := r.off
 	n, ok := r.expectArray()
 	if !ok || !r.enter(at) {
-		return StructCursor{Index: -1}
+		return StructCursor{Index: -1, end: -1}
 	}
 	if n != uint64(len(f.keys)) {
 		r.refuse(at, ErrType, "%d elements, where the struct has %d fields", n, len(f.keys))
 	}
-	return StructCursor{Index: -1, fields: f, left: int(n), keyless: true}
+	return StructCursor{Index: -1, fields: f, end: int(n) - 1, last: -1, keyless: true}
+}
+
+// First moves c to the first field if c is at no field yet and the encoded name
+// of the first, key, follows at once. Whatever else follows is for [Reader.Field].
+func (r *Reader) First(c *StructCursor, key string) bool { return c.Index < 0 && r.Next(c, key) }
+
+// Next moves c to the next field if its encoded name, key, follows at once. It
+// returns false for whatever else follows: that is for [Reader.Field].
+func (r *Reader) Next(c *StructCursor, key string) bool {
+	if to := r.off + len(key); c.Index < c.last && to <= len(r.src) && string(r.src[r.off:to]) == key {
+		r.off = to
+		c.Index++
+		return true
+	}
+	return false
+}
+
+// Field moves c to the next field and reads its name. It returns false at the
+// end and when something is wrong.
+func (r *Reader) Field(c *StructCursor) bool {
+	if c.Index != c.end || r.err != nil {
+		return r.field(c)
+	}
+	r.depth--
+	return false
 }
 
 // maxSkipped bounds how many omitted fields are skipped before a field is
 // looked up by its name.
 const maxSkipped = 8
 
-// Field moves c to the next field and reads its name. It returns false at the
-// end and when something is wrong.
-func (r *Reader) Field(c *StructCursor) bool {
+func (r *Reader) field(c *StructCursor) bool {
 	if r.err != nil {
 		if c.Index >= 0 {
 			r.in(c.fields.names[c.Index])
 		}
 		return false
 	}
-	if c.left == 0 {
-		r.depth--
-		return false
-	}
-	c.left--
 	if c.keyless {
 		c.Index++
 		return true
 	}
-	src := r.src[r.off:]
-	if c.next < len(c.fields.keys) && c.next < 64 {
-		// The field that is expected, most likely.
-		key, bit := c.fields.keys[c.next], uint64(1)<<c.next
-		if len(src) >= len(key) && string(src[:len(key)]) == key && c.seen[0]&bit == 0 {
-			r.off += len(key)
-			c.seen[0] |= bit
-			c.Index = c.next
-			c.next++
-			return true
-		}
+	next := c.Index + 1
+	if next < len(c.fields.keys) && r.Next(c, c.fields.keys[next]) {
+		return true
 	}
-	for i, key := range c.fields.keys[c.next:] {
+	src := r.src[r.off:]
+	for i, key := range c.fields.keys[min(next, len(c.fields.keys)):] {
 		if len(src) >= len(key) && string(src[:len(key)]) == key {
 			at := r.off
 			r.off += len(key)
-			return r.mark(c, at, c.next+i)
+			return r.mark(c, at, next+i)
 		}
 		if i == maxSkipped {
 			break
@@ -121,7 +138,6 @@ func (r *Reader) Field(c *StructCursor) bool {
 
 // search reads the name of a field that is not among those expected.
 func (r *Reader) search(c *StructCursor) bool {
-	c.Index = -1
 	at := r.off
 	h, err := r.header()
 	if err != nil {
@@ -147,20 +163,36 @@ func (r *Reader) search(c *StructCursor) bool {
 
 // mark makes i the current field, unless it was before.
 func (r *Reader) mark(c *StructCursor, at, i int) bool {
-	word, bit := &c.seen[0], uint64(1)<<(i%64)
-	if i >= 64*seenWords {
-		word = &c.more[i/64-seenWords]
-	} else if i >= 64 {
-		word = &c.seen[i/64]
+	for ; c.row <= c.Index; c.row++ {
+		word, bit := c.word(c.row)
+		*word |= bit
 	}
-	if *word&bit != 0 {
+	if word, bit := c.word(i); *word&bit != 0 {
 		r.refuse(at, ErrDuplicate, "the field comes twice")
 		r.in(c.fields.names[i])
 		return false
 	}
-	*word |= bit
-	c.Index, c.next = i, i+1
+	c.end += i - c.Index - 1
+	switch {
+	case i < c.Index:
+		c.last = -1
+	case c.last >= 0:
+		c.last = c.end
+	}
+	c.Index, c.row = i, i
 	return true
+}
+
+// word returns where field i is marked.
+func (c *StructCursor) word(i int) (word *uint64, bit uint64) {
+	bit = 1 << (i % 64)
+	if i < 64*seenWords {
+		return &c.seen[i/64], bit
+	}
+	if c.more == nil {
+		c.more = make([]uint64, len(c.fields.keys)/64+1-seenWords)
+	}
+	return &c.more[i/64-seenWords], bit
 }
 
 // SliceCursor goes through the elements of an encoded slice or array.
@@ -201,18 +233,20 @@ func (r *Reader) Elements(n int) SliceCursor {
 // Element moves c to the next element. It returns false at the end and when
 // something is wrong.
 func (r *Reader) Element(c *SliceCursor) bool {
-	if r.err != nil {
-		if c.Index >= 0 {
-			r.in(fmt.Sprintf("[%d]", c.Index))
-		}
-		return false
+	if c.Index++; c.Index < c.Len && r.err == nil {
+		return true
 	}
-	c.Index++
-	if c.Index == c.Len {
+	r.endElements(c)
+	return false
+}
+
+func (r *Reader) endElements(c *SliceCursor) {
+	switch {
+	case r.err == nil:
 		r.depth--
-		return false
+	case c.Index > 0:
+		r.in(fmt.Sprintf("[%d]", c.Index-1))
 	}
-	return true
 }
 
 // MapCursor goes through the entries of an encoded map.
@@ -244,25 +278,27 @@ func (r *Reader) Map(size int64, highest int) MapCursor {
 // Key moves c to the key of the next entry. It returns false at the end and
 // when something is wrong; held is how many entries the map holds so far.
 func (r *Reader) Key(c *MapCursor, held int) bool {
-	if r.err == nil && held < c.begun {
-		r.refuse(c.at, ErrDuplicate, "the key comes twice")
-	}
-	if r.err != nil {
-		switch {
-		case c.value:
-			r.in(r.segment(c.key))
-		case c.begun > 0:
-			r.in("[key]")
-		}
-		return false
-	}
-	if c.begun == c.Len {
-		r.depth--
+	if held != c.begun || held == c.Len || r.err != nil {
+		r.endEntries(c, held)
 		return false
 	}
 	c.begun++
 	c.key, c.value = r.off, false
 	return true
+}
+
+func (r *Reader) endEntries(c *MapCursor, held int) {
+	if r.err == nil && held < c.begun {
+		r.refuse(c.at, ErrDuplicate, "the key comes twice")
+	}
+	switch {
+	case r.err == nil:
+		r.depth--
+	case c.value:
+		r.in(r.segment(c.key))
+	case c.begun > 0:
+		r.in("[key]")
+	}
 }
 
 // Value moves c from the key that was read to its value.

@@ -1,11 +1,11 @@
 package codec
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"time"
-	"unicode/utf8"
 )
 
 // ErrVariant reports a value of a sealed interface that is none of its variants.
@@ -19,49 +19,63 @@ var ErrVariant = errors.New("codec: unknown variant")
 // wrong:
 //
 //	f := r.Struct(fields)
-//	for r.Field(&f) {
+//	for r.First(&f, "\xa7Account") || r.Field(&f) {
 //		switch f.Index {
 //		case 0:
 //			v.Account = r.String(0)
+//			if !r.Next(&f, "\xa6Amount") {
+//				break
+//			}
+//			fallthrough
+//		case 1:
+//			v.Amount = r.Int64()
 //		}
 //	}
 type Reader struct {
 	reader
 	err    *Error
-	root   string // where the path of an error starts
+	root   string // where the path of an error starts, once the command is known
 	depth  int
 	memory int64 // what the value takes, about, in bytes
 	limit  int64 // of memory
 }
 
-// NewReader returns a reader of src, a command of the named type.
-func NewReader(src []byte, root string) Reader {
-	r := Reader{reader: reader{src: src}, root: root, limit: memoryBase + memoryPerByte*int64(len(src))}
+// NewReader returns a reader of src, a command. It is just small enough to be
+// inlined, so that the reader is on the caller's stack.
+func NewReader(src []byte) *Reader {
 	if len(src) > MaxSize {
-		r.refuse(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
+		return tooLong(src)
 	}
+	return &Reader{reader: reader{src: src}, limit: memoryBase + memoryPerByte*int64(len(src))}
+}
+
+//go:noinline
+func tooLong(src []byte) *Reader {
+	r := &Reader{reader: reader{src: src}}
+	r.refuse(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
 	return r
 }
 
-// Root names the type of the command, once it is known.
-func (r *Reader) Root(name string) {
-	if r.err == nil {
-		r.root = name
+// Finish returns what is wrong with the command, an [*Error] whose path starts
+// with root, or nil. Bytes that were not read are wrong, too.
+func (r *Reader) Finish(root string) error {
+	if r.off == len(r.src) && r.err == nil {
+		return nil
 	}
+	return r.finish(opDecode, root)
 }
 
-// Finish returns what is wrong with the command, an [*Error], or nil. Bytes
-// that were not read are wrong, too.
-func (r *Reader) Finish() error { return r.finish(opDecode) }
-
-func (r *Reader) finish(op string) error {
+func (r *Reader) finish(op, root string) error {
 	if n := r.remaining(); n > 0 {
 		r.refuse(r.off, ErrTrailing, "%d bytes follow the command", n)
 	}
-	if r.err != nil {
-		return r.err.named(op, r.root)
+	if r.err == nil {
+		return nil
 	}
-	return nil
+	if r.root != "" {
+		root = r.root
+	}
+	return r.err.named(op, root)
 }
 
 // stop remembers the first error and ends the reading.
@@ -148,6 +162,19 @@ func (r *Reader) expectMap() (n uint64, ok bool) {
 	return r.expect(kindMap)
 }
 
+// Ahead returns the next n bytes, of a struct whose encoding may well be them,
+// nil when there are not as many. What it returns may be read, and then be left
+// behind with [Reader.Skip].
+func (r *Reader) Ahead(n int) []byte {
+	if n <= len(r.src)-r.off && r.depth < MaxDepth {
+		return r.src[r.off : r.off+n]
+	}
+	return nil
+}
+
+// Skip leaves n bytes behind that [Reader.Ahead] returned.
+func (r *Reader) Skip(n int) { r.off += n }
+
 // Nil reads nil, if that is what comes next, and reports whether it was.
 func (r *Reader) Nil() bool {
 	if r.off < len(r.src) && r.src[r.off] == 0xc0 {
@@ -173,42 +200,72 @@ func (r *Reader) Bool() bool {
 func (r *Reader) Int64() int64 {
 	if b := r.src[r.off:]; len(b) >= 9 && b[0] == 0xd3 {
 		r.off += 9
-		return int64(be64(b[1:]))
+		return int64(binary.BigEndian.Uint64(b[1:]))
 	}
 	return r.signed("int64", 64)
 }
 
 // Int32 reads an integer.
-func (r *Reader) Int32() int32 { return int32(r.signed("int32", 32)) }
+func (r *Reader) Int32() int32 {
+	if b := r.src[r.off:]; len(b) >= 5 && b[0] == 0xd2 {
+		r.off += 5
+		return int32(binary.BigEndian.Uint32(b[1:]))
+	}
+	return int32(r.signed("int32", 32))
+}
 
 // Int16 reads an integer.
-func (r *Reader) Int16() int16 { return int16(r.signed("int16", 16)) }
+func (r *Reader) Int16() int16 {
+	if b := r.src[r.off:]; len(b) >= 3 && b[0] == 0xd1 {
+		r.off += 3
+		return int16(binary.BigEndian.Uint16(b[1:]))
+	}
+	return int16(r.signed("int16", 16))
+}
 
 // Int8 reads an integer.
-func (r *Reader) Int8() int8 { return int8(r.signed("int8", 8)) }
+func (r *Reader) Int8() int8 {
+	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0xd0 {
+		r.off += 2
+		return int8(b[1])
+	}
+	return int8(r.signed("int8", 8))
+}
 
 // Uint64 reads an integer.
 func (r *Reader) Uint64() uint64 {
 	if b := r.src[r.off:]; len(b) >= 9 && b[0] == 0xcf {
 		r.off += 9
-		return be64(b[1:])
+		return binary.BigEndian.Uint64(b[1:])
 	}
 	return r.unsigned("uint64", 64)
 }
 
 // Uint32 reads an integer.
-func (r *Reader) Uint32() uint32 { return uint32(r.unsigned("uint32", 32)) }
+func (r *Reader) Uint32() uint32 {
+	if b := r.src[r.off:]; len(b) >= 5 && b[0] == 0xce {
+		r.off += 5
+		return binary.BigEndian.Uint32(b[1:])
+	}
+	return uint32(r.unsigned("uint32", 32))
+}
 
 // Uint16 reads an integer.
-func (r *Reader) Uint16() uint16 { return uint16(r.unsigned("uint16", 16)) }
+func (r *Reader) Uint16() uint16 {
+	if b := r.src[r.off:]; len(b) >= 3 && b[0] == 0xcd {
+		r.off += 3
+		return binary.BigEndian.Uint16(b[1:])
+	}
+	return uint16(r.unsigned("uint16", 16))
+}
 
 // Uint8 reads an integer.
-func (r *Reader) Uint8() uint8 { return uint8(r.unsigned("uint8", 8)) }
-
-func be64(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[7]) | uint64(b[6])<<8 | uint64(b[5])<<16 | uint64(b[4])<<24 |
-		uint64(b[3])<<32 | uint64(b[2])<<40 | uint64(b[1])<<48 | uint64(b[0])<<56
+func (r *Reader) Uint8() uint8 {
+	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0xcc {
+		r.off += 2
+		return b[1]
+	}
+	return uint8(r.unsigned("uint8", 8))
 }
 
 // integer reads the header of an integer.
@@ -276,15 +333,28 @@ func (r *Reader) Float64() float64 {
 
 // String reads a string of at most highest bytes; 0 is no limit.
 func (r *Reader) String(highest int) string {
-	at := r.off
-	if at < len(r.src) && r.src[at]&0xe0 == 0xa0 && highest == 0 {
-		n := int(r.src[at] & 0x1f)
-		if b := r.src[at+1:]; n <= len(b) && r.memory+int64(n) <= r.limit && utf8.Valid(b[:n]) {
-			r.off = at + 1 + n
-			r.memory += int64(n)
-			return string(b[:n])
-		}
+	b := r.src[r.off:]
+	if len(b) == 0 {
+		return r.anyString(highest)
 	}
+	from, to := 1, 1+int(b[0]&0x1f)
+	if b[0]&0xe0 != 0xa0 {
+		if b[0] != 0xd9 || len(b) == 1 {
+			return r.anyString(highest)
+		}
+		from, to = 2, 2+int(b[1])
+	}
+	if to > len(b) || highest > 0 || r.memory+int64(to-from) > r.limit || !ascii(b[from:to]) {
+		return r.anyString(highest)
+	}
+	r.off += to
+	r.memory += int64(to - from)
+	return string(b[from:to])
+}
+
+// anyString is String for whatever comes next.
+func (r *Reader) anyString(highest int) string {
+	at := r.off
 	n, ok := r.expect(kindString)
 	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
 		return ""
@@ -299,6 +369,15 @@ func (r *Reader) String(highest int) string {
 // Bytes reads bytes, of which there may be highest at most; 0 is no limit. The
 // result does not alias the command; it is nil for nil.
 func (r *Reader) Bytes(highest int) []byte {
+	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0xc4 {
+		if n := int(b[1]); 2+n <= len(b) && highest == 0 && r.memory+int64(n) <= r.limit {
+			r.off += 2 + n
+			r.memory += int64(n)
+			v := make([]byte, n)
+			copy(v, b[2:])
+			return v
+		}
+	}
 	if r.Nil() {
 		return nil
 	}
@@ -307,7 +386,9 @@ func (r *Reader) Bytes(highest int) []byte {
 	if !ok || !r.within(at, n, highest, "bytes") || !r.charge(at, int64(n)) {
 		return nil
 	}
-	return append([]byte{}, r.take(n)...)
+	v := make([]byte, n)
+	copy(v, r.take(n))
+	return v
 }
 
 // Array reads exactly as many bytes as dst holds.
@@ -376,6 +457,16 @@ func (r *Reader) timestamp(at int, size uint64) time.Time {
 // Variant reads the start of a sum's value and returns the variant's tag, which
 // is below n, or -1 when something is wrong. The variant's value follows.
 func (r *Reader) Variant(n int) int {
+	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0x92 && int(b[1]) < min(n, 0x80) && r.depth < MaxDepth {
+		r.off += 2
+		r.depth++
+		return int(b[1])
+	}
+	return r.anyVariant(n)
+}
+
+// anyVariant is Variant for whatever comes next.
+func (r *Reader) anyVariant(n int) int {
 	at := r.off
 	if length, ok := r.expectArray(); !ok || !r.enter(at) {
 		return -1
@@ -384,10 +475,6 @@ func (r *Reader) Variant(n int) int {
 		return -1
 	}
 	at = r.off
-	if at < len(r.src) && int(r.src[at]) < min(n, 0x80) {
-		r.off++
-		return int(r.src[at])
-	}
 	h, ok := r.integer("a variant's tag")
 	if !ok {
 		return -1
@@ -402,10 +489,22 @@ func (r *Reader) Variant(n int) int {
 // EndVariant ends what [Reader.Variant] began.
 func (r *Reader) EndVariant(name string) {
 	r.depth--
-	if r.err != nil && name != "" {
-		r.in(fmt.Sprintf(".(%s)", name))
+	if r.err != nil {
+		r.inVariant(name)
 	}
 }
+
+// EndCommand ends what [Reader.Variant] began, a command of the named type. From
+// here on it is the root of what is wrong with the command.
+func (r *Reader) EndCommand(name string) {
+	r.depth--
+	if r.err != nil || r.off < len(r.src) {
+		r.root = name
+	}
+}
+
+//go:noinline
+func (r *Reader) inVariant(name string) { r.in(fmt.Sprintf(".(%s)", name)) }
 
 // Charge counts size bytes of memory that the command is about to take. It
 // returns false when it takes too much.

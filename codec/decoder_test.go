@@ -81,14 +81,14 @@ func TestEncoderLikeMsgpack(t *testing.T) {
 		if string(got) != "before"+string(want) {
 			t.Errorf("%s: %.80x is appended, want %.80x", tt.name, got, want)
 		}
-		r := codec.NewReader(want, "T")
-		if back := tt.read(&r); !reflect.DeepEqual(back, tt.value) || r.Finish() != nil {
+		r := codec.NewReader(want)
+		if back := tt.read(r); !reflect.DeepEqual(back, tt.value) || r.Finish("T") != nil {
 			t.Errorf("%s: %.80x is read as %v, want %v", tt.name, want, back, tt.value)
 		}
 		for n := range min(len(want), 40) {
-			r := codec.NewReader(want[:n], "T")
-			tt.read(&r)
-			if err := r.Finish(); !errors.Is(err, codec.ErrTruncated) {
+			r := codec.NewReader(want[:n])
+			tt.read(r)
+			if err := r.Finish("T"); !errors.Is(err, codec.ErrTruncated) {
 				t.Errorf("%s: the first %d bytes of %.80x: %v, want ErrTruncated", tt.name, n, want, err)
 			}
 		}
@@ -109,9 +109,9 @@ func TestEncoderHeaders(t *testing.T) {
 		}
 	}
 	for _, tag := range []int{0, 127, 128, 255, 256, 65535} {
-		r := codec.NewReader(append(e.Variant(nil, tag), 1), "T")
-		if got := r.Variant(65536); got != tag || r.Uint8() != 1 || r.Finish() != nil {
-			t.Errorf("tag %d is read as %d, %v", tag, got, r.Finish())
+		r := codec.NewReader(append(e.Variant(nil, tag), 1))
+		if got := r.Variant(65536); got != tag || r.Uint8() != 1 || r.Finish("T") != nil {
+			t.Errorf("tag %d is read as %d, %v", tag, got, r.Finish("T"))
 		}
 	}
 }
@@ -120,9 +120,9 @@ func TestEncoderHeaders(t *testing.T) {
 func reads(b []byte) map[string]any {
 	out := map[string]any{}
 	read := func(name string, f func(r *codec.Reader) any) {
-		r := codec.NewReader(b, name)
-		v := f(&r)
-		if err := r.Finish(); err != nil {
+		r := codec.NewReader(b)
+		v := f(r)
+		if err := r.Finish(name); err != nil {
 			v = err.Error()
 		}
 		out[name] = v
@@ -181,7 +181,7 @@ func TestReaderIntegers(t *testing.T) {
 func TestReaderStops(t *testing.T) {
 	t.Parallel()
 	fields := codec.NewFields("A")
-	r := codec.NewReader([]byte{0xc1, 1, 2, 3}, "T")
+	r := codec.NewReader([]byte{0xc1, 1, 2, 3})
 	r.Bool()
 	slice, elements, m, s, tuple := r.Slice(1, 0), r.Elements(3), r.Map(1, 0), r.Struct(fields), r.Tuple(fields)
 	var array [3]byte
@@ -193,8 +193,7 @@ func TestReaderStops(t *testing.T) {
 		r.Float64() != 0 || r.Bool() || !r.Time().IsZero() || r.Pointer(8) || r.Nil() || r.Variant(3) != -1 || r.Charge(1) {
 		t.Error("a value is read after an error")
 	}
-	r.Root("Other")
-	if err := r.Finish(); err == nil || err.Error() != "codec: decode T: the byte 0xc1 starts no MessagePack value (at byte 0)" {
+	if err := r.Finish("T"); err == nil || err.Error() != "codec: decode T: the byte 0xc1 starts no MessagePack value (at byte 0)" {
 		t.Errorf("Finish = %v", err)
 	}
 }
@@ -207,14 +206,14 @@ func TestReaderLimits(t *testing.T) {
 		"93010203":       func(r *codec.Reader) { r.Slice(1, 2) },
 		"83010203010203": func(r *codec.Reader) { r.Map(1, 2) },
 	} {
-		r := codec.NewReader(bytesOf(t, name), "T")
-		read(&r)
-		if err := r.Finish(); !errors.Is(err, codec.ErrTooLarge) || !strings.Contains(err.Error(), "3 ") || !strings.Contains(err.Error(), "at most 2") {
+		r := codec.NewReader(bytesOf(t, name))
+		read(r)
+		if err := r.Finish("T"); !errors.Is(err, codec.ErrTooLarge) || !strings.Contains(err.Error(), "3 ") || !strings.Contains(err.Error(), "at most 2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	r := codec.NewReader(make([]byte, codec.MaxSize+1), "T")
-	if err := r.Finish(); !errors.Is(err, codec.ErrTooLarge) {
+	r := codec.NewReader(make([]byte, codec.MaxSize+1))
+	if err := r.Finish("T"); !errors.Is(err, codec.ErrTooLarge) {
 		t.Errorf("more than MaxSize bytes: %v", err)
 	}
 }

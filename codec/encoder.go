@@ -17,7 +17,7 @@ const IsAtLeastVersion1 = true
 // Encoder is ready for one command. Its methods append to b and return it, as
 // github.com/vmihailenco/msgpack writes the same values.
 //
-// They go on whatever the value is and only note a doubt; [Encoder.Check]
+// They go on whatever the value is and only note a doubt; [Check]
 // clears it up by decoding what was written, so that no error handling stands
 // in the way of encoding, and whatever is accepted can be decoded.
 type Encoder struct {
@@ -28,15 +28,19 @@ type Encoder struct {
 // Doubt demands that the command be decoded before it is accepted.
 func (e *Encoder) Doubt() { e.doubt = true }
 
-// Check reports whether a command of type T that was encoded as encoded can be
+// Check reports whether a command of type T that was encoded as b[at:] can be
 // decoded. It returns nil or an [*Error] whose path starts with root.
-func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
-	if !e.doubt && len(encoded) <= MaxSize {
+func Check[T any](e *Encoder, b []byte, at int, root string, decode func(*Reader, *T)) error {
+	if !e.doubt && len(b)-at <= MaxSize {
 		return nil
 	}
-	r := NewReader(encoded, root)
-	decode(&r, new(T))
-	return r.finish(opEncode)
+	return checkDecoding(b[at:], root, decode)
+}
+
+func checkDecoding[T any](encoded []byte, root string, decode func(*Reader, *T)) error {
+	r := NewReader(encoded)
+	decode(r, new(T))
+	return r.finish(opEncode, root)
 }
 
 // Enter counts one more level of a recursive type. Between two of them, and
@@ -67,11 +71,16 @@ func (e *Encoder) Limit(n, highest int) {
 
 // String appends a string.
 func (e *Encoder) String(b []byte, s string) []byte {
-	if !utf8.ValidString(s) {
-		e.doubt = true
-	}
 	switch n := len(s); {
 	case n <= 31:
+		if at := len(b); n < cap(b)-at {
+			b = b[:at+1+n]
+			b[at] = 0xa0 | byte(n)
+			if !copyASCII(b[at+1:], s) && !utf8.ValidString(s) {
+				e.doubt = true
+			}
+			return b
+		}
 		b = append(b, 0xa0|byte(n))
 	case n <= math.MaxUint8:
 		b = append(b, 0xd9, byte(n))
@@ -80,7 +89,11 @@ func (e *Encoder) String(b []byte, s string) []byte {
 	default:
 		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
 	}
-	return append(b, s...)
+	b = append(b, s...)
+	if !ascii(b[len(b)-len(s):]) && !utf8.ValidString(s) {
+		e.doubt = true
+	}
+	return b
 }
 
 // Bytes appends bytes, nil as nil.
@@ -176,7 +189,7 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 }
 
 // NoVariant appends in place of a value that is none of a sum's n variants what
-// [Encoder.Check] refuses.
+// [Check] refuses.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
 	e.doubt = true
 	return append(e.Variant(b, n), 0xc0)
@@ -187,6 +200,18 @@ func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
 	for k := range m {
 		room = append(room, k)
 	}
-	slices.Sort(room)
+	if len(room) > sortedByInsertion {
+		slices.Sort(room)
+		return room
+	}
+	for i := 1; i < len(room); i++ {
+		for j := i; j > 0 && room[j] < room[j-1]; j-- {
+			room[j], room[j-1] = room[j-1], room[j]
+		}
+	}
 	return room
 }
+
+// sortedByInsertion is up to how many keys slices.Sort would do the same, more
+// slowly.
+const sortedByInsertion = 12

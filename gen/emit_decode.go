@@ -18,22 +18,70 @@ func (e *emitter) decodeStruct(c *coded) {
 		names[i] = strconv.Quote(names[i])
 	}
 	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
+	// Fields mostly come in the order in which they are encoded.
+	inRow := !t.Tuple && len(t.Fields) > 0
 	start := "Struct"
 	if t.Tuple {
 		start = "Tuple"
 	}
 	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
-	e.p("f := r.%s(%s)\nfor r.Field(&f) {", start, c.fields)
+	e.decodeFixed(t)
+	e.p("f := r.%s(%s)", start, c.fields)
+	if inRow {
+		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&t.Fields[0]))
+	} else {
+		e.p("for r.Field(&f) {")
+	}
 	if len(t.Fields) > 0 {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
 			e.p("case %d:", i)
 			e.decode(t.Fields[i].Type, "v"+t.Fields[i].selector, t.Fields[i].Max, 0)
+			if inRow && i+1 < len(t.Fields) {
+				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", key(&t.Fields[i+1]))
+			}
 		}
 		e.p("}")
 	}
 	e.p("}\n}\n")
 }
+
+// decodeFixed writes what decodes a small struct of integers that is encoded as
+// ours are: it always takes the same number of bytes.
+func (e *emitter) decodeFixed(t *Type) {
+	const most = 4 // fields
+	if t.Tuple || len(t.Fields) == 0 || len(t.Fields) > most {
+		return
+	}
+	at := 0
+	var same, values []string
+	between := containerHeader(0x80, 0xde, len(t.Fields))
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		first, width := integerForm(f.Type)
+		if width == 0 || f.OmitEmpty {
+			return
+		}
+		between = append(append(append(between, textHeader(len(f.Name))...), f.Name...), first)
+		same = append(same, fmt.Sprintf("string(b[%d:%d]) == %s", at, at+len(between), literal(between)))
+		at += len(between)
+		between = nil
+		value := fmt.Sprintf("b[%d]", at)
+		if width > 1 {
+			value = fmt.Sprintf("%s.BigEndian.Uint%d(b[%d:])", e.importAs("encoding/binary", "binary"), 8*width, at)
+		}
+		if to := e.text(f.Type.typ); to != fmt.Sprintf("uint%d", 8*width) {
+			value = to + "(" + value + ")"
+		}
+		values = append(values, fmt.Sprintf("v%s = %s", f.selector, value))
+		at += width
+	}
+	e.p("if b := r.Ahead(%d); b != nil && %s {", at, strings.Join(same, " && "))
+	e.p("%s\nr.Skip(%d)\nreturn\n}", strings.Join(values, "\n"), at)
+}
+
+// key returns the name of f as it is encoded, as a Go string.
+func key(f *Field) string { return literal(append(textHeader(len(f.Name)), f.Name...)) }
 
 func (e *emitter) decodeSum(c *coded) {
 	t := c.typ
@@ -44,9 +92,6 @@ func (e *emitter) decodeSum(c *coded) {
 	e.p("switch r.Variant(%d) {", len(t.Variants))
 	for tag, v := range t.Variants {
 		e.p("case %d:", tag)
-		if t.root {
-			e.p("r.Root(%q)", v.goName)
-		}
 		goType := e.text(v.Type.typ)
 		if v.pointer {
 			e.p("x := new(%s)\nif r.Charge(%d) {", goType, v.Type.size())
@@ -57,11 +102,11 @@ func (e *emitter) decodeSum(c *coded) {
 			e.decode(v.Type, "x", 0, 0)
 			e.p("}")
 		}
-		name := v.goName
+		end := "EndVariant"
 		if t.root {
-			name = ""
+			end = "EndCommand"
 		}
-		e.p("*v = x\nr.EndVariant(%q)", name)
+		e.p("*v = x\nr.%s(%q)", end, v.goName)
 	}
 	e.p("}\n}\n")
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"go/types"
 	"math"
+	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +17,9 @@ func (e *emitter) functions(c *coded) {
 		e.decodeStruct(c)
 		return
 	}
-	e.appendSum(c)
+	if !c.typ.root {
+		e.appendSum(c)
+	}
 	e.decodeSum(c)
 }
 
@@ -229,11 +233,8 @@ func (e *emitter) append(t *Type, value string, depth int) {
 	switch t.Kind {
 	case Bool:
 		e.then("b = e.Bool(b, %s)", convert(t, "bool", value))
-	case Int, Uint:
+	case Int, Uint, Duration:
 		e.appendInteger(t, value)
-	case Duration:
-		e.add(0xd3)
-		e.then("b = e.Fixed64(b, uint64(%s))", value)
 	case Float:
 		e.add(map[int]byte{32: 0xca, 64: 0xcb}[t.Bits])
 		e.then("b = e.Float%d(b, %s)", t.Bits, convert(t, fmt.Sprintf("float%d", t.Bits), value))
@@ -261,24 +262,31 @@ func (e *emitter) append(t *Type, value string, depth int) {
 }
 
 func (e *emitter) appendInteger(t *Type, value string) {
-	first := byte(0xcc)
-	if t.Kind == Int {
+	first, width := integerForm(t)
+	e.add(first)
+	value = convert(t, fmt.Sprintf("uint%d", 8*width), value)
+	if width == 1 {
+		e.then("b = append(b, %s)", value)
+	} else {
+		e.then("b = e.Fixed%d(b, %s)", 8*width, value)
+	}
+}
+
+// integerForm returns the first byte of the encoding of a t and how many bytes
+// follow, 0 when t is no integer.
+func integerForm(t *Type) (first byte, width int) {
+	switch t.Kind {
+	case Int:
 		first = 0xd0
-	}
-	switch t.Bits {
-	case 8:
-		e.add(first)
-		e.then("b = append(b, %s)", convert(t, "uint8", value))
-	case 16:
-		e.add(first + 1)
-		e.then("b = e.Fixed16(b, %s)", convert(t, "uint16", value))
-	case 32:
-		e.add(first + 2)
-		e.then("b = e.Fixed32(b, %s)", convert(t, "uint32", value))
+	case Uint:
+		first = 0xcc
+	case Duration:
+		return 0xd3, 8
 	default:
-		e.add(first + 3)
-		e.then("b = e.Fixed64(b, %s)", convert(t, "uint64", value))
+		return 0, 0
 	}
+	width = t.Bits / 8
+	return first + byte(bits.TrailingZeros(uint(width))), width
 }
 
 // variable returns the name of a variable, another one on each level.
@@ -325,7 +333,13 @@ func (e *emitter) appendMap(t *Type, value string, depth int) {
 func (e *emitter) appendSum(c *coded) {
 	e.p("func append%s(b []byte, v %s, e *%s.Encoder) []byte {", c.name, e.sumType(c), e.codec())
 	e.enter(c, 0x90)
-	e.p("switch v := v.(type) {\ncase nil:")
+	e.variants(c, "v")
+	e.p("return b\n}\n")
+}
+
+// variants writes the appending of a value of the sum c.
+func (e *emitter) variants(c *coded, value string) {
+	e.p("switch v := %s.(type) {\ncase nil:", value)
 	if c.typ.root {
 		e.p("e.Doubt()")
 	}
@@ -334,7 +348,7 @@ func (e *emitter) appendSum(c *coded) {
 		e.p("case %s:", e.variantType(v))
 		value := "v"
 		if v.pointer {
-			e.p("if v == nil {\nreturn e.NoVariant(b, %d)\n}", len(c.typ.Variants))
+			e.p("if v == nil {\nb = e.NoVariant(b, %d)\nbreak\n}", len(c.typ.Variants))
 			value = "*v"
 		}
 		if tag <= 0x7f {
@@ -344,8 +358,28 @@ func (e *emitter) appendSum(c *coded) {
 		}
 		e.append(v.Type, value, 0)
 		e.flush()
+		if c.typ.root && v.Type.certain(make(map[*Type]bool)) {
+			e.p("return b, nil")
+		}
 	}
-	e.p("default:\nb = e.NoVariant(b, %d)\n}\nreturn b\n}\n", len(c.typ.Variants))
+	e.p("default:\nb = e.NoVariant(b, %d)\n}", len(c.typ.Variants))
+}
+
+// certain reports whether all values of t can be decoded, so that there is
+// nothing to check. The types in above contain t.
+func (t *Type) certain(above map[*Type]bool) bool {
+	switch t.Kind {
+	case Bool, Int, Uint, Float, Duration, Time, ByteArray:
+		return true
+	case Struct:
+		if above[t] {
+			return false
+		}
+		above[t] = true
+		defer delete(above, t)
+		return !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.OmitEmpty || !f.Type.certain(above) })
+	}
+	return false
 }
 
 // sumType returns the interface that c is about.

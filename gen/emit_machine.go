@@ -100,17 +100,18 @@ func (e *emitter) machineCodec(m *machineNames) {
 	e.p("// Append implements [%s.Codec].", e.codec())
 	e.p("func (%s) Append(dst []byte, cmd %s) ([]byte, error) {", m.codec, m.sealed)
 	e.encoder(m.command)
-	e.p("b := append%s(dst, cmd, &e)", m.root.name)
-	e.p("if err := %s.Check(&e, b[len(dst):], %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
+	e.p("b := dst")
+	e.variants(m.root, "cmd")
+	e.p("if err := %s.Check(e, b, len(dst), %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
 	e.p("// Decode implements [%s.Codec].", e.codec())
 	e.p("func (%s) Decode(src []byte) (%s, error) {", m.codec, m.sealed)
-	e.p("r := %s.NewReader(src, %q)\nvar cmd %[2]s\ndecode%[3]s(&r, &cmd)", e.codec(), m.sealed, m.root.name)
-	e.p("if err := r.Finish(); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n")
+	e.p("r := %s.NewReader(src)\nvar cmd %s\ndecode%s(r, &cmd)", e.codec(), m.sealed, m.root.name)
+	e.p("if err := r.Finish(%q); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n", m.sealed)
 }
 
 // encoder declares the encoder e of a value of t.
 func (e *emitter) encoder(t *Type) {
-	e.p("var e %s.Encoder", e.codec())
+	e.p("e := new(%s.Encoder)", e.codec())
 	if t.sparse() {
 		e.p("e.Doubt() // a value may take much more memory than its bytes")
 	}
@@ -128,12 +129,12 @@ func (e *emitter) command(m *machineNames, c *Command) {
 	e.p("// MarshalMsgpack returns the encoding of the command's fields.")
 	e.p("func (c %s) MarshalMsgpack() ([]byte, error) {", c.goType())
 	e.encoder(c.typ)
-	e.p("b := append%s(nil, %s, &e)", functions.name, address)
-	e.p("if err := %s.Check(&e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
+	e.p("b := append%s(nil, %s, e)", functions.name, address)
+	e.p("if err := %s.Check(e, b, 0, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
 	e.p("// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.")
 	e.p("func (c *%s) UnmarshalMsgpack(src []byte) error {", c.GoName)
-	e.p("r := %s.NewReader(src, %q)\nvar v %[2]s\ndecode%[3]s(&r, &v)", e.codec(), c.GoName, functions.name)
-	e.p("if err := r.Finish(); err != nil {\nreturn err\n}\n*c = v\nreturn nil\n}\n")
+	e.p("r := %s.NewReader(src)\nvar v %s\ndecode%s(r, &v)", e.codec(), c.GoName, functions.name)
+	e.p("if err := r.Finish(%q); err != nil {\nreturn err\n}\n*c = v\nreturn nil\n}\n", c.GoName)
 }
 
 // guards writes what does not compile once the types are others.

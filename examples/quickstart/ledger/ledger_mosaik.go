@@ -42,9 +42,22 @@ type ledgerCodec struct{}
 
 // Append implements [codec.Codec].
 func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	var e codec.Encoder
-	b := appendCommand(dst, cmd, &e)
-	if err := codec.Check(&e, b[len(dst):], "Command", decodeCommand); err != nil {
+	e := new(codec.Encoder)
+	b := dst
+	switch v := cmd.(type) {
+	case nil:
+		e.Doubt()
+		b = append(b, 0xc0)
+	case Deposit:
+		b = append(b, "\x92\x00"...)
+		b = appendDeposit(b, &v, e)
+	case Transfer:
+		b = append(b, "\x92\x01"...)
+		b = appendTransfer(b, &v, e)
+	default:
+		b = e.NoVariant(b, 2)
+	}
+	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -52,10 +65,10 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (ledgerCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src, "Command")
+	r := codec.NewReader(src)
 	var cmd Command
-	decodeCommand(&r, &cmd)
-	if err := r.Finish(); err != nil {
+	decodeCommand(r, &cmd)
+	if err := r.Finish("Command"); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -68,9 +81,9 @@ func (Deposit) ledgerCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendDeposit(nil, &c, &e)
-	if err := codec.Check(&e, b, "Deposit", decodeDeposit); err != nil {
+	e := new(codec.Encoder)
+	b := appendDeposit(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -78,10 +91,10 @@ func (c Deposit) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Deposit) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Deposit")
+	r := codec.NewReader(src)
 	var v Deposit
-	decodeDeposit(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodeDeposit(r, &v)
+	if err := r.Finish("Deposit"); err != nil {
 		return err
 	}
 	*c = v
@@ -95,9 +108,9 @@ func (Transfer) ledgerCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Transfer) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendTransfer(nil, &c, &e)
-	if err := codec.Check(&e, b, "Transfer", decodeTransfer); err != nil {
+	e := new(codec.Encoder)
+	b := appendTransfer(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Transfer", decodeTransfer); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -105,10 +118,10 @@ func (c Transfer) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Transfer) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Transfer")
+	r := codec.NewReader(src)
 	var v Transfer
-	decodeTransfer(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodeTransfer(r, &v)
+	if err := r.Finish("Transfer"); err != nil {
 		return err
 	}
 	*c = v
@@ -130,41 +143,22 @@ func _() {
 	_ = stale_run_go_generate_Transfer(Transfer{})
 }
 
-func appendCommand(b []byte, v Command, e *codec.Encoder) []byte {
-	switch v := v.(type) {
-	case nil:
-		e.Doubt()
-		b = append(b, 0xc0)
-	case Deposit:
-		b = append(b, "\x92\x00"...)
-		b = appendDeposit(b, &v, e)
-	case Transfer:
-		b = append(b, "\x92\x01"...)
-		b = appendTransfer(b, &v, e)
-	default:
-		b = e.NoVariant(b, 2)
-	}
-	return b
-}
-
 func decodeCommand(r *codec.Reader, v *Command) {
 	switch r.Variant(2) {
 	case 0:
-		r.Root("Deposit")
 		var x Deposit
 		if r.Charge(24) {
 			decodeDeposit(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Deposit")
 	case 1:
-		r.Root("Transfer")
 		var x Transfer
 		if r.Charge(40) {
 			decodeTransfer(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Transfer")
 	}
 }
 
@@ -180,10 +174,14 @@ var depositFields = codec.NewFields("Account", "Amount")
 
 func decodeDeposit(r *codec.Reader, v *Deposit) {
 	f := r.Struct(depositFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa7Account") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Account = r.String(0)
+			if !r.Next(&f, "\xa6Amount") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Amount = r.Int64()
 		}
@@ -204,12 +202,20 @@ var transferFields = codec.NewFields("From", "To", "Amount")
 
 func decodeTransfer(r *codec.Reader, v *Transfer) {
 	f := r.Struct(transferFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa4From") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.From = r.String(0)
+			if !r.Next(&f, "\xa2To") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.To = r.String(0)
+			if !r.Next(&f, "\xa6Amount") {
+				break
+			}
+			fallthrough
 		case 2:
 			v.Amount = r.Int64()
 		}

@@ -1,0 +1,75 @@
+package codec
+
+import "encoding/binary"
+
+// Most strings in commands are short and ASCII, which is a faster question than
+// whether they are valid UTF-8.
+
+// highBits are those that no byte of ASCII has.
+const highBits = 0x8080808080808080
+
+// ascii reports whether b is ASCII alone.
+func ascii(b []byte) bool {
+	n := len(b)
+	switch {
+	case n >= 8:
+		all := word(b[n-8:]) // overlaps what comes before it
+		for ; len(b) > 8; b = b[8:] {
+			all |= word(b)
+		}
+		return all&highBits == 0
+	case n >= 4:
+		return (half(b)|half(b[n-4:]))&(highBits>>32) == 0
+	case n > 0:
+		return b[0]|b[n/2]|b[n-1] < 0x80
+	}
+	return true
+}
+
+// copyASCII copies s, of at most 31 bytes, to dst, which has the same length,
+// and reports whether it is ASCII alone. The words that it copies overlap.
+func copyASCII(dst []byte, s string) bool {
+	n := len(s)
+	if len(dst) != n {
+		return false
+	}
+	switch {
+	case n >= 16:
+		first, second, third, last := textWord(s), textWord(s[8:]), textWord(s[n-16:]), textWord(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[8:], second)
+		binary.LittleEndian.PutUint64(dst[n-16:], third)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		return (first|second|third|last)&highBits == 0
+	case n >= 8:
+		first, last := textWord(s), textWord(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		return (first|last)&highBits == 0
+	case n >= 4:
+		first, last := textHalf(s), textHalf(s[n-4:])
+		binary.LittleEndian.PutUint32(dst, first)
+		binary.LittleEndian.PutUint32(dst[n-4:], last)
+		return (first|last)&(highBits>>32) == 0
+	case n > 0:
+		first, middle, last := s[0], s[n/2], s[n-1]
+		dst[0], dst[n/2], dst[n-1] = first, middle, last
+		return first|middle|last < 0x80
+	}
+	return true
+}
+
+func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+func half(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
+
+func textWord(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func textHalf(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+}
