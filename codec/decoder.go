@@ -32,6 +32,9 @@ type Reader struct {
 	depth  int
 	memory int64 // what the value takes, about, in bytes
 	limit  int64 // of memory
+
+	chunks  *chunkReader // where a machine's state comes from
+	deepest int          // how deep a state may nest
 }
 
 // NewReader returns a reader of src, a command of the named type.
@@ -79,7 +82,15 @@ func (r *Reader) refuse(at int, err error, format string, args ...any) {
 }
 
 // in puts segment before the path of what is wrong.
-func (r *Reader) in(segment string) { within(r.err, segment) }
+func (r *Reader) in(segment string) {
+	if r.err != nil && len(r.err.Path) > maxPath {
+		r.err.Path = r.err.Path[:maxPath] + "…" // or what a state nests would be copied again and again
+	}
+	within(r.err, segment)
+}
+
+// maxPath bounds the path of an error, about, in bytes.
+const maxPath = 2 << 10
 
 // charge counts memory that decoding takes.
 func (r *Reader) charge(at int, size int64) bool {
@@ -93,8 +104,8 @@ func (r *Reader) charge(at int, size int64) bool {
 
 func (r *Reader) enter(at int) bool {
 	r.depth++
-	if r.depth > MaxDepth {
-		r.refuse(at, ErrDepth, "nested deeper than %d", MaxDepth)
+	if r.depth > MaxDepth && r.depth > r.deepest {
+		r.refuse(at, ErrDepth, "nested deeper than %d", max(MaxDepth, r.deepest))
 		return false
 	}
 	return true

@@ -23,6 +23,7 @@ const IsAtLeastVersion1 = true
 type Encoder struct {
 	doubt bool
 	depth int
+	out   *chunkWriter // where a machine's state goes
 }
 
 // Doubt demands that the command be decoded before it is accepted.
@@ -43,6 +44,9 @@ func Check[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, 
 // before the first, there are at most so many levels of containers. It returns false when the recursion has to stop
 // here; the caller then writes an empty container in place of the value.
 func (e *Encoder) Enter(b []byte, containers int) bool {
+	if e.out != nil {
+		return e.enter()
+	}
 	e.depth++
 	if (e.depth+1)*containers > MaxDepth || len(b) > MaxSize {
 		e.doubt = true
@@ -149,6 +153,7 @@ func (e *Encoder) SliceHeader(b []byte, n int) []byte {
 	case n <= math.MaxUint16:
 		return append(b, 0xdc, byte(n>>8), byte(n))
 	}
+	e.counted(n)
 	return e.Fixed32(append(b, 0xdd), uint32(n))
 }
 
@@ -160,6 +165,7 @@ func (e *Encoder) MapHeader(b []byte, n int) []byte {
 	case n <= math.MaxUint16:
 		return append(b, 0xde, byte(n>>8), byte(n))
 	}
+	e.counted(n)
 	return e.Fixed32(append(b, 0xdf), uint32(n))
 }
 
@@ -179,11 +185,17 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 // [Encoder.Check] refuses.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
 	e.doubt = true
+	if e.out != nil {
+		e.out.stop(ErrVariant, "an interface holds what is none of its %d variants, or a nil pointer", n)
+	}
 	return append(e.Variant(b, n), 0xc0)
 }
 
 // SortedKeys appends the keys of m to room, in ascending order.
 func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
+	if n := len(room) + len(m); n > cap(room) {
+		room = append(make([]K, 0, n), room...)
+	}
 	for k := range m {
 		room = append(room, k)
 	}

@@ -18,12 +18,15 @@ func (e *emitter) decodeStruct(c *coded) {
 		names[i] = strconv.Quote(names[i])
 	}
 	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
-	start := "Struct"
-	if t.Tuple {
+	start, next := "Struct", "Field"
+	switch {
+	case t.Tuple:
 		start = "Tuple"
+	case t.state:
+		next = "Section"
 	}
 	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
-	e.p("f := r.%s(%s)\nfor r.Field(&f) {", start, c.fields)
+	e.p("f := r.%s(%s)\nfor r.%s(&f) {", start, c.fields, next)
 	if len(t.Fields) > 0 {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
@@ -124,6 +127,10 @@ func (e *emitter) decoded(t *Type, highest int) string {
 }
 
 func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
+	if t.stream {
+		e.decodeItems(t, into, depth)
+		return
+	}
 	s := variable("s", depth)
 	if t.Kind == Array {
 		e.p("%s := r.Elements(%d)", s, t.Len)
@@ -136,6 +143,10 @@ func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
 }
 
 func (e *emitter) decodeMap(t *Type, into string, highest, depth int) {
+	if t.stream {
+		e.decodeEntries(t, into, depth)
+		return
+	}
 	m, k, x := variable("m", depth), variable("k", depth), variable("x", depth)
 	e.p("%s := r.Map(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", m, t.Key.size()+t.Elem.size(), highest, into, e.text(t.typ))
 	e.p("for r.Key(&%s, len(%s)) {", m, into)
