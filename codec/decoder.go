@@ -104,11 +104,18 @@ func (r *Reader) charge(at int, size int64) bool {
 
 func (r *Reader) enter(at int) bool {
 	r.depth++
-	if r.depth > MaxDepth && r.depth > r.deepest {
+	return r.depth <= MaxDepth || r.deeper(at)
+}
+
+// deeper refuses what is nested too deep, also for a state. It is apart so that
+// enter is inlined.
+//
+//go:noinline
+func (r *Reader) deeper(at int) bool {
+	if r.depth > r.deepest {
 		r.refuse(at, ErrDepth, "nested deeper than %d", max(MaxDepth, r.deepest))
-		return false
 	}
-	return true
+	return r.err == nil
 }
 
 // expect reads a header of the given kind and returns its number.

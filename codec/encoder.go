@@ -153,7 +153,6 @@ func (e *Encoder) SliceHeader(b []byte, n int) []byte {
 	case n <= math.MaxUint16:
 		return append(b, 0xdc, byte(n>>8), byte(n))
 	}
-	e.counted(n)
 	return e.Fixed32(append(b, 0xdd), uint32(n))
 }
 
@@ -165,7 +164,6 @@ func (e *Encoder) MapHeader(b []byte, n int) []byte {
 	case n <= math.MaxUint16:
 		return append(b, 0xde, byte(n>>8), byte(n))
 	}
-	e.counted(n)
 	return e.Fixed32(append(b, 0xdf), uint32(n))
 }
 

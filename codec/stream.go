@@ -145,9 +145,21 @@ func (e *Encoder) Flush(b []byte) []byte {
 	return e.out.chunk(b)
 }
 
-// counted refuses more elements or entries than can be announced.
-func (e *Encoder) counted(n int) {
-	if e.out != nil && uint64(n) > math.MaxUint32 {
-		e.out.stop(ErrTooLarge, "%d elements, at most %d are allowed", n, uint32(math.MaxUint32))
+// Items is [Encoder.SliceHeader] for a slice in a state.
+func (e *Encoder) Items(b []byte, n int) []byte {
+	e.out.counted(n)
+	return e.SliceHeader(b, n)
+}
+
+// Entries is [Encoder.MapHeader] for a map in a state.
+func (e *Encoder) Entries(b []byte, n int) []byte {
+	e.out.counted(n)
+	return e.MapHeader(b, n)
+}
+
+// counted refuses more elements than can be announced.
+func (c *chunkWriter) counted(n int) {
+	if uint64(n) > math.MaxUint32 {
+		c.stop(ErrTooLarge, "%d elements, at most %d are allowed", n, uint32(math.MaxUint32))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"math"
 	"runtime"
@@ -35,14 +36,14 @@ func appendDepot(b []byte, v *depot, e *Encoder) []byte {
 	if v.items == nil {
 		b = append(b, 0xc0)
 	} else {
-		b = e.MapHeader(b, len(v.items))
+		b = e.Entries(b, len(v.items))
 		var room [16]string
 		for _, k := range SortedKeys(room[:0], v.items) {
 			if b = e.Flush(b); b == nil {
 				return nil
 			}
 			b = e.String(b, k)
-			b = e.SliceHeader(b, len(v.items[k]))
+			b = e.Items(b, len(v.items[k]))
 			for i := range v.items[k] {
 				if b = e.Flush(b); b == nil {
 					return nil
@@ -58,7 +59,7 @@ func appendDepot(b []byte, v *depot, e *Encoder) []byte {
 		return nil
 	}
 	b = append(b, "\xa5names"...)
-	b = e.SliceHeader(b, len(v.names))
+	b = e.Items(b, len(v.names))
 	for i := range v.names {
 		if b = e.Flush(b); b == nil {
 			return nil
@@ -193,6 +194,40 @@ func TestStateNeverWritten(t *testing.T) {
 	})
 	if !errors.Is(err, bytes.ErrTooLarge) || calls != 2 {
 		t.Errorf("WriteState: %v after %d writes", err, calls)
+	}
+}
+
+// TestStateMissing checks that a field is missed wherever it stands.
+func TestStateMissing(t *testing.T) {
+	t.Parallel()
+	names := make([]string, 200)
+	for i := range names {
+		names[i] = fmt.Sprintf("field%d", i)
+	}
+	fields := NewFields(names...)
+	for missing := range names {
+		var b bytes.Buffer
+		err := WriteState(&b, "wide", new(struct{}), func(b []byte, _ *struct{}, e *Encoder) []byte {
+			b = e.MapHeader(b, len(names)-1)
+			for i, name := range names {
+				if i != missing {
+					b = e.Bool(e.String(b, name), true)
+				}
+			}
+			return b
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = ReadState(&b, "wide", 1, new(struct{}), func(r *Reader, _ *struct{}) {
+			f := r.Struct(fields)
+			for r.Section(&f) {
+				r.Bool()
+			}
+		})
+		if want := "wide." + names[missing] + ": "; !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), want) {
+			t.Errorf("ReadState: %v; want one about %s", err, want)
+		}
 	}
 }
 

@@ -37,6 +37,15 @@ func (e *emitter) section(f *Field) {
 	e.then("if b = e.Section(b, %q); b == nil {\nreturn nil\n}", "."+f.goName)
 }
 
+// header returns the method that begins a slice or map, in a command or in
+// pieces.
+func (t *Type) header(whole, pieces string) string {
+	if t.stream {
+		return pieces
+	}
+	return whole
+}
+
 // flushChunk begins an element of t: what stands before it may be written.
 func (e *emitter) flushChunk(t *Type) {
 	if t.stream {

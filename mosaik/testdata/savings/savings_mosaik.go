@@ -183,7 +183,7 @@ func appendSavingsState(b []byte, v *Savings, e *codec.Encoder) []byte {
 	if v.accounts == nil {
 		b = append(b, 0xc0)
 	} else {
-		b = e.MapHeader(b, len(v.accounts))
+		b = e.Entries(b, len(v.accounts))
 		var room [16]string
 		for _, k := range codec.SortedKeys(room[:0], v.accounts) {
 			if b = e.Flush(b); b == nil {
@@ -227,7 +227,7 @@ func appendAccountState(b []byte, v *account, e *codec.Encoder) []byte {
 	if v.deposits == nil {
 		b = append(b, 0xc0)
 	} else {
-		b = e.SliceHeader(b, len(v.deposits))
+		b = e.Items(b, len(v.deposits))
 		for i := range v.deposits {
 			if b = e.Flush(b); b == nil {
 				return nil
