@@ -1,4 +1,4 @@
-// Package codec turns commands into bytes and back: the contract between
+// Package codec turns commands, and the states of machines, into bytes and back: the contract between
 // machines and the log, the reflection codec of hand-written machines, and the
 // MessagePack primitives, limits and errors that generated codecs stand on.
 package codec

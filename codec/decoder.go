@@ -38,6 +38,9 @@ type Reader struct {
 	depth  int
 	memory int64 // what the value takes, about, in bytes
 	limit  int64 // of memory
+
+	chunks  *chunkReader // where a machine's state comes from
+	deepest int          // how deep a state may nest
 }
 
 // NewReader returns a reader of src, a command. It is just small enough to be
@@ -93,7 +96,15 @@ func (r *Reader) refuse(at int, err error, format string, args ...any) {
 }
 
 // in puts segment before the path of what is wrong.
-func (r *Reader) in(segment string) { within(r.err, segment) }
+func (r *Reader) in(segment string) {
+	if r.err != nil && len(r.err.Path) > maxPath {
+		r.err.Path = r.err.Path[:maxPath] + "…" // or what a state nests would be copied again and again
+	}
+	within(r.err, segment)
+}
+
+// maxPath bounds the path of an error, about, in bytes.
+const maxPath = 2 << 10
 
 // charge counts memory that decoding takes.
 func (r *Reader) charge(at int, size int64) bool {
@@ -107,11 +118,18 @@ func (r *Reader) charge(at int, size int64) bool {
 
 func (r *Reader) enter(at int) bool {
 	r.depth++
-	if r.depth > MaxDepth {
-		r.refuse(at, ErrDepth, "nested deeper than %d", MaxDepth)
-		return false
+	return r.depth <= MaxDepth || r.deeper(at)
+}
+
+// deeper refuses what is nested too deep, also for a state. It is apart so that
+// enter is inlined.
+//
+//go:noinline
+func (r *Reader) deeper(at int) bool {
+	if r.depth > r.deepest {
+		r.refuse(at, ErrDepth, "nested deeper than %d", max(MaxDepth, r.deepest))
 	}
-	return true
+	return r.err == nil
 }
 
 // expect reads a header of the given kind and returns its number.

@@ -23,6 +23,7 @@ const IsAtLeastVersion1 = true
 type Encoder struct {
 	doubt bool
 	depth int
+	out   *chunkWriter // where a machine's state goes
 }
 
 // Doubt demands that the command be decoded before it is accepted.
@@ -47,6 +48,9 @@ func checkDecoding[T any](encoded []byte, root string, decode func(*Reader, *T))
 // before the first, there are at most so many levels of containers. It returns false when the recursion has to stop
 // here; the caller then writes an empty container in place of the value.
 func (e *Encoder) Enter(b []byte, containers int) bool {
+	if e.out != nil {
+		return e.enter()
+	}
 	e.depth++
 	if (e.depth+1)*containers > MaxDepth || len(b) > MaxSize {
 		e.doubt = true
@@ -192,11 +196,17 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 // [Check] refuses.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
 	e.doubt = true
+	if e.out != nil {
+		e.out.stop(ErrVariant, "an interface holds what is none of its %d variants, or a nil pointer", n)
+	}
 	return append(e.Variant(b, n), 0xc0)
 }
 
 // SortedKeys appends the keys of m to room, in ascending order.
 func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
+	if n := len(room) + len(m); n > cap(room) {
+		room = append(make([]K, 0, n), room...)
+	}
 	for k := range m {
 		room = append(room, k)
 	}

@@ -23,10 +23,10 @@ var (
 	ErrTruncated = errors.New("codec: truncated")
 	// ErrTrailing reports bytes after the end of the command.
 	ErrTrailing = errors.New("codec: trailing bytes")
-	// ErrDepth reports a nesting deeper than [MaxDepth].
+	// ErrDepth reports a nesting deeper than [MaxDepth], or than a state can be.
 	ErrDepth = errors.New("codec: nested too deep")
-	// ErrTooLarge reports a command longer than [MaxSize], and one that takes
-	// memory out of proportion to its bytes.
+	// ErrTooLarge reports a command longer than [MaxSize], a part of a state
+	// longer than it can be, and bytes that take memory out of proportion.
 	ErrTooLarge = errors.New("codec: too large")
 	// ErrOverflow reports a number that its Go type cannot hold.
 	ErrOverflow = errors.New("codec: number overflows its type")

@@ -25,6 +25,9 @@ var arguments = map[string][]string{
 	"query":   {},
 }
 
+// flags lists the arguments that have no value.
+var flags = map[string][]string{"machine": {"snapshot"}}
+
 // directives returns the directives of a file, in its order.
 func directives(fset *token.FileSet, file *ast.File, problems *Problems) []directive {
 	above := make(map[*ast.CommentGroup]*ast.TypeSpec)
@@ -77,20 +80,27 @@ func parseDirective(text string, pos token.Position, problems *Problems) (direct
 	}
 	for _, word := range words[1:] {
 		key, value, ok := strings.Cut(word, "=")
+		bare := slices.Contains(flags[d.verb], key)
 		switch {
-		case !slices.Contains(allowed, key):
+		case bare && ok:
+			problems.add(pos, "argument %s of %s%s takes no value", key, directivePrefix, d.verb)
+			return directive{}, false
+		case !bare && !slices.Contains(allowed, key):
 			what := "it takes none"
 			if len(allowed) > 0 {
-				what = "it takes " + strings.Join(allowed, "=, ") + "="
+				words := append([]string{strings.Join(allowed, "=, ") + "="}, flags[d.verb]...)
+				what = "it takes " + strings.Join(words, ", ")
 			}
 			problems.add(pos, "%s%s has no argument %q; %s", directivePrefix, d.verb, key, what)
 			return directive{}, false
-		case !ok || value == "":
+		case !bare && (!ok || value == ""):
 			problems.add(pos, "argument %s of %s%s needs a value, as in %[1]s=…", key, directivePrefix, d.verb)
 			return directive{}, false
 		case d.args[key] != "":
 			problems.add(pos, "argument %s of %s%s stands there twice; remove one", key, directivePrefix, d.verb)
 			return directive{}, false
+		case bare:
+			value = key
 		}
 		d.args[key] = value
 	}
@@ -114,6 +124,7 @@ func (d directive) machine(m *Machine, problems *Problems) {
 		problems.add(d.pos, "machine %s needs version=…, a number from 1 to 4294967295 that is raised when the machine behaves otherwise", m.GoName)
 	}
 	m.Version = uint32(version)
+	m.Snapshot = d.args["snapshot"] != ""
 	switch layout := d.args["layout"]; layout {
 	case "", "map":
 	case "array":

@@ -1,6 +1,7 @@
 // Package gen writes what connects a machine to mosaik: the sealed interface of
-// its commands, their codec, the dispatch to their methods, and the machine's
-// identity, which is the hash of its schema. mosaik-gen is its command.
+// its commands, their codec, the dispatch to their methods, the snapshots of its
+// state, and its identity, which is the hash of its schema. mosaik-gen is its
+// command.
 //
 // Packages become a model of their machines ([Load]), the model becomes a schema
 // and source ([Generate]), and both are compared with what is there

@@ -22,8 +22,9 @@ type emitter struct {
 	names   map[string]bool   // taken, of the package's declarations and ours
 	coded   []*coded          // what has functions, in the order of the file
 	byType  map[bool]*typeutil.Map
-	lit     []byte // what the next append begins with
-	levels  int    // see the function
+	byState map[bool]*typeutil.Map // of types that a state encodes in another way
+	lit     []byte                 // what the next append begins with
+	levels  int                    // see the function
 }
 
 // coded is a type with functions of its own.
@@ -41,6 +42,7 @@ func emit(pkg *Package) ([]byte, error) {
 		imports: make(map[string]string),
 		names:   make(map[string]bool),
 		byType:  map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
+		byState: map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
 		levels:  levels(pkg),
 	}
 	for _, name := range pkg.types.Scope().Names() {
@@ -154,7 +156,7 @@ func (e *emitter) text(t types.Type) string {
 
 // coder returns the functions of a struct or sum.
 func (e *emitter) coder(t *Type) *coded {
-	if t.root {
+	if t.root || t.state {
 		for _, c := range e.coded {
 			if c.typ == t {
 				return c
@@ -162,11 +164,13 @@ func (e *emitter) coder(t *Type) *coded {
 		}
 		return nil
 	}
-	known := e.byType[t.Tuple]
+	known, name := e.byType[t.Tuple], t.name
+	if t.special() {
+		known, name = e.byState[t.Tuple], name+"State"
+	}
 	if c, ok := known.At(t.typ).(*coded); ok {
 		return c
 	}
-	name := t.name
 	if t.Tuple && e.byType[false].At(t.typ) != nil {
 		name += "Tuple"
 	}
@@ -189,12 +193,14 @@ func (e *emitter) uniqueSuffix(name string) string {
 	return name
 }
 
-// levels returns how deep the commands of pkg's machines nest at most without
+// levels returns how deep the commands and states of pkg's machines nest at most without
 // two values of the same type within each other.
 func levels(pkg *Package) int {
 	deepest := 0
 	for _, m := range pkg.Machines {
-		m.command.walk(func(t *Type) { deepest = max(deepest, t.depth(make(map[*Type]bool))) })
+		for _, root := range m.roots() {
+			root.walk(func(t *Type) { deepest = max(deepest, t.depth(make(map[*Type]bool))) })
+		}
 	}
 	return deepest
 }

@@ -18,19 +18,25 @@ func (e *emitter) decodeStruct(c *coded) {
 		names[i] = strconv.Quote(names[i])
 	}
 	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
-	// Fields mostly come in the order in which they are encoded.
-	inRow := !t.Tuple && len(t.Fields) > 0
-	start := "Struct"
-	if t.Tuple {
+	// Fields mostly come in the order in which they are encoded. Those of a state
+	// may be in another part of the stream.
+	inRow := !t.Tuple && !t.state && len(t.Fields) > 0
+	start, next := "Struct", "Field"
+	switch {
+	case t.Tuple:
 		start = "Tuple"
+	case t.state:
+		next = "Section"
 	}
 	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
-	e.decodeFixed(t)
+	if !t.state {
+		e.decodeFixed(t)
+	}
 	e.p("f := r.%s(%s)", start, c.fields)
 	if inRow {
 		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&t.Fields[0]))
 	} else {
-		e.p("for r.Field(&f) {")
+		e.p("for r.%s(&f) {", next)
 	}
 	if len(t.Fields) > 0 {
 		e.p("switch f.Index {")
@@ -169,6 +175,10 @@ func (e *emitter) decoded(t *Type, highest int) string {
 }
 
 func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
+	if t.stream {
+		e.decodeItems(t, into, depth)
+		return
+	}
 	s := variable("s", depth)
 	if t.Kind == Array {
 		e.p("%s := r.Elements(%d)", s, t.Len)
@@ -181,6 +191,10 @@ func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
 }
 
 func (e *emitter) decodeMap(t *Type, into string, highest, depth int) {
+	if t.stream {
+		e.decodeEntries(t, into, depth)
+		return
+	}
 	m, k, x := variable("m", depth), variable("k", depth), variable("x", depth)
 	e.p("%s := r.Map(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", m, t.Key.size()+t.Elem.size(), highest, into, e.text(t.typ))
 	e.p("for r.Key(&%s, len(%s)) {", m, into)

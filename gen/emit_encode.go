@@ -64,6 +64,9 @@ func (e *emitter) appendStruct(c *coded) {
 		e.mapHeader(t)
 	}
 	for i := range t.Fields {
+		if t.state {
+			e.section(&t.Fields[i])
+		}
 		e.appendField(t, &t.Fields[i])
 	}
 	e.then("return b\n}\n")
@@ -302,9 +305,10 @@ func (e *emitter) appendElements(t *Type, value string, depth int) {
 	if t.Kind == Array {
 		e.add(containerHeader(0x90, 0xdc, t.Len)...)
 	} else {
-		e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.SliceHeader(b, len(%[1]s))", value)
+		e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.%s(b, len(%[1]s))", value, t.header("SliceHeader", "Items"))
 	}
 	e.then("for %s := range %s {", i, value)
+	e.flushChunk(t)
 	e.append(t.Elem, operand(value)+"["+i+"]", depth+1)
 	e.then("}")
 	if t.Kind == Slice {
@@ -317,9 +321,10 @@ const sortRoom = 16
 
 func (e *emitter) appendMap(t *Type, value string, depth int) {
 	k, x, room := variable("k", depth), variable("x", depth), variable("room", depth)
-	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.MapHeader(b, len(%[1]s))", value)
+	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.%s(b, len(%[1]s))", value, t.header("MapHeader", "Entries"))
 	e.p("var %s [%d]%s", room, sortRoom, e.text(t.Key.typ))
 	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.codec(), room, value)
+	e.flushChunk(t)
 	e.append(t.Key, k, depth+1)
 	entry := operand(value) + "[" + k + "]"
 	if !t.Elem.scalarLike() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"go/types"
 	"strings"
+
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 // machineNames are the names that a machine's declarations have.
@@ -60,6 +62,9 @@ func (e *emitter) machine(m *machineNames) {
 	e.machineCodec(m)
 	for _, c := range m.Commands {
 		e.command(m, c)
+	}
+	if m.state != nil {
+		e.snapshot(m)
 	}
 }
 
@@ -140,22 +145,27 @@ func (e *emitter) command(m *machineNames, c *Command) {
 // guards writes what does not compile once the types are others.
 func (e *emitter) guards(m *machineNames) {
 	var structs, enums []*Type
-	m.command.walk(func(t *Type) {
-		switch {
-		case t.Kind == Struct && e.guardable(t):
-			structs = append(structs, t)
-		case len(t.Enum) > 0 && t.Kind != String && t.typ.(*types.Named).Obj().Pkg() == e.pkg.types:
-			enums = append(enums, t)
-		}
-	})
+	var guarded typeutil.Map
+	first := func(t *Type) bool { return guarded.Set(t.typ, true) == nil }
+	for _, root := range m.roots() {
+		root.walk(func(t *Type) {
+			switch {
+			case t.Kind == Struct && e.guardable(t) && first(t):
+				structs = append(structs, t)
+			case len(t.Enum) > 0 && t.Kind != String && t.typ.(*types.Named).Obj().Pkg() == e.pkg.types && first(t):
+				enums = append(enums, t)
+			}
+		})
+	}
 	if len(structs)+len(enums) == 0 {
 		return
 	}
 	e.p("// This file is stale when the next function does not compile: run go generate.")
 	e.p("func _() {")
 	for _, t := range structs {
-		e.p("type stale_run_go_generate_%s %s", e.coder(t).name, e.guard(t.typ.Underlying().(*types.Struct)))
-		e.p("_ = stale_run_go_generate_%s(%s{})", e.coder(t).name, e.text(t.typ))
+		name := e.coder(t).name
+		e.p("type stale_run_go_generate_%s %s", name, e.guard(t.typ.Underlying().(*types.Struct)))
+		e.p("_ = stale_run_go_generate_%s(%s{})", name, e.text(t.typ))
 	}
 	if len(enums) > 0 {
 		e.p("var stale_run_go_generate [1]struct{}")
@@ -169,7 +179,7 @@ func (e *emitter) guards(m *machineNames) {
 }
 
 // guardable reports whether t's fields can be written here, and without a need
-// for more than what is encoded.
+// for more than what is encoded. The state of a machine is worth any need.
 func (e *emitter) guardable(t *Type) bool {
 	if _, named := t.typ.(*types.Named); !named {
 		return false
@@ -183,11 +193,11 @@ func (e *emitter) guardable(t *Type) bool {
 			encoded = encoded || t.Fields[i].pos == f.Pos() && f.Exported()
 		}
 		_, basic := f.Type().(*types.Basic)
-		if !encoded && !basic && !isEmptyStruct(f.Type()) {
+		if !encoded && !basic && !isEmptyStruct(f.Type()) && !t.own {
 			return false
 		}
 	}
-	return true
+	return !strings.Contains(t.typ.Underlying().String(), "invalid type")
 }
 
 func isEmptyStruct(t types.Type) bool {

@@ -159,6 +159,12 @@ type Leg4 struct { Amount int64 }
 
 func TestIdentity(t *testing.T) {
 	t.Parallel()
+	testIdentity(t, bank, changes)
+}
+
+// testIdentity changes the source of bank, one thing at a time.
+func testIdentity(t *testing.T, bank string, changes []change) {
+	t.Helper()
 	files := map[string]string{"base/p.go": bank}
 	for i, c := range changes {
 		source := strings.ReplaceAll(bank, c.old, c.new)
@@ -269,6 +275,9 @@ func TestParseSchemaRefuses(t *testing.T) {
 		{head + "#0 enum u8{\"A\"=}\n", "line 4"},
 		{head + "#0 sum{\"A\":#1}\n#1 struct{} \n", "line 5"},
 		{head + "<<<<<<< HEAD\n", "line 4"},
+		{head + "state/1 #1\n#0 sum{}\n", "line 4"},
+		{head + "state/ #0\n#0 sum{}\n", "line 4"},
+		{head + "state/1 #0\nstate/1 #0\n#0 sum{}\n", "line 5"},
 	} {
 		if _, err := parseSchema(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("parseSchema(%q): error %v, want one with %q", tt.text, err, tt.want)
@@ -278,6 +287,7 @@ func TestParseSchemaRefuses(t *testing.T) {
 
 func FuzzParseSchema(f *testing.F) {
 	f.Add(schemaHeader + "\nmachine \"m\" version 1 layout array\ncommand #0\n#0 sum{\"A\":#1}\n#1 tuple{\"A\"(max=3,omitempty):map[str][]*[3]i64}\n")
+	f.Add(schemaHeader + "\nmachine \"m\" version 1\ncommand #0\nstate/1 #1\n#0 sum{}\n#1 struct{\"a\":map[str]i64}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := parseSchema(text)
 		if err != nil {

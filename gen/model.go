@@ -15,11 +15,14 @@ type Machine struct {
 	Commands []*Command
 	Queries  []string // the Go names of their types
 	Identity []Field  // the fields of the type whose values enter the signature, by name
+	Snapshot bool     // Snapshot and Restore are generated
 
 	pos     token.Position
 	object  *types.TypeName
 	pointer bool  // its methods have a pointer receiver
 	command *Type // the sum of its commands
+	state   *Type // the struct of its state, nil without snapshots
+	rebuild bool  // it has a method AfterRestore
 }
 
 // Command is a command of a machine.
@@ -71,6 +74,11 @@ type Type struct {
 	typ  types.Type // in Go
 	name string     // what functions for it are named after
 	root bool       // the sum of a machine's commands
+
+	// Of a machine's state; see model_state.go.
+	stream bool // the Slice or Map is written and read in pieces
+	own    bool // the Struct has other fields than in a command
+	state  bool // the Struct is the state of a machine
 }
 
 // Constant is a constant of an enumeration.

@@ -25,7 +25,9 @@ func (b *builder) finish(root *Type) {
 		switch {
 		case t.cyclic():
 			b.refuse(at, "%s is made of itself without a struct between, which has no canonical form; put a struct between", b.text(t.typ))
-		case t.Kind == Struct && t.size() > maxValueSize && !t.holdsHuge():
+		case t.Kind == Array && t.special() && t.size() > maxValueSize:
+			b.refuse(at, "%s takes %d bytes of memory, at most %d are allowed; use a slice", b.text(t.typ), t.size(), maxValueSize)
+		case t.Kind == Struct && !t.state && t.size() > maxValueSize && !t.holdsHuge():
 			b.refuse(at, "%s takes %d bytes of memory, at most %d are allowed; use a slice", b.text(t.typ), t.size(), maxValueSize)
 		}
 	})
@@ -33,7 +35,11 @@ func (b *builder) finish(root *Type) {
 		return
 	}
 	if depth := root.depth(make(map[*Type]bool)); depth > maxDepth {
-		b.refuse(spot{pos: b.machine.object.Pos(), what: "machine " + b.machine.GoName}, "its commands nest %d deep, at most %d levels are allowed; make them flatter", depth, maxDepth)
+		what := "commands nest"
+		if b.state {
+			what = "fields nest"
+		}
+		b.refuse(spot{pos: b.machine.object.Pos(), what: "machine " + b.machine.GoName}, "its %s %d deep, at most %d levels are allowed; make them flatter", what, depth, maxDepth)
 	}
 }
 

@@ -16,13 +16,13 @@ func (b *builder) identity() {
 	}
 	for i := range t.NumFields() {
 		text, ok := reflect.StructTag(t.Tag(i)).Lookup("mosaik")
-		if !ok {
+		if !ok || text == excluded {
 			continue
 		}
 		f := t.Field(i)
 		s := spot{pos: f.Pos(), what: "field " + b.machine.GoName + "." + f.Name(), hint: f.Name()}
 		if text != "identity" {
-			b.refuse(s, "the tag `mosaik:%q` has no meaning on a machine; use `mosaik:\"identity\"`, or remove it", text)
+			b.refuse(s, "the tag `mosaik:%q` has no meaning on a machine; use `mosaik:\"identity\"` or `mosaik:\"-\"`, or remove it", text)
 			continue
 		}
 		typ := b.build(f.Type(), s)

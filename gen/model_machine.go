@@ -242,6 +242,7 @@ func (m *modeler) types(pkg *Package, machine *Machine) {
 		})
 	}
 	b.finish(machine.command)
+	m.state(pkg, machine)
 }
 
 // schemaFile returns the path of the machine's schema file.

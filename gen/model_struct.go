@@ -24,6 +24,7 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 	ok := l.structure(t, "", owner, s)
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
+	out.own = l.own || l.omitting && !out.Tuple
 	if ok && len(l.fields) == 0 && l.hidden {
 		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, or use a plain type", b.text(out.typ))
 		return false
@@ -44,22 +45,34 @@ type layout struct {
 	tuple   bool
 	hidden  bool // some field is not exported
 	omitAll bool
+
+	// Of a machine's state:
+	own      bool // the fields are other ones in a command
+	omitting bool // some may be left out in a command
 }
 
 // structure adds the fields of t, which is reached by the selector from the
 // outermost struct. It returns false when something was refused.
 func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool {
+	if l.state && !l.accessible(t, s) {
+		return false
+	}
 	ok := true
 	for i := range t.NumFields() {
 		f := t.Field(i)
-		at := spot{pos: f.Pos(), what: "field " + owner + "." + f.Name(), hint: typeHint(owner) + exported(strings.TrimLeft(f.Name(), "_")+"_")}
-		at.hint = strings.TrimSuffix(at.hint, "_")
-		if !f.Pos().IsValid() {
-			at.pos = s.pos
-		}
-		ok = l.field(f, t.Tag(i), selector, owner, at) && ok
+		ok = l.field(f, t.Tag(i), selector, owner, s.of(f, owner)) && ok
 	}
 	return ok
+}
+
+// of returns the spot of a field of the struct at s, whose owner is named.
+func (s spot) of(f *types.Var, owner string) spot {
+	at := spot{pos: f.Pos(), what: "field " + owner + "." + f.Name(), hint: typeHint(owner) + exported(strings.TrimLeft(f.Name(), "_")+"_")}
+	at.hint = strings.TrimSuffix(at.hint, "_")
+	if !f.Pos().IsValid() {
+		at.pos = s.pos
+	}
+	return at
 }
 
 func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool {
@@ -67,17 +80,23 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	switch {
 	case !ok:
 		return false
-	case tag.name == "-":
+	case l.state && tag.excluded:
+		l.own = true
+		return true
+	case tag.name == "-" && !l.state:
 		return true
 	case f.Name() == optionsField:
 		l.tuple = l.tuple || tag.has("as_array") || tag.has("asArray")
 		l.omitAll = l.omitAll || tag.has("omitempty")
 		return true
-	case !f.Exported() && !f.Embedded():
+	case !f.Exported() && !f.Embedded() && (!l.state || f.Name() == "_"):
 		l.hidden = l.hidden || f.Name() != "_"
 		return true
 	}
 	out := Field{Name: tag.name, OmitEmpty: l.omitAll || tag.has("omitempty"), Max: tag.max, goName: f.Name(), selector: selector + "." + f.Name(), pos: f.Pos()}
+	if l.state {
+		l.lossless(f, &out)
+	}
 	if out.Name == "" {
 		out.Name = f.Name()
 	}
@@ -153,7 +172,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	case tag.has("inline"):
 		l.refuse(at, "%s cannot be inlined; remove the option inline", l.text(f.Type()))
 		return nil, false, false
-	case !f.Exported():
+	case !f.Exported() && !l.state:
 		l.refuse(at, "the embedded %s is not exported and cannot be decoded; give the field an exported name", f.Name())
 		return nil, false, false
 	}
@@ -173,9 +192,10 @@ func typeHint(text string) string {
 
 // fieldTag is what the tags of a field say.
 type fieldTag struct {
-	name    string
-	options []string
-	max     int
+	name     string
+	options  []string
+	max      int
+	excluded bool // from a machine's state
 }
 
 func (t fieldTag) has(option string) bool { return slices.Contains(t.options, option) }
@@ -203,6 +223,10 @@ func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool)
 	}
 	limits, found := reflect.StructTag(text).Lookup("mosaik")
 	if !found {
+		return tag, true
+	}
+	if limits == excluded {
+		tag.excluded = true
 		return tag, true
 	}
 	number, isMax := strings.CutPrefix(limits, "max=")

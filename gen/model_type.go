@@ -21,6 +21,7 @@ type builder struct {
 	machine *Machine
 	types   typeutil.Map // types.Type → *Type
 	failed  bool
+	state   bool // a part of the machine's state is built, see model_state.go
 }
 
 // spot is where a type is used.
@@ -37,7 +38,11 @@ func newBuilder(m *modeler, pkg *Package, machine *Machine) *builder {
 // refuse notes that the type at s cannot be encoded.
 func (b *builder) refuse(s spot, format string, args ...any) *Type {
 	b.failed = true
-	b.problems.add(b.fset.Position(s.pos), "%s: %s", s.what, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if b.state {
+		text = inState(text)
+	}
+	b.problems.add(b.fset.Position(s.pos), "%s: %s", s.what, text)
 	return nil
 }
 
@@ -254,13 +259,13 @@ func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
 		}
 		return true
 	}
-	out.Kind = kind
+	out.Kind, out.stream = kind, b.state && kind == Slice
 	out.Elem = b.build(elem, s.in("elem"))
 	return out.Elem != nil
 }
 
 func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
-	out.Kind = Map
+	out.Kind, out.stream = Map, b.state
 	if basic, ok := t.Key().Underlying().(*types.Basic); !ok || basic.Info()&(types.IsString|types.IsInteger) == 0 {
 		if basic != nil && basic.Kind() == types.Invalid {
 			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos))

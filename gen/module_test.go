@@ -100,3 +100,10 @@ func (Set) ApplyTo(*Machine, sm.ApplyContext) (int64, error) { return 0, nil }
 
 ` + declarations
 }
+
+// stateSource returns a package whose machine has snapshots and the given
+// fields, after the given declarations.
+func stateSource(imports, fields, declarations string) string {
+	return strings.Replace(machineSource(imports, "A int8", declarations),
+		"version=1\ntype Machine struct{}", "version=1 snapshot\ntype Machine struct {\n"+fields+"\n}", 1)
+}

@@ -20,7 +20,9 @@ import (
 //	#1 struct{"Account":str "Amount":i64}
 //	…
 //
-// A third line, identity {"Capacity":u32 "Mode":str}, names the fields of the
+// Machines with snapshots have the line "state/1 #n" behind that of the command:
+// the format in which the codec writes states, and the struct of the machine's
+// fields. A third line, identity {"Capacity":u32 "Mode":str}, names the fields of the
 // machine whose values enter the signature when the machine is made; the second
 // line ends with "layout array" where structs are arrays by
 // default. A type is one of
@@ -52,11 +54,16 @@ type schema struct {
 	array    bool
 	identity []Field
 	root     *Type
+	state    *Type // nil without snapshots
+	format   int   // of the state
 }
 
 func schemaOf(m *Machine) schema {
-	return schema{name: m.Name, version: m.Version, array: m.Array, identity: m.Identity, root: m.command}
+	return schema{name: m.Name, version: m.Version, array: m.Array, identity: m.Identity, root: m.command, state: m.state, format: stateFormat}
 }
+
+// roots returns the types that the schema describes.
+func (s schema) roots() []*Type { return roots(s.root, s.state) }
 
 // signature returns the hash of the canonical text.
 func (s schema) signature() [32]byte {
@@ -75,7 +82,7 @@ func (s schema) text() string {
 		fields := Type{Kind: Struct, Fields: s.identity}
 		fmt.Fprintf(&b, "identity %s\n", strings.TrimPrefix(fields.describe(nil), "struct"))
 	}
-	classes := minimise(s.root)
+	classes := minimise(s.roots())
 	number := make(map[int]int) // of each class
 	var order []*Type
 	var reach func(t *Type)
@@ -89,24 +96,31 @@ func (s schema) text() string {
 		}
 		t.canonicalChildren(reach)
 	}
-	reach(s.root)
+	for _, root := range s.roots() {
+		reach(root)
+	}
 	ref := func(t *Type) string { return "#" + strconv.Itoa(number[classes[t]]) }
 	fmt.Fprintf(&b, "command %s\n", s.root.reference(ref))
+	if s.state != nil {
+		fmt.Fprintf(&b, "state/%d %s\n", s.format, s.state.reference(ref))
+	}
 	for _, t := range order {
 		fmt.Fprintf(&b, "%s %s\n", ref(t), t.describe(ref))
 	}
 	return b.String()
 }
 
-// minimise returns the class of each numbered type that root reaches; types of
-// one class have the same structure.
-func minimise(root *Type) map[*Type]int {
+// minimise returns the class of each numbered type that the roots reach; types
+// of one class have the same structure.
+func minimise(roots []*Type) map[*Type]int {
 	var types []*Type
-	root.walk(func(t *Type) {
-		if t.numbered() {
-			types = append(types, t)
-		}
-	})
+	for _, root := range roots {
+		root.walk(func(t *Type) {
+			if t.numbered() && !slices.Contains(types, t) {
+				types = append(types, t)
+			}
+		})
+	}
 	classes := make(map[*Type]int, len(types))
 	ref := func(t *Type) string { return "#" + strconv.Itoa(classes[t]) }
 	for count := 0; ; {

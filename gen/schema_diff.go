@@ -21,7 +21,23 @@ func diff(old, new schema) []string {
 	d.seen = make(map[[2]*Type]bool)
 	d.fields("identity", &Type{Kind: Struct, Fields: old.identity}, &Type{Kind: Struct, Fields: new.identity})
 	d.types("", old.root, new.root)
+	d.state(old, new)
 	return d.changes
+}
+
+// state compares the states of machines.
+func (d *differ) state(old, new schema) {
+	switch {
+	case old.state == nil && new.state == nil:
+	case old.state == nil:
+		d.say("state", "added")
+	case new.state == nil:
+		d.say("state", "removed")
+	case old.format != new.format:
+		d.say("state", "format %d → %d", old.format, new.format)
+	default:
+		d.types("state", old.state, new.state)
+	}
 }
 
 func layoutName(array bool) string {

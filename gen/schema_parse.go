@@ -28,11 +28,23 @@ func parseSchema(text string) (s schema, err error) {
 		})
 		next++
 	}
+	command := next
+	if next+1 < len(lines) && strings.HasPrefix(lines[next+1], "state/") {
+		next++
+	}
 	p.types = make([]Type, len(lines)-next-1)
-	p.line(next+1, lines[next], func() {
+	p.line(command+1, lines[command], func() {
 		p.want("command ")
 		s.root = p.reference()
 	})
+	if next > command {
+		p.line(next+1, lines[next], func() {
+			p.want("state/")
+			s.format = p.number()
+			p.want(" ")
+			s.state = p.reference()
+		})
+	}
 	for i := range p.types {
 		p.line(next+2+i, lines[next+1+i], func() {
 			p.want("#" + strconv.Itoa(i) + " ")

@@ -126,7 +126,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Bonds:         n.bonds,
 		Admit:         n.admission(p.validators),
 		Superseded:    n.supersede,
-		SnapshotEvery: snapshotEvery,
+		SnapshotEvery: n.opts.snapshotEvery,
 		Logger:        n.log,
 	})
 	if err != nil {

@@ -47,6 +47,8 @@ type options struct {
 	meters       metric.MeterProvider
 	tracers      trace.TracerProvider
 	rootSpans    bool
+
+	snapshotEvery uint64
 }
 
 func newOptions(opts []Option) (options, error) {
@@ -55,6 +57,8 @@ func newOptions(opts []Option) (options, error) {
 		logger:       slog.New(slog.DiscardHandler),
 		tick:         defaultTick,
 		leaveTimeout: defaultLeaveTimeout,
+
+		snapshotEvery: snapshotEvery,
 	}
 	for _, opt := range opts {
 		if err := opt.apply(&o); err != nil {

@@ -83,7 +83,8 @@ func (s Spec[C]) Validate() error {
 
 // Snapshotter is implemented by machines whose state can be written down. A
 // group of such machines compacts its log and brings new members up by
-// snapshot; without it the whole log is kept and replayed.
+// snapshot; without it the whole log is kept and replayed. mosaik-gen writes
+// both methods for machines whose directive says snapshot.
 type Snapshotter interface {
 	// Snapshot writes the machine's whole state. It never overlaps an Apply.
 	Snapshot(w io.Writer) error
@@ -94,5 +95,6 @@ type Snapshotter interface {
 }
 
 // SnapshotVersioner is implemented by a [Snapshotter] whose snapshot format has
-// a version other than 1. The version enters the group id.
+// a version other than 1. The version enters the group id. Generated snapshots
+// do not need it: their format is part of the machine's signature.
 type SnapshotVersioner interface{ SnapshotVersion() uint64 }

@@ -11,9 +11,10 @@ DESCRIPTION
     default, and writes for each that holds machines
 
       <package>_mosaik.go    the sealed interface of each machine's commands,
-                             their codec, AsCommand, Spec and Apply
-      <machine>.mosaik       the canonical schema of each machine's commands,
-                             whose hash is the machine's signature
+                             their codec, AsCommand, Spec and Apply, and with
+                             snapshot Snapshot and Restore
+      <machine>.mosaik       the canonical schema of each machine's commands
+                             and state, whose hash is the machine's signature
 
     Commit both. Code that does not compile yet, because it refers to what is to
     be generated, is fine, and so are old files of ours in any state. One run
@@ -37,7 +38,7 @@ OPTIONS
 DIRECTIVES
     Each stands above a type, in its comment, without a space after the slashes.
 
-    //mosaik:machine name=ledger version=1 [layout=array]
+    //mosaik:machine name=ledger version=1 [layout=array] [snapshot]
         A machine. Its name and version enter the group id: raise the version
         whenever its commands change their shape or do something else. With
         layout=array structs are arrays on the wire: shorter, and the order of
@@ -46,6 +47,12 @@ DIRECTIVES
         Fields of it with the tag mosaik:"identity" (a capacity, a mode) enter
         the group id with the values that they have when the group is joined.
         They are bools, numbers, strings or bytes and must not change.
+
+        With snapshot the machine gets the methods Snapshot and Restore for all of
+        its fields, exported or not, but for those of the identity and those with
+        the tag mosaik:"-", which are derived or no state. A method
+        AfterRestore() error is called once they were restored. Their shape
+        becomes a part of the schema: raise the version when it changes.
 
     //mosaik:command [name=Deposit]
         A struct with a method ApplyTo(*Ledger, sm.ApplyContext) (R, error). Its
@@ -65,6 +72,9 @@ TYPES
     Struct tags are those of github.com/vmihailenco/msgpack: a name, omitempty,
     noinline, "-". The tag mosaik:"max=n" bounds the bytes of a string or []byte
     and the elements of a slice or map.
+
+    In a state, unlike in a command, fields that are not exported count, omitempty,
+    max= and msgpack:"-" have no effect, and strings may hold any bytes.
 
 EXIT STATUS
     0   all is well

@@ -15,6 +15,9 @@ type Random struct {
 	// UnsortedEntries bounds the entries of maps that vmihailenco/msgpack
 	// writes in random order.
 	UnsortedEntries int
+	// State asks for the state of machines: fields that are not exported are
+	// filled, too, and those that are excluded or part of the identity are not.
+	State bool
 }
 
 // New returns a source that draws the same in each run.
@@ -63,8 +66,10 @@ func (r *Random) Fill(v reflect.Value, depth int) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				r.Fill(v.Field(i), depth+1)
+			if f := v.Field(i); f.CanSet() && !r.State {
+				r.Fill(f, depth+1)
+			} else if t := v.Type().Field(i); r.State && t.Tag.Get("mosaik") == "" && t.Name != "_" {
+				r.Fill(reflect.NewAt(t.Type, f.Addr().UnsafePointer()).Elem(), depth+1)
 			}
 		}
 	case reflect.Interface:

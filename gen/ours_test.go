@@ -1,0 +1,16 @@
+package gen
+
+import "testing"
+
+// TestOwnMachines checks that what stands generated in this repository is what
+// would be generated now.
+func TestOwnMachines(t *testing.T) {
+	t.Parallel()
+	result, err := Generate(t.Context(), Config{Dir: "..", Patterns: []string{"./examples/quickstart/ledger", "./mosaik/testdata/savings"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if differences, err := result.Check(); err != nil || len(differences) > 0 || len(result.Files) != 4 {
+		t.Errorf("Check of %d files: %v, %v; run go generate", len(result.Files), differences, err)
+	}
+}
