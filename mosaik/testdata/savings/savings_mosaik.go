@@ -3,6 +3,7 @@
 package savings
 
 import (
+	"encoding/binary"
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
@@ -42,9 +43,19 @@ type savingsCodec struct{}
 
 // Append implements [codec.Codec].
 func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	var e codec.Encoder
-	b := appendCommand(dst, cmd, &e)
-	if err := codec.Check(&e, b[len(dst):], "Command", decodeCommand); err != nil {
+	e := new(codec.Encoder)
+	b := dst
+	switch v := cmd.(type) {
+	case nil:
+		e.Doubt()
+		b = append(b, 0xc0)
+	case Deposit:
+		b = append(b, "\x92\x00"...)
+		b = appendDeposit(b, &v, e)
+	default:
+		b = e.NoVariant(b, 1)
+	}
+	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -52,10 +63,10 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (savingsCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src, "Command")
+	r := codec.NewReader(src)
 	var cmd Command
-	decodeCommand(&r, &cmd)
-	if err := r.Finish(); err != nil {
+	decodeCommand(r, &cmd)
+	if err := r.Finish("Command"); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -68,9 +79,9 @@ func (Deposit) savingsCommand() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
-	var e codec.Encoder
-	b := appendDeposit(nil, &c, &e)
-	if err := codec.Check(&e, b, "Deposit", decodeDeposit); err != nil {
+	e := new(codec.Encoder)
+	b := appendDeposit(nil, &c, e)
+	if err := codec.Check(e, b, 0, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -78,10 +89,10 @@ func (c Deposit) MarshalMsgpack() ([]byte, error) {
 
 // UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
 func (c *Deposit) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src, "Deposit")
+	r := codec.NewReader(src)
 	var v Deposit
-	decodeDeposit(&r, &v)
-	if err := r.Finish(); err != nil {
+	decodeDeposit(r, &v)
+	if err := r.Finish("Deposit"); err != nil {
 		return err
 	}
 	*c = v
@@ -125,30 +136,15 @@ func _() {
 	_ = stale_run_go_generate_AccountState(account{})
 }
 
-func appendCommand(b []byte, v Command, e *codec.Encoder) []byte {
-	switch v := v.(type) {
-	case nil:
-		e.Doubt()
-		b = append(b, 0xc0)
-	case Deposit:
-		b = append(b, "\x92\x00"...)
-		b = appendDeposit(b, &v, e)
-	default:
-		b = e.NoVariant(b, 1)
-	}
-	return b
-}
-
 func decodeCommand(r *codec.Reader, v *Command) {
 	switch r.Variant(1) {
 	case 0:
-		r.Root("Deposit")
 		var x Deposit
 		if r.Charge(24) {
 			decodeDeposit(r, &x)
 		}
 		*v = x
-		r.EndVariant("")
+		r.EndCommand("Deposit")
 	}
 }
 
@@ -164,10 +160,14 @@ var depositFields = codec.NewFields("Account", "Amount")
 
 func decodeDeposit(r *codec.Reader, v *Deposit) {
 	f := r.Struct(depositFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa7Account") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Account = r.String(0)
+			if !r.Next(&f, "\xa6Amount") {
+				break
+			}
+			fallthrough
 		case 1:
 			v.Amount = r.Int64()
 		}
@@ -243,10 +243,14 @@ var accountStateFields = codec.NewFields("balance", "deposits")
 
 func decodeAccountState(r *codec.Reader, v *account) {
 	f := r.Struct(accountStateFields)
-	for r.Field(&f) {
+	for r.First(&f, "\xa7balance") || r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.balance = r.Int64()
+			if !r.Next(&f, "\xa8deposits") {
+				break
+			}
+			fallthrough
 		case 1:
 			s := r.Items(8)
 			if !s.Nil {
