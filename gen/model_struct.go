@@ -32,7 +32,7 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
 	if ok && len(l.fields) == 0 && l.hidden {
-		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, or use a plain type", b.text(out.typ))
+		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, register a codec for it with %scodec, or use a plain type", b.text(out.typ), directivePrefix)
 		return false
 	}
 	if ok && out.Tuple {
