@@ -142,16 +142,11 @@ func (Text[T, P]) Decode(src []byte) (v T, err error) {
 	return v, err
 }
 
-// EncodeBytes appends bytes of a type of the user's, nil as nil.
+// EncodeBytes is [Encoder.Bytes] for a type of the user's.
 func EncodeBytes[B ~byte](e *Encoder, b []byte, p []B) []byte {
 	if p == nil {
 		return append(b, 0xc0)
 	}
-	return EncodeArray(e, b, p)
-}
-
-// EncodeArray appends the bytes of an array.
-func EncodeArray[B ~byte](e *Encoder, b []byte, p []B) []byte {
 	b = e.bytesHeader(b, len(p))
 	for _, v := range p {
 		b = append(b, byte(v))

@@ -182,7 +182,7 @@ func TestNamedBytes(t *testing.T) {
 		if p == nil {
 			continue
 		}
-		r = codec.NewReader(codec.EncodeArray(&e, nil, p), "T")
+		r = codec.NewReader(codec.EncodeBytes(&e, nil, p), "T")
 		got := make([]octet, len(p))
 		if codec.DecodeArray(&r, got); r.Finish() != nil || !cmp.Equal(got, p) {
 			t.Errorf("array %v becomes %v, %v", p, got, r.Finish())

@@ -254,7 +254,7 @@ func (e *emitter) append(t *Type, value string, depth int) {
 		e.then("b = e.Bytes(b, %s)", value)
 	case ByteArray:
 		if t.namedBytes() {
-			e.then("b = %s.EncodeArray(e, b, %s[:])", e.codec(), operand(value))
+			e.then("b = %s.EncodeBytes(e, b, %s[:])", e.codec(), operand(value))
 			return
 		}
 		e.then("b = e.Array(b, %s[:])", operand(value))

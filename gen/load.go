@@ -80,6 +80,11 @@ func Load(ctx context.Context, c Config) ([]*Package, error) {
 			return nil, fmt.Errorf("gen: load packages: the source of %s is needed, but not found", m.unseen[0])
 		}
 		l.config.Patterns = slices.Concat(l.config.Patterns, m.unseen)
+		for path := range m.sealed {
+			if broken[path] != nil {
+				return nil, fmt.Errorf("gen: load packages: the go command does not read %s, which stands for what is yet to be generated", path)
+			}
+		}
 		broken = overlaid(broken, m.sealed)
 		if roots, err = l.load(ctx, broken); err != nil {
 			return nil, err

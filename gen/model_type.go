@@ -223,6 +223,9 @@ func (b *builder) complaint(pos token.Pos) string {
 	for _, p := range b.loaded {
 		for _, e := range p.TypeErrors {
 			if o := b.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
+				if strings.HasPrefix(e.Msg, "undefined: ") && strings.Contains(e.Msg, ".") && strings.HasSuffix(e.Msg, "Command") {
+					return ", " + e.Msg + "; if it is the interface of another package's commands, hold the structs that are meant"
+				}
 				return ", " + e.Msg
 			}
 		}

@@ -91,6 +91,9 @@ TYPES
 
       type Batch struct{ Commands []Command }
 
+    The types that a sealed interface can hold are those of its package that
+    implement it, themselves or by a pointer; generic ones are not among them.
+
     Machines and commands cannot be generic themselves, since methods are
     generated for them. Declare a type around each instance, and its method:
 
