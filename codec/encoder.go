@@ -21,9 +21,10 @@ const IsAtLeastVersion1 = true
 // clears it up by decoding what was written, so that no error handling stands
 // in the way of encoding, and whatever is accepted can be decoded.
 type Encoder struct {
-	doubt bool
-	depth int
-	out   *chunkWriter // where a machine's state goes
+	doubt   bool
+	depth   int
+	out     *chunkWriter // where a machine's state goes
+	refused error        // by a registered codec
 }
 
 // Doubt demands that the command be decoded before it is accepted.
@@ -35,13 +36,17 @@ func Check[T any](e *Encoder, b []byte, at int, root string, decode func(*Reader
 	if !e.doubt && len(b)-at <= MaxSize {
 		return nil
 	}
-	return checkDecoding(b[at:], root, decode)
+	return checkDecoding(e, b[at:], root, decode)
 }
 
-func checkDecoding[T any](encoded []byte, root string, decode func(*Reader, *T)) error {
+func checkDecoding[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
 	r := NewReader(encoded)
 	decode(r, new(T))
-	return r.finish(opEncode, root)
+	err := r.finish(opEncode, root)
+	if at, ok := err.(*Error); ok {
+		e.blame(at, encoded)
+	}
+	return err
 }
 
 // Enter counts one more level of a recursive type. Between two of them, and
@@ -109,16 +114,17 @@ func (e *Encoder) Bytes(b, p []byte) []byte {
 }
 
 // Array appends the bytes of an array.
-func (e *Encoder) Array(b, p []byte) []byte {
-	switch n := len(p); {
+func (e *Encoder) Array(b, p []byte) []byte { return append(e.bytesHeader(b, len(p)), p...) }
+
+// bytesHeader appends the start of n bytes.
+func (e *Encoder) bytesHeader(b []byte, n int) []byte {
+	switch {
 	case n <= math.MaxUint8:
-		b = append(b, 0xc4, byte(n))
+		return append(b, 0xc4, byte(n))
 	case n <= math.MaxUint16:
-		b = append(b, 0xc5, byte(n>>8), byte(n))
-	default:
-		b = binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
+		return append(b, 0xc5, byte(n>>8), byte(n))
 	}
-	return append(b, p...)
+	return binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
 }
 
 // Bool appends a bool.

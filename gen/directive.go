@@ -12,7 +12,7 @@ const directivePrefix = "//mosaik:"
 
 // directive is a //mosaik: comment above a type.
 type directive struct {
-	verb string // machine, command or query
+	verb string // one of those in arguments
 	args map[string]string
 	spec *ast.TypeSpec
 	pos  token.Position
@@ -23,10 +23,15 @@ var arguments = map[string][]string{
 	"machine": {"name", "version", "layout"},
 	"command": {"name"},
 	"query":   {},
+	"variant": {"name"},
+	"codec":   {"name"},
 }
 
 // flags lists the arguments that have no value.
 var flags = map[string][]string{"machine": {"snapshot"}}
+
+// verbs lists the directives for a message.
+const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant and " + directivePrefix + "codec"
 
 // directives returns the directives of a file, in its order.
 func directives(fset *token.FileSet, file *ast.File, problems *Problems) []directive {
@@ -69,13 +74,13 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 func parseDirective(text string, pos token.Position, problems *Problems) (directive, bool) {
 	words := strings.Fields(text)
 	if len(words) == 0 || text[0] == ' ' {
-		problems.add(pos, "%s says nothing; use %[1]smachine, %[1]scommand or %[1]squery", directivePrefix)
+		problems.add(pos, "%s says nothing; there are %s", directivePrefix, verbs)
 		return directive{}, false
 	}
 	d := directive{verb: words[0], args: make(map[string]string), pos: pos}
 	allowed, ok := arguments[d.verb]
 	if !ok {
-		problems.add(pos, "unknown directive %s%s; there are %[1]smachine, %[1]scommand and %[1]squery", directivePrefix, d.verb)
+		problems.add(pos, "unknown directive %s%s; there are %s", directivePrefix, d.verb, verbs)
 		return directive{}, false
 	}
 	for _, word := range words[1:] {

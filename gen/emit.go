@@ -18,10 +18,11 @@ import (
 type emitter struct {
 	pkg     *Package
 	body    bytes.Buffer
-	imports map[string]string // path → name
-	names   map[string]bool   // taken, of the package's declarations and ours
-	coded   []*coded          // what has functions, in the order of the file
-	byType  map[bool]*typeutil.Map
+	imports map[string]string      // path → name
+	names   map[string]bool        // taken, of the package's declarations and ours
+	foreign map[string]bool        // those of names that only imports of the package's files have
+	coded   []*coded               // what has functions, in the order of the file
+	byType  map[bool]*typeutil.Map // by whether structs are arrays, unless they say otherwise
 	byState map[bool]*typeutil.Map // of types that a state encodes in another way
 	lit     []byte                 // what the next append begins with
 	levels  int                    // see the function
@@ -41,11 +42,20 @@ func emit(pkg *Package) ([]byte, error) {
 		pkg:     pkg,
 		imports: make(map[string]string),
 		names:   make(map[string]bool),
+		foreign: make(map[string]bool),
 		byType:  map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
 		byState: map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
 		levels:  levels(pkg),
 	}
 	for _, name := range pkg.types.Scope().Names() {
+		e.names[name] = true
+	}
+	for file := range pkg.types.Scope().Children() {
+		for _, name := range file.Names() {
+			e.foreign[name] = !e.names[name]
+		}
+	}
+	for name := range e.foreign {
 		e.names[name] = true
 	}
 	e.reserveImports()
@@ -118,11 +128,16 @@ func (e *emitter) importAs(path, name string) string {
 	if known, ok := e.imports[path]; ok {
 		return known
 	}
-	if isLocal(name) {
+	if isLocal(name) || name == "init" || slices.Contains(predeclared, name) {
 		name += "pkg"
 	}
-	e.imports[path] = e.unique(name)
-	return e.imports[path]
+	base := name
+	for i := 2; e.names[name] && !e.foreign[name]; i++ {
+		name = base + strconv.Itoa(i)
+	}
+	e.names[name], e.foreign[name] = true, false
+	e.imports[path] = name
+	return name
 }
 
 // locals are the names of variables in the generated functions; numbers follow
@@ -146,7 +161,7 @@ func (e *emitter) unique(name string) string {
 
 // text returns how t is written in the file.
 func (e *emitter) text(t types.Type) string {
-	return types.TypeString(t, func(p *types.Package) string {
+	return types.TypeString(e.unaliased(t), func(p *types.Package) string {
 		if p == e.pkg.types {
 			return ""
 		}
@@ -164,14 +179,14 @@ func (e *emitter) coder(t *Type) *coded {
 		}
 		return nil
 	}
-	known, name := e.byType[t.Tuple], t.name
+	known, name := e.byType[t.array], t.name
 	if t.special() {
-		known, name = e.byState[t.Tuple], name+"State"
+		known, name = e.byState[t.array], name+"State"
 	}
 	if c, ok := known.At(t.typ).(*coded); ok {
 		return c
 	}
-	if t.Tuple && e.byType[false].At(t.typ) != nil {
+	if t.array && e.byType[false].At(t.typ) != nil {
 		name += "Tuple"
 	}
 	c := &coded{typ: t, name: e.uniqueSuffix(name)}

@@ -122,6 +122,10 @@ func (e *emitter) decodeSum(c *coded) {
 func (e *emitter) decode(t *Type, into string, highest, depth int) {
 	switch t.Kind {
 	case ByteArray:
+		if t.namedBytes() {
+			e.p("%s.DecodeArray(r, %s[:])", e.codec(), operand(into))
+			return
+		}
 		e.p("r.Array(%s[:])", operand(into))
 	case Slice, Array:
 		e.decodeElements(t, into, highest, depth)
@@ -147,6 +151,19 @@ func (t *Type) scalarLike() bool {
 	return true
 }
 
+// namedBytes reports whether t is made of bytes of a type of the user's.
+func (t *Type) namedBytes() bool {
+	var elem types.Type
+	switch u := t.typ.Underlying().(type) {
+	case *types.Slice:
+		elem = u.Elem()
+	case *types.Array:
+		elem = u.Elem()
+	}
+	_, basic := types.Unalias(elem).(*types.Basic)
+	return !basic
+}
+
 // decoded returns the expression that reads a scalar.
 func (e *emitter) decoded(t *Type, highest int) string {
 	call, predeclared := "", ""
@@ -165,7 +182,13 @@ func (e *emitter) decoded(t *Type, highest int) string {
 		return e.text(t.typ) + "(r.Int64())"
 	case Time:
 		return "r.Time()"
+	case Own:
+		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.codec(), t.codec.Name(), highest)
 	case Bytes:
+		if t.namedBytes() {
+			elem := t.typ.Underlying().(*types.Slice).Elem()
+			return fmt.Sprintf("%s.DecodeBytes[%s](r, %d)", e.codec(), e.text(elem), highest)
+		}
 		return fmt.Sprintf("r.Bytes(%d)", highest) // assignable to named types, too
 	}
 	if basic, ok := t.typ.(*types.Basic); ok && types.Identical(basic, types.Universe.Lookup(predeclared).Type()) {

@@ -119,10 +119,15 @@ func (e *emitter) appendField(t *Type, f *Field) {
 		e.add(textHeader(len(f.Name))...)
 		e.add([]byte(f.Name)...)
 	}
-	if f.Max > 0 {
+	switch {
+	case f.Type.Kind == Own:
+		e.appendOwn(f.Type, value, f.Max)
+	case f.Max > 0:
 		e.then("e.Limit(len(%s), %d)", value, f.Max)
+		fallthrough
+	default:
+		e.append(f.Type, value, 0)
 	}
-	e.append(f.Type, value, 0)
 	if omitted != "false" {
 		e.then("}")
 	}
@@ -243,9 +248,19 @@ func (e *emitter) append(t *Type, value string, depth int) {
 		e.then("b = e.Float%d(b, %s)", t.Bits, convert(t, fmt.Sprintf("float%d", t.Bits), value))
 	case String:
 		e.then("b = e.String(b, %s)", convert(t, "string", value))
+	case Own:
+		e.appendOwn(t, value, 0)
 	case Bytes:
+		if t.namedBytes() {
+			e.then("b = %s.EncodeBytes(e, b, %s)", e.codec(), value)
+			return
+		}
 		e.then("b = e.Bytes(b, %s)", value)
 	case ByteArray:
+		if t.namedBytes() {
+			e.then("b = %s.EncodeBytes(e, b, %s[:])", e.codec(), operand(value))
+			return
+		}
 		e.then("b = e.Array(b, %s[:])", operand(value))
 	case Time:
 		e.then("b = e.Time(b, %s)", value)
@@ -262,6 +277,12 @@ func (e *emitter) append(t *Type, value string, depth int) {
 	case Sum:
 		e.then("b = append%s(b, %s, e)", e.coder(t).name, value)
 	}
+}
+
+// appendOwn writes the appending of a value with a registered codec; 0 is no
+// limit.
+func (e *emitter) appendOwn(t *Type, value string, highest int) {
+	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), t.codec.Name(), value, highest)
 }
 
 func (e *emitter) appendInteger(t *Type, value string) {

@@ -193,7 +193,7 @@ func (e *emitter) guardable(t *Type) bool {
 			encoded = encoded || t.Fields[i].pos == f.Pos() && f.Exported()
 		}
 		_, basic := f.Type().(*types.Basic)
-		if !encoded && !basic && !isEmptyStruct(f.Type()) && !t.own {
+		if !encoded && !basic && !isEmptyStruct(f.Type()) && !t.differs {
 			return false
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // TestGoldens generates for the packages of each archive in testdata, compares
 // what comes out with the generated files in the archive, and runs the tests in
 // it. One module holds all archives, each in a folder of its name, beside the
-// packages of testdata/support.
+// packages of testdata/support and one whose output would be too long a golden.
 func TestGoldens(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob("testdata/*.txtar")
@@ -46,6 +46,7 @@ func TestGoldens(t *testing.T) {
 		}
 		files[filepath.Join("support", filepath.Base(name))] = string(source)
 	}
+	files["many/many.go"], files["many/many_test.go"] = many()
 	dir := newModule(t, files)
 	result, err := Generate(t.Context(), Config{Dir: dir, Patterns: []string{"./..."}})
 	if err != nil {

@@ -288,6 +288,7 @@ func TestParseSchemaRefuses(t *testing.T) {
 func FuzzParseSchema(f *testing.F) {
 	f.Add(schemaHeader + "\nmachine \"m\" version 1 layout array\ncommand #0\n#0 sum{\"A\":#1}\n#1 tuple{\"A\"(max=3,omitempty):map[str][]*[3]i64}\n")
 	f.Add(schemaHeader + "\nmachine \"m\" version 1\ncommand #0\nstate/1 #1\n#0 sum{}\n#1 struct{\"a\":map[str]i64}\n")
+	f.Add(schemaHeader + "\nmachine \"m\" version 1\ncommand #0\n#0 sum{\"A\":#1}\n#1 struct{\"A\":own \"ip\" \"B\":bytes#2 \"C\":bytes[2]#2}\n#2 enum u8{\"A\"=1}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := parseSchema(text)
 		if err != nil {

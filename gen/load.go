@@ -9,12 +9,14 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/packages"
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 const (
@@ -43,8 +45,9 @@ type Package struct {
 	Dir      string
 	Machines []*Machine
 
-	types *types.Package
-	fset  *token.FileSet
+	types  *types.Package
+	fset   *token.FileSet
+	codecs typeutil.Map // types.Type → *registration
 }
 
 // Load loads the packages and builds the model of their machines. Code that does
@@ -69,18 +72,24 @@ func Load(ctx context.Context, c Config) ([]*Package, error) {
 	for _, p := range roots {
 		asked[p.PkgPath] = true
 	}
-	m := modeler{fset: l.fset, loaded: roots}
+	m := modeler{fset: l.fset, loaded: roots, sealed: make(map[string][]byte)}
 	out := m.packages(asked)
-	for len(m.unseen) > 0 {
+	for len(m.unseen) > 0 || len(m.sealed) > 0 {
 		// Export data hides what these declare without exporting it.
-		if slices.Contains(l.config.Patterns, m.unseen[0]) {
+		if len(m.unseen) > 0 && slices.Contains(l.config.Patterns, m.unseen[0]) {
 			return nil, fmt.Errorf("gen: load packages: the source of %s is needed, but not found", m.unseen[0])
 		}
 		l.config.Patterns = slices.Concat(l.config.Patterns, m.unseen)
+		for path := range m.sealed {
+			if broken[path] != nil {
+				return nil, fmt.Errorf("gen: load packages: the go command does not read %s, which stands for what is yet to be generated", path)
+			}
+		}
+		broken = overlaid(broken, m.sealed)
 		if roots, err = l.load(ctx, broken); err != nil {
 			return nil, err
 		}
-		m = modeler{fset: l.fset, loaded: roots}
+		m = modeler{fset: l.fset, loaded: roots, sealed: make(map[string][]byte)}
 		out = m.packages(asked)
 	}
 	if err := m.problems.err(); err != nil {
@@ -187,6 +196,13 @@ func brokenOutput(roots []*packages.Package) map[string][]byte {
 		}
 	}
 	return overlay
+}
+
+// overlaid returns what is to be read in place of files by either of two.
+func overlaid(a, b map[string][]byte) map[string][]byte {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
 }
 
 // packageName returns the name of the package in dir by a file that is not ours.

@@ -56,6 +56,7 @@ const (
 	Pointer
 	Struct
 	Sum
+	Own // encoded by a registered codec
 )
 
 // Type is a type within a machine's commands. The types of recursive commands
@@ -66,19 +67,22 @@ type Type struct {
 	Len      int        // of a ByteArray or Array
 	Enum     []Constant // of an Int, Uint or String: its constants, if it has any
 	Key      *Type      // of a Map
-	Elem     *Type      // of a Slice, Array, Map or Pointer
+	Elem     *Type      // of a Slice, Array, Map or Pointer; of Bytes and a ByteArray if it is an enum
 	Fields   []Field    // of a Struct, in the order of their declaration
 	Tuple    bool       // the Struct is encoded as an array
 	Variants []Variant  // of a Sum, by name
+	Own      string     // of an Own: what its codec is called
 
-	typ  types.Type // in Go
-	name string     // what functions for it are named after
-	root bool       // the sum of a machine's commands
+	typ   types.Type      // in Go
+	name  string          // what functions for it are named after
+	root  bool            // the sum of a machine's commands
+	array bool            // its machine encodes structs as arrays
+	codec *types.TypeName // of an Own: the type of its codec
 
 	// Of a machine's state; see model_state.go.
-	stream bool // the Slice or Map is written and read in pieces
-	own    bool // the Struct has other fields than in a command
-	state  bool // the Struct is the state of a machine
+	stream  bool // the Slice or Map is written and read in pieces
+	differs bool // the Struct has other fields than in a command
+	state   bool // the Struct is the state of a machine
 }
 
 // Constant is a constant of an enumeration.

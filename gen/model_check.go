@@ -8,6 +8,7 @@ import (
 const (
 	maxDepth     = 64      // as codec.MaxDepth
 	maxValueSize = 1 << 20 // as the reflection codec's, in bytes
+	hugeSize     = 1 << 30 // what sizes are cut off at, so that no sum or product of them overflows
 	// memoryPerByte is how much memory a decoder grants for each byte.
 	memoryPerByte = 128
 )
@@ -101,13 +102,15 @@ func (t *Type) size() int64 {
 	case ByteArray:
 		return int64(t.Len)
 	case Array:
-		return int64(t.Len) * t.Elem.size()
+		return min(int64(t.Len)*t.Elem.size(), hugeSize)
 	case Struct:
 		var sum int64
 		for i := range t.Fields {
 			sum += t.Fields[i].Type.size()
 		}
-		return sum
+		return min(sum, hugeSize)
+	case Own:
+		return ownSize
 	}
 	return 8
 }
@@ -121,10 +124,12 @@ func (t *Type) least() int64 {
 		return 9
 	case Time:
 		return 6
+	case Own:
+		return 2
 	case ByteArray:
 		return 2 + int64(t.Len)
 	case Array:
-		return 1 + int64(t.Len)*t.Elem.least()
+		return min(1+int64(t.Len)*t.Elem.least(), hugeSize)
 	case Struct:
 		sum := int64(1)
 		for i := range t.Fields {
@@ -137,7 +142,7 @@ func (t *Type) least() int64 {
 			}
 			sum += f.Type.least()
 		}
-		return sum
+		return min(sum, hugeSize)
 	}
 	return 1
 }

@@ -30,7 +30,7 @@ func (b *builder) identity() {
 			continue
 		}
 		plain := *typ
-		plain.Enum = nil // the value counts, not what it could have been
+		plain.Enum, plain.Elem = nil, nil // the value counts, not what it could have been
 		switch plain.Kind {
 		case Bool, Int, Uint, Float, String, Bytes, ByteArray, Duration:
 			b.machine.Identity = append(b.machine.Identity, Field{Name: f.Name(), Type: &plain, goName: f.Name(), selector: "." + f.Name()})

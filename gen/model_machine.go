@@ -16,6 +16,8 @@ type modeler struct {
 	loaded   []*packages.Package
 	problems Problems
 	unseen   []string // packages that are needed from source
+
+	sealed map[string][]byte // path → what is needed there, see needSealed
 }
 
 // packages returns the model of those packages that were asked for by path.
@@ -52,7 +54,17 @@ func (m *modeler) machines(pkg *Package, p *packages.Package) {
 			m.command(pkg, d)
 		case "query":
 			m.query(pkg, d)
+		case "variant":
+			m.variant(pkg, d)
 		}
+	}
+	for _, d := range found {
+		if d.verb == "codec" {
+			m.codec(pkg, d)
+		}
+	}
+	if len(pkg.Machines) > 0 {
+		m.predeclared(pkg)
 	}
 	slices.SortFunc(pkg.Machines, func(a, b *Machine) int { return strings.Compare(a.GoName, b.GoName) })
 	for _, machine := range pkg.Machines {
@@ -79,12 +91,45 @@ func (m *Machine) seal() string { return lower(m.GoName) + "Command" }
 
 // reserved refuses declarations by hand of what has to be generated.
 func (m *modeler) reserved(pkg *Package, machine *Machine) {
-	if old := pkg.types.Scope().Lookup(machine.sealed(pkg)); old != nil {
-		m.problems.add(m.fset.Position(old.Pos()), "%s is what the interface of all commands of machine %s is called; rename or remove this one", old.Name(), machine.GoName)
+	if old := pkg.declared(machine.sealed(pkg)); old != nil && !m.isSealed(pkg, old) {
+		pos := machine.pos
+		if old.Pkg() == pkg.types {
+			pos = m.fset.Position(old.Pos())
+		}
+		m.problems.add(pos, "%s is what the interface of all commands of machine %s is called; rename or remove this one", old.Name(), machine.GoName)
 	}
 	m.reservedMethods(pkg, machine.object, "Spec", "Apply")
 	for _, c := range machine.Commands {
 		m.reservedMethods(pkg, c.object, "AsCommand", machine.seal(), "MarshalMsgpack", "UnmarshalMsgpack")
+	}
+}
+
+// declared returns what a name means in the package or in one of its files,
+// which may import it, nil for nothing.
+func (p *Package) declared(name string) types.Object {
+	if found := p.types.Scope().Lookup(name); found != nil {
+		return found
+	}
+	for file := range p.types.Scope().Children() {
+		if found := file.Lookup(name); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// predeclared are the names of Go's own that generated code uses.
+var predeclared = []string{
+	"any", "append", "bool", "byte", "error", "float32", "float64", "int16", "int32", "int64", "int8",
+	"len", "make", "new", "nil", "string", "true", "uint16", "uint32", "uint64", "uint8",
+}
+
+// predeclared refuses packages in which names of Go's own mean something else.
+func (m *modeler) predeclared(pkg *Package) {
+	for _, name := range predeclared {
+		if found := pkg.types.Scope().Lookup(name); found != nil {
+			m.problems.add(m.fset.Position(found.Pos()), "%s is declared by the package, where the generated code means Go's own; rename it", name)
+		}
 	}
 }
 
@@ -106,7 +151,7 @@ func (m *modeler) declared(pkg *Package, d directive) *types.TypeName {
 	}
 	named, ok := object.Type().(*types.Named)
 	if !ok {
-		m.problems.add(d.pos, "%s is an alias; put %s%s above the type itself", object.Name(), directivePrefix, d.verb)
+		m.problems.add(d.pos, "%s is an alias; put %s%s above the type itself, or declare type %[1]s struct{ … } around one that is an instance of a generic type", object.Name(), directivePrefix, d.verb)
 		return nil
 	}
 	if named.TypeParams().Len() > 0 {
@@ -128,6 +173,8 @@ func (m *modeler) machine(pkg *Package, d directive) {
 		case o.object == object:
 			m.problems.add(d.pos, "%s has two directives %smachine; remove one", machine.GoName, directivePrefix)
 			return
+		case strings.EqualFold(o.GoName, machine.GoName):
+			m.problems.add(d.pos, "machines %s and %s have the same name but for upper and lower case, so that their files would be the same; rename one", o.GoName, machine.GoName)
 		case o.Name == machine.Name:
 			m.problems.add(d.pos, "machines %s and %s are both named %q; members of their groups would take one for the other, rename one", o.GoName, machine.GoName, o.Name)
 		}

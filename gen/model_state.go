@@ -46,7 +46,7 @@ func (m *modeler) state(pkg *Package, machine *Machine) {
 	}
 	m.reservedMethods(pkg, machine.object, "Snapshot", "Restore")
 	b.rebuild()
-	machine.state = &Type{Kind: Struct, typ: machine.object.Type(), name: exported(machine.GoName) + "State", own: true, state: true}
+	machine.state = &Type{Kind: Struct, typ: machine.object.Type(), name: exported(machine.GoName) + "State", differs: true, state: true, array: machine.Array}
 	l := layout{builder: b, taken: make(map[string]bool)}
 	for i := range t.NumFields() {
 		if tag := reflect.StructTag(t.Tag(i)).Get("mosaik"); tag == "identity" {
@@ -93,16 +93,16 @@ func (l *layout) accessible(t *types.Struct, s spot) bool {
 // lossless takes from a field what could lose its value.
 func (l *layout) lossless(f *types.Var, out *Field) {
 	if out.Name == "-" {
-		out.Name, l.own = "", true
+		out.Name, l.differs = "", true
 	}
-	l.own = l.own || out.Max > 0 || !f.Exported() && !f.Embedded()
+	l.differs = l.differs || out.Max > 0 || !f.Exported() && !f.Embedded()
 	l.omitting = l.omitting || out.OmitEmpty
 	out.OmitEmpty, out.Max = false, 0
 }
 
 // inState rewords a problem that commands have, too.
 func inState(text string) string {
-	text = strings.ReplaceAll(text, "; use a plain type in the command, such as string or [16]byte, and convert it in ApplyTo", "; use a plain type, such as string or [16]byte")
+	text = strings.ReplaceAll(text, " and convert it in ApplyTo", "")
 	text = strings.ReplaceAll(text, ", or exclude the field with the tag `msgpack:\"-\"`", "")
 	return text + "; or tag the field `mosaik:\"-\"` if it is derived from others, or no state"
 }
@@ -121,6 +121,6 @@ func roots(command, state *Type) []*Type {
 // command.
 func (t *Type) special() bool {
 	found := false
-	t.walk(func(o *Type) { found = found || o.own || o.stream })
+	t.walk(func(o *Type) { found = found || o.differs || o.stream })
 	return found
 }

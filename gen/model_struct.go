@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // optionsField is the name of the field whose tag speaks for the whole struct.
@@ -20,13 +21,19 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 	owner := b.text(out.typ)
 	if _, named := out.typ.(*types.Named); !named {
 		owner = s.hint
+		for f := range t.Fields() {
+			if !f.Exported() && f.Pkg() != b.pkg.types {
+				b.refuse(s, "the struct without a name has the field %s of package %s, so that it cannot be written in this one; give the struct a name", f.Name(), f.Pkg().Name())
+				return false
+			}
+		}
 	}
 	ok := l.structure(t, "", owner, s)
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
-	out.own = l.own || l.omitting && !out.Tuple
+	out.differs = l.differs || l.omitting && !out.Tuple
 	if ok && len(l.fields) == 0 && l.hidden {
-		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, or use a plain type", b.text(out.typ))
+		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, register a codec for it with %scodec, or use a plain type", b.text(out.typ), directivePrefix)
 		return false
 	}
 	if ok && out.Tuple {
@@ -47,7 +54,7 @@ type layout struct {
 	omitAll bool
 
 	// Of a machine's state:
-	own      bool // the fields are other ones in a command
+	differs  bool // the fields are other ones in a command
 	omitting bool // some may be left out in a command
 }
 
@@ -58,6 +65,8 @@ func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool
 		return false
 	}
 	ok := true
+	defer func(all bool) { l.omitAll = all }(l.omitAll)
+	l.omitAll = false // what an embedded struct says counts for its own fields
 	for i := range t.NumFields() {
 		f := t.Field(i)
 		ok = l.field(f, t.Tag(i), selector, owner, s.of(f, owner)) && ok
@@ -81,12 +90,12 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	case !ok:
 		return false
 	case l.state && tag.excluded:
-		l.own = true
+		l.differs = true
 		return true
 	case tag.name == "-" && !l.state:
 		return true
 	case f.Name() == optionsField:
-		l.tuple = l.tuple || tag.has("as_array") || tag.has("asArray")
+		l.tuple = l.tuple || selector == "" && (tag.has("as_array") || tag.has("asArray"))
 		l.omitAll = l.omitAll || tag.has("omitempty")
 		return true
 	case !f.Exported() && !f.Embedded() && (!l.state || f.Name() == "_"):
@@ -119,6 +128,10 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	if out.Type = l.build(f.Type(), at); out.Type == nil || !l.limit(out, at) {
 		return false
 	}
+	if out.OmitEmpty && out.Type.Kind == Own && !hasIsZero(out.Type.typ) {
+		l.refuse(at, "%s has no method IsZero that says when it is empty; remove omitempty, or use a pointer", l.text(f.Type()))
+		return false
+	}
 	l.fields = append(l.fields, out)
 	return true
 }
@@ -136,37 +149,41 @@ func (l *layout) take(name string, at spot) bool {
 // limit refuses a limit where there is nothing to limit.
 func (l *layout) limit(f Field, at spot) bool {
 	switch f.Type.Kind {
-	case String, Bytes, Slice, Map:
+	case String, Bytes, Slice, Map, Own:
 		return true
 	}
 	if f.Max > 0 {
-		l.refuse(at, "max= has no meaning for %s; it limits strings, bytes, slices and maps", l.text(f.Type.typ))
+		l.refuse(at, "max= has no meaning for %s; it limits strings, bytes, slices, maps and what has a registered codec", l.text(f.Type.typ))
 	}
 	return f.Max == 0
 }
 
 // inlines reports whether the fields of an embedded struct take its place.
 func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Struct, inlined, ok bool) {
-	if _, pointer := f.Type().Underlying().(*types.Pointer); pointer {
-		l.refuse(at, "an embedded pointer cannot be encoded; embed the struct, or give the field a name")
-		return nil, false, false
+	embedded := types.Unalias(f.Type())
+	if p, pointer := embedded.(*types.Pointer); pointer {
+		if !tag.has("noinline") {
+			l.refuse(at, "whether the embedded pointer is nil would be lost; embed the struct, give the field a name, or use the tag option noinline")
+			return nil, false, false
+		}
+		embedded = types.Unalias(p.Elem())
 	}
-	inner, isStruct := f.Type().Underlying().(*types.Struct)
-	named, _ := types.Unalias(f.Type()).(*types.Named)
+	inner, isStruct := embedded.Underlying().(*types.Struct)
+	named, _ := embedded.(*types.Named)
 	switch {
-	case named != nil && l.isCommand(named):
+	case named != nil && l.pkg.commandOf(named) != nil:
 		l.refuse(at, "command %s is embedded, so that its generated methods would become those of the outer struct; give the field a name", f.Name())
 		return nil, false, false
-	case named != nil && ownCodec(named) != "" && !isNamed(named, "time", "Time"):
-		l.refuse(at, "the method %s of the embedded %s would become the outer struct's; give the field a name", ownCodec(named), f.Name())
+	case named != nil && l.ownCodec(named) != "" && !isNamed(named, "time", "Time"):
+		l.refuse(at, "the method %s of the embedded %s would become the outer struct's; give the field a name", l.ownCodec(named), f.Name())
 		return nil, false, false
-	case isStruct && !tag.has("noinline") && !isNamed(f.Type(), "time", "Time"):
+	case isStruct && !tag.has("noinline") && !isNamed(f.Type(), "time", "Time") && l.pkg.codecs.At(embedded) == nil:
 		if !f.Exported() && f.Pkg() != l.pkg.types {
 			l.refuse(at, "the embedded %s is not exported by its package; export it", f.Name())
 			return nil, false, false
 		}
 		return inner, true, true
-	case isNamed(f.Type(), "time", "Time"):
+	case isNamed(embedded, "time", "Time"):
 		l.refuse(at, "the methods of the embedded time would become those of the outer struct; give the field a name")
 		return nil, false, false
 	case tag.has("inline"):
@@ -190,6 +207,29 @@ func typeHint(text string) string {
 	return out.String()
 }
 
+// maxFieldName bounds the name of a field on the wire, in bytes.
+const maxFieldName = 1 << 10
+
+// malformed returns the rest of a field's tags from where they do not have the
+// form that package reflect reads, or repeat a key; "" is for well-formed tags.
+func malformed(text string) string {
+	seen := make(map[string]bool)
+	for rest := strings.TrimLeft(text, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		key, after, ok := strings.Cut(rest, ":")
+		value, err := strconv.QuotedPrefix(after)
+		if !ok || key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }) ||
+			err != nil || value[0] != '"' || seen[key] {
+			return rest
+		}
+		seen[key] = true
+		rest = after[len(value):]
+		if rest != "" && rest[0] != ' ' {
+			return rest
+		}
+	}
+	return ""
+}
+
 // fieldTag is what the tags of a field say.
 type fieldTag struct {
 	name     string
@@ -202,6 +242,10 @@ func (t fieldTag) has(option string) bool { return slices.Contains(t.options, op
 
 // tag reads the tags msgpack and mosaik of a field.
 func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool) {
+	if bad := malformed(text); bad != "" {
+		l.refuse(at, "the tag `%s` is malformed at %q, so that all after it would be ignored; write key:\"value\" pairs with one space between and no key twice", text, bad)
+		return tag, false
+	}
 	own := reflect.StructTag(text).Get("msgpack")
 	if strings.ContainsAny(own, `':\"`) {
 		l.refuse(at, "the tag %q holds a quote, colon or backslash; use a plain name and options", own)
@@ -209,6 +253,10 @@ func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool)
 	}
 	parts := strings.Split(own, ",")
 	tag.name = strings.TrimSpace(parts[0])
+	if len(tag.name) > maxFieldName || !utf8.ValidString(tag.name) {
+		l.refuse(at, "the name %.40q is not valid UTF-8 or longer than %d bytes", tag.name, maxFieldName)
+		return tag, false
+	}
 	allowed := []string{"", "omitempty", "inline", "noinline"}
 	if f.Name() == optionsField {
 		allowed = []string{"", "omitempty", "as_array", "asArray"}

@@ -6,7 +6,6 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,11 +67,16 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	case isNamed(t, "time", "Duration"):
 		return &Type{Kind: Duration, Bits: 64, typ: t}
 	}
+	own, registered := b.pkg.codecs.At(t).(*registration)
 	if named, ok := t.(*types.Named); ok && !b.nameable(named, s) {
 		return nil
 	}
-	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types)}
+	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types), array: b.machine.Array}
 	b.types.Set(t, out)
+	if registered {
+		out.Kind, out.Own, out.codec = Own, own.name, own.object
+		return out
+	}
 	if !b.fill(out, s) {
 		return nil
 	}
@@ -90,6 +94,10 @@ func (b *builder) nameable(named *types.Named, s spot) bool {
 		b.refuse(s, "%s is not exported by its package; export it, or use a type that is", b.text(named))
 		return false
 	}
+	if !importable(object.Pkg(), b.pkg.types) {
+		b.refuse(s, "%s is of package %s, which cannot be imported here; use a type of another package", b.text(named), object.Pkg().Path())
+		return false
+	}
 	if object.Parent() != nil && object.Parent() != object.Pkg().Scope() {
 		b.refuse(s, "%s is declared within a function; move it to the package", b.text(named))
 		return false
@@ -98,25 +106,47 @@ func (b *builder) nameable(named *types.Named, s spot) bool {
 		b.refuse(s, "%s is named like a variable of the generated code; give it a longer name", object.Name())
 		return false
 	}
-	if method := ownCodec(named); method != "" && !b.isCommand(named) {
-		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; use a plain type in the command, such as string or [16]byte, and convert it in ApplyTo", b.text(named), method)
+	if method := b.ownCodec(named); method != "" && b.pkg.codecs.At(named) == nil && b.pkg.commandOf(named) == nil {
+		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=…, or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
 		return false
 	}
 	return true
 }
 
-func (b *builder) isCommand(named *types.Named) bool {
-	return slices.ContainsFunc(b.machine.Commands, func(c *Command) bool { return c.object == named.Obj() })
+// importable reports whether a package may be imported by another: not when it
+// is internal to a tree that the other is not in, or a program.
+func importable(pkg, by *types.Package) bool {
+	if pkg == by {
+		return true
+	}
+	i := strings.LastIndex("/"+pkg.Path()+"/", "/internal/")
+	return pkg.Name() != "main" && (i < 0 || strings.HasPrefix("/"+by.Path()+"/", ("/" + pkg.Path())[:i]+"/"))
 }
 
-// ownCodec returns the method by which a type encodes itself, "" for none.
-func ownCodec(t *types.Named) string {
+// commandOf returns the command that a type is, of whichever machine of the
+// package, nil for none.
+func (p *Package) commandOf(named *types.Named) *Command {
+	for _, m := range p.Machines {
+		for _, c := range m.Commands {
+			if c.object == named.Obj() {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// ownCodec returns the method by which a type encodes itself, "" for none. What
+// we generated for the commands of another package does not count: it may as
+// well not be there yet.
+func (m *modeler) ownCodec(t *types.Named) string {
 	if types.IsInterface(t) {
 		return ""
 	}
 	methods := types.NewMethodSet(types.NewPointer(t))
 	for _, name := range []string{"EncodeMsgpack", "MarshalMsgpack", "MarshalBinary", "MarshalText", "DecodeMsgpack", "UnmarshalMsgpack", "UnmarshalBinary", "UnmarshalText"} {
-		if m := methods.Lookup(nil, name); m != nil {
+		found := methods.Lookup(nil, name)
+		if found != nil && !strings.HasSuffix(m.fset.Position(found.Obj().Pos()).Filename, codeSuffix) {
 			return name
 		}
 	}
@@ -183,7 +213,9 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	case types.Complex64, types.Complex128:
 		b.refuse(s, "MessagePack has no complex numbers; use two floats")
 	case types.Invalid:
-		b.refuse(s, "the type is invalid%s", b.complaint(s.pos))
+		if !b.needSealed() {
+			b.refuse(s, "the type is invalid%s", b.complaint(s.pos))
+		}
 	default:
 		b.refuse(s, "%s cannot be encoded; use another type", b.text(out.typ))
 	}
@@ -196,6 +228,9 @@ func (b *builder) complaint(pos token.Pos) string {
 	for _, p := range b.loaded {
 		for _, e := range p.TypeErrors {
 			if o := b.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
+				if strings.HasPrefix(e.Msg, "undefined: ") && strings.Contains(e.Msg, ".") && strings.HasSuffix(e.Msg, "Command") {
+					return ", " + e.Msg + "; if it is the interface of another package's commands, hold the structs that are meant"
+				}
 				return ", " + e.Msg
 			}
 		}
@@ -248,19 +283,23 @@ func (b *builder) fromSource(pkg *types.Package) bool {
 }
 
 func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
-	if basic, ok := elem.Underlying().(*types.Basic); ok && basic.Kind() == types.Uint8 {
-		if _, named := types.Unalias(elem).(*types.Named); named {
-			b.refuse(s, "%s would be encoded as bytes, not as numbers; use byte in place of %s, or a wider type", b.text(out.typ), b.text(elem))
-			return false
-		}
+	out.Kind = kind
+	if out.Len > maxValueSize {
+		b.refuse(s, "%s has %d elements, at most %d are allowed; use a slice", b.text(out.typ), out.Len, maxValueSize)
+		return false
+	}
+	out.Elem = b.build(elem, s.in("elem"))
+	if out.Elem != nil && out.Elem.Kind == Uint && out.Elem.Bits == 8 {
 		out.Kind = Bytes
 		if kind == Array {
 			out.Kind = ByteArray
 		}
+		if len(out.Elem.Enum) == 0 {
+			out.Elem = nil
+		}
 		return true
 	}
-	out.Kind, out.stream = kind, b.state && kind == Slice
-	out.Elem = b.build(elem, s.in("elem"))
+	out.stream = b.state && kind == Slice
 	return out.Elem != nil
 }
 
@@ -275,6 +314,10 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 		return false
 	}
 	out.Key = b.build(t.Key(), s.in("key"))
+	if out.Key != nil && out.Key.Kind == Own {
+		b.refuse(s, "%s has a codec of its own and cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
+		return false
+	}
 	out.Elem = b.build(t.Elem(), s.in("elem"))
 	return out.Key != nil && out.Elem != nil
 }
@@ -292,61 +335,6 @@ func (b *builder) pointer(out *Type, t *types.Pointer, s spot) bool {
 	out.Kind = Pointer
 	out.Elem = b.build(t.Elem(), s)
 	return out.Elem != nil
-}
-
-// sum completes a sealed interface: its variants are the types of the package
-// that can have its unexported method.
-func (b *builder) sum(out *Type, t *types.Interface, s spot) bool {
-	out.Kind = Sum
-	var sealed *types.Func
-	for m := range t.Methods() {
-		if !m.Exported() {
-			sealed = m
-		}
-	}
-	switch {
-	case t.NumMethods() == 0 && t.IsMethodSet():
-		b.refuse(s, "nothing in the bytes says which type %s holds; use a concrete type, or an interface with an unexported method", b.text(out.typ))
-		return false
-	case isUniverseError(out.typ):
-		b.refuse(s, "an error is not the same value in another process; use a string or a number")
-		return false
-	case sealed == nil || !t.IsMethodSet():
-		b.refuse(s, "the interface %s is not sealed, any package can implement it; give it an unexported method", b.text(out.typ))
-		return false
-	}
-	if _, named := out.typ.(*types.Named); !named {
-		b.refuse(s, "the interface has no name; declare it as a type")
-		return false
-	}
-	if !b.fromSource(sealed.Pkg()) {
-		return true // built again from source
-	}
-	scope := sealed.Pkg().Scope()
-	ok := true
-	for _, name := range scope.Names() {
-		object, isType := scope.Lookup(name).(*types.TypeName)
-		if !isType || object.IsAlias() || types.IsInterface(object.Type()) {
-			continue
-		}
-		named, isNamed := object.Type().(*types.Named)
-		if !isNamed || named.TypeParams().Len() > 0 {
-			continue
-		}
-		pointer := !types.Implements(named, t)
-		if pointer && !types.Implements(types.NewPointer(named), t) {
-			continue
-		}
-		v := Variant{Name: name, goName: name, pointer: pointer}
-		v.Type = b.build(named, spot{pos: object.Pos(), what: "variant " + name + " of " + b.text(out.typ), hint: name})
-		ok = ok && v.Type != nil
-		out.Variants = append(out.Variants, v)
-	}
-	if ok && len(out.Variants) == 0 {
-		b.refuse(s, "no type implements %s; add one, or remove the field", b.text(out.typ))
-		return false
-	}
-	return ok
 }
 
 func isUniverseError(t types.Type) bool {

@@ -29,7 +29,9 @@ import (
 //
 //	bool i8…i64 u8…u64 f32 f64 str bytes bytes[n] time duration
 //	[]T [n]T map[K]T *T
-//	#n   the type that line #n describes
+//	#n               the type that line #n describes
+//	bytes#n          bytes whose values are constants of the enum #n; bytes[8]#n
+//	own "uuid"       bytes that the codec registered under this name makes
 //
 // and a line describes one of
 //
@@ -171,9 +173,11 @@ func (t *Type) reference(ref func(*Type) string) string {
 	}
 	switch t.Kind {
 	case Bytes:
-		return "bytes"
+		return "bytes" + t.values(ref)
 	case ByteArray:
-		return fmt.Sprintf("bytes[%d]", t.Len)
+		return fmt.Sprintf("bytes[%d]", t.Len) + t.values(ref)
+	case Own:
+		return "own " + quoteName(t.Own)
 	case Time:
 		return "time"
 	case Duration:
@@ -188,6 +192,14 @@ func (t *Type) reference(ref func(*Type) string) string {
 		return "*" + t.Elem.reference(ref)
 	}
 	return t.scalar()
+}
+
+// values returns what is said of the values of bytes.
+func (t *Type) values(ref func(*Type) string) string {
+	if t.Elem == nil {
+		return ""
+	}
+	return t.Elem.reference(ref)
 }
 
 // scalar returns the name of a scalar's form.

@@ -65,7 +65,8 @@ func (d *differ) types(path string, old, new *Type) {
 		return
 	}
 	d.seen[[2]*Type{old, new}] = true
-	if old.Kind != new.Kind || old.Bits != new.Bits || old.Len != new.Len || old.Tuple != new.Tuple {
+	if old.Kind != new.Kind || old.Bits != new.Bits || old.Len != new.Len || old.Tuple != new.Tuple ||
+		old.Own != new.Own || (old.Elem == nil) != (new.Elem == nil) {
 		d.say(path, "%s → %s", old.brief(), new.brief())
 		return
 	}
@@ -78,6 +79,10 @@ func (d *differ) types(path string, old, new *Type) {
 	case Map:
 		d.types(path+"[key]", old.Key, new.Key)
 		d.types(path+"[]", old.Elem, new.Elem)
+	case Bytes, ByteArray:
+		if old.Elem != nil {
+			d.types(path+"[]", old.Elem, new.Elem)
+		}
 	case Slice, Array:
 		d.types(path+"[]", old.Elem, new.Elem)
 	case Pointer:
@@ -190,5 +195,5 @@ func (t *Type) brief() string {
 	case len(t.Enum) > 0:
 		return t.scalar()
 	}
-	return t.reference(nil)
+	return t.reference(func(t *Type) string { return " of " + t.scalar() })
 }

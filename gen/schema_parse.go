@@ -131,7 +131,7 @@ var scalars = []struct {
 	word string
 	typ  Type
 }{
-	{"bool", Type{Kind: Bool}}, {"bytes", Type{Kind: Bytes}}, {"str", Type{Kind: String}},
+	{"bool", Type{Kind: Bool}}, {"str", Type{Kind: String}},
 	{"time", Type{Kind: Time}}, {"duration", Type{Kind: Duration, Bits: 64}},
 	{"i8", Type{Kind: Int, Bits: 8}}, {"i16", Type{Kind: Int, Bits: 16}}, {"i32", Type{Kind: Int, Bits: 32}}, {"i64", Type{Kind: Int, Bits: 64}},
 	{"u8", Type{Kind: Uint, Bits: 8}}, {"u16", Type{Kind: Uint, Bits: 16}}, {"u32", Type{Kind: Uint, Bits: 32}}, {"u64", Type{Kind: Uint, Bits: 64}},
@@ -159,7 +159,11 @@ func (p *schemaParser) reference() *Type {
 	case p.has("bytes["):
 		t := &Type{Kind: ByteArray, Len: p.number()}
 		p.want("]")
-		return t
+		return p.values(t)
+	case p.has("bytes"):
+		return p.values(&Type{Kind: Bytes})
+	case p.has("own "):
+		return &Type{Kind: Own, Own: p.quoted()}
 	case p.has("["):
 		t := &Type{Kind: Array, Len: p.number()}
 		p.want("]")
@@ -167,6 +171,14 @@ func (p *schemaParser) reference() *Type {
 		return t
 	}
 	return p.scalar()
+}
+
+// values reads what may be said of the values of bytes.
+func (p *schemaParser) values(t *Type) *Type {
+	if strings.HasPrefix(p.rest, "#") {
+		t.Elem = p.reference()
+	}
+	return t
 }
 
 func (p *schemaParser) scalar() *Type {

@@ -62,16 +62,62 @@ DIRECTIVES
         A type with a method Query(*Ledger) (R, error). Nothing is generated for
         it; its form is checked.
 
+    //mosaik:variant name=circle
+        A type that implements a sealed interface. Its name in the schema is
+        that of the type unless it is given here, so that a type can be renamed.
+        The numbers of variants on the wire follow the order of their names.
+
+    //mosaik:codec name=ip
+        The codec of another type, one that encodes itself or has no exported
+        fields: a struct with the methods
+
+          Append(dst []byte, v netip.Addr) ([]byte, error)
+          Decode(src []byte) (netip.Addr, error)
+
+        of the value, in the package of the machine, whose commands may then
+        hold the type, though not as a map key. For types that have
+        MarshalBinary and UnmarshalBinary one line does:
+
+          type addrCodec = codec.Binary[netip.Addr, *netip.Addr]
+
+        and codec.Text does it for MarshalText. On the wire values are bytes,
+        never nil, whose content is the codec's; the schema holds its name.
+        omitempty needs a method IsZero. Its author promises equal bytes for
+        equal values in every process and release: rename it when they change.
+        Its errors and panics are errors of encoding and decoding.
+
 TYPES
     Commands may hold bool, int8 to int64, uint8 to uint64, float32, float64,
     string, []byte, [n]byte, time.Time, time.Duration, types over these, structs,
     slices, arrays, maps with string or integer keys, pointers, interfaces with
-    an unexported method, generic types with their arguments, and types of other
-    packages. Anything else is refused with its position and the reason.
+    an unexported method, generic types with their arguments, types of other
+    packages, and types with a codec. Anything else is refused with its position
+    and the reason.
+
+    A command may hold commands by the interface that is generated, as in
+
+      type Batch struct{ Commands []Command }
+
+    The types that a sealed interface can hold are those of its package that
+    implement it, themselves or by a pointer; generic ones are not among them.
+
+    Machines and commands cannot be generic themselves, since methods are
+    generated for them. Declare a type around each instance, and its method:
+
+      type Prices struct{ Store[int64] }
+      type PutPrice struct{ Put[int64] }
+      func (p PutPrice) ApplyTo(m *Prices, at sm.ApplyContext) (int64, error) {
+          return p.Put.ApplyTo(&m.Store, at)
+      }
+
+    The constants of a number's or string's type are part of the schema, also
+    those that are not exported and those of other modules, by the version in
+    go.mod. Constants of the standard library are not: releases of Go add some.
 
     Struct tags are those of github.com/vmihailenco/msgpack: a name, omitempty,
-    noinline, "-". The tag mosaik:"max=n" bounds the bytes of a string or []byte
-    and the elements of a slice or map.
+    noinline, "-". Embedded structs are inlined; embedded pointers need noinline.
+    The tag mosaik:"max=n" bounds the bytes of a string, of a []byte and of what
+    a codec makes, and the elements of a slice or map.
 
     In a state, unlike in a command, fields that are not exported count, omitempty,
     max= and msgpack:"-" have no effect, and strings may hold any bytes.

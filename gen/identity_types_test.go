@@ -1,0 +1,89 @@
+package gen
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	ipCodec  = "//mosaik:codec name=ip\ntype ipCodec = codec.Binary[netip.Addr, *netip.Addr]\n"
+	closed   = "type Closed interface{ closed() }\ntype Open struct{ A int8 }\nfunc (Open) closed() {}\n"
+	sides    = "type Side uint8\nconst (\nLeft Side = iota + 1\nRight\n)\n"
+	withIP   = `"net/netip"; "github.com/mosaik-go/mosaik/codec"`
+	withHex  = `"github.com/mosaik-go/mosaik/codec"`
+	embedded = "type Base struct{ A int8; C string }\n"
+)
+
+// pairs are two packages each, whose schemas are equal or differ in the way that
+// is told.
+var pairs = []struct {
+	name          string
+	first, second string
+	words         string // "" for equal ones
+}{
+	{"codec of another type", machineSource(withIP, "A netip.Addr", ipCodec), machineSource(withHex, "A Hex", strings.Replace(hexCodec, "name=hex", "name=ip", 1)), ""},
+	{"codec that nothing uses", machineSource(withHex, "A int8", hexCodec), machineSource("", "A int8", ""), ""},
+	{"codec renamed", machineSource(withHex, "A Hex", hexCodec), machineSource(withHex, "A Hex", strings.Replace(hexCodec, "name=hex", "name=x", 1)), `Set.A: own "hex" → own "x"`},
+	{"codec for bytes", machineSource(withHex, "A []Hex", hexCodec), machineSource("", "A [][]byte", ""), `Set.A[]: own "hex" → bytes`},
+	{"codec limited", machineSource(withHex, "A Hex", hexCodec), machineSource(withHex, "A Hex `mosaik:\"max=3\"`", hexCodec), "Set.A: no condition → max=3"},
+
+	{"bytes of a named type", machineSource("", "A []Octet; B [3]Octet", "type Octet byte"), machineSource("", "A []byte; B [3]byte", ""), ""},
+	{"bytes of an enum renamed", machineSource("", "A []Side; B [3]Side", sides), machineSource("", "A []Wing; B [3]Wing", strings.ReplaceAll(sides, "Side", "Wing")), ""},
+	{"bytes of an enum with another constant", machineSource("", "A []Side", sides), machineSource("", "A []Side", sides+"const Up Side = 7"), "Set.A[]: constant Up = 7 added"},
+	{"bytes of an enum without constants", machineSource("", "A []Side", sides), machineSource("", "A []byte", ""), "Set.A: bytes of u8 → bytes"},
+	{"array of enum bytes without constants", machineSource("", "A [2]Side", sides), machineSource("", "A [2]byte", ""), "Set.A: bytes[2] of u8 → bytes[2]"},
+
+	{"variant renamed with its name kept", machineSource("", "A Closed", closed), machineSource("", "A Closed", strings.ReplaceAll(strings.Replace(closed, "type Open", "//mosaik:variant name=Open\ntype Open", 1), "Open ", "Shut ")+"func (Shut) closed() {}\nvar _ = Shut{}"), ""},
+	{"variant's name", machineSource("", "A Closed", closed), machineSource("", "A Closed", strings.Replace(closed, "type Open", "//mosaik:variant name=o\ntype Open", 1)), "Set.A: variant o added; Set.A: variant Open removed"},
+
+	{"constants of the standard library", machineSource(`"crypto/tls"; "io/fs"`, "A tls.CurveID; B fs.FileMode; C []fs.FileMode", ""), machineSource("", "A uint16; B uint32; C []uint32", ""), ""},
+	{"generic alias", machineSource("", "A Vec[int8]; B map[string]Vec[Vec[bool]]", "type Vec[T any] = []T"), machineSource("", "A []int8; B map[string][][]bool", ""), ""},
+	{"instance embedded", machineSource("", "Pair[int8, string]", "type Pair[X, Y any] struct{ A X; B Y }"), machineSource("", "A int8; B string", ""), ""},
+	{"embedded pointer not inlined", machineSource("", "*Base `msgpack:\",noinline\"`", embedded), machineSource("", "Base *Base", embedded), ""},
+	{"embedded scalar", machineSource("", "Name", "type Name string"), machineSource("", "Name string", ""), ""},
+	{"options of an embedded struct", machineSource("", "Base; B int8", "type Base struct{ _msgpack struct{} `msgpack:\",as_array,omitempty\"`; A int8 }"), machineSource("", "A int8 `msgpack:\",omitempty\"`; B int8", ""), ""},
+	{"options of the outer struct", machineSource("", "_msgpack struct{} `msgpack:\",omitempty\"`; Base; B int8", "type Base struct{ A int8 }"), machineSource("", "A int8; B int8 `msgpack:\",omitempty\"`", ""), ""},
+
+	{"commands held under another name", machineSource("", "A []Command; B Command", ""), strings.ReplaceAll(machineSource("", "A []Command; B Alias", "type Alias = Command"), "Machine", "Other"), ""},
+	{"commands no longer held", machineSource("", "A []Command", ""), machineSource("", "A []string", ""), "Set.A[]: sum → str"},
+}
+
+func TestIdentityOfTypes(t *testing.T) {
+	t.Parallel()
+	files := make(map[string]string)
+	for i, p := range pairs {
+		files[fmt.Sprintf("a%d/p.go", i)], files[fmt.Sprintf("b%d/p.go", i)] = p.first, p.second
+	}
+	pkgs, err := Load(t.Context(), Config{Dir: newModule(t, files), Patterns: []string{"./..."}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas := make(map[string]schema)
+	for _, pkg := range pkgs {
+		schemas[pkg.Path[strings.LastIndex(pkg.Path, "/")+1:]] = schemaOf(pkg.Machines[0])
+	}
+	for i, p := range pairs {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			first, second := schemas[fmt.Sprintf("a%d", i)], schemas[fmt.Sprintf("b%d", i)]
+			for _, s := range []schema{first, second} {
+				parsed, err := parseSchema(s.text())
+				if err != nil || parsed.text() != s.text() || len(diff(parsed, s)) != 0 {
+					t.Errorf("a schema that is parsed and written again differs: %v\n%s", err, cmp.Diff(s.text(), parsed.text()))
+				}
+			}
+			if p.words == "" {
+				if d := cmp.Diff(first.text(), second.text()); d != "" {
+					t.Errorf("the schemas differ (-first +second):\n%s", d)
+				}
+				return
+			}
+			if words := strings.Join(diff(first, second), "; "); words != p.words {
+				t.Errorf("the change is told as\n%s\nwant\n%s", words, p.words)
+			}
+		})
+	}
+}

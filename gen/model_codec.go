@@ -1,0 +1,129 @@
+package gen
+
+import (
+	"go/types"
+)
+
+// ownSize is how much memory a value with a registered codec may take and is
+// taken to need, in bytes. Its true size differs between releases of Go and must
+// not decide what members accept.
+const ownSize = 160
+
+// registration is what a directive //mosaik:codec says: values of a type are
+// bytes whose content is the codec's.
+type registration struct {
+	name   string          // on the wire
+	object *types.TypeName // the codec's type
+	of     types.Type
+}
+
+// codec registers the type under a directive as the codec of another.
+func (m *modeler) codec(pkg *Package, d directive) {
+	object, ok := pkg.types.Scope().Lookup(d.spec.Name.Name).(*types.TypeName)
+	if !ok {
+		m.problems.add(d.pos, "%s%s stands above a type within a function; move %s to the package", directivePrefix, d.verb, d.spec.Name.Name)
+		return
+	}
+	r := &registration{name: d.args["name"], object: object}
+	_, isStruct := object.Type().Underlying().(*types.Struct)
+	of := r.signature(pkg)
+	named, isNamed := of.(*types.Named)
+	switch {
+	case r.name == "":
+		m.problems.add(d.pos, "codec %s has no name; add name=…, which stays what it is when types are renamed", object.Name())
+	case d.spec.TypeParams != nil:
+		m.problems.add(d.pos, "codec %s is generic; declare one for each type, as in type %[1]sOf = %[1]s[…]", object.Name())
+	case !isStruct || isLocal(object.Name()):
+		m.problems.add(d.pos, "codec %s is no struct, or has the name of a variable in the generated code; declare it as struct{} under another name", object.Name())
+	case of == nil:
+		m.problems.add(d.pos, "codec %s has not both Append(dst []byte, v T) ([]byte, error) and Decode(src []byte) (T, error) with value receivers; add them, or use codec.Binary or codec.Text", object.Name())
+	case !isNamed || types.IsInterface(of) || isPointer(of) || isBuiltIn(of):
+		m.problems.add(d.pos, "codec %s is of %s; only types with a name that are no pointers, interfaces, times or durations can have one", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)))
+	case pkg.commandOf(named) != nil:
+		m.problems.add(d.pos, "codec %s is of command %s, whose codec is generated; remove it", object.Name(), named.Obj().Name())
+	case wideSize(of) > ownSize:
+		m.problems.add(d.pos, "codec %s is of %s, which takes %d bytes of memory, at most %d are allowed; use a type that holds a pointer", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), wideSize(of), ownSize)
+	default:
+		r.of = of
+		m.register(pkg, r, d)
+	}
+}
+
+// register adds r to the package's codecs.
+func (m *modeler) register(pkg *Package, r *registration, d directive) {
+	for _, o := range pkg.codecs.Keys() {
+		other := pkg.codecs.At(o).(*registration)
+		switch {
+		case types.Identical(o, r.of):
+			m.problems.add(d.pos, "%s and %s are both codecs of %s; remove one", other.object.Name(), r.object.Name(), types.TypeString(o, types.RelativeTo(pkg.types)))
+			return
+		case other.name == r.name:
+			m.problems.add(d.pos, "codecs %s and %s are both named %q; members would take the bytes of one for those of the other, rename one", other.object.Name(), r.object.Name(), r.name)
+			return
+		}
+	}
+	pkg.codecs.Set(r.of, r)
+}
+
+// signature returns the type that the codec's methods are of, nil when it does
+// not have them.
+func (r *registration) signature(pkg *Package) types.Type {
+	methods := types.NewMethodSet(types.Unalias(r.object.Type()))
+	bytes := types.NewSlice(types.Typ[types.Byte])
+	check := func(name string, params, results int) *types.Signature {
+		found := methods.Lookup(pkg.types, name)
+		if found == nil {
+			return nil
+		}
+		sig := found.Type().(*types.Signature)
+		if sig.Params().Len() != params || sig.Results().Len() != results || sig.Variadic() ||
+			!types.Identical(sig.Params().At(0).Type(), bytes) || !isUniverseError(sig.Results().At(1).Type()) {
+			return nil
+		}
+		return sig
+	}
+	encode, decode := check("Append", 2, 2), check("Decode", 1, 2)
+	if encode == nil || decode == nil || !types.Identical(encode.Results().At(0).Type(), bytes) ||
+		!types.Identical(encode.Params().At(1).Type(), decode.Results().At(0).Type()) {
+		return nil
+	}
+	return types.Unalias(decode.Results().At(0).Type())
+}
+
+func isPointer(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Pointer)
+	return ok
+}
+
+// isBuiltIn reports whether t has a form of its own on the wire.
+func isBuiltIn(t types.Type) bool {
+	return isNamed(t, "time", "Time") || isNamed(t, "time", "Duration")
+}
+
+// wideSize returns the memory that a value of t takes, as [Type.size].
+func wideSize(t types.Type) int64 {
+	switch t := t.Underlying().(type) {
+	case *types.Struct:
+		var sum int64
+		for f := range t.Fields() {
+			sum += wideSize(f.Type())
+		}
+		return min(sum, hugeSize)
+	case *types.Array:
+		return min(min(t.Len(), hugeSize)*wideSize(t.Elem()), hugeSize)
+	case *types.Slice:
+		return 24
+	case *types.Interface:
+		return 16
+	case *types.Basic:
+		switch {
+		case t.Info()&types.IsString != 0, t.Kind() == types.Complex128:
+			return 16
+		case basicKinds[t.Kind()].Kind == Bool:
+			return 1
+		case basicKinds[t.Kind()].Bits > 0:
+			return int64(basicKinds[t.Kind()].Bits / 8)
+		}
+	}
+	return 8
+}
