@@ -62,9 +62,11 @@ func KeyFromDigest(d sm.Digest) (GroupKey, error) {
 
 // KeyFromValidator returns the key whose secret is the signature of v, for
 // groups that whoever holds a valid ticket may join. When that signature is
-// made of public values only, such as a public key or an issuer's name, the key
-// is public knowledge and keeps nobody out: the tickets alone do, so require
-// them with v as well.
+// made of public values only, such as a public key or an issuer's or a
+// validator's name, the key is public knowledge and keeps nobody out: the
+// tickets alone do, so require them with v as well. Of the validators of
+// package ticket/jwt only those with HMAC keys and without a name keep theirs
+// secret.
 func KeyFromValidator(v ticket.Validator) (GroupKey, error) {
 	if v == nil {
 		return GroupKey{}, errors.New("mosaik: make group key: the ticket validator is nil")
