@@ -15,8 +15,8 @@ const (
 	// examTime is how long the validators of a group may take over one peer.
 	// It leaves room for an answer within a bond's handshake.
 	examTime = time.Second
-	// maxExams bounds the peers of a group that are examined at a time, those
-	// included whose validators never returned.
+	// maxExams bounds the goroutines that run a group's validators at a time,
+	// those included whose validators never return.
 	maxExams = 64
 )
 
@@ -34,15 +34,19 @@ type examiner struct {
 	mu      sync.Mutex
 	closed  bool
 	exams   map[sm.PeerID]*exam
+	queue   []*exam // that have not begun
+	begun   int     // that have begun and not returned
+	hung    int     // of those, the ones that are overdue
 	unwatch []func()
 }
 
 // exam is one examination of a peer, until its validators have returned.
 type exam struct {
-	deadline *time.Timer
-	settled  bool    // there is a verdict
-	askers   tellers // whom the verdict is for
-	next     tellers // who asked since: the tickets may have changed
+	peer     sm.PeerID
+	deadline *time.Timer // nil before it has begun
+	settled  bool        // there is a verdict
+	askers   tellers     // whom the verdict is for
+	next     tellers     // who asked since: the tickets may have changed
 }
 
 // tellers are those who wait for a verdict, one for each purpose: who asks again
@@ -70,29 +74,62 @@ func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(link.C
 	e := x.exams[peer]
 	switch {
 	case x.closed:
-	case e != nil && !e.settled:
-		e.next[purpose] = tell
-	case e != nil || len(x.exams) >= maxExams:
-		x.log.Warn("a peer is refused unseen, as ticket validators have not returned", "peer", peer.Short(), "hanging", len(x.exams))
-		tell(link.CodeTicketRefused, time.Time{})
-	default:
+	case e == nil:
 		var askers tellers
 		askers[purpose] = tell
-		x.begin(peer, askers)
+		x.add(peer, askers)
+	case e.settled:
+		x.log.Warn("a peer is refused unseen, as ticket validators still hang on it", "peer", peer.Short())
+		tell(link.CodeTicketRefused, time.Time{})
+	case e.deadline == nil:
+		e.askers[purpose] = tell
+	default:
+		e.next[purpose] = tell
 	}
 }
 
-// begin starts an examination. The caller holds the mutex.
-func (x *examiner) begin(peer sm.PeerID, askers tellers) {
-	e := &exam{askers: askers}
+// add has a peer examined when its turn comes. The caller holds the mutex, as
+// with all below that do not take it.
+func (x *examiner) add(peer sm.PeerID, askers tellers) {
+	e := &exam{peer: peer, askers: askers}
 	x.exams[peer] = e
+	x.queue = append(x.queue, e)
 	x.pending.Add(1)
-	e.deadline = time.AfterFunc(examTime, func() { x.overdue(peer, e) })
+	x.advance()
+}
+
+// advance begins the examinations that there is room for. When validators hang
+// on as many peers as there is room for, all others are refused unseen.
+func (x *examiner) advance() {
+	for len(x.queue) > 0 && (x.begun < maxExams || x.hung == maxExams) {
+		e := x.queue[0]
+		x.queue = x.queue[1:]
+		if x.begun < maxExams {
+			x.begin(e)
+			continue
+		}
+		x.log.Warn("a peer is refused unseen, as ticket validators hang on others", "peer", e.peer.Short(), "others", x.hung)
+		delete(x.exams, e.peer)
+		x.settle(e, link.CodeTicketRefused, time.Time{})
+	}
+}
+
+// begin starts an examination.
+func (x *examiner) begin(e *exam) {
+	x.begun++
+	e.deadline = time.AfterFunc(examTime, func() { x.overdue(e) })
 	go func() {
 		code, expiry := link.CodeTicketRefused, time.Time{}
-		defer func() { x.returned(peer, e, code, expiry) }() // also when a validator ends the goroutine
-		code, expiry = x.check(peer)
+		defer func() { x.returned(e, code, expiry) }() // also when a validator ends the goroutine
+		code, expiry = x.check(e.peer)
 	}()
+}
+
+// settle gives the verdict to whom it is for.
+func (x *examiner) settle(e *exam, code link.Code, expiry time.Time) {
+	e.settled = true
+	e.askers.tell(code, expiry)
+	x.pending.Done()
 }
 
 // check asks the validators.
@@ -110,35 +147,36 @@ func (x *examiner) check(peer sm.PeerID) (link.Code, time.Time) {
 }
 
 // returned takes the validators' verdict, unless it comes too late.
-func (x *examiner) returned(peer sm.PeerID, e *exam, code link.Code, expiry time.Time) {
+func (x *examiner) returned(e *exam, code link.Code, expiry time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.exams, peer)
+	delete(x.exams, e.peer)
+	x.begun--
 	if e.settled {
-		return
+		x.hung--
+	} else {
+		e.deadline.Stop()
+		x.settle(e, code, expiry)
+		if !e.next.empty() && !x.closed {
+			x.add(e.peer, e.next)
+		}
 	}
-	defer x.pending.Done()
-	e.settled = true
-	e.deadline.Stop()
-	e.askers.tell(code, expiry)
-	if !e.next.empty() && !x.closed {
-		x.begin(peer, e.next)
-	}
+	x.advance()
 }
 
 // overdue refuses a peer whose validators have not returned in time. It is
 // examined again only when they have.
-func (x *examiner) overdue(peer sm.PeerID, e *exam) {
+func (x *examiner) overdue(e *exam) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if e.settled {
 		return
 	}
-	defer x.pending.Done()
-	e.settled = true
-	x.log.Warn("a peer is refused, as ticket validators hang", "peer", peer.Short(), "after", examTime)
-	e.askers.tell(link.CodeTicketRefused, time.Time{})
+	x.hung++
+	x.log.Warn("a peer is refused, as ticket validators hang", "peer", e.peer.Short(), "after", examTime)
+	x.settle(e, link.CodeTicketRefused, time.Time{})
 	e.next.tell(link.CodeTicketRefused, time.Time{})
+	x.advance()
 }
 
 // watch has changed called whenever a validator may decide differently.
@@ -166,8 +204,11 @@ func (x *examiner) watch(changed func()) {
 func (x *examiner) Close() {
 	x.mu.Lock()
 	x.closed = true
+	for range x.queue {
+		x.pending.Done() // nobody waits for a verdict any more
+	}
 	unwatch := x.unwatch
-	x.unwatch = nil
+	x.queue, x.unwatch = nil, nil
 	x.mu.Unlock()
 	for _, stop := range unwatch {
 		stop()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -162,22 +164,50 @@ func TestExamAgain(t *testing.T) {
 	})
 }
 
+// More peers than there is room for wait for their turn, and when there is no
+// hope of one are refused.
 func TestExamsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := newExams(t)
 		for i := range maxExams {
+			e.ask("dawdling", byte(i), group.Handshake, "dawdle")
+		}
+		e.ask("replaced", maxExams, group.Handshake, "hour")
+		e.ask("waiting", maxExams, group.Handshake, "refuse")
+		e.want()
+		time.Sleep(examTime - 1)
+		synctest.Wait()
+		if len(e.verdicts) != maxExams+1 || !slices.Contains(e.verdicts, "waiting: ticket refused after 999.999999ms") {
+			t.Errorf("the verdicts are %q", e.verdicts)
+		}
+
+		e.verdicts = nil
+		for i := range maxExams {
 			e.ask("hanging", byte(i), group.Handshake, "hang")
 		}
+		e.ask("hopeless", maxExams, group.Handshake, "")
+		e.want()
 		time.Sleep(examTime)
 		synctest.Wait()
+		if len(e.verdicts) != maxExams+1 || !slices.Contains(e.verdicts, "hopeless: ticket refused after 1.999999999s") {
+			t.Errorf("the verdicts are %q", e.verdicts)
+		}
 		e.verdicts = nil
 		e.ask("one more", maxExams, group.Handshake, "")
-		e.want("one more: ticket refused after 1s")
+		e.want("one more: ticket refused after 1.999999999s")
 		close(e.release)
 		synctest.Wait()
-		e.ask("one more", maxExams, group.Handshake, "")
-		e.want("one more: accepted after 1s")
+		e.ask("after they returned", maxExams, group.Handshake, "")
+		e.want("after they returned: accepted after 1.999999999s")
+		for i := range maxExams + 1 {
+			e.ask("there is room again", byte(i), group.Handshake, "dawdle")
+		}
+		time.Sleep(2 * examTime)
+		synctest.Wait()
+		if len(e.verdicts) != maxExams+1 || slices.ContainsFunc(e.verdicts, func(v string) bool { return strings.Contains(v, "refused") }) {
+			t.Errorf("the verdicts are %q", e.verdicts)
+		}
 		e.Close()
 	})
 }
@@ -198,6 +228,22 @@ func TestExaminerCloses(t *testing.T) {
 		e.want("dawdling: accepted after 999.999999ms", "hanging: ticket refused after 1s")
 		e.Close()
 		close(e.release)
+	})
+}
+
+// Whoever waits for a turn when the group ends gets none.
+func TestExaminerClosesWithAQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newExams(t)
+		for i := range maxExams {
+			e.ask("hanging", byte(i), group.Handshake, "hang")
+		}
+		e.ask("waiting", maxExams, group.Handshake, "")
+		e.Close()
+		e.want(slices.Repeat([]string{"hanging: ticket refused after 1s"}, maxExams)...)
+		close(e.release)
+		e.want()
 	})
 }
 

@@ -68,7 +68,7 @@ func KeyFromDigest(d sm.Digest) (GroupKey, error) {
 // package ticket/jwt only those with HMAC keys and without a name keep theirs
 // secret.
 func KeyFromValidator(v ticket.Validator) (GroupKey, error) {
-	if v == nil {
+	if isNil(v) {
 		return GroupKey{}, errors.New("mosaik: make group key: the ticket validator is nil")
 	}
 	return KeyFromDigest(v.Signature())

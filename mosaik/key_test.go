@@ -234,6 +234,7 @@ func TestGroupKeyRefusesNoSecret(t *testing.T) {
 		"zeros":         func() (GroupKey, error) { return KeyFromText(strings.Repeat("0", 64)) },
 		"zero digest":   func() (GroupKey, error) { return KeyFromDigest(sm.Digest{}) },
 		"nil validator": func() (GroupKey, error) { return KeyFromValidator(nil) },
+		"nil pointer":   func() (GroupKey, error) { return KeyFromValidator((*signedBy)(nil)) },
 	} {
 		key, err := make()
 		if err == nil || !key.IsZero() || !strings.HasPrefix(err.Error(), "mosaik: make group key: ") {

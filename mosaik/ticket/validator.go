@@ -17,7 +17,7 @@ import (
 // validators together one second for a peer, and refuses the peer after that or
 // when one panics; nobody else is held up. A call that hangs cannot be ended, so
 // its goroutine stays until it returns: one for each peer and 64 in a group at
-// most, after which further peers are refused unseen.
+// most. A peer on which one hangs, and with 64 every peer, is refused unseen.
 type Validator interface {
 	// Class is the class of the tickets that it looks at. It never changes.
 	Class() sm.Digest
