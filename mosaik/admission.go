@@ -2,6 +2,7 @@ package mosaik
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	// maxExams bounds the goroutines that run a group's validators at a time,
 	// those included whose validators never return.
 	maxExams = 64
+	// maxTries bounds how often one examination begins again with new tickets.
+	maxTries = 8
 )
 
 // examiner runs the validators of one group, on goroutines of their own: those
@@ -132,18 +135,24 @@ func (x *examiner) settle(e *exam, code link.Code, expiry time.Time) {
 	x.pending.Done()
 }
 
-// check asks the validators.
+// check asks the validators. A refusal of tickets that were replaced meanwhile
+// does not count: what decides about them may have changed with them. A peer
+// that never stops replacing them is refused all the same.
 func (x *examiner) check(peer sm.PeerID) (link.Code, time.Time) {
 	shown, known := x.tickets(peer)
-	if !known {
-		return link.CodeUnknownPeer, time.Time{}
+	for tries := 1; known; tries++ {
+		expiry, err := ticket.Check(time.Now(), x.validators, peer, shown)
+		if err == nil {
+			return link.CodeAccepted, expiry
+		}
+		examined := shown
+		shown, known = x.tickets(peer)
+		if tries == maxTries || slices.EqualFunc(shown, examined, func(a, b ticket.Ticket) bool { return sameTicket(a)(b) }) {
+			x.log.Info("a peer's tickets are refused", "peer", peer.Short(), "error", err)
+			return link.CodeTicketRefused, time.Time{}
+		}
 	}
-	expiry, err := ticket.Check(time.Now(), x.validators, peer, shown)
-	if err != nil {
-		x.log.Info("a peer's tickets are refused", "peer", peer.Short(), "error", err)
-		return link.CodeTicketRefused, time.Time{}
-	}
-	return link.CodeAccepted, expiry
+	return link.CodeUnknownPeer, time.Time{}
 }
 
 // returned takes the validators' verdict, unless it comes too late.

@@ -147,6 +147,27 @@ func TestExamThatHangs(t *testing.T) {
 	})
 }
 
+// A refusal of tickets that are not shown any more does not count, a bounded
+// number of times.
+func TestExamOfReplacedTickets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for replaced, want := range map[int]string{1: "x: accepted after 0s", maxTries - 1: "x: accepted after 0s", maxTries: "x: ticket refused after 0s"} {
+			e := newExams(t)
+			looks := 0
+			e.tickets = func(sm.PeerID) ([]ticket.Ticket, bool) {
+				if looks++; looks > replaced {
+					return []ticket.Ticket{{Class: sm.ID("obedient")}}, true
+				}
+				return []ticket.Ticket{{Class: sm.ID("obedient"), Data: []byte("refuse")}, {Class: sm.ID("other"), Data: []byte{byte(looks)}}}, true
+			}
+			e.ask("x", 1, group.Review, "")
+			e.want(want)
+			e.Close()
+		}
+	})
+}
+
 // Who asks while the peer is examined gets another look, since its tickets may
 // have changed; nobody's verdict overtakes an earlier one.
 func TestExamAgain(t *testing.T) {
