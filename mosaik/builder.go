@@ -56,7 +56,11 @@ func (b KeyedBuilder) WithConsensusConfig(c ConsensusConfig) KeyedBuilder {
 }
 
 // RequireTicket admits only peers that hold a ticket that v accepts. Every call
-// adds a condition; their order and number enter the group's id.
+// adds a condition; their order and number enter the group's id. All must hold:
+// a peer's tickets are looked at in the handshake, whenever they change, when
+// the first of them expires, and when a [ticket.Watchable] validator changes;
+// a bond whose peer fails ends at once. Validators that panic, or take longer
+// than a second, refuse the peer and harm nothing else.
 func (b KeyedBuilder) RequireTicket(v ticket.Validator) KeyedBuilder {
 	return KeyedBuilder{b.settings.withTicket(v)}
 }
@@ -136,7 +140,7 @@ func (b GroupBuilder[C, S, M]) WithMembership(p Policy) GroupBuilder[C, S, M] {
 // Joining a group that this network has joined already gives a second handle on
 // it; each handle is to be closed with [Group.Leave], and the group is left with
 // the last. The second join must use the same machine type, storage type and
-// settings.
+// settings; the validators of the first go on to decide.
 //
 // Join fails when a setting is out of its bounds (the error names setting,
 // value and bound), with [ErrClosed] on a closed network, and with

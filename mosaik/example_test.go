@@ -98,3 +98,27 @@ func ExampleKeyedBuilder_Join() {
 	fmt.Println("leads:", group.IsLeader())
 	// Output: leads: true
 }
+
+// A living group changes its secret while its members restart one by one: all
+// with the second key, then all with the third. Members with two keys in a row
+// bond.
+func ExampleGroupKey_Rotate() {
+	first, err := mosaik.ParseKey("mosaik-key-1:" +
+		"06a3e70c62756927108c0f6c539d80a9a9e78b0a934841ab72ad49d8ddd4e19d:" +
+		"5094fec74e8100087263e20cc010b7a3f46d37247e64b0be1c7faae7aac863b4")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fresh := mosaik.RandomKey()
+	second := first.Rotate(fresh).Accepting(first)
+	third := first.Rotate(fresh)
+	fmt.Println(first, second.Anchor() == first.Anchor(), third.Anchor() == first.Anchor())
+
+	// What is to be kept is exported deliberately; a key never prints.
+	kept, err := mosaik.ParseKey(third.Export())
+	fmt.Println(kept.Equal(third), err)
+	// Output:
+	// 50****b4 true true
+	// true <nil>
+}

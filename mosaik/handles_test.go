@@ -84,7 +84,7 @@ func TestDifferingSecondJoin(t *testing.T) {
 		"key": {func() error {
 			return join(c.Node(0).Net().Groups().WithKey(key.Rotate(mosaik.RandomKey())).
 				WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(1)))
-		}, "its key was rotated to another secret"},
+		}, "its key holds other secrets"},
 	} {
 		err := tc.join()
 		wantError(t, name, err, mosaik.ErrJoinedDifferently)

@@ -36,9 +36,8 @@ func NewNetworkID(name string) NetworkID { return sm.ID(name) }
 // groupID derives the id of a group. The order of validators, which are their
 // signatures, and duplicates among them matter.
 func groupID(key GroupKey, consensus ConsensusConfig, machine, sync sm.Digest, validators []sm.Digest) GroupID {
-	anchor, _ := key.material()
 	shared := consensus.Digest()
-	id := anchor.Derive(shared[:]).Derive(machine[:]).Derive(sync[:])
+	id := key.Anchor().Derive(shared[:]).Derive(machine[:]).Derive(sync[:])
 	for _, v := range validators {
 		id = id.Derive(v[:])
 	}

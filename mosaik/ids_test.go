@@ -27,7 +27,7 @@ func textKey(t *testing.T, s string) GroupKey {
 // of BLAKE3.
 func TestIdentityVectors(t *testing.T) {
 	t.Parallel()
-	anchor, secret := textKey(t, "test-key").material()
+	anchor, secret := textKey(t, "test-key").Anchor(), textKey(t, "test-key").material().secret
 	noop := func(validators ...sm.Digest) GroupID {
 		return groupID(textKey(t, "test-key"), DefaultConsensusConfig(), sm.ID(noopSignature), logReplaySync(noopName), validators)
 	}

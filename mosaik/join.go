@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
@@ -108,12 +106,12 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
-	_, secret := p.key.material()
+	admission := n.examiner(p.validators)
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
 		Network: n.id,
 		ID:      p.id,
-		Secret:  secret,
+		Secrets: p.key.secrets(),
 		Timing:  timing(p.timing),
 		Policy: group.Policy{
 			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
@@ -124,7 +122,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Log:           log,
 		Engine:        n.engine,
 		Bonds:         n.bonds,
-		Admit:         n.admission(p.validators),
+		Admission:     admission,
 		Superseded:    n.supersede,
 		SnapshotEvery: n.opts.snapshotEvery,
 		Logger:        n.log,
@@ -132,6 +130,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
+	admission.watch(core.RecheckAll)
 	return core, nil
 }
 
@@ -142,7 +141,9 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 	}
 	switch {
 	case s.key.IsZero():
-		return fail("the group key is zero; make one with KeyFromText, KeyFromDigest or RandomKey")
+		return fail("the group key is zero; make one with KeyFromText, ParseKey or RandomKey")
+	case len(s.key.secrets()) > bond.MaxSecrets:
+		return fail("the group key holds %d secrets; at most %d are allowed", len(s.key.secrets()), bond.MaxSecrets)
 	case newMachine == nil:
 		return fail("the machine's constructor is nil")
 	case isNil(storage):
@@ -228,22 +229,16 @@ func timing(c ConsensusConfig) group.Timing {
 	}
 }
 
-// admission returns what decides whether a peer's tickets let it into a group.
-func (n *Network) admission(validators []ticket.Validator) func(sm.PeerID) (link.Code, time.Time) {
-	return func(peer sm.PeerID) (link.Code, time.Time) {
-		if len(validators) == 0 {
-			return link.CodeAccepted, time.Time{}
-		}
-		entry, ok := n.catalog.Get(peer)
-		if !ok {
-			return link.CodeUnknownPeer, time.Time{}
-		}
-		expiry, err := ticket.Check(time.Now(), validators, peer, ticketsOf(entry))
-		if err != nil {
-			n.log.Info("a peer's tickets are refused", "peer", peer.Short(), "error", err)
-			return link.CodeTicketRefused, time.Time{}
-		}
-		return link.CodeAccepted, expiry
+// examiner returns what decides whether a peer's tickets let it into a group.
+func (n *Network) examiner(validators []ticket.Validator) *examiner {
+	return &examiner{
+		validators: validators,
+		tickets: func(peer sm.PeerID) ([]ticket.Ticket, bool) {
+			entry, known := n.catalog.Get(peer)
+			return ticketsOf(entry), known
+		},
+		log:   n.log,
+		exams: map[sm.PeerID]*exam{},
 	}
 }
 
@@ -269,7 +264,7 @@ func (n *Network) advertise() {
 func (p plan) difference(o plan) string {
 	switch {
 	case !p.key.Equal(o.key):
-		return "its key was rotated to another secret"
+		return "its key holds other secrets"
 	case p.machine != o.machine:
 		return fmt.Sprintf("its machine is %v, not %v", p.machine, o.machine)
 	case p.storage != o.storage:

@@ -17,7 +17,7 @@ import (
 // GroupKey is the secret that the members of a group share. Whoever knows it
 // can compute the group's id and pass for a member; keep at least 128 bits of
 // entropy in it. It never leaves the process: members prove that they know it
-// without sending it.
+// without sending it. Only [GroupKey.Export] takes it out.
 //
 // A key prints, logs and marshals as its first and last byte only, 50****b4,
 // and can't be unmarshalled. Keys are compared with [GroupKey.Equal]; comparing
@@ -26,7 +26,14 @@ import (
 type GroupKey struct {
 	// reveal is a function because printers that walk private fields, fmt
 	// among them, show of a function no more than its address.
-	reveal func() (anchor, secret sm.Digest)
+	reveal func() keyMaterial
+}
+
+// keyMaterial is what a key consists of.
+type keyMaterial struct {
+	anchor   sm.Digest   // the hash of the first secret, of which ids are made
+	secret   sm.Digest   // the current one
+	accepted []sm.Digest // others that are proven and accepted too, ascending
 }
 
 var errKeyUnmarshal = errors.New("mosaik: unmarshal group key: keys are marshalled masked and can't be read back; " +
@@ -50,55 +57,45 @@ func KeyFromDigest(d sm.Digest) (GroupKey, error) {
 	if d.IsZero() {
 		return GroupKey{}, errors.New("mosaik: make group key: the secret is all zeros; use at least 128 random bits")
 	}
-	return newKey(d.Hashed(), d), nil
+	return newKey(keyMaterial{anchor: d.Hashed(), secret: d}), nil
 }
 
 // KeyFromValidator returns the key whose secret is the signature of v, for
 // groups that whoever holds a valid ticket may join. When that signature is
-// made of public values only, such as a public key or an issuer's name, the key
-// is public knowledge and keeps nobody out: the tickets alone do, so require
-// them with v as well.
+// made of public values only, such as a public key or an issuer's or a
+// validator's name, the key is public knowledge and keeps nobody out: the
+// tickets alone do, so require them with v as well. Of the validators of
+// package ticket/jwt only those with HMAC keys and without a name keep theirs
+// secret.
 func KeyFromValidator(v ticket.Validator) (GroupKey, error) {
-	if v == nil {
+	if isNil(v) {
 		return GroupKey{}, errors.New("mosaik: make group key: the ticket validator is nil")
 	}
 	return KeyFromDigest(v.Signature())
 }
 
-// RandomKey returns a key of 256 random bits. As a key can't be taken out of
-// its process again, it serves groups whose members share one.
+// RandomKey returns a key of 256 random bits. [GroupKey.Export] gives its text,
+// to be kept where the other members find it.
 func RandomKey() GroupKey {
 	var d sm.Digest
 	rand.Read(d[:]) // never fails: it ends the process instead
-	return newKey(d.Hashed(), d)
+	return newKey(keyMaterial{anchor: d.Hashed(), secret: d})
 }
 
-func newKey(anchor, secret sm.Digest) GroupKey {
-	return GroupKey{reveal: func() (sm.Digest, sm.Digest) { return anchor, secret }}
-}
-
-// Rotate returns a key with which the members prove the secret of next while
-// the group keeps the id that it has under k. Rotating repeatedly keeps the id
-// of the first key. The result is the zero GroupKey when k or next is.
-func (k GroupKey) Rotate(next GroupKey) GroupKey {
-	if k.IsZero() || next.IsZero() {
-		return GroupKey{}
-	}
-	anchor, _ := k.material()
-	_, secret := next.material()
-	return newKey(anchor, secret)
-}
+func newKey(m keyMaterial) GroupKey { return GroupKey{reveal: func() keyMaterial { return m }} }
 
 // IsZero reports whether k is the zero GroupKey.
 func (k GroupKey) IsZero() bool { return k.reveal == nil }
 
 // Equal reports, in constant time, whether k and o stand for the same group id
-// and the same secret.
+// and the same secrets.
 func (k GroupKey) Equal(o GroupKey) bool {
-	anchor, secret := k.material()
-	otherAnchor, otherSecret := o.material()
-	return subtle.ConstantTimeCompare(anchor[:], otherAnchor[:])&
-		subtle.ConstantTimeCompare(secret[:], otherSecret[:]) == 1
+	a, b := k.material(), o.material()
+	equal := subtle.ConstantTimeCompare(a.anchor[:], b.anchor[:]) & subtle.ConstantTimeCompare(a.secret[:], b.secret[:])
+	for i := range min(len(a.accepted), len(b.accepted)) {
+		equal &= subtle.ConstantTimeCompare(a.accepted[i][:], b.accepted[i][:])
+	}
+	return equal == 1 && len(a.accepted) == len(b.accepted)
 }
 
 // String returns the masked form, 50****b4, or "none" for the zero GroupKey.
@@ -106,7 +103,7 @@ func (k GroupKey) String() string {
 	if k.IsZero() {
 		return "none"
 	}
-	_, secret := k.material()
+	secret := k.material().secret
 	return fmt.Sprintf("%02x****%02x", secret[0], secret[len(secret)-1])
 }
 
@@ -135,11 +132,10 @@ func (k GroupKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil
 // UnmarshalText implements [encoding.TextUnmarshaler]: it always fails.
 func (k *GroupKey) UnmarshalText([]byte) error { return errKeyUnmarshal }
 
-// material returns the hash of the first secret, from which ids are derived,
-// and the current secret, which proofs are made of.
-func (k GroupKey) material() (anchor, secret sm.Digest) {
+// material returns what k consists of, zeros for the zero GroupKey.
+func (k GroupKey) material() keyMaterial {
 	if k.IsZero() {
-		return sm.Digest{}, sm.Digest{}
+		return keyMaterial{}
 	}
 	return k.reveal()
 }

@@ -12,8 +12,10 @@ import (
 const extensionTickets = 1
 
 // AddTicket shows t to every peer from now on; the groups of both sides look at
-// it at once. Adding a ticket that is there already changes nothing. The error
-// says which limit of package ticket the peer's tickets would exceed.
+// it at once. Adding a ticket that is there already changes nothing. To refresh
+// a ticket without losing a bond, add the new one before the old one expires or
+// is removed. The error says which limit of package ticket the peer's tickets
+// would exceed.
 func (n *Network) AddTicket(t ticket.Ticket) error {
 	return n.changeTickets("add", t, func(tickets []ticket.Ticket) []ticket.Ticket {
 		if slices.ContainsFunc(tickets, sameTicket(t)) {

@@ -12,8 +12,12 @@ import (
 // has the same validators in the same order, as their signatures are part of
 // the group's id.
 //
-// The methods may be called by several goroutines at once. They must return
-// soon, without waiting for anything outside the process: a bond waits for them.
+// The methods may be called by several goroutines at once. They should return
+// soon, without waiting for anything outside the process. A group gives all its
+// validators together one second for a peer, and refuses the peer after that or
+// when one panics; nobody else is held up. A call that hangs cannot be ended, so
+// its goroutine stays until it returns: one for each peer and 64 in a group at
+// most. A peer on which one hangs, and with 64 every peer, is refused unseen.
 type Validator interface {
 	// Class is the class of the tickets that it looks at. It never changes.
 	Class() sm.Digest
@@ -28,6 +32,17 @@ type Validator interface {
 	// chose to send and must not be changed or kept. Validate is called again
 	// when the ticket expires and whenever the peer's tickets change.
 	Validate(now time.Time, peer sm.PeerID, t Ticket) (expiry time.Time, err error)
+}
+
+// A Watchable is a [Validator] that may change what it decides, though never its
+// signature: one whose keys rotate under a name, or that knows what was revoked.
+type Watchable interface {
+	Validator
+
+	// Watch has f called after each change from now on, until stop is called. f
+	// returns at once; it lets the groups that require the validator look at
+	// every peer's tickets again.
+	Watch(f func()) (stop func())
 }
 
 // Reasons of a refusal, besides the errors of Validate itself.

@@ -137,13 +137,89 @@ func TestWrongSecret(t *testing.T) {
 	ar.accept, br.accept = never, never
 	a.join(testGroup(ar, ""))
 	g := testGroup(br, "")
-	g.Secret = sm.ID("another secret")
+	g.Secrets = []sm.Digest{sm.ID("another secret")}
 	b.join(g)
 	for range 3 { // it is tried again
 		ar.want(t, refused(b, link.CodeWrongProof))
 		br.want(t, refused(a, link.CodeWrongProof))
 	}
 }
+
+// TestSharedSecret has members with several secrets meet, as they do while a
+// group changes its secret.
+func TestSharedSecret(t *testing.T) {
+	t.Parallel()
+	first, second, third := sm.ID("first"), sm.ID("second"), sm.ID("third")
+	for name, c := range map[string]struct {
+		a, b []sm.Digest
+		bond bool
+	}{
+		"both and old":       {[]sm.Digest{second, first}, []sm.Digest{first}, true},
+		"both and new":       {[]sm.Digest{second, first}, []sm.Digest{second}, true},
+		"both, in any order": {[]sm.Digest{second, first}, []sm.Digest{first, second}, true},
+		"one in common":      {[]sm.Digest{first, second}, []sm.Digest{second, third}, true},
+		"old and new":        {[]sm.Digest{first}, []sm.Digest{second}, false},
+		"none in common":     {[]sm.Digest{first, second}, []sm.Digest{third}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := pair(t, 0, 1)
+			ar, br := newRecorder(), newRecorder()
+			ag, bg := testGroup(ar, "of a"), testGroup(br, "of b")
+			ag.Secrets, bg.Secrets = c.a, c.b
+			a.join(ag)
+			b.join(bg)
+			if c.bond {
+				ar.want(t, up(b, "of b"))
+				br.want(t, up(a, "of a"))
+			} else {
+				ar.want(t, refused(b, link.CodeWrongProof))
+				br.want(t, refused(a, link.CodeWrongProof))
+			}
+		})
+	}
+}
+
+// TestSecretsAreBounded joins with none and with too many.
+func TestSecretsAreBounded(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	for _, n := range []int{0, MaxSecrets + 1} {
+		g := testGroup(newRecorder(), "")
+		g.Secrets = make([]sm.Digest, n)
+		_, err := a.manager.Join(g)
+		wantText(t, err, fmt.Sprintf("Group.Secrets has %d secrets; it must have 1 to 4", n))
+	}
+}
+
+// TestAnswerLater has a handler answer when it has returned, and meanwhile does
+// without it whatever else there is to report.
+func TestAnswerLater(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t, 0, 1)
+	ar, br := newRecorder(), newRecorder()
+	answers := make(chan func(link.Code), 2)
+	a.join(testGroup(slowRecorder{ar, answers}, "of a"))
+	bm := b.join(testGroup(br, "of b"))
+	refuse := <-answers
+	bm.Close(a.peer(), 4711)
+	ar.want(t, refused(b, 4711)) // the goroutine that asked is free
+	refuse(link.CodeTicketRefused)
+	accept := <-answers // of the next attempt, which the late answer left alone
+	accept(link.CodeAccepted)
+	accept(link.CodeTicketRefused) // the first one counts
+	ar.want(t, up(b, "of b"))
+	br.await(t, up(a, "of a"))
+	br.wantNothing(t)
+}
+
+// slowRecorder leaves it to the test to answer.
+type slowRecorder struct {
+	*recorder
+	answers chan func(link.Code)
+}
+
+func (r slowRecorder) Accept(_ sm.PeerID, _ []byte, answer func(link.Code)) { r.answers <- answer }
 
 func TestUnknownGroup(t *testing.T) {
 	t.Parallel()

@@ -30,8 +30,9 @@ import (
 //	4 OPEN      the sender wants a bond
 //	    0  32   group id
 //	   32   4   number, from 1, grows with every OPEN of the sender on the connection
-//	   36  32   proof
-//	   68   …   hello
+//	   36   1   number of proofs n, 1 to 4; for each
+//	       32   proof
+//	    …   …   hello
 //
 //	5 ACCEPT    the sender's OPEN and the receiver's make a bond, as far as the
 //	            sender is concerned
@@ -76,10 +77,12 @@ const (
 	// maxFrame bounds the payload of a received frame, in bytes.
 	maxFrame = 1 << 20
 	// MaxPayload bounds a message and the hello of a handshake, in bytes.
-	MaxPayload = maxFrame - openHead
+	MaxPayload = maxFrame - openHead - MaxSecrets*sm.DigestSize
+	// MaxSecrets bounds the secrets of a group that a member holds at a time.
+	MaxSecrets = 4
 
-	openHead    = sm.DigestSize + 4 + 32
-	entriesSoft = 256 << 10 // an ENTRIES frame is full from here on
+	openHead    = sm.DigestSize + 4 + 1 // of an OPEN, before its proofs
+	entriesSoft = 256 << 10             // an ENTRIES frame is full from here on
 )
 
 // errFrame reports the payload of a frame that breaks the tables above.
@@ -169,14 +172,17 @@ func parseEntries(b []byte) ([][]byte, error) {
 type openFrame struct {
 	group  sm.Digest
 	number uint32
-	proof  sm.Digest
+	proofs []sm.Digest
 	hello  []byte
 }
 
 func (f openFrame) append(b []byte) []byte {
 	b = append(b, f.group[:]...)
 	b = binary.BigEndian.AppendUint32(b, f.number)
-	b = append(b, f.proof[:]...)
+	b = append(b, byte(len(f.proofs)))
+	for _, p := range f.proofs {
+		b = append(b, p[:]...)
+	}
 	return append(b, f.hello...)
 }
 
@@ -187,11 +193,21 @@ func parseOpen(b []byte) (f openFrame, err error) {
 	}
 	copy(f.group[:], b)
 	f.number = binary.BigEndian.Uint32(b[32:])
-	copy(f.proof[:], b[36:])
-	f.hello = b[openHead:]
-	if f.number == 0 {
+	n := int(b[36])
+	b = b[openHead:]
+	switch {
+	case f.number == 0:
 		return f, fmt.Errorf("%w: OPEN has number 0", errFrame)
+	case n == 0 || n > MaxSecrets:
+		return f, fmt.Errorf("%w: OPEN has %d proofs, not 1 to %d", errFrame, n, MaxSecrets)
+	case len(b) < n*sm.DigestSize:
+		return f, fmt.Errorf("%w: OPEN ends within its proofs", errFrame)
 	}
+	for range n {
+		f.proofs = append(f.proofs, sm.Digest(b[:sm.DigestSize]))
+		b = b[sm.DigestSize:]
+	}
+	f.hello = b
 	return f, nil
 }
 

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -10,8 +11,10 @@ import (
 
 // Group is what [Manager.Join] needs to bond with a group's members.
 type Group struct {
-	ID     sm.Digest
-	Secret [32]byte // of which a proof travels, never itself
+	ID sm.Digest
+	// Secrets are what members may prove: 1 to [MaxSecrets], of which proofs
+	// travel, never they themselves. Two members bond when they share one.
+	Secrets []sm.Digest
 
 	Heartbeat Heartbeat
 	// Hello returns what the other side of each handshake gets from ours, at
@@ -27,6 +30,8 @@ func (g Group) validate() error {
 	switch {
 	case g.ID.IsZero():
 		return errors.New("Group.ID is zero; set the group's id")
+	case len(g.Secrets) == 0 || len(g.Secrets) > MaxSecrets:
+		return fmt.Errorf("Group.Secrets has %d secrets; it must have 1 to %d", len(g.Secrets), MaxSecrets)
 	case g.Hello == nil:
 		return errors.New("Group.Hello is nil; set a function that may return nil")
 	case g.Handler == nil:
@@ -43,10 +48,12 @@ func (g Group) validate() error {
 // Leave nor the Manager's Close, which wait for it. It must return soon: a peer
 // whose news pile up loses its connection.
 type Handler interface {
-	// Accept decides about a peer that has proved that it holds the secret;
-	// hello is what its Hello returned. 0 accepts; any other code refuses and
-	// is told to the peer.
-	Accept(peer sm.PeerID, hello []byte) link.Code
+	// Accept decides about a peer that has proved that it holds a secret; hello
+	// is what its Hello returned. The handler calls answer once, before Accept
+	// returns or later, from any goroutine: 0 accepts; any other code refuses
+	// and is told to the peer. An answer that comes when the handshake has
+	// ended, for instance because it took too long, does nothing.
+	Accept(peer sm.PeerID, hello []byte, answer func(link.Code))
 	// Up reports a bond: both sides accepted. hello is that of Accept.
 	Up(peer sm.PeerID, hello []byte)
 	// Message reports what the peer sent on its bond. The handler owns payload.

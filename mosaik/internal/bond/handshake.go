@@ -23,9 +23,9 @@ import (
 // attempt until the group is left or the connection ends. All is guarded by the
 // manager's mutex, and its methods are called with it held.
 type bond struct {
-	c     *conn
-	ms    *Membership
-	proof sm.Digest // secret, derived for this connection, not yet for a sender
+	c      *conn
+	ms     *Membership
+	proofs []sm.Digest // of each secret, derived for this connection, not yet for a sender
 
 	listed  bool      // the other end's entry lists the group
 	opening bool      // our OPEN is about to be sent
@@ -59,8 +59,10 @@ func (c *conn) bond(ms *Membership) *bond {
 	b := &bond{
 		c:       c,
 		ms:      ms,
-		proof:   sm.Digest(ms.group.Secret).Derive(exported[:]),
 		backoff: backoff{bounds: c.m.cfg.Redial},
+	}
+	for _, secret := range ms.group.Secrets {
+		b.proofs = append(b.proofs, secret.Derive(exported[:]))
 	}
 	c.bonds[ms.group.ID] = b
 	return b
@@ -121,13 +123,31 @@ func (b *bond) sendOpen(hello []byte) {
 	}
 	b.c.opens++
 	b.sent = b.c.opens
-	f := openFrame{group: b.ms.group.ID, number: b.sent, proof: b.proofOf(b.c.m.self), hello: hello}
+	f := openFrame{group: b.ms.group.ID, number: b.sent, proofs: b.proofsOf(b.c.m.self), hello: hello}
 	b.c.send(kindOpen, f.append(nil))
 }
 
-// proofOf returns the proof that the peer sends on this connection. The sender
-// is part of it, so that a proof cannot be sent back.
-func (b *bond) proofOf(sender sm.PeerID) sm.Digest { return b.proof.Derive(sender[:]) }
+// proofsOf returns the proofs of our secrets that the peer would send on this
+// connection. The sender is part of them, so that a proof cannot be sent back.
+func (b *bond) proofsOf(sender sm.PeerID) []sm.Digest {
+	proofs := make([]sm.Digest, len(b.proofs))
+	for i, p := range b.proofs {
+		proofs[i] = p.Derive(sender[:])
+	}
+	return proofs
+}
+
+// proven reports whether the other end holds one of our secrets. Every pair is
+// compared, in constant time, so that how long it takes tells nothing.
+func (b *bond) proven(proofs []sm.Digest) bool {
+	equal := 0
+	for _, want := range b.proofsOf(b.c.p.id) {
+		for _, got := range proofs {
+			equal |= subtle.ConstantTimeCompare(got[:], want[:])
+		}
+	}
+	return equal == 1
+}
 
 func (c *conn) handleOpen(f openFrame) link.Code {
 	if f.number <= c.opened {
@@ -153,7 +173,7 @@ func (c *conn) handleOpen(f openFrame) link.Code {
 	}
 	b.recv = f.number
 	b.agreed, b.acked = false, false
-	if want := b.proofOf(c.p.id); subtle.ConstantTimeCompare(f.proof[:], want[:]) != 1 {
+	if !b.proven(f.proofs) {
 		b.refuse(f.number, link.CodeWrongProof)
 		return link.CodeAccepted
 	}
@@ -174,20 +194,26 @@ func (b *bond) consult() {
 		if stale {
 			return
 		}
-		code := b.ms.group.Handler.Accept(b.c.p.id, hello)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		switch {
-		case !current():
-		case code != link.CodeAccepted:
-			b.refuse(number, code)
-		default:
-			b.agreed = true
-			f := acceptFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv}
-			b.c.send(kindAccept, f.append(nil))
-			b.rise()
-		}
+		b.ms.group.Handler.Accept(b.c.p.id, hello, func(code link.Code) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if current() && !b.agreed {
+				b.answer(code)
+			}
+		})
 	})
+}
+
+// answer carries out what the handler decided about the OPEN recv.
+func (b *bond) answer(code link.Code) {
+	if code != link.CodeAccepted {
+		b.refuse(b.recv, code)
+		return
+	}
+	b.agreed = true
+	f := acceptFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv}
+	b.c.send(kindAccept, f.append(nil))
+	b.rise()
 }
 
 func (c *conn) handleAccept(f acceptFrame) link.Code {

@@ -147,11 +147,12 @@ func (r *recorder) record(what string, peer sm.PeerID, code link.Code, payload [
 	r.reports <- rep
 }
 
-func (r *recorder) Accept(peer sm.PeerID, hello []byte) link.Code {
+func (r *recorder) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
+	code := link.CodeAccepted
 	if r.accept != nil {
-		return r.accept(peer, hello)
+		code = r.accept(peer, hello)
 	}
-	return link.CodeAccepted
+	answer(code)
 }
 func (r *recorder) Up(p sm.PeerID, hello []byte)     { r.record("up", p, 0, hello) }
 func (r *recorder) Message(p sm.PeerID, b []byte)    { r.record("message", p, 0, b) }
@@ -199,7 +200,7 @@ func (r *recorder) wantNothing(t testing.TB) {
 func testGroup(h Handler, hello string) Group {
 	return Group{
 		ID:        sm.ID("test group"),
-		Secret:    sm.ID("test secret"),
+		Secrets:   []sm.Digest{sm.ID("test secret")},
 		Heartbeat: calm,
 		Hello:     func() []byte { return []byte(hello) },
 		Handler:   h,

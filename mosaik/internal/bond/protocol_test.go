@@ -40,7 +40,7 @@ func TestProofOfAnotherConnection(t *testing.T) {
 	r.expect(kindEntries)
 	r.expect(kindOpen)
 	group := testGroup(nil, "").ID
-	r.send(kindOpen, openFrame{group: group, number: 1, proof: proof}.append(nil))
+	r.send(kindOpen, openFrame{group: group, number: 1, proofs: []sm.Digest{proof}}.append(nil))
 	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: link.CodeWrongProof})
 }
 
@@ -135,7 +135,7 @@ func TestHandshakeEndsWithinHello(t *testing.T) {
 	a.join(g)
 	r := connectRaw(t, a, 1, g.ID)
 	<-entered
-	r.send(kindOpen, openFrame{group: g.ID, number: 1}.append(nil))
+	r.send(kindOpen, openFrame{group: g.ID, number: 1, proofs: []sm.Digest{{}}}.append(nil))
 	r.expectClose(closeFrame{group: g.ID, theirs: 1, code: link.CodeWrongProof})
 	close(release)
 	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})

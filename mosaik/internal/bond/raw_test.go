@@ -163,14 +163,14 @@ func (r *raw) proof(sender sm.PeerID) sm.Digest {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ofConnection := sm.Parts(g.Secret[:], exported[:])
+	ofConnection := sm.Parts(g.Secrets[0][:], exported[:])
 	return sm.Parts(ofConnection[:], sender[:])
 }
 
 // open sends a right OPEN.
 func (r *raw) open(number uint32, hello string) {
 	r.t.Helper()
-	f := openFrame{group: testGroup(nil, "").ID, number: number, proof: r.proof(r.id.Peer()), hello: []byte(hello)}
+	f := openFrame{group: testGroup(nil, "").ID, number: number, proofs: []sm.Digest{r.proof(r.id.Peer())}, hello: []byte(hello)}
 	r.send(kindOpen, f.append(nil))
 }
 
@@ -195,7 +195,7 @@ func rawBond(t *testing.T, change func(*Group)) (*node, *raw, *Membership, *reco
 func (r *raw) bond(mine, theirs uint32) {
 	r.t.Helper()
 	f, err := parseOpen(r.expect(kindOpen))
-	want := openFrame{group: testGroup(nil, "").ID, number: theirs, proof: r.proof(r.conn.Peer()), hello: []byte("of a")}
+	want := openFrame{group: testGroup(nil, "").ID, number: theirs, proofs: []sm.Digest{r.proof(r.conn.Peer())}, hello: []byte("of a")}
 	if err != nil || !slices.Equal(f.append(nil), want.append(nil)) {
 		r.t.Fatalf("OPEN is %+v, error %v, want %+v", f, err, want)
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
@@ -49,7 +48,7 @@ type Config struct {
 	Self    sm.PeerID
 	Network sm.Digest
 	ID      sm.Digest
-	Secret  sm.Digest // what bonds prove
+	Secrets []sm.Digest // what bonds may prove
 	Timing  Timing
 	Policy  Policy
 	Role    Role
@@ -58,9 +57,7 @@ type Config struct {
 	Log        logstore.Log
 	Engine     *engine.Engine
 	Bonds      *bond.Manager
-	// Admit decides whether a peer that proved the key may bond, and until
-	// when; the zero time means for good.
-	Admit func(sm.PeerID) (link.Code, time.Time)
+	Admission  Admission
 	// Superseded is told, from the group's goroutine, that another process with
 	// this one's identity joined later. It must not block.
 	Superseded func()
@@ -146,7 +143,7 @@ func Join(cfg Config) (*Group, error) {
 	})
 	bonds, err := cfg.Bonds.Join(bond.Group{
 		ID:        cfg.ID,
-		Secret:    cfg.Secret,
+		Secrets:   cfg.Secrets,
 		Heartbeat: cfg.Timing.Heartbeat,
 		Hello:     func() []byte { return g.hello.Load().append(nil) },
 		Handler:   handler{g},
@@ -193,6 +190,7 @@ func (g *Group) shutDown() {
 	g.timers.stop()
 	g.proposer.Close(g.err)
 	g.bonds.Leave()
+	g.cfg.Admission.Close()
 	if l := g.life; l != nil {
 		g.stopReplica(l)
 	}

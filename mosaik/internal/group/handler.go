@@ -27,19 +27,20 @@ const (
 type handler struct{ g *Group }
 
 // Accept compares what members must agree on. It reads nothing that changes.
-func (h handler) Accept(peer sm.PeerID, hello []byte) link.Code {
+func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
 		h.g.log.Warn("a peer's announcement is malformed", "peer", peer.Short(), "error", err)
-		return link.CodeUndecodable
+		answer(link.CodeUndecodable)
+		return
 	}
 	if a.Policy != h.g.cfg.Policy {
 		h.g.log.Warn("a peer has another membership policy", "peer", peer.Short(),
 			"ours", h.g.cfg.Policy.String(), "theirs", a.Policy.String())
-		return link.CodePolicy
+		answer(link.CodePolicy)
+		return
 	}
-	code, _ := h.g.cfg.Admit(peer)
-	return code
+	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) { answer(code) })
 }
 
 func (h handler) Up(peer sm.PeerID, hello []byte) {
@@ -115,8 +116,8 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	delete(g.lastSeen, peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
-	g.watchExpiry(peer)
 	g.announced(peer, a)
+	g.review(peer) // the tickets may have changed since
 }
 
 // superseded takes into account that a peer knows a later incarnation of this
@@ -178,28 +179,6 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 		return
 	}
 	g.seek()
-}
-
-// Recheck looks at the peer's tickets again, because they may have changed.
-func (g *Group) Recheck(peer sm.PeerID) {
-	g.inbox.post(func() {
-		if _, bonded := g.peers[peer]; bonded {
-			g.watchExpiry(peer)
-		}
-	})
-}
-
-// watchExpiry looks at the peer's tickets again when they expire.
-func (g *Group) watchExpiry(peer sm.PeerID) {
-	code, expiry := g.cfg.Admit(peer)
-	if code != 0 {
-		g.bonds.Close(peer, code)
-		return
-	}
-	g.timers.clear("expiry " + peer.String())
-	if !expiry.IsZero() {
-		g.timers.set("expiry "+peer.String(), time.Until(expiry), func() { g.watchExpiry(peer) })
-	}
 }
 
 // announcement returns what this member says about itself.

@@ -1,0 +1,187 @@
+package jwt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Class returns the class of tickets that are JWTs. All validators of this
+// package look at it, so that of two validators in a group each needs a ticket
+// that it accepts, which may be the same one.
+func Class() sm.Digest { return sm.ID("mosaik_jwt_ticket") }
+
+// Ticket returns a token in compact form as a ticket, with white space around it
+// removed.
+func Ticket(token string) ticket.Ticket {
+	return ticket.Ticket{Class: Class(), Data: []byte(strings.TrimSpace(token))}
+}
+
+// Validator lets in the peers that show a token which keeps the rules of a
+// [Config]. It implements [ticket.Validator] and [ticket.Watchable]. Make one
+// with [New]. Its methods may be called concurrently.
+type Validator struct {
+	config    Config // without keys
+	signature sm.Digest
+
+	mu       sync.Mutex
+	keys     []Key // never changed, only replaced
+	watchers map[*func()]struct{}
+}
+
+var _ ticket.Watchable = (*Validator)(nil)
+
+// New returns a validator with the configuration, of which it keeps a copy. The
+// error names the field that is out of its bounds.
+func New(c Config) (*Validator, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("jwt: make validator: %w", err)
+	}
+	if err := checkKeys(c.Keys); err != nil {
+		return nil, fmt.Errorf("jwt: make validator: Config.Keys: %w", err)
+	}
+	c = c.normal()
+	v := &Validator{config: c, signature: c.signature(), keys: c.Keys, watchers: map[*func()]struct{}{}}
+	v.config.Keys = nil
+	return v, nil
+}
+
+// SetKeys replaces the keys, while groups require the validator. They look at
+// every peer's tickets again at once, so tokens of a key that is gone let nobody
+// stay. To change keys without a gap, give every member the new key beside the
+// old one, have tokens issued with the new one, and then take away the old one.
+// Only the keys of a validator with a [Config.Name] can be replaced: those of
+// another are part of the group's id.
+func (v *Validator) SetKeys(keys ...Key) error {
+	if v.config.Name == "" {
+		return errors.New("jwt: set keys: the validator has no name, so its keys are part of the group's id; set Config.Name")
+	}
+	if err := checkKeys(keys); err != nil {
+		return fmt.Errorf("jwt: set keys: %w", err)
+	}
+	v.mu.Lock()
+	v.keys = slices.Clone(keys)
+	watchers := make([]func(), 0, len(v.watchers))
+	for f := range v.watchers {
+		watchers = append(watchers, *f)
+	}
+	v.mu.Unlock()
+	for _, f := range watchers {
+		f()
+	}
+	return nil
+}
+
+// Watch implements [ticket.Watchable].
+func (v *Validator) Watch(f func()) (stop func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watchers[&f] = struct{}{}
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.watchers, &f)
+	}
+}
+
+// Class implements [ticket.Validator] with [Class].
+func (v *Validator) Class() sm.Digest { return Class() }
+
+// Signature implements [ticket.Validator].
+func (v *Validator) Signature() sm.Digest { return v.signature }
+
+// Validate implements [ticket.Validator]. The expiry is the earlier of exp and
+// the end of [Config.MaxAge], with the leeway.
+func (v *Validator) Validate(now time.Time, peer sm.PeerID, t ticket.Ticket) (expiry time.Time, err error) {
+	o, err := v.parse(t.Data)
+	if err == nil {
+		expiry, err = v.config.check(now, peer, o)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("jwt: %w", err)
+	}
+	return expiry, nil
+}
+
+// String names the validator, or its keys.
+func (v *Validator) String() string {
+	if v.config.Name != "" {
+		return fmt.Sprintf("JWT validator %q", v.config.Name)
+	}
+	return fmt.Sprintf("JWT validator with %v", v.current())
+}
+
+func (v *Validator) current() []Key {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.keys
+}
+
+// parser verifies signatures and nothing else.
+var parser = jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
+
+// parse returns the claims of a token whose signature is right.
+func (v *Validator) parse(token []byte) (object, error) {
+	if len(token) > ticket.MaxData {
+		return nil, fmt.Errorf("the token has %d bytes, at most %d are allowed", len(token), ticket.MaxData)
+	}
+	text := string(token)
+	for part := range strings.SplitSeq(text, ".") {
+		if !onlyBase64(part) {
+			return nil, errors.New("the token has characters that do not belong there")
+		}
+	}
+	var c claims
+	if _, err := parser.ParseWithClaims(text, &c, v.candidates); err != nil {
+		return nil, err
+	}
+	return c.object, nil
+}
+
+// candidates returns the keys that may have signed a token. Its algorithm is
+// theirs, whatever the token would like.
+func (v *Validator) candidates(t *jwt.Token) (any, error) {
+	first, _, _ := strings.Cut(t.Raw, ".")
+	text, err := parser.DecodeSegment(first)
+	if err != nil {
+		return nil, err
+	}
+	header, err := parseObject(text)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	if _, critical := header["crit"]; critical {
+		return nil, errors.New("header: it has crit, of which nothing is understood")
+	}
+	id, there := header["kid"].(string)
+	if _, has := header["kid"]; has && !there {
+		return nil, errors.New("header: kid is not a string")
+	}
+	var set jwt.VerificationKeySet
+	named := false
+	for _, k := range v.current() {
+		if there && k.id != "" && k.id != id {
+			continue
+		}
+		named = true
+		if string(k.algorithm) == t.Method.Alg() {
+			key, _ := k.reveal()
+			set.Keys = append(set.Keys, key)
+		}
+	}
+	switch {
+	case !named:
+		return nil, fmt.Errorf("key %s is not known", quote(id))
+	case len(set.Keys) == 0:
+		return nil, fmt.Errorf("no key that it may be signed with is for %s", t.Method.Alg())
+	}
+	return set, nil
+}
