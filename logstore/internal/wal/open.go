@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -52,12 +53,13 @@ func (l *Log) open() error {
 		}
 		return l.begin(header{id: l.id, network: l.cfg.Network, number: 1}, l.cfg.Begin())
 	}
-	headers := make([]header, len(l.segments))
+	headers, total := make([]header, len(l.segments)), int64(0)
 	for i, s := range l.segments {
-		h, err := l.header(s)
+		h, size, err := l.header(s)
 		if err != nil {
 			return err
 		}
+		total += size
 		if i == 0 {
 			l.id = h.id
 		}
@@ -69,8 +71,10 @@ func (l *Log) open() error {
 		}
 		headers[i] = h
 	}
+	l.cfg.Found(total)
 	for i, s := range l.segments[:len(l.segments)-1] {
 		s.length = int64(headers[i+1].previous)
+		l.sealed += s.length
 		if err := l.replay(s); err != nil {
 			return err
 		}
@@ -89,7 +93,7 @@ func (l *Log) list() error {
 			continue
 		}
 		var number uint64
-		if _, err := fmt.Sscanf(name, "%x.log", &number); err != nil || name != fileName(number) || number == 0 {
+		if _, err := fmt.Sscanf(name, "%x.log", &number); err != nil || name != fileName(number) || number == 0 || number > math.MaxUint32 {
 			return fmt.Errorf("%w: %s is no name of a segment", ErrForeign, filepath.Join(l.cfg.Dir, name))
 		}
 		if n := len(l.segments); n > 0 && l.segments[n-1].number+1 != number {
@@ -100,23 +104,23 @@ func (l *Log) list() error {
 	return nil
 }
 
-func (l *Log) header(s *segment) (header, error) {
-	size, err := l.load(s)
+func (l *Log) header(s *segment) (h header, size int64, err error) {
+	size, err = l.load(s)
 	if err != nil {
-		return header{}, err
+		return header{}, 0, err
 	}
 	b := make([]byte, min(headerSize, size))
 	if _, err := s.file.ReadAt(b, 0); err != nil && err != io.EOF {
-		return header{}, fmt.Errorf("logstore: read %s: %w", s.name, err)
+		return header{}, 0, fmt.Errorf("logstore: read %s: %w", s.name, err)
 	}
-	h, err := parseHeader(b, s.number)
+	h, err = parseHeader(b, s.number)
 	if err != nil {
-		return header{}, fmt.Errorf("%w (%s at 0)", err, s.name)
+		return header{}, 0, fmt.Errorf("%w (%s at 0)", err, s.name)
 	}
 	if s != l.segments[len(l.segments)-1] {
 		err = s.close() // the replay opens it again
 	}
-	return h, err
+	return h, size, err
 }
 
 // load opens a segment and returns the file's length.
@@ -220,9 +224,11 @@ func (l *Log) frames(s *segment, sc *scanner) error {
 		if err != nil {
 			return err
 		}
-		l.ended = kind == end
-		if kind == end {
+		switch l.ended = kind == end; kind {
+		case end:
 			continue
+		case Begin:
+			l.begun = sc.offset
 		}
 		if err := l.cfg.Replay(at, kind, payload); err != nil {
 			sc.offset = int64(at.Offset) - FrameHead
@@ -261,22 +267,16 @@ func (l *Log) replayTail() error {
 		}
 	}
 	l.offset = sc.offset
-	return l.settle(sc, size)
+	return l.settle(sc)
 }
 
 // settle makes durable what was found in the last segment, before anything is
 // built on it, and clears what is behind.
-func (l *Log) settle(sc *scanner, size int64) error {
+func (l *Log) settle(sc *scanner) error {
 	if err := l.rewrite(sc); err != nil {
 		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
 	}
-	clean, err := sc.blank(l.offset, size)
-	if err != nil {
-		return l.damaged(l.tail.name, l.offset, err)
-	}
-	if !clean {
-		err = l.tail.file.Truncate(l.offset)
-	}
+	err := l.tail.file.Truncate(l.offset)
 	if err == nil {
 		err = l.tail.file.Truncate(max(l.cfg.SegmentSize, l.offset))
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	// Begin returns the payload of the first frame of a directory's first
 	// segment, behind FrameHead free bytes.
 	Begin func() []byte
+	// Found is told, before any frame is replayed, how long all files are.
+	Found func(bytes int64)
 	// Replay is given each frame from the oldest on. The payload is valid
 	// until it returns. What it refuses is damage.
 	Replay func(at Place, kind Kind, payload []byte) error
@@ -64,6 +66,8 @@ type Log struct {
 	lock   io.Closer
 	tail   *segment
 	offset int64 // where the next frame goes
+	begun  int64 // where the last segment's first frame ends
+	sealed int64 // bytes of the segments before the last
 	ended  bool  // the last frame is an end
 	failed error // why nothing can be written any more
 
@@ -98,9 +102,12 @@ func (l *Log) Length(number uint64) int64 {
 	return l.segments[number-l.segments[0].number].length
 }
 
+// Size returns how many bytes all segments hold.
+func (l *Log) Size() int64 { return l.sealed + l.offset }
+
 // Full reports whether a payload of n bytes should go to a new segment.
 func (l *Log) Full(n int) bool {
-	return l.offset+frameSize(n) > l.cfg.SegmentSize
+	return l.offset > l.begun && l.offset+frameSize(n) > l.cfg.SegmentSize
 }
 
 // Append writes a frame and syncs it. The payload is b[FrameHead:]. It returns
@@ -146,6 +153,7 @@ func (l *Log) Rotate(begin []byte) error {
 		return l.fail(fmt.Errorf("logstore: cut %s: %w", l.tail.name, err))
 	}
 	l.tail.length = l.offset
+	l.sealed += l.offset
 	return l.begin(header{id: l.id, network: l.cfg.Network, number: l.tail.number + 1, previous: uint32(l.offset)}, begin)
 }
 
@@ -190,7 +198,8 @@ func (l *Log) create(s *segment, h header, begin []byte) (err error) {
 			return err
 		}
 	}
-	l.offset, l.ended = headerSize+int64(len(begin)), false
+	l.begun = headerSize + int64(len(begin))
+	l.offset, l.ended = l.begun, false
 	return l.cfg.FS.SyncDir(l.cfg.Dir)
 }
 
@@ -315,6 +324,7 @@ func (l *Log) RemoveOldest() error {
 		return l.failed
 	}
 	s := l.segments[0]
+	l.sealed -= s.length
 	l.mu.Lock()
 	l.segments = l.segments[1:]
 	l.mu.Unlock()
@@ -347,6 +357,9 @@ func (l *Log) Close() error {
 	var err error
 	if l.failed == nil && !l.ended {
 		_, _, err = l.append(make([]byte, FrameHead), end)
+	}
+	if l.failed == nil {
+		err = l.tail.file.Truncate(l.offset) // spares the next one to look for frames there
 	}
 	l.mu.Lock()
 	segments := l.segments
