@@ -215,6 +215,7 @@ func parseRecord(b []byte, room []Entry) (r record, n, entries int, err error) {
 	}
 	if flags&flagTruncate != 0 {
 		r.batch.Truncate = sm.Index(p.uint64())
+		p.bad = p.bad || r.batch.Truncate == 0
 	}
 	if flags&flagHard != 0 {
 		h := p.hard()
@@ -228,6 +229,7 @@ func parseRecord(b []byte, room []Entry) (r record, n, entries int, err error) {
 	}
 	if flags&flagPrune != 0 {
 		r.prune = sm.Index(p.uint64())
+		p.bad = p.bad || r.prune == 0
 	}
 	r.moved = flags&flagMoved != 0
 	if p.bad {
