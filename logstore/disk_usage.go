@@ -12,8 +12,6 @@ type usage struct {
 	total int64
 }
 
-func newUsage() *usage { return &usage{live: map[uint32]int64{}} }
-
 func (u *usage) add(r ref) {
 	if r.length > 0 {
 		u.live[r.segment] += int64(r.length)
