@@ -1,7 +1,6 @@
 package logstore
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"sync"
@@ -31,7 +30,7 @@ func (*Memory[C]) Open(Opening[C]) (Log, error) {
 type memoryLog struct {
 	mu      sync.RWMutex
 	state   State
-	entries segments
+	entries segments[Entry]
 	closed  bool
 	failed  error // why Save failed, which ends all writing
 }
@@ -108,7 +107,7 @@ func (l *memoryLog) Save(b Batch) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
-	next, err := l.plan(b)
+	next, err := plan(l.state, b, l)
 	if err != nil {
 		l.failed = err
 		return err
@@ -124,80 +123,6 @@ func (l *memoryLog) Save(b Batch) error {
 	}
 	l.entries.append(b.Entries)
 	return nil
-}
-
-// change is what a batch will make of a log.
-type change struct {
-	state State
-	fresh bool     // all entries are dropped and the log starts anew
-	keep  sm.Index // if not fresh, entries with indices in [keep, ∞) are dropped
-}
-
-// plan works out what b changes and changes nothing.
-func (l *memoryLog) plan(b Batch) (change, error) {
-	next := change{state: l.state}
-	st := &next.state
-	if b.Clear {
-		*st, next.fresh = State{}, true
-	}
-	if b.Reset != nil {
-		st.Pruned, st.Last, next.fresh = *b.Reset, *b.Reset, true
-	}
-	cut := func(from sm.Index) {
-		last := max(from, st.Pruned.Index+1) - 1
-		if last < st.Last.Index {
-			st.Last = sm.Cursor{Index: last, Term: l.termAt(st.Pruned, last)}
-		}
-	}
-	if b.Truncate != 0 {
-		cut(b.Truncate)
-	}
-	if len(b.Entries) > 0 {
-		if err := continues(*st, b.Entries[0].Index); err != nil {
-			return change{}, err
-		}
-		cut(b.Entries[0].Index)
-	}
-	next.keep = st.Last.Index + 1
-	last, err := follow(st.Last, b.Entries)
-	if err != nil {
-		return change{}, err
-	}
-	st.Last = last
-	if b.Hard != nil {
-		st.Hard = *b.Hard
-	}
-	if b.Snapshot != nil {
-		st.Snapshot = Snapshot{Cursor: b.Snapshot.Cursor, Record: bytes.Clone(b.Snapshot.Record)}
-	}
-	if b.Meta != nil {
-		st.Meta = bytes.Clone(b.Meta)
-	}
-	return next, nil
-}
-
-// continues reports whether an entry at index first may be appended or replace one.
-func continues(st State, first sm.Index) error {
-	switch {
-	case first <= st.Pruned.Index:
-		return fmt.Errorf("logstore: save entries from %d to a log pruned through %d: %w", first, st.Pruned.Index, ErrCompacted)
-	case first > st.Last.Index+1:
-		return fmt.Errorf("logstore: save entries from %d to a log that ends at %d: %w", first, st.Last.Index, ErrGap)
-	}
-	return nil
-}
-
-// follow returns the position after which the log ends once the entries are
-// behind prev, or an error unless they follow it and each other.
-func follow(prev sm.Cursor, entries []Entry) (sm.Cursor, error) {
-	for i := range entries {
-		e := &entries[i]
-		if e.Index != prev.Index+1 || e.Term < prev.Term {
-			return sm.Cursor{}, fmt.Errorf("logstore: save entry %v after %v: %w", sm.Cursor{Index: e.Index, Term: e.Term}, prev, ErrGap)
-		}
-		prev = sm.Cursor{Index: e.Index, Term: e.Term}
-	}
-	return prev, nil
 }
 
 // Prune implements [Log].

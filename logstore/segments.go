@@ -9,33 +9,33 @@ import (
 // segmentLen is how many entries one piece of [segments] holds at most.
 const segmentLen = 256
 
-// segments holds consecutive entries in pieces of segmentLen, so that neither
-// growing nor pruning moves the entries that stay.
+// segments holds consecutive entries, or what is known of them, in pieces of
+// segmentLen, so that neither growing nor pruning moves those that stay.
 //
 // A slot that was written is never written again: dropping a suffix or a part
 // of a piece replaces the piece by a copy. Whoever took a view may therefore
 // read it without a lock while the segments change.
-type segments struct {
-	first  sm.Index  // index of the first entry, or of the next one if there is none
-	count  int       // entries held
-	skip   int       // empty slots of the first piece before the first entry
-	pieces [][]Entry // all full but the last
+type segments[T any] struct {
+	first  sm.Index // index of the first entry, or of the next one if there is none
+	count  int      // entries held
+	skip   int      // empty slots of the first piece before the first entry
+	pieces [][]T    // all full but the last
 }
 
 // end returns the index after the last entry.
-func (s *segments) end() sm.Index { return s.first + sm.Index(s.count) }
+func (s *segments[T]) end() sm.Index { return s.first + sm.Index(s.count) }
 
 // at returns the entry at index i, which is held.
-func (s *segments) at(i sm.Index) *Entry {
+func (s *segments[T]) at(i sm.Index) *T {
 	slot := int(i-s.first) + s.skip
 	return &s.pieces[slot/segmentLen][slot%segmentLen]
 }
 
 // reset drops everything; the next entry has index first.
-func (s *segments) reset(first sm.Index) { *s = segments{first: first} }
+func (s *segments[T]) reset(first sm.Index) { *s = segments[T]{first: first} }
 
 // append adds entries behind the last.
-func (s *segments) append(entries []Entry) {
+func (s *segments[T]) append(entries []T) {
 	s.count += len(entries)
 	for len(entries) > 0 {
 		last := len(s.pieces) - 1
@@ -50,7 +50,7 @@ func (s *segments) append(entries []Entry) {
 }
 
 // truncate drops the entries with indices in [from, ∞), s.first < from < s.end().
-func (s *segments) truncate(from sm.Index) {
+func (s *segments[T]) truncate(from sm.Index) {
 	s.count = int(from - s.first)
 	slots := s.count + s.skip
 	full, rest := slots/segmentLen, slots%segmentLen
@@ -64,7 +64,7 @@ func (s *segments) truncate(from sm.Index) {
 }
 
 // prune drops the entries with indices in [s.first, to), to ≤ s.end().
-func (s *segments) prune(to sm.Index) {
+func (s *segments[T]) prune(to sm.Index) {
 	if to == s.end() {
 		s.reset(to)
 		return
@@ -78,14 +78,14 @@ func (s *segments) prune(to sm.Index) {
 	s.skip = slots % segmentLen
 	if s.skip > 0 {
 		// The copy lets go of the data of the pruned part.
-		piece := make([]Entry, len(s.pieces[0]))
+		piece := make([]T, len(s.pieces[0]))
 		copy(piece[s.skip:], s.pieces[0][s.skip:])
 		s.pieces[0] = piece
 	}
 }
 
 // view returns the entries with indices in [lo, hi), all held, in pieces.
-func (s *segments) view(lo, hi sm.Index) [][]Entry {
+func (s *segments[T]) view(lo, hi sm.Index) [][]T {
 	if lo >= hi {
 		return nil
 	}

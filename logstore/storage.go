@@ -3,8 +3,9 @@
 //
 // A [Storage] is chosen per group when it is joined and typed by the group's
 // commands, so that a log written for one machine cannot be given to another.
-// [Memory] is the default. Whoever writes another storage implements the two
-// interfaces of this file and proves it with the suite in testutil/storagetest.
+// [Memory] is the default, what [Disk] keeps outlives the process. Whoever
+// writes another storage implements the two interfaces of this file and proves
+// it with the suite in testutil/storagetest.
 package logstore
 
 import (
@@ -131,7 +132,8 @@ type Log interface {
 
 	// Prune drops the entries with indices up to and including through, and
 	// keeps the boundary's term. Pruning what is pruned does nothing; an index
-	// past the end prunes all there is and moves no further.
+	// past the end prunes all there is and moves no further. A crash may bring
+	// back what was pruned, until a Save that follows has returned.
 	Prune(through sm.Index) error
 
 	// SnapshotDir returns the directory in which the engine keeps the group's

@@ -2,6 +2,9 @@ package storagetest
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -81,6 +84,36 @@ func testReopen(t *testing.T, p *place) {
 	step(logstore.Batch{Reset: &sm.Cursor{Term: 1, Index: 10}}, 0)
 	step(logstore.Batch{Clear: true}, 0)
 	step(logstore.Batch{Entries: entries(7, 1, 3)}, 0)
+}
+
+// A process that is killed leaves behind what was saved, whole. What it pruned
+// may come back. The copy of a directory stands for what it leaves.
+func testKilled(t *testing.T, p *place) {
+	log := p.log(t)
+	var want model
+	for i, b := range []logstore.Batch{
+		{Entries: entries(1, 1, 300), Meta: []byte("meta")},
+		{Hard: &logstore.HardState{Term: 2, Vote: 7, Commit: 3}},
+		{Entries: entries(2, 200, 250), Hard: &logstore.HardState{Term: 2, Vote: 7, Commit: 210}},
+		{Truncate: 240, Snapshot: &logstore.Snapshot{Cursor: cursor(1, 100), Record: []byte("record")}},
+		{Reset: &sm.Cursor{Term: 3, Index: 700}, Entries: entries(3, 701, 720)},
+		{Clear: true, Meta: []byte("another")},
+	} {
+		save(t, log, b)
+		want.save(b)
+		left := place{dir: filepath.Join(t.TempDir(), strconv.Itoa(i)), durable: true, storage: p.storage}
+		if err := os.CopyFS(left.dir, os.DirFS(p.dir)); err != nil {
+			t.Fatalf("copy the directory: %v", err)
+		}
+		after := left.log(t)
+		verify(t, after, want)
+		save(t, after, logstore.Batch{Meta: []byte("onwards")})
+		prune(t, log, want.state.Pruned.Index+1)
+		want.prune(want.state.Pruned.Index + 1)
+		if err := after.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+	}
 }
 
 // A refused batch leaves no trace behind, and opening the log again ends the refusal.

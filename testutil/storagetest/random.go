@@ -13,7 +13,7 @@ import (
 // which a durable one must keep.
 func testRandom(t *testing.T, p *place) {
 	seeds, steps := uint64(12), 300
-	if testing.Short() {
+	if testing.Short() || p.durable { // which takes its time
 		seeds = 3
 	}
 	for seed := range seeds {

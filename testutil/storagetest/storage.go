@@ -17,7 +17,9 @@ type Option func(*options)
 type options struct{ durable bool }
 
 // Durable demands that a log which was closed and is opened again, by another
-// Storage value on the same directory, holds all that was saved.
+// Storage value on the same directory, holds all that was saved, and that a
+// copy of the directory does which was made while the log was open: all that a
+// killed process leaves behind.
 func Durable() Option { return func(o *options) { o.durable = true } }
 
 // TestStorage tests every documented rule of [logstore.Storage] and
@@ -89,6 +91,7 @@ var placeRules = []struct {
 	{"random", false, testRandom},
 	{"reopen", true, testReopen},
 	{"reopen/refused", true, testReopenRefused},
+	{"killed", true, testKilled},
 	{"snapshotdir", true, testSnapshotDir},
 }
 

@@ -1,9 +1,12 @@
 package storagetest_test
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,49 +17,65 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A storage that is durable as long as the process lives passes the demands on
-// durable ones.
+// A storage that is as simple as can be passes the demands on durable ones.
 func TestDurable(t *testing.T) {
 	t.Parallel()
-	disk := &disk{batches: map[string]logstore.Batch{}}
-	storagetest.TestStorage(t, func(testing.TB) logstore.Storage[string] { return disk }, storagetest.Durable())
+	storagetest.TestStorage(t, func(testing.TB) logstore.Storage[string] { return files{} }, storagetest.Durable())
 }
 
-// disk keeps, for each directory of a closed log, the batch that fills it again.
-type disk struct {
-	mu      sync.Mutex
-	batches map[string]logstore.Batch
-}
+// files keeps, for each log, a file with the batch that fills it again.
+type files struct{}
 
 // Open implements [logstore.Storage].
-func (d *disk) Open(o logstore.Opening[string]) (logstore.Log, error) {
+func (files) Open(o logstore.Opening[string]) (logstore.Log, error) {
 	log, err := logstore.NewMemory[string]().Open(o)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(o.Dir, o.Group.String())
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := log.Save(d.batches[dir]); err != nil {
-		return nil, err
+	content, err := os.ReadFile(filepath.Join(dir, "log"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fileLog{log, dir}, os.MkdirAll(dir, 0o700)
 	}
-	return &diskLog{Log: log, disk: d, dir: dir}, nil
+	var b logstore.Batch
+	if err == nil {
+		err = json.Unmarshal(content, &b)
+	}
+	if err == nil {
+		err = log.Save(b)
+	}
+	return fileLog{log, dir}, err
 }
 
-type diskLog struct {
+type fileLog struct {
 	logstore.Log
-	disk *disk
-	dir  string
+	dir string
 }
 
 // SnapshotDir implements [logstore.Log].
-func (l *diskLog) SnapshotDir() string { return l.dir }
+func (l fileLog) SnapshotDir() string { return l.dir }
+
+// Save implements [logstore.Log].
+func (l fileLog) Save(b logstore.Batch) error {
+	if err := l.Log.Save(b); err != nil {
+		return err
+	}
+	return l.write()
+}
 
 // Close implements [logstore.Log].
-func (l *diskLog) Close() error {
+func (l fileLog) Close() error {
+	if _, err := l.State(); err != nil {
+		return l.Log.Close() // again
+	}
+	return errors.Join(l.write(), l.Log.Close())
+}
+
+// write writes what the log holds.
+func (l fileLog) write() error {
 	st, err := l.State()
 	if err != nil {
-		return l.Log.Close() // again
+		return err
 	}
 	b := logstore.Batch{Reset: &st.Pruned, Hard: &st.Hard, Snapshot: &st.Snapshot, Meta: st.Meta}
 	for e, err := range l.Entries(st.Pruned.Index+1, math.MaxUint64) {
@@ -65,8 +84,9 @@ func (l *diskLog) Close() error {
 		}
 		b.Entries = append(b.Entries, e)
 	}
-	l.disk.mu.Lock()
-	l.disk.batches[l.dir] = b
-	l.disk.mu.Unlock()
-	return l.Log.Close()
+	content, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(l.dir, "log"), content, 0o600)
 }

@@ -1,0 +1,197 @@
+package logstore
+
+import (
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/wal"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// diskGroup is what a store knows of one group's log, whether it is open or not.
+type diskGroup struct {
+	id sm.Digest
+
+	// Guarded by the store's mu.
+	number uint32 // 0 until the group saves something
+	named  bool   // what is on disk, or on its way there, gives the number
+	open   bool
+
+	mu    sync.RWMutex // guards what follows; the store's mu is taken before it
+	state State        // what was saved; what was pruned, even if that is not on disk yet
+	refs  segments[ref]
+	terms termRuns
+	tail  tailCache
+}
+
+// ref is where an entry lies. One of length 0 is known to be elsewhere, which
+// occurs only while a store is opened.
+type ref struct{ segment, offset, length uint32 }
+
+func (r ref) place() wal.Place { return wal.Place{Segment: uint64(r.segment), Offset: r.offset} }
+
+func newDiskGroup(id sm.Digest) *diskGroup {
+	g := &diskGroup{id: id}
+	g.refs.reset(1)
+	g.tail.entries.reset(1)
+	return g
+}
+
+// termAt implements [terms].
+func (g *diskGroup) termAt(pruned sm.Cursor, i sm.Index) sm.Term {
+	if i == pruned.Index {
+		return pruned.Term
+	}
+	return g.terms.at(i)
+}
+
+// apply makes the group what a batch makes of it, whose entries lie one behind
+// the other from a place on.
+func (g *diskGroup) apply(next change, entries []Entry, at wal.Place, use *usage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case next.fresh:
+		use.drop(&g.refs, g.refs.first, g.refs.end())
+		g.refs.reset(next.state.Pruned.Index + 1)
+		g.terms = nil
+		g.tail.reset(g.refs.first)
+	case next.keep < g.refs.end():
+		use.drop(&g.refs, next.keep, g.refs.end())
+		if next.keep == g.refs.first {
+			g.refs.reset(g.refs.first)
+		} else {
+			g.refs.truncate(next.keep)
+		}
+		g.terms = g.terms.before(next.keep)
+		g.tail.truncate(next.keep)
+	}
+	g.state = next.state
+	var refs [64]ref
+	for rest := entries; len(rest) > 0; {
+		n := min(len(rest), len(refs))
+		for i := range rest[:n] {
+			length := uint32(entryHead + len(rest[i].Data))
+			refs[i] = ref{uint32(at.Segment), at.Offset, length}
+			use.add(refs[i])
+			at.Offset += length
+			g.terms = g.terms.with(sm.Cursor{Term: rest[i].Term, Index: rest[i].Index})
+		}
+		g.refs.append(refs[:n])
+		rest = rest[n:]
+	}
+	if g.tail.limit > 0 {
+		g.tail.append(entries)
+	}
+}
+
+// forget drops what the log knows of entries through an index. They were pruned.
+func (g *diskGroup) forget(through sm.Index, use *usage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	to := min(through+1, g.refs.end())
+	if to <= g.refs.first {
+		return
+	}
+	use.drop(&g.refs, g.refs.first, to)
+	g.refs.prune(to)
+	g.terms = g.terms.from(to, g.refs.end())
+}
+
+// prune moves the pruned boundary, and reports whether it did.
+func (g *diskGroup) prune(through sm.Index) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	through = min(through, g.state.Last.Index)
+	if through <= g.state.Pruned.Index {
+		return false
+	}
+	g.state.Pruned = sm.Cursor{Index: through, Term: g.terms.at(through)}
+	g.tail.prune(through + 1)
+	return true
+}
+
+// logState returns the group's state as a segment begins with it; empty says
+// that it holds nothing.
+func (g *diskGroup) logState() (s logState, empty bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	st := g.state
+	empty = st.Meta == nil && st.Hard == (HardState{}) && st.Snapshot.Cursor == (sm.Cursor{}) && len(st.Snapshot.Record) == 0 && st.Last == (sm.Cursor{})
+	return logState{g.number, g.id, st, slices.Clone(g.terms.from(st.Pruned.Index+1, st.Last.Index+1))}, empty
+}
+
+// remember sets how many bytes of the newest entries are remembered, if the
+// group is open. Called with the store's mu.
+func (g *diskGroup) remember(limit int) {
+	if !g.open {
+		limit = 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tail.setLimit(limit)
+}
+
+// move notes that an entry lies elsewhere now, if it still lies where it did.
+func (g *diskGroup) move(i sm.Index, from, to ref, use *usage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i < g.refs.first || i >= g.refs.end() || *g.refs.at(i) != from {
+		return
+	}
+	use.remove(from)
+	use.add(to)
+	*g.refs.at(i) = to
+}
+
+// at returns where an entry lies.
+func (g *diskGroup) at(i sm.Index) (r ref, ok bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if i < g.refs.first || i >= g.refs.end() {
+		return ref{}, false
+	}
+	return *g.refs.at(i), true
+}
+
+// termRuns are the first entries of their terms, by index: each term holds up
+// to the next one.
+type termRuns []sm.Cursor
+
+// at returns the term of the entry at i, which is not before the first.
+func (t termRuns) at(i sm.Index) sm.Term {
+	if n := len(t); n > 0 && t[n-1].Index <= i {
+		return t[n-1].Term
+	}
+	n := sort.Search(len(t), func(n int) bool { return t[n].Index > i })
+	return t[n-1].Term
+}
+
+// before returns the runs of the entries before index i.
+func (t termRuns) before(i sm.Index) termRuns {
+	n := len(t)
+	for n > 0 && t[n-1].Index >= i {
+		n--
+	}
+	return t[:n]
+}
+
+// from returns the runs of the entries with indices in [i, end).
+func (t termRuns) from(i, end sm.Index) termRuns {
+	if i >= end {
+		return nil
+	}
+	n := sort.Search(len(t), func(n int) bool { return t[n].Index > i })
+	out := slices.Clone(t[n-1:])
+	out[0].Index = i
+	return out
+}
+
+// with returns the runs with an entry behind the last.
+func (t termRuns) with(c sm.Cursor) termRuns {
+	if n := len(t); n > 0 && t[n-1].Term == c.Term {
+		return t
+	}
+	return append(t, c)
+}

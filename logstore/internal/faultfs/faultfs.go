@@ -1,0 +1,288 @@
+// Package faultfs is a file system in memory that fails as disks do: at the
+// n-th operation, by filling up, by losing what was not synced when the power
+// goes. Tests use it.
+package faultfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
+)
+
+// ErrInjected is what a failing operation returns.
+var ErrInjected = errors.New("faultfs: injected failure")
+
+// FS is a file system in memory. Its zero value is not valid; see [New].
+type FS struct {
+	mu    sync.Mutex
+	files map[string]*content // as programs see them
+	disk  map[string]*content // the names that are durable
+	locks map[string]bool
+	fault func(Op) error
+	ops   int
+}
+
+// Op is one operation, about to be done.
+type Op struct {
+	N    int    // how many were done before
+	Kind string // mkdir, create, open, remove, list, syncdir, lock, read, write, truncate, sync
+	Name string
+}
+
+// content is what a file holds.
+type content struct {
+	now     []byte
+	durable []byte
+	pending []change // since the last sync
+}
+
+// change is a write, or the cut of a file if data is nil.
+type change struct {
+	offset int64
+	data   []byte
+}
+
+// New returns an empty file system.
+func New() *FS {
+	return &FS{files: map[string]*content{}, disk: map[string]*content{}, locks: map[string]bool{}}
+}
+
+var _ vfs.FS = (*FS)(nil)
+
+// Inject has fault decide on each operation: it is not done if fault returns an
+// error. A write of which fault returns a [Partial] is done in part.
+func (f *FS) Inject(fault func(Op) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
+}
+
+// Ops returns how many operations were tried.
+func (f *FS) Ops() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ops
+}
+
+// begin is called with f.mu for each operation; it gives it up for the fault,
+// which may block.
+func (f *FS) begin(kind, name string) error {
+	op := Op{f.ops, kind, name}
+	f.ops++
+	if f.fault == nil {
+		return nil
+	}
+	fault := f.fault
+	f.mu.Unlock()
+	err := fault(op)
+	f.mu.Lock()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
+// Crash returns what is left once the power is gone. Of what was not synced
+// each sector, each cut and each name stays or is lost, as rng decides; without
+// one all of it is lost. Locks are gone.
+func (f *FS) Crash(rng *rand.Rand) *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stays := func() bool { return rng != nil && rng.IntN(2) == 0 }
+	left := New()
+	names := maps.Clone(f.disk)
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if names[name] != f.files[name] && stays() {
+			names[name] = f.files[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.disk)) {
+		if f.files[name] == nil && stays() {
+			delete(names, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c := names[name]
+		b := slices.Clone(c.durable)
+		for _, ch := range c.pending {
+			b = ch.lose(b, stays)
+		}
+		left.files[name] = &content{now: b, durable: slices.Clone(b)}
+		left.disk[name] = left.files[name]
+	}
+	return left
+}
+
+const sector = 512
+
+// lose applies those parts of the change that stay.
+func (c change) lose(b []byte, stays func() bool) []byte {
+	if c.data == nil {
+		if stays() {
+			b = resize(b, c.offset)
+		}
+		return b
+	}
+	for from := c.offset; from < c.offset+int64(len(c.data)); {
+		to := min(from/sector*sector+sector, c.offset+int64(len(c.data)))
+		if stays() {
+			b = put(b, c.data[from-c.offset:to-c.offset], from)
+		}
+		from = to
+	}
+	return b
+}
+
+func put(b, data []byte, offset int64) []byte {
+	if need := offset + int64(len(data)); int64(len(b)) < need {
+		b = resize(b, need)
+	}
+	copy(b[offset:], data)
+	return b
+}
+
+func resize(b []byte, size int64) []byte {
+	if size <= int64(len(b)) {
+		return b[:size:size]
+	}
+	return append(b, make([]byte, size-int64(len(b)))...)
+}
+
+// Read returns the content of a file as programs see it.
+func (f *FS) Read(name string) ([]byte, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, ok := f.files[name]
+	if !ok {
+		return nil, false
+	}
+	return slices.Clone(c.now), true
+}
+
+// Write makes a file, durable at once.
+func (f *FS) Write(name string, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := &content{now: slices.Clone(b), durable: slices.Clone(b)}
+	f.files[name], f.disk[name] = c, c
+}
+
+// MkdirAll implements [vfs.FS].
+func (f *FS) MkdirAll(dir string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begin("mkdir", dir)
+}
+
+// Create implements [vfs.FS].
+func (f *FS) Create(name string) (vfs.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("create", name); err != nil {
+		return nil, err
+	}
+	if f.files[name] != nil {
+		return nil, fmt.Errorf("create %s: %w", name, fs.ErrExist)
+	}
+	c := &content{}
+	f.files[name] = c
+	return &file{f, c, name}, nil
+}
+
+// Open implements [vfs.FS].
+func (f *FS) Open(name string) (vfs.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("open", name); err != nil {
+		return nil, err
+	}
+	c := f.files[name]
+	if c == nil {
+		return nil, fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+	}
+	return &file{f, c, name}, nil
+}
+
+// Remove implements [vfs.FS].
+func (f *FS) Remove(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("remove", name); err != nil {
+		return err
+	}
+	if f.files[name] == nil {
+		return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+	}
+	delete(f.files, name)
+	return nil
+}
+
+// List implements [vfs.FS].
+func (f *FS) List(dir string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("list", dir); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if filepath.Dir(name) == dir {
+			names = append(names, filepath.Base(name))
+		}
+	}
+	return names, nil
+}
+
+// SyncDir implements [vfs.FS].
+func (f *FS) SyncDir(dir string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("syncdir", dir); err != nil {
+		return err
+	}
+	for name := range f.disk {
+		if filepath.Dir(name) == dir && f.files[name] == nil {
+			delete(f.disk, name)
+		}
+	}
+	for name, c := range f.files {
+		if filepath.Dir(name) == dir {
+			f.disk[name] = c
+		}
+	}
+	return nil
+}
+
+// Lock implements [vfs.FS].
+func (f *FS) Lock(name string) (io.Closer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("lock", name); err != nil {
+		return nil, err
+	}
+	if f.locks[name] {
+		return nil, vfs.ErrLocked
+	}
+	f.locks[name] = true
+	return &unlock{f, name}, nil
+}
+
+type unlock struct {
+	fs   *FS
+	name string
+}
+
+func (u *unlock) Close() error {
+	u.fs.mu.Lock()
+	defer u.fs.mu.Unlock()
+	delete(u.fs.locks, u.name)
+	return nil
+}

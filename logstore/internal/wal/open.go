@@ -1,0 +1,304 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
+)
+
+// lockFile is the file whose lock is the directory's.
+const lockFile = "LOCK"
+
+func fileName(number uint64) string { return fmt.Sprintf("%016x.log", number) }
+
+// Open opens the log of a directory, made if need be, and replays it. It cuts
+// off a write at the end that was never synced; anything else that cannot be
+// read is [ErrCorrupt], naming the file and the offset.
+func Open(cfg Config) (*Log, error) {
+	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("logstore: open %s: %w", cfg.Dir, err)
+	}
+	lock, err := cfg.FS.Lock(filepath.Join(cfg.Dir, lockFile))
+	if err != nil {
+		if errors.Is(err, vfs.ErrLocked) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("logstore: open %s: %w", cfg.Dir, err)
+	}
+	l := &Log{cfg: cfg, lock: lock}
+	if err := l.open(); err != nil {
+		for _, s := range l.segments {
+			err = errors.Join(err, s.close())
+		}
+		return nil, errors.Join(err, lock.Close())
+	}
+	return l, nil
+}
+
+func (l *Log) open() error {
+	if err := l.list(); err != nil {
+		return err
+	}
+	if err := l.dropUnborn(); err != nil {
+		return err
+	}
+	if len(l.segments) == 0 {
+		if l.id = l.cfg.ID; l.id == [16]byte{} {
+			l.id = newID()
+		}
+		return l.begin(header{id: l.id, network: l.cfg.Network, number: 1}, l.cfg.Begin())
+	}
+	headers, total := make([]header, len(l.segments)), int64(0)
+	for i, s := range l.segments {
+		h, size, err := l.header(s)
+		if err != nil {
+			return err
+		}
+		total += size
+		if i == 0 {
+			l.id = h.id
+		}
+		switch {
+		case h.network != l.cfg.Network:
+			return fmt.Errorf("%w: %s is of network %x", ErrForeign, s.name, h.network)
+		case h.id != l.id:
+			return fmt.Errorf("%w: %s comes from another directory than the one before it", ErrCorrupt, s.name)
+		}
+		headers[i] = h
+	}
+	l.cfg.Found(total)
+	for i, s := range l.segments[:len(l.segments)-1] {
+		s.length = int64(headers[i+1].previous)
+		l.sealed += s.length
+		if err := l.replay(s); err != nil {
+			return err
+		}
+	}
+	return l.replayTail()
+}
+
+// list finds the segments and checks that none is missing between them.
+func (l *Log) list() error {
+	names, err := l.cfg.FS.List(l.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("logstore: open %s: %w", l.cfg.Dir, err)
+	}
+	for _, name := range names { // sorted by number, as they are of one length
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		var number uint64
+		if _, err := fmt.Sscanf(name, "%x.log", &number); err != nil || name != fileName(number) || number == 0 || number > math.MaxUint32 {
+			return fmt.Errorf("%w: %s is no name of a segment", ErrForeign, filepath.Join(l.cfg.Dir, name))
+		}
+		if n := len(l.segments); n > 0 && l.segments[n-1].number+1 != number {
+			return fmt.Errorf("%w: %s is missing", ErrCorrupt, filepath.Join(l.cfg.Dir, fileName(l.segments[n-1].number+1)))
+		}
+		l.segments = append(l.segments, l.segment(number))
+	}
+	return nil
+}
+
+func (l *Log) header(s *segment) (h header, size int64, err error) {
+	size, err = l.load(s)
+	if err != nil {
+		return header{}, 0, err
+	}
+	b := make([]byte, min(headerSize, size))
+	if _, err := s.file.ReadAt(b, 0); err != nil && err != io.EOF {
+		return header{}, 0, fmt.Errorf("logstore: read %s: %w", s.name, err)
+	}
+	h, err = parseHeader(b, s.number)
+	if err != nil {
+		return header{}, 0, fmt.Errorf("%w (%s at 0)", err, s.name)
+	}
+	if s != l.segments[len(l.segments)-1] {
+		err = s.close() // the replay opens it again
+	}
+	return h, size, err
+}
+
+// load opens a segment and returns the file's length.
+func (l *Log) load(s *segment) (size int64, err error) {
+	if s.file == nil {
+		if s.file, err = l.cfg.FS.Open(s.name); err != nil {
+			return 0, fmt.Errorf("logstore: open: %w", err)
+		}
+	}
+	if size, err = s.file.Size(); err != nil {
+		return 0, fmt.Errorf("logstore: open %s: %w", s.name, err)
+	}
+	return size, nil
+}
+
+// dropUnborn removes the last segment if it was being made when the power
+// went: nothing was written to it by then.
+func (l *Log) dropUnborn() error {
+	if len(l.segments) == 0 {
+		return nil
+	}
+	s := l.segments[len(l.segments)-1]
+	size, err := l.load(s)
+	if err != nil {
+		return err
+	}
+	unborn, err := l.unborn(s, size)
+	if err != nil || !unborn {
+		return err
+	}
+	err = s.close()
+	if err == nil {
+		err = l.cfg.FS.Remove(s.name)
+	}
+	if err == nil {
+		err = l.cfg.FS.SyncDir(l.cfg.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("logstore: remove %s, which holds nothing: %w", s.name, err)
+	}
+	l.segments = l.segments[:len(l.segments)-1]
+	return nil
+}
+
+// unborn reports whether a segment lacks its header or its first frame, for
+// the reason that they were not written.
+func (l *Log) unborn(s *segment, size int64) (bool, error) {
+	sc := &scanner{file: s.file, number: s.number, limit: size, offset: headerSize}
+	b, err := sc.bytes(0, headerSize)
+	if err != nil {
+		return false, l.damaged(s.name, 0, err)
+	}
+	h, err := parseHeader(b, s.number)
+	if err != nil {
+		// The first frame is written after the header was synced.
+		if len(b) == headerSize && b[headerSize-1] != 0 {
+			return false, nil
+		}
+		blank, err := sc.blank(headerSize, size)
+		if err != nil {
+			return false, l.damaged(s.name, 0, err)
+		}
+		return blank, nil
+	}
+	sc.id = h.id
+	_, _, err = sc.next()
+	if err == nil {
+		return false, nil
+	}
+	torn, err := sc.torn()
+	if err != nil {
+		return false, l.damaged(s.name, headerSize, err)
+	}
+	return torn, nil
+}
+
+// replay replays a segment that is complete.
+func (l *Log) replay(s *segment) error {
+	size, err := l.load(s)
+	if err != nil {
+		return err
+	}
+	if size < s.length {
+		return fmt.Errorf("%w: %s at %d: it is cut off, %d bytes are missing", ErrCorrupt, s.name, size, s.length-size)
+	}
+	sc := &scanner{file: s.file, id: l.id, number: s.number, limit: s.length, offset: headerSize}
+	if err := l.frames(s, sc); err != nil {
+		return l.damaged(s.name, sc.offset, err)
+	}
+	return s.close()
+}
+
+// frames replays frames until one cannot be read, or there are no more.
+func (l *Log) frames(s *segment, sc *scanner) error {
+	for {
+		at := Place{s.number, uint32(sc.offset + FrameHead)}
+		kind, payload, err := sc.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch l.ended = kind == end; kind {
+		case end:
+			continue
+		case Begin:
+			l.begun = sc.offset
+		}
+		if err := l.cfg.Replay(at, kind, payload); err != nil {
+			sc.offset = int64(at.Offset) - FrameHead
+			return &refusedError{err}
+		}
+	}
+}
+
+// refusedError says that a frame was read and not understood.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+
+func (e *refusedError) Unwrap() error { return e.err }
+
+// replayTail replays the last segment and makes it ready for more.
+func (l *Log) replayTail() error {
+	s := l.segments[len(l.segments)-1]
+	size, err := l.load(s)
+	if err != nil {
+		return err
+	}
+	l.tail = s
+	sc := &scanner{file: s.file, id: l.id, number: s.number, limit: size, offset: headerSize}
+	if err := l.frames(s, sc); err != nil {
+		refused := (*refusedError)(nil)
+		torn, scanned := false, error(nil)
+		if !errors.As(err, &refused) {
+			torn, scanned = sc.torn()
+		}
+		switch {
+		case scanned != nil:
+			return l.damaged(s.name, sc.offset, scanned)
+		case !torn:
+			return l.damaged(s.name, sc.offset, err)
+		}
+	}
+	l.offset = sc.offset
+	return l.settle(sc)
+}
+
+// settle makes durable what was found in the last segment, before anything is
+// built on it, and clears what is behind.
+func (l *Log) settle(sc *scanner) error {
+	if err := l.rewrite(sc); err != nil {
+		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
+	}
+	err := l.tail.file.Truncate(l.offset)
+	if err == nil {
+		err = l.tail.file.Truncate(max(l.cfg.SegmentSize, l.offset))
+	}
+	if err == nil {
+		err = l.tail.file.Sync()
+	}
+	if err == nil {
+		err = l.cfg.FS.SyncDir(l.cfg.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
+	}
+	return nil
+}
+
+// rewrite writes the last frame once more: if its sync failed, the system may
+// take for written what the disk does not have, and a sync alone would not help.
+func (l *Log) rewrite(sc *scanner) error {
+	b, err := sc.bytes(sc.last, int(l.offset-sc.last))
+	if err != nil {
+		return err
+	}
+	_, err = l.tail.file.WriteAt(b, sc.last)
+	return err
+}

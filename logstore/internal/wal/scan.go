@@ -1,0 +1,164 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"io"
+)
+
+// readAhead is how much of a segment is read at once, in bytes.
+const readAhead = 256 << 10
+
+var zeros [readAhead]byte
+
+// scanner reads the frames of a segment in order. It holds as much of the file
+// as the longest frame needs, and at least readAhead.
+type scanner struct {
+	file   io.ReaderAt
+	id     [16]byte
+	number uint64
+	limit  int64 // nothing is read behind it
+	offset int64 // of the next frame
+	last   int64 // of the frame before it
+
+	buf   []byte
+	start int64 // of buf in the file
+}
+
+// next returns the next frame; the payload is valid until the next call. At the
+// limit the error is [io.EOF], and errBad or another says what is wrong with a
+// frame, which is not passed over. Errors of the file are [*readError].
+func (s *scanner) next() (kind Kind, payload []byte, err error) {
+	if s.offset == s.limit {
+		return 0, nil, io.EOF
+	}
+	kind, payload, err = s.frame(s.offset)
+	if err == nil {
+		s.last = s.offset
+		s.offset += frameSize(len(payload))
+	}
+	return kind, payload, err
+}
+
+// frame reads the frame at an offset.
+func (s *scanner) frame(offset int64) (Kind, []byte, error) {
+	head, err := s.bytes(offset, FrameHead)
+	if err != nil {
+		return 0, nil, err
+	}
+	kind, n, sum, err := parseHead(s.id, s.number, offset, head)
+	if err != nil {
+		return 0, nil, err
+	}
+	if offset+frameSize(n) > s.limit {
+		return 0, nil, errBad
+	}
+	b, err := s.bytes(offset+FrameHead, n+1)
+	if err != nil {
+		return 0, nil, err
+	}
+	if b[n] != mark || crc32.Checksum(b[:n], castagnoli) != sum {
+		return 0, nil, errBad
+	}
+	return kind, b[:n:n], nil
+}
+
+// bytes returns n bytes of the file, or those that it has up to the limit.
+func (s *scanner) bytes(offset int64, n int) ([]byte, error) {
+	n = int(min(int64(n), s.limit-offset))
+	if n <= 0 {
+		return nil, nil
+	}
+	if offset < s.start || offset+int64(n) > s.start+int64(len(s.buf)) {
+		want := int(min(int64(max(n, readAhead)), s.limit-offset))
+		if cap(s.buf) < want {
+			s.buf = make([]byte, want)
+		}
+		s.buf, s.start = s.buf[:want], offset
+		if got, err := s.file.ReadAt(s.buf, offset); got < want {
+			s.buf = s.buf[:0]
+			return nil, &readError{err}
+		}
+	}
+	from := int(offset - s.start)
+	return s.buf[from : from+n], nil
+}
+
+// readError is an error of the file, as against one of its content.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+
+func (e *readError) Unwrap() error { return e.err }
+
+// torn decides what a frame at s.offset is that cannot be read, at the end of a
+// log: it reports whether a write can be to blame that was cut off before it
+// was synced. That write was the last one, so nothing behind it is a frame, and
+// something of it is missing.
+func (s *scanner) torn() (bool, error) {
+	blank, err := s.blank(s.offset, s.limit)
+	if err != nil || blank {
+		return blank, err
+	}
+	for at := s.offset + align; at+FrameHead <= s.limit; at += align {
+		head, err := s.bytes(at, FrameHead)
+		if err != nil {
+			return false, err
+		}
+		if head[15] != mark {
+			continue
+		}
+		_, _, err = s.frame(at)
+		if failed := (*readError)(nil); errors.As(err, &failed) {
+			return false, err
+		}
+		if err == nil {
+			return false, nil
+		}
+	}
+	return s.incomplete(s.offset)
+}
+
+// incomplete reports whether something of the frame at an offset was not written.
+func (s *scanner) incomplete(offset int64) (bool, error) {
+	head, err := s.bytes(offset, FrameHead)
+	if err != nil || len(head) < FrameHead || head[15] == 0 {
+		return err == nil, err
+	}
+	_, n, _, err := parseHead(s.id, s.number, offset, head)
+	if err != nil {
+		return false, nil // it was written whole: no part of a sector is missing
+	}
+	stop := offset + FrameHead + int64(n) + 1
+	if stop > s.limit {
+		return true, nil
+	}
+	last, err := s.bytes(stop-1, 1)
+	if err != nil || last[0] == 0 {
+		return err == nil, err
+	}
+	for from := offset; from < stop; {
+		to := min(from/sector*sector+sector, stop)
+		if blank, err := s.blank(from, to); err != nil || blank {
+			return blank, err
+		}
+		from = to
+	}
+	return false, nil
+}
+
+// blank reports whether the bytes from one offset to another are zero.
+func (s *scanner) blank(from, to int64) (bool, error) {
+	for from < to {
+		b, err := s.bytes(from, int(min(to-from, readAhead)))
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Equal(b, zeros[:len(b)]) {
+			return false, nil
+		}
+		from += int64(len(b))
+	}
+	return true, nil
+}
