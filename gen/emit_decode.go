@@ -59,15 +59,17 @@ func (e *emitter) decodeFixed(t *Type) {
 	if t.Tuple || len(t.Fields) == 0 || len(t.Fields) > most {
 		return
 	}
+	for i := range t.Fields {
+		if _, width := integerForm(t.Fields[i].Type); width == 0 || t.Fields[i].OmitEmpty {
+			return
+		}
+	}
 	at := 0
 	var same, values []string
 	between := containerHeader(0x80, 0xde, len(t.Fields))
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		first, width := integerForm(f.Type)
-		if width == 0 || f.OmitEmpty {
-			return
-		}
 		between = append(append(append(between, textHeader(len(f.Name))...), f.Name...), first)
 		same = append(same, fmt.Sprintf("string(b[%d:%d]) == %s", at, at+len(between), literal(between)))
 		at += len(between)

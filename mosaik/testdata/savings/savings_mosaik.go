@@ -3,7 +3,6 @@
 package savings
 
 import (
-	"encoding/binary"
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
