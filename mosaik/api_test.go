@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "rewrite testdata/api.txt")
 func TestExportedSurface(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/api.txt"
-	bounds := map[string]int{"mosaik": 80, "sm": 40, "codec": 40}
+	// More than half of codec is for generated code alone.
+	bounds := map[string]int{"mosaik": 90, "sm": 40, "codec": 60}
 	imports := newImporter(t, token.NewFileSet())
 	var got strings.Builder
 	for i, path := range publicPackages {
