@@ -89,9 +89,10 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.closed} }
 
 // Leave closes the handle: every later call on it returns [ErrClosed]. The last
 // handle of a group takes the member out: a leader hands on the lead, the
-// others remove the member and confirm it. Leave waits for that until ctx ends.
-// Afterwards the member is out in any case; an error says that the others did
-// not confirm, and will miss it as they would after a crash.
+// others remove the member and confirm it. Leave waits for that until ctx ends,
+// or until it is plain that they will not: [ErrVoteNeeded], or [ErrStalled] in a
+// group without a quorum. Afterwards the member is out in any case; an error says
+// that the others did not confirm, and will miss it as they would after a crash.
 //
 // Leaving twice does nothing.
 func (g *Group[C, M]) Leave(ctx context.Context) error {

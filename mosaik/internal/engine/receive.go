@@ -88,7 +88,13 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 	if len(batch.Requests) == 0 {
 		return nil
 	}
-	return e.transport.hand(batch)
+	err := e.transport.hand(batch)
+	for _, m := range batch.Requests {
+		if r := e.replica(m.ShardID); m.Type == pb.TimeoutNow && r != nil {
+			r.insist(m)
+		}
+	}
+	return err
 }
 
 // receiveChunk hands on a piece of a snapshot for a replica that runs here.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/client"
@@ -28,6 +29,9 @@ type Replica struct {
 	unloaded chan struct{} // closed when dragonboat let go of the replica
 	unloads  sync.Once     // closes unloaded
 
+	election  time.Duration // the election timeout
+	insisting atomic.Bool   // that it take the lead
+
 	failure    atomic.Pointer[error] // why it is muted
 	collecting sync.RWMutex          // held for reading while snapshots come in
 
@@ -44,6 +48,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		done:     make(chan struct{}),
 		unloaded: make(chan struct{}),
 		events:   cfg.Events,
+		election: cfg.ElectionTimeout,
 	}
 	r.machine = machine{replica: r, user: cfg.Machine}
 	r.leader.changed = make(chan struct{})

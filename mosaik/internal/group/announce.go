@@ -24,9 +24,10 @@ import (
 //	46      2     policy: minimum
 //	48      2     policy: maximum
 //	50      8     policy: grace in nanoseconds
+//	58      8     id of the last membership change that it knows of
 const (
 	announcementVersion = 1
-	announcementSize    = 58
+	announcementSize    = 66
 )
 
 const (
@@ -75,6 +76,7 @@ type Announcement struct {
 	Epoch       Epoch
 	Count       sm.Index // commands applied, dense
 	Policy      Policy
+	Change      uint64 // the last membership change that it knows of
 }
 
 // replica returns the id of the announcer's replica in its epoch, 0 for none.
@@ -111,7 +113,8 @@ func (a Announcement) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Expected))
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Minimum))
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Maximum))
-	return binary.BigEndian.AppendUint64(b, uint64(a.Policy.Grace))
+	b = binary.BigEndian.AppendUint64(b, uint64(a.Policy.Grace))
+	return binary.BigEndian.AppendUint64(b, a.Change)
 }
 
 func parseAnnouncement(b []byte) (Announcement, error) {
@@ -137,6 +140,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 			Maximum:  int(binary.BigEndian.Uint16(b[48:])),
 			Grace:    time.Duration(binary.BigEndian.Uint64(b[50:])),
 		},
+		Change: binary.BigEndian.Uint64(b[58:]),
 	}
 	switch {
 	case a.Phase > Leaving:

@@ -23,6 +23,7 @@ func fullAnnouncement() Announcement {
 		Epoch:       Epoch{4, 5, 6},
 		Count:       0x0102030405060708,
 		Policy:      Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
+		Change:      0x1112131415161718,
 	}
 }
 

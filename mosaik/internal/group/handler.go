@@ -186,7 +186,7 @@ func (g *Group) announcement() Announcement {
 	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Count: g.applied.Get()}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
-		a.Leads, a.Votes = l.leads(), l.votes()
+		a.Leads, a.Votes, a.Change = l.leads(), l.votes(), l.members.ChangeID
 		a.Phase = CatchingUp
 		if l.caughtUp {
 			a.Phase = CaughtUp

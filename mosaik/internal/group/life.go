@@ -352,9 +352,9 @@ func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership,
 		g.log.Debug("reading the membership failed", "error", err)
 		return
 	}
-	voted := l.votes()
+	known := l.members.ChangeID
 	l.members, l.seenTerm = members, term
-	if l.votes() != voted {
+	if members.ChangeID != known {
 		g.announce()
 	}
 	if _, gone := members.Removed[l.id]; gone {

@@ -25,7 +25,11 @@ func (g *Group) reviewQuorum(l *life) {
 	}
 	if stalled && !g.stalled {
 		g.log.Warn("no quorum: no leader, and too few voters can be reached to elect one")
-		g.inbox.post(again(func(l *life) { g.forsaken(l) }))
+		g.inbox.post(again(func(l *life) {
+			if !g.forsaken(l) {
+				g.reconcile()
+			}
+		}))
 	}
 	g.stalled = stalled
 }

@@ -279,26 +279,22 @@ func (s steward) kept() bool {
 // lead to another voter. One that leaves is then removed by its successor. A
 // reluctant leader gives the lead to a voter that is not.
 func (s steward) handOver() change {
-	if s.resigns == "" {
+	why := s.resigns
+	if why == "" {
 		if !s.peers[s.self].Role.Reluctant() {
 			return change{}
 		}
-		for _, peer := range sortedPeers(s.peers) {
-			a := s.peers[peer]
-			if _, ok := s.members.Voters[a.replica(peer)]; ok && s.ready(a) && !a.Role.Reluctant() {
-				return change{kind: changeTransfer, replica: a.replica(peer), peer: peer, why: "the leader is reluctant"}
-			}
-		}
-		return change{}
+		why = "the leader is reluctant"
 	}
-	for _, peer := range sortedPeers(s.peers) {
-		a := s.peers[peer]
-		if _, ok := s.members.Voters[a.replica(peer)]; ok && s.ready(a) && peer != s.self {
-			return change{kind: changeTransfer, replica: a.replica(peer), peer: peer, why: s.resigns}
-		}
+	next, ok := s.successor(func(_ sm.PeerID, a Announcement) bool { return s.resigns != "" || !a.Role.Reluctant() })
+	switch {
+	case next.ready:
+		return change{kind: changeTransfer, replica: next.replica, peer: next.peer, why: why}
+	case ok || s.resigns == "":
+		return change{} // its announcement will say when it is ready
 	}
 	if spare, ok := s.spare(); ok {
-		spare.why = s.resigns
+		spare.why = why
 		return spare
 	}
 	return change{}

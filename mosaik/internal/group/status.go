@@ -34,6 +34,7 @@ type Member struct {
 	Observer    bool
 	CaughtUp    bool
 	Bonded      bool // reachable: a bond with it lives, or it is this very member
+	Current     bool // knows the last membership change
 	Reluctant   bool
 	Leaving     bool
 	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
@@ -152,6 +153,7 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 	}
 	if current {
 		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+		m.Current = a.Change == g.life.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]
 	}

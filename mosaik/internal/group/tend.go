@@ -48,6 +48,10 @@ func (g *Group) reconcile() {
 		g.left.Set(farewell{done: true, err: ErrVoteNeeded})
 		return
 	}
+	if g.leaving && g.stalled {
+		g.left.Set(farewell{done: true, err: ErrStalled})
+		return
+	}
 	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {
 		return // what is under way ends in another look
 	}
