@@ -20,3 +20,22 @@ type Codec[C any] interface {
 // Checker is implemented by codecs that can say before the first use that their
 // type cannot be encoded.
 type Checker interface{ Check() error }
+
+// Leveled is implemented by codecs of a schema with more than one level. Levels
+// count from 1; each adds to what commands can hold and changes nothing about
+// the bytes of what was there. Append and Decode work at the newest level.
+//
+// At an older level both methods do what the codec did whose newest level that
+// was, on the same values and bytes. A level that is 0 or above the newest is an
+// [ErrLevel].
+type Leveled[C any] interface {
+	Codec[C]
+
+	// AppendLevel is Append at a level. A value that needs a higher one is an
+	// [ErrLevel]; the error's path leads to what needs it.
+	AppendLevel(dst []byte, v C, level uint32) ([]byte, error)
+
+	// DecodeLevel is Decode at a level: fields and variants of higher ones are
+	// unknown.
+	DecodeLevel(src []byte, level uint32) (C, error)
+}

@@ -10,6 +10,10 @@ type Fields struct {
 	keys   []string // a field's name as it is encoded
 	names  []string // a field's path in Go
 	byName map[string]int
+
+	// Below level since before takes their place, if it is not nil.
+	before *Fields
+	since  uint32
 }
 
 // NewFields returns the fields of a struct. Each is given by its name on the

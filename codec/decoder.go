@@ -36,8 +36,9 @@ type Reader struct {
 	err    *Error
 	root   string // where the path of an error starts, once the command is known
 	depth  int
-	memory int64 // what the value takes, about, in bytes
-	limit  int64 // of memory
+	memory int64  // what the value takes, about, in bytes
+	limit  int64  // of memory
+	level  uint32 // of the schema, 0 for the newest
 
 	chunks  *chunkReader // where a machine's state comes from
 	deepest int          // how deep a state may nest

@@ -25,6 +25,7 @@ type Encoder struct {
 	depth   int
 	out     *chunkWriter // where a machine's state goes
 	refused error        // by a registered codec
+	at      *position    // in the levels of the schema, nil for the newest
 }
 
 // Doubt demands that the command be decoded before it is accepted.
@@ -41,7 +42,11 @@ func Check[T any](e *Encoder, b []byte, at int, root string, decode func(*Reader
 
 func checkDecoding[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
 	r := NewReader(encoded)
+	if e.at != nil {
+		r.setLevel(e.at.level, e.at.newest)
+	}
 	decode(r, new(T))
+	e.explain(r.err)
 	err := r.finish(opEncode, root)
 	if at, ok := err.(*Error); ok {
 		e.blame(at, encoded)

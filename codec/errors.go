@@ -41,6 +41,9 @@ var (
 	ErrUTF8 = errors.New("codec: invalid UTF-8")
 	// ErrNil reports nil where the Go type has no nil.
 	ErrNil = errors.New("codec: unexpected nil")
+	// ErrLevel reports a value that needs a higher level of its schema than
+	// the one it is encoded at, and a level that is not known.
+	ErrLevel = errors.New("codec: level")
 	// ErrUnsupported reports a Go type that cannot be encoded.
 	ErrUnsupported = errors.New("codec: unsupported type")
 )

@@ -20,7 +20,7 @@ type directive struct {
 
 // arguments lists what each verb takes.
 var arguments = map[string][]string{
-	"machine": {"name", "version", "layout"},
+	"machine": {"name", "version", "level", "layout"},
 	"command": {"name"},
 	"query":   {},
 	"variant": {"name"},
@@ -130,6 +130,15 @@ func (d directive) machine(m *Machine, problems *Problems) {
 	}
 	m.Version = uint32(version)
 	m.Snapshot = d.args["snapshot"] != ""
+	m.Level = 1
+	if text := d.args["level"]; text != "" {
+		level, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || level < 1 || level > maxLevel {
+			problems.add(d.pos, "machine %s has level=%s; use a number from 1, the default, to %d", m.GoName, text, maxLevel)
+			level = 1
+		}
+		m.Level = uint32(level)
+	}
 	switch layout := d.args["layout"]; layout {
 	case "", "map":
 	case "array":

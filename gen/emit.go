@@ -18,14 +18,20 @@ import (
 type emitter struct {
 	pkg     *Package
 	body    bytes.Buffer
-	imports map[string]string      // path → name
-	names   map[string]bool        // taken, of the package's declarations and ours
-	foreign map[string]bool        // those of names that only imports of the package's files have
-	coded   []*coded               // what has functions, in the order of the file
-	byType  map[bool]*typeutil.Map // by whether structs are arrays, unless they say otherwise
-	byState map[bool]*typeutil.Map // of types that a state encodes in another way
-	lit     []byte                 // what the next append begins with
-	levels  int                    // see the function
+	imports map[string]string // path → name
+	names   map[string]bool   // taken, of the package's declarations and ours
+	foreign map[string]bool   // those of names that only imports of the package's files have
+	coded   []*coded          // what has functions, in the order of the file
+	byType  map[coderKey]*typeutil.Map
+	byState map[coderKey]*typeutil.Map // of types that a state encodes in another way
+	lit     []byte                     // what the next append begins with
+	levels  int                        // see the function
+}
+
+// coderKey is on what the functions of a Go type depend.
+type coderKey struct {
+	array   bool     // structs are arrays, unless they say otherwise
+	leveled *Machine // with more than one level: they are its own
 }
 
 // coded is a type with functions of its own.
@@ -43,8 +49,8 @@ func emit(pkg *Package) ([]byte, error) {
 		imports: make(map[string]string),
 		names:   make(map[string]bool),
 		foreign: make(map[string]bool),
-		byType:  map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
-		byState: map[bool]*typeutil.Map{false: new(typeutil.Map), true: new(typeutil.Map)},
+		byType:  make(map[coderKey]*typeutil.Map),
+		byState: make(map[coderKey]*typeutil.Map),
 		levels:  levels(pkg),
 	}
 	for _, name := range pkg.types.Scope().Names() {
@@ -179,14 +185,19 @@ func (e *emitter) coder(t *Type) *coded {
 		}
 		return nil
 	}
-	known, name := e.byType[t.array], t.name
+	key := coderKey{t.array, t.leveled}
+	all, name := e.byType, t.name
 	if t.special() {
-		known, name = e.byState[t.array], name+"State"
+		all, name = e.byState, name+"State"
 	}
+	if all[key] == nil {
+		all[key] = new(typeutil.Map)
+	}
+	known := all[key]
 	if c, ok := known.At(t.typ).(*coded); ok {
 		return c
 	}
-	if t.array && e.byType[false].At(t.typ) != nil {
+	if t.array && e.byType[coderKey{false, t.leveled}].At(t.typ) != nil {
 		name += "Tuple"
 	}
 	c := &coded{typ: t, name: e.uniqueSuffix(name)}

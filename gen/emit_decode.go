@@ -10,14 +10,15 @@ import (
 func (e *emitter) decodeStruct(c *coded) {
 	t := c.typ
 	names := make([]string, len(t.Fields))
-	for i, f := range t.Fields {
+	fields := t.byLevel()
+	for i, f := range fields {
 		names[i] = f.Name
 		if f.goName != f.Name {
 			names[i] += ":" + f.goName
 		}
 		names[i] = strconv.Quote(names[i])
 	}
-	e.p("var %s = %s.NewFields(%s)\n", c.fields, e.codec(), strings.Join(names, ", "))
+	e.p("var %s = %s.NewFields(%s)%s\n", c.fields, e.codec(), strings.Join(names, ", "), t.before())
 	// Fields mostly come in the order in which they are encoded. Those of a state
 	// may be in another part of the stream.
 	inRow := !t.Tuple && !t.state && len(t.Fields) > 0
@@ -32,9 +33,13 @@ func (e *emitter) decodeStruct(c *coded) {
 	if !t.state {
 		e.decodeFixed(t)
 	}
-	e.p("f := r.%s(%s)", start, c.fields)
-	if inRow {
-		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&t.Fields[0]))
+	known := c.fields
+	if t.before() != "" {
+		known += ".At(r)"
+	}
+	e.p("f := r.%s(%s)", start, known)
+	if inRow && fields[0].since == 0 {
+		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&fields[0]))
 	} else {
 		e.p("for r.%s(&f) {", next)
 	}
@@ -42,9 +47,10 @@ func (e *emitter) decodeStruct(c *coded) {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
 			e.p("case %d:", i)
-			e.decode(t.Fields[i].Type, "v"+t.Fields[i].selector, t.Fields[i].Max, 0)
-			if inRow && i+1 < len(t.Fields) {
-				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", key(&t.Fields[i+1]))
+			e.decode(fields[i].Type, "v"+fields[i].selector, fields[i].Max, 0)
+			// Only Field knows which fields there are at a level.
+			if inRow && i+1 < len(fields) && fields[i+1].since == 0 {
+				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", key(&fields[i+1]))
 			}
 		}
 		e.p("}")
@@ -97,16 +103,16 @@ func (e *emitter) decodeSum(c *coded) {
 	if !t.root {
 		e.p("if r.Nil() {\nreturn\n}")
 	}
-	e.p("switch r.Variant(%d) {", len(t.Variants))
+	e.p("switch r.Variant(%s) {", t.count())
 	for tag, v := range t.Variants {
 		e.p("case %d:", tag)
 		goType := e.text(v.Type.typ)
 		if v.pointer {
-			e.p("x := new(%s)\nif r.Charge(%d) {", goType, v.Type.size())
+			e.p("x := new(%s)\nif r.Charge(%s) {", goType, v.Type.memory())
 			e.decode(v.Type, "*x", 0, 0)
 			e.p("}")
 		} else {
-			e.p("var x %s\nif r.Charge(%d) {", goType, v.Type.size())
+			e.p("var x %s\nif r.Charge(%s) {", goType, v.Type.memory())
 			e.decode(v.Type, "x", 0, 0)
 			e.p("}")
 		}
@@ -134,7 +140,7 @@ func (e *emitter) decode(t *Type, into string, highest, depth int) {
 	case Map:
 		e.decodeMap(t, into, highest, depth)
 	case Pointer:
-		e.p("if r.Pointer(%d) {\n%s = new(%s)", t.Elem.size(), into, e.text(t.Elem.typ))
+		e.p("if r.Pointer(%s) {\n%s = new(%s)", t.Elem.memory(), into, e.text(t.Elem.typ))
 		e.decode(t.Elem, "*"+into, 0, depth)
 		e.p("}")
 	case Struct, Sum:
@@ -208,7 +214,7 @@ func (e *emitter) decodeElements(t *Type, into string, highest, depth int) {
 	if t.Kind == Array {
 		e.p("%s := r.Elements(%d)", s, t.Len)
 	} else {
-		e.p("%s := r.Slice(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", s, t.Elem.size(), highest, into, e.text(t.typ))
+		e.p("%s := r.Slice(%s, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", s, t.Elem.memory(), highest, into, e.text(t.typ))
 	}
 	e.p("for r.Element(&%s) {", s)
 	e.decode(t.Elem, operand(into)+"["+s+".Index]", 0, depth+1)
@@ -221,7 +227,7 @@ func (e *emitter) decodeMap(t *Type, into string, highest, depth int) {
 		return
 	}
 	m, k, x := variable("m", depth), variable("k", depth), variable("x", depth)
-	e.p("%s := r.Map(%d, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", m, t.Key.size()+t.Elem.size(), highest, into, e.text(t.typ))
+	e.p("%s := r.Map(%s, %d)\nif !%[1]s.Nil {\n%[4]s = make(%[5]s, %[1]s.Len)\n}", m, memory(t.Key, t.Elem), highest, into, e.text(t.typ))
 	e.p("for r.Key(&%s, len(%s)) {", m, into)
 	e.p("%s := %s\nr.Value(&%s)", k, e.decoded(t.Key, 0), m)
 	if t.Elem.scalarLike() {

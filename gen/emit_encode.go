@@ -115,6 +115,9 @@ func (e *emitter) appendField(t *Type, f *Field) {
 	if omitted != "false" {
 		e.then("if %s {", negate(omitted))
 	}
+	if f.since > 0 {
+		e.then("e.Newer(len(b), %d, %q)", f.since, "."+f.goName)
+	}
 	if !t.Tuple {
 		e.add(textHeader(len(f.Name))...)
 		e.add([]byte(f.Name)...)
@@ -376,6 +379,9 @@ func (e *emitter) variants(c *coded, value string) {
 		if v.pointer {
 			e.p("if v == nil {\nb = e.NoVariant(b, %d)\nbreak\n}", len(c.typ.Variants))
 			value = "*v"
+		}
+		if v.since > 0 {
+			e.p("e.Newer(len(b)+1, %d, %q)", v.since, ".("+v.goName+")")
 		}
 		if tag <= 0x7f {
 			e.add(0x92, byte(tag))

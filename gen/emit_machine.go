@@ -48,24 +48,35 @@ func (e *emitter) machine(m *machineNames) {
 		e.p("case %s:\nreturn cmd.ApplyTo(m, at)", c.goType())
 	}
 	e.p("}\nreturn nil, &%s.Error{Op: \"apply\", Path: %q, Err: %[1]s.ErrVariant}\n}\n", e.codec(), m.sealed)
-	signature := schemaOf(m.Machine).signature()
-	e.p("// %s is the hash of %s.", m.signature, strings.ToLower(m.GoName)+schemaSuffix)
-	e.p("var %s = %s.Digest{", m.signature, e.sm())
-	for i := 0; i < len(signature); i += 8 {
-		row := make([]string, 8)
-		for j, b := range signature[i : i+8] {
-			row[j] = fmt.Sprintf("0x%02x", b)
-		}
-		e.p("%s,", strings.Join(row, ", "))
+	of := ""
+	if len(m.levels) > 1 {
+		of = "level 1 of "
 	}
-	e.p("}\n")
+	e.p("// %s is the hash of %s%s.", m.signature, of, strings.ToLower(m.GoName)+schemaSuffix)
+	e.digest(m.signature, m.levels[0].digest)
 	e.machineCodec(m)
+	if len(m.levels) > 1 {
+		e.leveledCodec(m)
+	}
 	for _, c := range m.Commands {
 		e.command(m, c)
 	}
 	if m.state != nil {
 		e.snapshot(m)
 	}
+}
+
+// digest declares a variable of a digest.
+func (e *emitter) digest(name string, digest [32]byte) {
+	e.p("var %s = %s.Digest{", name, e.sm())
+	for i := 0; i < len(digest); i += 8 {
+		row := make([]string, 8)
+		for j, b := range digest[i : i+8] {
+			row[j] = fmt.Sprintf("0x%02x", b)
+		}
+		e.p("%s,", strings.Join(row, ", "))
+	}
+	e.p("}\n")
 }
 
 // spec writes the method Spec. Fields that are part of the identity enter the
@@ -87,7 +98,11 @@ func (e *emitter) spec(m *machineNames) {
 		}
 		e.flush()
 	}
-	e.p("return %s.Spec[%s]{Name: %q, Version: %d, Signature: %s, Codec: %s{}}", e.sm(), m.sealed, m.Name, m.Version, signature, m.codec)
+	levels := ""
+	if len(m.levels) > 1 {
+		levels = e.specLevels(m, &signature)
+	}
+	e.p("return %s.Spec[%s]{Name: %q, Version: %d, Signature: %s%s, Codec: %s{}}", e.sm(), m.sealed, m.Name, m.Version, signature, levels, m.codec)
 	e.p("}\n")
 }
 

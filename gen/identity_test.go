@@ -201,7 +201,8 @@ func testIdentity(t *testing.T, bank string, changes []change) {
 			if err != nil {
 				t.Fatalf("parseSchema: %v", err)
 			}
-			if words := strings.Join(diff(before, got), "; "); !strings.HasPrefix(words, c.words) {
+			changes := told(before, got)
+			if words := strings.Join(changes, "; "); !strings.HasPrefix(words, c.words) {
 				t.Errorf("the change is told as\n%s\nwant\n%s", words, c.words)
 			}
 		})
@@ -211,7 +212,7 @@ func testIdentity(t *testing.T, bank string, changes []change) {
 		distinct[schemas[name].signature()] = true
 		s := schemas[name]
 		parsed, err := parseSchema(s.text())
-		if err != nil || parsed.text() != s.text() || len(diff(parsed, s)) != 0 {
+		if err != nil || parsed.text() != s.text() || parsed.signature() != s.signature() {
 			t.Errorf("%s: a schema that is parsed and written again differs: %v\n%s", name, err, cmp.Diff(s.text(), parsed.text()))
 		}
 	}
@@ -299,4 +300,10 @@ func FuzzParseSchema(f *testing.F) {
 			t.Errorf("%q is written as %q and read again as another: %v", text, s.text(), err)
 		}
 	})
+}
+
+// told returns what diff says of all changes.
+func told(old, new schema) []string {
+	changes, _ := diff(old, new)
+	return changes
 }

@@ -71,7 +71,7 @@ func TestIdentityOfTypes(t *testing.T) {
 			first, second := schemas[fmt.Sprintf("a%d", i)], schemas[fmt.Sprintf("b%d", i)]
 			for _, s := range []schema{first, second} {
 				parsed, err := parseSchema(s.text())
-				if err != nil || parsed.text() != s.text() || len(diff(parsed, s)) != 0 {
+				if err != nil || parsed.text() != s.text() || len(told(parsed, s)) != 0 {
 					t.Errorf("a schema that is parsed and written again differs: %v\n%s", err, cmp.Diff(s.text(), parsed.text()))
 				}
 			}
@@ -81,7 +81,7 @@ func TestIdentityOfTypes(t *testing.T) {
 				}
 				return
 			}
-			if words := strings.Join(diff(first, second), "; "); words != p.words {
+			if words := strings.Join(told(first, second), "; "); words != p.words {
 				t.Errorf("the change is told as\n%s\nwant\n%s", words, p.words)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 type Machine struct {
 	Name     string // its name in the identity
 	Version  uint32
+	Level    uint32 // of its schema, from 1
 	Array    bool   // structs are encoded as arrays
 	GoName   string // of its type
 	Commands []*Command
@@ -19,10 +20,11 @@ type Machine struct {
 
 	pos     token.Position
 	object  *types.TypeName
-	pointer bool  // its methods have a pointer receiver
-	command *Type // the sum of its commands
-	state   *Type // the struct of its state, nil without snapshots
-	rebuild bool  // it has a method AfterRestore
+	pointer bool    // its methods have a pointer receiver
+	command *Type   // the sum of its commands
+	state   *Type   // the struct of its state, nil without snapshots
+	rebuild bool    // it has a method AfterRestore
+	levels  []level // up to Level, once its schema file was read
 }
 
 // Command is a command of a machine.
@@ -70,7 +72,7 @@ type Type struct {
 	Elem     *Type      // of a Slice, Array, Map or Pointer; of Bytes and a ByteArray if it is an enum
 	Fields   []Field    // of a Struct, in the order of their declaration
 	Tuple    bool       // the Struct is encoded as an array
-	Variants []Variant  // of a Sum, by name
+	Variants []Variant  // of a Sum, by tag: by level, then by name
 	Own      string     // of an Own: what its codec is called
 
 	typ   types.Type      // in Go
@@ -83,6 +85,8 @@ type Type struct {
 	stream  bool // the Slice or Map is written and read in pieces
 	differs bool // the Struct has other fields than in a command
 	state   bool // the Struct is the state of a machine
+
+	leveled *Machine // the machine, if its schema has more than one level
 }
 
 // Constant is a constant of an enumeration.
@@ -97,6 +101,7 @@ type Field struct {
 
 	goName   string
 	selector string // from a value of the struct, as ".Base.ID"
+	since    uint32 // the level that brought it to a struct that was there, 0 for none
 	pos      token.Pos
 }
 
@@ -106,7 +111,8 @@ type Variant struct {
 	Type *Type
 
 	goName  string
-	pointer bool // the interface holds a pointer to it
+	pointer bool   // the interface holds a pointer to it
+	since   uint32 // the level that brought it to a sum that was there, 0 for none
 }
 
 // children calls f for each type that t is made of.

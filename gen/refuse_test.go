@@ -131,7 +131,7 @@ var refusals = []struct {
 	{"machine without version", "package p\n\n//mosaik:machine name=m\ntype Machine struct{} // ✗ one line up", "needs version=…"},
 	{"machine version 0", "package p\n\n//mosaik:machine name=m version=0\ntype Machine struct{} // ✗ one line up", "needs version=…"},
 	{"machine layout", "package p\n\n//mosaik:machine name=m version=1 layout=list\ntype Machine struct{} // ✗ one line up", "use layout=map"},
-	{"machine argument", "package p\n\n//mosaik:machine name=m version=1 nme=x\ntype Machine struct{} // ✗ one line up", `no argument "nme"; it takes name=, version=, layout=, snapshot`},
+	{"machine argument", "package p\n\n//mosaik:machine name=m version=1 nme=x\ntype Machine struct{} // ✗ one line up", `no argument "nme"; it takes name=, version=, level=, layout=, snapshot`},
 	{"machine argument twice", "package p\n\n//mosaik:machine name=m name=n version=1\ntype Machine struct{} // ✗ one line up", "stands there twice"},
 	{"machine without commands", "package p\n\n//mosaik:machine name=m version=1\ntype Machine struct{} // ✗ one line up", "machine Machine has no commands"},
 	{"machine twice", machineSource("", "A int8", "//mosaik:machine name=m version=1\ntype Second struct{} // ✗ one line up"), `both named "m"`},

@@ -41,6 +41,8 @@ import (
 //	                                           tag is the position, from 0
 //	enum i32{"Constant"=value …}               by name
 //
+// Further levels of the schema follow as blocks, see level.
+//
 // Names are quoted as in Go, in ASCII. There are no Go types, packages or files
 // in it. Types of equal structure are one line, however often they are declared;
 // lines are numbered in the order in which they are first reached, depth first.
@@ -73,7 +75,10 @@ func (s schema) signature() [32]byte {
 }
 
 // text returns the canonical text.
-func (s schema) text() string {
+func (s schema) text() string { return s.head() + s.body() }
+
+// head returns the lines of the canonical text that all levels share.
+func (s schema) head() string {
 	var b strings.Builder
 	layout := ""
 	if s.array {
@@ -84,6 +89,12 @@ func (s schema) text() string {
 		fields := Type{Kind: Struct, Fields: s.identity}
 		fmt.Fprintf(&b, "identity %s\n", strings.TrimPrefix(fields.describe(nil), "struct"))
 	}
+	return b.String()
+}
+
+// body returns the lines of the canonical text that describe the commands.
+func (s schema) body() string {
+	var b strings.Builder
 	classes := minimise(s.roots())
 	number := make(map[int]int) // of each class
 	var order []*Type

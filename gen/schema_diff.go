@@ -6,8 +6,9 @@ import (
 )
 
 // diff tells in words what makes new another schema than old, most of it as
-// "Deposit.Amount: i64 → i32". It returns nothing for equal schemas.
-func diff(old, new schema) []string {
+// "Deposit.Amount: i64 → i32", and which of that is incompatible, so that it
+// cannot be a new level. It returns nothing for equal schemas.
+func diff(old, new schema) (changes, breaking []string) {
 	var d differ
 	if old.name != new.name {
 		d.say("machine", "%q → %q", old.name, new.name)
@@ -19,10 +20,10 @@ func diff(old, new schema) []string {
 		d.say("machine layout", "%s → %s", layoutName(old.array), layoutName(new.array))
 	}
 	d.seen = make(map[[2]*Type]bool)
-	d.fields("identity", &Type{Kind: Struct, Fields: old.identity}, &Type{Kind: Struct, Fields: new.identity})
+	d.fields(identityPath, &Type{Kind: Struct, Fields: old.identity}, &Type{Kind: Struct, Fields: new.identity})
 	d.types("", old.root, new.root)
 	d.state(old, new)
-	return d.changes
+	return d.changes, d.breaking
 }
 
 // state compares the states of machines.
@@ -36,7 +37,7 @@ func (d *differ) state(old, new schema) {
 	case old.format != new.format:
 		d.say("state", "format %d → %d", old.format, new.format)
 	default:
-		d.types("state", old.state, new.state)
+		d.types(statePath, old.state, new.state)
 	}
 }
 
@@ -47,15 +48,29 @@ func layoutName(array bool) string {
 	return "map"
 }
 
+// Where the fields of the machine stand that are part of its identity, and of
+// its state.
+const (
+	identityPath = "identity"
+	statePath    = "state"
+)
+
 type differ struct {
-	changes []string
-	seen    map[[2]*Type]bool
+	changes  []string
+	breaking []string // those that are incompatible
+	seen     map[[2]*Type]bool
 }
 
 func (d *differ) say(path, format string, args ...any) {
 	if path == "" {
 		path = "command"
 	}
+	text := path + ": " + fmt.Sprintf(format, args...)
+	d.changes, d.breaking = append(d.changes, text), append(d.breaking, text)
+}
+
+// extend is say for what is compatible.
+func (d *differ) extend(path, format string, args ...any) {
 	d.changes = append(d.changes, path+": "+fmt.Sprintf(format, args...))
 }
 
@@ -99,7 +114,11 @@ func (d *differ) fields(path string, old, new *Type) {
 	for i, f := range new.canonicalFields() {
 		o, ok := was[f.Name]
 		if !ok {
-			d.say(path+"."+f.Name, "added, %s", f.Type.brief())
+			say := d.say
+			if f.OmitEmpty && !new.Tuple && path != identityPath {
+				say = d.extend
+			}
+			say(path+"."+f.Name, "added, %s", f.Type.brief()+f.conditions())
 			continue
 		}
 		delete(was, f.Name)
@@ -119,11 +138,14 @@ func (d *differ) fields(path string, old, new *Type) {
 	}
 }
 
+// sayer is one of the differ's methods say and extend.
+type sayer func(path, format string, args ...any)
+
 func (d *differ) variants(path string, old, new *Type) {
-	report := func(name, what string) { d.say(path, "variant %s %s", name, what) }
+	report := func(say sayer, name, what string) { say(path, "variant %s %s", name, what) }
 	inside := func(name string) string { return path + ".(" + name + ")" }
 	if new.root {
-		report = func(name, what string) { d.say("command "+name, "%s", what) }
+		report = func(say sayer, name, what string) { say("command "+name, "%s", what) }
 		inside = func(name string) string { return name }
 	}
 	was := make(map[string]Variant)
@@ -133,7 +155,7 @@ func (d *differ) variants(path string, old, new *Type) {
 	for _, v := range new.Variants {
 		o, ok := was[v.Name]
 		if !ok {
-			report(v.Name, "added")
+			report(d.extend, v.Name, "added")
 			continue
 		}
 		delete(was, v.Name)
@@ -141,7 +163,7 @@ func (d *differ) variants(path string, old, new *Type) {
 	}
 	for _, v := range old.Variants {
 		if _, gone := was[v.Name]; gone {
-			report(v.Name, "removed")
+			report(d.say, v.Name, "removed")
 		}
 	}
 }

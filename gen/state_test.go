@@ -103,14 +103,14 @@ state/1 #9
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"state: format 2 → 1"}, diff(before, s)); d != "" {
+	if d := cmp.Diff([]string{"state: format 2 → 1"}, told(before, s)); d != "" {
 		t.Errorf("diff of formats (-want +got):\n%s", d)
 	}
 	without, err := parseSchema(strings.Replace(want, "state/1 #9\n", "", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"state: added"}, diff(without, s)); d != "" {
+	if d := cmp.Diff([]string{"state: added"}, told(without, s)); d != "" {
 		t.Errorf("diff with a schema without state (-want +got):\n%s", d)
 	}
 }

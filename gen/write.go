@@ -25,13 +25,14 @@ type Result struct {
 	// machine any more.
 	Orphans []string
 	// Changes tells in words what is different about each schema whose version
-	// was raised, as "ledger: Deposit.Amount: i64 → i32".
+	// or level was raised, as "ledger: Deposit.Amount: i64 → i32" and
+	// "ledger level 2: command Withdraw: added".
 	Changes []string
 }
 
 // Generate returns what the files of the configured packages are to be. It
-// writes nothing. A schema that changed under an unchanged version is among the
-// [Problems].
+// writes nothing. A schema that changed under an unchanged version and
+// level is among the [Problems].
 func Generate(ctx context.Context, c Config) (*Result, error) {
 	pkgs, err := Load(ctx, c)
 	if err != nil {
@@ -58,6 +59,17 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 		wanted[path] = true
 		r.Files = append(r.Files, File{Path: path, Content: content})
 	}
+	for _, m := range pkg.Machines {
+		path := m.schemaFile(pkg)
+		if wanted[path] {
+			problems.add(m.pos, "%s is the schema file of another machine too; rename %s", filepath.Base(path), m.GoName)
+			continue
+		}
+		want(path, []byte(r.evolve(m, path, problems)))
+	}
+	if len(*problems) > 0 {
+		return nil // they take the place of all files
+	}
 	if len(pkg.Machines) > 0 {
 		source, err := emit(pkg)
 		if err != nil {
@@ -65,46 +77,7 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 		}
 		want(filepath.Join(pkg.Dir, pkg.Name+codeSuffix), source)
 	}
-	for _, m := range pkg.Machines {
-		path := m.schemaFile(pkg)
-		if wanted[path] {
-			problems.add(m.pos, "%s is the schema file of another machine too; rename %s", filepath.Base(path), m.GoName)
-			continue
-		}
-		r.compare(m, path, problems)
-		want(path, []byte(schemaOf(m).text()))
-	}
 	return r.orphans(pkg, wanted)
-}
-
-// compare holds the machine's schema against that in its file.
-func (r *Result) compare(m *Machine, path string, problems *Problems) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return
-	}
-	now := schemaOf(m)
-	if err != nil {
-		problems.add(m.pos, "machine %s: %v", m.GoName, err)
-		return
-	}
-	if string(text) == now.text() {
-		return
-	}
-	before, err := parseSchema(string(text))
-	if err != nil {
-		problems.add(m.pos, "the schema file of machine %s cannot be read, so that nothing tells whether its schema has changed: %s: %v; restore the file, or remove it", m.GoName, filepath.Base(path), err)
-		return
-	}
-	changes := diff(before, now)
-	if before.version == now.version && before.name == now.name {
-		problems.add(m.pos, "the schema of machine %s has changed under version %d: %s; raise version=, or remove %s if no group ever ran this version",
-			m.GoName, now.version, strings.Join(changes, "; "), filepath.Base(path))
-		return
-	}
-	for _, c := range changes {
-		r.Changes = append(r.Changes, m.Name+": "+c)
-	}
 }
 
 // orphans finds the files of ours in the package's folder that nobody wants.

@@ -117,6 +117,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
 			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
 		},
+		Schema:        schemaOf(spec),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
 		NewMachine:    func() state.Machine { return &machine[C, M]{machine: newMachine(), codec: spec.Codec} },
 		Log:           log,
@@ -195,6 +196,15 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 		machine:  reflect.TypeFor[M](),
 		storage:  reflect.TypeOf(storage),
 	}, nil
+}
+
+// schemaOf returns what members must agree on of the levels of a machine's schema.
+func schemaOf[C any](spec sm.Spec[C]) group.Schema {
+	newest := spec.Signature
+	if n := len(spec.Levels); n > 0 {
+		newest = spec.Levels[n-1]
+	}
+	return group.Schema(newest[:len(group.Schema{})])
 }
 
 func snapshotVersion(s sm.Snapshotter) uint64 {

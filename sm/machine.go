@@ -39,6 +39,13 @@ type Spec[C any] struct {
 	// Signature identifies the machine and the shape of its commands; it
 	// enters the group id. Machines with different signatures never meet.
 	Signature Digest
+	// Levels identifies the levels of the schema, from level 1, which is
+	// Signature itself, to the newest one that this code knows; nil means that
+	// there is level 1 alone. A further one is the hash of the schema from its
+	// start up to that level: members that mean different things by the same
+	// level have different digests for it, and for all above. Levels do not
+	// enter the group id. A Codec with more than one is a [codec.Leveled].
+	Levels []Digest
 	// Codec turns commands into bytes and back.
 	Codec codec.Codec[C]
 }
@@ -60,7 +67,8 @@ func Define[C any](name string, version uint32) Spec[C] {
 }
 
 // Validate reports what is wrong with the spec, or nil: a missing or too long
-// name, a zero signature, a missing codec, or a command type that the
+// name, a zero signature, a missing codec, levels that do not start with the
+// signature, hold a digest twice or lack a codec that knows them, or a command type that the
 // reflection codec cannot encode.
 func (s Spec[C]) Validate() error {
 	switch {
@@ -72,6 +80,9 @@ func (s Spec[C]) Validate() error {
 		return fmt.Errorf("sm: machine %q has a zero signature; use sm.Define or generate the spec", s.Name)
 	case s.Codec == nil:
 		return fmt.Errorf("sm: machine %q has no codec; use sm.Define or generate the spec", s.Name)
+	}
+	if err := s.validateLevels(); err != nil {
+		return err
 	}
 	if c, ok := s.Codec.(codec.Checker); ok {
 		if err := c.Check(); err != nil {

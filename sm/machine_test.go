@@ -103,3 +103,41 @@ func TestNoOp(t *testing.T) {
 		t.Errorf("Apply = %v, %v; want nothing", result, err)
 	}
 }
+
+// leveled is a codec that knows levels.
+type leveled struct{ codec.Codec[struct{}] }
+
+func (leveled) AppendLevel(dst []byte, _ struct{}, _ uint32) ([]byte, error) { return dst, nil }
+func (leveled) DecodeLevel([]byte, uint32) (v struct{}, err error)           { return v, nil }
+
+func TestValidateLevels(t *testing.T) {
+	t.Parallel()
+	one := sm.Define[struct{}]("m", 1)
+	first, second := one.Signature, sm.ID("second")
+	for _, tt := range []struct {
+		levels []sm.Digest
+		level  uint32
+		want   string
+	}{
+		{nil, 1, ""},
+		{[]sm.Digest{first}, 1, ""},
+		{[]sm.Digest{first, second}, 2, ""},
+		{[]sm.Digest{second}, 1, "another digest of level 1 than its signature"},
+		{[]sm.Digest{first, {}}, 2, "the digest of level 2"},
+		{[]sm.Digest{first, second, first}, 3, "the digest of level 3"},
+		{make([]sm.Digest, sm.MaxLevel+1), sm.MaxLevel + 1, "at most 1000"},
+	} {
+		spec := one
+		spec.Levels, spec.Codec = tt.levels, leveled{one.Codec}
+		if err := spec.Validate(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Validate with %d levels: %v; want %q", len(tt.levels), err, tt.want)
+		}
+		if got := spec.Level(); got != tt.level {
+			t.Errorf("Level = %d, want %d", got, tt.level)
+		}
+	}
+	one.Levels = []sm.Digest{first, second}
+	if err := one.Validate(); err == nil || !strings.Contains(err.Error(), "its codec knows one") {
+		t.Errorf("Validate with a codec of one level: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +35,14 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sed": func(ts *testscript.TestScript, _ bool, args []string) {
+				path := ts.MkAbs(args[2])
+				text := ts.ReadFile(path)
+				if !strings.Contains(text, args[0]) {
+					ts.Fatalf("%q is not in %s", args[0], args[2])
+				}
+				ts.Check(os.WriteFile(path, []byte(strings.ReplaceAll(text, args[0], args[1])), 0o644))
+			},
 			"module": func(ts *testscript.TestScript, _ bool, args []string) { newModule(ts, root, args[0]) },
 		},
 	})

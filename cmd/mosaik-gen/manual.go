@@ -38,9 +38,12 @@ OPTIONS
 DIRECTIVES
     Each stands above a type, in its comment, without a space after the slashes.
 
-    //mosaik:machine name=ledger version=1 [layout=array] [snapshot]
+    //mosaik:machine name=ledger version=1 [level=1] [layout=array] [snapshot]
         A machine. Its name and version enter the group id: raise the version
-        whenever its commands change their shape or do something else. With
+        whenever its commands change their shape or do something else. New
+        commands, variants, and fields that are left out when empty (omitempty)
+        are compatible: raise the level by one for them, under which the group
+        stays what it is. A new version starts over at level 1. With
         layout=array structs are arrays on the wire: shorter, and the order of
         fields counts.
 

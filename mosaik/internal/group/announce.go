@@ -25,9 +25,10 @@ import (
 //	48      2     policy: maximum
 //	50      8     policy: grace in nanoseconds
 //	58      8     id of the last membership change that it knows of
+//	66      8     the start of the digest of the schema's newest level
 const (
 	announcementVersion = 1
-	announcementSize    = 66
+	announcementSize    = 74
 )
 
 const (
@@ -77,7 +78,12 @@ type Announcement struct {
 	Count       sm.Index // commands applied, dense
 	Policy      Policy
 	Change      uint64 // the last membership change that it knows of
+	Schema      Schema
 }
+
+// Schema stands for the commands that a member knows: the start of the digest of
+// the newest level of its machine's schema. Members must agree on it.
+type Schema [8]byte
 
 // replica returns the id of the announcer's replica in its epoch, 0 for none.
 func (a Announcement) replica(peer sm.PeerID) uint64 {
@@ -114,7 +120,8 @@ func (a Announcement) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Minimum))
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Maximum))
 	b = binary.BigEndian.AppendUint64(b, uint64(a.Policy.Grace))
-	return binary.BigEndian.AppendUint64(b, a.Change)
+	b = binary.BigEndian.AppendUint64(b, a.Change)
+	return append(b, a.Schema[:]...)
 }
 
 func parseAnnouncement(b []byte) (Announcement, error) {
@@ -141,6 +148,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 			Grace:    time.Duration(binary.BigEndian.Uint64(b[50:])),
 		},
 		Change: binary.BigEndian.Uint64(b[58:]),
+		Schema: Schema(b[66:]),
 	}
 	switch {
 	case a.Phase > Leaving:

@@ -24,6 +24,7 @@ func fullAnnouncement() Announcement {
 		Count:       0x0102030405060708,
 		Policy:      Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
 		Change:      0x1112131415161718,
+		Schema:      Schema{0x21, 0x22, 7: 0x28},
 	}
 }
 

@@ -51,6 +51,7 @@ type Config struct {
 	Secrets []sm.Digest // what bonds may prove
 	Timing  Timing
 	Policy  Policy
+	Schema  Schema
 	Role    Role
 	// NewMachine makes a fresh machine for each life of the member.
 	NewMachine func() state.Machine

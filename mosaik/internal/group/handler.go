@@ -40,6 +40,11 @@ func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 		answer(link.CodePolicy)
 		return
 	}
+	if a.Schema != h.g.cfg.Schema {
+		h.g.log.Warn("a peer's machine knows other levels of its schema", "peer", peer.Short())
+		answer(link.CodeSchema)
+		return
+	}
 	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) { answer(code) })
 }
 
@@ -60,7 +65,7 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 	switch body := payload[1:]; payload[0] {
 	case messageAnnounce:
 		a, err := parseAnnouncement(body)
-		if err != nil || a.Policy != g.cfg.Policy {
+		if err != nil || a.Policy != g.cfg.Policy || a.Schema != g.cfg.Schema {
 			g.violated(peer)
 			return
 		}
@@ -183,7 +188,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 
 // announcement returns what this member says about itself.
 func (g *Group) announcement() Announcement {
-	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Count: g.applied.Get()}
+	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Schema: g.cfg.Schema, Count: g.applied.Get()}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
 		a.Leads, a.Votes, a.Change = l.leads(), l.votes(), l.members.ChangeID

@@ -25,6 +25,7 @@ const (
 	CodeTimeout           Code = 30408 // the peer kept silent for too long
 	CodeSuperseded        Code = 30406 // a later process with the peer's identity is known; ours, not of the original
 	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
+	CodeSchema            Code = 30410 // the machine's schema has other levels; ours, not of the original
 	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
 )
 
@@ -57,6 +58,8 @@ func (c Code) String() string {
 		return "superseded by a later process"
 	case CodePolicy:
 		return "another membership policy"
+	case CodeSchema:
+		return "other levels of the schema"
 	case CodeAlreadyBonded:
 		return "already bonded"
 	}

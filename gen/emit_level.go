@@ -1,0 +1,137 @@
+package gen
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// specLevels declares what the method Spec needs to report the levels, and
+// returns the field that does. The signature is the first of them.
+func (e *emitter) specLevels(m *machineNames, signature *string) string {
+	if len(m.Identity) > 0 {
+		e.p("signature := %s", *signature)
+		*signature = "signature"
+	}
+	names := []string{*signature}
+	for i := 1; i < len(m.levels); i++ {
+		names = append(names, m.levelName(i))
+	}
+	return fmt.Sprintf(", Levels: []%s.Digest{%s}", e.sm(), strings.Join(names, ", "))
+}
+
+// levelName returns the name of the variable that holds the digest of m.levels[i].
+func (m *machineNames) levelName(i int) string {
+	return fmt.Sprintf("%sLevel%d", strings.TrimSuffix(m.signature, "Signature"), i+1)
+}
+
+// leveledCodec writes the digests of the levels and the methods that make the
+// codec a codec.Leveled.
+func (e *emitter) leveledCodec(m *machineNames) {
+	for i := 1; i < len(m.levels); i++ {
+		e.p("// %s is the hash of the levels up to %d of %s.", m.levelName(i), i+1, strings.ToLower(m.GoName)+schemaSuffix)
+		e.digest(m.levelName(i), m.levels[i].digest)
+	}
+	newest := len(m.levels)
+	e.p("// AppendLevel implements [%s.Leveled].", e.codec())
+	e.p("func (%s) AppendLevel(dst []byte, cmd %s, level uint32) ([]byte, error) {", m.codec, m.sealed)
+	e.p("e := %s.EncoderAt(level, %d, len(dst))", e.codec(), newest)
+	if m.command.sparse() {
+		e.p("e.Doubt() // a value may take much more memory than its bytes")
+	}
+	e.p("b := dst")
+	e.variants(m.root, "cmd")
+	e.p("if err := %s.Check(e, b, len(dst), %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
+	e.p("// DecodeLevel implements [%s.Leveled].", e.codec())
+	e.p("func (%s) DecodeLevel(src []byte, level uint32) (%s, error) {", m.codec, m.sealed)
+	e.p("r := %s.ReaderAt(level, %d, src)\nvar cmd %s\ndecode%s(r, &cmd)", e.codec(), newest, m.sealed, m.root.name)
+	e.p("if err := r.Finish(%q); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n", m.sealed)
+}
+
+// byLevel returns the fields of a struct such that those of each level come
+// before those of the next.
+func (t *Type) byLevel() []Field {
+	return slices.SortedStableFunc(slices.Values(t.Fields), func(a, b Field) int { return cmp.Compare(a.since, b.since) })
+}
+
+// before returns the calls that tell a struct's fields, in the order of byLevel,
+// how many of them there were before each level, "" when none came later.
+func (t *Type) before() string {
+	calls := ""
+	fields := t.byLevel()
+	for i, f := range fields {
+		if f.since > 0 && (i == 0 || fields[i-1].since < f.since) {
+			calls = fmt.Sprintf(".Before(%d, %d)", f.since, i) + calls
+		}
+	}
+	return calls
+}
+
+// count returns the expression for how many variants a sum has.
+func (t *Type) count() string {
+	base, more := 0, make(map[uint32]int64)
+	for _, v := range t.Variants {
+		if v.since == 0 {
+			base++
+		} else {
+			more[v.since]++
+		}
+	}
+	text := leveled(int64(base), more)
+	if len(more) > 0 {
+		return "int(" + text + ")"
+	}
+	return text
+}
+
+// memory returns the expression for the memory that a value of t takes: old
+// entries must be refused for their memory where old code refused them.
+func (t *Type) memory() string { return memory(t) }
+
+// memory returns the expression for the sum of what values of the types take.
+func memory(of ...*Type) string {
+	var base int64
+	more := make(map[uint32]int64)
+	for _, t := range of {
+		base += t.growth(1, more)
+	}
+	return leveled(base, more)
+}
+
+// growth returns what n values of t take without what levels added, and adds
+// that to more.
+func (t *Type) growth(n int64, more map[uint32]int64) (base int64) {
+	switch t.Kind {
+	case Array:
+		return t.Elem.growth(n*int64(t.Len), more)
+	case Struct:
+		for i := range t.Fields {
+			f := &t.Fields[i]
+			if f.since == 0 {
+				base += f.Type.growth(n, more)
+				continue
+			}
+			within := make(map[uint32]int64)
+			more[f.since] += f.Type.growth(n, within)
+			for since, size := range within {
+				more[max(since, f.since)] += size
+			}
+		}
+		return base
+	}
+	return n * t.size()
+}
+
+// leveled returns the expression for a number that grows with the level.
+func leveled(base int64, more map[uint32]int64) string {
+	text := fmt.Sprint(base)
+	for _, level := range slices.Sorted(maps.Keys(more)) {
+		if more[level] == 0 {
+			continue
+		}
+		text += fmt.Sprintf("+r.Since(%d, %d)", level, more[level])
+	}
+	return text
+}
