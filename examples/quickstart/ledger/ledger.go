@@ -6,10 +6,8 @@
 package ledger
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -31,7 +29,7 @@ var (
 
 // Ledger keeps one balance per account. Make one with [New].
 //
-//mosaik:machine name=ledger version=1
+//mosaik:machine name=ledger version=1 snapshot
 type Ledger struct{ balances map[string]int64 }
 
 // New returns a ledger without accounts.
@@ -125,20 +123,4 @@ func (Accounts) Query(l *Ledger) ([]Account, error) {
 		all = append(all, Account{Name: name, Balance: l.balances[name]})
 	}
 	return all, nil
-}
-
-// Snapshot implements [sm.Snapshotter]: a JSON object, its keys sorted.
-func (l *Ledger) Snapshot(w io.Writer) error { return json.NewEncoder(w).Encode(l.balances) }
-
-// Restore implements [sm.Snapshotter].
-func (l *Ledger) Restore(r io.Reader) error {
-	balances := map[string]int64{}
-	if err := json.NewDecoder(r).Decode(&balances); err != nil {
-		return fmt.Errorf("ledger: restore: %w", err)
-	}
-	if balances == nil {
-		return errors.New("ledger: restore: the snapshot is null")
-	}
-	l.balances = balances
-	return nil
 }

@@ -3,6 +3,8 @@
 package ledger
 
 import (
+	"io"
+
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -31,10 +33,10 @@ func (m *Ledger) Apply(at sm.ApplyContext, cmd Command) (any, error) {
 
 // ledgerSignature is the hash of ledger.mosaik.
 var ledgerSignature = sm.Digest{
-	0xd6, 0x9d, 0xb2, 0x12, 0xa1, 0xfe, 0xfe, 0x13,
-	0x01, 0xc8, 0xce, 0xbb, 0x25, 0x86, 0xf4, 0xb6,
-	0x3e, 0xa2, 0xe3, 0x89, 0x2c, 0xf4, 0x58, 0x86,
-	0x0d, 0x80, 0x43, 0x6d, 0x25, 0xb8, 0xc6, 0x64,
+	0xec, 0x26, 0x52, 0x26, 0xfb, 0x9d, 0xe7, 0x0f,
+	0x2e, 0x3b, 0x1c, 0x0e, 0x27, 0x18, 0x22, 0x06,
+	0x1e, 0x68, 0xce, 0x08, 0xca, 0xc5, 0xb8, 0x58,
+	0xe6, 0xab, 0x83, 0xb8, 0xf3, 0x34, 0xdf, 0xfa,
 }
 
 // ledgerCodec encodes a command as an array of its tag and its value.
@@ -128,6 +130,21 @@ func (c *Transfer) UnmarshalMsgpack(src []byte) error {
 	return nil
 }
 
+// Snapshot implements [sm.Snapshotter]: it writes the machine's fields.
+func (m *Ledger) Snapshot(dst io.Writer) error {
+	return codec.WriteState(dst, "Ledger", m, appendLedgerState)
+}
+
+// Restore implements [sm.Snapshotter]. After an error the machine is as it was.
+func (m *Ledger) Restore(src io.Reader) error {
+	var v Ledger
+	if err := codec.ReadState(src, "Ledger", 2, &v, decodeLedgerState); err != nil {
+		return err
+	}
+	m.balances = v.balances
+	return nil
+}
+
 // This file is stale when the next function does not compile: run go generate.
 func _() {
 	type stale_run_go_generate_Deposit struct {
@@ -141,6 +158,8 @@ func _() {
 		Amount int64
 	}
 	_ = stale_run_go_generate_Transfer(Transfer{})
+	type stale_run_go_generate_LedgerState struct{ balances map[string]int64 }
+	_ = stale_run_go_generate_LedgerState(Ledger{})
 }
 
 func decodeCommand(r *codec.Reader, v *Command) {
@@ -218,6 +237,50 @@ func decodeTransfer(r *codec.Reader, v *Transfer) {
 			fallthrough
 		case 2:
 			v.Amount = r.Int64()
+		}
+	}
+}
+
+func appendLedgerState(b []byte, v *Ledger, e *codec.Encoder) []byte {
+	b = append(b, 0x81)
+	if b = e.Section(b, ".balances"); b == nil {
+		return nil
+	}
+	b = append(b, "\xa8balances"...)
+	if v.balances == nil {
+		b = append(b, 0xc0)
+	} else {
+		b = e.Entries(b, len(v.balances))
+		var room [16]string
+		for _, k := range codec.SortedKeys(room[:0], v.balances) {
+			if b = e.Flush(b); b == nil {
+				return nil
+			}
+			b = e.String(b, k)
+			b = append(b, 0xd3)
+			b = e.Fixed64(b, uint64(v.balances[k]))
+		}
+	}
+	return b
+}
+
+var ledgerStateFields = codec.NewFields("balances")
+
+func decodeLedgerState(r *codec.Reader, v *Ledger) {
+	f := r.Struct(ledgerStateFields)
+	for r.Section(&f) {
+		switch f.Index {
+		case 0:
+			m := r.Entries(24)
+			if !m.Nil {
+				v.balances = make(map[string]int64, m.Room)
+			}
+			for r.Entry(&m, len(v.balances)) {
+				k := r.String(0)
+				r.EntryValue(&m)
+				v.balances[k] = r.Int64()
+				codec.EndEntry(r, &m, k)
+			}
 		}
 	}
 }
