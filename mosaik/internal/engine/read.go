@@ -16,20 +16,9 @@ import (
 // before.
 const firstTry = 100 * time.Millisecond
 
-// ReadIndex returns nil once the local state is at least as new as all that
-// the group had committed at the call (Raft §6.4, "ReadIndex"). It tries until
-// the context ends, whose error it then returns, or the replica does:
-// [ErrClosed].
-func (r *Replica) ReadIndex(ctx context.Context) error {
-	_, err := attempt(ctx, r, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
-	if err != nil {
-		return fmt.Errorf("engine: read: %w", err)
-	}
-	return nil
-}
-
 // Membership returns the shard's membership at some moment after the call. It
-// tries as long as ReadIndex.
+// tries until the context ends, whose error it then returns, or the replica
+// does: [ErrClosed].
 func (r *Replica) Membership(ctx context.Context) (Membership, error) {
 	m, err := attempt(ctx, r, r.membershipOnce)
 	if err != nil {

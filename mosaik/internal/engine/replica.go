@@ -22,6 +22,7 @@ type Replica struct {
 	session *client.Session
 	machine machine
 	leader  leader
+	reads   reads
 	stop    func() error // sync.OnceValue
 
 	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
@@ -51,6 +52,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		election: cfg.ElectionTimeout,
 	}
 	r.machine = machine{replica: r, user: cfg.Machine}
+	r.reads.ask = func() error { return r.ask(cfg.ReadTimeout) }
 	r.leader.changed = make(chan struct{})
 	r.leader.reign = make(chan struct{})
 	r.stop = sync.OnceValue(r.shutdown)
@@ -98,6 +100,7 @@ func (r *Replica) leave() error {
 // makes.
 func (r *Replica) silence() {
 	r.end()
+	r.reads.close()
 	r.machine.detach()
 	r.mu.Lock()
 	defer r.mu.Unlock()
