@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -59,18 +60,28 @@ func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (any, error) {
 }
 
 // execute executes one command. The span tells of the machine's own error, too.
-func (g *Group[C, M]) execute(ctx context.Context, cmd C) (result Result, err error) {
+func (g *Group[C, M]) execute(ctx context.Context, cmd C) (Result, error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
-	defer func() { endSpan(span, cmp.Or(err, result.Err)) }()
-	p, err := g.submit(ctx, cmd)
+	if span == noSpan {
+		return g.do(ctx, cmd, format.Span{})
+	}
+	result, err := g.do(ctx, cmd, spanContext(ctx))
+	endSpan(span, cmp.Or(err, result.Err))
+	return result, err
+}
+
+func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, error) {
+	core, err := g.core()
 	if err != nil {
 		return Result{}, err
 	}
-	results, err := p.wait(ctx)
-	if err != nil {
-		return Result{}, err
+	one := core.NewOne()
+	if one.Data, err = g.codec.Append(one.Data, cmd); err != nil {
+		one.Release()
+		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
 	}
-	return results[0], nil
+	index, result, err := core.Do(ctx, one, span)
+	return Result{Index: index, Value: result.Value, Err: result.Err}, err
 }
 
 // Result is the outcome of one command of a batch.

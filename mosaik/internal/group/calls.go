@@ -17,10 +17,21 @@ import (
 // Submit queues the encoded commands as one atomic batch; see
 // [session.Proposer.Submit].
 func (g *Group) Submit(ctx context.Context, commands [][]byte, span format.Span) (*session.Call, error) {
-	if s := g.status.Get(); s.Poisoned != nil {
-		return nil, s.Poisoned
+	if p := g.prospect.Get(); p.poisoned != nil {
+		return nil, p.poisoned
 	}
 	return g.proposer.Submit(ctx, commands, span)
+}
+
+// NewOne returns the memory of a single command; see [session.One].
+func (g *Group) NewOne() *session.One { return g.proposer.NewOne() }
+
+// Do replicates a single encoded command; see [session.Proposer.Do].
+func (g *Group) Do(ctx context.Context, one *session.One, span format.Span) (sm.Index, state.Result, error) {
+	if p := g.prospect.Get(); p.poisoned != nil {
+		return 0, state.Result{}, p.poisoned
+	}
+	return g.proposer.Do(ctx, one, span)
 }
 
 // transport lets the proposer use whichever replica runs at the time.
@@ -75,12 +86,12 @@ func (g *Group) ownIn(s *state.State) {
 
 // giveUp tells the proposer why trying again is pointless, nil if it is not.
 func (g *Group) giveUp() error {
-	switch s := g.status.Get(); {
-	case s.Epoch.IsZero():
+	switch p := g.prospect.Get(); {
+	case p.epoch.IsZero():
 		return ErrForming
-	case s.Poisoned != nil:
-		return s.Poisoned
-	case s.Stalled:
+	case p.poisoned != nil:
+		return p.poisoned
+	case p.stalled:
 		return ErrStalled
 	}
 	return nil
