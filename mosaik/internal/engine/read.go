@@ -35,12 +35,17 @@ var (
 )
 
 // attempt calls try until it returns something else than errLost and errDropped.
+// A try that is under way when the leader or the membership changes is given up
+// for another: a leader that is gone answers nothing, and a joiner drops every
+// answer that comes before it knows the leader for a member.
 func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (T, error)) (T, error) {
 	var none T
 	for limit := max(firstTry, 3*r.engine.tick); ; {
-		changed := r.leader.next()
+		changed := r.changes.next()
 		short, cancel := context.WithTimeout(ctx, limit)
+		stop := context.AfterFunc(changed, cancel)
 		v, err := try(short)
+		stop()
 		cancel()
 		if err == nil {
 			// A replica that ended told dragonboat that all is well.
@@ -52,6 +57,7 @@ func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (
 		switch {
 		case ctx.Err() != nil:
 			return none, ctx.Err()
+		case errors.Is(err, errLost) && changed.Err() != nil:
 		case errors.Is(err, errLost):
 			limit *= 2
 		case errors.Is(err, errDropped):
@@ -62,13 +68,14 @@ func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (
 	}
 }
 
-// pause returns when the leader changed, or a tick later: that a new leader has
-// committed its first entry, without which it answers nothing, shows in nothing.
-func (r *Replica) pause(ctx context.Context, changed <-chan struct{}) {
+// pause returns when the leader or the membership changed, or a tick later: that
+// a new leader has committed its first entry, without which it answers nothing,
+// shows in nothing.
+func (r *Replica) pause(ctx, changed context.Context) {
 	timer := time.NewTimer(r.engine.tick)
 	defer timer.Stop()
 	select {
-	case <-changed:
+	case <-changed.Done():
 	case <-timer.C:
 	case <-ctx.Done():
 	case <-r.done:

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // asked is a leader that answers when the test says so.
@@ -124,4 +126,32 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 	elect(t, r, rec)
 	for errors.Is(r.ReadIndex(within(t)), ErrUnanswered) {
 	}
+}
+
+// A joiner drops the answers that come before it has applied its membership.
+func TestChangeEndsATry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplica(&Engine{tick: tick, router: newLogRouter()}, ReplicaConfig{Shard: 1, Replica: 1})
+		if err := r.engine.router.register(1, 1, memoryLog(t), r.fail); err != nil {
+			t.Fatal(err)
+		}
+		started := time.Now()
+		go func() {
+			synctest.Wait()
+			r.changes.tell()
+		}()
+		var tries []time.Duration
+		_, err := attempt(t.Context(), r, func(ctx context.Context) (struct{}, error) {
+			tries = append(tries, time.Since(started))
+			if len(tries) < 3 { // the second one is lost without a change
+				<-ctx.Done()
+				return struct{}{}, errLost
+			}
+			return struct{}{}, nil
+		})
+		if diff := cmp.Diff([]time.Duration{0, 0, firstTry}, tries); err != nil || diff != "" {
+			t.Errorf("error %v, tries began after (-want +got):\n%s", err, diff)
+		}
+	})
 }
