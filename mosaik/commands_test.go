@@ -264,7 +264,7 @@ func TestReadAtLeast(t *testing.T) {
 	}
 
 	// A read at a command that is still to come waits for it.
-	next := groups[0].Committed() + 1
+	const next sm.Index = 61
 	short, cancel := context.WithTimeoutCause(ctx, time.Millisecond, errShort)
 	defer cancel()
 	_, err := mosaik.Query(short, groups[0], sum{}, mosaik.AtLeast(next))
