@@ -1,10 +1,12 @@
 package mosaik_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -230,11 +232,74 @@ func TestRefusedCalls(t *testing.T) {
 	wantError(t, "execute more than a codec encodes", err, mosaik.ErrEncode)
 	wantError(t, "execute more than a codec encodes", err, codec.ErrTooLarge)
 	_, err = mosaik.Query(t.Context(), g, sum{}, 0)
-	if err == nil || err.Error() != "mosaik: query: unknown consistency(0); use Strong or Weak" {
+	if err == nil || err.Error() != "mosaik: query: unknown consistency(0); use Strong, Weak or AtLeast" {
 		t.Errorf("query of no consistency: %v", err)
 	}
 	if got := g.Committed(); got != 0 {
 		t.Errorf("%d commands were applied, want none", got)
 	}
 	mustPay(t, g, 1)
+}
+
+func TestReadAtLeast(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	ctx := soon(t)
+	for i := range 30 {
+		writer, reader := groups[i%3], groups[(i+1)%3]
+		paid, err := mosaik.ExecuteIndexed(ctx, writer, pay(1))
+		if want := (mosaik.Answer[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1)}); err != nil || paid != want {
+			t.Fatalf("pay: %+v, error %v; want %+v", paid, err, want)
+		}
+		got, err := mosaik.Query(ctx, reader, sum{}, mosaik.AtLeast(paid.Index))
+		if err != nil || got != paid {
+			t.Errorf("another member reads %+v, error %v; want %+v", got, err, paid)
+		}
+		declined, err := mosaik.ExecuteIndexed(ctx, writer, take(1000))
+		wantError(t, "take too much", err, errShort)
+		if declined.Index != paid.Index+1 {
+			t.Errorf("a declined command has index %d, want %d", declined.Index, paid.Index+1)
+		}
+	}
+
+	// A read at a command that is still to come waits for it.
+	const next sm.Index = 61
+	short, cancel := context.WithTimeoutCause(ctx, time.Millisecond, errShort)
+	defer cancel()
+	_, err := mosaik.Query(short, groups[0], sum{}, mosaik.AtLeast(next))
+	wantError(t, "read of what is not there", err, errShort)
+	type reading struct {
+		answer mosaik.Answer[int64]
+		err    error
+	}
+	read := make(chan reading)
+	go func() {
+		answer, err := mosaik.Query(ctx, groups[0], sum{}, mosaik.AtLeast(next))
+		read <- reading{answer, err}
+	}()
+	mustPay(t, groups[1], 1)
+	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next}) {
+		t.Errorf("the read at %d returned %+v, error %v", next, got.answer, got.err)
+	}
+
+	go func() {
+		_, err := mosaik.Query(ctx, groups[0], sum{}, mosaik.AtLeast(next+1))
+		read <- reading{err: err}
+	}()
+	if err := groups[0].Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "read in a group that is left", (<-read).err, mosaik.ErrClosed)
+}
+
+func TestConsistencyString(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[mosaik.Consistency]string{
+		mosaik.Strong: "strong", mosaik.Weak: "weak", mosaik.AtLeast(0): "at least 0", mosaik.AtLeast(7): "at least 7",
+	} {
+		if got := c.String(); got != want {
+			t.Errorf("%d is written %q, want %q", uint64(c), got, want)
+		}
+	}
 }

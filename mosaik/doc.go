@@ -24,10 +24,13 @@
 // [Execute] replicates a command, waits until it is applied on this member, and
 // returns the command's own result. [Query] asks the machine: [Strong] answers
 // reflect everything that was acknowledged anywhere before the call, [Weak]
-// ones what this member has applied. Both work on every member.
+// ones what this member has applied, [AtLeast] ones a command of a given index.
+// All work on every member.
 //
 // # Errors
 //
 // Errors that a caller branches on are variables of this package, to be tested
 // with errors.Is; a context's end comes back as the context's error, wrapped.
+// [Retryable] says whether the same call may simply be made again, and
+// docs/guarantees.md what each error means.
 package mosaik

@@ -2,6 +2,7 @@ package mosaik
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
@@ -64,3 +65,17 @@ var (
 	// storage type or settings differ from the first.
 	ErrJoinedDifferently = errors.New("mosaik: the group is joined already with other settings")
 )
+
+// Retryable reports whether the error of a command or a query says that nothing
+// was done, and that the same call may succeed later on the same handle: once
+// [When.Online] returned, or after a pause. Where a context ended, it takes
+// another context. It is false for whatever may have been applied, for what can
+// only fail again, and for errors that are not this package's, the machine's own
+// among them. docs/guarantees.md says for each error what it means.
+func Retryable(err error) bool {
+	is := func(target error) bool { return errors.Is(err, target) }
+	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrPoisoned, ErrTooLarge}, is) {
+		return false
+	}
+	return slices.ContainsFunc([]error{ErrNotApplied, ErrForming, ErrStalled}, is)
+}

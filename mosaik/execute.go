@@ -1,9 +1,11 @@
 package mosaik
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -21,28 +23,65 @@ import (
 // wrapped errors, together with ErrUnknownOutcome when the command was under
 // way already.
 func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (R, error) {
-	v, err := g.Execute(ctx, cmd.AsCommand())
-	r, ok := v.(R)
-	if !ok && v != nil && err == nil {
-		err = fmt.Errorf("mosaik: execute: the machine's Apply returned a %T where the command returns a %T", v, r)
+	answer, err := ExecuteIndexed(ctx, g, cmd)
+	return answer.Value, err
+}
+
+// ExecuteIndexed is [Execute] and also returns the index of the command, where
+// the machine declined it, too. A query with [AtLeast] of it reads one's own
+// write on every member.
+func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (Answer[R], error) {
+	result, err := g.execute(ctx, cmd.AsCommand())
+	if err != nil {
+		return Answer[R]{}, err
 	}
-	return r, err
+	r, err := typed[R](result)
+	return Answer[R]{Value: r, Index: result.Index}, err
+}
+
+// typed returns the value of a result, which a machine of the user's may have
+// made of another type.
+func typed[R any](result Result) (R, error) {
+	r, ok := result.Value.(R)
+	if !ok && result.Value != nil && result.Err == nil {
+		return r, fmt.Errorf("mosaik: execute: the machine's Apply returned a %T where the command returns a %T", result.Value, r)
+	}
+	return r, result.Err
 }
 
 // Execute is the untyped form of the function [Execute], for hand-written
 // machines: it returns what the machine's Apply returned on this member.
-func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (_ any, err error) {
+func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (any, error) {
+	result, err := g.execute(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return result.Value, result.Err
+}
+
+// execute executes one command. The span tells of the machine's own error, too.
+func (g *Group[C, M]) execute(ctx context.Context, cmd C) (Result, error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
-	defer func() { endSpan(span, err) }()
-	p, err := g.submit(ctx, cmd)
-	if err != nil {
-		return nil, err
+	if span == noSpan {
+		return g.do(ctx, cmd, format.Span{})
 	}
-	results, err := p.wait(ctx)
+	result, err := g.do(ctx, cmd, spanContext(ctx))
+	endSpan(span, cmp.Or(err, result.Err))
+	return result, err
+}
+
+func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, error) {
+	core, err := g.core()
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
-	return results[0].Value, results[0].Err
+	one := core.NewOne()
+	if one.Data, err = g.codec.Append(one.Data, cmd); err != nil {
+		one.Release()
+		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
+	}
+	index, result, err := core.Do(ctx, one, span)
+	return Result{Index: index, Value: result.Value, Err: result.Err}, err
 }
 
 // Result is the outcome of one command of a batch.

@@ -4,32 +4,53 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Consistency says what the answer to a query must reflect.
-type Consistency uint8
+// Consistency says what the answer to a query must reflect: [Strong], [Weak] or
+// what [AtLeast] returns.
+type Consistency uint64
 
 const (
 	// Strong answers are linearizable: they reflect every command that was
 	// acknowledged anywhere before the call. They cost a round to the leader,
-	// which makes sure of its quorum, and fail without one.
+	// which makes sure of its quorum, and fail without one. Calls that are made
+	// at the same time share a round.
 	Strong Consistency = iota + 1
 	// Weak answers reflect what this member has applied. They cost nothing but
 	// the query, and work also without a leader.
 	Weak
 )
 
-// String returns "strong" or "weak".
+// atLeast marks a Consistency that holds an index.
+const atLeast Consistency = 1 << 63
+
+// AtLeast answers reflect the command of the given index and all before it, and
+// perhaps later ones. Given the index of a command, or that of an earlier
+// [Answer], on whichever member, they make sure of reading one's own writes and
+// of never going back in time. They cost no message: a member that has applied
+// the command answers like [Weak], also without a leader; another one waits
+// until it has. An index counts in its own epoch, as all indices do; waiting for
+// one that no command ever gets ends with the context.
+func AtLeast(index sm.Index) Consistency { return atLeast | Consistency(index) }
+
+// index returns what AtLeast was given, and whether c is of that kind.
+func (c Consistency) index() (sm.Index, bool) { return sm.Index(c &^ atLeast), c&atLeast != 0 }
+
+// String returns "strong", "weak" or "at least" with the index.
 func (c Consistency) String() string {
+	if index, ok := c.index(); ok {
+		return fmt.Sprintf("at least %d", index)
+	}
 	switch c {
 	case Strong:
 		return "strong"
 	case Weak:
 		return "weak"
 	}
-	return fmt.Sprintf("consistency(%d)", uint8(c))
+	return fmt.Sprintf("consistency(%d)", uint64(c))
 }
 
 // Answer is the answer to a query, and the index of the last command that it
@@ -53,15 +74,20 @@ func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], 
 func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (_ Answer[R], err error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.query", g.joined.id)
 	defer func() { endSpan(span, err) }()
-	if c != Strong && c != Weak {
-		return Answer[R]{}, fmt.Errorf("mosaik: query: unknown %v; use Strong or Weak", c)
+	index, ok := c.index()
+	if !ok && c != Strong && c != Weak {
+		return Answer[R]{}, fmt.Errorf("mosaik: query: unknown %v; use Strong, Weak or AtLeast", c)
+	}
+	need := group.Need{Strong: c == Strong}
+	if ok {
+		need.AtLeast = index
 	}
 	core, err := g.core()
 	if err != nil {
 		return Answer[R]{}, err
 	}
 	var answer Answer[R]
-	err = core.Read(ctx, c == Strong, func(at sm.Index, m state.Machine) error {
+	err = core.Read(ctx, need, func(at sm.Index, m state.Machine) error {
 		v, err := read(m.(*machine[C, M]).machine)
 		answer = Answer[R]{Value: v, Index: at}
 		return err

@@ -37,6 +37,11 @@ func TestWithoutQuorum(t *testing.T) {
 			if err != nil || weak.Index < before {
 				t.Errorf("weak read: %+v, error %v; want it to reflect index %d at least", weak, err, before)
 			}
+			if got, err := mosaik.Query(ctx, g, sum{}, mosaik.AtLeast(before)); err != nil || got != weak {
+				t.Errorf("read at command %d: %+v, error %v; want %+v", before, got, err, weak)
+			}
+			_, err = mosaik.Query(ctx, g, sum{}, mosaik.AtLeast(weak.Index+1))
+			wantError(t, "read at a later command", err, mosaik.ErrStalled)
 			if g.IsLeader() {
 				t.Error("a member without a quorum says that it leads")
 			}

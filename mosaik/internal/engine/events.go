@@ -102,6 +102,7 @@ var (
 func (l listener) LeaderUpdated(info raftio.LeaderInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
 		r.leader.set(info.LeaderID, sm.Term(info.Term))
+		r.changes.tell()
 		r.report(leaderChanged{info.LeaderID, sm.Term(info.Term)})
 	}
 }
@@ -109,6 +110,7 @@ func (l listener) LeaderUpdated(info raftio.LeaderInfo) {
 // MembershipChanged implements [raftio.ISystemEventListener].
 func (l listener) MembershipChanged(info raftio.NodeInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
+		r.changes.tell()
 		r.report(membershipChanged{})
 	}
 }

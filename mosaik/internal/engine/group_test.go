@@ -126,7 +126,7 @@ func lead(t *testing.T, r *Replica, target uint64) {
 	t.Helper()
 	ctx := within(t)
 	for ctx.Err() == nil {
-		changed := r.leader.next()
+		changed := r.changes.next().Done()
 		if leader, _, _ := r.Leader(); leader == target {
 			return
 		}

@@ -30,7 +30,7 @@ func (r *Replica) insist(request pb.Message) {
 		ticker := time.NewTicker(max(handoverPause, r.engine.tick))
 		defer ticker.Stop()
 		for over := time.Now().Add(r.election); time.Now().Before(over); {
-			changed := r.leader.next()
+			changed := r.changes.next().Done()
 			if leader, _ := r.leader.get(); leader != request.From {
 				return
 			}

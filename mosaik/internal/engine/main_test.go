@@ -330,7 +330,7 @@ func repeat(t testing.TB, r *Replica, what string, do func(context.Context) erro
 	t.Helper()
 	ctx := within(t)
 	for {
-		changed := r.leader.next()
+		changed := r.changes.next().Done()
 		short, cancel := context.WithTimeout(ctx, oneTry)
 		err := do(short)
 		cancel()

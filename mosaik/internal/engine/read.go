@@ -16,20 +16,9 @@ import (
 // before.
 const firstTry = 100 * time.Millisecond
 
-// ReadIndex returns nil once the local state is at least as new as all that
-// the group had committed at the call (Raft §6.4, "ReadIndex"). It tries until
-// the context ends, whose error it then returns, or the replica does:
-// [ErrClosed].
-func (r *Replica) ReadIndex(ctx context.Context) error {
-	_, err := attempt(ctx, r, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
-	if err != nil {
-		return fmt.Errorf("engine: read: %w", err)
-	}
-	return nil
-}
-
 // Membership returns the shard's membership at some moment after the call. It
-// tries as long as ReadIndex.
+// tries until the context ends, whose error it then returns, or the replica
+// does: [ErrClosed].
 func (r *Replica) Membership(ctx context.Context) (Membership, error) {
 	m, err := attempt(ctx, r, r.membershipOnce)
 	if err != nil {
@@ -46,12 +35,17 @@ var (
 )
 
 // attempt calls try until it returns something else than errLost and errDropped.
+// A try that is under way when the leader or the membership changes is given up
+// for another: a leader that is gone answers nothing, and a joiner drops every
+// answer that comes before it knows the leader for a member.
 func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (T, error)) (T, error) {
 	var none T
 	for limit := max(firstTry, 3*r.engine.tick); ; {
-		changed := r.leader.next()
+		changed := r.changes.next()
 		short, cancel := context.WithTimeout(ctx, limit)
+		stop := context.AfterFunc(changed, cancel)
 		v, err := try(short)
+		stop()
 		cancel()
 		if err == nil {
 			// A replica that ended told dragonboat that all is well.
@@ -63,6 +57,7 @@ func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (
 		switch {
 		case ctx.Err() != nil:
 			return none, ctx.Err()
+		case errors.Is(err, errLost) && changed.Err() != nil:
 		case errors.Is(err, errLost):
 			limit *= 2
 		case errors.Is(err, errDropped):
@@ -73,13 +68,14 @@ func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (
 	}
 }
 
-// pause returns when the leader changed, or a tick later: that a new leader has
-// committed its first entry, without which it answers nothing, shows in nothing.
-func (r *Replica) pause(ctx context.Context, changed <-chan struct{}) {
+// pause returns when the leader or the membership changed, or a tick later: that
+// a new leader has committed its first entry, without which it answers nothing,
+// shows in nothing.
+func (r *Replica) pause(ctx, changed context.Context) {
 	timer := time.NewTimer(r.engine.tick)
 	defer timer.Stop()
 	select {
-	case <-changed:
+	case <-changed.Done():
 	case <-timer.C:
 	case <-ctx.Done():
 	case <-r.done:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,6 +23,8 @@ type Replica struct {
 	session *client.Session
 	machine machine
 	leader  leader
+	reads   reads
+	changes changes
 	stop    func() error // sync.OnceValue
 
 	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
@@ -51,7 +54,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		election: cfg.ElectionTimeout,
 	}
 	r.machine = machine{replica: r, user: cfg.Machine}
-	r.leader.changed = make(chan struct{})
+	r.reads.ask = func() error { return r.ask(cfg.ReadTimeout) }
 	r.leader.reign = make(chan struct{})
 	r.stop = sync.OnceValue(r.shutdown)
 	return r
@@ -98,6 +101,7 @@ func (r *Replica) leave() error {
 // makes.
 func (r *Replica) silence() {
 	r.end()
+	r.reads.close()
 	r.machine.detach()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,7 +187,6 @@ type leader struct {
 	mu      sync.Mutex
 	replica uint64 // 0 for none
 	term    sm.Term
-	changed chan struct{} // closed and replaced at each change
 	reign   chan struct{} // closed and replaced when another leader is known
 	last    uint64        // the last leader known
 	since   sm.Term       // the term in which it was elected
@@ -198,8 +201,6 @@ func (l *leader) set(replica uint64, term sm.Term) {
 		l.reign = make(chan struct{})
 	}
 	l.replica, l.term = replica, term
-	close(l.changed)
-	l.changed = make(chan struct{})
 }
 
 func (l *leader) get() (replica uint64, term sm.Term) {
@@ -208,18 +209,37 @@ func (l *leader) get() (replica uint64, term sm.Term) {
 	return l.replica, l.term
 }
 
-// next returns a channel that is closed at the next change.
-func (l *leader) next() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.changed
-}
-
 // successor returns a channel that is closed once a leader is elected later.
 func (l *leader) successor() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reign
+}
+
+// changes tells of changes of the leader and of the membership.
+type changes struct {
+	mu     sync.Mutex
+	ctx    context.Context // ends at the next change; nil while nobody waits for it
+	cancel context.CancelFunc
+}
+
+// next returns a context that ends at the next change.
+func (c *changes) next() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+	}
+	return c.ctx
+}
+
+func (c *changes) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx != nil {
+		c.cancel()
+		c.ctx, c.cancel = nil, nil
+	}
 }
 
 // Leader returns the replica that leads the shard, as far as it is known here,

@@ -85,8 +85,10 @@ type ReplicaConfig struct {
 	// stands for election, 3 ticks or more. dragonboat draws each wait from
 	// [ElectionTimeout, 2·ElectionTimeout).
 	ElectionTimeout time.Duration
-	Log             logstore.Log
-	Machine         StateMachine
+	// ReadTimeout bounds a round of [Replica.ReadIndex], 0 for no bound.
+	ReadTimeout time.Duration
+	Log         logstore.Log
+	Machine     StateMachine
 	// SnapshotEvery is the number of entries between two snapshots, 0 for none.
 	SnapshotEvery uint64
 	Events        Events

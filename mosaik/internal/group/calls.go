@@ -17,10 +17,21 @@ import (
 // Submit queues the encoded commands as one atomic batch; see
 // [session.Proposer.Submit].
 func (g *Group) Submit(ctx context.Context, commands [][]byte, span format.Span) (*session.Call, error) {
-	if s := g.status.Get(); s.Poisoned != nil {
-		return nil, s.Poisoned
+	if p := g.prospect.Get(); p.poisoned != nil {
+		return nil, p.poisoned
 	}
 	return g.proposer.Submit(ctx, commands, span)
+}
+
+// NewOne returns the memory of a single command; see [session.One].
+func (g *Group) NewOne() *session.One { return g.proposer.NewOne() }
+
+// Do replicates a single encoded command; see [session.Proposer.Do].
+func (g *Group) Do(ctx context.Context, one *session.One, span format.Span) (sm.Index, state.Result, error) {
+	if p := g.prospect.Get(); p.poisoned != nil {
+		return 0, state.Result{}, p.poisoned
+	}
+	return g.proposer.Do(ctx, one, span)
 }
 
 // transport lets the proposer use whichever replica runs at the time.
@@ -75,20 +86,25 @@ func (g *Group) ownIn(s *state.State) {
 
 // giveUp tells the proposer why trying again is pointless, nil if it is not.
 func (g *Group) giveUp() error {
-	switch s := g.status.Get(); {
-	case s.Epoch.IsZero():
+	switch p := g.prospect.Get(); {
+	case p.epoch.IsZero():
 		return ErrForming
-	case s.Poisoned != nil:
-		return s.Poisoned
-	case s.Stalled:
+	case p.poisoned != nil:
+		return p.poisoned
+	case p.stalled:
 		return ErrStalled
 	}
 	return nil
 }
 
-// Read lets read look at the local machine while nothing is applied to it. With
-// strong set the machine is then at least as new as the group was at the call.
-func (g *Group) Read(ctx context.Context, strong bool, read func(sm.Index, state.Machine) error) error {
+// Need is how new the machine must be that a read looks at.
+type Need struct {
+	Strong  bool     // at least as new as the group was at the call
+	AtLeast sm.Index // has applied this command
+}
+
+// Read lets read look at the local machine while nothing is applied to it.
+func (g *Group) Read(ctx context.Context, need Need, read func(sm.Index, state.Machine) error) error {
 	for {
 		l := g.current.Load()
 		if l == nil {
@@ -97,28 +113,34 @@ func (g *Group) Read(ctx context.Context, strong bool, read func(sm.Index, state
 			}
 			return ErrForming
 		}
-		if strong {
-			again, err := g.readIndex(ctx, l)
-			if err != nil {
-				return err
-			}
-			if again {
-				continue
-			}
+		again, err := g.catchUp(ctx, l, need)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
 		}
 		return l.state.Read(func(at sm.Index) error { return read(at, l.machine) })
 	}
 }
 
+// catchUp waits until the life's state is as new as is needed. It reports true
+// when the replica was stopped meanwhile.
+func (g *Group) catchUp(ctx context.Context, l *life, need Need) (again bool, err error) {
+	if need.Strong {
+		return g.readIndex(ctx, l)
+	}
+	if need.AtLeast > 0 {
+		return g.awaitIndex(ctx, l, need.AtLeast)
+	}
+	return false, nil
+}
+
 // readIndex asks the leader, through any number of leaders, how far the group
-// is, and waits until this replica is as far. It reports true when the replica
-// was stopped meanwhile.
+// is, and waits until this replica is as far.
 func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) {
 	for {
-		changed := g.prospect.Changed()
-		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.Query)
-		err := l.replica.ReadIndex(try)
-		cancel()
+		err := l.replica.ReadIndex(ctx)
 		switch {
 		case err == nil:
 			return false, nil
@@ -133,9 +155,31 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		if errors.Is(err, engine.ErrClosed) {
 			// The replica has ended, which the loop is about to learn.
 			select {
-			case <-changed:
+			case <-l.ctx.Done():
 			case <-ctx.Done():
 			}
+		}
+	}
+}
+
+// awaitIndex waits until the command is applied here, for as long as that may
+// still happen.
+func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again bool, err error) {
+	for {
+		applied, changed := g.applied.Changed(), g.prospect.Changed()
+		if l.state.Commands() >= index {
+			return false, nil
+		}
+		if err := g.giveUp(); err != nil {
+			return false, err
+		}
+		select {
+		case <-applied:
+		case <-changed:
+		case <-l.ctx.Done():
+			return true, g.Ended()
+		case <-ctx.Done():
+			return false, fmt.Errorf("mosaik: read at command %d or later: %w", index, context.Cause(ctx))
 		}
 	}
 }

@@ -113,6 +113,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 		Replica:         l.id,
 		Bootstrap:       bootstrap,
 		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
+		ReadTimeout:     g.cfg.Timing.Query,
 		Log:             g.cfg.Log,
 		Machine:         machine{l.state},
 		SnapshotEvery:   g.cfg.SnapshotEvery,
@@ -176,8 +177,8 @@ func (g *Group) renew() {
 
 // stopReplica stops a life's replica and waits until nothing of it runs.
 func (g *Group) stopReplica(l *life) {
-	l.cancel()
 	g.current.Store(nil)
+	l.cancel() // wakes readers, which must not find the life again
 	g.life = nil
 	if err := l.replica.Stop(); err != nil && !errors.Is(err, engine.ErrClosed) {
 		g.log.Error("stopping the replica failed", "error", err)

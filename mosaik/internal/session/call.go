@@ -14,6 +14,7 @@ type Call struct {
 	cmds [][]byte
 	size int // the bytes that the commands take up in an entry
 	span format.Span
+	lent bool // belongs to a One: done gets a value and is never closed
 
 	// Guarded by the proposer's lock.
 	place      place
@@ -51,24 +52,36 @@ func (c *Call) Done() <-chan struct{} { return c.done }
 // Other errors are those of a [state.Delivery], of Config.Stalled and of
 // [Proposer.Close].
 func (c *Call) Wait(ctx context.Context) (first sm.Index, results []state.Result, err error) {
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		// A call that has ended says how, whatever became of ctx.
-		if !c.p.withdraw(c, ctx.Err()) {
-			select {
-			case <-c.done:
-			default:
-				return 0, nil, unknown(ctx.Err())
-			}
-		}
+	if err := c.wait(ctx); err != nil {
+		return 0, nil, err
 	}
 	return c.first, c.results, c.err
+}
+
+// wait returns nil when the call has ended, or why it is not waited for.
+func (c *Call) wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+	}
+	c.p.withdraw(c, ctx.Err())
+	// A call that has ended says how, whatever became of ctx.
+	select {
+	case <-c.done:
+		return nil
+	default:
+		return unknown(ctx.Err())
+	}
 }
 
 // end sets the outcome. It is called once.
 func (c *Call) end(first sm.Index, results []state.Result, err error) {
 	c.first, c.results, c.err = first, results, err
 	c.cmds = nil
+	if c.lent {
+		c.done <- struct{}{} // who waits may use the call for another command now
+		return
+	}
 	close(c.done)
 }

@@ -17,6 +17,7 @@ type Proposer struct {
 	exited chan struct{}      // closed when run ended
 	wake   chan struct{}      // there are calls
 	landed chan struct{}      // an outcome came while no attempt waits for it
+	ones   sync.Pool          // of One
 
 	mu     sync.Mutex
 	queue  queue
@@ -63,32 +64,42 @@ func (p *Proposer) Submit(ctx context.Context, cmds [][]byte, span format.Span) 
 	for _, cmd := range cmds {
 		size += format.CommandSize(len(cmd))
 	}
-	if limit := p.room(); size > limit {
-		return nil, fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
-			ErrTooLarge, len(cmds), size, limit)
-	}
 	c := &Call{p: p, cmds: cmds, size: size, span: span, done: make(chan struct{})}
+	if err := p.submit(ctx, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
 
+// submit queues a call.
+func (p *Proposer) submit(ctx context.Context, c *Call) error {
+	if limit := p.room(); c.size > limit {
+		return fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
+			ErrTooLarge, len(c.cmds), c.size, limit)
+	}
 	p.mu.Lock()
 	if p.closed != nil {
 		p.mu.Unlock()
-		return nil, notApplied(p.closed)
+		return notApplied(p.closed)
 	}
 	admitted := p.queue.push(c)
 	p.mu.Unlock()
 	signal(p.wake)
 	if admitted {
-		return c, nil
+		return nil
 	}
 	select {
 	case <-c.admitted:
 	case <-c.done:
+		if c.lent {
+			c.done <- struct{}{} // for Do
+		}
 	case <-ctx.Done():
 		if p.withdraw(c, ctx.Err()) {
-			return nil, c.err
+			return c.err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // Deliver takes an outcome from the local state. It never blocks. Outcomes of

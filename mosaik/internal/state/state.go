@@ -138,6 +138,13 @@ func (s *State) Status() Status {
 	}
 }
 
+// Commands returns the dense index of the last command.
+func (s *State) Commands() sm.Index {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.commands
+}
+
 // Read calls query with the index of the last command, while nothing is
 // applied: the query sees whole entries only. It returns the query's error, a
 // [*PanicError] if the query panicked, or the [*PoisonedError] of the replica.

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrUnanswered reports a read that no leader answered within
+// [ReplicaConfig.ReadTimeout].
+var ErrUnanswered = errors.New("engine: the read was not answered in time")
+
+// ReadIndex returns nil once the local state is at least as new as all that
+// the group had committed at the call (Raft §6.4, "ReadIndex"). It tries until
+// the context ends, whose error it then returns, or the replica does:
+// [ErrClosed], or for the time that the replica's configuration allows:
+// [ErrUnanswered].
+//
+// Calls share rounds to the leader: one is under way at a time, and whoever
+// calls meanwhile waits for the next, which begins after all of their calls.
+func (r *Replica) ReadIndex(ctx context.Context) error {
+	joined, err := r.reads.join()
+	if err == nil {
+		select {
+		case <-joined.done:
+			err = joined.err
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("engine: read: %w", err)
+	}
+	return nil
+}
+
+// ask makes one round, in timeout unless that is 0.
+func (r *Replica) ask(timeout time.Duration) error {
+	ctx := context.Background()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	_, err := attempt(ctx, r, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ErrUnanswered
+	}
+	return err
+}
+
+// round is a question to the leader that any number of calls share.
+type round struct {
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+func (r *round) end(err error) {
+	r.err = err
+	close(r.done)
+}
+
+// reads are the rounds of one replica.
+type reads struct {
+	ask     func() error // makes a round
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	next   *round // has not begun, nil while nobody waits for it
+	isBusy bool   // a goroutine runs rounds
+	closed bool
+}
+
+// join returns the round that begins next.
+func (s *reads) join() (*round, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if s.next == nil {
+		s.next = &round{done: make(chan struct{})}
+	}
+	if !s.isBusy {
+		s.isBusy = true
+		s.running.Go(s.run)
+	}
+	return s.next, nil
+}
+
+// begin takes the round that begins now: no call joins it any more. It returns
+// nil, and the goroutine must end, when nobody waits for one.
+func (s *reads) begin() *round {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.next
+	s.next, s.isBusy = nil, n != nil
+	return n
+}
+
+// run runs rounds for as long as somebody waits for one. One that fails takes
+// the next with it: those who wait for that have waited as well.
+func (s *reads) run() {
+	for n := s.begin(); n != nil; n = s.begin() {
+		err := s.ask()
+		n.end(err)
+		if err != nil {
+			s.fail(err)
+		}
+	}
+}
+
+// fail ends the round that has not begun.
+func (s *reads) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next != nil {
+		s.next.end(err)
+		s.next = nil
+	}
+}
+
+// close makes calls fail and waits for the goroutine. The replica has ended, so
+// that a round under way ends, too.
+func (s *reads) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.running.Wait()
+}
