@@ -1,0 +1,212 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// audit holds what a schedule's members said against what a group promises.
+type audit struct {
+	t        *testing.T
+	policy   mosaik.Policy
+	watchers sync.WaitGroup
+
+	mu      sync.Mutex
+	clients int64
+	calls   map[int64]fate // by the number that was paid
+	opened  map[mosaik.Epoch]bool
+	leaders map[reign]mosaik.PeerID
+}
+
+// reign is what at most one member leads in.
+type reign struct {
+	epoch mosaik.Epoch
+	term  sm.Term
+}
+
+// fate is what the caller of a command knows about it.
+type fate uint8
+
+const (
+	unknown fate = iota
+	applied
+	refused
+)
+
+func newAudit(t *testing.T, policy mosaik.Policy) *audit {
+	return &audit{
+		t: t, policy: policy,
+		calls: map[int64]fate{}, opened: map[mosaik.Epoch]bool{}, leaders: map[reign]mosaik.PeerID{},
+	}
+}
+
+// watch looks at every status of a member until its group ends.
+func (a *audit) watch(ctx context.Context, node int, g tillGroup) {
+	statuses := g.When().Statuses(ctx)
+	a.watchers.Go(func() {
+		for s := range statuses {
+			a.see(node, s)
+		}
+	})
+}
+
+func (a *audit) see(node int, s mosaik.Status) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !s.Leader.IsZero() {
+		r := reign{s.Epoch, s.Term}
+		if other, known := a.leaders[r]; known && other != s.Leader {
+			a.t.Errorf("node %d says that %s leads epoch %s in term %d, where %s did", node, s.Leader.Short(), s.Epoch, s.Term, other.Short())
+		}
+		a.leaders[r] = s.Leader
+	}
+	if !s.Accepts {
+		return
+	}
+	if a.opened[s.Epoch] = true; len(a.opened) > 1 {
+		a.t.Errorf("node %d: epoch %s accepts commands, and another one did: %v", node, s.Epoch, a.opened)
+	}
+	// A voter that comes back as a new replica loses the vote first, which may
+	// take the group below its minimum for that long, but never to one copy.
+	if voters := len(voterIDs(s)); len(s.Members) > 0 && voters < 2 {
+		a.t.Errorf("node %d: there is one voter only: %s", node, tell(s))
+	}
+}
+
+// client issues one command after the other through one handle.
+type client struct {
+	id     int64
+	orders chan int // how many commands to issue
+	done   chan struct{}
+}
+
+func (a *audit) client(ctx context.Context, g tillGroup) *client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clients++
+	cl := &client{id: a.clients, orders: make(chan int, 4), done: make(chan struct{})}
+	go func() {
+		defer close(cl.done)
+		number := cl.id << 32
+		for n := range cl.orders {
+			for range n {
+				number++
+				a.call(ctx, g, number)
+			}
+		}
+	}()
+	return cl
+}
+
+// call pays a number, which no other call does, and notes what became of it.
+func (a *audit) call(ctx context.Context, g tillGroup, number int64) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_, err := mosaik.Execute(ctx, g, pay(number))
+	f := refused
+	switch {
+	case err == nil, errors.Is(err, mosaik.ErrResultLost):
+		f = applied
+	case errors.Is(err, mosaik.ErrUnknownOutcome):
+		f = unknown
+	case errors.Is(err, mosaik.ErrNotApplied), errors.Is(err, mosaik.ErrForming), errors.Is(err, mosaik.ErrStalled), errors.Is(err, mosaik.ErrClosed):
+	default:
+		a.t.Errorf("call %s: the error does not say what is known: %v", callName(number), err)
+		f = unknown
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls[number] = f
+}
+
+func callName(number int64) string { return fmt.Sprintf("%d/%d", number>>32, number&(1<<32-1)) }
+
+// acknowledged returns how many calls were.
+func (a *audit) acknowledged() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.calls {
+		if f == applied {
+			n++
+		}
+	}
+	return n
+}
+
+// epochs returns how many epochs ever accepted commands.
+func (a *audit) epochs() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.opened)
+}
+
+// check holds a member's history against the calls, all of which have ended:
+// each is there once if it was acknowledged, not if it was refused, and at most
+// once otherwise; those of one client are in their order.
+func (a *audit) check(node int, history []int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last := map[int64]int64{}
+	there := map[int64]bool{}
+	for _, number := range history {
+		f, issued := a.calls[number]
+		switch {
+		case !issued:
+			a.t.Errorf("node %d applied %s, which nobody issued", node, callName(number))
+		case f == refused:
+			a.t.Errorf("node %d applied %s, of which the caller was told that it was not", node, callName(number))
+		case there[number]:
+			a.t.Errorf("node %d applied %s twice", node, callName(number))
+		case number < last[number>>32]:
+			a.t.Errorf("node %d applied %s after %s", node, callName(number), callName(last[number>>32]))
+		}
+		last[number>>32], there[number] = number, true
+	}
+	for number, f := range a.calls {
+		if f == applied && !there[number] {
+			a.t.Errorf("node %d lost %s, which was acknowledged", node, callName(number))
+		}
+	}
+}
+
+// checkRest fails unless the voters are as many as they should be among so many
+// members.
+func (a *audit) checkRest(node int, s mosaik.Status, members int) {
+	p := group.Policy{Expected: a.policy.Expected(), Minimum: a.policy.MinimumVoters(), Maximum: a.policy.MaximumVoters()}
+	voters := len(voterIDs(s))
+	if least := min(members, p.Minimum); voters < least {
+		a.t.Errorf("node %d: %d voters, want %d at least: %s", node, voters, least, tell(s))
+	}
+	if !p.AtRest(voters, members) {
+		a.t.Errorf("node %d: %d of %d members vote: %s", node, voters, members, tell(s))
+	}
+}
+
+// tell is a status in one line.
+func tell(s mosaik.Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "epoch %.8s term %d leader %s accepts %v online %v settled %v stalled %v waits for %q;",
+		s.Epoch, s.Term, s.Leader.Short(), s.Accepts, s.Online, s.Settled, s.Stalled, s.Waits)
+	for _, m := range s.Members {
+		fmt.Fprintf(&b, " %s", m.Peer.Short())
+		for _, is := range []struct {
+			so   bool
+			what string
+		}{{m.Voter, "votes"}, {m.CaughtUp, "caught up"}, {m.Bonded, "bonded"}, {m.Leaving, "leaving"}} {
+			if is.so {
+				fmt.Fprintf(&b, ", %s", is.what)
+			}
+		}
+		b.WriteByte(';')
+	}
+	return b.String()
+}

@@ -1,0 +1,254 @@
+package mosaik_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// The steps of a schedule. Each returns what it did, "" if it was not possible.
+
+// any draws one of the actors that are so, nil if there is none.
+func (s *schedule) any(so func(*actor) bool) *actor {
+	var some []*actor
+	for _, a := range s.actors {
+		if so(a) {
+			some = append(some, a)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some[s.draw.IntN(len(some))]
+}
+
+func (a *actor) joined() bool { return a.group != nil }
+
+// link draws two nodes.
+func (s *schedule) link() (i, j int) {
+	i = s.draw.IntN(s.c.Len())
+	j = (i + 1 + s.draw.IntN(s.c.Len()-1)) % s.c.Len()
+	return i, j
+}
+
+func (s *schedule) cut() string {
+	i, j := s.link()
+	s.c.Cut(i, j)
+	return fmt.Sprintf("cut %d %d", i, j)
+}
+
+func (s *schedule) cutOneWay() string {
+	i, j := s.link()
+	s.c.CutOneWay(i, j)
+	return fmt.Sprintf("cut one way %d %d", i, j)
+}
+
+func (s *schedule) heal() string {
+	i, j := s.link()
+	s.c.Heal(i, j)
+	return fmt.Sprintf("heal %d %d", i, j)
+}
+
+func (s *schedule) isolate() string {
+	i := s.draw.IntN(s.c.Len())
+	s.c.Isolate(i)
+	return fmt.Sprintf("isolate %d", i)
+}
+
+func (s *schedule) healAll() string {
+	s.c.HealAll()
+	return "heal all"
+}
+
+// pay lets a client of a member issue commands, behind those that it has been
+// told to issue before.
+func (s *schedule) pay() string {
+	a := s.any((*actor).joined)
+	if a == nil {
+		return ""
+	}
+	cl := a.clients[s.draw.IntN(len(a.clients))]
+	n := 1 + s.draw.IntN(5)
+	select {
+	case cl.orders <- n:
+		return fmt.Sprintf("client %d on %d pays %d times", cl.id, a.node.Index(), n)
+	default:
+		return "" // it is busy enough
+	}
+}
+
+// await waits, not for long, until a member is online or has applied a command.
+func (s *schedule) await() string {
+	a := s.any((*actor).joined)
+	if a == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(50+s.draw.IntN(300))*time.Millisecond)
+	defer cancel()
+	if s.draw.IntN(2) == 0 {
+		err := a.group.When().Online(ctx)
+		return fmt.Sprintf("await that %d is online: %v", a.node.Index(), err == nil)
+	}
+	_, err := a.group.When().Advanced(ctx)
+	return fmt.Sprintf("await that %d advances: %v", a.node.Index(), err == nil)
+}
+
+// calm makes the network whole and gives a member time to be online.
+func (s *schedule) calm() string {
+	a := s.any((*actor).joined)
+	if a == nil {
+		return ""
+	}
+	s.c.HealAll()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
+	defer cancel()
+	err := a.group.When().Online(ctx)
+	return fmt.Sprintf("heal all and await that %d is online: %v", a.node.Index(), err == nil)
+}
+
+func (s *schedule) crashOne() string {
+	a := s.any(func(a *actor) bool { return !a.down && s.expendable(a) })
+	if a == nil {
+		return ""
+	}
+	s.crash(a)
+	return fmt.Sprintf("crash %d", a.node.Index())
+}
+
+func (s *schedule) crash(a *actor) {
+	a.node.Crash()
+	a.down = true
+	s.gone(a)
+}
+
+// gone takes into account that an actor's handle is closed.
+func (s *schedule) gone(a *actor) {
+	for _, cl := range a.clients {
+		close(cl.orders)
+		<-cl.done
+	}
+	a.group, a.clients = nil, nil
+}
+
+// comeBack lets a node that is down or out join, as what it was or anew.
+func (s *schedule) comeBack() string {
+	a := s.any(func(a *actor) bool { return !a.joined() })
+	if a == nil || s.crowd() {
+		return ""
+	}
+	return s.join(a)
+}
+
+func (s *schedule) join(a *actor) string {
+	what := "join %d"
+	if a.down {
+		what = "restart %d"
+		a.node.Restart()
+	}
+	a.down, a.out = false, false
+	b := mosaik.WithStateMachine(a.node.Builder(), newTill).WithMembership(s.policy)
+	a.group = testutil.JoinWith(a.node, b)
+	s.audit.watch(s.t.Context(), a.node.Index(), a.group)
+	for range 2 {
+		a.clients = append(a.clients, s.audit.client(s.t.Context(), a.group))
+	}
+	return fmt.Sprintf(what, a.node.Index())
+}
+
+func (s *schedule) grow() string {
+	if s.c.Len() == mostNodes || s.audit.epochs() == 0 || s.crowd() {
+		return ""
+	}
+	a := &actor{node: s.c.Add(), out: true}
+	s.actors = append(s.actors, a)
+	return "newcomer: " + s.join(a)
+}
+
+// leave lets a member leave. Not every group can let it go; then it is missed as
+// after a crash, so that it must be one that could crash.
+func (s *schedule) leave() string {
+	a := s.any(func(a *actor) bool { return a.joined() && s.expendable(a) })
+	if a == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Second)
+	defer cancel()
+	err := a.group.Leave(ctx)
+	s.gone(a)
+	a.out = err == nil
+	return fmt.Sprintf("leave %d: %v", a.node.Index(), err)
+}
+
+// crowd reports whether another member that knows of no epoch would make so many
+// of them that they could form a group of their own, were they cut off from the
+// one that there is: who has its log in memory and crashes forgets its epoch,
+// and newcomers beyond the expected number were not counted on.
+func (s *schedule) crowd() bool {
+	blank := 0
+	for _, a := range s.actors {
+		if a.joined() && !a.group.Status().Accepts {
+			blank++
+		}
+	}
+	return s.audit.epochs() > 0 && blank+1 >= s.policy.MinimumVoters()
+}
+
+// expendable reports whether the group survives the loss of what the actor has
+// in memory: in the view of every member, more than half of the voters that the
+// log knows are left then, as what they were when they got the vote.
+func (s *schedule) expendable(lost *actor) bool {
+	votes := map[mosaik.PeerID]mosaik.Epoch{} // who is here and has a vote
+	opened := false
+	for _, a := range s.actors {
+		if !a.joined() {
+			continue
+		}
+		st := a.group.Status()
+		opened = opened || st.Accepts
+		for _, m := range st.Members {
+			// Its own present replica is the one that it can always reach.
+			if m.Peer == a.node.Peer() && m.Voter && m.Bonded && a != lost {
+				votes[m.Peer] = st.Epoch
+			}
+		}
+	}
+	if !opened {
+		// Nobody may be lost who let commands in and did not tell yet.
+		for _, a := range s.actors {
+			if a.joined() && len(voterIDs(a.group.Status())) > 1 {
+				return false
+			}
+		}
+		s.early = true
+		return true
+	}
+	for _, a := range s.actors {
+		if !a.joined() {
+			continue
+		}
+		st := a.group.Status()
+		left, all := 0, voterIDs(st)
+		for _, peer := range all {
+			if votes[peer] == st.Epoch {
+				left++
+			}
+		}
+		if len(all) > 0 && left <= len(all)/2 {
+			return false
+		}
+	}
+	return true
+}
+
+// voterIDs returns the peers that have a vote, once for each of their replicas.
+func voterIDs(s mosaik.Status) (peers []mosaik.PeerID) {
+	for _, m := range s.Members {
+		if m.Voter {
+			peers = append(peers, m.Peer)
+		}
+	}
+	return peers
+}

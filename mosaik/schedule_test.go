@@ -1,0 +1,228 @@
+package mosaik_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+var (
+	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of TestSchedules")
+	scheduleSeeds = flag.Int("seeds", 4, "how many seeds TestSchedules runs, one after the other number")
+	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has")
+)
+
+// TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
+// random what happens to them: crashes, restarts, links that are cut and healed,
+// newcomers, members that leave, commands from everywhere. What the group
+// promises is checked meanwhile and when the faults have ended. The seed draws
+// the steps; how the group answers them depends on the machine, too, so that a
+// seed that failed may have to be run several times:
+//
+//	go test ./mosaik -run TestSchedules -seed 17 -seeds 1 -steps 1000
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	for i := range *scheduleSeeds {
+		seed := *scheduleSeed + uint64(i)
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			s := newSchedule(t, seed)
+			s.begin()
+			for range *scheduleSteps {
+				s.step()
+			}
+			s.end()
+		})
+	}
+}
+
+// mostNodes is how many nodes a schedule has at most, newcomers included.
+const mostNodes = 9
+
+// schedule is what happens to one cluster.
+type schedule struct {
+	t      *testing.T
+	seed   uint64
+	draw   *rand.Rand
+	c      *testutil.Cluster
+	policy mosaik.Policy
+	actors []*actor // by the number of their node
+	taken  []string // the steps
+	audit  *audit
+	early  bool // somebody crashed before commands were seen to be let in
+}
+
+// actor is a node with the handle that it has, if any, and the clients that call
+// it.
+type actor struct {
+	node    *testutil.Node
+	down    bool
+	out     bool      // left in an orderly way
+	group   tillGroup // nil while it is in no group
+	clients []*client
+}
+
+func newSchedule(t *testing.T, seed uint64) *schedule {
+	draw := rand.New(rand.NewPCG(seed, 0))
+	n := 3 + draw.IntN(5)
+	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
+	policy := mosaik.DefaultPolicy().WithExpected(n).WithGrace(grace)
+	s := &schedule{
+		t: t, seed: seed, draw: draw, c: testutil.NewCluster(t, n), policy: policy, audit: newAudit(t, policy),
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.report()
+		}
+		for _, a := range s.actors {
+			s.crash(a)
+		}
+		s.audit.watchers.Wait()
+	})
+	for i := range n {
+		s.actors = append(s.actors, &actor{node: s.c.Node(i), out: true})
+	}
+	return s
+}
+
+// begin lets the members join one after the other, some of them apart from
+// others; the steps begin while they form the group.
+func (s *schedule) begin() {
+	s.t.Logf("seed %d: %d nodes, %v", s.seed, s.c.Len(), s.policy)
+	for range s.draw.IntN(s.c.Len()) {
+		s.take(s.cut())
+	}
+	for _, i := range s.draw.Perm(s.c.Len()) {
+		s.take(s.join(s.actors[i]))
+		if s.draw.IntN(3) == 0 {
+			s.take(s.await())
+		}
+	}
+}
+
+// step draws what happens next until something can.
+func (s *schedule) step() {
+	kinds := []struct {
+		share int // of 100
+		do    func() string
+	}{
+		{38, s.pay}, {15, s.await}, {9, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {3, s.healAll},
+		{4, s.crashOne}, {7, s.comeBack}, {2, s.leave}, {1, s.grow}, {2, s.calm},
+	}
+	for taken := false; !taken; {
+		drawn := s.draw.IntN(100)
+		for _, kind := range kinds {
+			if drawn -= kind.share; drawn < 0 {
+				taken = s.take(kind.do())
+				break
+			}
+		}
+	}
+}
+
+// take notes a step, and reports false for one that was not possible.
+func (s *schedule) take(what string) bool {
+	if what != "" {
+		s.taken = append(s.taken, what)
+	}
+	return what != ""
+}
+
+// report says how a failed schedule went.
+func (s *schedule) report() {
+	s.t.Logf("seed %d; steps:", s.seed)
+	for i, step := range s.taken {
+		s.t.Logf("%4d %s", i, step)
+	}
+	for i, a := range s.actors {
+		if a.group != nil {
+			s.t.Logf("node %d, %s: %s", i, a.node.Peer().Short(), tell(a.group.Status()))
+		} else {
+			s.t.Logf("node %d, %s: down %v, left %v", i, a.node.Peer().Short(), a.down, a.out)
+		}
+	}
+}
+
+// end lets the faults end and everybody come back who did not leave in order.
+// Then the group must settle and hold what it acknowledged.
+func (s *schedule) end() {
+	s.t.Helper()
+	s.c.HealAll()
+	for _, a := range s.actors {
+		if a.joined() || a.out {
+			continue
+		}
+		for i, live := 0, s.live(); s.crowd() && i < len(live); i++ {
+			if err := live[i].group.When().Online(soon(s.t)); err != nil {
+				s.t.Fatalf("node %d is not online after the faults: %v", live[i].node.Index(), err)
+			}
+		}
+		s.take(s.join(a))
+	}
+	live := s.live()
+	if !s.settles(live) {
+		return
+	}
+	for _, a := range live {
+		for _, cl := range a.clients {
+			cl.orders <- 1
+			close(cl.orders)
+			<-cl.done
+		}
+		a.clients = nil
+	}
+	acknowledged := s.audit.acknowledged()
+	s.t.Logf("seed %d: %d of %d calls acknowledged", s.seed, acknowledged, len(s.audit.calls))
+	if acknowledged < 2*len(live) {
+		s.t.Errorf("only %d calls were acknowledged, although the group settled", acknowledged)
+	}
+	var first []int64
+	for i, a := range live {
+		got, err := mosaik.Query(soon(s.t), a.group, history{}, mosaik.Strong)
+		if err != nil {
+			s.t.Fatalf("node %d: %v", a.node.Index(), err)
+		}
+		if i == 0 {
+			first = got.Value
+			s.audit.check(a.node.Index(), first)
+		} else if diff := cmp.Diff(first, got.Value); diff != "" {
+			s.t.Errorf("the histories of nodes %d and %d differ:\n%s", live[0].node.Index(), a.node.Index(), diff)
+		}
+		s.audit.checkRest(a.node.Index(), a.group.Status(), len(live))
+	}
+}
+
+// live returns the actors that are members.
+func (s *schedule) live() (live []*actor) {
+	for _, a := range s.actors {
+		if a.joined() {
+			live = append(live, a)
+		}
+	}
+	return live
+}
+
+// settles waits until the members have settled. It reports false where there is
+// nothing more to check: who crashed before the group had formed may have been
+// its majority already, after which the others can't know what it acknowledged.
+func (s *schedule) settles(live []*actor) bool {
+	s.t.Helper()
+	ctx := soon(s.t)
+	for _, a := range live {
+		if err := a.group.When().Settled(ctx); err != nil {
+			if s.early && s.audit.acknowledged() == 0 && a.group.Status().Stalled {
+				s.t.Logf("seed %d: the group was lost at birth", s.seed)
+				return false
+			}
+			s.t.Fatalf("node %d does not settle after the faults: %v", a.node.Index(), err)
+		}
+	}
+	return true
+}
