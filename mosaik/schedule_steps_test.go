@@ -230,14 +230,27 @@ func (s *schedule) expendable(lost *actor) bool {
 			continue
 		}
 		st := a.group.Status()
-		left, all := 0, voterIDs(st)
+		all := voterIDs(st)
+		left := 0
 		for _, peer := range all {
 			if votes[peer] == st.Epoch {
 				left++
 			}
 		}
-		if len(all) > 0 && left <= len(all)/2 {
+		n := len(all)
+		if n > 0 && left <= n/2 {
 			return false
+		}
+		// One of those without a vote may have got it without this member having
+		// heard of it.
+		for _, m := range st.Members {
+			kept := left
+			if other := s.c.NodeOf(m.Peer); s.actors[other.Index()].joined() && other != lost.node {
+				kept++
+			}
+			if !m.Voter && kept <= (n+1)/2 {
+				return false
+			}
 		}
 	}
 	return true
