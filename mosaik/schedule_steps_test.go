@@ -176,9 +176,12 @@ func (s *schedule) leave() string {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Second)
 	defer cancel()
+	// One that has not found the group again has nobody to tell that it does not
+	// come back, and stays missed as what it was before.
+	belongs := a.group.Status().Accepts
 	err := a.group.Leave(ctx)
 	s.gone(a)
-	a.out = err == nil
+	a.out = err == nil && belongs
 	return fmt.Sprintf("leave %d: %v", a.node.Index(), err)
 }
 
