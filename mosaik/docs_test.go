@@ -1,6 +1,7 @@
 package mosaik_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,45 @@ func TestFormatsDocument(t *testing.T) {
 		}
 		if !strings.Contains(comments(string(source)), b[2]) {
 			t.Errorf("%s does not hold this table of docs/formats.md any more:\n%s", b[1], b[2])
+		}
+	}
+}
+
+// TestGuaranteesNameTheirTests fails where docs/guarantees.md names a test, or a
+// scenario, that does not exist.
+func TestGuaranteesNameTheirTests(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)(/[-\\w]+)?`").FindAllStringSubmatch(string(doc), -1)
+	if len(named) < 40 {
+		t.Fatalf("found %d tests named, expected 40 or more", len(named))
+	}
+	for _, m := range named {
+		if !tests[m[1]] {
+			t.Errorf("docs/guarantees.md names %s, which does not exist", m[1])
+		}
+		if m[2] == "" {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join("internal/group/testdata", m[2]+".txt")); err != nil {
+			t.Errorf("docs/guarantees.md names a scenario that does not exist: %v", err)
 		}
 	}
 }

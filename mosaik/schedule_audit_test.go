@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type audit struct {
 	mu      sync.Mutex
 	clients int64
 	calls   map[int64]fate // by the number that was paid
+	acks    []int64        // the acknowledged ones, in the order of their acknowledgement
 	opened  map[mosaik.Epoch]bool
 	leaders map[reign]mosaik.PeerID
 }
@@ -82,7 +84,8 @@ func (a *audit) see(node int, s mosaik.Status) {
 	}
 }
 
-// client issues one command after the other through one handle.
+// client issues one command after the other through one handle, and now and then
+// reads what it did to all.
 type client struct {
 	id     int64
 	orders chan int // how many commands to issue
@@ -102,6 +105,7 @@ func (a *audit) client(ctx context.Context, g tillGroup) *client {
 				number++
 				a.call(ctx, g, number)
 			}
+			a.read(ctx, g)
 		}
 	}()
 	return cl
@@ -126,20 +130,40 @@ func (a *audit) call(ctx context.Context, g tillGroup, number int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls[number] = f
+	if f == applied {
+		a.acks = append(a.acks, number)
+	}
+}
+
+// read does a strong read, which must see whatever was acknowledged before.
+func (a *audit) read(ctx context.Context, g tillGroup) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	a.mu.Lock()
+	before := slices.Clone(a.acks)
+	a.mu.Unlock()
+	got, err := mosaik.Query(ctx, g, history{}, mosaik.Strong)
+	if err != nil {
+		return
+	}
+	there := map[int64]bool{}
+	for _, number := range got.Value {
+		there[number] = true
+	}
+	for _, number := range before {
+		if !there[number] {
+			a.t.Errorf("a strong read at index %d misses %s, which was acknowledged before it", got.Index, callName(number))
+		}
+	}
 }
 
 func callName(number int64) string { return fmt.Sprintf("%d/%d", number>>32, number&(1<<32-1)) }
 
 // acknowledged returns how many calls were.
-func (a *audit) acknowledged() (n int) {
+func (a *audit) acknowledged() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, f := range a.calls {
-		if f == applied {
-			n++
-		}
-	}
-	return n
+	return len(a.acks)
 }
 
 // epochs returns how many epochs ever accepted commands.
