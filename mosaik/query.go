@@ -62,9 +62,10 @@ type Answer[R any] struct {
 
 // Query asks the group's machine. The query runs on the caller's goroutine, on
 // this member's machine, while nothing is applied to it; keep it short. Errors
-// are the query's own, [ErrForming] while this member is in no epoch,
-// [ErrStalled] and [ErrClosed], and the context's, wrapped. A query that panics
-// yields an error and does no harm to the group.
+// are the query's own, [ErrForming] while this member is in no epoch, and in a
+// strong read also while its epoch accepts no commands, [ErrStalled] and
+// [ErrClosed], and the context's, wrapped. A query that panics yields an error
+// and does no harm to the group.
 func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
 	return Read(ctx, g, c, q.Query)
 }

@@ -97,6 +97,10 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 		wantError(t, "execute on one of three", err, mosaik.ErrNotApplied)
 	}
 
+	// Two of the three could be a group elsewhere, of which it knows nothing.
+	_, err := mosaik.Query(soon(t), lone, sum{}, mosaik.Strong)
+	wantError(t, "strong read on one of three", err, mosaik.ErrForming)
+
 	// What waits for the group to form goes on when the second comes.
 	opened := make(chan error, 1)
 	ctx := soon(t)

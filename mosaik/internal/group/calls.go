@@ -99,7 +99,7 @@ func (g *Group) giveUp() error {
 
 // Need is how new the machine must be that a read looks at.
 type Need struct {
-	Strong  bool     // at least as new as the group was at the call
+	Strong  bool     // at least as new as the group was at the call, which an epoch that accepts no commands can't know
 	AtLeast sm.Index // has applied this command
 }
 
@@ -119,6 +119,11 @@ func (g *Group) Read(ctx context.Context, need Need, read func(sm.Index, state.M
 		}
 		if again {
 			continue
+		}
+		// An epoch that lets no commands in knows nothing of those that another
+		// one acknowledges.
+		if s := l.state.Status(); need.Strong && (!s.Opened || s.Sealed) {
+			return ErrForming
 		}
 		return l.state.Read(func(at sm.Index) error { return read(at, l.machine) })
 	}
