@@ -247,6 +247,8 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 		return with(parsePing, payload, c.handlePing)
 	case kindPong:
 		return with(parsePong, payload, c.handlePong)
+	case kindIntro:
+		return with(parseIntro, payload, c.handleIntro)
 	}
 	return link.CodeUndecodable, fmt.Errorf("%w: kind %d is not known", errFrame, kind)
 }
