@@ -43,6 +43,7 @@ type conn struct {
 
 	told  map[sm.PeerID]uint64 // versions of the entries that the other end has
 	bonds map[sm.Digest]*bond
+	up    int    // bonds that are up
 	opens uint32 // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
@@ -126,10 +127,12 @@ func (c *conn) end(code link.Code, tell bool) {
 	c.ended = true
 	close(c.done)
 	var linger time.Duration
+	by := link.Received
 	if tell {
-		linger = lingerTime
+		linger, by = lingerTime, link.Sent
 		c.out.put(kindGoodbye, appendCode(nil, code))
 	}
+	c.m.cfg.Link.Tally().Refused(code, by)
 	c.out.seal(!tell)
 	now := time.Now()
 	c.lc.SetDeadline(now.Add(linger))
@@ -190,8 +193,9 @@ func (c *conn) write() {
 // the other end is to be told.
 func (c *conn) read() (code link.Code, tell bool) {
 	var buf []byte
+	meter := newMeter(time.Now())
 	for {
-		kind, payload, err := c.lc.ReadFrame(maxFrame, buf)
+		kind, payload, err := c.lc.ReadFrame(c.frameLimit(), buf)
 		switch {
 		case errors.Is(err, link.ErrFrame):
 			return link.CodeUndecodable, true
@@ -213,6 +217,7 @@ func (c *conn) read() (code link.Code, tell bool) {
 		case code != link.CodeAccepted:
 			return code, true
 		}
+		c.slow(&meter, len(payload))
 		if buf = payload; cap(buf) > maxKept {
 			buf = nil
 		}

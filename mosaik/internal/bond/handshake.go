@@ -247,6 +247,7 @@ func (b *bond) rise() {
 		return
 	}
 	b.up, b.since = true, time.Now()
+	b.c.up++
 	peer, hello := b.c.p.id, b.hello
 	b.hello = nil
 	b.counted = Info{Peer: peer, Since: b.since}
@@ -257,6 +258,7 @@ func (b *bond) rise() {
 func (c *conn) handleClose(f closeFrame) link.Code {
 	b := c.bonds[f.group]
 	if b != nil && (f.theirs != 0 && f.theirs == b.sent || f.mine != 0 && f.mine == b.recv) {
+		c.m.cfg.Link.Tally().Refused(f.code, link.Received)
 		b.reset(f.code)
 	}
 	return link.CodeAccepted
@@ -287,6 +289,7 @@ func (b *bond) reset(code link.Code) {
 	now := time.Now()
 	if up {
 		b.backoff.succeeded(now.Sub(b.since))
+		b.c.up--
 	}
 	b.sent, b.recv, b.met, b.agreed, b.acked, b.up = 0, 0, false, false, false, false
 	b.hello, b.until = nil, time.Time{}
@@ -302,7 +305,10 @@ func (b *bond) reset(code link.Code) {
 	b.ms.post(b, 0, func() { handler.Refused(peer, code) })
 }
 
-func (c *conn) sendClose(f closeFrame) { c.send(kindClose, f.append(nil)) }
+func (c *conn) sendClose(f closeFrame) {
+	c.m.cfg.Link.Tally().Refused(f.code, link.Sent)
+	c.send(kindClose, f.append(nil))
+}
 
 func (c *conn) handleMessage(f messageFrame) link.Code {
 	b := c.bonds[f.group]
