@@ -306,7 +306,7 @@ func TestUnreachableSeed(t *testing.T) {
 		}
 	})
 	first, second := errors.New("first"), errors.New("second")
-	for _, err := range []error{first, first, first, second, second, first} {
+	for _, err := range []error{first, first, first, second, second, first, first} { // the last one may meet the end
 		attempts <- err
 	}
 	a.stop()

@@ -3,6 +3,7 @@ package bond
 import (
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -20,6 +21,11 @@ const (
 	// not read before its time.
 	strangerBurst = 4 << 20
 	strangerRate  = 256 << 10
+	// An entry that has to be verified counts as so many bytes more, and one
+	// that no honest peer passes on as that many on top. A full catalog may come
+	// at once.
+	entryWork    = strangerBurst / discovery.MaxPeers / 2
+	badEntryWork = 8 * entryWork
 )
 
 // Admit decides about a connection before any of its frames is read. Raft and
@@ -95,10 +101,10 @@ type meter struct {
 func newMeter(now time.Time) meter { return meter{strangerBurst, now} }
 
 // take counts a frame and returns how long to wait before the next one is read.
-func (m *meter) take(payload int, now time.Time) time.Duration {
+func (m *meter) take(bytes int, now time.Time) time.Duration {
 	m.left = min(strangerBurst, m.left+now.Sub(m.counted).Seconds()*strangerRate)
 	m.counted = now
-	m.left -= float64(payload + frameOverhead)
+	m.left -= float64(bytes + frameOverhead)
 	if m.left >= 0 {
 		return 0
 	}
@@ -107,7 +113,7 @@ func (m *meter) take(payload int, now time.Time) time.Duration {
 
 // slow waits for as long as the frame that was read is ahead of its time. A peer
 // with a bond is trusted not to send too much.
-func (c *conn) slow(m *meter, payload int) {
+func (c *conn) slow(m *meter, bytes int) {
 	c.m.mu.Lock()
 	bonded := c.up > 0
 	c.m.mu.Unlock()
@@ -116,7 +122,7 @@ func (c *conn) slow(m *meter, payload int) {
 		*m = newMeter(now)
 		return
 	}
-	wait := m.take(payload, now)
+	wait := m.take(bytes, now)
 	if wait == 0 {
 		return
 	}
