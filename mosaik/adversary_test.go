@@ -297,7 +297,8 @@ func TestGroupGoesOnUnderAFlood(t *testing.T) {
 	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(i int) []mosaik.Option {
 		return []mosaik.Option{mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(readers[i])))}
 	}))
-	groups := testutil.JoinAll(c, newTill)
+	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
+	testutil.Settle(t, groups...)
 	mustPay(t, groups[0], 1)
 	before := groups[0].Status()
 
@@ -331,8 +332,10 @@ func TestGroupGoesOnUnderAFlood(t *testing.T) {
 			t.Errorf("no refusal with code %d was counted", code)
 		}
 	}
-	c.Add() // who has the key gets in
-	late := testutil.Join(c.Node(3), newTill)
+	late := joinThree(c.Add()) // who has the key gets in
+	if err := late.When().Online(soon(t)); err != nil {
+		t.Fatal(err)
+	}
 	wantSum(t, paid, late)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -259,5 +261,41 @@ func TestTallyKeepsMadeUpCodesTogether(t *testing.T) {
 		if code.String() == Code(4711).String() {
 			t.Errorf("code %d has a count but no name", code)
 		}
+	}
+}
+
+// TestThousandsOfConnections holds as many silent connections as one machine
+// opens at ease. It runs alone, so that the goroutines that it counts are its own.
+func TestThousandsOfConnections(t *testing.T) {
+	server, _ := accepting(t, 1, nil)
+	before := runtime.NumGoroutine()
+	var raws []net.Conn
+	for range 3000 {
+		raw, err := net.Dial("tcp", server.Addr().String())
+		if err != nil {
+			break // out of descriptors
+		}
+		defer raw.Close()
+		raws = append(raws, raw)
+	}
+	if len(raws) < 500 {
+		t.Skipf("only %d connections can be opened here", len(raws))
+	}
+	perAddr := server.config.Limits.handshakesPerAddr()
+	kept := 0
+	for _, raw := range raws { // those over the limit end, the others stay for as long as a handshake may take
+		raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := raw.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			kept++
+		}
+	}
+	if kept != perAddr {
+		t.Errorf("%d of %d connections are kept, want %d", kept, len(raws), perAddr)
+	}
+	if got := runtime.NumGoroutine() - before; got > perAddr+2 {
+		t.Errorf("%d goroutines more than before, want at most one for each connection that is kept, %d", got, perAddr)
+	}
+	if got := dropped(server)[LimitAddrHandshakes] + dropped(server)[LimitAddrRate]; got != int64(len(raws)-kept) {
+		t.Errorf("%d connections were counted as dropped, want %d", got, len(raws)-kept)
 	}
 }
