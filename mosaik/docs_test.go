@@ -82,3 +82,33 @@ func comments(source string) string {
 	}
 	return b.String()
 }
+
+// TestSecurityDocument expects that every test that docs/security.md names exists.
+func TestSecurityDocument(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		tests.Write(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bTest\w+`).FindAllString(string(doc), -1)
+	if len(names) < 40 {
+		t.Fatalf("found %d names, expected 40 or more", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(tests.String(), "\nfunc "+name) {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}

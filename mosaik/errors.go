@@ -5,9 +5,19 @@ import (
 	"slices"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
+
+// CloseCode says why a peer refused or ended a connection or a bond. String says
+// what it means.
+type CloseCode = link.Code
+
+// RefusedError reports a peer that refused a connection or a bond, or was
+// refused one. It is what [Status] lists, and in the errors of
+// [Network.Connected].
+type RefusedError = link.RefusedError
 
 var (
 	// ErrForming reports that the group does not accept commands yet: it has

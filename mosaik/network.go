@@ -75,15 +75,17 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
-	n.log = n.log.With("network", id.Short(), "self", identity.Peer().Short())
-	if n.telemetry, err = newTelemetry(n); err != nil {
-		return nil, err
-	}
+	n.log = slog.New(newSparing(o.logger.Handler())).With("network", id.Short(), "self", identity.Peer().Short())
 	n.link, err = link.Listen(link.Config{
 		Identity: identity, Network: id, Listen: o.listen, Listener: o.listener, Dial: o.dial, Logger: n.log,
+		Limits: o.limits,
+		Admit:  func(peer sm.PeerID, p link.Protocol) link.Code { return n.bonds.Admit(peer, p) },
 	})
 	if err != nil {
-		return nil, errors.Join(err, n.telemetry.close())
+		return nil, err
+	}
+	if n.telemetry, err = newTelemetry(n); err != nil {
+		return nil, errors.Join(err, n.link.Close())
 	}
 	defer func() {
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // Option changes how [Open] puts the process on a network.
@@ -31,6 +33,7 @@ const (
 	defaultTick         = 50 * time.Millisecond
 	defaultLeaveTimeout = 5 * time.Second
 	maxTick             = time.Second
+	minConns            = 32
 )
 
 type options struct {
@@ -47,6 +50,7 @@ type options struct {
 	meters       metric.MeterProvider
 	tracers      trace.TracerProvider
 	rootSpans    bool
+	limits       link.Limits
 
 	snapshotEvery uint64
 }
@@ -159,7 +163,8 @@ func WithTags(tags ...string) Option {
 	})
 }
 
-// WithLogger sets where the network logs. By default it logs nothing.
+// WithLogger sets where the network logs. By default it logs nothing. Of each
+// message at most 100 are logged at once and 10 in every second after that.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(o *options) error {
 		if l == nil {
@@ -219,6 +224,22 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return optionFunc(func(o *options) error {
 		o.tracers = p
+		return nil
+	})
+}
+
+// WithConnectionLimits bounds the connections that are accepted: in all, 4096 by
+// default, and from one IP address (of IPv6, one /64 network), 1024 by default;
+// at least 32 each. Of the limit per address a 32nd may be in their handshake at
+// a time; a quarter may come at once, and a 16th in every second after that. A
+// member needs at most three connections of each other member. Raise the limit
+// per address where many members share one: on one machine, behind one proxy.
+func WithConnectionLimits(total, perAddress int) Option {
+	return optionFunc(func(o *options) error {
+		if total < minConns || perAddress < minConns || perAddress > total {
+			return fmt.Errorf("connection limits: %d in all and %d per address; both must be at least %d, and the second at most the first", total, perAddress, minConns)
+		}
+		o.limits = link.Limits{Conns: total, ConnsPerAddr: perAddress}
 		return nil
 	})
 }

@@ -38,6 +38,9 @@ type Status struct {
 	// Members are those that belong to the group, voters first; empty until it
 	// has formed.
 	Members []Member
+	// Refused are peers that have no bond with this member because one side
+	// refused it, with the last reason; at most 32, since anybody may try.
+	Refused []RefusedError
 	// Poisoned is the panic of this member's machine, nil for none.
 	Poisoned error
 }
@@ -92,7 +95,7 @@ func (j *joined) describe(s group.Status) Status {
 	out := Status{
 		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Accepts: s.Opened,
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
-		Waits: s.Waits, Apart: slices.Clone(s.Apart), Poisoned: s.Poisoned,
+		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned,
 	}
 	if len(s.Members) == 0 {
 		return out

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // scope names this library to OpenTelemetry.
@@ -48,6 +49,17 @@ func newTelemetry(n *Network) (*telemetry, error) {
 		}
 		observed = append(observed, states[i])
 	}
+	refused, err := meter.Int64ObservableCounter("mosaik.bonds.refused",
+		metric.WithDescription("Connections and bonds that were refused or ended, by the code that says why and by who said it."), metric.WithUnit("{refusal}"))
+	if err != nil {
+		return nil, err
+	}
+	dropped, err := meter.Int64ObservableCounter("mosaik.connections.dropped",
+		metric.WithDescription("Connections that were closed before their handshake was over, by the limit that was exceeded."), metric.WithUnit("{connection}"))
+	if err != nil {
+		return nil, err
+	}
+	observed = append(observed, refused, dropped)
 	t.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -72,6 +84,12 @@ func newTelemetry(n *Network) (*telemetry, error) {
 			o.ObserveInt64(members, int64(len(status.Members)-voters), here, metric.WithAttributes(attribute.Bool("voter", false)))
 		}
 		o.ObserveInt64(groups, int64(active), metric.WithAttributes(t.networkAttribute()))
+		n.link.Tally().EachRefused(func(code link.Code, d link.Direction, count int64) {
+			o.ObserveInt64(refused, count, metric.WithAttributes(t.networkAttribute(), codeAttribute(code), attribute.String("direction", d.String())))
+		})
+		n.link.Tally().EachDropped(func(l link.Limit, count int64) {
+			o.ObserveInt64(dropped, count, metric.WithAttributes(t.networkAttribute(), attribute.String("limit", l.String())))
+		})
 		return nil
 	}, observed...)
 	return t, err
@@ -104,6 +122,14 @@ func (t *telemetry) networkAttribute() attribute.KeyValue {
 
 func (t *telemetry) groupAttribute(id GroupID) attribute.KeyValue {
 	return attribute.String("group", id.Short())
+}
+
+// codeAttribute returns a code as a number, -1 for all those that have no name.
+func codeAttribute(code link.Code) attribute.KeyValue {
+	if code == link.CodeAccepted {
+		return attribute.Int64("code", -1)
+	}
+	return attribute.Int64("code", int64(code))
 }
 
 // noSpan is what calls get that are not traced.

@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,8 @@ const (
 	maxKept = 64 << 10
 )
 
-// conn is a connection to a peer. All fields but the first four are guarded by
-// the manager's mutex, and its methods, but for serve, read, write and probe,
+// conn is a connection to a peer. All fields but the first four and work are
+// guarded by the manager's mutex, and its methods, but for serve, read, write and probe,
 // are called with it held.
 type conn struct {
 	m    *Manager
@@ -43,10 +44,13 @@ type conn struct {
 
 	told  map[sm.PeerID]uint64 // versions of the entries that the other end has
 	bonds map[sm.Digest]*bond
+	up    int    // bonds that are up
 	opens uint32 // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
 	opened uint32
+
+	work int // what the frame being handled costs beside its bytes; of read
 
 	pulse
 }
@@ -126,10 +130,12 @@ func (c *conn) end(code link.Code, tell bool) {
 	c.ended = true
 	close(c.done)
 	var linger time.Duration
+	by := link.Received
 	if tell {
-		linger = lingerTime
+		linger, by = lingerTime, link.Sent
 		c.out.put(kindGoodbye, appendCode(nil, code))
 	}
+	c.m.cfg.Link.Tally().Refused(code, by)
 	c.out.seal(!tell)
 	now := time.Now()
 	c.lc.SetDeadline(now.Add(linger))
@@ -190,8 +196,10 @@ func (c *conn) write() {
 // the other end is to be told.
 func (c *conn) read() (code link.Code, tell bool) {
 	var buf []byte
+	meter := newMeter(time.Now())
 	for {
-		kind, payload, err := c.lc.ReadFrame(maxFrame, buf)
+		c.work = 0
+		kind, payload, err := c.lc.ReadFrame(c.frameLimit(), buf)
 		switch {
 		case errors.Is(err, link.ErrFrame):
 			return link.CodeUndecodable, true
@@ -213,6 +221,7 @@ func (c *conn) read() (code link.Code, tell bool) {
 		case code != link.CodeAccepted:
 			return code, true
 		}
+		c.slow(&meter, len(payload)+c.work)
 		if buf = payload; cap(buf) > maxKept {
 			buf = nil
 		}
@@ -247,6 +256,8 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 		return with(parsePing, payload, c.handlePing)
 	case kindPong:
 		return with(parsePong, payload, c.handlePong)
+	case kindIntro:
+		return with(parseIntro, payload, c.handleIntro)
 	}
 	return link.CodeUndecodable, fmt.Errorf("%w: kind %d is not known", errFrame, kind)
 }
@@ -304,7 +315,7 @@ func (c *conn) handleEntries(payload []byte) (link.Code, error) {
 	}
 	catalog := c.m.cfg.Catalog
 	for _, raw := range raws {
-		s, err := discovery.Parse(raw)
+		s, err := c.parseEntry(raw)
 		if err != nil {
 			c.m.cfg.Logger.Debug("skipped an entry", "from", c.p.id.Short(), "error", err)
 			continue
@@ -325,6 +336,20 @@ func (c *conn) handleEntries(payload []byte) (link.Code, error) {
 		c.m.reach.connected(+1)
 	}
 	return link.CodeAccepted, nil
+}
+
+// parseEntry parses an entry that came. One that is known already, as most are
+// that peers tell each other, is not verified again.
+func (c *conn) parseEntry(raw []byte) (discovery.Signed, error) {
+	if known, ok := c.m.cfg.Catalog.Get(discovery.PeerOf(raw)); ok && bytes.Equal(known.Bytes(), raw) {
+		return known, nil
+	}
+	s, err := discovery.Parse(raw)
+	c.work += entryWork
+	if err != nil {
+		c.work += badEntryWork
+	}
+	return s, err
 }
 
 // hasTold notes that the other end has the entry and reports whether it is to

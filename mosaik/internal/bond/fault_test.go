@@ -141,7 +141,10 @@ func TestSilentPeer(t *testing.T) {
 	bothOrders(t, func(t *testing.T, i, j int) {
 		var f faults
 		a := startNode(t, i, nil)
-		b := startNode(t, j, dialsOnly(t, &f, a))
+		b := startNode(t, j, func(s *setup) {
+			dialsOnly(t, &f, a)(s)
+			s.config.Redial = Backoff{Min: 2 * time.Second} // a new connection would end the old one before a notices
+		})
 		ar, br := joinPair(t, a, b, Heartbeat{Interval: 200 * time.Millisecond, Jitter: 50 * time.Millisecond, MaxMissed: 5})
 		f.mute()
 		ar.want(t, down(b, link.CodeTimeout))
@@ -306,7 +309,7 @@ func TestUnreachableSeed(t *testing.T) {
 		}
 	})
 	first, second := errors.New("first"), errors.New("second")
-	for _, err := range []error{first, first, first, second, second, first} {
+	for _, err := range []error{first, first, first, second, second, first, first} { // the last one may meet the end
 		attempts <- err
 	}
 	a.stop()

@@ -32,7 +32,6 @@ import (
 //	   32   4   number, from 1, grows with every OPEN of the sender on the connection
 //	   36   1   number of proofs n, 1 to 4; for each
 //	       32   proof
-//	    …   …   hello
 //
 //	5 ACCEPT    the sender's OPEN and the receiver's make a bond, as far as the
 //	            sender is concerned
@@ -58,6 +57,13 @@ import (
 //
 //	10 GOODBYE  the last frame of a connection
 //	    0   4   code
+//
+//	11 INTRO    what the sender of an OPEN says about itself, once the receiver
+//	            has proved a secret; once for each pair of OPENs
+//	    0  32   group id
+//	   32   4   number of the sender's OPEN
+//	   36   4   number of the receiver's OPEN
+//	   40   …   hello
 const (
 	kindHello   = 1
 	kindSelect  = 2
@@ -69,6 +75,7 @@ const (
 	kindPing    = 8
 	kindPong    = 9
 	kindGoodbye = 10
+	kindIntro   = 11
 )
 
 const (
@@ -77,11 +84,12 @@ const (
 	// maxFrame bounds the payload of a received frame, in bytes.
 	maxFrame = 1 << 20
 	// MaxPayload bounds a message and the hello of a handshake, in bytes.
-	MaxPayload = maxFrame - openHead - MaxSecrets*sm.DigestSize
+	MaxPayload = maxFrame - introHead
 	// MaxSecrets bounds the secrets of a group that a member holds at a time.
 	MaxSecrets = 4
 
 	openHead    = sm.DigestSize + 4 + 1 // of an OPEN, before its proofs
+	introHead   = sm.DigestSize + 4 + 4 // of an INTRO, before its hello
 	entriesSoft = 256 << 10             // an ENTRIES frame is full from here on
 )
 
@@ -173,7 +181,6 @@ type openFrame struct {
 	group  sm.Digest
 	number uint32
 	proofs []sm.Digest
-	hello  []byte
 }
 
 func (f openFrame) append(b []byte) []byte {
@@ -183,10 +190,9 @@ func (f openFrame) append(b []byte) []byte {
 	for _, p := range f.proofs {
 		b = append(b, p[:]...)
 	}
-	return append(b, f.hello...)
+	return b
 }
 
-// parseOpen returns a frame whose hello is part of b.
 func parseOpen(b []byte) (f openFrame, err error) {
 	if len(b) < openHead {
 		return f, fmt.Errorf("%w: OPEN has %d bytes, at least %d are needed", errFrame, len(b), openHead)
@@ -200,14 +206,13 @@ func parseOpen(b []byte) (f openFrame, err error) {
 		return f, fmt.Errorf("%w: OPEN has number 0", errFrame)
 	case n == 0 || n > MaxSecrets:
 		return f, fmt.Errorf("%w: OPEN has %d proofs, not 1 to %d", errFrame, n, MaxSecrets)
-	case len(b) < n*sm.DigestSize:
-		return f, fmt.Errorf("%w: OPEN ends within its proofs", errFrame)
+	case len(b) != n*sm.DigestSize:
+		return f, fmt.Errorf("%w: OPEN has %d bytes for %d proofs", errFrame, len(b), n)
 	}
 	for range n {
 		f.proofs = append(f.proofs, sm.Digest(b[:sm.DigestSize]))
 		b = b[sm.DigestSize:]
 	}
-	f.hello = b
 	return f, nil
 }
 
@@ -276,6 +281,34 @@ func parseMessage(b []byte) (f messageFrame, err error) {
 	}
 	copy(f.group[:], b)
 	f.payload = b[len(f.group):]
+	return f, nil
+}
+
+type introFrame struct {
+	group        sm.Digest
+	mine, theirs uint32 // numbers of the sender's and of the receiver's OPEN
+	hello        []byte
+}
+
+func (f introFrame) append(b []byte) []byte {
+	b = append(b, f.group[:]...)
+	b = binary.BigEndian.AppendUint32(b, f.mine)
+	b = binary.BigEndian.AppendUint32(b, f.theirs)
+	return append(b, f.hello...)
+}
+
+// parseIntro returns a frame whose hello is part of b.
+func parseIntro(b []byte) (f introFrame, err error) {
+	if len(b) < introHead {
+		return f, fmt.Errorf("%w: INTRO has %d bytes, at least %d are needed", errFrame, len(b), introHead)
+	}
+	copy(f.group[:], b)
+	f.mine = binary.BigEndian.Uint32(b[32:])
+	f.theirs = binary.BigEndian.Uint32(b[36:])
+	f.hello = b[introHead:]
+	if f.mine == 0 || f.theirs == 0 {
+		return f, fmt.Errorf("%w: INTRO has number 0", errFrame)
+	}
 	return f, nil
 }
 

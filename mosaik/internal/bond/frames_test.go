@@ -49,6 +49,8 @@ func reencode(kind uint8, payload []byte) ([]byte, error) {
 	case kindGoodbye:
 		code, err := parseGoodbye(payload)
 		return appendCode(nil, code), err
+	case kindIntro:
+		return encoded(parseIntro(payload))
 	}
 	return nil, errFrame
 }
@@ -70,14 +72,15 @@ var goldenFrames = []struct {
 	{"SELECT", kindSelect, appendNumber(nil, 258), "0000000000000102"},
 	{"ENTRIES", kindEntries, []byte("\x00\x00\x00\x02ab\x00\x00\x00\x00"), "000000026162" + "00000000"},
 	{"OPEN", kindOpen,
-		openFrame{group: digest(0x11), number: 258, proofs: []sm.Digest{digest(0x22), digest(0x33)}, hello: []byte("hello")}.append(nil),
-		strings.Repeat("11", 32) + "00000102" + "02" + strings.Repeat("22", 32) + strings.Repeat("33", 32) + "68656c6c6f"},
+		openFrame{group: digest(0x11), number: 258, proofs: []sm.Digest{digest(0x22), digest(0x33)}}.append(nil),
+		strings.Repeat("11", 32) + "00000102" + "02" + strings.Repeat("22", 32) + strings.Repeat("33", 32)},
 	{"ACCEPT", kindAccept, acceptFrame{digest(0x11), 3, 4}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004"},
 	{"CLOSE", kindClose, closeFrame{digest(0x11), 3, 0, link.CodeTimeout}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000000" + "000076c8"},
 	{"MESSAGE", kindMessage, messageFrame{digest(0x11), []byte("hi")}.append(nil), strings.Repeat("11", 32) + "6869"},
 	{"PING", kindPing, appendNumber(nil, 0xff), "00000000000000ff"},
 	{"PONG", kindPong, appendNumber(nil, 0xff), "00000000000000ff"},
 	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
+	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
 }
 
 func TestGoldenFrames(t *testing.T) {
@@ -99,7 +102,7 @@ func TestGoldenFrames(t *testing.T) {
 // TestCutFrames parses every prefix of every frame, and one byte too many.
 func TestCutFrames(t *testing.T) {
 	t.Parallel()
-	heads := map[uint8]int{kindOpen: openHead + 2*sm.DigestSize, kindMessage: sm.DigestSize} // then anything goes
+	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize} // then anything goes
 	for _, g := range goldenFrames {
 		if g.kind == kindEntries {
 			continue
@@ -125,6 +128,9 @@ func TestFramesThatMakeNoSense(t *testing.T) {
 		"OPEN 0":                   {kindOpen, openFrame{proofs: []sm.Digest{{}}}.append(nil)},
 		"OPEN without a proof":     {kindOpen, openFrame{number: 1}.append(nil)},
 		"OPEN with 5 proofs":       {kindOpen, openFrame{number: 1, proofs: make([]sm.Digest, 5)}.append(nil)},
+		"OPEN with more":           {kindOpen, append(openFrame{number: 1, proofs: make([]sm.Digest, 1)}.append(nil), 0)},
+		"INTRO of OPEN 0":          {kindIntro, introFrame{mine: 1}.append(nil)},
+		"INTRO by OPEN 0":          {kindIntro, introFrame{theirs: 1}.append(nil)},
 		"ACCEPT of OPEN 0":         {kindAccept, acceptFrame{mine: 1}.append(nil)},
 		"ACCEPT by OPEN 0":         {kindAccept, acceptFrame{theirs: 1}.append(nil)},
 		"CLOSE with code 0":        {kindClose, closeFrame{mine: 1}.append(nil)},

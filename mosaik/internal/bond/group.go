@@ -17,8 +17,8 @@ type Group struct {
 	Secrets []sm.Digest
 
 	Heartbeat Heartbeat
-	// Hello returns what the other side of each handshake gets from ours, at
-	// most [MaxPayload] bytes; it is asked at each. It is called like the
+	// Hello returns what the other side of each handshake gets from ours once
+	// it has proved a secret, at most [MaxPayload] bytes; it is asked at each. It is called like the
 	// methods of Handler.
 	Hello func() []byte
 	// Handler is told what happens to the group's bonds.

@@ -13,9 +13,10 @@ import (
 // How a bond comes up
 //
 // Each end sends an OPEN of its own, either because the other's entry lists the
-// group or because an OPEN arrived. An end that has checked the other's OPEN
-// sends an ACCEPT that names both; an end that has sent and received the ACCEPT
-// of the same two OPENs is up. OPENs are numbered, so that frames about earlier
+// group or because an OPEN arrived. It proves the key and says nothing else: an
+// end tells about itself, in its INTRO, when it has checked the proof of the
+// other. An end that likes the other's INTRO sends an ACCEPT that names both
+// OPENs; an end that has sent and received the ACCEPT of the same two is up. OPENs are numbered, so that frames about earlier
 // ones, which cross with a CLOSE, are recognised and ignored. After a CLOSE its
 // sender holds nothing of either OPEN.
 
@@ -28,12 +29,12 @@ type bond struct {
 	proofs []sm.Digest // of each secret, derived for this connection, not yet for a sender
 
 	listed  bool      // the other end's entry lists the group
-	opening bool      // our OPEN is about to be sent
 	sent    uint32    // number of our OPEN, 0 for none
 	recv    uint32    // number of the other end's OPEN whose proof was right, 0 for none
+	met     bool      // the other end's INTRO of sent and recv has come
 	agreed  bool      // we sent ACCEPT of sent and recv
 	acked   bool      // the other end did
-	hello   []byte    // of the OPEN recv
+	hello   []byte    // of the INTRO
 	until   time.Time // the handshake must be through by then
 	retry   time.Time // when to open again, zero for not
 	backoff backoff
@@ -93,38 +94,40 @@ func (c *conn) offerAll(entry discovery.Signed) {
 }
 
 // busy reports whether a handshake is under way.
-func (b *bond) busy() bool { return !b.up && (b.opening || b.sent != 0 || b.recv != 0) }
+func (b *bond) busy() bool { return !b.up && (b.sent != 0 || b.recv != 0) }
 
 // open begins a handshake unless there is one, or a bond.
 func (b *bond) open() {
-	if b.up || b.opening || b.sent != 0 || b.c.ended {
+	if b.up || b.sent != 0 || b.c.ended {
 		return
 	}
-	b.opening = true
 	b.retry = time.Time{}
 	b.until = time.Now().Add(b.c.m.cfg.HandshakeTimeout)
 	b.c.wakeProbe()
-	b.ms.post(b, 0, func() {
-		hello := slices.Clone(b.ms.group.Hello())
-		b.c.m.mu.Lock()
-		defer b.c.m.mu.Unlock()
-		if b.opening { // not reset since
-			b.sendOpen(hello)
-		}
-	})
-}
-
-func (b *bond) sendOpen(hello []byte) {
-	b.opening = false
-	if len(hello) > MaxPayload {
-		b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxPayload)
-		b.refuse(b.recv, link.CodeUndecodable)
-		return
-	}
 	b.c.opens++
 	b.sent = b.c.opens
-	f := openFrame{group: b.ms.group.ID, number: b.sent, proofs: b.proofsOf(b.c.m.self), hello: hello}
+	f := openFrame{group: b.ms.group.ID, number: b.sent, proofs: b.proofsOf(b.c.m.self)}
 	b.c.send(kindOpen, f.append(nil))
+}
+
+// introduce asks for our hello and sends it, unless the handshake has ended
+// meanwhile.
+func (b *bond) introduce() {
+	number := b.recv
+	b.ms.post(b, 0, func() {
+		hello := b.ms.group.Hello()
+		b.c.m.mu.Lock()
+		defer b.c.m.mu.Unlock()
+		switch {
+		case b.recv != number: // numbers do not repeat
+		case len(hello) > MaxPayload:
+			b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxPayload)
+			b.refuse(b.recv, link.CodeUndecodable)
+		default:
+			f := introFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv, hello: hello}
+			b.c.send(kindIntro, f.append(nil))
+		}
+	})
 }
 
 // proofsOf returns the proofs of our secrets that the peer would send on this
@@ -172,18 +175,31 @@ func (c *conn) handleOpen(f openFrame) link.Code {
 		return link.CodeAccepted
 	}
 	b.recv = f.number
-	b.agreed, b.acked = false, false
+	b.met, b.agreed, b.acked = false, false, false
 	if !b.proven(f.proofs) {
 		b.refuse(f.number, link.CodeWrongProof)
 		return link.CodeAccepted
 	}
-	b.hello = slices.Clone(f.hello)
 	b.open()
+	b.introduce()
+	return link.CodeAccepted
+}
+
+func (c *conn) handleIntro(f introFrame) link.Code {
+	b := c.bonds[f.group]
+	switch {
+	case b == nil || f.mine != b.recv || f.theirs != b.sent:
+		return link.CodeAccepted // it crossed with our CLOSE
+	case b.met:
+		return link.CodeProtocolViolation
+	}
+	b.met = true
+	b.hello = slices.Clone(f.hello)
 	b.consult()
 	return link.CodeAccepted
 }
 
-// consult has the handler decide about the OPEN recv.
+// consult has the handler decide about the other end's INTRO.
 func (b *bond) consult() {
 	m, number, hello := b.c.m, b.recv, b.hello
 	current := func() bool { return b.recv == number } // numbers do not repeat
@@ -204,7 +220,7 @@ func (b *bond) consult() {
 	})
 }
 
-// answer carries out what the handler decided about the OPEN recv.
+// answer carries out what the handler decided about the other end.
 func (b *bond) answer(code link.Code) {
 	if code != link.CodeAccepted {
 		b.refuse(b.recv, code)
@@ -231,6 +247,7 @@ func (b *bond) rise() {
 		return
 	}
 	b.up, b.since = true, time.Now()
+	b.c.up++
 	peer, hello := b.c.p.id, b.hello
 	b.hello = nil
 	b.counted = Info{Peer: peer, Since: b.since}
@@ -241,6 +258,7 @@ func (b *bond) rise() {
 func (c *conn) handleClose(f closeFrame) link.Code {
 	b := c.bonds[f.group]
 	if b != nil && (f.theirs != 0 && f.theirs == b.sent || f.mine != 0 && f.mine == b.recv) {
+		c.m.cfg.Link.Tally().Refused(f.code, link.Received)
 		b.reset(f.code)
 	}
 	return link.CodeAccepted
@@ -264,30 +282,33 @@ func (b *bond) withdraw(code link.Code) {
 // handler what that ends. It is tried again after a pause while the other end
 // lists the group.
 func (b *bond) reset(code link.Code) {
-	up, tried := b.up, b.sent != 0 || b.recv != 0
+	up := b.up
 	if !up && !b.busy() {
 		return
 	}
 	now := time.Now()
 	if up {
 		b.backoff.succeeded(now.Sub(b.since))
+		b.c.up--
 	}
-	b.opening, b.sent, b.recv, b.agreed, b.acked, b.up = false, 0, 0, false, false, false
+	b.sent, b.recv, b.met, b.agreed, b.acked, b.up = 0, 0, false, false, false, false
 	b.hello, b.until = nil, time.Time{}
 	b.retry = now.Add(b.backoff.pause())
 	b.c.wakeProbe()
 
 	peer, handler := b.c.p.id, b.ms.group.Handler
-	switch {
-	case up:
+	if up {
 		b.ms.post(b, 0, func() { handler.Down(peer, code) })
-	case tried:
-		b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
-		b.ms.post(b, 0, func() { handler.Refused(peer, code) })
+		return
 	}
+	b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
+	b.ms.post(b, 0, func() { handler.Refused(peer, code) })
 }
 
-func (c *conn) sendClose(f closeFrame) { c.send(kindClose, f.append(nil)) }
+func (c *conn) sendClose(f closeFrame) {
+	c.m.cfg.Link.Tally().Refused(f.code, link.Sent)
+	c.send(kindClose, f.append(nil))
+}
 
 func (c *conn) handleMessage(f messageFrame) link.Code {
 	b := c.bonds[f.group]

@@ -68,7 +68,9 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	if change != nil {
 		change(&s)
 	}
-	l, err := link.Listen(link.Config{Identity: id, Network: s.network, Listen: s.listen, Listener: s.listener, Dial: s.dial, HandshakeTimeout: patience})
+	node := &node{t: t, id: id}
+	l, err := link.Listen(link.Config{Identity: id, Network: s.network, Listen: s.listen, Listener: s.listener, Dial: s.dial, HandshakeTimeout: patience,
+		Admit: func(peer sm.PeerID, p link.Protocol) link.Code { return node.manager.Admit(peer, p) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 		t.Fatal(err)
 	}
 	s.config.Link, s.config.Catalog = l, catalog
-	node := &node{t: t, id: id, link: l, catalog: catalog, manager: New(s.config)}
+	node.link, node.catalog, node.manager = l, catalog, New(s.config)
 	t.Cleanup(node.stop)
 	node.manager.Start()
 	l.Serve()

@@ -58,7 +58,7 @@ func (c *conn) tick(now time.Time) time.Time {
 		}
 		return c.setupUntil
 	}
-	next := c.checkSilence(now)
+	next := c.checkStranger(now, c.checkSilence(now))
 	for _, b := range c.bonds {
 		switch {
 		case b.busy():

@@ -49,14 +49,14 @@ func TestOpenOfAStranger(t *testing.T) {
 	a := startNode(t, 0, nil)
 	a.join(testGroup(newRecorder(), "of a"))
 	r := connectRaw(t, a, 1) // sends no entry
-	r.open(1, "")
+	r.open(1)
 	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 1, code: link.CodeUnknownPeer})
 }
 
 func TestOpenOnABond(t *testing.T) {
 	t.Parallel()
 	_, r, _, rec := rawBond(t, nil)
-	r.open(2, "")
+	r.open(2)
 	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 2, code: link.CodeAlreadyBonded})
 	r.send(kindMessage, messageFrame{testGroup(nil, "").ID, []byte("still up")}.append(nil))
 	rec.want(t, report{"message", r.id.Peer(), 0, "still up"})
@@ -93,8 +93,14 @@ func TestAcceptOfOtherNumbers(t *testing.T) {
 	r := connectRaw(t, a, 1, g.ID)
 	r.expect(kindOpen)
 	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil)) // before our OPEN
-	r.open(1, "")
+	r.open(1)
 	r.send(kindMessage, messageFrame{g.ID, []byte("too early")}.append(nil))
+	r.expect(kindIntro)
+	for _, numbers := range [][2]uint32{{1, 2}, {2, 1}} {
+		r.send(kindIntro, introFrame{g.ID, numbers[0], numbers[1], nil}.append(nil))
+	}
+	r.sync() // and no ACCEPT
+	r.send(kindIntro, introFrame{g.ID, 1, 1, nil}.append(nil))
 	r.expect(kindAccept)
 	r.send(kindAccept, acceptFrame{g.ID, 1, 2}.append(nil))
 	r.send(kindAccept, acceptFrame{g.ID, 2, 1}.append(nil))
@@ -134,12 +140,35 @@ func TestHandshakeEndsWithinHello(t *testing.T) {
 	}
 	a.join(g)
 	r := connectRaw(t, a, 1, g.ID)
+	r.expect(kindOpen)
+	r.open(1)
 	<-entered
-	r.send(kindOpen, openFrame{group: g.ID, number: 1, proofs: []sm.Digest{{}}}.append(nil))
-	r.expectClose(closeFrame{group: g.ID, theirs: 1, code: link.CodeWrongProof})
-	close(release)
-	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
+	r.send(kindClose, closeFrame{group: g.ID, mine: 1, theirs: 1, code: 4711}.append(nil))
 	r.sync()
+	close(release)
+	rec.want(t, report{"refused", r.id.Peer(), 4711, ""})
+	r.sync()
+}
+
+// TestNothingIsSaidBeforeTheProof has a peer without the key learn nothing but
+// proofs: the hello is not even asked for.
+func TestNothingIsSaidBeforeTheProof(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	rec := newRecorder()
+	g := testGroup(rec, "")
+	g.Hello = func() []byte { t.Error("asked for what a peer without proof must not learn"); return nil }
+	rec.accept = func(sm.PeerID, []byte) link.Code { t.Error("looked at a peer without proof"); return 0 }
+	a.join(g)
+	r := connectRaw(t, a, 1, g.ID)
+	if got := len(r.expect(kindOpen)); got != openHead+sm.DigestSize {
+		t.Errorf("OPEN has %d bytes, want no more than one proof", got)
+	}
+	r.send(kindIntro, introFrame{g.ID, 1, 1, []byte("let me in")}.append(nil))
+	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
+	r.send(kindOpen, openFrame{group: g.ID, number: 1, proofs: []sm.Digest{{}, {}, {}, {}}}.append(nil))
+	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: link.CodeWrongProof})
+	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
 }
 
 func TestSetupTimeout(t *testing.T) {
@@ -154,7 +183,7 @@ func TestSetupTimeout(t *testing.T) {
 
 func TestMalformedFramesCostTheConnection(t *testing.T) {
 	t.Parallel()
-	for kind := range uint8(12) {
+	for kind := range uint8(13) {
 		t.Run(fmt.Sprint("kind ", kind), func(t *testing.T) {
 			t.Parallel()
 			a := startNode(t, 0, nil)
@@ -179,7 +208,7 @@ func TestProtocolViolations(t *testing.T) {
 	t.Parallel()
 	for name, violate := range map[string]func(a *node, r *raw){
 		"entries before HELLO": func(_ *node, r *raw) { r.sendEntries(r.entry(1)) },
-		"OPEN before HELLO":    func(_ *node, r *raw) { r.open(1, "") },
+		"OPEN before HELLO":    func(_ *node, r *raw) { r.open(1) },
 		"two HELLOs":           func(_ *node, r *raw) { r.greet(1); r.greet(2) },
 		"SELECT of the higher": func(_ *node, r *raw) { r.greet(1); r.send(kindSelect, appendNumber(nil, 1)) },
 	} {
@@ -195,19 +224,25 @@ func TestProtocolViolations(t *testing.T) {
 		t.Parallel()
 		for _, number := range []uint32{1, 2} {
 			_, r, ms, _ := rawBond(t, nil)
-			r.open(2, "")
+			r.open(2)
 			r.expect(kindClose)
 			ms.Close(r.id.Peer(), 4711)
 			r.expect(kindClose)
-			r.open(number, "")
+			r.open(number)
 			r.expectGoodbye(link.CodeProtocolViolation)
 		}
+	})
+	t.Run("two INTROs", func(t *testing.T) {
+		t.Parallel()
+		_, r, _, _ := rawBond(t, nil)
+		r.send(kindIntro, introFrame{testGroup(nil, "").ID, 1, 1, []byte("another")}.append(nil))
+		r.expectGoodbye(link.CodeProtocolViolation)
 	})
 	t.Run("OPEN before SELECT", func(t *testing.T) {
 		t.Parallel()
 		r := dialRaw(t, startNode(t, 1, nil), 0)
 		r.greet(1)
-		r.open(1, "")
+		r.open(1)
 		r.expectGoodbye(link.CodeProtocolViolation)
 	})
 }

@@ -168,9 +168,9 @@ func (r *raw) proof(sender sm.PeerID) sm.Digest {
 }
 
 // open sends a right OPEN.
-func (r *raw) open(number uint32, hello string) {
+func (r *raw) open(number uint32) {
 	r.t.Helper()
-	f := openFrame{group: testGroup(nil, "").ID, number: number, proofs: []sm.Digest{r.proof(r.id.Peer())}, hello: []byte(hello)}
+	f := openFrame{group: testGroup(nil, "").ID, number: number, proofs: []sm.Digest{r.proof(r.id.Peer())}}
 	r.send(kindOpen, f.append(nil))
 }
 
@@ -195,11 +195,16 @@ func rawBond(t *testing.T, change func(*Group)) (*node, *raw, *Membership, *reco
 func (r *raw) bond(mine, theirs uint32) {
 	r.t.Helper()
 	f, err := parseOpen(r.expect(kindOpen))
-	want := openFrame{group: testGroup(nil, "").ID, number: theirs, proofs: []sm.Digest{r.proof(r.conn.Peer())}, hello: []byte("of a")}
+	want := openFrame{group: testGroup(nil, "").ID, number: theirs, proofs: []sm.Digest{r.proof(r.conn.Peer())}}
 	if err != nil || !slices.Equal(f.append(nil), want.append(nil)) {
 		r.t.Fatalf("OPEN is %+v, error %v, want %+v", f, err, want)
 	}
-	r.open(mine, "of raw")
+	r.open(mine)
+	intro, err := parseIntro(r.expect(kindIntro))
+	if err != nil || string(intro.hello) != "of a" || intro.mine != theirs || intro.theirs != mine {
+		r.t.Fatalf("INTRO is %+v, error %v", intro, err)
+	}
+	r.send(kindIntro, introFrame{f.group, mine, theirs, []byte("of raw")}.append(nil))
 	r.send(kindAccept, acceptFrame{f.group, mine, theirs}.append(nil))
 	if got, err := parseAccept(r.expect(kindAccept)); err != nil || got != (acceptFrame{f.group, theirs, mine}) {
 		r.t.Fatalf("ACCEPT is %+v, error %v", got, err)

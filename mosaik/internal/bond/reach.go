@@ -12,8 +12,8 @@ import (
 
 // reach is what is known about getting to the other peers.
 type reach struct {
-	peers int               // that are connected and have told what they know
-	seeds map[string]string // why a seed could not be reached last time
+	peers int              // that are connected and have told what they know
+	seeds map[string]error // why a seed could not be reached last time
 }
 
 // reachability is the manager's reach, to be waited on.
@@ -38,9 +38,9 @@ func (r reachability) seed(addr string, err error) {
 			return v, true
 		}
 		if v.seeds == nil {
-			v.seeds = map[string]string{}
+			v.seeds = map[string]error{}
 		}
-		v.seeds[addr] = err.Error()
+		v.seeds[addr] = err
 		return v, true
 	})
 }
@@ -58,7 +58,7 @@ func (m *Manager) Connected(ctx context.Context) error {
 	}
 	errs := []error{err}
 	for _, addr := range slices.Sorted(maps.Keys(r.seeds)) {
-		errs = append(errs, fmt.Errorf("seed %s: %s", addr, r.seeds[addr]))
+		errs = append(errs, fmt.Errorf("seed %s: %w", addr, r.seeds[addr]))
 	}
 	return fmt.Errorf("no peer reached: %w", errors.Join(errs...))
 }

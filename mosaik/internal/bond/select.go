@@ -115,7 +115,8 @@ func (c *conn) install() {
 		}
 	}
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", fmt.Sprint(c.lc.RemoteAddr()))
-	c.tell(append(c.m.cfg.Catalog.All(), c.m.cfg.Catalog.Self())...)
+	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
+	c.tell(c.m.cfg.Catalog.All()...)
 	if entry, ok := c.m.cfg.Catalog.Get(c.p.id); ok {
 		c.offerAll(entry)
 	}

@@ -66,6 +66,15 @@ func appendBody(b []byte, e *Entry) []byte {
 	return b
 }
 
+// PeerOf returns whose entry the bytes claim to be, the zero peer if they are too
+// short to say.
+func PeerOf(b []byte) (peer sm.PeerID) {
+	if len(b) > len(peer) {
+		copy(peer[:], b[1:])
+	}
+	return peer
+}
+
 // Parse reads what [Signed.Bytes] returns and verifies the signature. It copies
 // b. Bytes from a stranger are safe: whatever is wrong with them is [ErrEntry].
 func Parse(b []byte) (Signed, error) {

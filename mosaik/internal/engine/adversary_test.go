@@ -434,3 +434,42 @@ func FuzzChunk(f *testing.F) {
 		}
 	})
 }
+
+// TestMemberOfAnotherGroupIsNotHeard has a member of one group send messages and
+// snapshots for another that runs on the same node, with the replica ids of those
+// who are its members.
+func TestMemberOfAnotherGroupIsNotHeard(t *testing.T) {
+	t.Parallel()
+	const other = shard + 1
+	g := newGroup(t, 3, nil)
+	must(t, g.replicas[0], "before")
+	a := newAdversary(t, g.nodes[0])
+	rec := newRecorder()
+	theirs := g.nodes[0].start(1, rec, true, func(c *ReplicaConfig) { c.Shard = other })
+	elect(t, theirs, rec)
+	g.nodes[0].engine.Admit(other, a.peer, 9) // a member of the other group only
+	_, term, _ := g.replicas[0].Leader()
+
+	for _, from := range []uint64{2, 3, 9} {
+		for _, typ := range []pb.MessageType{pb.Heartbeat, pb.Replicate, pb.RequestVote, pb.TimeoutNow} {
+			c := a.dial(link.Raft)
+			m := pb.Message{Type: typ, ShardID: shard, From: from, To: 1, Term: 1 << 40}
+			if err := c.WriteFrame(frameBatch, marshal(ptr(batchOf(m)))); err != nil {
+				t.Fatal(err)
+			}
+			dropped(t, c, frameBatch, []byte("the end")) // so that the message was read
+		}
+	}
+	for _, from := range []uint64{2, 9} {
+		chunk := goodChunk(a.peer)
+		chunk.From = from
+		dropped(t, a.dial(link.Snapshot), frameChunk, marshal(&chunk))
+	}
+	for i, r := range g.replicas {
+		must(t, r, fmt.Sprint("after ", i))
+	}
+	if _, now, _ := g.replicas[0].Leader(); now != term {
+		t.Errorf("the term went from %d to %d", term, now)
+	}
+	agree(t, g.recs, 4)
+}

@@ -104,6 +104,7 @@ type Group struct {
 	since       time.Time                 // when seeking began
 	peers       map[sm.PeerID]Announcement
 	lastSeen    map[sm.PeerID]time.Time
+	refused     refusals
 	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
 	leaving     bool
 	stalled     bool

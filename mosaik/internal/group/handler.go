@@ -100,7 +100,10 @@ func (h handler) Down(peer sm.PeerID, code link.Code) {
 }
 
 func (h handler) Refused(peer sm.PeerID, code link.Code) {
-	h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
+	if h.g.refused.note(peer, code) {
+		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
+		h.g.inbox.post(func() {}) // the status has changed
+	}
 }
 
 // violated ends the bond with a peer that does not keep to the protocol.
@@ -119,6 +122,7 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 		return
 	}
 	delete(g.lastSeen, peer)
+	g.refused.forget(peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
 	g.announced(peer, a)
@@ -176,6 +180,9 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
 	delete(g.peers, peer)
 	g.lastSeen[peer] = time.Now()
+	if final(code) {
+		g.refused.note(peer, code)
+	}
 	g.timers.clear("expiry " + peer.String())
 	if l := g.life; l != nil && !g.hopeless(l) {
 		g.cfg.Engine.Expel(l.shard, peer)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -23,6 +24,7 @@ type Status struct {
 	Apart     []Epoch // other epochs that hold commands, as this one does
 	Waits     string  // what being online or settled waits for, "" for nothing
 	Bonds     []sm.PeerID
+	Refused   []link.RefusedError // peers that one side refused a bond with
 	Members   []Member
 	Poisoned  error // the machine's panic, nil for none
 }
@@ -45,7 +47,7 @@ func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term &&
 		s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
 		s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
-		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members)
+		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
 
 // publish lets the world see what changed. It runs after every event.
@@ -71,7 +73,7 @@ type prospect struct {
 }
 
 func (g *Group) view() Status {
-	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare)}
+	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare), Refused: g.refused.list()}
 	l := g.life
 	if l == nil {
 		s.Waits = g.seekingWaits()

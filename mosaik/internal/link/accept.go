@@ -12,10 +12,6 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// maxHandshakes bounds the accepted connections whose handshake is not
-// complete; more wait in the kernel.
-const maxHandshakes = 64
-
 // The pause after a failure to accept: the first, doubled up to the longest.
 const (
 	minAcceptPause = 5 * time.Millisecond
@@ -43,23 +39,16 @@ func (l *Link) acceptAll(ctx context.Context) {
 	}
 	slices.Sort(protocols)
 
-	slots := make(chan struct{}, maxHandshakes)
-	for pause := time.Duration(0); ; {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
+	for pause := time.Duration(0); ctx.Err() == nil; {
 		raw, err := l.listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			l.running.Go(func() { l.serve(ctx, raw, protocols, func() { <-slots }) })
+			l.enter(ctx, raw, protocols)
 			continue
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		}
-		<-slots
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		l.config.Logger.Warn("link: cannot accept connections; trying again", "addr", l.Addr(), "pause", pause, "err", err)
 		select {
@@ -70,26 +59,44 @@ func (l *Link) acceptAll(ctx context.Context) {
 	}
 }
 
-// serve runs one accepted connection from handshake to end. It calls shaken
-// when the handshake is over, well or not.
-func (l *Link) serve(ctx context.Context, raw net.Conn, protocols []string, shaken func()) {
-	c := &Conn{}
+// enter serves an accepted connection if the limits allow it.
+func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 	attempt, cancel := context.WithTimeout(ctx, l.config.HandshakeTimeout)
-	err := l.handshake(attempt, c, raw, sm.PeerID{}, protocols, l.welcome)
-	cancel()
-	shaken()
+	v, limit := l.gate.enter(raw.RemoteAddr(), time.Now(), cancel)
+	if limit != LimitNone {
+		l.tally.dropped[limit].Add(1)
+		l.config.Logger.Warn("link: too many connections", "from", raw.RemoteAddr(), "limit", limit)
+	}
+	if v == nil {
+		cancel()
+		raw.Close()
+		return
+	}
+	l.running.Go(func() {
+		defer v.leave()
+		defer cancel()
+		l.serve(ctx, attempt, v, raw, protocols)
+	})
+}
+
+// serve runs one accepted connection from handshake, which is over when attempt
+// is, to end.
+func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, protocols []string) {
+	c := &Conn{}
+	err := l.handshake(attempt, c, raw, sm.PeerID{}, protocols, func(c *Conn) error { return l.welcome(c, v) })
+	v.settle()
 	if err != nil {
 		l.config.Logger.Debug("link: handshake failed", "from", raw.RemoteAddr(), "err", err)
 		return
 	}
 	defer c.Close()
 	if l.track(c, func() { c.Close() }) == nil {
-		l.handlers[Protocol(c.tls.ConnectionState().NegotiatedProtocol)](ctx, c)
+		l.handlers[c.protocol()](ctx, c)
 	}
 }
 
 // welcome is the acceptor's side of the preface.
-func (l *Link) welcome(c *Conn) error {
+func (l *Link) welcome(c *Conn, v *visit) error {
 	network, err := readPreface(c.reader)
 	code := CodeAccepted
 	switch {
@@ -100,9 +107,27 @@ func (l *Link) welcome(c *Conn) error {
 	case network != l.config.Network:
 		code = CodeOtherNetwork
 		err = fmt.Errorf("peer %s is on network %s, not %s", c.peer.Short(), network.Short(), l.config.Network.Short())
+	default:
+		if code = l.admit(c, v); code != CodeAccepted {
+			err = fmt.Errorf("peer %s is refused: %d, %s", c.peer.Short(), uint32(code), code)
+		}
+	}
+	if code != CodeAccepted {
+		l.tally.Refused(code, Sent)
 	}
 	if _, werr := c.tls.Write(appendAnswer(nil, code)); werr != nil {
 		return fmt.Errorf("answer the preface: %w", werr)
 	}
 	return err
+}
+
+// admit decides about a peer of this network.
+func (l *Link) admit(c *Conn, v *visit) Code {
+	if code := l.config.Admit(c.peer, c.protocol()); code != CodeAccepted {
+		return code
+	}
+	if !v.letIn(c.peer) {
+		return CodeBusy
+	}
+	return CodeAccepted
 }

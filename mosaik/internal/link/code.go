@@ -27,6 +27,7 @@ const (
 	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
 	CodeSchema            Code = 30410 // the machine's schema has other levels; ours, not of the original
 	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
+	CodeBusy              Code = 30503 // the peer has too many connections here; ours, not of the original
 )
 
 // String returns what the code means, in a few words.
@@ -62,6 +63,8 @@ func (c Code) String() string {
 		return "other levels of the schema"
 	case CodeAlreadyBonded:
 		return "already bonded"
+	case CodeBusy:
+		return "too many connections"
 	}
 	return "code without a name"
 }

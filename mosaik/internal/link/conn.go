@@ -36,6 +36,9 @@ func (c *Conn) Peer() sm.PeerID { return c.peer }
 // Dialled reports whether this end opened the connection.
 func (c *Conn) Dialled() bool { return c.dialled }
 
+// protocol returns what the connection is for.
+func (c *Conn) protocol() Protocol { return Protocol(c.tls.ConnectionState().NegotiatedProtocol) }
+
 // maxLabel is the longest label that TLS 1.3 has room for, in bytes (RFC 8446,
 // section 7.1).
 const maxLabel = 255 - len("tls13 ")

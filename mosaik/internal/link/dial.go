@@ -65,6 +65,7 @@ func (l *Link) greet(c *Conn) error {
 	case err != nil:
 		return fmt.Errorf("read the answer to the preface: %w", err)
 	case code != CodeAccepted:
+		l.tally.Refused(code, Received)
 		return &RefusedError{Peer: c.peer, Code: code}
 	}
 	return nil

@@ -50,8 +50,13 @@ type Config struct {
 	// HandshakeTimeout bounds a whole Dial, and TLS and preface of an accepted
 	// connection; 0 is 2 s.
 	HandshakeTimeout time.Duration
-	// Logger is told of failed handshakes (debug) and of failures to accept
-	// (warn); nil is silence.
+	// Limits bounds accepted connections.
+	Limits Limits
+	// Admit decides about a peer of this network that asks for a protocol; a
+	// code other than 0 refuses it. It must return at once. Nil lets in all.
+	Admit func(sm.PeerID, Protocol) Code
+	// Logger is told of failed handshakes (debug), of connections over a limit
+	// and of failures to accept (warn); nil is silence.
 	Logger *slog.Logger
 }
 
@@ -60,6 +65,8 @@ type Config struct {
 type Link struct {
 	config   Config
 	listener net.Listener
+	gate     *gate
+	tally    Tally
 	running  sync.WaitGroup // the accept loop and the accepted connections
 
 	mu       sync.Mutex // guards what follows
@@ -79,7 +86,7 @@ func Listen(config Config) (*Link, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	l := &Link{config: config, listener: config.Listener, handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
+	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
 	if l.listener == nil {
 		var err error
 		if l.listener, err = net.Listen("tcp", config.Listen); err != nil {
@@ -98,11 +105,17 @@ func (c *Config) complete() error {
 		return errors.New("link: listen: Config.Network is zero; set the network's id")
 	case c.Listen == "" && c.Listener == nil:
 		return errors.New("link: listen: Config.Listen is empty; set host:port")
+	case c.Limits.Conns < 0 || c.Limits.ConnsPerAddr < 0:
+		return fmt.Errorf("link: listen: Config.Limits is %+v; it must not be negative", c.Limits)
 	case c.HandshakeTimeout < 0:
 		return fmt.Errorf("link: listen: Config.HandshakeTimeout is %v; it must not be negative", c.HandshakeTimeout)
 	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = defaultHandshakeTimeout
+	}
+	c.Limits.complete()
+	if c.Admit == nil {
+		c.Admit = func(sm.PeerID, Protocol) Code { return CodeAccepted }
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
@@ -123,6 +136,9 @@ func (l *Link) Handle(p Protocol, h Handler) {
 	}
 	l.handlers[p] = h
 }
+
+// Tally returns the link's counts, to which its protocols add.
+func (l *Link) Tally() *Tally { return &l.tally }
 
 // Addr returns the address that the link listens on.
 func (l *Link) Addr() net.Addr { return l.listener.Addr() }

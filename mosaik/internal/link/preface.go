@@ -22,8 +22,9 @@ import (
 //	offset  size  content
 //	     0     3  magic "MSK" (4d 53 4b)
 //	     3     1  version of the preface, 1
-//	     4     4  code, big-endian: 0 welcome, 101 other network,
-//	              30400 magic or version not understood
+//	     4     4  code, big-endian: 0 welcome, 101 other network, 401 unknown
+//	              peer, 30400 magic or version not understood, 30503 too many
+//	              connections
 //
 // The dialer sends nothing more before it is welcomed.
 const (

@@ -1,0 +1,206 @@
+package bond
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// TestStrangersAreGivenLittleTime connects a peer that never says who it is.
+func TestStrangersAreGivenLittleTime(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 200 * time.Millisecond })
+	connectRaw(t, a, 1).expectGoodbye(link.CodeUnknownPeer)
+}
+
+func TestStrangersAreBounded(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	known := connectRaw(t, a, 1, sm.ID("some group"))
+	known.sync()
+	a.manager.mu.Lock()
+	for i := range maxStrangers {
+		a.manager.peers[sm.PeerID{1, byte(i)}] = nil
+	}
+	a.manager.mu.Unlock()
+	r := newRaw(t, 2)
+	_, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
+	wantRefused(t, err, link.CodeUnknownPeer)
+	known.dial(a) // who is known may come
+	a.manager.mu.Lock()
+	for i := range maxStrangers {
+		delete(a.manager.peers, sm.PeerID{1, byte(i)})
+	}
+	a.manager.mu.Unlock()
+	r.dial(a)
+}
+
+func wantRefused(t *testing.T, err error, code link.Code) {
+	t.Helper()
+	var refused *link.RefusedError
+	if !errors.As(err, &refused) || refused.Code != code {
+		t.Errorf("error %v, want a refusal with code %d", err, code)
+	}
+}
+
+// TestRaftIsForPeersThatProvedAKey asks for it at each step of a handshake.
+func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	rec := newRecorder()
+	g := testGroup(rec, "of a")
+	ms := a.join(g)
+	r := newRaw(t, 1)
+	want := func(when string, code link.Code) {
+		t.Helper()
+		for _, p := range []link.Protocol{link.Raft, link.Snapshot} {
+			if got := a.manager.Admit(r.id.Peer(), p); got != code {
+				t.Errorf("%s %s: %d, want %d", when, p, got, code)
+			}
+		}
+	}
+	want("before a connection", link.CodeUnknownPeer)
+	r = connectRaw(t, a, 1, g.ID)
+	r.expect(kindOpen)
+	want("before the proof", link.CodeUnknownPeer)
+	r.open(1)
+	r.expect(kindIntro)
+	want("after the proof", link.CodeAccepted)
+	r.send(kindIntro, introFrame{g.ID, 1, 1, nil}.append(nil))
+	r.expect(kindAccept)
+	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
+	rec.want(t, report{"up", r.id.Peer(), 0, ""})
+	want("on a bond", link.CodeAccepted)
+	ms.Close(r.id.Peer(), link.CodeTicketRefused)
+	want("after the bond", link.CodeUnknownPeer)
+	a.stop()
+	want("after the end", link.CodeCancelled)
+}
+
+func TestMeter(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1, 0)
+	m := newMeter(now)
+	for m.left >= 1<<20+frameOverhead {
+		if wait := m.take(1<<20, now); wait != 0 {
+			t.Fatalf("waits %v with %v bytes left", wait, m.left)
+		}
+	}
+	left := int(m.left)
+	if got, want := m.take(left-frameOverhead+strangerRate, now), time.Second; got != want {
+		t.Errorf("a frame that is a second ahead of its time waits %v, want %v", got, want)
+	}
+	now = now.Add(time.Second)
+	if wait := m.take(0, now); wait <= 0 || wait > time.Millisecond {
+		t.Errorf("a frame after it waits %v, want next to nothing", wait)
+	}
+	if m.take(0, now.Add(time.Hour)); m.left != strangerBurst-frameOverhead {
+		t.Errorf("%v bytes may come after an hour, want %d", m.left, strangerBurst-frameOverhead)
+	}
+}
+
+// TestFloodOfEntriesIsSlowed sends a node more than strangers may at once, and
+// expects that others are served meanwhile.
+func TestFloodOfEntriesIsSlowed(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	rec := newRecorder()
+	g := testGroup(rec, "of a")
+	a.join(g)
+	r, flood := connectRaw(t, a, 1), connectRaw(t, a, 2)
+	entry := flood.entry(1)
+	flood.sendEntries(entry)
+	r.expect(kindEntries)
+	payload := appendEntries([]discovery.Signed{entry})[0]
+	for len(payload) < entriesSoft {
+		payload = append(payload, payload...)
+	}
+	frames := strangerBurst/len(payload) + 2
+	sent := make(chan error, 1)
+	go func() {
+		for range frames {
+			if err := flood.conn.WriteFrame(kindEntries, payload); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- flood.conn.WriteFrame(kindPing, appendNumber(nil, 42))
+	}()
+	begin := time.Now()
+	r.sendEntries(r.entry(1, g.ID))
+	r.bond(1, 1)
+	rec.want(t, report{"up", r.id.Peer(), 0, "of raw"})
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	for kind := uint8(0); kind != kindPong; {
+		kind, _ = flood.read()
+	}
+	excess := frames*(len(payload)+frameOverhead) - strangerBurst
+	if got, least := time.Since(begin), time.Duration(excess)*time.Second/strangerRate/2; got < least {
+		t.Errorf("%d bytes too many were read within %v, want %v or more", excess, got, least)
+	}
+}
+
+// TestRefusalsAreCountedByCode has a raw peer provoke refusals and refuse.
+func TestRefusalsAreCountedByCode(t *testing.T) {
+	t.Parallel()
+	type count struct {
+		Code link.Code
+		By   link.Direction
+	}
+	counted := func(a *node) map[count]int64 {
+		counts := map[count]int64{}
+		a.link.Tally().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
+		return counts
+	}
+	group := testGroup(nil, "").ID
+	for name, c := range map[string]struct {
+		provoke func(a *node, r *raw)
+		want    map[count]int64
+	}{
+		"unknown group": {func(_ *node, r *raw) {
+			r.send(kindOpen, openFrame{group: sm.ID("no such group"), number: 2, proofs: []sm.Digest{{}}}.append(nil))
+			r.expect(kindClose)
+		}, map[count]int64{{link.CodeUnknownGroup, link.Sent}: 1}},
+		"already bonded": {func(_ *node, r *raw) {
+			r.open(2)
+			r.expect(kindClose)
+		}, map[count]int64{{link.CodeAlreadyBonded, link.Sent}: 1}},
+		"it refuses": {func(_ *node, r *raw) {
+			r.send(kindClose, closeFrame{group, 1, 1, link.CodeTicketRefused}.append(nil))
+			r.send(kindClose, closeFrame{group, 1, 1, link.CodeTicketRefused}.append(nil)) // counts once
+		}, map[count]int64{{link.CodeTicketRefused, link.Received}: 1}},
+		"it leaves": {func(a *node, r *raw) {
+			r.send(kindGoodbye, appendCode(nil, 4711))
+			_, _ = io.Copy(io.Discard, r.conn) // until the node hangs up
+		}, map[count]int64{{link.CodeAccepted, link.Received}: 1}},
+		"it talks nonsense": {func(_ *node, r *raw) {
+			r.send(200, nil)
+			r.expectGoodbye(link.CodeUndecodable)
+		}, map[count]int64{{link.CodeUndecodable, link.Sent}: 1}},
+		"it breaks the rules": {func(_ *node, r *raw) {
+			r.greet(9)
+			r.expectGoodbye(link.CodeProtocolViolation)
+		}, map[count]int64{{link.CodeProtocolViolation, link.Sent}: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, r, _, rec := rawBond(t, nil)
+			c.provoke(a, r)
+			if name == "it refuses" {
+				rec.want(t, report{"down", r.id.Peer(), link.CodeTicketRefused, ""})
+			}
+			if diff := cmp.Diff(c.want, counted(a)); diff != "" {
+				t.Errorf("counts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,33 @@
+package group
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	var r refusals
+	a, b := sm.PeerID{1}, sm.PeerID{2}
+	if !r.note(b, link.CodeWrongProof) || r.note(b, link.CodeWrongProof) || !r.note(b, link.CodePolicy) || !r.note(a, link.CodeWrongProof) {
+		t.Error("another code is news, the same is none")
+	}
+	want := []link.RefusedError{{Peer: a, Code: link.CodeWrongProof}, {Peer: b, Code: link.CodePolicy}}
+	if diff := cmp.Diff(want, r.list()); diff != "" {
+		t.Errorf("refusals (-want +got):\n%s", diff)
+	}
+	r.forget(b)
+	if diff := cmp.Diff(want[:1], r.list()); diff != "" {
+		t.Errorf("refusals after one was forgotten (-want +got):\n%s", diff)
+	}
+	for i := range byte(200) {
+		r.note(sm.PeerID{9, i}, link.CodeWrongProof)
+	}
+	if got := len(r.list()); got != maxRefusals {
+		t.Errorf("%d refusals are remembered, want %d", got, maxRefusals)
+	}
+}

@@ -1,0 +1,195 @@
+package link
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// The defaults of [Limits].
+const (
+	DefaultMaxConns        = 4096
+	DefaultMaxConnsPerAddr = 1024
+)
+
+const (
+	// maxHandshakes bounds the accepted connections whose handshake is not
+	// complete. When one more comes, the oldest is given up.
+	maxHandshakes = 256
+	// maxConnsPerPeer bounds the accepted connections of one identity, of all
+	// protocols together.
+	maxConnsPerPeer = 16
+	// maxSources bounds the addresses without a connection that are remembered.
+	maxSources = 4096
+)
+
+// Limits bounds what others can make this peer hold and do. What exceeds a limit
+// is closed before TLS where only the address matters.
+type Limits struct {
+	// Conns bounds accepted connections, those in their handshake included, and
+	// ConnsPerAddr those from one IP address (of IPv6, from one /64 network). Of
+	// ConnsPerAddr a 32nd may be in their handshake at a time; a quarter may
+	// come at once, and a 16th in every second after that. Zeros are
+	// DefaultMaxConns and DefaultMaxConnsPerAddr.
+	Conns, ConnsPerAddr int
+}
+
+func (l *Limits) complete() {
+	if l.Conns == 0 {
+		l.Conns = DefaultMaxConns
+	}
+	if l.ConnsPerAddr == 0 {
+		l.ConnsPerAddr = min(DefaultMaxConnsPerAddr, l.Conns)
+	}
+}
+
+func (l Limits) handshakesPerAddr() int { return max(1, l.ConnsPerAddr/32) }
+func (l Limits) burst() float64         { return max(1, float64(l.ConnsPerAddr)/4) }
+func (l Limits) rate() float64          { return max(1, float64(l.ConnsPerAddr)/16) }
+
+// gate keeps the accepted connections within the limits.
+type gate struct {
+	limits Limits
+
+	mu         sync.Mutex // guards what follows
+	conns      int
+	handshakes list.List // of *visit, oldest first
+	sources    map[netip.Prefix]*source
+	peers      map[sm.PeerID]int
+}
+
+// source is where connections come from.
+type source struct {
+	conns, handshakes int
+	tokens            float64 // connections that may come at once
+	counted           time.Time
+}
+
+// visit is one accepted connection from before its handshake to its end.
+type visit struct {
+	g     *gate
+	from  netip.Prefix
+	stop  func()        // gives the handshake up
+	shake *list.Element // in handshakes, nil when it is over
+	peer  sm.PeerID     // zero before it was let in
+}
+
+func newGate(limits Limits) *gate {
+	return &gate{limits: limits, sources: map[netip.Prefix]*source{}, peers: map[sm.PeerID]int{}}
+}
+
+// enter lets a connection begin its handshake, which stop gives up, or returns
+// which limit it exceeds. The visit must be left.
+func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	from := prefixOf(addr)
+	s := g.source(from, now)
+	switch {
+	case g.conns >= g.limits.Conns:
+		return nil, LimitConns
+	case s.conns >= g.limits.ConnsPerAddr:
+		return nil, LimitAddrConns
+	case s.handshakes >= g.limits.handshakesPerAddr():
+		return nil, LimitAddrHandshakes
+	case s.tokens < 1:
+		return nil, LimitAddrRate
+	}
+	evicted := LimitNone
+	if g.handshakes.Len() >= maxHandshakes {
+		oldest := g.handshakes.Front().Value.(*visit)
+		oldest.shaken()
+		oldest.stop()
+		evicted = LimitHandshakes
+	}
+	s.tokens--
+	s.conns++
+	s.handshakes++
+	g.conns++
+	v := &visit{g: g, from: from, stop: stop}
+	v.shake = g.handshakes.PushBack(v)
+	return v, evicted
+}
+
+// source returns what is known about where a connection comes from.
+func (g *gate) source(from netip.Prefix, now time.Time) *source {
+	s := g.sources[from]
+	if s == nil {
+		if len(g.sources) >= maxSources+g.conns {
+			for p, old := range g.sources {
+				if old.conns == 0 {
+					delete(g.sources, p)
+				}
+			}
+		}
+		s = &source{tokens: g.limits.burst(), counted: now}
+		g.sources[from] = s
+	}
+	s.tokens = min(g.limits.burst(), s.tokens+now.Sub(s.counted).Seconds()*g.limits.rate())
+	s.counted = now
+	return s
+}
+
+// letIn counts the connection as the peer's and reports whether it may have one
+// more.
+func (v *visit) letIn(peer sm.PeerID) bool {
+	v.g.mu.Lock()
+	defer v.g.mu.Unlock()
+	if v.g.peers[peer] >= maxConnsPerPeer {
+		return false
+	}
+	v.g.peers[peer]++
+	v.peer = peer
+	return true
+}
+
+// shaken ends the handshake. The caller holds the mutex.
+func (v *visit) shaken() {
+	if v.shake != nil {
+		v.g.handshakes.Remove(v.shake)
+		v.g.sources[v.from].handshakes--
+		v.shake = nil
+	}
+}
+
+// settle ends the handshake, well.
+func (v *visit) settle() {
+	v.g.mu.Lock()
+	defer v.g.mu.Unlock()
+	v.shaken()
+}
+
+// leave ends the visit.
+func (v *visit) leave() {
+	v.g.mu.Lock()
+	defer v.g.mu.Unlock()
+	v.shaken()
+	v.g.sources[v.from].conns--
+	v.g.conns--
+	if v.peer.IsZero() {
+		return
+	}
+	if v.g.peers[v.peer]--; v.g.peers[v.peer] == 0 {
+		delete(v.g.peers, v.peer)
+	}
+}
+
+// prefixOf returns what counts as one place: an IPv4 address, a /64 network of
+// IPv6, and everything that is no TCP address together.
+func prefixOf(addr net.Addr) netip.Prefix {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	prefix, _ := ip.Prefix(bits) // an invalid address gives the zero prefix
+	return prefix
+}

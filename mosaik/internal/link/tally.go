@@ -1,0 +1,84 @@
+package link
+
+import "sync/atomic"
+
+// Limit names a bound on connections that was exceeded.
+type Limit int
+
+// The limits.
+const (
+	LimitNone           Limit = iota
+	LimitConns                // accepted connections
+	LimitAddrConns            // accepted connections from one address
+	LimitHandshakes           // handshakes; the oldest was given up
+	LimitAddrHandshakes       // handshakes with one address
+	LimitAddrRate             // connections from one address in a time
+	limits
+)
+
+// String names the limit in metrics and logs.
+func (l Limit) String() string {
+	return [...]string{"none", "connections", "address_connections", "handshakes", "address_handshakes", "address_rate"}[l]
+}
+
+// Direction says who refused.
+type Direction int
+
+// The directions of a refusal.
+const (
+	Sent     Direction = iota // by this peer
+	Received                  // by the other one
+	directions
+)
+
+// String names the direction in metrics.
+func (d Direction) String() string { return [...]string{"sent", "received"}[d] }
+
+// codes are those that have a name and a count of their own.
+var codes = [...]Code{
+	CodeOtherNetwork, CodeCancelled, CodeUnexpectedClose, CodeProtocolViolation, CodeUnknownPeer, CodeUndecodable,
+	CodeTicketRefused, CodeUnknownGroup, CodeWrongProof, CodeTimeout, CodeSuperseded, CodePolicy, CodeAlreadyBonded, CodeBusy,
+}
+
+// Tally counts, from the start on, the refusals and ends of connections and
+// bonds by their code, and the connections that exceeded a limit. Its methods may
+// be called concurrently.
+type Tally struct {
+	refused [directions][len(codes) + 1]atomic.Int64 // the last for all other codes
+	dropped [limits]atomic.Int64
+}
+
+// Refused counts a code that was sent or received.
+func (t *Tally) Refused(code Code, d Direction) {
+	i := 0
+	for i < len(codes) && codes[i] != code {
+		i++
+	}
+	t.refused[d][i].Add(1)
+}
+
+// EachRefused calls f for each count that is not 0. What peers make up, which
+// could be any number of codes, counts as CodeAccepted.
+func (t *Tally) EachRefused(f func(code Code, d Direction, n int64)) {
+	for d := range t.refused {
+		for i := range t.refused[d] {
+			n := t.refused[d][i].Load()
+			switch {
+			case n == 0:
+			case i < len(codes):
+				f(codes[i], Direction(d), n)
+			default:
+				f(CodeAccepted, Direction(d), n)
+			}
+		}
+	}
+}
+
+// EachDropped calls f for each limit that connections exceeded.
+func (t *Tally) EachDropped(f func(l Limit, n int64)) {
+	for l := range t.dropped {
+		if n := t.dropped[l].Load(); n != 0 {
+			f(Limit(l), n)
+		}
+	}
+}
