@@ -127,6 +127,18 @@ func (c *Cluster) Heal(i, j int) {
 	c.web.Heal(j, i)
 }
 
+// Delay makes everything that two nodes send each other from now on arrive that
+// much later, in its order; 0 ends it.
+func (c *Cluster) Delay(i, j int, delay time.Duration) {
+	c.web.Delay(i, j, delay)
+	c.web.Delay(j, i, delay)
+}
+
+// Drop ends the connections between two nodes at once, as a firewall that loses
+// its state does: both ends see an error, what was on its way is lost, and they
+// may connect again.
+func (c *Cluster) Drop(i, j int) { c.web.Drop(i, j) }
+
 // Isolate cuts the links between a node and all others.
 func (c *Cluster) Isolate(i int) { c.others(i, c.Cut) }
 

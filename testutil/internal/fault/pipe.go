@@ -4,23 +4,34 @@ import (
 	"bytes"
 	"os"
 	"sync"
+	"time"
 )
 
 // capacity is how many bytes a pipe holds before its writer waits.
 const capacity = 256 << 10
 
 // pipe carries the bytes of one direction of a connection. It can be held: then
-// its reader waits as if nothing had been sent.
+// its reader waits as if nothing had been sent. It can be slow: then what is
+// written takes a while until it can be read.
 type pipe struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
 	buf     bytes.Buffer
 	held    bool
-	ended   error // for the writer, and for the reader after the last byte
-	closed  error // for both, at once
+	delay   time.Duration
+	late    []arrival // of what is in buf and cannot be read yet, in order
+	lateLen int       // how much that is
+	ended   error     // for the writer, and for the reader after the last byte
+	closed  error     // for both, at once
 }
 
 func newPipe(held bool) *pipe { return &pipe{changed: make(chan struct{}), held: held} }
+
+// arrival is when some bytes can be read.
+type arrival struct {
+	n  int
+	at time.Time
+}
 
 // write puts all of b into the pipe, waiting for room until expired is closed.
 func (p *pipe) write(b []byte, expired <-chan struct{}) (n int, err error) {
@@ -38,6 +49,10 @@ func (p *pipe) write(b []byte, expired <-chan struct{}) (n int, err error) {
 		if room := capacity - p.buf.Len(); err == nil && room > 0 {
 			k, _ := p.buf.Write(b[n:min(len(b), n+room)])
 			n += k
+			if p.delay > 0 || p.lateLen > 0 { // nothing overtakes
+				p.late = append(p.late, arrival{k, time.Now().Add(p.delay)})
+				p.lateLen += k
+			}
 			p.wake()
 		}
 		changed := p.changed
@@ -62,11 +77,15 @@ func (p *pipe) read(b []byte, expired <-chan struct{}) (int, error) {
 		}
 		p.mu.Lock()
 		n, err, changed := 0, p.closed, p.changed
+		var arrives <-chan time.Time
+		arrived, next := p.arrived(time.Now())
 		switch {
 		case err != nil || p.held:
-		case p.buf.Len() > 0:
-			n, _ = p.buf.Read(b)
+		case arrived > 0:
+			n, _ = p.buf.Read(b[:min(len(b), arrived)])
 			p.wake()
+		case p.buf.Len() > 0:
+			arrives = time.After(next)
 		default:
 			err = p.ended
 		}
@@ -77,8 +96,27 @@ func (p *pipe) read(b []byte, expired <-chan struct{}) (int, error) {
 		select {
 		case <-changed:
 		case <-expired:
+		case <-arrives:
 		}
 	}
+}
+
+// arrived returns how much can be read, and how long until there is more. The
+// caller holds the lock.
+func (p *pipe) arrived(now time.Time) (n int, next time.Duration) {
+	for len(p.late) > 0 && !p.late[0].at.After(now) {
+		p.lateLen -= p.late[0].n
+		p.late = p.late[1:]
+	}
+	if len(p.late) > 0 {
+		next = p.late[0].at.Sub(now)
+	}
+	return p.buf.Len() - p.lateLen, next
+}
+
+// slow makes what is written from now on arrive later.
+func (p *pipe) slow(delay time.Duration) {
+	p.change(func() { p.delay = delay })
 }
 
 // hold makes the reader wait, or go on.
@@ -99,7 +137,7 @@ func (p *pipe) end(err error) {
 // lose is end, but the bytes on the way are lost.
 func (p *pipe) lose(err error) {
 	p.change(func() {
-		p.buf.Reset()
+		p.empty()
 		if p.ended == nil {
 			p.ended = err
 		}
@@ -109,11 +147,16 @@ func (p *pipe) lose(err error) {
 // close fails both sides at once, held or not. Only the first close counts.
 func (p *pipe) close(err error) {
 	p.change(func() {
-		p.buf.Reset()
+		p.empty()
 		if p.closed == nil {
 			p.closed = err
 		}
 	})
+}
+
+func (p *pipe) empty() {
+	p.buf.Reset()
+	p.late, p.lateLen = nil, 0
 }
 
 func (p *pipe) change(f func()) {

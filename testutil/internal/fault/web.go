@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // outside stands for addresses that belong to no node.
@@ -23,6 +24,7 @@ type Web struct {
 	owners  map[string]int
 	up      map[int]bool
 	cut     map[hop]bool
+	delays  map[hop]time.Duration
 	conns   map[*conn]struct{}
 	closed  bool
 }
@@ -37,6 +39,7 @@ func NewWeb() *Web {
 		owners:  map[string]int{},
 		up:      map[int]bool{},
 		cut:     map[hop]bool{},
+		delays:  map[hop]time.Duration{},
 		conns:   map[*conn]struct{}{},
 	}
 }
@@ -100,6 +103,35 @@ func (w *Web) set(from, to int, cut bool) {
 		c.hold(w.cut[hop{c.from, c.to}], w.cut[hop{c.to, c.from}])
 	}
 	w.wake()
+}
+
+// Delay makes what goes from one node to the other from now on arrive that much
+// later, 0 for at once.
+func (w *Web) Delay(from, to int, delay time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delays[hop{from, to}] = delay
+	for c := range w.conns {
+		w.slow(c)
+	}
+}
+
+// slow gives a connection the delays of its link. The caller holds the lock.
+func (w *Web) slow(c *conn) {
+	c.out.slow(w.delays[hop{c.from, c.to}])
+	c.in.slow(w.delays[hop{c.to, c.from}])
+}
+
+// Drop ends the connections between two nodes at once, for both of them. New
+// ones can be made.
+func (w *Web) Drop(i, j int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		if c.from == i && c.to == j || c.from == j && c.to == i {
+			c.abort()
+		}
+	}
 }
 
 // wake ends the present waits; the caller holds the lock.
@@ -171,6 +203,7 @@ func (w *Web) wire(raw net.Conn, from, to int) (*conn, error) {
 		return nil, err
 	}
 	c := newConn(raw, from, to, w.cut[hop{from, to}], w.cut[hop{to, from}])
+	w.slow(c)
 	w.conns[c] = struct{}{}
 	w.running.Go(func() {
 		var receiving sync.WaitGroup
