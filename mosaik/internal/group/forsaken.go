@@ -11,7 +11,7 @@ type outlook struct {
 	votes         bool // this member knows that it is a voter
 	voterSeen     bool // another voter of the epoch can be reached
 	opened        bool // the log here says that commands were let in
-	commands      bool // the log here holds commands
+	commands      bool // the log here holds commands, or what another epoch left
 	indispensable bool // nothing was or will be committed that is not in the log here
 }
 
@@ -113,14 +113,21 @@ func (g *Group) survey(o *outlook) error {
 		if err != nil {
 			return err
 		}
-		envelope, err := format.Parse(e.Data)
-		switch {
-		case err != nil || envelope.Kind == format.KindCommands:
-			o.commands = true
-			return nil
-		case envelope.Kind == format.KindOpen:
-			o.opened = true
-		}
+		o.see(e.Data)
 	}
 	return nil
+}
+
+// see takes a proposal of the log into account. What is not known to be of no
+// worth counts as something to lose.
+func (o *outlook) see(proposal []byte) {
+	e, err := format.Parse(proposal)
+	switch {
+	case err != nil:
+		o.commands = true
+	case e.Kind == format.KindOpen:
+		o.opened = true
+	case e.Kind != format.KindSeal && e.Kind != format.KindLevel && e.Kind != format.KindSession:
+		o.commands = true
+	}
 }

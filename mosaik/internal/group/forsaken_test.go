@@ -1,6 +1,28 @@
 package group
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+)
+
+// An epoch that took over another holds what that did, before it has commands
+// of its own.
+func TestOutlookSees(t *testing.T) {
+	t.Parallel()
+	worth, none := outlook{commands: true}, outlook{}
+	for kind, want := range map[format.Kind]outlook{
+		format.KindCommands: worth, format.KindAncestor: worth, format.KindReplay: worth, format.KindRestore: worth,
+		format.KindOpen: {opened: true}, format.KindSeal: none, format.KindLevel: none, format.KindSession: none,
+		0: worth, // not of this version
+	} {
+		var got outlook
+		got.see(format.Append(nil, &format.Envelope{Header: format.Header{Kind: kind}}))
+		if got != want {
+			t.Errorf("a proposal of kind %d: %+v, want %+v", kind, got, want)
+		}
+	}
+}
 
 func TestVerdict(t *testing.T) {
 	t.Parallel()
