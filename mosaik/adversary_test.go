@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -375,7 +376,8 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 }
 
 // BenchmarkFlood measures commands while nothing else happens and while
-// strangers flood all members.
+// strangers flood all members: how long they take, how large the heap gets, and
+// how much of it and how many goroutines are left when the strangers are gone.
 func BenchmarkFlood(b *testing.B) {
 	for _, run := range []struct {
 		name       string
@@ -386,16 +388,32 @@ func BenchmarkFlood(b *testing.B) {
 			groups := testutil.JoinAll(c, newTill)
 			mustPay(b, groups[0], 1)
 			stop, _ := flood(b, c, groups[0].ID(), run.assailants)
-			defer stop()
 			var took []time.Duration
+			var peak uint64
 			for b.Loop() {
 				begin := time.Now()
 				mustPay(b, groups[0], 1)
 				took = append(took, time.Since(begin))
+				if len(took)%128 == 0 {
+					peak = max(peak, heapObjects())
+				}
 			}
+			stop()
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+			b.ReportMetric(float64(peak)/1e6, "peak-MB")
+			runtime.GC()
+			b.ReportMetric(float64(heapObjects())/1e6, "after-MB")
+			b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines-after")
 		})
 	}
+}
+
+// heapObjects returns how many bytes of the heap objects take, dead ones that
+// are not collected yet among them.
+func heapObjects() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
