@@ -355,16 +355,7 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 	}
 	groups := []tillGroup{join(0, mosaik.DefaultPolicy()), join(1, mosaik.DefaultPolicy().WithMaximumVoters(3))}
 	for i, g := range groups {
-		want := mosaik.RefusedError{Peer: c.Node(1 - i).Peer(), Code: link.CodePolicy}
-		found := false
-		for s := range g.When().Statuses(soon(t)) {
-			if found = slices.Contains(s.Refused, want); found {
-				break
-			}
-		}
-		if !found {
-			t.Errorf("node %d lists %+v, want %+v", i, g.Status().Refused, want)
-		}
+		wantRefused(t, g, mosaik.RefusedError{Peer: c.Node(1 - i).Peer(), Code: link.CodePolicy})
 	}
 	other := openNetwork(t, mosaik.NewNetworkID("another"), mosaik.WithSeeds(c.Node(0).Addr()))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -373,6 +364,17 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 	if err := other.Connected(ctx); !errors.As(err, &refused) || refused.Peer != c.Node(0).Peer() || refused.Code != link.CodeOtherNetwork {
 		t.Errorf("connect to a seed of another network: %v, want a refusal of node 0 with code %d", err, link.CodeOtherNetwork)
 	}
+}
+
+// wantRefused waits until the status of a group lists the refusal.
+func wantRefused[M sm.StateMachine[step]](t *testing.T, g *mosaik.Group[step, M], want mosaik.RefusedError) {
+	t.Helper()
+	for s := range g.When().Statuses(soon(t)) {
+		if slices.Contains(s.Refused, want) {
+			return
+		}
+	}
+	t.Errorf("refused are %+v, want %+v", g.Status().Refused, want)
 }
 
 // BenchmarkFlood measures commands while nothing else happens and while

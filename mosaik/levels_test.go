@@ -5,6 +5,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -44,6 +45,8 @@ func TestLevelsThatDifferDoNotBond(t *testing.T) {
 			t.Errorf("node %d: %v", i, err)
 		}
 	}
+	wantRefused(t, old, mosaik.RefusedError{Peer: c.Node(1).Peer(), Code: link.CodeSchema})
+	wantRefused(t, grown, mosaik.RefusedError{Peer: c.Node(0).Peer(), Code: link.CodeSchema})
 	testutil.Settle(t, old)
 	testutil.Settle(t, grown)
 	if len(old.Bonds()) != 0 || len(grown.Bonds()) != 0 {
