@@ -5,7 +5,7 @@
 // commands, so that a log written for one machine cannot be given to another.
 // [Memory] is the default, what [Disk] keeps outlives the process. Whoever
 // writes another storage implements the two interfaces of this file and proves
-// it with the suite in testutil/storagetest.
+// it with the suite in testutil/storagetest; examples/boltlog does.
 package logstore
 
 import (

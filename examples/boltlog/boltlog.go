@@ -1,0 +1,86 @@
+// Package boltlog keeps the logs of groups in bbolt databases, one file for each
+// group. It shows what a storage of one's own takes: the two interfaces of
+// package logstore, and the suite of testutil/storagetest to prove them with.
+//
+// It is small rather than fast: a save is a transaction of bbolt, which syncs
+// twice. For a service there is logstore.Disk.
+package boltlog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/mosaik-go/mosaik/logstore"
+)
+
+var (
+	// ErrNoDir reports that neither the storage nor the network has a directory.
+	ErrNoDir = errors.New("boltlog: no directory; set Storage.Dir")
+	// ErrOpen reports that the group's log is open already, here or in another process.
+	ErrOpen = errors.New("boltlog: the log is open already")
+	// ErrCorrupt reports a record that this package did not write.
+	ErrCorrupt = errors.New("boltlog: damaged record")
+)
+
+// lockTimeout is how long Open waits for another process to let go of a file.
+const lockTimeout = time.Second
+
+// Storage implements [logstore.Storage] for groups with commands of type C. Any
+// number of values may open logs in one directory.
+type Storage[C any] struct {
+	Dir string // where the files are kept; "" for the network's directory
+}
+
+// Open implements [logstore.Storage]. Its errors are [ErrNoDir], [ErrOpen],
+// [ErrCorrupt], those of bbolt and of the file system.
+func (s Storage[C]) Open(o logstore.Opening[C]) (logstore.Log, error) {
+	dir := s.Dir
+	if dir == "" {
+		dir = o.Dir
+	}
+	if dir == "" {
+		return nil, ErrNoDir
+	}
+	l, err := open(filepath.Join(dir, "bolt"), o.Group.String())
+	if err != nil {
+		return nil, fmt.Errorf("boltlog: open the log of group %s: %w", o.Group.Short(), err)
+	}
+	return l, nil
+}
+
+func open(dir, group string) (_ *log, err error) {
+	l := &log{snapshots: filepath.Join(dir, group+".snapshots")}
+	if err := os.MkdirAll(l.snapshots, 0o700); err != nil {
+		return nil, err
+	}
+	l.db, err = bbolt.Open(filepath.Join(dir, group+".db"), 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, ErrOpen
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.db.Close())
+		}
+	}()
+	err = l.db.Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists(entriesBucket); err != nil {
+			return err
+		}
+		b, err := tx.CreateBucketIfNotExists(stateBucket)
+		if err != nil {
+			return err
+		}
+		l.state, err = readState(b)
+		return err
+	})
+	return l, err
+}

@@ -1,0 +1,82 @@
+package boltlog_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/mosaik-go/mosaik/examples/boltlog"
+	"github.com/mosaik-go/mosaik/examples/quickstart/ledger"
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+	"github.com/mosaik-go/mosaik/testutil/storagetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The suite that every storage has to pass.
+func TestStorage(t *testing.T) {
+	t.Parallel()
+	storagetest.TestStorage(t, func(testing.TB) logstore.Storage[int] { return boltlog.Storage[int]{} }, storagetest.Durable())
+}
+
+func TestOpenErrors(t *testing.T) {
+	t.Parallel()
+	if _, err := (boltlog.Storage[int]{}).Open(logstore.Opening[int]{}); !errors.Is(err, boltlog.ErrNoDir) {
+		t.Errorf("Open without a directory: %v, want ErrNoDir", err)
+	}
+	storage := boltlog.Storage[int]{Dir: t.TempDir()}
+	log, err := storage.Open(logstore.Opening[int]{Group: sm.ID("one")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := storage.Open(logstore.Opening[int]{Group: sm.ID("one")}); !errors.Is(err, boltlog.ErrOpen) {
+		t.Errorf("Open of an open log: %v, want ErrOpen", err)
+	}
+}
+
+// Three members whose logs bbolt keeps replicate a ledger and elect a leader anew.
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := testutil.NewCluster(t, 3)
+	var groups []*mosaik.Group[ledger.Command, *ledger.Ledger]
+	for i := range 3 {
+		b := mosaik.WithStateMachine(c.Node(i).Builder(), ledger.New)
+		groups = append(groups, testutil.JoinWith(c.Node(i), b.WithLogStorage(boltlog.Storage[ledger.Command]{Dir: t.TempDir()})))
+	}
+	testutil.Settle(t, groups...)
+	for _, g := range groups {
+		if _, err := mosaik.Execute(ctx, g, ledger.Deposit{Account: "alice", Amount: 5}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader := groups[0].Status().Leader
+	for i, g := range groups {
+		if c.Node(i).Peer() == leader {
+			c.Node(i).Crash()
+			continue
+		}
+		if _, err := mosaik.Execute(ctx, g, ledger.Deposit{Account: "alice", Amount: 5}); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := mosaik.Query(ctx, g, ledger.Balance{Account: "alice"}, mosaik.Strong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.Value < 20 {
+			t.Errorf("node %d reads %d, want at least 20", i, answer.Value)
+		}
+	}
+}
