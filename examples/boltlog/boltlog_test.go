@@ -3,6 +3,7 @@ package boltlog_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/examples/quickstart/ledger"
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/audit"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 	"github.com/mosaik-go/mosaik/testutil/storagetest"
@@ -52,9 +54,11 @@ func TestGroup(t *testing.T) {
 	defer cancel()
 	c := testutil.NewCluster(t, 3)
 	var groups []*mosaik.Group[ledger.Command, *ledger.Ledger]
+	var storages []boltlog.Storage[ledger.Command]
 	for i := range 3 {
 		b := mosaik.WithStateMachine(c.Node(i).Builder(), ledger.New)
-		groups = append(groups, testutil.JoinWith(c.Node(i), b.WithLogStorage(boltlog.Storage[ledger.Command]{Dir: t.TempDir()})))
+		storages = append(storages, boltlog.Storage[ledger.Command]{Dir: t.TempDir()})
+		groups = append(groups, testutil.JoinWith(c.Node(i), b.WithLogStorage(storages[i])))
 	}
 	testutil.Settle(t, groups...)
 	for _, g := range groups {
@@ -66,6 +70,7 @@ func TestGroup(t *testing.T) {
 	for i, g := range groups {
 		if c.Node(i).Peer() == leader {
 			c.Node(i).Crash()
+			wantDeposits(t, storages[i], g.ID(), 3)
 			continue
 		}
 		if _, err := mosaik.Execute(ctx, g, ledger.Deposit{Account: "alice", Amount: 5}); err != nil {
@@ -78,5 +83,32 @@ func TestGroup(t *testing.T) {
 		if answer.Value < 20 {
 			t.Errorf("node %d reads %d, want at least 20", i, answer.Value)
 		}
+	}
+}
+
+// wantDeposits reads the log that a member left behind.
+func wantDeposits(t *testing.T, storage boltlog.Storage[ledger.Command], group mosaik.GroupID, want int) {
+	t.Helper()
+	log, err := storage.Open(logstore.Opening[ledger.Command]{Group: group})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{} // by session and sequence, since one may have been sent twice
+	for e, err := range audit.Read(log, ledger.New().Spec().Codec) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, command := range e.Commands {
+			if command != (ledger.Deposit{Account: "alice", Amount: 5}) {
+				t.Errorf("entry %d holds %+v", e.Cursor.Index, command)
+			}
+			found[fmt.Sprintf("%x %d %d", e.Session, e.Sequence, i)] = true
+		}
+	}
+	if len(found) < want {
+		t.Errorf("the log holds %d deposits, want %d or more", len(found), want)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
 	}
 }

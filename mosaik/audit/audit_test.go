@@ -1,0 +1,162 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/audit"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// till adds up what is paid in.
+type till struct{ sum int64 }
+
+func newTill() *till { return &till{} }
+
+// step is the command of a till.
+type step struct{ Paid int64 }
+
+func (*till) Spec() sm.Spec[step] { return sm.Define[step]("till", 1) }
+
+func (c *till) Apply(_ sm.ApplyContext, s step) (any, error) {
+	c.sum += s.Paid
+	return c.sum, nil
+}
+
+func mustPay(t *testing.T, g *mosaik.Group[step, *till], n int64) {
+	t.Helper()
+	if _, err := g.Execute(soon(t), step{n}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// soon returns a context that ends when a test has taken too long.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// lentStorage is a memory storage whose log others can read, too.
+type lentStorage struct{ log *logstore.Log }
+
+func (s lentStorage) Open(o logstore.Opening[step]) (log logstore.Log, err error) {
+	log, err = logstore.NewMemory[step]().Open(o)
+	*s.log = log
+	return log, err
+}
+
+// logged is what a log says, in words.
+func logged(t *testing.T, log logstore.Log) (kinds []string, commands []step) {
+	t.Helper()
+	var before sm.Cursor
+	var sequence uint64 // of the one session that each test has for each epoch
+	for e, err := range audit.Read(log, newTill().Spec().Codec) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Cursor.Index <= before.Index || e.Cursor.Term < before.Term {
+			t.Fatalf("entry %+v follows %+v", e.Cursor, before)
+		}
+		if age := time.Since(e.Time); e.Kind == audit.KindCommands && (age < 0 || age > time.Hour || e.Sequence == 0) {
+			t.Errorf("entry %+v is of %v", e, e.Time)
+		}
+		before = e.Cursor
+		switch {
+		case e.Kind == audit.KindSession:
+			sequence = 0
+		case e.Kind == audit.KindCommands && e.Sequence <= sequence:
+			continue // sent again
+		}
+		sequence = max(sequence, e.Sequence)
+		kinds = append(kinds, e.Kind.String())
+		commands = append(commands, e.Commands...)
+	}
+	return kinds, commands
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	var log logstore.Log
+	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(lentStorage{&log}))
+	testutil.Settle(t, g)
+	mustPay(t, g, 5)
+	mustPay(t, g, 7)
+
+	kinds, commands := logged(t, log)
+	if diff := cmp.Diff([]step{{5}, {7}}, commands); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+	if !slices.Equal(kinds, []string{"open", "session", "commands", "commands"}) {
+		t.Errorf("the log holds %v", kinds)
+	}
+	for e, err := range audit.Read(log, newTill().Spec().Codec) {
+		if err != nil || !e.Committed {
+			t.Errorf("entry %+v, error %v; want it committed", e, err)
+		}
+		break // which ends the reading
+	}
+
+	for e, err := range audit.Read(log, codec.Reflect[int]()) { // another machine's
+		if err != nil {
+			if !errors.Is(err, codec.ErrType) || !strings.Contains(err.Error(), "command 0") {
+				t.Errorf("read as numbers: %v, want ErrType of command 0", err)
+			}
+			break
+		}
+		if e.Kind == audit.KindCommands {
+			t.Errorf("entry %+v was read as numbers", e)
+		}
+	}
+	if err := g.Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range audit.Read(log, newTill().Spec().Codec) {
+		if !errors.Is(err, logstore.ErrClosed) {
+			t.Errorf("read a closed log: %v, want ErrClosed", err)
+		}
+	}
+}
+
+// What an epoch takes over from another is in its log as well.
+func TestReadOfARecoveredGroup(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	var log logstore.Log
+	two := mosaik.DefaultPolicy().WithExpected(2)
+	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(two).WithLogStorage(lentStorage{&log}))
+	other := testutil.JoinWith(c.Node(1), mosaik.WithStateMachine(c.Node(1).Builder(), newTill).WithMembership(two))
+	testutil.Settle(t, g, other)
+	mustPay(t, g, 5)
+	c.Node(1).Crash()
+	for s := range g.When().Statuses(soon(t)) {
+		if s.Stalled {
+			break
+		}
+	}
+	if err := g.Recover(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	mustPay(t, g, 7)
+	kinds, commands := logged(t, log)
+	if diff := cmp.Diff([]step{{5}, {7}}, commands); diff != "" {
+		t.Errorf("commands (-want +got):\n%s\nof %v", diff, kinds)
+	}
+	if !slices.Contains(kinds, "ancestor") || !slices.Contains(kinds, "replay") {
+		t.Errorf("the log holds %v, want what was taken over", kinds)
+	}
+}
