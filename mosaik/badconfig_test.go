@@ -77,6 +77,8 @@ func TestOpenRefusesBadOptions(t *testing.T) {
 		"logger":             {mosaik.WithLogger(nil), []string{"logger", "nil"}},
 		"tick":               {mosaik.WithTick(0), []string{"tick", "0s", "1ms to 1s"}},
 		"fraction of a tick": {mosaik.WithTick(1500 * time.Microsecond), []string{"tick", "1.5ms", "whole milliseconds"}},
+		"short history":      {mosaik.WithHistory(4<<10 - 1), []string{"history of 4095 bytes", "from 4096"}},
+		"long history":       {mosaik.WithHistory(1<<30 + 1), []string{"history", "to 1073741824"}},
 		"few connections":    {mosaik.WithConnectionLimits(100, 31), []string{"connection limits", "31 per address", "at least 32"}},
 		"more per address":   {mosaik.WithConnectionLimits(100, 101), []string{"connection limits", "100 in all", "at most the first"}},
 		"long tick":          {mosaik.WithTick(2 * time.Second), []string{"tick", "2s", "1ms to 1s"}},

@@ -19,6 +19,10 @@ type CloseCode = link.Code
 // [Network.Connected].
 type RefusedError = link.RefusedError
 
+// BehindError reports applied commands that this member does not hold any more,
+// or never held one by one because it caught up by snapshot. See [Group.Applied].
+type BehindError = state.BehindError
+
 var (
 	// ErrForming reports that the group does not accept commands yet: it has
 	// not formed, or fewer voters than expected have joined. Nothing was
@@ -69,6 +73,10 @@ var (
 	// ErrUndecodable is the outcome of a command that this machine's codec
 	// refuses to decode. It counts as a command and changes nothing.
 	ErrUndecodable = state.ErrUndecodable
+	// ErrOtherEpoch reports to who follows a group's commands that this member
+	// gave its epoch up for another one, where indices mean other commands. What
+	// was made of the old ones is to be made anew.
+	ErrOtherEpoch = state.ErrOtherEpoch
 	// ErrEncode reports a command that could not be encoded. Nothing was applied.
 	ErrEncode = errors.New("mosaik: the command cannot be encoded")
 	// ErrJoinedDifferently reports a second join of a group whose machine type,

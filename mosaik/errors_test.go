@@ -28,6 +28,7 @@ var errorValues = map[string]error{
 	"ErrUnknownOutcome": mosaik.ErrUnknownOutcome, "ErrResultLost": mosaik.ErrResultLost,
 	"ErrNotApplied": mosaik.ErrNotApplied, "ErrPoisoned": mosaik.ErrPoisoned, "ErrTooLarge": mosaik.ErrTooLarge,
 	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,
+	"ErrOtherEpoch":        mosaik.ErrOtherEpoch,
 	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently,
 }
 

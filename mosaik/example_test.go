@@ -75,6 +75,64 @@ func Example() {
 	// 5 2 <nil>
 }
 
+// A projection begins with a read and follows the commands behind it. One that
+// falls behind would do the same again.
+func ExampleGroup_Applied() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"), mosaik.WithHistory(1<<20))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer net.Close()
+	group, err := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), NewLedger).
+		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0)).Join(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := group.When().Online(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := group.Execute(ctx, Add{"alice", 5}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	start, err := mosaik.Read(ctx, group, mosaik.Weak, func(l *Ledger) (int64, error) {
+		return l.balances["alice"], nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("alice has", start.Value, "at", start.Index)
+	if _, err := group.ExecuteMany(ctx, Add{"bob", 2}, Add{"alice", 3}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for applied, err := range group.Applied(ctx, start.Index+1) {
+		var behind *mosaik.BehindError
+		if errors.As(err, &behind) {
+			fmt.Println("read again:", behind)
+			return
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(applied.Cursor.Index, applied.Command.Account, applied.Command.Amount)
+		if applied.Cursor.Index == 3 {
+			break
+		}
+	}
+	// Output:
+	// alice has 5 at 1
+	// 2 bob 2
+	// 3 alice 3
+}
+
 // A group without a machine elects a leader and nothing else.
 func ExampleKeyedBuilder_Join() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

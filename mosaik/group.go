@@ -99,5 +99,6 @@ func (g *Group[C, M]) Leave(ctx context.Context) error {
 	if g.closed.Swap(true) {
 		return nil
 	}
+	g.joined.core.WakeFollowers()
 	return g.joined.release(ctx)
 }

@@ -107,6 +107,10 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
 	admission := n.examiner(p.validators)
+	history := state.NewHistory(n.opts.history)
+	if n.opts.recordEarly {
+		history.Record()
+	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
 		Network: n.id,
@@ -120,6 +124,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Schema:        schemaOf(spec),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
 		NewMachine:    func() state.Machine { return &machine[C, M]{machine: newMachine(), codec: spec.Codec} },
+		History:       history,
 		Log:           log,
 		Engine:        n.engine,
 		Bonds:         n.bonds,

@@ -34,6 +34,9 @@ const (
 	defaultLeaveTimeout = 5 * time.Second
 	maxTick             = time.Second
 	minConns            = 32
+	defaultHistory      = 4 << 20
+	minHistory          = 4 << 10
+	maxHistory          = 1 << 30
 )
 
 type options struct {
@@ -53,6 +56,9 @@ type options struct {
 	limits       link.Limits
 
 	snapshotEvery uint64
+
+	history     int
+	recordEarly bool // from joining on
 }
 
 func newOptions(opts []Option) (options, error) {
@@ -63,6 +69,8 @@ func newOptions(opts []Option) (options, error) {
 		leaveTimeout: defaultLeaveTimeout,
 
 		snapshotEvery: snapshotEvery,
+
+		history: defaultHistory,
 	}
 	for _, opt := range opts {
 		if err := opt.apply(&o); err != nil {
@@ -240,6 +248,20 @@ func WithConnectionLimits(total, perAddress int) Option {
 			return fmt.Errorf("connection limits: %d in all and %d per address; both must be at least %d, and the second at most the first", total, perAddress, minConns)
 		}
 		o.limits = link.Limits{Conns: total, ConnsPerAddr: perAddress}
+		return nil
+	})
+}
+
+// WithHistory says how many bytes of encoded commands, with about a hundred for
+// each log entry, every group keeps for [Group.Applied]: from 4 KiB to 1 GiB, and
+// always the last entry. They are kept from joining on. By default 4 MiB are kept
+// from the first call of Applied on, and nothing before.
+func WithHistory(size int) Option {
+	return optionFunc(func(o *options) error {
+		if size < minHistory || size > maxHistory {
+			return fmt.Errorf("history of %d bytes: must be from %d to %d", size, minHistory, maxHistory)
+		}
+		o.history, o.recordEarly = size, true
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -144,6 +145,12 @@ type Commands struct {
 
 // Len returns the number of commands.
 func (c Commands) Len() int { return c.n }
+
+// Size returns the number of bytes of the encoded list.
+func (c Commands) Size() int { return len(c.b) }
+
+// Clone returns a list that aliases nothing.
+func (c Commands) Clone() Commands { return Commands{c.n, bytes.Clone(c.b)} }
 
 // All yields each command with its offset in the entry. The bytes alias the
 // envelope's and must not be changed.

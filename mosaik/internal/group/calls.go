@@ -76,13 +76,32 @@ func (g *Group) own(id format.SessionID) {
 	}
 }
 
-// ownIn tells a new life's state the proposer's session.
-func (g *Group) ownIn(s *state.State) {
+// ownIn tells a new life's state the proposer's session, and the history which
+// epoch the state is in.
+func (g *Group) ownIn(s *state.State, e Epoch, continues bool) {
 	g.owned.mu.Lock()
 	defer g.owned.mu.Unlock()
 	g.owned.state = s
 	s.Own(g.owned.id)
+	g.cfg.History.Enter(e, continues)
 }
+
+// History returns the commands applied here, which are recorded from now on at
+// the latest.
+func (g *Group) History() *state.History {
+	g.owned.mu.Lock()
+	defer g.owned.mu.Unlock()
+	if g.owned.state != nil {
+		g.owned.state.Record()
+	} else {
+		g.cfg.History.Record()
+	}
+	return g.cfg.History
+}
+
+// WakeFollowers lets those who wait for the next command look whether they are to
+// stop.
+func (g *Group) WakeFollowers() { g.cfg.History.Wake() }
 
 // giveUp tells the proposer why trying again is pointless, nil if it is not.
 func (g *Group) giveUp() error {

@@ -94,6 +94,7 @@ func (o observer) sealed() {
 }
 
 func (o observer) poisoned(err *state.PoisonedError) {
+	o.g.cfg.History.Poison(err)
 	events(o).post(func() {
 		o.g.log.Error("the machine panicked; this member applies nothing any more", "error", err)
 		o.l.poisoned = err

@@ -55,10 +55,12 @@ type Config struct {
 	Role    Role
 	// NewMachine makes a fresh machine for each life of the member.
 	NewMachine func() state.Machine
-	Log        logstore.Log
-	Engine     *engine.Engine
-	Bonds      *bond.Manager
-	Admission  Admission
+	// History is told of the commands that are applied.
+	History   *state.History
+	Log       logstore.Log
+	Engine    *engine.Engine
+	Bonds     *bond.Manager
+	Admission Admission
 	// Superseded is told, from the group's goroutine, that another process with
 	// this one's identity joined later. It must not block.
 	Superseded func()
@@ -207,6 +209,7 @@ func (g *Group) shutDown() {
 	g.prospect.End(g.err)
 	g.applied.End(g.err)
 	g.left.End(g.err)
+	g.cfg.History.End(g.err)
 }
 
 // Close ends the member's part at once, without a word to the others, and

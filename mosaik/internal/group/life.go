@@ -90,6 +90,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 		Group:    g.cfg.ID,
 		Network:  g.cfg.Network,
 		Machine:  l.machine,
+		History:  g.cfg.History,
 		Deliver:  g.proposer.Deliver,
 		Applied:  observer{g, l}.applied,
 		Opened:   observer{g, l}.opened,
@@ -97,7 +98,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 		Ancestor: observer{g, l}.ancestor,
 		Poisoned: observer{g, l}.poisoned,
 	})
-	g.ownIn(l.state)
+	g.ownIn(l.state, e, l.heir != nil)
 	if err := g.claimLog(l); err != nil {
 		l.cancel()
 		g.end(fmt.Errorf("mosaik: prepare the log of group %s: %w", g.cfg.ID.Short(), err))

@@ -133,6 +133,7 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 		n.add(ours, e, Delivery{Err: err})
 		return
 	}
+	s.cfg.History.add(s.commands+1-sm.Index(e.Commands.Len()), at.Term, s.time, e.Commands)
 	n.add(ours, e, d)
 	if traced {
 		n.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}

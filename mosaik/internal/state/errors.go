@@ -27,6 +27,8 @@ var (
 	// ErrResultLost reports commands that were applied, but whose results this
 	// replica does not know, because it caught up by a snapshot.
 	ErrResultLost = errors.New("mosaik: command was applied, its result is lost")
+	// ErrOtherEpoch reports that the indices of commands began anew.
+	ErrOtherEpoch = errors.New("mosaik: the group went on in another epoch")
 	// ErrNoSnapshot reports a machine that cannot be snapshotted.
 	ErrNoSnapshot = errors.New("mosaik: machine has no snapshots")
 )

@@ -110,6 +110,7 @@ func (s *State) load(n *news, r io.Reader) (poisoned *PoisonedError) {
 	s.level, s.time = snap.Level, snap.Time
 	s.commands, s.raft = sm.Index(snap.Commands), at
 	s.sessions = table
+	s.cfg.History.skip(s.commands + 1)
 	n.ancestors = append(n.ancestors, snap.Ancestors...)
 	s.ancestry = ancestry{epochs: snap.Ancestors}
 	s.advance(n)

@@ -53,6 +53,7 @@ type Config struct {
 	Group   sm.Digest
 	Network sm.Digest
 	Machine Machine
+	History *History // told of every command; nil for none
 
 	Deliver  func(Delivery)                          // an outcome of our own session
 	Applied  func(commands sm.Index, raft sm.Cursor) // the state went on to raft

@@ -1,0 +1,243 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// History holds the commands that were applied last, for whoever follows them.
+// It outlives the states of a member's lives: commands that a later life of the
+// same epoch applies again are known already. Recording costs nothing before
+// [State.Record] or [History.Record]. Its methods may be called from any
+// goroutine.
+type History struct {
+	limit     int // bytes
+	recording atomic.Bool
+
+	mu         sync.Mutex
+	epoch      [16]byte
+	generation uint64 // of what indices mean
+	records    []Record
+	bytes      int
+	next       sm.Index      // of the next command
+	changed    chan struct{} // closed at the next change; nil while nobody waits
+	poisoned   error         // of the present life
+	ended      error
+}
+
+// Record is an applied log entry with commands.
+type Record struct {
+	First    sm.Index // of its first command
+	Term     sm.Term
+	Time     time.Time
+	Commands format.Commands
+}
+
+// recordCost is what a record takes beside the bytes of its commands.
+const recordCost = 96
+
+// end returns the index behind the record's last command.
+func (r Record) end() sm.Index { return r.First + sm.Index(r.Commands.Len()) }
+
+func (r Record) size() int { return recordCost + r.Commands.Size() }
+
+// NewHistory returns a History that keeps about so many bytes, and always the
+// last entry.
+func NewHistory(limit int) *History { return &History{limit: limit, next: 1} }
+
+// Record begins to record, before the first entry of a state.
+func (h *History) Record() { h.record(1) }
+
+// record begins to record, with the next command's index.
+func (h *History) record(next sm.Index) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.recording.Load() {
+		h.next = next
+		h.recording.Store(true)
+	}
+}
+
+// Record begins to record what is applied to the state from now on, if its
+// history does not do so already.
+func (s *State) Record() {
+	s.mu.RLock() // no entry is half applied
+	defer s.mu.RUnlock()
+	s.cfg.History.record(s.commands + 1)
+}
+
+// Enter says that the next state is in the epoch. Indices go on if it is the
+// same epoch, if it continues what this member applied, or if nothing was applied
+// in the one before.
+func (h *History) Enter(epoch [16]byte, continues bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if epoch != h.epoch && !continues && h.next > 1 {
+		h.generation++
+		h.forget(1)
+	}
+	h.epoch, h.poisoned = epoch, nil
+	h.wake()
+}
+
+// Poison says why the present life applies nothing any more.
+func (h *History) Poison(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.poisoned = err
+	h.wake()
+}
+
+// End says why nothing will be applied any more.
+func (h *History) End(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended = err
+	h.wake()
+}
+
+// Wake lets every waiting [History.Next] look again whether it is to stop.
+func (h *History) Wake() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wake()
+}
+
+// add records an entry that was applied; its commands are copied. A nil History
+// records nothing.
+func (h *History) add(first sm.Index, term sm.Term, at int64, commands format.Commands) {
+	if h == nil || !h.recording.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := Record{First: first, Term: term, Time: time.Unix(0, at).UTC(), Commands: commands}
+	if commands.Len() == 0 || r.end() <= h.next {
+		return
+	}
+	if first > h.next {
+		h.forget(first)
+	}
+	r.Commands = commands.Clone()
+	h.records = append(h.records, r)
+	h.bytes += r.size()
+	h.next = r.end()
+	for h.bytes > h.limit && len(h.records) > 1 {
+		h.bytes -= h.records[0].size()
+		h.records[0] = Record{}
+		h.records = h.records[1:]
+	}
+	h.wake()
+}
+
+// skip takes into account that a snapshot led past commands.
+func (h *History) skip(next sm.Index) {
+	if h == nil || !h.recording.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if next > h.next {
+		h.forget(next)
+		h.wake()
+	}
+}
+
+// forget drops all records; the caller holds the lock.
+func (h *History) forget(next sm.Index) {
+	h.records, h.bytes, h.next = nil, 0, next
+}
+
+// wake ends the present waits; the caller holds the lock.
+func (h *History) wake() {
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+// first returns the index of the first command that is held; the caller holds the
+// lock.
+func (h *History) first() sm.Index {
+	if len(h.records) == 0 {
+		return h.next
+	}
+	return h.records[0].First
+}
+
+// Generation returns what [History.Next] is to be asked with: it changes when
+// indices come to mean other commands.
+func (h *History) Generation() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.generation
+}
+
+// Next returns the entry that holds the command of the index, at least 1, and
+// waits until there is one. Errors are a [*BehindError], [ErrOtherEpoch], the
+// context's cause, whatever stop returns, why the replica is poisoned and why the
+// history ended. stop runs under the history's lock.
+func (h *History) Next(ctx context.Context, generation uint64, index sm.Index, stop func() error) (Record, error) {
+	for {
+		r, changed, err := h.look(generation, index, stop)
+		if err != nil || changed == nil {
+			return r, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		}
+	}
+}
+
+// look returns the entry, or a channel that is closed when it is worth looking
+// again.
+func (h *History) look(generation uint64, index sm.Index, stop func() error) (r Record, changed <-chan struct{}, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := stop(); err != nil {
+		return r, nil, err
+	}
+	switch first := h.first(); {
+	case generation != h.generation:
+		return r, nil, ErrOtherEpoch
+	case index < first:
+		return r, nil, &BehindError{Index: index, First: first}
+	case index < h.next:
+		at, _ := slices.BinarySearchFunc(h.records, index+1, func(r Record, index sm.Index) int {
+			if r.end() < index {
+				return -1
+			}
+			return 1
+		})
+		return h.records[at], nil, nil
+	case h.ended != nil:
+		return r, nil, h.ended
+	case h.poisoned != nil:
+		return r, nil, h.poisoned
+	}
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return r, h.changed, nil
+}
+
+// BehindError reports applied commands that this member does not hold any more,
+// or never held one by one because it caught up by snapshot.
+type BehindError struct {
+	Index sm.Index // of the command that was asked for
+	First sm.Index // of the first command that is still held, or of the next one
+}
+
+// Error implements error.
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("mosaik: follow commands: command %d is not held any more, the first is %d; read the machine and go on behind its index", e.Index, e.First)
+}

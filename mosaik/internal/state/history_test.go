@@ -1,0 +1,197 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// remember gives the replica a history.
+func (r *replica) remember(h *History) *replica {
+	r.State.cfg.History = h
+	return r
+}
+
+// held returns what is held from the index on, and the error after the last.
+func held(h *History, generation uint64, from sm.Index) (lines []string, err error) {
+	enough := errors.New("enough")
+	for {
+		record, err := h.Next(context.Background(), generation, from, func() error {
+			if from == h.next && h.ended == nil && h.poisoned == nil && generation == h.generation {
+				return enough
+			}
+			return nil
+		})
+		if err == enough {
+			return lines, nil
+		}
+		if err != nil {
+			return lines, err
+		}
+		for i, cmd := range record.Commands.All() {
+			if index := record.First + sm.Index(i); index >= from {
+				lines = append(lines, fmt.Sprintf("%d %s", index, cmd))
+				from = index + 1
+			}
+		}
+	}
+}
+
+func wantHeld(t *testing.T, h *History, from sm.Index, want ...string) {
+	t.Helper()
+	got, err := held(h, h.Generation(), from)
+	if err != nil {
+		t.Errorf("following from %d: %v", from, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("followed from %d (-want +got):\n%s", from, diff)
+	}
+}
+
+// What is recorded is what was applied: each entry once, however often it is in
+// the log, and none that was refused.
+func TestHistoryHoldsWhatWasApplied(t *testing.T) {
+	t.Parallel()
+	h := NewHistory(1 << 20)
+	h.Record()
+	r := newReplica().remember(h)
+	r.open(mine)
+	r.commands(mine, 1, "while forming")
+	r.kind(format.KindOpen)
+	r.open(others)
+	r.commands(mine, 2, "a", "decline", "undecodable")
+	r.commands(mine, 2, "a", "decline", "undecodable")
+	r.commands(others, 2, "after a gap")
+	r.commands(others, 1, "b")
+	r.commands(mine, 3) // a tombstone
+	r.commands(mine, 3, "too late")
+	r.commands(format.SessionID{9}, 1, "of nobody")
+	r.commands(mine, 4, "c")
+	all := []string{"1 a", "2 decline", "3 undecodable", "4 b", "5 c"}
+	for from := sm.Index(1); from <= 6; from++ {
+		wantHeld(t, h, from, append([]string(nil), all[from-1:]...)...)
+	}
+
+	r.commands(mine, 5, "d", "panic")
+	h.Poison(r.Status().Poisoned)
+	got, err := held(h, h.Generation(), 5)
+	if diff := cmp.Diff([]string{"5 c"}, got); diff != "" || !errors.Is(err, ErrPoisoned) {
+		t.Errorf("a poisoned replica's history ends with %v; (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 4096
+	h := NewHistory(limit)
+	h.Record()
+	r := ready().remember(h)
+	for sequence := range uint64(1000) {
+		r.commands(mine, sequence+1, "x", "y")
+		if h.bytes > limit {
+			t.Fatalf("%d bytes are held, at most %d should be", h.bytes, limit)
+		}
+	}
+	first := h.records[0].First
+	_, err := held(h, h.Generation(), first-1)
+	var behind *BehindError
+	if !errors.As(err, &behind) || *behind != (BehindError{Index: first - 1, First: first}) || first < 1500 {
+		t.Errorf("following from %d: %v; want that the first is %d", first-1, err, first)
+	}
+	if got, err := held(h, h.Generation(), first); err != nil || len(got) != int(2001-first) {
+		t.Errorf("%d commands are held from %d on, error %v; want all up to 2000", len(got), first, err)
+	}
+	r.commands(mine, 1001, string(make([]byte, 2*limit)))
+	if got, err := held(h, h.Generation(), 2001); err != nil || len(got) != 1 {
+		t.Errorf("of a large last entry %d commands are held, error %v; want it", len(got), err)
+	}
+}
+
+func TestHistoryBeginsWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	h := NewHistory(1 << 20)
+	r := ready().remember(h)
+	r.commands(mine, 1, "a", "b")
+	r.Record()
+	r.commands(mine, 2, "c")
+	r.Record() // again
+	wantHeld(t, h, 3, "3 c")
+	_, err := held(h, h.Generation(), 2)
+	var behind *BehindError
+	if !errors.As(err, &behind) || behind.First != 3 {
+		t.Errorf("following what was not recorded: %v; want that the first is 3", err)
+	}
+}
+
+func TestHistoryAcrossLives(t *testing.T) {
+	t.Parallel()
+	h := NewHistory(1 << 20)
+	h.Record()
+	h.Enter([16]byte{1}, false)
+	r := ready().remember(h)
+	r.commands(mine, 1, "a", "b")
+	generation := h.Generation()
+
+	// The same epoch is applied again, and goes on.
+	h.Enter([16]byte{1}, false)
+	again := ready().remember(h)
+	again.commands(mine, 1, "a", "b")
+	again.commands(mine, 2, "c")
+	wantHeld(t, h, 1, "1 a", "2 b", "3 c")
+
+	// A snapshot leads past commands.
+	for sequence := uint64(2); sequence <= 4; sequence++ {
+		r.remember(nil).commands(mine, sequence, fmt.Sprint("unseen ", sequence))
+	}
+	var b bytes.Buffer
+	if err := r.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Restore(&b); err != nil {
+		t.Fatal(err)
+	}
+	_, err := held(h, generation, 4)
+	var behind *BehindError
+	if !errors.As(err, &behind) || behind.First != 6 {
+		t.Errorf("following across a snapshot: %v; want that the first is 6", err)
+	}
+
+	// An epoch that this member's own state is taken over to goes on.
+	h.Enter([16]byte{2}, true)
+	if h.Generation() != generation {
+		t.Error("indices began anew in an epoch that continues the one before")
+	}
+	// Another does not.
+	h.Enter([16]byte{3}, false)
+	ready().remember(h).commands(mine, 1, "z")
+	if _, err := held(h, generation, 6); !errors.Is(err, ErrOtherEpoch) {
+		t.Errorf("following into another epoch: %v", err)
+	}
+	wantHeld(t, h, 1, "1 z")
+	gone := errors.New("gone")
+	h.End(gone)
+	if _, err := held(h, h.Generation(), 2); err != gone {
+		t.Errorf("following what has ended: %v", err)
+	}
+}
+
+// An epoch without commands gives way unnoticed.
+func TestHistoryOfAnEmptyEpoch(t *testing.T) {
+	t.Parallel()
+	h := NewHistory(1 << 20)
+	h.Record()
+	h.Enter([16]byte{1}, false)
+	generation := h.Generation()
+	h.Enter([16]byte{2}, false)
+	ready().remember(h).commands(mine, 1, "a")
+	if got, err := held(h, generation, 1); err != nil || len(got) != 1 {
+		t.Errorf("followed %q, error %v; want one command", got, err)
+	}
+}
