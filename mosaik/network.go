@@ -2,12 +2,14 @@ package mosaik
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
@@ -25,6 +27,7 @@ type Network struct {
 	id        NetworkID
 	opts      options
 	log       *slog.Logger
+	dir       *logstore.Dir // nil without one
 	link      *link.Link
 	catalog   discovery.Catalog
 	unwatch   func() // ends the watch on the catalog
@@ -71,7 +74,16 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 		return nil, err
 	}
 	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, done: make(chan struct{})}
-	identity, err := link.NewIdentity(o.identity)
+	key, err := n.ownKey()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.closeDir())
+		}
+	}()
+	identity, err := link.NewIdentity(key)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +128,35 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	n.link.Serve()
 	n.log.Info("network open", "addrs", addrs)
 	return n, nil
+}
+
+// ownKey returns the private key of the process, from the network's directory
+// if there is one, which is open from then on.
+func (n *Network) ownKey() (ed25519.PrivateKey, error) {
+	if n.opts.dir != "" {
+		dir, err := logstore.OpenDir(n.opts.dir, n.id, n.opts.identity)
+		if err != nil {
+			return nil, err
+		}
+		n.dir = dir
+		return dir.Identity(), nil
+	}
+	if n.opts.identity != nil {
+		return n.opts.identity, nil
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, fmt.Errorf("draw an identity: %w", err)
+	}
+	return key, nil
+}
+
+// closeDir gives the network's directory back, if it has one.
+func (n *Network) closeDir() error {
+	if n.dir == nil {
+		return nil
+	}
+	return n.dir.Close()
 }
 
 // advertised returns the addresses to tell peers.
@@ -249,7 +290,7 @@ func (n *Network) Close() error {
 	leaving.Wait()
 	n.ending.Wait()
 	n.unwatch()
-	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close())
+	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close(), n.closeDir())
 	close(n.done)
 	return n.err
 }

@@ -41,6 +41,7 @@ const (
 
 type options struct {
 	identity     ed25519.PrivateKey
+	dir          string
 	listen       string
 	listener     net.Listener
 	advertise    []string
@@ -83,18 +84,35 @@ func newOptions(opts []Option) (options, error) {
 	if o.tracers == nil {
 		o.tracers = otel.GetTracerProvider()
 	}
-	if o.identity == nil {
-		_, key, err := ed25519.GenerateKey(nil)
-		if err != nil {
-			return options{}, fmt.Errorf("draw an identity: %w", err)
-		}
-		o.identity = key
-	}
 	return o, nil
 }
 
+// WithDir gives the network a directory, made if need be, that outlives the
+// process and keeps its identity: a process that is started again with it is
+// the same peer, under whatever name and address. The directory belongs to one
+// network and one peer, and while the network is open to it alone. A copy must
+// never be used beside the original.
+//
+// The private key lies in its file identity.pem (PKCS #8 in PEM), which only
+// its owner may read. A key that was put there before the first start is taken,
+// and so is that of [WithIdentity], which must then be the same at every start.
+//
+// [Open] fails with [logstore.ErrLocked], [logstore.ErrForeign],
+// [logstore.ErrFormat], [logstore.ErrCorrupt] or [logstore.ErrExposed] if the
+// directory can't be used.
+func WithDir(dir string) Option {
+	return optionFunc(func(o *options) error {
+		if dir == "" {
+			return errors.New("directory: its name is empty")
+		}
+		o.dir = dir
+		return nil
+	})
+}
+
 // WithIdentity makes the process the peer whose private key is given. By
-// default a random identity is drawn. Two processes must never use one identity
+// default the identity is that of the directory ([WithDir]), without one it is
+// random. Two processes must never use one identity
 // at the same time.
 func WithIdentity(key ed25519.PrivateKey) Option {
 	return optionFunc(func(o *options) error {

@@ -52,7 +52,7 @@ func (d durableLog) Save(b logstore.Batch) error {
 	if err != nil {
 		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
 	}
-	if err := writeDurably(dir, snapshotFile(index), content); err != nil {
+	if err := logstore.WriteFile(dir, snapshotFile(index), content); err != nil {
 		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
 	}
 	if err := d.Log.Save(b); err != nil {
@@ -64,34 +64,6 @@ func (d durableLog) Save(b logstore.Batch) error {
 // snapshotFile returns the name of the file of the snapshot at an index. It is
 // dragonboat's.
 func snapshotFile(index sm.Index) string { return fmt.Sprintf("snapshot-%016X.gbsnap", uint64(index)) }
-
-// writeDurably writes a file whole or not at all.
-func writeDurably(dir, name string, content []byte) (err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(dir, name+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone by then, unless something failed
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 // removeOthers removes all snapshots but one, and what interrupted writes left.
 func removeOthers(dir, keep string) error {
