@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"examples"},
 	{"testutil"},
 	{"mosaik"},
-	{"mosaik/ticket"},
+	{"mosaik/ticket", "mosaik/audit"},
 	{"mosaik/internal/group"},
 	{"mosaik/internal/session", "mosaik/internal/state", "mosaik/internal/bond", "mosaik/internal/engine"},
 	{"mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/watch"},
