@@ -141,6 +141,17 @@ func TestAppliedBeginsToRecord(t *testing.T) {
 	}
 }
 
+// asked is a context that tells when somebody first asks whether it ended.
+type asked struct {
+	context.Context
+	tell func()
+}
+
+func (a asked) Err() error {
+	a.tell()
+	return a.Context.Err()
+}
+
 func TestAppliedEnds(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
@@ -154,14 +165,15 @@ func TestAppliedEnds(t *testing.T) {
 	wantEnd := func(name string, ctx context.Context, g tillGroup, want error, end func()) {
 		t.Helper()
 		ended := make(chan error, 1)
-		commands := g.Applied(ctx, 2) // nothing was applied there yet
+		waits := make(chan struct{})
 		go func() {
 			var last error
-			for _, err := range commands {
+			for _, err := range g.Applied(asked{ctx, sync.OnceFunc(func() { close(waits) })}, 2) {
 				last = err
 			}
 			ended <- last
 		}()
+		<-waits // for a command that nobody executes
 		end()
 		wantError(t, name, <-ended, want)
 	}
@@ -177,7 +189,7 @@ func TestAppliedEnds(t *testing.T) {
 	wantEnd("a network that closes", soon(t), g, mosaik.ErrClosed, n.Close)
 }
 
-// The member that recovers a group goes on; who yields begins anew.
+// The member that recovers a group goes on.
 func TestAppliedOfARecoveredGroup(t *testing.T) {
 	t.Parallel()
 	c := recording(t, 3, 1<<20)

@@ -114,6 +114,17 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+func TestHistoryKeepsNoBytesOfTheLog(t *testing.T) {
+	t.Parallel()
+	h := NewHistory(1 << 20)
+	h.Record()
+	r := ready().remember(h)
+	data := entry(mine, 1, "a", "b")
+	r.next(data)
+	clear(data)
+	wantHeld(t, h, 1, "1 a", "2 b")
+}
+
 func TestHistoryBeginsWhereItIsAskedFor(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
@@ -143,6 +154,9 @@ func TestHistoryAcrossLives(t *testing.T) {
 	h.Enter([16]byte{1}, false)
 	again := ready().remember(h)
 	again.commands(mine, 1, "a", "b")
+	if len(h.records) != 1 {
+		t.Errorf("%d entries are held, want 1: the second life applies what is known", len(h.records))
+	}
 	again.commands(mine, 2, "c")
 	wantHeld(t, h, 1, "1 a", "2 b", "3 c")
 
