@@ -290,7 +290,8 @@ func (c *conn) hear(kind uint8) link.Code {
 func (c *conn) tell(entries ...discovery.Signed) {
 	var news []discovery.Signed
 	for _, s := range entries {
-		if s.Peer != c.p.id && c.told[s.Peer] < s.Version {
+		told, ok := c.told[s.Peer]
+		if (s.Peer != c.p.id || ok) && told < s.Version {
 			c.told[s.Peer] = s.Version
 			news = append(news, s)
 		}
@@ -323,11 +324,18 @@ func (c *conn) handleEntries(payload []byte) (link.Code, error) {
 		if !c.hasTold(s) {
 			continue
 		}
-		if _, known := catalog.Get(s.Peer); !catalog.Put(s) && !known {
-			c.m.mu.Lock()
-			delete(c.told, s.Peer)
-			c.m.mu.Unlock()
+		newest, known := catalog.Get(s.Peer)
+		if catalog.Put(s) {
+			continue
 		}
+		c.m.mu.Lock()
+		switch {
+		case !known:
+			delete(c.told, s.Peer)
+		case s.Peer == c.p.id && !c.ended:
+			c.tell(newest) // its own, which it is to sign anew
+		}
+		c.m.mu.Unlock()
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

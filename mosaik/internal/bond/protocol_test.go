@@ -361,6 +361,26 @@ func TestEntriesOfOthers(t *testing.T) {
 	other.expect(kindEntries)
 }
 
+// TestOldEntryOfItsOwn lets a peer hear of an entry of its own that is newer than
+// the one that it sends, so that it signs a newer one still: its clock was ahead
+// before it restarted, or another process has its identity.
+func TestOldEntryOfItsOwn(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r, other := connectRaw(t, a, 1), connectRaw(t, a, 2)
+	v9 := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Version: 9})
+	other.sendEntries(v9)
+	other.sync()
+	r.sync() // nobody needs to be told of itself
+	v2 := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Version: 2})
+	r.sendEntries(v2)
+	if got := r.expect(kindEntries); !bytes.Equal(got, appendEntries([]discovery.Signed{v9})[0]) {
+		t.Errorf("told % x, want % x", got, v9.Bytes())
+	}
+	r.sendEntries(v2)
+	r.sync() // once is enough
+}
+
 // TestTombstone relays the entry of a peer that was forgotten.
 func TestTombstone(t *testing.T) {
 	t.Parallel()
