@@ -42,8 +42,9 @@ var (
 // What is pruned or replaced is given back a segment at a time. The directory
 // holds about twice of what its logs hold, four times at worst, and 192 MiB.
 //
-// A network does not offer its directory for logs so far: joining a group with
-// this storage is [ErrNoDir]. It is for programs that open logs themselves.
+// A group's log is found again by the group's id: a member that joins the group
+// in a later process goes on as itself. Joining on a network without a directory
+// is [ErrNoDir].
 //
 // In memory there are 12 bytes for each entry, the newest entries (32 MiB for
 // all open logs together, 4 MiB for one) and 16 MiB of buffers, more only while

@@ -132,7 +132,7 @@ func TestFailingStorageStopsItsGroup(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
 	works := bystander(t, c)
-	storages := []faultyStorage{{new(atomic.Int64)}, {new(atomic.Int64)}, {new(atomic.Int64)}}
+	storages := []faultyStorage{{failAt: new(atomic.Int64)}, {failAt: new(atomic.Int64)}, {failAt: new(atomic.Int64)}}
 	var groups []tillGroup
 	for i, storage := range storages {
 		groups = append(groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder(), newTill).WithLogStorage(storage)))

@@ -28,7 +28,7 @@ func TestBootstrapperFails(t *testing.T) {
 				}
 			}
 			join := func(i, failAt int) tillGroup {
-				storage := faultyStorage{new(atomic.Int64)}
+				storage := faultyStorage{failAt: new(atomic.Int64)}
 				storage.failAt.Store(int64(failAt))
 				return testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder(), newTill).WithLogStorage(storage))
 			}
@@ -42,7 +42,7 @@ func TestBootstrapperFails(t *testing.T) {
 			}
 			ctx := soon(t)
 			switch err := groups[first].When().Settled(ctx); {
-			case err == nil && write > 8:
+			case err == nil && write > 7:
 				return // this time forming took fewer writes
 			case !errors.Is(err, errDisk):
 				t.Fatalf("the bootstrapper did not fail: %v", err)

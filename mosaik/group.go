@@ -94,6 +94,10 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.closed} }
 // group without a quorum. Afterwards the member is out in any case; an error says
 // that the others did not confirm, and will miss it as they would after a crash.
 //
+// A log on disk is emptied when the others have confirmed, and kept when there is
+// nobody else or they did not. To stop and come back as the same member, close
+// the network instead.
+//
 // Leaving twice does nothing.
 func (g *Group[C, M]) Leave(ctx context.Context) error {
 	if g.closed.Swap(true) {

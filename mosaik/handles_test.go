@@ -73,7 +73,7 @@ func TestDifferingSecondJoin(t *testing.T) {
 			return err
 		}, "its machine is *mosaik_test.till, not *mosaik_test.otherTill"},
 		"storage": {func() error {
-			_, err := mosaik.WithStateMachine(b, newTill).WithLogStorage(faultyStorage{new(atomic.Int64)}).Join(t.Context())
+			_, err := mosaik.WithStateMachine(b, newTill).WithLogStorage(faultyStorage{failAt: new(atomic.Int64)}).Join(t.Context())
 			return err
 		}, "its storage is *logstore.Memory[github.com/mosaik-go/mosaik/mosaik_test.step], not mosaik_test.faultyStorage"},
 		"timing": {func() error {
@@ -347,8 +347,8 @@ func TestJoinWaitsForLeave(t *testing.T) {
 func TestStoppedGroupIsNotJoined(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
-	disk := faultyStorage{new(atomic.Int64)}
-	disk.failAt.Store(6)
+	disk := faultyStorage{failAt: new(atomic.Int64)}
+	disk.failAt.Store(5)
 	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(disk))
 	if _, err := g.When().LeaderIsNot(soon(t), c.Node(0).Peer()); !errors.Is(err, errDisk) {
 		t.Fatalf("waiting in a group that its storage stops: %v, want %v", err, errDisk)

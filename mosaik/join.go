@@ -102,7 +102,7 @@ func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, 
 // startGroup opens the group's log and starts this member's part.
 func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec sm.Spec[C], newMachine func() M, storage S) (*group.Group, error) {
 	n := p.net
-	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Codec: spec.Codec, Logger: n.log})
+	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
 	if err != nil {
 		return nil, fmt.Errorf("open its log: %w", err)
 	}
@@ -113,6 +113,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
+		Process: n.process,
 		Network: n.id,
 		ID:      p.id,
 		Secrets: p.key.secrets(),

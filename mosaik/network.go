@@ -13,6 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
@@ -28,6 +29,7 @@ type Network struct {
 	opts      options
 	log       *slog.Logger
 	dir       *logstore.Dir // nil without one
+	process   group.Process
 	link      *link.Link
 	catalog   discovery.Catalog
 	unwatch   func() // ends the watch on the catalog
@@ -131,16 +133,18 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 }
 
 // ownKey returns the private key of the process, from the network's directory
-// if there is one, which is open from then on.
+// if there is one, which is open from then on, and notes which start of it this
+// process is.
 func (n *Network) ownKey() (ed25519.PrivateKey, error) {
 	if n.opts.dir != "" {
 		dir, err := logstore.OpenDir(n.opts.dir, n.id, n.opts.identity)
 		if err != nil {
 			return nil, err
 		}
-		n.dir = dir
+		n.dir, n.process = dir, group.NewProcess(dir.Starts())
 		return dir.Identity(), nil
 	}
+	n.process = group.NewProcess(0)
 	if n.opts.identity != nil {
 		return n.opts.identity, nil
 	}
@@ -264,9 +268,14 @@ func (n *Network) Peers() []Peer {
 }
 
 // Close leaves every group, for at most the leave timeout in an orderly way,
-// then ends the network: every call that waits on it returns [ErrClosed].
-// Close waits until nothing of the network runs any more. Closing again waits
-// for, and returns the same as, the first call.
+// then ends the network. A group whose log is on disk it does not leave: it only
+// hands on the lead, and the member goes on as itself when it joins again. Until
+// then the group counts it as away. To give its place up, call [Group.Leave]
+// first.
+//
+// Every call that waits on the network returns [ErrClosed]. Close waits until
+// nothing of it runs any more. Closing again waits for, and returns the same as,
+// the first call.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	if n.closed {
@@ -311,10 +320,18 @@ func (n *Network) supersede() {
 	n.ending.Go(func() { _ = n.bonds.Close() }) // Close of the network returns its error
 }
 
-// endGroup leaves a group when the network closes. That the others did not
-// confirm it is no error then: they may be gone as well.
+// endGroup ends this process's part in a group when the network closes: a member
+// that can come back as itself only hands on the lead. That the others did not
+// confirm a leave is no error then: they may be gone as well.
 func (n *Network) endGroup(ctx context.Context, j *joined) {
-	if n.opts.leaveTimeout == 0 {
+	switch {
+	case n.opts.leaveTimeout == 0:
+		j.core.Close()
+		return
+	case j.core.Durable():
+		if err := j.core.HandOn(ctx); err != nil {
+			n.log.Info("the lead was not handed on", "group", j.id.Short(), "error", err)
+		}
 		j.core.Close()
 		return
 	}

@@ -7,14 +7,20 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 )
 
-// faultyStorage is a memory storage that fails once, at the n-th save from when
-// n is stored in failAt.
-type faultyStorage struct{ failAt *atomic.Int64 }
+// faultyStorage is a storage, in memory unless another is given, that fails once,
+// at the n-th save from when n is stored in failAt.
+type faultyStorage struct {
+	failAt *atomic.Int64
+	on     logstore.Storage[step]
+}
 
 var errDisk = errors.New("the disk is on fire")
 
 func (s faultyStorage) Open(o logstore.Opening[step]) (logstore.Log, error) {
-	log, err := logstore.NewMemory[step]().Open(o)
+	if s.on == nil {
+		s.on = logstore.NewMemory[step]()
+	}
+	log, err := s.on.Open(o)
 	return faultyLog{log, s.failAt}, err
 }
 

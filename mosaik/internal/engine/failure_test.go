@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	pb "github.com/lni/dragonboat/v4/raftpb"
+
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -410,4 +413,28 @@ func TestBadConfig(t *testing.T) {
 			e.Close()
 		}
 	}
+}
+
+// A log that lacks what its replica acknowledged is an older copy: its replica
+// ends, and nothing else.
+func TestOlderLogEndsItsReplica(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	must(t, g.replicas[0], "before")
+	a := newAdversary(t, g.nodes[2])
+	g.nodes[2].engine.Admit(shard, a.peer, 9)
+	c := a.dial(link.Raft)
+	defer c.Close()
+	heartbeat := batchOf(pb.Message{Type: pb.Heartbeat, ShardID: shard, From: 9, To: 3, Term: 1, Commit: 1_000_000})
+	if err := c.WriteFrame(frameBatch, marshal(ptr(heartbeat))); err != nil {
+		t.Fatal(err)
+	}
+	g.recs[2].wait(t, "the end of the replica", func() bool { return len(g.recs[2].failures) > 0 })
+	g.recs[2].mu.Lock()
+	err := g.recs[2].failures[0]
+	g.recs[2].mu.Unlock()
+	if !errors.Is(err, logstore.ErrCorrupt) {
+		t.Errorf("the replica ended with %v, want %v", err, logstore.ErrCorrupt)
+	}
+	must(t, g.replicas[0], "after")
 }

@@ -45,16 +45,9 @@ func Indispensable(log logstore.Log, replica uint64) (bool, error) {
 		return false, nil
 	}
 	voters := map[uint64]bool{}
-	for e, err := range held(log, state.Last.Index) {
+	for c, err := range heldChanges(log, state.Last.Index) {
 		if err != nil {
 			return false, err
-		}
-		if e.Type != pb.ConfigChangeEntry {
-			continue
-		}
-		var c pb.ConfigChange
-		if err := unmarshal(&c, e.Cmd); err != nil {
-			return false, fmt.Errorf("engine: read membership change at %d: %w", e.Index, err)
 		}
 		voted := voters[replica]
 		switch c.Type {
@@ -68,6 +61,47 @@ func Indispensable(log logstore.Log, replica uint64) (bool, error) {
 		}
 	}
 	return voters[replica], nil
+}
+
+// MayVote reports whether a log that its replica came back with says that it may
+// be a voter. It is true also for a log whose beginning was pruned.
+func MayVote(log logstore.Log, replica uint64) (bool, error) {
+	state, err := log.State()
+	if err != nil {
+		return false, fmt.Errorf("engine: read the log: %w", err)
+	}
+	if state.Pruned.Index > 0 || state.Snapshot.Cursor.Index > 0 {
+		return true, nil
+	}
+	for c, err := range heldChanges(log, state.Last.Index) {
+		if err != nil {
+			return false, err
+		}
+		if c.Type == pb.AddNode && c.ReplicaID == replica {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// heldChanges yields the membership changes that a log holds, as held does.
+func heldChanges(log logstore.Log, through sm.Index) iter.Seq2[pb.ConfigChange, error] {
+	return func(yield func(pb.ConfigChange, error) bool) {
+		for e, err := range held(log, through) {
+			var c pb.ConfigChange
+			if err == nil && e.Type != pb.ConfigChangeEntry {
+				continue
+			}
+			if err == nil {
+				if err = unmarshal(&c, e.Cmd); err != nil {
+					err = fmt.Errorf("engine: read membership change at %d: %w", e.Index, err)
+				}
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // held yields the entries of a log up to and including index through.

@@ -53,21 +53,26 @@ func TestIndispensable(t *testing.T) {
 		name    string
 		entries []pb.Entry
 		want    bool
+		mayVote bool
 	}{
-		{"an empty log", nil, false},
-		{"the only voter", []pb.Entry{add(b)}, true},
-		{"a spare", []pb.Entry{add(a), spare(b)}, false},
-		{"one of two voters", []pb.Entry{add(a), spare(b), {}, add(b), proposalOf("x")}, true},
-		{"one of three", []pb.Entry{add(a), add(b), spare(c), add(c)}, false},
-		{"one of two with a spare", []pb.Entry{add(a), add(b), spare(c)}, true},
-		{"the third made two again", []pb.Entry{add(a), add(b), add(c), remove(a)}, false},
-		{"the last of three, before it voted", []pb.Entry{add(a), add(c), remove(c), add(b)}, true},
-		{"removed", []pb.Entry{add(a), add(b), remove(b)}, false},
+		{"an empty log", nil, false, false},
+		{"the only voter", []pb.Entry{add(b)}, true, true},
+		{"a spare", []pb.Entry{add(a), spare(b)}, false, false},
+		{"one of two voters", []pb.Entry{add(a), spare(b), {}, add(b), proposalOf("x")}, true, true},
+		{"one of three", []pb.Entry{add(a), add(b), spare(c), add(c)}, false, true},
+		{"one of two with a spare", []pb.Entry{add(a), add(b), spare(c)}, true, true},
+		{"the third made two again", []pb.Entry{add(a), add(b), add(c), remove(a)}, false, true},
+		{"the last of three, before it voted", []pb.Entry{add(a), add(c), remove(c), add(b)}, true, true},
+		{"removed", []pb.Entry{add(a), add(b), remove(b)}, false, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got, err := Indispensable(logOf(t, tc.entries...), b); got != tc.want || err != nil {
+			log := logOf(t, tc.entries...)
+			if got, err := Indispensable(log, b); got != tc.want || err != nil {
 				t.Errorf("Indispensable = %v, error %v; want %v", got, err, tc.want)
+			}
+			if got, err := MayVote(log, b); got != tc.mayVote || err != nil {
+				t.Errorf("MayVote = %v, error %v; want %v", got, err, tc.mayVote)
 			}
 		})
 	}
@@ -80,12 +85,18 @@ func TestIndispensable(t *testing.T) {
 		if got, err := Indispensable(log, b); got || err != nil {
 			t.Errorf("Indispensable = %v, error %v; want false", got, err)
 		}
+		if got, err := MayVote(log, c); !got || err != nil {
+			t.Errorf("MayVote = %v, error %v; want true: who knows", got, err)
+		}
 	})
 	t.Run("damage", func(t *testing.T) {
 		t.Parallel()
 		log := logOf(t, pb.Entry{Type: pb.ConfigChangeEntry, Cmd: []byte{0xff}})
 		if got, err := Indispensable(log, b); got || err == nil {
 			t.Errorf("Indispensable = %v, error %v; want an error", got, err)
+		}
+		if got, err := MayVote(log, b); got || err == nil {
+			t.Errorf("MayVote = %v, error %v; want an error", got, err)
 		}
 	})
 }

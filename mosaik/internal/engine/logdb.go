@@ -96,6 +96,16 @@ func (r *logRouter) termOf(shard, replica uint64, i sm.Index) sm.Term {
 	return 0
 }
 
+// last returns the index of the last entry that a replica wrote down, 0 if the
+// replica is not known.
+func (r *logRouter) last(shard, replica uint64) sm.Index {
+	if l := r.find(shard, replica); l != nil {
+		_, last := l.terms.span()
+		return last
+	}
+	return 0
+}
+
 // Create implements [config.LogDBFactory]: a NodeHost has the router that it
 // was configured with.
 func (r *logRouter) Create(config.NodeHostConfig, config.LogDBCallback, []string, []string) (raftio.ILogDB, error) {

@@ -9,8 +9,6 @@ import (
 	"slices"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
-
-	"github.com/mosaik-go/mosaik/logstore"
 )
 
 // Identity says whose log a log is. Epoch and Incarnation are the owner's; the
@@ -18,35 +16,6 @@ import (
 type Identity struct {
 	Shard, Replica     uint64
 	Epoch, Incarnation [16]byte
-}
-
-// WriteIdentity makes an empty log the log of id. It survives restarts of the
-// replica, and no other replica can be started with the log.
-func WriteIdentity(log logstore.Log, id Identity) error {
-	b, err := (&metadata{id: id}).marshal()
-	if err != nil {
-		return fmt.Errorf("engine: write the identity of a replica: %w", err)
-	}
-	if err := log.Save(logstore.Batch{Meta: b}); err != nil {
-		return fmt.Errorf("engine: write the identity of replica %d of shard %d: %w", id.Replica, id.Shard, err)
-	}
-	return nil
-}
-
-// ReadIdentity returns whose log a log is; ok is false if it is nobody's yet.
-func ReadIdentity(log logstore.Log) (id Identity, ok bool, err error) {
-	st, err := log.State()
-	if err != nil {
-		return Identity{}, false, fmt.Errorf("engine: read the identity of a replica: %w", err)
-	}
-	if st.Meta == nil {
-		return Identity{}, false, nil
-	}
-	m, err := parseMetadata(st.Meta)
-	if err != nil {
-		return Identity{}, false, fmt.Errorf("engine: read the identity of a replica: %w", err)
-	}
-	return m.id, true, nil
 }
 
 // metadata is what the engine keeps in [logstore.State.Meta], format 1:

@@ -132,32 +132,35 @@ func FuzzParseMetadata(f *testing.F) {
 func TestIdentityStays(t *testing.T) {
 	t.Parallel()
 	log := newMemoryLog(t)
-	if id, ok, err := ReadIdentity(log); ok || err != nil {
-		t.Fatalf("ReadIdentity of an empty log = %+v, %t, %v", id, ok, err)
+	if p, ok, err := ReadPast(log); ok || err != nil {
+		t.Fatalf("ReadPast of an empty log = %+v, %t, %v", p, ok, err)
 	}
 	id := testIdentity
 	id.Shard, id.Replica = routerShard, routerReplica
-	if err := WriteIdentity(log, id); err != nil {
-		t.Fatalf("WriteIdentity: %v", err)
+	if err := Claim(log, id); err != nil {
+		t.Fatalf("Claim: %v", err)
+	}
+	if p, ok, err := ReadPast(log); p != (Past{Identity: id}) || !ok || err != nil {
+		t.Errorf("ReadPast of a claimed log = %+v, %t, %v; want %+v, unused", p, ok, err, id)
 	}
 	r := newTestRouter(t, log, noFailure(t)) // saves bootstrap info
 	if err := r.ImportSnapshot(pb.Snapshot{ShardID: routerShard, Index: 3, Term: 1}, routerReplica); err != nil {
 		t.Fatalf("ImportSnapshot: %v", err)
 	}
-	if got, ok, err := ReadIdentity(log); got != id || !ok || err != nil {
-		t.Errorf("ReadIdentity = %+v, %t, %v; want %+v", got, ok, err, id)
+	if p, ok, err := ReadPast(log); p.Identity != id || !p.Used || !ok || err != nil {
+		t.Errorf("ReadPast = %+v, %t, %v; want %+v, used", p, ok, err, id)
 	}
 	if err := log.Save(logstore.Batch{Meta: []byte{9}}); err != nil {
 		t.Fatalf("Save: %v", err)
 	}
-	if _, _, err := ReadIdentity(log); err == nil {
-		t.Error("ReadIdentity accepted metadata of format 9")
+	if _, _, err := ReadPast(log); err == nil {
+		t.Error("ReadPast accepted metadata of format 9")
 	}
 	_ = log.Close()
-	if _, _, err := ReadIdentity(log); !errors.Is(err, logstore.ErrClosed) {
-		t.Errorf("ReadIdentity of a closed log: %v, want ErrClosed", err)
+	if _, _, err := ReadPast(log); !errors.Is(err, logstore.ErrClosed) {
+		t.Errorf("ReadPast of a closed log: %v, want ErrClosed", err)
 	}
-	if err := WriteIdentity(log, id); !errors.Is(err, logstore.ErrClosed) {
-		t.Errorf("WriteIdentity to a closed log: %v, want ErrClosed", err)
+	if err := Claim(log, id); !errors.Is(err, logstore.ErrClosed) {
+		t.Errorf("Claim to a closed log: %v, want ErrClosed", err)
 	}
 }

@@ -3,11 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -83,7 +86,7 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, receive fun
 func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 	batch.SourceAddress = from.String()
 	batch.Requests = slices.DeleteFunc(batch.Requests, func(m pb.Message) bool {
-		return !e.mayReceive(from, m.ShardID, m.From, m.To)
+		return !e.mayReceive(from, m.ShardID, m.From, m.To) || e.lacks(&m)
 	})
 	if len(batch.Requests) == 0 {
 		return nil
@@ -95,6 +98,23 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 		}
 	}
 	return err
+}
+
+// lacks reports a heartbeat that says of a replica here that it acknowledged
+// entries which its log does not have, and ends the replica: the log is an older
+// copy, or its disk lost what it had promised to keep. dragonboat would panic.
+func (e *Engine) lacks(m *pb.Message) bool {
+	if m.Type != pb.Heartbeat {
+		return false
+	}
+	last := e.router.last(m.ShardID, m.To)
+	if sm.Index(m.Commit) <= last {
+		return false
+	}
+	if r := e.replica(m.ShardID); r != nil {
+		r.fail(fmt.Errorf("engine: %w: the log of replica %d of shard %d ends at %d, and the replica had acknowledged %d: it is an older copy, or the disk lost what it had synced; empty the group's log and join as a new replica", logstore.ErrCorrupt, m.To, m.ShardID, last, m.Commit))
+	}
+	return true
 }
 
 // receiveChunk hands on a piece of a snapshot for a replica that runs here.

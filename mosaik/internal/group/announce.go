@@ -26,9 +26,10 @@ import (
 //	50      8     policy: grace in nanoseconds
 //	58      8     id of the last membership change that it knows of
 //	66      8     the start of the digest of the schema's newest level
+//	74      16    process: 8 bytes number of its start, 8 random
 const (
 	announcementVersion = 1
-	announcementSize    = 74
+	announcementSize    = 90
 )
 
 const (
@@ -67,18 +68,18 @@ func (p Phase) String() string {
 
 // Announcement is what a member tells its peers about itself.
 type Announcement struct {
-	Phase       Phase
-	Role        Role
-	Opened      bool // its epoch accepts commands
-	Poisoned    bool // its machine panicked
-	Leads       bool // it leads its epoch
-	Votes       bool // it knows that it is a voter, and is bound to its epoch by it
-	Incarnation Incarnation
-	Epoch       Epoch
-	Count       sm.Index // commands applied, dense
-	Policy      Policy
-	Change      uint64 // the last membership change that it knows of
-	Schema      Schema
+	Phase    Phase
+	Role     Role
+	Opened   bool // its epoch accepts commands
+	Poisoned bool // its machine panicked
+	Leads    bool // it leads its epoch
+	Votes    bool // it knows that it is a voter, and is bound to its epoch by it
+	Tenure
+	Epoch  Epoch
+	Count  sm.Index // commands applied, dense
+	Policy Policy
+	Change uint64 // the last membership change that it knows of
+	Schema Schema
 }
 
 // Schema stands for the commands that a member knows: the start of the digest of
@@ -121,7 +122,8 @@ func (a Announcement) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Maximum))
 	b = binary.BigEndian.AppendUint64(b, uint64(a.Policy.Grace))
 	b = binary.BigEndian.AppendUint64(b, a.Change)
-	return append(b, a.Schema[:]...)
+	b = append(b, a.Schema[:]...)
+	return append(b, a.Process[:]...)
 }
 
 func parseAnnouncement(b []byte) (Announcement, error) {
@@ -132,15 +134,15 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 		return Announcement{}, fmt.Errorf("%w: %d bytes, not %d", errAnnouncement, len(b), announcementSize)
 	}
 	a := Announcement{
-		Phase:       Phase(b[1]),
-		Role:        Role{Observer: b[2]&flagObserver != 0, Factor: int(b[3])},
-		Opened:      b[2]&flagOpened != 0,
-		Poisoned:    b[2]&flagPoisoned != 0,
-		Leads:       b[2]&flagLeads != 0,
-		Votes:       b[2]&flagVotes != 0,
-		Incarnation: Incarnation(b[4:20]),
-		Epoch:       Epoch(b[20:36]),
-		Count:       sm.Index(binary.BigEndian.Uint64(b[36:])),
+		Phase:    Phase(b[1]),
+		Role:     Role{Observer: b[2]&flagObserver != 0, Factor: int(b[3])},
+		Opened:   b[2]&flagOpened != 0,
+		Poisoned: b[2]&flagPoisoned != 0,
+		Leads:    b[2]&flagLeads != 0,
+		Votes:    b[2]&flagVotes != 0,
+		Tenure:   Tenure{Incarnation(b[4:20]), Process(b[74:])},
+		Epoch:    Epoch(b[20:36]),
+		Count:    sm.Index(binary.BigEndian.Uint64(b[36:])),
 		Policy: Policy{
 			Expected: int(binary.BigEndian.Uint16(b[44:])),
 			Minimum:  int(binary.BigEndian.Uint16(b[46:])),
@@ -148,7 +150,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 			Grace:    time.Duration(binary.BigEndian.Uint64(b[50:])),
 		},
 		Change: binary.BigEndian.Uint64(b[58:]),
-		Schema: Schema(b[66:]),
+		Schema: Schema(b[66:74]),
 	}
 	switch {
 	case a.Phase > Leaving:

@@ -14,17 +14,17 @@ import (
 
 func fullAnnouncement() Announcement {
 	return Announcement{
-		Phase:       CaughtUp,
-		Role:        Role{Observer: true, Factor: 3},
-		Opened:      true,
-		Poisoned:    true,
-		Leads:       true,
-		Incarnation: Incarnation{1, 2, 3},
-		Epoch:       Epoch{4, 5, 6},
-		Count:       0x0102030405060708,
-		Policy:      Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
-		Change:      0x1112131415161718,
-		Schema:      Schema{0x21, 0x22, 7: 0x28},
+		Phase:    CaughtUp,
+		Role:     Role{Observer: true, Factor: 3},
+		Opened:   true,
+		Poisoned: true,
+		Leads:    true,
+		Tenure:   Tenure{Incarnation{1, 2, 3}, Process{7: 0x31, 15: 0x32}},
+		Epoch:    Epoch{4, 5, 6},
+		Count:    0x0102030405060708,
+		Policy:   Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
+		Change:   0x1112131415161718,
+		Schema:   Schema{0x21, 0x22, 7: 0x28},
 	}
 }
 
@@ -146,6 +146,30 @@ func TestIdentifiersDiffer(t *testing.T) {
 	for i := range order[1:] {
 		if order[i+1].Compare(order[i]) <= 0 {
 			t.Errorf("incarnation %x is later than %x and does not compare higher", order[i+1], order[i])
+		}
+	}
+}
+
+func TestTenureExcludes(t *testing.T) {
+	life := func(at int64) Incarnation { return newIncarnation(time.Unix(at, 0), 0) }
+	old, young := life(1), life(2)
+	first, second := NewProcess(1), NewProcess(2)
+	for _, test := range []struct {
+		name string
+		met  Tenure
+		o    Tenure
+		want bool
+	}{
+		{"nobody was met", Tenure{}, Tenure{old, first}, false},
+		{"the same process", Tenure{old, first}, Tenure{old, first}, false},
+		{"a later life", Tenure{old, second}, Tenure{young, first}, false},
+		{"an earlier life", Tenure{young, first}, Tenure{old, second}, true},
+		{"a later start", Tenure{old, first}, Tenure{old, second}, false},
+		{"an earlier start", Tenure{old, second}, Tenure{old, first}, true},
+		{"a copy opened as often", Tenure{old, first}, Tenure{old, NewProcess(1)}, true},
+	} {
+		if got := test.met.excludes(test.o); got != test.want {
+			t.Errorf("%s: excludes is %t, want %t", test.name, got, test.want)
 		}
 	}
 }

@@ -93,7 +93,13 @@ func (g *Group) outlook(l *life) outlook {
 		return o
 	}
 	var err error
-	if o.indispensable, err = engine.Indispensable(g.cfg.Log, l.id); err == nil {
+	if l.resumed && !o.votes {
+		o.votes, err = engine.MayVote(g.cfg.Log, l.id)
+	}
+	if err == nil {
+		o.indispensable, err = engine.Indispensable(g.cfg.Log, l.id)
+	}
+	if err == nil {
 		err = g.survey(&o)
 	}
 	if err != nil {

@@ -53,6 +53,8 @@ type Config struct {
 	Policy  Policy
 	Schema  Schema
 	Role    Role
+	// Process is this process, the same for all groups that it joins.
+	Process Process
 	// NewMachine makes a fresh machine for each life of the member.
 	NewMachine func() state.Machine
 	// History is told of the commands that are applied.
@@ -98,21 +100,22 @@ type Group struct {
 	workers  sync.WaitGroup        // what the loop started
 
 	// What follows belongs to the loop.
-	life        *life
-	joined      time.Time
-	lives       int // before the present one
-	incarnation Incarnation
-	latest      map[sm.PeerID]Incarnation // of peers, the highest seen
-	since       time.Time                 // when seeking began
-	peers       map[sm.PeerID]Announcement
-	lastSeen    map[sm.PeerID]time.Time
-	refused     refusals
-	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
-	leaving     bool
-	stalled     bool
-	left        *watch.Value[farewell]
-	err         error // why the loop ends
-	timers      timers
+	life      *life
+	joined    time.Time
+	lives     int // before the present one
+	tenure    Tenure
+	latest    map[sm.PeerID]Tenure // of peers, the latest seen
+	since     time.Time            // when seeking began
+	peers     map[sm.PeerID]Announcement
+	lastSeen  map[sm.PeerID]time.Time
+	refused   refusals
+	ended     map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
+	leaving   bool
+	dismissed bool // the replica is no member any more, and none follows
+	stalled   bool
+	left      *watch.Value[farewell]
+	err       error // why the loop ends
+	timers    timers
 }
 
 // Join starts a member's part in a group and returns at once.
@@ -131,9 +134,22 @@ func Join(cfg Config) (*Group, error) {
 		peers:    map[sm.PeerID]Announcement{},
 		lastSeen: map[sm.PeerID]time.Time{},
 		ended:    map[Epoch]sm.Index{},
-		latest:   map[sm.PeerID]Incarnation{},
+		latest:   map[sm.PeerID]Tenure{},
 	}
-	g.incarnation = newIncarnation(g.joined, 0)
+	past, err := recall(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+	}
+	begin := g.seek
+	g.tenure = Tenure{newIncarnation(g.joined, 0), cfg.Process}
+	if past != nil {
+		g.tenure.Incarnation = past.incarnation
+		// Whatever the clock says, what follows the incarnation is later.
+		if began := past.incarnation.began(); !g.joined.After(began) {
+			g.joined = began.Add(1)
+		}
+		begin = func() { g.resume(past) }
+	}
 	g.timers.post = func(f func()) { g.inbox.post(f) }
 	a := g.announcement()
 	g.hello.Store(&a)
@@ -157,7 +173,7 @@ func Join(cfg Config) (*Group, error) {
 		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
 	}
 	g.bonds = bonds
-	g.inbox.post(g.seek)
+	g.inbox.post(begin)
 	go g.run()
 	return g, nil
 }
@@ -199,6 +215,11 @@ func (g *Group) shutDown() {
 		g.stopReplica(l)
 	}
 	g.workers.Wait()
+	if g.dismissed {
+		if err := g.forget(); err != nil {
+			g.log.Error("the log of a member that left stays; joining again would bring it back", "error", err)
+		}
+	}
 	if err := g.cfg.Log.Close(); err != nil {
 		g.log.Error("closing the log failed", "error", err)
 	}

@@ -2,6 +2,7 @@ package group
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -15,7 +16,8 @@ import (
 //	                receiver's replica is no member any more
 //	3 sealed        16 bytes epoch, 8 bytes count, big-endian: it is over, and
 //	                with it all that it held up to so many commands
-//	4 superseded    16 bytes incarnation, a later one of the receiver
+//	4 superseded    16 bytes incarnation, 16 bytes process: those of another
+//	                process with the receiver's identity, which goes on
 const (
 	messageAnnounce   = 1
 	messageRemoved    = 2
@@ -85,11 +87,12 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		epoch, commands := Epoch(body[:16]), sm.Index(binary.BigEndian.Uint64(body[16:]))
 		g.inbox.post(func() { g.toldSealed(epoch, commands) })
 	case messageSuperseded:
-		if len(body) != len(Incarnation{}) {
+		if len(body) != 32 {
 			g.violated(peer)
 			return
 		}
-		g.inbox.post(func() { g.superseded(Incarnation(body)) })
+		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
+		g.inbox.post(func() { g.superseded(other) })
 	default:
 		g.violated(peer)
 	}
@@ -114,10 +117,9 @@ func (g *Group) violated(peer sm.PeerID) {
 // bonded takes a new bond into account.
 func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.log.Info("bonded", "peer", peer.Short(), "phase", a.Phase)
-	if a.Incarnation.Compare(g.latest[peer]) < 0 {
+	if latest := g.latest[peer]; latest.excludes(a.Tenure) {
 		g.log.Warn("refused an earlier process of a peer", "peer", peer.Short())
-		latest := g.latest[peer]
-		g.send(peer, append([]byte{messageSuperseded}, latest[:]...))
+		g.send(peer, slices.Concat([]byte{messageSuperseded}, latest.Incarnation[:], latest.Process[:]))
 		g.bonds.Close(peer, link.CodeSuperseded)
 		return
 	}
@@ -129,24 +131,24 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.review(peer) // the tickets may have changed since
 }
 
-// superseded takes into account that a peer knows a later incarnation of this
-// member: another process has its identity, and is the one to go on.
-func (g *Group) superseded(later Incarnation) {
-	if later.Compare(g.incarnation) <= 0 {
+// superseded takes into account that a peer knows another process with this
+// member's identity, which is the one to go on.
+func (g *Group) superseded(other Tenure) {
+	if !other.excludes(g.tenure) {
 		return
 	}
-	g.log.Error("another process with this identity joined later; this one stops")
+	g.log.Error("another process with this identity goes on; this one stops")
 	g.end(ErrSuperseded)
 	g.cfg.Superseded()
 }
 
 // announced takes into account what a bonded peer says about itself.
 func (g *Group) announced(peer sm.PeerID, a Announcement) {
-	if a.Incarnation.Compare(g.latest[peer]) < 0 {
+	if g.latest[peer].excludes(a.Tenure) {
 		return // its bond is about to end
 	}
 	old, known := g.peers[peer]
-	g.peers[peer], g.latest[peer] = a, a.Incarnation
+	g.peers[peer], g.latest[peer] = a, a.Tenure
 	if g.apart(a) && !(known && g.apart(old)) {
 		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
 			"peer", peer.Short(), "epoch", a.Epoch.String())
@@ -195,7 +197,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 
 // announcement returns what this member says about itself.
 func (g *Group) announcement() Announcement {
-	a := Announcement{Role: g.cfg.Role, Incarnation: g.incarnation, Policy: g.cfg.Policy, Schema: g.cfg.Schema, Count: g.applied.Get()}
+	a := Announcement{Role: g.cfg.Role, Tenure: g.tenure, Policy: g.cfg.Policy, Schema: g.cfg.Schema, Count: g.applied.Get()}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
 		a.Leads, a.Votes, a.Change = l.leads(), l.votes(), l.members.ChangeID

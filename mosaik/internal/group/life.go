@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
-	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -18,6 +18,7 @@ import (
 type life struct {
 	epoch     Epoch
 	bootstrap bool // this member made the epoch
+	resumed   bool // an earlier process began it: what it promised only its log knows
 	shard     uint64
 	id        uint64 // the replica's
 	replica   *engine.Replica
@@ -42,8 +43,8 @@ type life struct {
 	readAgain bool // and another one is due
 	changing  bool // a membership change is under way
 
-	heir      *state.Heir // what the epoch is still to take over, on the member that makes it
-	ancestors []Epoch     // that the epoch continues
+	estate    iter.Seq[[]byte] // what the epoch is still to take over, on the member that makes it
+	ancestors []Epoch          // that the epoch continues
 }
 
 func (l *life) leads() bool  { return l.leader == l.id }
@@ -72,19 +73,27 @@ func (g *Group) seek() {
 }
 
 // birth is how an epoch begins that this member makes.
-type birth struct{ heir *state.Heir } // of the epoch that it continues, nil for none
+type birth struct {
+	estate iter.Seq[[]byte] // what it takes over of the epoch that it continues, nil for nothing
+}
 
 // enter starts this member's replica in the epoch, which begins with it if there
 // is a birth.
 func (g *Group) enter(e Epoch, b *birth) {
-	g.timers.clear("seek")
-	bootstrap := b != nil
-	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", bootstrap)
-	l := &life{epoch: e, bootstrap: bootstrap, shard: shardID(g.cfg.ID, e), id: replicaID(g.cfg.Self, e, g.incarnation)}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	if bootstrap {
-		l.heir = b.heir
+	l := &life{epoch: e, bootstrap: b != nil}
+	if b != nil {
+		l.estate = b.estate
 	}
+	g.start(l)
+}
+
+// start begins a life.
+func (g *Group) start(l *life) {
+	e := l.epoch
+	g.timers.clear("seek")
+	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", l.bootstrap, "resumed", l.resumed)
+	l.shard, l.id = shardID(g.cfg.ID, e), replicaID(g.cfg.Self, e, g.tenure.Incarnation)
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.machine = g.cfg.NewMachine()
 	l.state = state.New(state.Config{
 		Group:    g.cfg.ID,
@@ -98,7 +107,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 		Ancestor: observer{g, l}.ancestor,
 		Poisoned: observer{g, l}.poisoned,
 	})
-	g.ownIn(l.state, e, l.heir != nil)
+	g.ownIn(l.state, e, l.estate != nil)
 	if err := g.claimLog(l); err != nil {
 		l.cancel()
 		g.end(fmt.Errorf("mosaik: prepare the log of group %s: %w", g.cfg.ID.Short(), err))
@@ -112,7 +121,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 	replica, err := g.cfg.Engine.Start(engine.ReplicaConfig{
 		Shard:           l.shard,
 		Replica:         l.id,
-		Bootstrap:       bootstrap,
+		Bootstrap:       l.bootstrap,
 		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
 		ReadTimeout:     g.cfg.Timing.Query,
 		Log:             g.cfg.Log,
@@ -129,7 +138,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 	g.life = l
 	g.current.Store(l)
 	g.leaderChanged(l, 0, 0)
-	if bootstrap {
+	if l.bootstrap && !l.resumed {
 		g.campaign(l)
 	}
 	g.announce()
@@ -138,11 +147,16 @@ func (g *Group) enter(e Epoch, b *birth) {
 // claimLog makes the log that of a life that begins. A new replica starts with
 // an empty one: what an earlier one voted and wrote belongs to another id.
 func (g *Group) claimLog(l *life) error {
-	if err := g.cfg.Log.Save(logstore.Batch{Clear: true}); err != nil {
-		return err
+	if l.resumed {
+		return nil // it is that already
 	}
-	return engine.WriteIdentity(g.cfg.Log, engine.Identity{
-		Shard: l.shard, Replica: l.id, Epoch: l.epoch, Incarnation: g.incarnation,
+	if dir := g.cfg.Log.SnapshotDir(); dir != "" && l.estate != nil {
+		if err := writeEstate(dir, l.epoch, l.estate); err != nil {
+			return err
+		}
+	}
+	return engine.Claim(g.cfg.Log, engine.Identity{
+		Shard: l.shard, Replica: l.id, Epoch: l.epoch, Incarnation: g.tenure.Incarnation,
 	})
 }
 
@@ -163,6 +177,10 @@ func (g *Group) exit(why string) {
 
 // beginAnew seeks an epoch as a new incarnation.
 func (g *Group) beginAnew() {
+	if err := g.forget(); err != nil {
+		g.end(err)
+		return
+	}
 	g.renew()
 	g.announce()
 	g.seek()
@@ -171,7 +189,7 @@ func (g *Group) beginAnew() {
 // renew draws the incarnation of the next life.
 func (g *Group) renew() {
 	g.lives++
-	g.incarnation = newIncarnation(g.joined, g.lives)
+	g.tenure.Incarnation = newIncarnation(g.joined, g.lives)
 	g.since = time.Now()
 	g.applied.Set(0)
 }
@@ -199,6 +217,7 @@ func (g *Group) removed(e Epoch, replica uint64) {
 		return
 	}
 	if g.leaving {
+		g.dismissed = true
 		g.left.Set(farewell{done: true})
 		return
 	}
@@ -209,6 +228,7 @@ func (g *Group) removed(e Epoch, replica uint64) {
 func (g *Group) sawSeal(l *life) {
 	g.conclude(l.epoch, l.state.Status().Commands)
 	if g.leaving {
+		g.dismissed = true
 		g.left.Set(farewell{done: true})
 		return
 	}
@@ -247,9 +267,11 @@ func (g *Group) toldSealed(e Epoch, commands sm.Index) {
 
 // stranded ends a life that led nowhere: this member never caught up, so that it
 // was never made a voter, and nobody whom it can reach has caught up either:
-// those who could add it are gone, and others on their way wait as it does.
+// those who could add it are gone, and others on their way wait as it does. One
+// that was resumed may have caught up before, and goes only if its log means
+// nothing.
 func (g *Group) stranded(l *life) bool {
-	if l.bootstrap || l.caughtUp || g.leaving {
+	if l.bootstrap || l.caughtUp || g.leaving || l.resumed && g.outlook(l).verdict() != depart {
 		return false
 	}
 	for _, a := range g.peers {

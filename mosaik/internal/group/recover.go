@@ -82,7 +82,7 @@ func (g *Group) recover() (Epoch, error) {
 	}
 	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
 	g.renew()
-	g.enter(newEpoch(), &birth{heir})
+	g.enter(newEpoch(), &birth{heir.Entries()})
 	return l.epoch, nil
 }
 
@@ -113,19 +113,22 @@ func (g *Group) bequeath(l *life) {
 				return
 			}
 			l.changing = false
+			if err == nil {
+				err = dropEstate(g.cfg.Log.SnapshotDir())
+			}
 			if err != nil {
 				g.log.Warn("taking over the old epoch failed and is tried again", "error", err)
 				g.timers.set("bequeath", retryPause, g.reconcile)
 				return
 			}
-			l.heir = nil
+			l.estate = nil
 			g.reconcile()
 		})
 	})
 }
 
 func (g *Group) proposeAll(l *life) error {
-	for entry := range l.heir.Entries() {
+	for entry := range l.estate {
 		ctx, cancel := l.withTimeout(g.cfg.Timing.Forward)
 		err := l.replica.Propose(ctx, entry)
 		cancel()

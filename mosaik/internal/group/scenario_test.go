@@ -197,7 +197,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 	case "tend":
 		s.tend(out)
 	case "kept":
-		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, Incarnation: incarnationOf(1), Epoch: s.lead.epoch, Phase: Leaving}
+		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, Tenure: Tenure{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: Leaving}
 		fmt.Fprintln(out, s.steward().kept())
 		delete(s.lead.peers, peerOf(s.self))
 	case "settled":
@@ -219,7 +219,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 	if len(name) > 1 {
 		n, _ = strconv.Atoi(name[1:])
 	}
-	a := Announcement{Role: Role{Factor: 1}, Incarnation: incarnationOf(n), Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
+	a := Announcement{Role: Role{Factor: 1}, Tenure: Tenure{Incarnation: incarnationOf(n)}, Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
 	delete(s.unaware, peerOf(name))
 	for k, v := range args {
 		switch k {
@@ -271,7 +271,7 @@ func (s *scenario) steward() steward {
 	lead.now, lead.self, lead.policy = s.now, peerOf(s.self), s.policy
 	lead.peers = maps.Clone(s.lead.peers)
 	if _, ok := lead.peers[lead.self]; !ok {
-		lead.peers[lead.self] = Announcement{Role: s.selfRole, Incarnation: incarnationOf(1), Epoch: s.lead.epoch, Phase: CaughtUp}
+		lead.peers[lead.self] = Announcement{Role: s.selfRole, Tenure: Tenure{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: CaughtUp}
 	}
 	for peer, a := range lead.peers {
 		if _, votes := lead.members.Voters[a.replica(peer)]; votes && !s.unaware[peer] {

@@ -131,7 +131,7 @@ func (g *Group) waits(l *life) string {
 		return "a quorum: too few voters can be reached"
 	case l.leader == 0:
 		return "a leader"
-	case l.heir != nil:
+	case l.estate != nil:
 		return "the state of the epoch before"
 	case !l.opened:
 		return fmt.Sprintf("voters enough to accept commands: %d are needed", g.cfg.Policy.Floor())

@@ -55,7 +55,7 @@ func (g *Group) reconcile() {
 	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {
 		return // what is under way ends in another look
 	}
-	if l.heir != nil {
+	if l.estate != nil {
 		g.bequeath(l) // before anybody else counts
 		return
 	}

@@ -45,6 +45,17 @@ func (g *Group) TransferLeadership(ctx context.Context, to sm.PeerID) error {
 	}
 }
 
+// HandOn hands the lead, if this member has it, to whichever other is best, but
+// takes no longer than the others would to elect one by themselves.
+func (g *Group) HandOn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timing.ElectionLimit)
+	defer cancel()
+	if err := g.TransferLeadership(ctx, sm.PeerID{}); !errors.Is(err, ErrNotLeader) {
+		return err
+	}
+	return nil
+}
+
 // successor finds who is to lead next: the given peer, or the best.
 func (g *Group) successor(to sm.PeerID) (successor, error) {
 	l := g.life

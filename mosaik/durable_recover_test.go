@@ -1,0 +1,117 @@
+package mosaik_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// TestDurableRecover recovers a group with logs on disk from one of its members,
+// whose process dies at one of the steps. Nothing of what it held may be lost.
+func TestDurableRecover(t *testing.T) {
+	t.Parallel()
+	for step := range 8 {
+		t.Run(fmt.Sprintf("dies at save %d by log", step), func(t *testing.T) {
+			t.Parallel()
+			testDurableRecover(t, newTill, int64(step))
+		})
+		t.Run(fmt.Sprintf("dies at save %d by snapshot", step), func(t *testing.T) {
+			t.Parallel()
+			testDurableRecover(t, newKeptTill, int64(step))
+		})
+	}
+}
+
+// testDurableRecover lets the failAt-th save of a recovery fail, none if it is 0.
+func testDurableRecover[M holder](t *testing.T, newMachine func() M, failAt int64) {
+	d := newDurables(t, newMachine)
+	countdown := new(atomic.Int64)
+	d.joinWith(0, faultyStorage{countdown, logstore.Disk[step]()})
+	d.join(1)
+	d.join(2)
+	testutil.Settle(t, d.groups...)
+	const paid = 30
+	for range paid {
+		d.pay(d.groups[0])
+	}
+	d.Node(1).Crash()
+	d.Node(2).Crash()
+	stalls := func() {
+		t.Helper()
+		for s := range d.groups[0].When().Statuses(soon(t)) {
+			if s.Stalled || s.Online {
+				return
+			}
+		}
+		t.Fatal("the member that is left ended")
+	}
+	for s := range d.groups[0].When().Statuses(soon(t)) {
+		if s.Stalled {
+			break
+		}
+	}
+	old := d.groups[0].Status().Epoch
+	countdown.Store(failAt)
+	err := d.groups[0].Recover(soon(t))
+	if failAt == 0 && err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		wantError(t, "recover on a disk that fails", err, errDisk)
+		d.Node(0).Crash()
+		d.Node(0).Restart()
+		d.join(0)
+		if stalls(); d.groups[0].Status().Stalled {
+			if now := d.groups[0].Status().Epoch; now != old {
+				t.Errorf("the new epoch %s has stalled, and its only member is here", now)
+			}
+			if err := d.groups[0].Recover(soon(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.wantPaid(paid, d.groups[0])
+	for i := 1; i <= 2; i++ {
+		d.Node(i).Restart()
+		d.join(i)
+	}
+	testutil.Settle(t, d.groups...)
+	d.pay(d.groups[1])
+	d.wantPaid(paid+1, d.groups...)
+	if s := d.groups[2].Status(); s.Recovered != 1 || s.Epoch == old {
+		t.Errorf("recovered %d times, epoch %s; want once, from %s", s.Recovered, s.Epoch, old)
+	}
+}
+
+// TestDurableFormation ends all members again and again while they form their
+// group: what is half formed must not keep them from forming it in the end.
+func TestDurableFormation(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			draw := rand.New(rand.NewPCG(seed, 7))
+			d := newDurables(t, newTill)
+			for range 4 {
+				for i := range d.groups {
+					d.join(i)
+				}
+				time.Sleep(time.Duration(draw.Int64N(int64(80 * time.Millisecond)))) // when is what the seed draws
+				for _, i := range draw.Perm(len(d.groups)) {
+					d.Node(i).Crash()
+				}
+				for i := range d.groups {
+					d.Node(i).Restart()
+				}
+			}
+			d.joinAll()
+			d.pay(d.groups[0])
+			d.wantPaid(1, d.groups...)
+		})
+	}
+}
