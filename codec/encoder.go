@@ -22,9 +22,9 @@ const IsAtLeastVersion1 = true
 // in the way of encoding, and whatever is accepted can be decoded.
 type Encoder struct {
 	doubt   bool
-	depth   int
+	depth   int32
 	out     *chunkWriter // where a machine's state goes
-	refused error        // by a registered codec
+	refused *error       // by a registered codec; a pointer, since this is cleared for each command
 	at      *position    // in the levels of the schema, nil for the newest
 }
 
@@ -85,7 +85,7 @@ func (e *Encoder) Enter(b []byte, containers int) bool {
 		return e.enter()
 	}
 	e.depth++
-	if (e.depth+1)*containers > MaxDepth || len(b) > MaxSize {
+	if (int(e.depth)+1)*containers > MaxDepth || len(b) > MaxSize {
 		e.doubt = true
 	}
 	// One MaxSize for what is encoded, one for what stood before it in b.
