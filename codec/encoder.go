@@ -31,36 +31,24 @@ type Encoder struct {
 // Doubt demands that the command be decoded before it is accepted.
 func (e *Encoder) Doubt() { e.doubt = true }
 
-// Check reports whether a value of type T that was encoded as b can be decoded.
-// It returns nil or an [*Error] whose path starts with root.
-func Check[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) error {
-	if !e.doubt && len(b) <= MaxSize {
-		return nil
-	}
-	return checkValue(e, b, root, decode)
-}
+// Sure reports whether a command that was encoded in n bytes can be decoded for
+// certain. Otherwise [CheckCommand] tells.
+func (e *Encoder) Sure(n int) bool { return !e.doubt && n <= MaxSize }
 
-// CheckCommand is [Check] for a command of any of a machine's types; decode tells
-// where the path starts.
+// CheckCommand reports whether a command of any of a machine's types that was
+// encoded as b can be decoded. It returns nil or an [*Error] whose path starts
+// where decode says.
 func CheckCommand[C any](e *Encoder, b []byte, decode func(*Reader) (C, string)) error {
-	if !e.doubt && len(b) <= MaxSize {
+	return e.check(b, func(r *Reader) string { _, root := decode(r); return root })
+}
+
+// Check is [CheckCommand] for a value of type T, with a path that starts with
+// root. It need not be asked before whether it is sure.
+func Check[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) error {
+	if e.Sure(len(b)) {
 		return nil
 	}
-	return checkCommand(e, b, decode)
-}
-
-// checkValue is apart so that Check is inlined.
-//
-//go:noinline
-func checkValue[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) error {
 	return e.check(b, func(r *Reader) string { decode(r, new(T)); return root })
-}
-
-// checkCommand is apart so that CheckCommand is inlined.
-//
-//go:noinline
-func checkCommand[C any](e *Encoder, b []byte, decode func(*Reader) (C, string)) error {
-	return e.check(b, func(r *Reader) string { _, root := decode(r); return root })
 }
 
 func (e *Encoder) check(encoded []byte, decode func(*Reader) string) error {

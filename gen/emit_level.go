@@ -43,6 +43,7 @@ func (e *emitter) leveledCodec(m *machineNames) {
 	}
 	e.p("b := dst")
 	e.variants(m.root, "cmd")
+	e.p("if e.Sure(len(b) - len(dst)) {\nreturn b, nil\n}")
 	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.root.name)
 	e.p("// DecodeLevel implements [%s.Leveled].", e.codec())
 	e.p("func (%s) DecodeLevel(src []byte, level uint32) (%s, error) {", m.codec, m.sealed)

@@ -122,6 +122,7 @@ func (e *emitter) machineCodec(m *machineNames) {
 	e.encoder(m.command)
 	e.p("b := dst")
 	e.variants(m.root, "cmd")
+	e.p("if e.Sure(len(b) - len(dst)) {\nreturn b, nil\n}")
 	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.root.name)
 	e.p("// Decode implements [%s.Codec].", e.codec())
 	e.p("func (%s) Decode(src []byte) (%s, error) {", m.codec, m.sealed)

@@ -60,6 +60,9 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 2)
 	}
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
 	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}

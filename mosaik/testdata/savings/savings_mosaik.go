@@ -55,6 +55,9 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 1)
 	}
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
 	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}

@@ -65,6 +65,9 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 3)
 	}
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
 	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
