@@ -150,7 +150,7 @@ func (e *emitter) command(m *machineNames, c *Command) {
 	e.p("// MarshalMsgpack returns the encoding of the command's fields.")
 	e.p("func (c %s) MarshalMsgpack() ([]byte, error) {", c.goType())
 	e.encoder(c.typ)
-	e.p("b := append%s(nil, %s, e)", functions.name, address)
+	e.p("b := append%s(make([]byte, 0, %s), %s, e)", functions.name, e.room(c.typ, "c"), address)
 	e.p("if err := %s.Check(e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
 	e.p("// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.")
 	e.p("func (c *%s) UnmarshalMsgpack(src []byte) error {", c.GoName)

@@ -87,7 +87,7 @@ func (Deposit) ledgerCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendDeposit(nil, &c, e)
+	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
 	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (Transfer) ledgerCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Transfer) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendTransfer(nil, &c, e)
+	b := appendTransfer(make([]byte, 0, 43+len(c.From)+len(c.To)), &c, e)
 	if err := codec.Check(e, b, "Transfer", decodeTransfer); err != nil {
 		return nil, err
 	}

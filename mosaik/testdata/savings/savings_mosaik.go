@@ -82,7 +82,7 @@ func (Deposit) savingsCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendDeposit(nil, &c, e)
+	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
 	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}

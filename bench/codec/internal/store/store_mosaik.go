@@ -92,7 +92,7 @@ func (Order) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Order) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendOrder(nil, &c, e)
+	b := appendOrder(make([]byte, 0, 107+len(c.Owner)+16*len(c.Tags)+32*len(c.Meta)+59*len(c.Legs)), &c, e)
 	if err := codec.Check(e, b, "Order", decodeOrder); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (Put) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendPut(nil, &c, e)
+	b := appendPut(make([]byte, 0, 42+len(c.Key)+len(c.Value)), &c, e)
 	if err := codec.Check(e, b, "Put", decodePut); err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (Tiny) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Tiny) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendTiny(nil, &c, e)
+	b := appendTiny(make([]byte, 0, 17), &c, e)
 	if err := codec.Check(e, b, "Tiny", decodeTiny); err != nil {
 		return nil, err
 	}
