@@ -26,39 +26,6 @@ func ascii(b []byte) bool {
 	return true
 }
 
-// copyASCII copies s, of at most 31 bytes, to dst, which has the same length,
-// and reports whether it is ASCII alone. The words that it copies overlap.
-func copyASCII(dst []byte, s string) bool {
-	n := len(s)
-	if len(dst) != n {
-		return false
-	}
-	switch {
-	case n >= 16:
-		first, second, third, last := textWord(s), textWord(s[8:]), textWord(s[n-16:]), textWord(s[n-8:])
-		binary.LittleEndian.PutUint64(dst, first)
-		binary.LittleEndian.PutUint64(dst[8:], second)
-		binary.LittleEndian.PutUint64(dst[n-16:], third)
-		binary.LittleEndian.PutUint64(dst[n-8:], last)
-		return (first|second|third|last)&highBits == 0
-	case n >= 8:
-		first, last := textWord(s), textWord(s[n-8:])
-		binary.LittleEndian.PutUint64(dst, first)
-		binary.LittleEndian.PutUint64(dst[n-8:], last)
-		return (first|last)&highBits == 0
-	case n >= 4:
-		first, last := textHalf(s), textHalf(s[n-4:])
-		binary.LittleEndian.PutUint32(dst, first)
-		binary.LittleEndian.PutUint32(dst[n-4:], last)
-		return (first|last)&(highBits>>32) == 0
-	case n > 0:
-		first, middle, last := s[0], s[n/2], s[n-1]
-		dst[0], dst[n/2], dst[n-1] = first, middle, last
-		return first|middle|last < 0x80
-	}
-	return true
-}
-
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 func half(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }

@@ -43,34 +43,111 @@ func TestStructCursor(t *testing.T) {
 			for _, i := range order {
 				b = append(append(b, keys[i]...), byte(i%100))
 			}
-			reader := codec.NewReader(b)
-			var got []int
-			f := reader.Struct(fields)
-			for reader.First(&f, keys[0]) || reader.Field(&f) {
-				for {
-					got = append(got, f.Index)
-					if v := reader.Uint8(); int(v) != f.Index%100 {
-						t.Fatalf("%v: field %d is %d", order, f.Index, v)
-					}
-					if f.Index+1 == n || !reader.Next(&f, keys[f.Index+1]) {
-						break
-					}
-				}
+			ways := []func(*codec.Reader, *codec.Fields, []string) []int{readInRows}
+			if n <= 15 {
+				ways = append(ways, readPlain)
 			}
-			err := reader.Finish("T")
-			want := order
-			if twice >= 0 {
-				want = order[:len(order)-1]
-				if text := fmt.Sprintf("codec: decode T.f%d: the field comes twice", twice); !errors.Is(err, codec.ErrDuplicate) || !strings.HasPrefix(err.Error(), text) {
-					t.Fatalf("%v: %v; want %s", order, err, text)
+			for _, read := range ways {
+				reader := codec.NewReader(b)
+				got := read(reader, fields, keys)
+				err := reader.Finish("T")
+				want := order
+				if twice >= 0 {
+					want = order[:len(order)-1]
+					if text := fmt.Sprintf("codec: decode T.f%d: the field comes twice", twice); !errors.Is(err, codec.ErrDuplicate) || !strings.HasPrefix(err.Error(), text) {
+						t.Fatalf("%v: %v; want %s", order, err, text)
+					}
+				} else if err != nil {
+					t.Fatalf("%v: %v", order, err)
 				}
-			} else if err != nil {
-				t.Fatalf("%v: %v", order, err)
-			}
-			if !slices.Equal(got, want) {
-				t.Fatalf("%v is read as %v", order, got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%v is read as %v", order, got)
+				}
 			}
 		}
+	}
+}
+
+// readInRows reads a struct as the decoder of one with containers does. It
+// returns the fields whose values are their indices, in the order they came in.
+func readInRows(r *codec.Reader, fields *codec.Fields, keys []string) (got []int) {
+	f := r.Struct(fields)
+	for r.First(&f, keys[0]) || r.Field(&f) {
+		for {
+			if int(r.Uint8()) == f.Index%100 {
+				got = append(got, f.Index)
+			}
+			if f.Index+1 == len(keys) || !r.Next(&f, keys[f.Index+1]) {
+				break
+			}
+		}
+	}
+	return got
+}
+
+// readPlain is readInRows for the decoder of a plain struct.
+func readPlain(r *codec.Reader, fields *codec.Fields, keys []string) (got []int) {
+	n := 0
+	for n < len(keys) && (n == 0 && r.Begins(string([]byte{0x80 | byte(len(keys))})+keys[0]) || n > 0 && r.Follows(keys[n])) {
+		if int(r.Uint8()) == n {
+			got = append(got, n)
+		}
+		n++
+	}
+	if n == len(keys) && r.OK() {
+		return got
+	}
+	f := r.Rest(fields, n)
+	for r.Field(&f) {
+		if int(r.Uint8()) == f.Index {
+			got = append(got, f.Index)
+		}
+	}
+	return got
+}
+
+// TestBegins holds the quick start of a struct against the checks of the slow one.
+func TestBegins(t *testing.T) {
+	t.Parallel()
+	const start = "\x82\xa1a"
+	for src, want := range map[string]bool{
+		start + "\x01\xa1b\x02": true,
+		start + "\x01\x00":      true,
+		start + "\x01":          false, // two fields take four bytes
+		"\x82\xa1":              false,
+		"":                      false,
+		"\x81\xa1a\x01\x01":     false,
+		"\x82\xa1b\x01\x01":     false,
+	} {
+		if got := codec.NewReader([]byte(src)).Begins(start); got != want {
+			t.Errorf("Begins at %x is %v", src, got)
+		}
+	}
+	deep := strings.Repeat("\x91", codec.MaxDepth-1)
+	for _, c := range []struct {
+		src  string
+		want bool
+	}{{deep + start + "\x01\xa1b\x02", true}, {deep + "\x91" + start + "\x01\xa1b\x02", false}} {
+		r := codec.NewReader([]byte(c.src))
+		for range strings.Count(c.src, "\x91") {
+			r.Elements(1)
+		}
+		if got := r.Begins(start); got != c.want {
+			t.Errorf("Begins is %v behind %d arrays", got, strings.Count(c.src, "\x91"))
+		}
+	}
+	// Behind a struct that was read in parts there is the depth of before.
+	r := codec.NewReader([]byte(deep + start + "\x01\xa1b\x02" + "\x91\x91\x01"))
+	for range codec.MaxDepth - 1 {
+		r.Elements(1)
+	}
+	got := readPlain(r, codec.NewFields("a", "b"), []string{"\xa1a", "\xa1x"})
+	if len(got) != 0 || !r.OK() {
+		t.Errorf("the fields %v are read", got)
+	}
+	r.Elements(1)
+	if r.Elements(1); r.OK() || !errors.Is(r.Finish("T"), codec.ErrDepth) {
+		t.Errorf("an array is read at depth %d", codec.MaxDepth+1)
 	}
 }
 
@@ -106,7 +183,7 @@ func TestUTF8(t *testing.T) {
 					if !strings.HasSuffix(string(b), s) || len(b) > n+2 {
 						t.Fatalf("%q is encoded as %q", s, b)
 					}
-					err := codec.Check(&e, b, 0, "T", decode)
+					err := codec.Check(&e, b, "T", decode)
 					r := codec.NewReader(b)
 					got := r.String(0)
 					switch decoding := r.Finish("T"); {

@@ -23,25 +23,41 @@ var ErrVariant = errors.New("codec: unknown variant")
 //		switch f.Index {
 //		case 0:
 //			v.Account = r.String(0)
-//			if !r.Next(&f, "\xa6Amount") {
+//			if !r.Next(&f, "\xa5Marks") {
 //				break
 //			}
 //			fallthrough
 //		case 1:
-//			v.Amount = r.Int64()
+//			s := r.Slice(16, 0)
+//			…
 //		}
+//	}
+//
+// Structs without containers are read without one, as long as the fields are
+// those that are expected next:
+//
+//	n := 0
+//	if r.Begins("\x82\xa7Account") {
+//		v.Account = r.String(0)
+//		n = 1
+//	}
+//	if b := r.Ahead(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+//		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
+//		r.Skip(16)
+//		return
+//	}
+//	f := r.Rest(fields, n)
+//	for r.Field(&f) {
+//		…
 //	}
 type Reader struct {
 	reader
 	err    *Error
-	root   string // where the path of an error starts, once the command is known
-	depth  int
-	memory int64  // what the value takes, about, in bytes
-	limit  int64  // of memory
+	budget int64 // what the value may still take, about, in bytes
+	depth  int32
 	level  uint32 // of the schema, 0 for the newest
 
-	chunks  *chunkReader // where a machine's state comes from
-	deepest int          // how deep a state may nest
+	chunks *chunkReader // where a machine's state comes from
 }
 
 // NewReader returns a reader of src, a command. It is just small enough to be
@@ -50,7 +66,7 @@ func NewReader(src []byte) *Reader {
 	if len(src) > MaxSize {
 		return tooLong(src)
 	}
-	return &Reader{reader: reader{src: src}, limit: memoryBase + memoryPerByte*int64(len(src))}
+	return &Reader{reader: reader{src: src}, budget: memoryBase + memoryPerByte*int64(len(src))}
 }
 
 //go:noinline
@@ -75,9 +91,6 @@ func (r *Reader) finish(op, root string) error {
 	}
 	if r.err == nil {
 		return nil
-	}
-	if r.root != "" {
-		root = r.root
 	}
 	return r.err.named(op, root)
 }
@@ -109,9 +122,13 @@ const maxPath = 2 << 10
 
 // charge counts memory that decoding takes.
 func (r *Reader) charge(at int, size int64) bool {
-	r.memory += size
-	if r.memory > r.limit {
-		r.refuse(at, ErrTooLarge, "%d bytes would take more than %d bytes of memory", len(r.src), r.limit)
+	r.budget -= size
+	if r.budget < 0 {
+		limit := memoryBase + memoryPerByte*int64(len(r.src))
+		if r.chunks != nil {
+			limit = r.chunks.limit
+		}
+		r.refuse(at, ErrTooLarge, "%d bytes would take more than %d bytes of memory", len(r.src), limit)
 		return false
 	}
 	return true
@@ -127,8 +144,12 @@ func (r *Reader) enter(at int) bool {
 //
 //go:noinline
 func (r *Reader) deeper(at int) bool {
-	if r.depth > r.deepest {
-		r.refuse(at, ErrDepth, "nested deeper than %d", max(MaxDepth, r.deepest))
+	deepest := MaxDepth
+	if r.chunks != nil {
+		deepest = max(deepest, r.chunks.deepest)
+	}
+	if int(r.depth) > deepest {
+		r.refuse(at, ErrDepth, "nested deeper than %d", deepest)
 	}
 	return r.err == nil
 }
@@ -180,19 +201,6 @@ func (r *Reader) expectMap() (n uint64, ok bool) {
 	}
 	return r.expect(kindMap)
 }
-
-// Ahead returns the next n bytes, of a struct whose encoding may well be them,
-// nil when there are not as many. What it returns may be read, and then be left
-// behind with [Reader.Skip].
-func (r *Reader) Ahead(n int) []byte {
-	if n <= len(r.src)-r.off && r.depth < MaxDepth {
-		return r.src[r.off : r.off+n]
-	}
-	return nil
-}
-
-// Skip leaves n bytes behind that [Reader.Ahead] returned.
-func (r *Reader) Skip(n int) { r.off += n }
 
 // Nil reads nil, if that is what comes next, and reports whether it was.
 func (r *Reader) Nil() bool {
@@ -352,23 +360,52 @@ func (r *Reader) Float64() float64 {
 
 // String reads a string of at most highest bytes; 0 is no limit.
 func (r *Reader) String(highest int) string {
-	b := r.src[r.off:]
-	if len(b) == 0 {
+	from := r.off + 1
+	if from > len(r.src) || highest > 0 {
 		return r.anyString(highest)
 	}
-	from, to := 1, 1+int(b[0]&0x1f)
-	if b[0]&0xe0 != 0xa0 {
-		if b[0] != 0xd9 || len(b) == 1 {
-			return r.anyString(highest)
-		}
-		from, to = 2, 2+int(b[1])
+	n := int(r.src[r.off]) - 0xa0
+	if n < 0 || n > 31 {
+		return r.longString()
 	}
-	if to > len(b) || highest > 0 || r.memory+int64(to-from) > r.limit || !ascii(b[from:to]) {
+	to := from + n
+	if to > len(r.src) || r.budget < int64(n) {
 		return r.anyString(highest)
 	}
-	r.off += to
-	r.memory += int64(to - from)
-	return string(b[from:to])
+	b := r.src[from:to]
+	var all uint64 // the bytes of b, in words that overlap
+	switch {
+	case n >= 16:
+		all = word(b) | word(b[8:]) | word(b[n-16:]) | word(b[n-8:])
+	case n >= 8:
+		all = word(b) | word(b[n-8:])
+	case n >= 4:
+		all = uint64(half(b) | half(b[n-4:]))
+	case n > 0:
+		all = uint64(b[0] | b[n/2] | b[n-1])
+	}
+	if all&highBits != 0 {
+		return r.anyString(highest)
+	}
+	r.off = to
+	r.budget -= int64(n)
+	return string(b)
+}
+
+// longString is String for strings of 32 to 255 bytes.
+func (r *Reader) longString() string {
+	from := r.off + 2
+	if r.src[r.off] != 0xd9 || from > len(r.src) {
+		return r.anyString(0)
+	}
+	n := int(r.src[r.off+1])
+	to := from + n
+	if to > len(r.src) || r.budget < int64(n) || !ascii(r.src[from:to]) {
+		return r.anyString(0)
+	}
+	r.off = to
+	r.budget -= int64(n)
+	return string(r.src[from:to])
 }
 
 // anyString is String for whatever comes next.
@@ -389,11 +426,12 @@ func (r *Reader) anyString(highest int) string {
 // result does not alias the command; it is nil for nil.
 func (r *Reader) Bytes(highest int) []byte {
 	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0xc4 {
-		if n := int(b[1]); 2+n <= len(b) && highest == 0 && r.memory+int64(n) <= r.limit {
+		if n := int(b[1]); 2+n <= len(b) && highest == 0 && r.budget >= int64(n) {
 			r.off += 2 + n
-			r.memory += int64(n)
-			v := make([]byte, n)
-			copy(v, b[2:])
+			r.budget -= int64(n)
+			b = b[2 : 2+n]
+			v := make([]byte, len(b))
+			copy(v, b)
 			return v
 		}
 	}
@@ -473,13 +511,26 @@ func (r *Reader) timestamp(at int, size uint64) time.Time {
 	return time.Unix(int64(seconds), int64(nanoseconds)).UTC()
 }
 
+// Tag reads the start of a command, whose types are n, 128 at most, if it is as
+// encoders write it, and returns the type's tag. It returns -1 for whatever else
+// comes first: that is for [Reader.Variant].
+func (r *Reader) Tag(n int) int {
+	if r.off == 0 && len(r.src) >= 2 && r.src[0] == 0x92 && int(r.src[1]) < n {
+		r.off, r.depth = 2, 1
+		return int(r.src[1])
+	}
+	return -1
+}
+
 // Variant reads the start of a sum's value and returns the variant's tag, which
 // is below n, or -1 when something is wrong. The variant's value follows.
 func (r *Reader) Variant(n int) int {
-	if b := r.src[r.off:]; len(b) >= 2 && b[0] == 0x92 && int(b[1]) < min(n, 0x80) && r.depth < MaxDepth {
-		r.off += 2
-		r.depth++
-		return int(b[1])
+	if at := r.off; at+2 <= len(r.src) && r.src[at] == 0x92 && r.depth < MaxDepth {
+		if tag := int(r.src[at+1]); tag < n && tag < 0x80 {
+			r.off += 2
+			r.depth++
+			return tag
+		}
 	}
 	return r.anyVariant(n)
 }
@@ -513,18 +564,17 @@ func (r *Reader) EndVariant(name string) {
 	}
 }
 
-// EndCommand ends what [Reader.Variant] began, a command of the named type. From
-// here on it is the root of what is wrong with the command.
-func (r *Reader) EndCommand(name string) {
-	r.depth--
-	if r.err != nil || r.off < len(r.src) {
-		r.root = name
-	}
-}
-
 //go:noinline
 func (r *Reader) inVariant(name string) { r.in(fmt.Sprintf(".(%s)", name)) }
 
 // Charge counts size bytes of memory that the command is about to take. It
 // returns false when it takes too much.
-func (r *Reader) Charge(size int64) bool { return r.err == nil && r.charge(r.off, size) }
+func (r *Reader) Charge(size int64) bool {
+	r.budget -= size
+	return r.budget >= 0 && r.err == nil || r.overcharged()
+}
+
+// overcharged is apart so that Charge is inlined.
+//
+//go:noinline
+func (r *Reader) overcharged() bool { return r.err == nil && r.charge(r.off, 0) }

@@ -217,3 +217,19 @@ func TestReaderLimits(t *testing.T) {
 		t.Errorf("more than MaxSize bytes: %v", err)
 	}
 }
+
+// TestCharge takes a little more memory than a command of two bytes may.
+func TestCharge(t *testing.T) {
+	t.Parallel()
+	r := codec.NewReader([]byte("\xa1x"))
+	if !r.Charge(64<<10) || !r.Charge(2*128-1) || r.String(0) != "x" || r.Charge(1) || r.Charge(0) {
+		t.Error("the limit of memory is elsewhere")
+	}
+	if err := r.Finish("T"); !errors.Is(err, codec.ErrTooLarge) || !strings.Contains(err.Error(), "more than 65792 bytes of memory") {
+		t.Errorf("Finish = %v", err)
+	}
+	r = codec.NewReader([]byte("\xa1x"))
+	if r.Charge(64<<10 + 2*128); r.String(0) != "" || !errors.Is(r.Finish("T"), codec.ErrTooLarge) {
+		t.Error("a string is read beyond the limit of memory")
+	}
+}

@@ -22,30 +22,41 @@ const IsAtLeastVersion1 = true
 // in the way of encoding, and whatever is accepted can be decoded.
 type Encoder struct {
 	doubt   bool
-	depth   int
+	depth   int32
 	out     *chunkWriter // where a machine's state goes
-	refused error        // by a registered codec
+	refused *error       // by a registered codec; a pointer, since this is cleared for each command
 	at      *position    // in the levels of the schema, nil for the newest
 }
 
 // Doubt demands that the command be decoded before it is accepted.
 func (e *Encoder) Doubt() { e.doubt = true }
 
-// Check reports whether a command of type T that was encoded as b[at:] can be
-// decoded. It returns nil or an [*Error] whose path starts with root.
-func Check[T any](e *Encoder, b []byte, at int, root string, decode func(*Reader, *T)) error {
-	if !e.doubt && len(b)-at <= MaxSize {
-		return nil
-	}
-	return checkDecoding(e, b[at:], root, decode)
+// Sure reports whether a command that was encoded in n bytes can be decoded for
+// certain. Otherwise [CheckCommand] tells.
+func (e *Encoder) Sure(n int) bool { return !e.doubt && n <= MaxSize }
+
+// CheckCommand reports whether a command of any of a machine's types that was
+// encoded as b can be decoded. It returns nil or an [*Error] whose path starts
+// where decode says.
+func CheckCommand[C any](e *Encoder, b []byte, decode func(*Reader) (C, string)) error {
+	return e.check(b, func(r *Reader) string { _, root := decode(r); return root })
 }
 
-func checkDecoding[T any](e *Encoder, encoded []byte, root string, decode func(*Reader, *T)) error {
+// Check is [CheckCommand] for a value of type T, with a path that starts with
+// root. It need not be asked before whether it is sure.
+func Check[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) error {
+	if e.Sure(len(b)) {
+		return nil
+	}
+	return e.check(b, func(r *Reader) string { decode(r, new(T)); return root })
+}
+
+func (e *Encoder) check(encoded []byte, decode func(*Reader) string) error {
 	r := NewReader(encoded)
 	if e.at != nil {
 		r.setLevel(e.at.level, e.at.newest)
 	}
-	decode(r, new(T))
+	root := decode(r)
 	e.explain(r.err)
 	err := r.finish(opEncode, root)
 	if at, ok := err.(*Error); ok {
@@ -62,7 +73,7 @@ func (e *Encoder) Enter(b []byte, containers int) bool {
 		return e.enter()
 	}
 	e.depth++
-	if (e.depth+1)*containers > MaxDepth || len(b) > MaxSize {
+	if (int(e.depth)+1)*containers > MaxDepth || len(b) > MaxSize {
 		e.doubt = true
 	}
 	// One MaxSize for what is encoded, one for what stood before it in b.
@@ -85,16 +96,48 @@ func (e *Encoder) Limit(n, highest int) {
 
 // String appends a string.
 func (e *Encoder) String(b []byte, s string) []byte {
+	n := len(s)
+	if n > 31 || n >= cap(b)-len(b) {
+		return e.anyString(b, s)
+	}
+	at := len(b) + 1
+	b = b[:at+n]
+	b[at-1] = 0xa0 | byte(n)
+	dst := b[at:]
+	var all uint64 // the bytes of s, which is copied in words that overlap
+	switch {
+	case n >= 16:
+		first, second, third, last := textWord(s), textWord(s[8:]), textWord(s[n-16:]), textWord(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[8:], second)
+		binary.LittleEndian.PutUint64(dst[n-16:], third)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		all = first | second | third | last
+	case n >= 8:
+		first, last := textWord(s), textWord(s[n-8:])
+		binary.LittleEndian.PutUint64(dst, first)
+		binary.LittleEndian.PutUint64(dst[n-8:], last)
+		all = first | last
+	case n >= 4:
+		first, last := textHalf(s), textHalf(s[n-4:])
+		binary.LittleEndian.PutUint32(dst, first)
+		binary.LittleEndian.PutUint32(dst[n-4:], last)
+		all = uint64(first | last)
+	case n > 0:
+		first, middle, last := s[0], s[n/2], s[n-1]
+		dst[0], dst[n/2], dst[n-1] = first, middle, last
+		all = uint64(first | middle | last)
+	}
+	if all&highBits != 0 && !utf8.ValidString(s) {
+		e.doubt = true
+	}
+	return b
+}
+
+// anyString is String for strings that are not short or need more room.
+func (e *Encoder) anyString(b []byte, s string) []byte {
 	switch n := len(s); {
 	case n <= 31:
-		if at := len(b); n < cap(b)-at {
-			b = b[:at+1+n]
-			b[at] = 0xa0 | byte(n)
-			if !copyASCII(b[at+1:], s) && !utf8.ValidString(s) {
-				e.doubt = true
-			}
-			return b
-		}
 		b = append(b, 0xa0|byte(n))
 	case n <= math.MaxUint8:
 		b = append(b, 0xd9, byte(n))

@@ -24,11 +24,8 @@ const memoryAhead = 8 << 20
 // Errors are of type [*Error]; one of src is wrapped. After an error v holds a
 // part of the state.
 func ReadState[T any](src io.Reader, root string, levels int, v *T, decode func(*Reader, *T)) error {
-	in := &chunkReader{src: src}
-	r := Reader{
-		reader: reader{open: true}, chunks: in, root: root,
-		limit: memoryAhead, deepest: (maxRecursion + 1) * levels,
-	}
+	in := &chunkReader{src: src, deepest: (maxRecursion + 1) * levels, limit: memoryAhead}
+	r := Reader{reader: reader{open: true}, chunks: in, budget: memoryAhead}
 	in.start(&r)
 	if r.err == nil {
 		decode(&r, v)
@@ -36,7 +33,7 @@ func ReadState[T any](src io.Reader, root string, levels int, v *T, decode func(
 	in.finish(&r)
 	if r.err != nil {
 		r.err.Offset += int(in.base)
-		return r.err.named(opDecode, r.root)
+		return r.err.named(opDecode, root)
 	}
 	return nil
 }
@@ -48,6 +45,9 @@ type chunkReader struct {
 	base int64  // how much was read before the current chunk
 	next int64  // how much was read
 	buf  []byte // of the current chunk
+
+	deepest int   // how deep the state may nest
+	limit   int64 // of the memory that the state may take so far, about
 }
 
 // read fills b, what is about to start there.
@@ -121,7 +121,8 @@ func (c *chunkReader) more(r *Reader) {
 	}
 	c.base = begin
 	r.src, r.off = c.buf[:n], 0
-	r.limit += memoryPerByte * int64(n)
+	r.budget += memoryPerByte * int64(n)
+	c.limit += memoryPerByte * int64(n)
 }
 
 // finish reads what stands behind the chunks.

@@ -75,7 +75,7 @@ func decodeSafely[T any](c Codec[T], src []byte) (v T, err error) {
 func (e *Encoder) refuse(err error) {
 	e.doubt = true
 	if e.refused == nil {
-		e.refused = err
+		e.refused = &err
 	}
 }
 
@@ -83,7 +83,7 @@ func (e *Encoder) refuse(err error) {
 // decoding found where the value should be.
 func (e *Encoder) blame(err *Error, encoded []byte) {
 	if e.refused != nil && err.Offset < len(encoded) && encoded[err.Offset] == refusedValue {
-		err.Err, err.Detail = e.refused, ""
+		err.Err, err.Detail = *e.refused, ""
 	}
 }
 

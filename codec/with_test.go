@@ -85,7 +85,7 @@ func TestWithRefuses(t *testing.T) {
 	} {
 		var e codec.Encoder
 		b := codec.EncodeWith(&e, nil, words{}, tt.word, tt.max)
-		err := codec.Check(&e, b, 0, "T", decodeWord)
+		err := codec.Check(&e, b, "T", decodeWord)
 		if !errors.Is(err, tt.is) || err.Error() != tt.want {
 			t.Errorf("%.10s: %v; want %s", tt.word, err, tt.want)
 		}

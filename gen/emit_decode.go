@@ -19,6 +19,12 @@ func (e *emitter) decodeStruct(c *coded) {
 		names[i] = strconv.Quote(names[i])
 	}
 	e.p("var %s = %s.NewFields(%s)%s\n", c.fields, e.codec(), strings.Join(names, ", "), t.before())
+	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
+	if t.plain() {
+		e.decodePlain(c)
+		e.p("}\n")
+		return
+	}
 	// Fields mostly come in the order in which they are encoded. Those of a state
 	// may be in another part of the stream.
 	inRow := !t.Tuple && !t.state && len(t.Fields) > 0
@@ -29,17 +35,13 @@ func (e *emitter) decodeStruct(c *coded) {
 	case t.state:
 		next = "Section"
 	}
-	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
-	if !t.state {
-		e.decodeFixed(t)
-	}
 	known := c.fields
 	if t.before() != "" {
 		known += ".At(r)"
 	}
 	e.p("f := r.%s(%s)", start, known)
 	if inRow && fields[0].since == 0 {
-		e.p("for r.First(&f, %s) || r.Field(&f) {", key(&fields[0]))
+		e.p("for r.First(&f, %s) || r.Field(&f) {", literal(encodedName(&fields[0])))
 	} else {
 		e.p("for r.%s(&f) {", next)
 	}
@@ -50,7 +52,7 @@ func (e *emitter) decodeStruct(c *coded) {
 			e.decode(fields[i].Type, "v"+fields[i].selector, fields[i].Max, 0)
 			// Only Field knows which fields there are at a level.
 			if inRow && i+1 < len(fields) && fields[i+1].since == 0 {
-				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", key(&fields[i+1]))
+				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", literal(encodedName(&fields[i+1])))
 			}
 		}
 		e.p("}")
@@ -58,71 +60,44 @@ func (e *emitter) decodeStruct(c *coded) {
 	e.p("}\n}\n")
 }
 
-// decodeFixed writes what decodes a small struct of integers that is encoded as
-// ours are: it always takes the same number of bytes.
-func (e *emitter) decodeFixed(t *Type) {
-	const most = 4 // fields
-	if t.Tuple || len(t.Fields) == 0 || len(t.Fields) > most {
-		return
-	}
-	for i := range t.Fields {
-		if _, width := integerForm(t.Fields[i].Type); width == 0 || t.Fields[i].OmitEmpty {
-			return
-		}
-	}
-	at := 0
-	var same, values []string
-	between := containerHeader(0x80, 0xde, len(t.Fields))
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		first, width := integerForm(f.Type)
-		between = append(append(append(between, textHeader(len(f.Name))...), f.Name...), first)
-		same = append(same, fmt.Sprintf("string(b[%d:%d]) == %s", at, at+len(between), literal(between)))
-		at += len(between)
-		between = nil
-		value := fmt.Sprintf("b[%d]", at)
-		if width > 1 {
-			value = fmt.Sprintf("%s.BigEndian.Uint%d(b[%d:])", e.importAs("encoding/binary", "binary"), 8*width, at)
-		}
-		if to := e.text(f.Type.typ); to != fmt.Sprintf("uint%d", 8*width) {
-			value = to + "(" + value + ")"
-		}
-		values = append(values, fmt.Sprintf("v%s = %s", f.selector, value))
-		at += width
-	}
-	e.p("if b := r.Ahead(%d); b != nil && %s {", at, strings.Join(same, " && "))
-	e.p("%s\nr.Skip(%d)\nreturn\n}", strings.Join(values, "\n"), at)
-}
-
-// key returns the name of f as it is encoded, as a Go string.
-func key(f *Field) string { return literal(append(textHeader(len(f.Name)), f.Name...)) }
-
 func (e *emitter) decodeSum(c *coded) {
 	t := c.typ
-	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.sumType(c))
-	if !t.root {
+	if t.root {
+		e.p("// decode%s also returns the name of the command's type.", c.name)
+		e.p("func decode%s(r *%s.Reader) (%s, string) {", c.name, e.codec(), e.sumType(c))
+	} else {
+		e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.sumType(c))
 		e.p("if r.Nil() {\nreturn\n}")
 	}
-	e.p("switch r.Variant(%s) {", t.count())
+	if n := t.count(); t.root && len(t.Variants) <= 128 && n == fmt.Sprint(len(t.Variants)) {
+		e.p("tag := r.Tag(%s)\nif tag < 0 {\ntag = r.Variant(%[1]s)\n}\nswitch tag {", n)
+	} else {
+		e.p("switch r.Variant(%s) {", n)
+	}
 	for tag, v := range t.Variants {
 		e.p("case %d:", tag)
 		goType := e.text(v.Type.typ)
+		into := "x"
 		if v.pointer {
-			e.p("x := new(%s)\nif r.Charge(%s) {", goType, v.Type.memory())
-			e.decode(v.Type, "*x", 0, 0)
-			e.p("}")
+			into = "*x"
+			e.p("x := new(%s)", goType)
 		} else {
-			e.p("var x %s\nif r.Charge(%s) {", goType, v.Type.memory())
-			e.decode(v.Type, "x", 0, 0)
-			e.p("}")
+			e.p("var x %s", goType)
 		}
-		end := "EndVariant"
+		e.p("if r.Charge(%s) {", v.Type.memory())
+		e.decode(v.Type, into, 0, 0)
+		e.p("}")
 		if t.root {
-			end = "EndCommand"
+			e.p("return x, %q", v.goName)
+		} else {
+			e.p("*v = x\nr.EndVariant(%q)", v.goName)
 		}
-		e.p("*v = x\nr.%s(%q)", end, v.goName)
 	}
-	e.p("}\n}\n")
+	e.p("}")
+	if t.root {
+		e.p("return nil, %q", e.sumType(c))
+	}
+	e.p("}\n")
 }
 
 // decode writes the decoding of a value into an addressable expression that is

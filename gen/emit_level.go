@@ -43,11 +43,12 @@ func (e *emitter) leveledCodec(m *machineNames) {
 	}
 	e.p("b := dst")
 	e.variants(m.root, "cmd")
-	e.p("if err := %s.Check(e, b, len(dst), %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
+	e.p("if e.Sure(len(b) - len(dst)) {\nreturn b, nil\n}")
+	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.root.name)
 	e.p("// DecodeLevel implements [%s.Leveled].", e.codec())
 	e.p("func (%s) DecodeLevel(src []byte, level uint32) (%s, error) {", m.codec, m.sealed)
-	e.p("r := %s.ReaderAt(level, %d, src)\nvar cmd %s\ndecode%s(r, &cmd)", e.codec(), newest, m.sealed, m.root.name)
-	e.p("if err := r.Finish(%q); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n", m.sealed)
+	e.p("r := %s.ReaderAt(level, %d, src)\ncmd, name := decode%s(r)", e.codec(), newest, m.root.name)
+	e.p("if err := r.Finish(name); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n")
 }
 
 // byLevel returns the fields of a struct such that those of each level come

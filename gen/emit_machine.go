@@ -122,11 +122,12 @@ func (e *emitter) machineCodec(m *machineNames) {
 	e.encoder(m.command)
 	e.p("b := dst")
 	e.variants(m.root, "cmd")
-	e.p("if err := %s.Check(e, b, len(dst), %q, decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.sealed, m.root.name)
+	e.p("if e.Sure(len(b) - len(dst)) {\nreturn b, nil\n}")
+	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.root.name)
 	e.p("// Decode implements [%s.Codec].", e.codec())
 	e.p("func (%s) Decode(src []byte) (%s, error) {", m.codec, m.sealed)
-	e.p("r := %s.NewReader(src)\nvar cmd %s\ndecode%s(r, &cmd)", e.codec(), m.sealed, m.root.name)
-	e.p("if err := r.Finish(%q); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n", m.sealed)
+	e.p("r := %s.NewReader(src)\ncmd, name := decode%s(r)", e.codec(), m.root.name)
+	e.p("if err := r.Finish(name); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n")
 }
 
 // encoder declares the encoder e of a value of t.
@@ -149,8 +150,8 @@ func (e *emitter) command(m *machineNames, c *Command) {
 	e.p("// MarshalMsgpack returns the encoding of the command's fields.")
 	e.p("func (c %s) MarshalMsgpack() ([]byte, error) {", c.goType())
 	e.encoder(c.typ)
-	e.p("b := append%s(nil, %s, e)", functions.name, address)
-	e.p("if err := %s.Check(e, b, 0, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
+	e.p("b := append%s(make([]byte, 0, %s), %s, e)", functions.name, e.room(c.typ, "c"), address)
+	e.p("if err := %s.Check(e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
 	e.p("// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.")
 	e.p("func (c *%s) UnmarshalMsgpack(src []byte) error {", c.GoName)
 	e.p("r := %s.NewReader(src)\nvar v %s\ndecode%s(r, &v)", e.codec(), c.GoName, functions.name)

@@ -9,7 +9,10 @@ import (
 )
 
 // The commands that are measured.
-var commandNames = [...]string{"Tiny", "Put", "Order"}
+var (
+	commandNames    = [...]string{"Tiny", "Put", "Order"}
+	commandContents = [len(commandNames)]string{"one integer", "a key, 64 bytes, an integer", "14 strings, a map, two slices"}
+)
 
 var (
 	tiny = store.Tiny{By: 1_234_567}

@@ -17,7 +17,7 @@
 // machine does hits all alike. With -fastest both are of the fastest rounds, which
 // a busy machine disturbs least. The process holds 64 MB, so that the garbage
 // collector runs as rarely as where there is a state to replicate. The result is
-// Markdown.
+// Markdown; with -summary a short table comes last.
 package main
 
 import (
@@ -44,6 +44,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	rounds := flags.Int("rounds", 101, "how often everything is measured; medians are reported")
 	span := flags.Duration("for", 5*time.Millisecond, "how long each run takes, about")
 	fastest := flags.Bool("fastest", false, "report the fastest rounds instead of medians")
+	summary := flags.Bool("summary", false, "end with the table that the README quotes")
 	only := flags.String("only", "", "measure only codecs whose name matches this regular expression")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -77,5 +78,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), kind, *rounds, *span); err != nil {
 		return err
 	}
-	return r.markdown(stdout)
+	if err := r.markdown(stdout); err != nil || !*summary {
+		return err
+	}
+	return r.summary(stdout)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func TestRun(t *testing.T) {
 func testRun(t *testing.T, kind string) {
 	t.Helper()
 	var out strings.Builder
-	if err := run([]string{"-rounds", "3", "-for", "10us", "-only", "hand|mosaik-gen", kind}, &out, t.Output()); err != nil {
+	if err := run([]string{"-rounds", "3", "-for", "10us", "-only", "hand|mosaik-gen", "-summary", kind}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	var rows []string
@@ -90,6 +91,10 @@ func testRun(t *testing.T, kind string) {
 		if strings.HasPrefix(line, "| hand-written | ") || strings.HasPrefix(line, "| mosaik-gen | ") {
 			rows = append(rows, line)
 		}
+	}
+	summary := regexp.MustCompile(`(?m)^\| one integer \| [\d.]+ / [\d.]+ \| [\d.]+ / [\d.]+ \| 0\.0 / 0\.0 \| 0\.0 / 0\.0 \|$`)
+	if !summary.MatchString(out.String()) {
+		t.Errorf("no summary of what was measured:\n%s", &out)
 	}
 	if len(rows) != 2*len(commandNames) {
 		t.Errorf("%d rows, want one for each codec and command:\n%s", len(rows), &out)

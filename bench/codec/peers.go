@@ -11,11 +11,13 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 )
 
-// The names of the codecs that others are compared with.
+// The names of the codecs that are compared with each other.
 const (
-	nameHand   = "hand-written"
-	nameSorted = "vmihailenco, pooled, sorted maps"
-	namePlain  = "vmihailenco"
+	nameHand      = "hand-written"
+	nameGenerated = "mosaik-gen"
+	nameMsgp      = "tinylib/msgp"
+	nameSorted    = "vmihailenco, pooled, sorted maps"
+	namePlain     = "vmihailenco"
 )
 
 // peer is a codec, with what it does to each command of commandNames.
@@ -36,9 +38,9 @@ func allPeers() []peer {
 	machine := (&store.Store{}).Spec().Codec
 	return []peer{
 		{nameHand, [...]task{ofCodec[store.Command](hand.Codec{}, tiny), ofCodec[store.Command](hand.Codec{}, put), ofCodec[store.Command](hand.Codec{}, order)}},
-		{"mosaik-gen", [...]task{ofCodec[store.Command](machine, tiny), ofCodec[store.Command](machine, put), ofCodec[store.Command](machine, order)}},
+		{nameGenerated, [...]task{ofCodec[store.Command](machine, tiny), ofCodec[store.Command](machine, put), ofCodec[store.Command](machine, order)}},
 		{"mosaik, by reflection", [...]task{ofReflection(plainTiny(tiny)), ofReflection(plainPut(put)), ofReflection(plainOrder(order))}},
-		{"tinylib/msgp", [...]task{ofMsgp(msgpTiny()), ofMsgp(msgpPut()), ofMsgp(msgpOrder())}},
+		{nameMsgp, [...]task{ofMsgp(msgpTiny()), ofMsgp(msgpPut()), ofMsgp(msgpOrder())}},
 		{"vtprotobuf", [...]task{ofProto(protoTiny()), ofProto(protoPut()), ofProto(protoOrder())}},
 		{nameSorted, [...]task{ofPooled(plainTiny(tiny)), ofPooled(plainPut(put)), ofPooled(plainOrder(order))}},
 		{namePlain, [...]task{ofPlain(plainTiny(tiny)), ofPlain(plainPut(put)), ofPlain(plainOrder(order))}},

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
@@ -59,7 +60,10 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 2)
 	}
-	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
+	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -68,9 +72,8 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 // Decode implements [codec.Codec].
 func (ledgerCodec) Decode(src []byte) (Command, error) {
 	r := codec.NewReader(src)
-	var cmd Command
-	decodeCommand(r, &cmd)
-	if err := r.Finish("Command"); err != nil {
+	cmd, name := decodeCommand(r)
+	if err := r.Finish(name); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -84,8 +87,8 @@ func (Deposit) ledgerCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendDeposit(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Deposit", decodeDeposit); err != nil {
+	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
+	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -111,8 +114,8 @@ func (Transfer) ledgerCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Transfer) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendTransfer(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Transfer", decodeTransfer); err != nil {
+	b := appendTransfer(make([]byte, 0, 43+len(c.From)+len(c.To)), &c, e)
+	if err := codec.Check(e, b, "Transfer", decodeTransfer); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -162,23 +165,27 @@ func _() {
 	_ = stale_run_go_generate_LedgerState(Ledger{})
 }
 
-func decodeCommand(r *codec.Reader, v *Command) {
-	switch r.Variant(2) {
+// decodeCommand also returns the name of the command's type.
+func decodeCommand(r *codec.Reader) (Command, string) {
+	tag := r.Tag(2)
+	if tag < 0 {
+		tag = r.Variant(2)
+	}
+	switch tag {
 	case 0:
 		var x Deposit
 		if r.Charge(24) {
 			decodeDeposit(r, &x)
 		}
-		*v = x
-		r.EndCommand("Deposit")
+		return x, "Deposit"
 	case 1:
 		var x Transfer
 		if r.Charge(40) {
 			decodeTransfer(r, &x)
 		}
-		*v = x
-		r.EndCommand("Transfer")
+		return x, "Transfer"
 	}
+	return nil, "Command"
 }
 
 func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
@@ -192,15 +199,21 @@ func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
 var depositFields = codec.NewFields("Account", "Amount")
 
 func decodeDeposit(r *codec.Reader, v *Deposit) {
-	f := r.Struct(depositFields)
-	for r.First(&f, "\xa7Account") || r.Field(&f) {
+	n := 0 // fields that came in their order
+	if r.Begins("\x82\xa7Account") {
+		v.Account = r.String(0)
+		n = 1
+	}
+	if b := r.Ahead(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
+		r.Skip(16)
+		return
+	}
+	f := r.Rest(depositFields, n)
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Account = r.String(0)
-			if !r.Next(&f, "\xa6Amount") {
-				break
-			}
-			fallthrough
 		case 1:
 			v.Amount = r.Int64()
 		}
@@ -220,21 +233,27 @@ func appendTransfer(b []byte, v *Transfer, e *codec.Encoder) []byte {
 var transferFields = codec.NewFields("From", "To", "Amount")
 
 func decodeTransfer(r *codec.Reader, v *Transfer) {
-	f := r.Struct(transferFields)
-	for r.First(&f, "\xa4From") || r.Field(&f) {
+	n := 0 // fields that came in their order
+	if r.Begins("\x83\xa4From") {
+		v.From = r.String(0)
+		n = 1
+	}
+	if n == 1 && r.Follows("\xa2To") {
+		v.To = r.String(0)
+		n = 2
+	}
+	if b := r.Ahead(16); n == 2 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
+		r.Skip(16)
+		return
+	}
+	f := r.Rest(transferFields, n)
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.From = r.String(0)
-			if !r.Next(&f, "\xa2To") {
-				break
-			}
-			fallthrough
 		case 1:
 			v.To = r.String(0)
-			if !r.Next(&f, "\xa6Amount") {
-				break
-			}
-			fallthrough
 		case 2:
 			v.Amount = r.Int64()
 		}

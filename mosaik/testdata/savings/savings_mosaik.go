@@ -3,6 +3,7 @@
 package savings
 
 import (
+	"encoding/binary"
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
@@ -54,7 +55,10 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 1)
 	}
-	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
+	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -63,9 +67,8 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 // Decode implements [codec.Codec].
 func (savingsCodec) Decode(src []byte) (Command, error) {
 	r := codec.NewReader(src)
-	var cmd Command
-	decodeCommand(r, &cmd)
-	if err := r.Finish("Command"); err != nil {
+	cmd, name := decodeCommand(r)
+	if err := r.Finish(name); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -79,8 +82,8 @@ func (Deposit) savingsCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendDeposit(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Deposit", decodeDeposit); err != nil {
+	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
+	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -135,16 +138,21 @@ func _() {
 	_ = stale_run_go_generate_AccountState(account{})
 }
 
-func decodeCommand(r *codec.Reader, v *Command) {
-	switch r.Variant(1) {
+// decodeCommand also returns the name of the command's type.
+func decodeCommand(r *codec.Reader) (Command, string) {
+	tag := r.Tag(1)
+	if tag < 0 {
+		tag = r.Variant(1)
+	}
+	switch tag {
 	case 0:
 		var x Deposit
 		if r.Charge(24) {
 			decodeDeposit(r, &x)
 		}
-		*v = x
-		r.EndCommand("Deposit")
+		return x, "Deposit"
 	}
+	return nil, "Command"
 }
 
 func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
@@ -158,15 +166,21 @@ func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
 var depositFields = codec.NewFields("Account", "Amount")
 
 func decodeDeposit(r *codec.Reader, v *Deposit) {
-	f := r.Struct(depositFields)
-	for r.First(&f, "\xa7Account") || r.Field(&f) {
+	n := 0 // fields that came in their order
+	if r.Begins("\x82\xa7Account") {
+		v.Account = r.String(0)
+		n = 1
+	}
+	if b := r.Ahead(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
+		r.Skip(16)
+		return
+	}
+	f := r.Rest(depositFields, n)
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Account = r.String(0)
-			if !r.Next(&f, "\xa6Amount") {
-				break
-			}
-			fallthrough
 		case 1:
 			v.Amount = r.Int64()
 		}

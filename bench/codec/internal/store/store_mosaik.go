@@ -65,7 +65,10 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 3)
 	}
-	if err := codec.Check(e, b, len(dst), "Command", decodeCommand); err != nil {
+	if e.Sure(len(b) - len(dst)) {
+		return b, nil
+	}
+	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -74,9 +77,8 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 // Decode implements [codec.Codec].
 func (storeCodec) Decode(src []byte) (Command, error) {
 	r := codec.NewReader(src)
-	var cmd Command
-	decodeCommand(r, &cmd)
-	if err := r.Finish("Command"); err != nil {
+	cmd, name := decodeCommand(r)
+	if err := r.Finish(name); err != nil {
 		return nil, err
 	}
 	return cmd, nil
@@ -90,8 +92,8 @@ func (Order) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Order) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendOrder(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Order", decodeOrder); err != nil {
+	b := appendOrder(make([]byte, 0, 107+len(c.Owner)+16*len(c.Tags)+32*len(c.Meta)+59*len(c.Legs)), &c, e)
+	if err := codec.Check(e, b, "Order", decodeOrder); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -117,8 +119,8 @@ func (Put) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendPut(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Put", decodePut); err != nil {
+	b := appendPut(make([]byte, 0, 42+len(c.Key)+len(c.Value)), &c, e)
+	if err := codec.Check(e, b, "Put", decodePut); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -144,8 +146,8 @@ func (Tiny) storeCommand() {}
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Tiny) MarshalMsgpack() ([]byte, error) {
 	e := new(codec.Encoder)
-	b := appendTiny(nil, &c, e)
-	if err := codec.Check(e, b, 0, "Tiny", decodeTiny); err != nil {
+	b := appendTiny(make([]byte, 0, 17), &c, e)
+	if err := codec.Check(e, b, "Tiny", decodeTiny); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -192,30 +194,33 @@ func _() {
 	_ = stale_run_go_generate_Tiny(Tiny{})
 }
 
-func decodeCommand(r *codec.Reader, v *Command) {
-	switch r.Variant(3) {
+// decodeCommand also returns the name of the command's type.
+func decodeCommand(r *codec.Reader) (Command, string) {
+	tag := r.Tag(3)
+	if tag < 0 {
+		tag = r.Variant(3)
+	}
+	switch tag {
 	case 0:
 		var x Order
 		if r.Charge(97) {
 			decodeOrder(r, &x)
 		}
-		*v = x
-		r.EndCommand("Order")
+		return x, "Order"
 	case 1:
 		var x Put
 		if r.Charge(48) {
 			decodePut(r, &x)
 		}
-		*v = x
-		r.EndCommand("Put")
+		return x, "Put"
 	case 2:
 		var x Tiny
 		if r.Charge(8) {
 			decodeTiny(r, &x)
 		}
-		*v = x
-		r.EndCommand("Tiny")
+		return x, "Tiny"
 	}
+	return nil, "Command"
 }
 
 func appendOrder(b []byte, v *Order, e *codec.Encoder) []byte {
@@ -348,21 +353,27 @@ func appendPut(b []byte, v *Put, e *codec.Encoder) []byte {
 var putFields = codec.NewFields("Key", "Value", "TTL")
 
 func decodePut(r *codec.Reader, v *Put) {
-	f := r.Struct(putFields)
-	for r.First(&f, "\xa3Key") || r.Field(&f) {
+	n := 0 // fields that came in their order
+	if r.Begins("\x83\xa3Key") {
+		v.Key = r.String(0)
+		n = 1
+	}
+	if n == 1 && r.Follows("\xa5Value") {
+		v.Value = r.Bytes(0)
+		n = 2
+	}
+	if b := r.Ahead(13); n == 2 && b != nil && string(b[0:5]) == "\xa3TTL\xd3" {
+		v.TTL = int64(binary.BigEndian.Uint64(b[5:]))
+		r.Skip(13)
+		return
+	}
+	f := r.Rest(putFields, n)
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Key = r.String(0)
-			if !r.Next(&f, "\xa5Value") {
-				break
-			}
-			fallthrough
 		case 1:
 			v.Value = r.Bytes(0)
-			if !r.Next(&f, "\xa3TTL") {
-				break
-			}
-			fallthrough
 		case 2:
 			v.TTL = r.Int64()
 		}
@@ -384,7 +395,7 @@ func decodeTiny(r *codec.Reader, v *Tiny) {
 		return
 	}
 	f := r.Struct(tinyFields)
-	for r.First(&f, "\xa2By") || r.Field(&f) {
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.By = r.Int64()
@@ -405,21 +416,24 @@ func appendLeg(b []byte, v *Leg, e *codec.Encoder) []byte {
 var legFields = codec.NewFields("Venue", "Price", "Qty")
 
 func decodeLeg(r *codec.Reader, v *Leg) {
-	f := r.Struct(legFields)
-	for r.First(&f, "\xa5Venue") || r.Field(&f) {
+	n := 0 // fields that came in their order
+	if r.Begins("\x83\xa5Venue") {
+		v.Venue = r.String(0)
+		n = 1
+	}
+	if b := r.Ahead(28); n == 1 && b != nil && string(b[0:7]) == "\xa5Price\xd3" && string(b[15:20]) == "\xa3Qty\xd3" {
+		v.Price = int64(binary.BigEndian.Uint64(b[7:]))
+		v.Qty = int64(binary.BigEndian.Uint64(b[20:]))
+		r.Skip(28)
+		return
+	}
+	f := r.Rest(legFields, n)
+	for r.Field(&f) {
 		switch f.Index {
 		case 0:
 			v.Venue = r.String(0)
-			if !r.Next(&f, "\xa5Price") {
-				break
-			}
-			fallthrough
 		case 1:
 			v.Price = r.Int64()
-			if !r.Next(&f, "\xa3Qty") {
-				break
-			}
-			fallthrough
 		case 2:
 			v.Qty = r.Int64()
 		}
