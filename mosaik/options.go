@@ -89,9 +89,11 @@ func newOptions(opts []Option) (options, error) {
 
 // WithDir gives the network a directory, made if need be, that outlives the
 // process and keeps its identity: a process that is started again with it is
-// the same peer, under whatever name and address. The directory belongs to one
-// network and one peer, and while the network is open to it alone. A copy must
-// never be used beside the original.
+// the same peer, under whatever name and address. The logs of groups joined with
+// [logstore.Disk] lie in it, too, and their members go on where they were. The
+// directory belongs to one network and one peer, and while the network is open
+// to it alone. A member must never be started from a copy: its group may have
+// counted on what the copy lacks.
 //
 // The private key lies in its file identity.pem (PKCS #8 in PEM), which only
 // its owner may read. A key that was put there before the first start is taken,
