@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -30,6 +31,28 @@ func newCertificate(dir string) (certificate, error) {
 		return certificate{}, fmt.Errorf("bench: make a certificate: %w", err)
 	}
 	return files, nil
+}
+
+// config returns what a member needs to listen and to dial with the certificate.
+func (f certificate) config() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(f.certificate, f.key)
+	if err != nil {
+		return nil, err
+	}
+	pem, err := os.ReadFile(f.authority)
+	if err != nil {
+		return nil, err
+	}
+	authorities := x509.NewCertPool()
+	authorities.AppendCertsFromPEM(pem)
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{pair},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    authorities,
+		RootCAs:      authorities,
+		ServerName:   "127.0.0.1",
+	}, nil
 }
 
 func (f certificate) write() error {

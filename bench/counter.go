@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"github.com/lni/dragonboat/v4/statemachine"
 	"github.com/mosaik-go/mosaik/sm"
@@ -34,10 +35,14 @@ func parseAdd(src []byte) (add, error) {
 	return add{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])}, nil
 }
 
-// counter is the machine of every system: it adds up.
-type counter struct{ total uint64 }
+// counter is the machine of every system but etcd: it adds up.
+type counter struct {
+	total uint64
+	count atomic.Uint64 // commands
+}
 
 func (c *counter) add(a add) uint64 {
+	c.count.Add(1)
 	c.total += a.Amount
 	return c.total
 }
@@ -67,8 +72,6 @@ func (addCodec) Decode(src []byte) (add, error) { return parseAdd(src) }
 // dragonboatCounter is the counter as dragonboat runs it. Its results and
 // answers are totals.
 type dragonboatCounter struct{ counter }
-
-func newDragonboatCounter(uint64, uint64) statemachine.IStateMachine { return &dragonboatCounter{} }
 
 // Update implements [statemachine.IStateMachine].
 func (c *dragonboatCounter) Update(e statemachine.Entry) (statemachine.Result, error) {

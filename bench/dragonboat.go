@@ -8,6 +8,8 @@ import (
 	"log"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,15 +18,8 @@ import (
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/logger"
 	"github.com/lni/dragonboat/v4/plugin/tan"
+	"github.com/lni/dragonboat/v4/statemachine"
 	"github.com/lni/vfs"
-)
-
-// logDB says how dragonboat keeps its log on an in-memory file system.
-type logDB int
-
-const (
-	onPebble logDB = iota // its default log database
-	onTan                 // its other one
 )
 
 // shard is the id of the group.
@@ -36,20 +31,25 @@ const attempts = 3
 
 // dragonboatCluster is a group of raw dragonboat.
 type dragonboatCluster struct {
-	dir     string // of the certificates
-	hosts   []*dragonboat.NodeHost
-	session *client.Session
+	certificates string
+	hosts        []*dragonboat.NodeHost
+	machines     [members]*dragonboatCounter
+	session      *client.Session
 }
 
-var _ cluster = (*dragonboatCluster)(nil)
+var (
+	_ cluster = (*dragonboatCluster)(nil)
+	_ feeder  = (*dragonboatCluster)(nil)
+)
 
 // openDragonboat starts a group and returns when every member applies commands.
-func openDragonboat(ctx context.Context, db logDB) (cluster, error) {
+// Its logs are in dir, or in memory if that is "".
+func openDragonboat(ctx context.Context, dir string) (cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var errs []error
 	for range attempts {
-		c, err := startDragonboat(ctx, db)
+		c, err := startDragonboat(ctx, dir)
 		if err == nil {
 			return c, nil
 		}
@@ -69,17 +69,17 @@ var quieten = sync.OnceFunc(func() {
 	}
 })
 
-func startDragonboat(ctx context.Context, db logDB) (_ *dragonboatCluster, err error) {
+func startDragonboat(ctx context.Context, dir string) (_ *dragonboatCluster, err error) {
 	c := &dragonboatCluster{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+	if c.certificates, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
-	files, err := newCertificate(c.dir)
+	files, err := newCertificate(c.certificates)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +91,19 @@ func startDragonboat(ctx context.Context, db logDB) (_ *dragonboatCluster, err e
 	for i, addr := range addrs {
 		voters[uint64(i+1)] = addr
 	}
-	for replica, addr := range addrs {
-		host, err := dragonboat.NewNodeHost(hostConfig(addr, files, db))
+	for i, addr := range addrs {
+		own := dir
+		if dir != "" {
+			own = filepath.Join(dir, strconv.Itoa(i))
+		}
+		host, err := dragonboat.NewNodeHost(hostConfig(addr, files, own))
 		if err != nil {
 			return nil, err
 		}
 		c.hosts = append(c.hosts, host)
-		if err := host.StartReplica(voters, false, newDragonboatCounter, replicaConfig(uint64(replica+1))); err != nil {
+		c.machines[i] = &dragonboatCounter{}
+		machine := func(uint64, uint64) statemachine.IStateMachine { return c.machines[i] }
+		if err := host.StartReplica(voters, false, machine, replicaConfig(uint64(i+1))); err != nil {
 			return nil, err
 		}
 	}
@@ -124,21 +130,24 @@ func freeAddrs(n int) ([]string, error) {
 	return addrs, nil
 }
 
-func hostConfig(addr string, files certificate, db logDB) config.NodeHostConfig {
+// hostConfig keeps the logs in dir with tan, or with the default log database
+// on a file system in memory, whose configuration for little memory is the
+// faster one there.
+func hostConfig(addr string, files certificate, dir string) config.NodeHostConfig {
 	host := config.NodeHostConfig{
-		NodeHostDir:    "/bench",
+		NodeHostDir:    dir,
 		RTTMillisecond: 50, // as mosaik's tick
 		RaftAddress:    addr,
 		MutualTLS:      true,
 		CAFile:         files.authority,
 		CertFile:       files.certificate,
 		KeyFile:        files.key,
-		Expert: config.ExpertConfig{
-			FS:    vfs.NewMem(),
-			LogDB: config.GetTinyMemLogDBConfig(),
-		},
 	}
-	if db == onTan {
+	if dir == "" {
+		host.NodeHostDir = "/bench"
+		host.Expert.FS = vfs.NewMem()
+		host.Expert.LogDB = config.GetTinyMemLogDBConfig()
+	} else {
 		host.Expert.LogDBFactory = tan.Factory
 	}
 	return host
@@ -189,6 +198,42 @@ func (c *dragonboatCluster) execute(member int) call {
 	}
 }
 
+func (c *dragonboatCluster) feed(member int) feed {
+	host := c.hosts[member]
+	return func(ctx context.Context) (call, error) {
+		for {
+			request, err := host.Propose(c.session, add{Account: 1, Amount: 1}.append(nil), patience)
+			if errors.Is(err, dragonboat.ErrSystemBusy) {
+				if err := pause(ctx, time.Millisecond); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) error { return await(ctx, request) }, nil
+		}
+	}
+}
+
+// await waits for the outcome of a proposal.
+func await(ctx context.Context, request *dragonboat.RequestState) error {
+	select {
+	case result := <-request.ResultC():
+		request.Release()
+		if !result.Completed() {
+			return errIncomplete
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errIncomplete reports a proposal that was dropped, rejected or timed out.
+var errIncomplete = errors.New("the proposal was not completed")
+
 func (c *dragonboatCluster) read(member int) call {
 	host := c.hosts[member]
 	return func(ctx context.Context) error {
@@ -197,13 +242,15 @@ func (c *dragonboatCluster) read(member int) call {
 	}
 }
 
+func (c *dragonboatCluster) applied(member int) uint64 { return c.machines[member].count.Load() }
+
 // close ends all members.
 func (c *dragonboatCluster) close() error {
 	for _, host := range c.hosts {
 		host.Close()
 	}
-	if c.dir == "" {
+	if c.certificates == "" {
 		return nil
 	}
-	return os.RemoveAll(c.dir)
+	return os.RemoveAll(c.certificates)
 }

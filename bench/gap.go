@@ -39,7 +39,7 @@ func measureGaps(ctx context.Context, o options) ([]Gap, error) {
 func measureGap(ctx context.Context, t timing) (_ time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	c, err := openMosaik(ctx, t)
+	c, err := openMosaik(ctx, t, "")
 	if err != nil {
 		return 0, err
 	}

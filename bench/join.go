@@ -35,7 +35,7 @@ func measureJoins(ctx context.Context, o options) ([]Join, error) {
 func (j *Join) round(ctx context.Context, t timing) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*joinsEach*patience)
 	defer cancel()
-	c, err := openMosaik(ctx, t)
+	c, err := openMosaik(ctx, t, "")
 	if err != nil {
 		return err
 	}

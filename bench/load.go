@@ -21,6 +21,9 @@ type Sample struct {
 	Allocs float64       `json:"allocs_per_call"`
 	Bytes  float64       `json:"bytes_per_call"`
 	CPU    time.Duration `json:"cpu_ns_per_call"`
+	// Behind is how many commands the slowest member had not applied at the end
+	// of the measured time, of those that the fastest had.
+	Behind uint64 `json:"behind"`
 	// Unanswered is how many calls had no answer long after the load was over:
 	// something lost them, and their callers did nothing else meanwhile.
 	Unanswered int `json:"unanswered"`
@@ -40,7 +43,8 @@ const (
 type load struct {
 	callers int
 	span    time.Duration // how long it is measured, after a warm-up of a quarter
-	call    call
+	call    call          // nil if feed is set
+	feed    feed          // with which a window of commands is outstanding
 
 	phase     atomic.Int32
 	latencies histogram
@@ -51,6 +55,12 @@ type load struct {
 
 func newLoad(callers int, span time.Duration, call call) *load {
 	return &load{callers: callers, span: span, call: call, some: make(chan struct{})}
+}
+
+// newPipeline returns a load whose callers await a result only when a window of
+// commands is outstanding.
+func newPipeline(callers int, span time.Duration, feed feed) *load {
+	return &load{callers: callers, span: span, feed: feed, some: make(chan struct{})}
 }
 
 // run measures the load, for its span and until at least one call was counted.
@@ -110,22 +120,61 @@ func (l *load) measure(ctx context.Context, measured func() (end func() error, e
 func (l *load) caller(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for began := time.Now(); l.phase.Load() != over; {
+	if l.feed != nil {
+		return l.pipeline(ctx)
+	}
+	for began := time.Now(); l.phase.Load() != over; began = time.Now() {
 		if err := l.call(ctx); err != nil {
-			if l.phase.Load() == over {
-				l.cut.Add(1)
-				return nil
-			}
-			return err
+			return l.lost(err)
 		}
-		ended := time.Now()
-		if l.phase.Load() == measuring {
-			l.latencies.add(ended.Sub(began))
-			l.counted.Do(func() { close(l.some) })
-		}
-		began = ended
+		l.answered(began)
 	}
 	return nil
+}
+
+// pipeline feeds commands until the load is over, and waits for all of them.
+func (l *load) pipeline(ctx context.Context) error {
+	type fed struct {
+		began time.Time
+		wait  call
+	}
+	outstanding := make([]fed, 0, window)
+	for isOver := false; !isOver || len(outstanding) > 0; isOver = l.phase.Load() == over {
+		if !isOver && len(outstanding) < window {
+			began := time.Now()
+			wait, err := l.feed(ctx)
+			if err != nil {
+				return l.lost(err)
+			}
+			outstanding = append(outstanding, fed{began, wait})
+			continue
+		}
+		oldest := outstanding[0]
+		outstanding = append(outstanding[:0], outstanding[1:]...)
+		if err := oldest.wait(ctx); err != nil {
+			return l.lost(err)
+		}
+		l.answered(oldest.began)
+	}
+	return nil
+}
+
+// lost takes note of a call that failed, which ends the load unless it is over.
+func (l *load) lost(err error) error {
+	if l.phase.Load() != over {
+		return err
+	}
+	l.cut.Add(1)
+	return nil
+}
+
+// answered takes note of a call that succeeded.
+func (l *load) answered(began time.Time) {
+	if l.phase.Load() != measuring {
+		return
+	}
+	l.latencies.add(time.Since(began))
+	l.counted.Do(func() { close(l.some) })
 }
 
 func (l *load) sample(before, after meter) Sample {

@@ -37,6 +37,34 @@ func TestLoadCountsCalls(t *testing.T) {
 	}
 }
 
+// TestLoadPipelines checks that a caller has a window of commands outstanding,
+// and waits for the oldest.
+func TestLoadPipelines(t *testing.T) {
+	t.Parallel()
+	var outstanding, most, next atomic.Int32
+	var disorder atomic.Bool
+	var fed int32
+	l := newPipeline(1, 20*time.Millisecond, func(context.Context) (call, error) {
+		n := fed
+		fed++
+		most.Store(max(most.Load(), outstanding.Add(1)))
+		return func(ctx context.Context) error {
+			outstanding.Add(-1)
+			if !next.CompareAndSwap(n, n+1) {
+				disorder.Store(true)
+			}
+			return pause(ctx, 10*time.Microsecond)
+		}, nil
+	})
+	s, err := l.run(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.PerSecond <= 0 || most.Load() != window || outstanding.Load() != 0 || disorder.Load() {
+		t.Errorf("at most %d were outstanding, %d still are; want %d and 0, in order: %+v", most.Load(), outstanding.Load(), window, s)
+	}
+}
+
 func TestLoadEndsWithFailedCall(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

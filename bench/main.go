@@ -1,28 +1,40 @@
-// Command bench measures mosaik beside raw dragonboat, in one run on one
-// machine.
+// Command bench measures mosaik beside other systems, in one run on one machine.
 //
 //	go run . -rounds 3
+//	go run . -systems all -measure commands,pipelined,reads -plot throughput.png
 //
 // Every group has three members in this process, which talk over TCP on the
-// loopback interface with mutual TLS and keep their logs in memory. Callers
-// submit commands of 16 bytes and await each result.
+// loopback interface with mutual TLS. Callers submit commands of 16 bytes and
+// await each result.
 //
-//   - Speed: commands per second on the leader and on a follower, and
-//     linearizable reads on the leader, with their latency and what they cost.
-//     The systems take turns, so that whatever else the machine does hits both.
+//   - Speed: commands per second on the leader and on a follower, with one and
+//     with 64 outstanding for each caller, and linearizable reads on the leader;
+//     their latency, what they cost, and how far the slowest member was behind.
+//     The systems take turns, so that whatever else the machine does hits all.
 //   - Join: from opening a fourth network, and from joining on it, until the new
 //     member is online.
 //   - Gap: from the crash of the leader until a write is acknowledged that
 //     another member began afterwards.
 //
-// The systems:
+// With logs in memory:
 //
-//   - mosaik, in its default configuration: [mosaik.Group.Execute] and strong
-//     reads.
+//   - mosaik, in its default configuration: [mosaik.Group.Execute], Feed and
+//     strong reads.
 //   - dragonboat: v4 with MutualTLS, its default log database on an in-memory
 //     file system with its configuration for little memory, SyncPropose with a
-//     no-op session and SyncRead.
-//   - dragonboat-tan: the same with its other log database.
+//     no-op session, Propose and SyncRead.
+//   - hashicorp: hashicorp/raft with its store in memory, BatchApplyCh and at
+//     most 1024 entries in a request, Apply. Its reads are VerifyLeader, which
+//     does not wait for the machine: a weaker promise than that of the others.
+//     Its followers take no commands.
+//
+// With logs on disk, every command synced by a majority before its result:
+//
+//   - mosaik-disk: the same with logstore.Disk.
+//   - dragonboat-tan: the same with its log database tan.
+//   - hashicorp-wal: the same with hashicorp/raft-wal.
+//   - etcd: embedded, with a client in the process that makes no connection; Put
+//     and Get of one key. It has no calls that do not wait.
 //
 // None takes snapshots. Calls that a system lost, and that nobody would ever
 // answer, are reported as unanswered: their callers idle until the load is over.
@@ -64,6 +76,8 @@ type options struct {
 	rounds   int
 	timings  []timing
 	profile  profiler
+	dir      string
+	plot     string
 	asJSON   bool
 	verbose  bool
 	progress func(format string, args ...any)
@@ -75,7 +89,7 @@ const (
 	slugGap  = "gap"
 )
 
-var allMeasures = []string{commands.slug, followerCommands.slug, reads.slug, slugJoin, slugGap}
+var allMeasures = []string{commands.slug, followerCommands.slug, pipelined.slug, reads.slug, slugJoin, slugGap}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -84,7 +98,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.span, "for", 3*time.Second, "how long each load is measured")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; medians are reported")
 	callers := flags.String("callers", "1,64,1024", "numbers of concurrent callers")
-	names := flags.String("systems", "mosaik,dragonboat", "systems to compare: mosaik, dragonboat, dragonboat-tan")
+	names := flags.String("systems", "mosaik,dragonboat", "systems to compare: mosaik, dragonboat, hashicorp in memory, "+
+		"mosaik-disk, dragonboat-tan, hashicorp-wal, etcd on disk; or all")
+	flags.StringVar(&o.dir, "dir", "", "logs on disk are kept in a directory that is made here, and removed; \"\" for the system's directory for such files")
+	flags.StringVar(&o.plot, "plot", "", "draw the throughput of the measured workloads into this PNG file")
 	measures := flags.String("measure", strings.Join(allMeasures, ","), "what to measure")
 	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
@@ -131,6 +148,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.plot != "" {
+		if err := r.draw(o.plot); err != nil {
+			return err
+		}
+	}
 	if o.asJSON {
 		out := json.NewEncoder(stdout)
 		out.SetIndent("", "  ")
@@ -143,7 +165,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (o options) measure(ctx context.Context) (r Report, err error) {
 	r = Report{Machine: thisMachine(), Span: o.span, Rounds: o.rounds}
 	var workloads []workload
-	for _, w := range []workload{commands, followerCommands, reads} {
+	for _, w := range allWorkloads {
 		if slices.Contains(o.measures, w.slug) {
 			workloads = append(workloads, w)
 		}

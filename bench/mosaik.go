@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 )
 
@@ -39,24 +43,30 @@ type counterGroup = mosaik.Group[add, *mosaikCounter]
 
 // mosaikMember is one member of a mosaik group.
 type mosaikMember struct {
-	net   *mosaik.Network
-	group *counterGroup
+	net     *mosaik.Network
+	group   *counterGroup
+	machine *atomic.Pointer[mosaikCounter] // the last one that was made
 }
 
 // mosaikCluster is a group of mosaik.
 type mosaikCluster struct {
 	timing  timing
+	dir     string // "" for logs in memory
 	key     mosaik.GroupKey
 	members []mosaikMember
 }
 
-var _ cluster = (*mosaikCluster)(nil)
+var (
+	_ cluster = (*mosaikCluster)(nil)
+	_ feeder  = (*mosaikCluster)(nil)
+)
 
-// openMosaik forms a group and returns when it has settled.
-func openMosaik(ctx context.Context, t timing) (_ *mosaikCluster, err error) {
+// openMosaik forms a group and returns when it has settled. Its logs are in dir,
+// or in memory if that is "".
+func openMosaik(ctx context.Context, t timing, dir string) (_ *mosaikCluster, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c := &mosaikCluster{timing: t, key: mosaik.RandomKey()}
+	c := &mosaikCluster{timing: t, dir: dir, key: mosaik.RandomKey()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -83,11 +93,14 @@ func (c *mosaikCluster) join(ctx context.Context) (mosaikMember, error) {
 	if err != nil {
 		return mosaikMember{}, err
 	}
-	group, err := c.joinOn(ctx, net)
-	if err != nil {
+	m := mosaikMember{net: net, machine: new(atomic.Pointer[mosaikCounter])}
+	if m.group, err = c.joinWith(ctx, net, func() *mosaikCounter {
+		m.machine.Store(newMosaikCounter())
+		return m.machine.Load()
+	}); err != nil {
 		return mosaikMember{}, errors.Join(err, net.Close())
 	}
-	return mosaikMember{net, group}, nil
+	return m, nil
 }
 
 func (c *mosaikCluster) open(ctx context.Context) (*mosaik.Network, error) {
@@ -95,15 +108,25 @@ func (c *mosaikCluster) open(ctx context.Context) (*mosaik.Network, error) {
 	for _, m := range c.members {
 		seeds = append(seeds, m.net.Addr().String())
 	}
-	return mosaik.Open(ctx, mosaik.NewNetworkID("bench"),
-		mosaik.WithSeeds(seeds...), mosaik.WithTick(c.timing.tick), mosaik.WithLeaveTimeout(0))
+	options := []mosaik.Option{mosaik.WithSeeds(seeds...), mosaik.WithTick(c.timing.tick), mosaik.WithLeaveTimeout(0)}
+	if c.dir != "" {
+		options = append(options, mosaik.WithDir(filepath.Join(c.dir, strconv.Itoa(len(c.members)))))
+	}
+	return mosaik.Open(ctx, mosaik.NewNetworkID("bench"), options...)
 }
 
 func (c *mosaikCluster) joinOn(ctx context.Context, net *mosaik.Network) (*counterGroup, error) {
-	return mosaik.WithStateMachine(net.Groups().WithKey(c.key), newMosaikCounter).
+	return c.joinWith(ctx, net, newMosaikCounter)
+}
+
+func (c *mosaikCluster) joinWith(ctx context.Context, net *mosaik.Network, machine func() *mosaikCounter) (*counterGroup, error) {
+	b := mosaik.WithStateMachine(net.Groups().WithKey(c.key), machine).
 		WithConsensusConfig(c.timing.config).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(members)).
-		Join(ctx)
+		WithMembership(mosaik.DefaultPolicy().WithExpected(members))
+	if c.dir != "" {
+		return b.WithLogStorage(logstore.Disk[add]()).Join(ctx)
+	}
+	return b.Join(ctx)
 }
 
 // settle waits until every member finds the group complete.
@@ -133,6 +156,20 @@ func (c *mosaikCluster) execute(member int) call {
 	}
 }
 
+func (c *mosaikCluster) feed(member int) feed {
+	group := c.members[member].group
+	return func(ctx context.Context) (call, error) {
+		pending, err := group.Feed(ctx, add{Account: 1, Amount: 1})
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error {
+			_, err := pending.Wait(ctx)
+			return err
+		}, nil
+	}
+}
+
 func (c *mosaikCluster) read(member int) call {
 	group := c.members[member].group
 	total := func(m *mosaikCounter) (uint64, error) { return m.total, nil }
@@ -140,6 +177,10 @@ func (c *mosaikCluster) read(member int) call {
 		_, err := mosaik.Read(ctx, group, mosaik.Strong, total)
 		return err
 	}
+}
+
+func (c *mosaikCluster) applied(member int) uint64 {
+	return c.members[member].machine.Load().count.Load()
 }
 
 // close ends all members.

@@ -14,10 +14,10 @@ import (
 //	go tool pprof -sample_index=alloc_space -base NAME.before.pprof NAME.after.pprof
 type profiler string
 
-// around returns what brackets a load, nil for nothing.
-func (p profiler) around(name string) func() (func() error, error) {
+// around returns what brackets a load, and ends with a call of after.
+func (p profiler) around(name string, after func()) func() (func() error, error) {
 	if p == "" {
-		return nil
+		return func() (func() error, error) { return func() error { after(); return nil }, nil }
 	}
 	path := func(suffix string) string { return filepath.Join(string(p), name+suffix) }
 	return func() (end func() error, err error) {
@@ -32,6 +32,7 @@ func (p profiler) around(name string) func() (func() error, error) {
 			return nil, errors.Join(err, cpu.Close())
 		}
 		return func() error {
+			after()
 			pprof.StopCPUProfile()
 			return errors.Join(cpu.Close(), writeAllocs(path(".after.pprof")))
 		}, nil

@@ -32,19 +32,18 @@ func thisMachine() Machine {
 	return Machine{runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0), runtime.Version()}
 }
 
-// base is the system that the others are compared with.
-const base = "dragonboat"
-
 // markdown writes the report as Markdown tables.
 func (r Report) markdown(w io.Writer) error {
 	var b strings.Builder
 	m := r.Machine
 	fmt.Fprintf(&b, "%d cores (GOMAXPROCS %d), %s/%s, %s; three members in one process over loopback TCP with mutual TLS,\n",
 		m.Cores, m.Procs, m.OS, m.Arch, m.Go)
-	fmt.Fprintf(&b, "logs in memory, 16-byte commands, each call awaited; %v per load, medians of %d rounds.\n", r.Span, r.Rounds)
-	if len(r.Speeds) > 0 {
-		r.ratios(&b)
-		r.details(&b)
+	fmt.Fprintf(&b, "16-byte commands; %v per load, medians of %d rounds.\n", r.Span, r.Rounds)
+	for _, log := range logKinds {
+		if speeds := r.with(log.durable); len(speeds) > 0 {
+			ratios(&b, log.name, speeds)
+			details(&b, log.name, speeds)
+		}
 	}
 	if len(r.Joins) > 0 {
 		table(&b, "A fourth member joins a group of three", "consensus configuration", "open to online", "join to online", "slowest join to online", "joins")
@@ -62,49 +61,92 @@ func (r Report) markdown(w io.Writer) error {
 	return err
 }
 
-// ratios writes one row for each load, with a column for each system and its
-// ratio to the base.
-func (r Report) ratios(b *strings.Builder) {
-	var names []string
+// logKinds are the kinds of logs, whose systems are compared with each other.
+var logKinds = []struct {
+	name    string
+	durable bool
+}{{"logs in memory", false}, {"logs on disk", true}}
+
+// with returns the speeds of the systems whose logs are of one kind.
+func (r Report) with(durable bool) []Speed {
+	var speeds []Speed
 	for _, s := range r.Speeds {
-		if !slices.Contains(names, s.System) {
-			names = append(names, s.System)
+		if s.Durable == durable {
+			speeds = append(speeds, s)
 		}
 	}
+	return speeds
+}
+
+// ratios writes one row for each load, with a column for each system and the
+// ratio of the first system to each of the others.
+func ratios(b *strings.Builder, log string, speeds []Speed) {
+	names := systemsOf(speeds)
 	head := append([]string{"", "callers"}, names...)
-	compared := slices.Contains(names, base)
-	for _, name := range names {
-		if compared && name != base {
-			head = append(head, name+" / "+base)
-		}
+	for _, name := range names[1:] {
+		head = append(head, names[0]+" / "+name)
 	}
-	table(b, "Per second", head...)
-	for i := 0; i < len(r.Speeds); i += len(names) {
-		load := r.Speeds[i : i+len(names)]
-		cells := []string{load[0].Workload, fmt.Sprint(load[0].Callers)}
-		var of float64
+	table(b, "Per second, "+log, head...)
+	for len(speeds) > 0 {
+		load := speeds[:loadOf(speeds)]
+		speeds = speeds[len(load):]
+		per := make(map[string]float64, len(load))
 		for _, s := range load {
-			if s.System == base {
-				of = s.median().PerSecond
-			}
-			cells = append(cells, thousands(s.median().PerSecond))
+			per[s.System] = s.median().PerSecond
 		}
-		for _, s := range load {
-			if compared && s.System != base {
-				cells = append(cells, fmt.Sprintf("%.2f", s.median().PerSecond/of))
+		cells := []string{load[0].Workload, fmt.Sprint(load[0].Callers)}
+		for _, name := range names {
+			cells = append(cells, orNone(per[name], thousands))
+		}
+		for _, name := range names[1:] {
+			ratio := 0.0
+			if per[name] > 0 {
+				ratio = per[names[0]] / per[name]
 			}
+			cells = append(cells, orNone(ratio, func(n float64) string { return fmt.Sprintf("%.2f", n) }))
 		}
 		row(b, cells...)
 	}
 }
 
+// systemsOf returns the systems in the order in which they first come.
+func systemsOf(speeds []Speed) []string {
+	var names []string
+	for _, s := range speeds {
+		if !slices.Contains(names, s.System) {
+			names = append(names, s.System)
+		}
+	}
+	return names
+}
+
+// loadOf returns how many of the speeds, from the first on, are of one load.
+func loadOf(speeds []Speed) int {
+	n := slices.IndexFunc(speeds, func(s Speed) bool {
+		return s.Workload != speeds[0].Workload || s.Callers != speeds[0].Callers
+	})
+	if n < 0 {
+		return len(speeds)
+	}
+	return n
+}
+
+// orNone formats a figure, and 0 as one that was not measured.
+func orNone(n float64, format func(float64) string) string {
+	if n == 0 {
+		return "–"
+	}
+	return format(n)
+}
+
 // details writes one row for each load and system.
-func (r Report) details(b *strings.Builder) {
-	table(b, "Latency, and cost to the whole process per call", "", "callers", "system", "p50", "p99", "allocations", "bytes", "CPU", "unanswered")
-	for _, s := range r.Speeds {
+func details(b *strings.Builder, log string, speeds []Speed) {
+	table(b, "Latency, and cost to the whole process per call, "+log,
+		"", "callers", "system", "p50", "p99", "allocations", "bytes", "CPU", "behind", "unanswered")
+	for _, s := range speeds {
 		m := s.median()
 		row(b, s.Workload, fmt.Sprint(s.Callers), s.System, short(m.P50), short(m.P99),
-			fmt.Sprintf("%.1f", m.Allocs), fmt.Sprintf("%.0f", m.Bytes), short(m.CPU), fmt.Sprint(m.Unanswered))
+			fmt.Sprintf("%.1f", m.Allocs), fmt.Sprintf("%.0f", m.Bytes), short(m.CPU), fmt.Sprint(m.Behind), fmt.Sprint(m.Unanswered))
 	}
 }
 

@@ -4,40 +4,66 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"runtime"
+	"slices"
 	"time"
 )
 
-// workload is a kind of call.
+// kind is a kind of load.
+type kind int
+
+const (
+	onLeader   kind = iota // commands, called on the leader
+	onFollower             // commands, called on a follower
+	pipelining             // commands, several outstanding for each caller
+	reading                // linearizable reads
+)
+
+// workload is a kind of load, with its names.
 type workload struct {
-	name     string // completes "… per second"
-	slug     string // in flags and file names
-	isRead   bool
-	follower bool // called on a follower, otherwise on the leader
+	kind kind
+	name string // completes "… per second"
+	slug string // in flags and file names
+	most int    // callers at which it is measured, 0 for any number
 }
+
+// window is how many commands of a caller are outstanding when it pipelines.
+const window = 64
 
 // The workloads.
 var (
-	commands         = workload{name: "Commands", slug: "commands"}
-	followerCommands = workload{name: "Commands, called on a follower", slug: "followers", follower: true}
-	reads            = workload{name: "Linearizable reads", slug: "reads", isRead: true}
+	commands         = workload{onLeader, "Commands", "commands", 0}
+	followerCommands = workload{onFollower, "Commands, called on a follower", "followers", 0}
+	pipelined        = workload{pipelining, "Commands, 64 outstanding for each caller", "pipelined", 64}
+	reads            = workload{reading, "Linearizable reads", "reads", 0}
+	allWorkloads     = []workload{commands, followerCommands, pipelined, reads}
 )
 
-// call returns the workload's call on a cluster with the given leader.
-func (w workload) call(c cluster, leader int) call {
-	member := leader
-	if w.follower {
-		member = (leader + 1) % members
+// fits says whether a system is measured with the workload and so many callers.
+func (w workload) fits(s system, callers int) bool {
+	return !slices.Contains(s.lacks, w.kind) && (w.most == 0 || callers <= w.most)
+}
+
+// load returns the workload's load on a cluster with the given leader.
+func (w workload) load(c cluster, leader, callers int, span time.Duration) *load {
+	switch w.kind {
+	case onFollower:
+		return newLoad(callers, span, c.execute((leader+1)%members))
+	case pipelining:
+		return newPipeline(callers, span, c.(feeder).feed(leader))
+	case reading:
+		return newLoad(callers, span, c.read(leader))
+	default:
+		return newLoad(callers, span, c.execute(leader))
 	}
-	if w.isRead {
-		return c.read(member)
-	}
-	return c.execute(member)
 }
 
 // Speed is what one load measured on one system, in all rounds.
 type Speed struct {
 	System   string   `json:"system"`
+	Durable  bool     `json:"durable"`
 	Workload string   `json:"workload"`
 	Callers  int      `json:"callers"`
 	Rounds   []Sample `json:"rounds"`
@@ -52,6 +78,7 @@ func (s Speed) median() Sample {
 		Allocs:     medianOf(s.Rounds, func(r Sample) float64 { return r.Allocs }),
 		Bytes:      medianOf(s.Rounds, func(r Sample) float64 { return r.Bytes }),
 		CPU:        medianOf(s.Rounds, func(r Sample) time.Duration { return r.CPU }),
+		Behind:     uint64(medianOf(s.Rounds, func(r Sample) float64 { return float64(r.Behind) })),
 		Unanswered: int(medianOf(s.Rounds, func(r Sample) float64 { return float64(r.Unanswered) })),
 	}
 }
@@ -63,25 +90,22 @@ func measureSpeed(ctx context.Context, o options, workloads []workload) ([]Speed
 	var all []Speed
 	for _, w := range workloads {
 		for _, callers := range o.callers {
-			for _, s := range o.systems {
-				all = append(all, Speed{System: s.name, Workload: w.name, Callers: callers})
+			turns := slices.DeleteFunc(slices.Clone(o.systems), func(s system) bool { return !w.fits(s, callers) })
+			rows := make([]Speed, len(turns))
+			for i, s := range turns {
+				rows[i] = Speed{System: s.name, Durable: s.durable, Workload: w.name, Callers: callers}
 			}
-		}
-	}
-	for round := range o.rounds {
-		row := all
-		for _, w := range workloads {
-			for _, callers := range o.callers {
-				for i := range o.systems {
-					n := (round + i) % len(o.systems)
-					sample, err := o.measureLoad(ctx, o.systems[n], w, callers)
+			for round := range o.rounds {
+				for i := range turns {
+					n := (round + i) % len(turns)
+					sample, err := o.measureLoad(ctx, turns[n], w, callers)
 					if err != nil {
-						return nil, fmt.Errorf("bench: %s: %s, %d callers: %w", o.systems[n].name, w.slug, callers, err)
+						return nil, fmt.Errorf("bench: %s: %s, %d callers: %w", turns[n].name, w.slug, callers, err)
 					}
-					row[n].Rounds = append(row[n].Rounds, sample)
+					rows[n].Rounds = append(rows[n].Rounds, sample)
 				}
-				row = row[len(o.systems):]
 			}
+			all = append(all, rows...)
 		}
 	}
 	return all, nil
@@ -94,11 +118,16 @@ func (o options) measureLoad(ctx context.Context, s system, w workload, callers 
 }
 
 func (o options) tryLoad(ctx context.Context, s system, w workload, callers int) (_ Sample, err error) {
-	c, err := s.open(ctx)
+	defer runtime.GC() // the next group starts in the same conditions
+	dir, err := os.MkdirTemp(o.dir, "bench-")
 	if err != nil {
 		return Sample{}, err
 	}
-	defer runtime.GC() // the next group starts in the same conditions
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	c, err := s.open(ctx, dir)
+	if err != nil {
+		return Sample{}, err
+	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	leader, err := awaitLeader(ctx, c)
 	if err != nil {
@@ -108,14 +137,28 @@ func (o options) tryLoad(ctx context.Context, s system, w workload, callers int)
 	// call would be measured with the call.
 	ctx, cancel := context.WithTimeout(ctx, 2*o.span+patience)
 	defer cancel()
-	sample, err := newLoad(callers, o.span, w.call(c, leader)).run(ctx, o.profile.around(fmt.Sprintf("%s-%s-%d", s.name, w.slug, callers)))
+	var behind uint64
+	measured := o.profile.around(fmt.Sprintf("%s-%s-%d", s.name, w.slug, callers), func() { behind = lag(c) })
+	sample, err := w.load(c, leader, callers, o.span).run(ctx, measured)
 	if err != nil {
 		return Sample{}, err
 	}
+	sample.Behind = behind
 	if now, ok := c.leader(); !ok || now != leader {
 		return Sample{}, errLeader
 	}
 	return sample, nil
+}
+
+// lag returns how many commands the first member has applied that the last one
+// has not.
+func lag(c cluster) uint64 {
+	first, last := uint64(0), uint64(math.MaxUint64)
+	for i := range members {
+		n := c.applied(i)
+		first, last = max(first, n), min(last, n)
+	}
+	return first - last
 }
 
 // errLeader reports a measurement during which the leader changed.
