@@ -57,8 +57,9 @@ type Entry struct {
 
 // HardState is what Raft must remember beside the log (Raft §5.1, figure 2).
 type HardState struct {
-	Term   sm.Term
-	Vote   uint64 // the replica voted for in Term, 0 for none
+	Term sm.Term
+	Vote uint64 // the replica voted for in Term, 0 for none
+	// Commit is as it was when something else had to be saved.
 	Commit sm.Index
 }
 

@@ -88,6 +88,44 @@ func testDurableRecover[M holder](t *testing.T, newMachine func() M, failAt int6
 	}
 }
 
+// TestDurableRecoverAlone recovers a group from a member that came back alone.
+// Its log does not say that the last commands were committed, but holds them.
+func TestDurableRecoverAlone(t *testing.T) {
+	t.Parallel()
+	t.Run("by log", func(t *testing.T) {
+		t.Parallel()
+		testDurableRecoverAlone(t, newTill)
+	})
+	t.Run("by snapshot", func(t *testing.T) {
+		t.Parallel()
+		testDurableRecoverAlone(t, newKeptTill)
+	})
+}
+
+func testDurableRecoverAlone[M holder](t *testing.T, newMachine func() M) {
+	d := newDurables(t, newMachine)
+	d.joinAll()
+	const paid = 30
+	for range paid {
+		d.pay(d.groups[0])
+	}
+	d.wantPaid(paid, d.groups...) // a strong read: all have applied it
+	for i := range d.groups {
+		d.Node(i).Crash()
+	}
+	d.Node(1).Restart()
+	g := d.join(1)
+	for s := range g.When().Statuses(soon(t)) {
+		if s.Stalled {
+			break
+		}
+	}
+	if err := g.Recover(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	d.wantPaid(paid, g)
+}
+
 // TestDurableFormation ends all members again and again while they form their
 // group: what is half formed must not keep them from forming it in the end.
 func TestDurableFormation(t *testing.T) {

@@ -52,6 +52,10 @@ func (g *Group[C, M]) TransferLeadership(ctx context.Context, to PeerID) error {
 // at once, however many members are expected. The old epoch ends wherever a
 // member of it is met.
 //
+// The state is that of all commands in this member's log. It includes the last
+// ones, of which this member may not have heard that they were committed: they
+// may have been acknowledged. A call whose outcome is unknown may take effect so.
+//
 // This is dangerous. Commands that were acknowledged and that this member had
 // not received are lost. Members of the old epoch that are alive but cannot be
 // reached go on with it until they are met; if they are a majority they go on

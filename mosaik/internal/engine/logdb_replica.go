@@ -27,6 +27,7 @@ type replicaLog struct {
 	mu       sync.Mutex // held by the one who writes; guards what follows
 	meta     metadata
 	hard     pb.State
+	kept     pb.State // what the log holds of hard
 	snapshot logstore.Snapshot
 
 	buf []logstore.Entry // save's own, used again
@@ -78,7 +79,7 @@ func (l *replicaLog) restore(st logstore.State) error {
 	case st.Hard.Commit > st.Last.Index:
 		return fmt.Errorf("the log ends at %d, before its commit index %d", st.Last.Index, st.Hard.Commit)
 	}
-	l.meta, l.hard, l.snapshot = *meta, fromHard(st.Hard), st.Snapshot
+	l.meta, l.hard, l.kept, l.snapshot = *meta, fromHard(st.Hard), fromHard(st.Hard), st.Snapshot
 	return nil
 }
 
@@ -132,10 +133,16 @@ func (l *replicaLog) save(u *pb.Update) {
 			b.Reset = &b.Snapshot.Cursor
 			l.terms.restart(b.Snapshot.Cursor)
 		}
-		if !pb.IsEmptyState(u.State) && !pb.IsStateEqual(u.State, l.hard) {
+		if !pb.IsEmptyState(u.State) {
 			l.hard = u.State
-			hard := toHard(u.State)
-			b.Hard = &hard
+		}
+		// The commit index is no promise: whoever starts with an older one hears
+		// the new one from the leader. So it does not reach the log on its own,
+		// which would cost a sync for each command, but with what has to.
+		promised := l.hard.Term != l.kept.Term || l.hard.Vote != l.kept.Vote
+		if !pb.IsStateEqual(l.hard, l.kept) && (promised || len(u.EntriesToSave) > 0 || b.Snapshot != nil) {
+			hard := toHard(l.hard)
+			b.Hard, l.kept = &hard, l.hard
 		}
 		l.terms.append(u.EntriesToSave)
 		b.Entries = l.buf[:0]
@@ -214,6 +221,7 @@ func (l *replicaLog) importSnapshot(s *pb.Snapshot) error {
 		}
 		l.hard = pb.State{Term: s.Term, Commit: s.Index}
 		hard := toHard(l.hard)
+		l.kept = l.hard
 		b.Clear, b.Reset, b.Hard = true, &b.Snapshot.Cursor, &hard
 		l.terms.clear()
 		l.terms.restart(b.Snapshot.Cursor)
@@ -228,7 +236,7 @@ func (l *replicaLog) clear() {
 	_ = l.write("clear", func(b *logstore.Batch) error {
 		b.Clear = true
 		l.meta = metadata{id: Identity{Shard: l.key.ShardID, Replica: l.key.ReplicaID}}
-		l.hard, l.snapshot = pb.State{}, logstore.Snapshot{}
+		l.hard, l.kept, l.snapshot = pb.State{}, pb.State{}, logstore.Snapshot{}
 		l.terms.clear()
 		return nil
 	})

@@ -61,6 +61,7 @@ type duellist struct {
 	log            logstore.Log
 	boot           bool
 	state          pb.State
+	promised       uint64 // commit index of the last state that has to outlive a restart
 	snapshot       uint64
 	marker         uint64 // entries are those with indices in [marker+1, last+1)
 	terms          []uint64
@@ -170,6 +171,9 @@ func (d *duel) update(p *duellist) pb.Update {
 	commit += d.rng.Uint64N(p.last() - commit + 1)
 	st := pb.State{Term: term, Vote: uint64(d.rng.IntN(3)), Commit: commit}
 	if len(u.EntriesToSave) > 0 || u.Snapshot.Index > 0 || d.rng.IntN(2) == 0 {
+		if len(u.EntriesToSave) > 0 || u.Snapshot.Index > 0 || st.Term != p.state.Term || st.Vote != p.state.Vote {
+			p.promised = st.Commit
+		}
 		u.State, p.state = st, st
 	}
 	return u
@@ -223,7 +227,7 @@ func (d *duel) importSnapshot(p *duellist) {
 	s := d.snapshotOf(p, p.last()+uint64(d.rng.IntN(5))+1, term)
 	d.both(func(db raftio.ILogDB) error { return db.ImportSnapshot(s, p.replica) })
 	p.snapshot, p.marker, p.pruned, p.terms = s.Index, s.Index, false, nil
-	p.state = pb.State{Term: term, Commit: s.Index}
+	p.state, p.promised = pb.State{Term: term, Commit: s.Index}, s.Index
 }
 
 func (d *duel) remove(p *duellist) {
@@ -246,7 +250,18 @@ func (d *duel) restart() {
 			p.terms = p.terms[p.snapshot-p.marker:]
 			p.marker, p.pruned = p.snapshot, false
 		}
+		d.forgetCommit(p)
 	}
+}
+
+// forgetCommit makes tan forget a commit index that came without anything else,
+// as the router does.
+func (d *duel) forgetCommit(p *duellist) {
+	if pb.IsEmptyState(p.state) {
+		return
+	}
+	p.state.Commit = max(p.promised, p.snapshot)
+	d.must(d.tan.SaveRaftState([]pb.Update{{ShardID: p.shard, ReplicaID: p.replica, State: p.state}}, 1))
 }
 
 var pbEqual = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(pb.Snapshot{})}

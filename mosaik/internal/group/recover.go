@@ -73,17 +73,45 @@ func (g *Group) recover() (Epoch, error) {
 		return l.epoch, err
 	}
 	g.stopReplica(l)
-	if l.state.Status().Raft != at {
-		// The old epoch went on until just now.
-		if heir, _, err = g.heir(l); err != nil {
-			g.end(err)
-			return l.epoch, err
-		}
+	err = g.applyRest(l)
+	if err == nil && l.state.Status().Raft != at {
+		heir, _, err = g.heir(l)
+	}
+	if err != nil {
+		g.end(err)
+		return l.epoch, err
 	}
 	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
 	g.renew()
 	g.enter(newEpoch(), &birth{heir.Entries()})
 	return l.epoch, nil
+}
+
+// applyRest applies what the log of a replica that was stopped holds behind
+// what was applied. Nobody is left to say what of it was committed, and some of
+// it may have been acknowledged: by a leader whose news of that came no more, or
+// before this member started, since logs do not keep the last commit index.
+func (g *Group) applyRest(l *life) error {
+	log, err := g.cfg.Log.State()
+	if err != nil {
+		return fmt.Errorf("mosaik: read the log: %w", err)
+	}
+	at := l.state.Status().Raft
+	if log.Pruned.Index > at.Index {
+		return nil // a snapshot that came in has not been restored
+	}
+	for e, err := range engine.Proposals(g.cfg.Log, log.Last.Index) {
+		if err != nil {
+			return err
+		}
+		if e.Index > at.Index {
+			l.state.Apply(e.Index, e.Term, e.Data)
+		}
+	}
+	if poisoned := l.state.Status().Poisoned; poisoned != nil {
+		return poisoned
+	}
+	return nil
 }
 
 // heir collects what the epoch holds here, and where that ends in its log.
