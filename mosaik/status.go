@@ -43,6 +43,10 @@ type Status struct {
 	Refused []RefusedError
 	// Poisoned is the panic of this member's machine, nil for none.
 	Poisoned error
+	// Snapshot is why this member's last snapshot failed, nil if it did not: the
+	// machine could not write it, or the disk could not keep it. The member goes
+	// on and tries again when another one is due; until one succeeds its log grows.
+	Snapshot error
 }
 
 // Member is one member of the group as this one sees it.
@@ -95,7 +99,7 @@ func (j *joined) describe(s group.Status) Status {
 	out := Status{
 		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Accepts: s.Opened,
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
-		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned,
+		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot,
 	}
 	if len(s.Members) == 0 {
 		return out

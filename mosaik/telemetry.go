@@ -104,6 +104,7 @@ var groupStates = [...]struct {
 	{"stalled", "1 while there is no leader and none can be elected.", func(s group.Status) int64 { return one(s.Stalled) }},
 	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Apart)) }},
 	{"term", "The Raft term that this member is in.", func(s group.Status) int64 { return int64(s.Term) }},
+	{"snapshot.failing", "1 while this member's last snapshot failed and its log grows.", func(s group.Status) int64 { return one(s.Snapshot != nil) }},
 	{"recovered", "How many epochs the present one continues.", func(s group.Status) int64 { return int64(s.Recovered) }},
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/sm"
@@ -15,64 +16,191 @@ import (
 // records speak of. dragonboat itself only ever sees memory, so that no failure
 // of a disk reaches it: a snapshot is copied to the log's directory before its
 // record is saved, and back before the replica starts.
+//
+// A snapshot that was received takes the place of the log, which waits for the
+// copy and fails with it. One that was taken here only shortens the log: it is
+// copied beside everything else, and until that is done, or when it fails, the
+// log on disk keeps what dragonboat thinks is pruned.
 type durableLog struct {
 	logstore.Log
 	files          *files
 	shard, replica uint64
+	tell           func(event) // of what became of snapshots
+
+	mu      sync.Mutex         // held during calls that change Log; guards what follows
+	kept    sm.Index           // what the snapshot on disk covers
+	pruned  sm.Index           // through which to prune, once a snapshot on disk covers it
+	era     int                // how often the log began anew
+	next    *logstore.Snapshot // to be copied next, nil for none
+	busy    bool               // a goroutine copies
+	closed  bool
+	copying sync.WaitGroup
 }
 
-// durable returns log, keeping its snapshots too if it has a directory for
-// them, and makes the last one ready for the replica.
-func (f *files) durable(log logstore.Log, shard, replica uint64) (logstore.Log, error) {
+// durable returns log with its snapshots, and makes the last one ready for the
+// replica. It returns nil if the log has no directory for them.
+func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event)) (*durableLog, error) {
 	dir := log.SnapshotDir()
 	if dir == "" {
-		return log, nil
+		return nil, nil
 	}
 	state, err := log.State()
 	if err != nil {
 		return nil, fmt.Errorf("read the log: %w", err)
 	}
-	if last := state.Snapshot.Cursor.Index; last != 0 {
+	last := state.Snapshot.Cursor.Index
+	if last != 0 {
 		content, err := os.ReadFile(filepath.Join(dir, snapshotFile(last)))
 		if err != nil {
 			return nil, fmt.Errorf("read the last snapshot: %w", err)
 		}
-		f.preload(replicaDir(shard, replica), last, content)
+		if err := f.preload(replicaDir(shard, replica), last, content); err != nil {
+			return nil, fmt.Errorf("load the last snapshot: %w", err)
+		}
 	}
-	return durableLog{log, f, shard, replica}, nil
+	return &durableLog{Log: log, files: f, shard: shard, replica: replica, tell: tell, kept: last}, nil
 }
 
 // Save implements [logstore.Log].
-func (d durableLog) Save(b logstore.Batch) error {
-	if b.Snapshot == nil || b.Snapshot.Cursor.Index == 0 {
-		return d.Log.Save(b)
+func (d *durableLog) Save(b logstore.Batch) error {
+	began := b.Clear || b.Reset != nil
+	if b.Snapshot != nil && !began {
+		d.later(b.Snapshot)
+		if b.Snapshot = nil; isEmpty(&b) {
+			return nil
+		}
 	}
-	dir, index := d.SnapshotDir(), b.Snapshot.Cursor.Index
+	if b.Snapshot != nil && b.Snapshot.Cursor.Index > 0 {
+		if err := d.write(b.Snapshot.Cursor.Index); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.Log.Save(b); err != nil || !began {
+		return err
+	}
+	d.era++
+	d.kept, d.pruned, d.next = 0, 0, nil
+	if b.Snapshot != nil {
+		d.kept = b.Snapshot.Cursor.Index
+	}
+	if err := removeSnapshots(d.SnapshotDir(), d.kept); err != nil {
+		d.tell(snapshotFailed{err})
+	}
+	return nil
+}
+
+// Prune implements [logstore.Log].
+func (d *durableLog) Prune(through sm.Index) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pruned = max(d.pruned, through)
+	return d.prune()
+}
+
+// prune prunes what a snapshot on disk covers. Called with d.mu.
+func (d *durableLog) prune() error {
+	if through := min(d.pruned, d.kept); through > 0 {
+		return d.Log.Prune(through)
+	}
+	return nil
+}
+
+// later has a snapshot copied, or the one that was to be copied after it.
+func (d *durableLog) later(s *logstore.Snapshot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.next = s
+	if !d.busy {
+		d.busy = true
+		d.copying.Go(d.keepAll)
+	}
+}
+
+// keepAll copies snapshots for as long as there is another one.
+func (d *durableLog) keepAll() {
+	for {
+		d.mu.Lock()
+		s, era := d.next, d.era
+		d.next = nil
+		if d.busy = s != nil; !d.busy {
+			d.mu.Unlock()
+			return
+		}
+		d.mu.Unlock()
+		switch kept, err := d.keep(s, era); {
+		case err != nil:
+			d.tell(snapshotFailed{err})
+		case kept:
+			d.tell(snapshotTaken{})
+		}
+	}
+}
+
+// keep copies a snapshot, makes it the one from which the replica starts, and
+// prunes what waited for it. It does neither where a later one came first.
+func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) {
+	index := s.Cursor.Index
+	err = d.write(index)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.era != era:
+		return false, removeSnapshots(d.SnapshotDir(), d.kept)
+	case err != nil && d.next != nil:
+		return false, nil // it is gone
+	case err != nil:
+		return false, err
+	}
+	// When the log itself fails here, whoever saves next learns it, too.
+	if err := guard(func() error { return d.Log.Save(logstore.Batch{Snapshot: s}) }); err != nil {
+		return false, fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
+	}
+	d.kept = index
+	if err := guard(d.prune); err != nil {
+		return false, fmt.Errorf("engine: prune the log behind the snapshot at %d: %w", index, err)
+	}
+	return true, removeSnapshots(d.SnapshotDir(), index)
+}
+
+// write copies a snapshot to the directory.
+func (d *durableLog) write(index sm.Index) error {
 	content, err := d.files.snapshot(replicaDir(d.shard, d.replica), index)
+	if err == nil {
+		err = logstore.WriteFile(d.SnapshotDir(), snapshotFile(index), content)
+	}
 	if err != nil {
 		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
 	}
-	if err := logstore.WriteFile(dir, snapshotFile(index), content); err != nil {
-		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
-	}
-	if err := d.Log.Save(b); err != nil {
-		return err
-	}
-	return removeOthers(dir, snapshotFile(index))
+	return nil
+}
+
+// finish waits for the copy that is under way, and lets none follow.
+func (d *durableLog) finish() {
+	d.mu.Lock()
+	d.closed, d.next = true, nil
+	d.mu.Unlock()
+	d.copying.Wait()
 }
 
 // snapshotFile returns the name of the file of the snapshot at an index. It is
 // dragonboat's.
 func snapshotFile(index sm.Index) string { return fmt.Sprintf("snapshot-%016X.gbsnap", uint64(index)) }
 
-// removeOthers removes all snapshots but one, and what interrupted writes left.
-func removeOthers(dir, keep string) error {
+// removeSnapshots removes the snapshots before an index, with what interrupted
+// writes of them left.
+func removeSnapshots(dir string, before sm.Index) error {
 	old, err := filepath.Glob(filepath.Join(dir, "snapshot-*.gbsnap*"))
 	if err != nil {
 		return err
 	}
+	end := snapshotFile(before)
 	for _, name := range old {
-		if filepath.Base(name) == keep {
+		if base := filepath.Base(name); base[:min(len(base), len(end))] >= end {
 			continue
 		}
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

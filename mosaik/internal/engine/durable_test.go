@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // withDir is a log with a directory for snapshots.
@@ -61,7 +63,9 @@ func TestDurableSnapshots(t *testing.T) {
 	agree(t, []*recorder{again, joiner}, 31)
 }
 
-func TestSnapshotThatCannotBeKeptMutes(t *testing.T) {
+// TestSnapshotThatCannotBeKept takes snapshots that the disk does not, until it
+// does: the log is kept whole for so long, and the replica never stops.
+func TestSnapshotThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -69,16 +73,124 @@ func TestSnapshotThatCannotBeKeptMutes(t *testing.T) {
 	}
 	rec := newRecorder()
 	log := withDir{memoryLog(t), file}
-	r := alone(t, rec, func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 })
-	for i := range 20 {
-		if err := r.Propose(within(t), []byte(fmt.Sprint(i))); err != nil {
-			break // it failed already
+	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
+	r := alone(t, rec, keep)
+	for i := 0; ; i++ {
+		must(t, r, fmt.Sprint(i))
+		rec.mu.Lock()
+		failed := len(rec.snapErrors)
+		rec.mu.Unlock()
+		if failed > 2 {
+			break
 		}
 	}
-	rec.wait(t, "Failed", func() bool { return len(rec.failures) > 0 })
-	if err := r.Propose(within(t), nil); !errors.Is(err, ErrClosed) {
-		t.Errorf("propose: %v; want ErrClosed", err)
+	if st, err := log.State(); err != nil || st.Pruned.Index != 0 || st.Snapshot.Cursor.Index != 0 {
+		t.Errorf("the log is pruned through %d and has a snapshot at %d, %v; want neither", st.Pruned.Index, st.Snapshot.Cursor.Index, err)
 	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	for pruned := false; !pruned; {
+		must(t, r, "more")
+		st, err := log.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pruned = st.Pruned.Index > 0
+	}
+	rec.wait(t, "SnapshotTaken", func() bool { return rec.taken > 0 })
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	before, again := rec.history(), newRecorder()
+	r = r.restart(t, again, keep)
+	if diff := cmp.Diff(before, again.history()); diff != "" {
+		t.Errorf("after the restart (-before +after):\n%s", diff)
+	}
+	if len(rec.failures) > 0 {
+		t.Errorf("the replica failed: %v", rec.failures)
+	}
+}
+
+// restart starts a replica that was stopped with its engine's, and waits until
+// it has applied all.
+func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
+	t.Helper()
+	cfg := ReplicaConfig{Shard: r.shard, Replica: r.id, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
+	change(&cfg)
+	again, err := r.engine.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.ReadIndex(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+// TestReceivedSnapshotOvertakesACopy lets a snapshot of another member arrive
+// while one that was taken here is copied.
+func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
+	t.Parallel()
+	f, log := newFiles(), withDir{memoryLog(t), t.TempDir()}
+	if err := f.MkdirAll("/here/snapshot-1-2", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put := func(index sm.Index) {
+		t.Helper()
+		dir := f.PathDir(f.path("/here/snapshot-1-2", index))
+		if err := f.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		file, err := f.Create(f.path("/here/snapshot-1-2", index))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := f.durable(log, 1, 2, func(event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(index sm.Index) *logstore.Snapshot {
+		return &logstore.Snapshot{Cursor: sm.Cursor{Term: 1, Index: index}, Record: []byte("record")}
+	}
+	put(10)
+	put(20)
+	put(30)
+	began := d.era
+	if err := d.Save(logstore.Batch{Snapshot: record(20), Reset: &sm.Cursor{Term: 1, Index: 20}}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := d.keep(record(10), began); kept || err != nil {
+		t.Errorf("the copy of an older snapshot: kept %v, %v", kept, err)
+	}
+	want := func(index sm.Index) {
+		t.Helper()
+		st, err := log.State()
+		if err != nil || st.Snapshot.Cursor.Index != index {
+			t.Errorf("the record is of the snapshot at %d, %v; want %d", st.Snapshot.Cursor.Index, err, index)
+		}
+		files, err := filepath.Glob(filepath.Join(log.dir, "*"))
+		if diff := cmp.Diff([]string{filepath.Join(log.dir, snapshotFile(index))}, files); diff != "" || err != nil {
+			t.Errorf("files (-want +got):\n%s%v", diff, err)
+		}
+	}
+	want(20)
+	// One that is being received is not removed with the older ones.
+	if err := d.write(30); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeSnapshots(log.dir, 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Save(logstore.Batch{Snapshot: record(30), Reset: &sm.Cursor{Term: 1, Index: 30}}); err != nil {
+		t.Fatal(err)
+	}
+	want(30)
+	d.finish()
 }
 
 func TestMissingSnapshotIsAnError(t *testing.T) {
@@ -94,7 +206,7 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeOthers(log.dir, ""); err != nil {
+	if err := removeSnapshots(log.dir, math.MaxUint64); err != nil {
 		t.Fatal(err)
 	}
 	cfg := ReplicaConfig{Shard: shard, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}

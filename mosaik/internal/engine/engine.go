@@ -180,7 +180,7 @@ func (e *Engine) shutdown() (err error) {
 	}
 	defer func() {
 		for _, r := range replicas {
-			e.router.unregister(r.shard, r.id)
+			e.release(r)
 		}
 		e.courier.close()
 	}()

@@ -81,11 +81,33 @@ func (f *files) stop(shard, replica uint64) error {
 	return nil
 }
 
-// preload has a snapshot in its place when the replica's directory is made.
-func (f *files) preload(name string, index sm.Index, content []byte) {
+// preload has a snapshot in its place: at once if the replica ran here before,
+// or when its directory is made.
+func (f *files) preload(name string, index sm.Index, content []byte) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.load[name] = loaded{index, content}
+	dir, ok := f.dirs[name]
+	if !ok {
+		f.load[name] = loaded{index, content}
+	}
+	f.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return f.put(dir, loaded{index, content})
+}
+
+// put writes a snapshot below a replica's directory.
+func (f *files) put(dir string, s loaded) error {
+	full := f.path(dir, s.index)
+	if err := f.FS.MkdirAll(f.PathDir(full), 0o700); err != nil {
+		return err
+	}
+	file, err := f.Create(full)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(s.content)
+	return errors.Join(err, file.Close())
 }
 
 // MkdirAll implements [vfs.FS] and remembers where the replicas' files are.
@@ -99,16 +121,7 @@ func (f *files) MkdirAll(dir string, perm os.FileMode) error {
 	if err := f.FS.MkdirAll(dir, perm); err != nil || !ok {
 		return err
 	}
-	full := f.path(dir, snapshot.index)
-	if err := f.FS.MkdirAll(f.PathDir(full), perm); err != nil {
-		return err
-	}
-	file, err := f.Create(full)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(snapshot.content)
-	return errors.Join(err, file.Close())
+	return f.put(dir, snapshot)
 }
 
 // path returns where dragonboat keeps the snapshot at an index, below a

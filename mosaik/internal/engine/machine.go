@@ -63,18 +63,24 @@ func (m *machine) SaveSnapshot(w io.Writer, _ statemachine.ISnapshotFileCollecti
 	if m.user == nil || m.replica.muted() {
 		return statemachine.ErrSnapshotStopped
 	}
-	err := statemachine.ErrSnapshotAborted // what a panic leaves
-	func() {
-		defer m.guard("write snapshot")
-		err = m.user.Snapshot(w)
-	}()
-	if err == nil {
-		return nil
-	}
-	if !m.replica.muted() {
+	if err := m.snapshot(w); err != nil {
 		m.replica.report(snapshotFailed{fmt.Errorf("engine: write snapshot: %w", err)})
+		return statemachine.ErrSnapshotAborted
 	}
-	return statemachine.ErrSnapshotAborted
+	if m.replica.durable == nil {
+		m.replica.report(snapshotTaken{})
+	}
+	return nil
+}
+
+// snapshot makes an error of a panic: nothing was changed.
+func (m *machine) snapshot(w io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the machine panicked: %v", r)
+		}
+	}()
+	return m.user.Snapshot(w)
 }
 
 // RecoverFromSnapshot implements [statemachine.IStateMachine]. When the user's

@@ -145,6 +145,7 @@ type recorder struct {
 	restored   int
 	frozen     bool  // no snapshots
 	snapFails  error // what Snapshot returns
+	snapPanics bool  // or panics with
 	restores   error // what Restore returns
 	panicsAt   string
 	leaders    []leaderChanged
@@ -152,6 +153,7 @@ type recorder struct {
 	removed    int
 	failures   []error
 	snapErrors []error
+	taken      int
 	changed    chan struct{}
 }
 
@@ -201,6 +203,9 @@ func (r *recorder) Snapshot(w io.Writer) error {
 	r.mu.Unlock()
 	if err != nil {
 		w.Write([]byte("half of a snapshot"))
+		if r.snapPanics {
+			panic(err)
+		}
 		return err
 	}
 	for _, e := range entries {
@@ -251,6 +256,7 @@ func (r *recorder) LeaderChanged(leader uint64, term sm.Term) {
 func (r *recorder) MembershipChanged() { r.update(func() { r.members++ }) }
 func (r *recorder) Removed()           { r.update(func() { r.removed++ }) }
 func (r *recorder) Failed(err error)   { r.update(func() { r.failures = append(r.failures, err) }) }
+func (r *recorder) SnapshotTaken()     { r.update(func() { r.taken++ }) }
 func (r *recorder) SnapshotFailed(err error) {
 	r.update(func() { r.snapErrors = append(r.snapErrors, err) })
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/mosaik-go/mosaik/logstore"
 )
@@ -34,7 +35,7 @@ func empty(log logstore.Log, b logstore.Batch) error {
 		return err
 	}
 	if dir := log.SnapshotDir(); dir != "" {
-		return removeOthers(dir, "")
+		return removeSnapshots(dir, math.MaxUint64)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type Replica struct {
 	id      uint64
 	session *client.Session
 	machine machine
+	durable *durableLog // nil for a log in memory
 	leader  leader
 	reads   reads
 	changes changes

@@ -69,7 +69,7 @@ func (e *Engine) place(r *Replica) error {
 // forget ends what place and start began, when dragonboat is done with the
 // replica.
 func (e *Engine) forget(r *Replica) error {
-	e.router.unregister(r.shard, r.id)
+	e.release(r)
 	r.collecting.Lock()
 	err := e.files.stop(r.shard, r.id)
 	r.collecting.Unlock()
@@ -79,12 +79,23 @@ func (e *Engine) forget(r *Replica) error {
 	return err
 }
 
+// release ends all use of the replica's log, when dragonboat is done with it.
+func (e *Engine) release(r *Replica) {
+	e.router.unregister(r.shard, r.id)
+	if r.durable != nil {
+		r.durable.finish()
+	}
+}
+
 // start makes dragonboat run the replica.
 func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	e.files.start(r.shard, r.id)
-	log, err := e.files.durable(cfg.Log, r.shard, r.id)
-	if err != nil {
+	log := cfg.Log
+	if r.durable, err = e.files.durable(log, r.shard, r.id, r.report); err != nil {
 		return err
+	}
+	if r.durable != nil {
+		log = r.durable
 	}
 	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
 		return err

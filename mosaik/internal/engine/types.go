@@ -42,8 +42,8 @@ type StateMachine interface {
 	// CanSnapshot reports whether the other two methods work. If not they are
 	// never called and the log is kept whole.
 	CanSnapshot() bool
-	// Snapshot writes the whole state. An error skips this snapshot and is
-	// reported by [Events.SnapshotFailed]; the replica goes on.
+	// Snapshot writes the whole state. An error or a panic skips this snapshot
+	// and is reported by [Events.SnapshotFailed]; the replica goes on.
 	Snapshot(w io.Writer) error
 	// Restore replaces the whole state by what Snapshot wrote, on this replica
 	// or on another. An error mutes the replica.
@@ -106,8 +106,11 @@ type Events interface {
 	// taking part and should be stopped. A removed replica that is cut off
 	// never hears of it.
 	Removed()
-	// SnapshotFailed reports a snapshot that the machine could not write. The
-	// replica goes on and tries again later.
+	// SnapshotTaken reports a snapshot that lets the log be compacted.
+	SnapshotTaken()
+	// SnapshotFailed reports a snapshot that the machine could not write or its
+	// disk could not keep. The log is kept whole, and the replica goes on and
+	// tries again later.
 	SnapshotFailed(err error)
 	// Failed reports that the replica's log or machine failed. The replica is
 	// muted and must be stopped. It is called once at most.

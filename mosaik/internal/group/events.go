@@ -40,8 +40,13 @@ func (e events) Removed() {
 	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
 }
 
+func (e events) SnapshotTaken() {
+	e.post(func() { e.l.snapshot = nil })
+}
+
 func (e events) SnapshotFailed(err error) {
-	e.g.log.Error("a snapshot failed; the log is kept", "error", err)
+	e.g.log.Error("a snapshot failed; the log is kept whole until one succeeds", "error", err)
+	e.post(func() { e.l.snapshot = err })
 }
 
 func (e events) Failed(err error) {

@@ -36,6 +36,7 @@ type life struct {
 	level      bool      // is level with the present leader
 	leaderless time.Time // since when there has been no leader, if there is none
 	poisoned   error
+	snapshot   error // why the last snapshot failed, nil if it did not
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 

@@ -27,6 +27,7 @@ type Status struct {
 	Refused   []link.RefusedError // peers that one side refused a bond with
 	Members   []Member
 	Poisoned  error // the machine's panic, nil for none
+	Snapshot  error // why the last snapshot failed, nil if it did not
 }
 
 // Member is one member of a group as another sees it.
@@ -46,7 +47,7 @@ type Member struct {
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term &&
 		s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
-		s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
+		s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
 
@@ -91,7 +92,7 @@ func (g *Group) view() Status {
 	s.Term = l.term
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
-	s.Poisoned = l.poisoned
+	s.Poisoned, s.Snapshot = l.poisoned, l.snapshot
 	for _, m := range []map[uint64]sm.PeerID{l.members.Voters, l.members.NonVoting} {
 		for _, replica := range sortedReplicas(m) {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
