@@ -17,6 +17,7 @@ type (
 	}
 	membershipChanged struct{}
 	removed           struct{}
+	logHangs          struct{ hangs bool }
 	snapshotTaken     struct{}
 	snapshotFailed    struct{ err error }
 	failed            struct{ err error }
@@ -25,6 +26,7 @@ type (
 func (e leaderChanged) tell(to Events)   { to.LeaderChanged(e.leader, e.term) }
 func (membershipChanged) tell(to Events) { to.MembershipChanged() }
 func (removed) tell(to Events)           { to.Removed() }
+func (e logHangs) tell(to Events)        { to.LogHangs(e.hangs) }
 func (snapshotTaken) tell(to Events)     { to.SnapshotTaken() }
 func (e snapshotFailed) tell(to Events)  { to.SnapshotFailed(e.err) }
 func (e failed) tell(to Events)          { to.Failed(e.err) }

@@ -95,6 +95,40 @@ func TestFailedLogMutes(t *testing.T) {
 	}
 }
 
+// hanging is a log whose saves wait while the gate is locked.
+type hanging struct {
+	logstore.Log
+	gate *sync.RWMutex
+}
+
+func (h hanging) Save(b logstore.Batch) error {
+	h.gate.RLock()
+	defer h.gate.RUnlock()
+	return h.Log.Save(b)
+}
+
+func TestLogThatHangs(t *testing.T) {
+	t.Parallel()
+	var gate sync.RWMutex
+	rec := newRecorder()
+	r := alone(t, rec, func(c *ReplicaConfig) { c.Log = hanging{c.Log, &gate} })
+	must(t, r, "before")
+	last := func(hangs bool) func() bool {
+		return func() bool { return len(rec.hangs) > 0 && rec.hangs[len(rec.hangs)-1] == hangs }
+	}
+	for range 2 {
+		gate.Lock()
+		done := make(chan error, 1)
+		go func() { done <- r.Propose(within(t), []byte("meanwhile")) }()
+		rec.wait(t, "a hang", last(true))
+		gate.Unlock()
+		if err := <-done; err != nil {
+			t.Errorf("propose while the log hangs: %v", err)
+		}
+		rec.wait(t, "its end", last(false))
+	}
+}
+
 func TestMutedLeaderIsReplaced(t *testing.T) {
 	t.Parallel()
 	log := &brittle{Log: memoryLog(t)}

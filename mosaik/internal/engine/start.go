@@ -97,6 +97,7 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if r.durable != nil {
 		log = r.durable
 	}
+	log = &slowLog{Log: log, limit: cfg.ElectionTimeout, tell: r.report}
 	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
 		return err
 	}

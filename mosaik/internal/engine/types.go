@@ -106,6 +106,10 @@ type Events interface {
 	// taking part and should be stopped. A removed replica that is cut off
 	// never hears of it.
 	Removed()
+	// LogHangs reports that a save has taken an election timeout and is still
+	// under way, and then that it is over. For so long the replica says nothing
+	// and learns nothing, not even that another one leads.
+	LogHangs(hangs bool)
 	// SnapshotTaken reports a snapshot that lets the log be compacted.
 	SnapshotTaken()
 	// SnapshotFailed reports a snapshot that the machine could not write or its

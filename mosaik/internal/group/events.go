@@ -40,6 +40,18 @@ func (e events) Removed() {
 	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
 }
 
+func (e events) LogHangs(hangs bool) {
+	e.post(func() {
+		if hangs {
+			e.g.log.Error("the log does not answer: its disk hangs")
+		} else {
+			e.g.log.Info("the log answers again")
+		}
+		e.l.hangs = hangs
+		e.g.reviewLeader(e.l)
+	})
+}
+
 func (e events) SnapshotTaken() {
 	e.post(func() { e.l.snapshot = nil })
 }

@@ -37,6 +37,7 @@ type life struct {
 	leaderless time.Time // since when there has been no leader, if there is none
 	poisoned   error
 	snapshot   error // why the last snapshot failed, nil if it did not
+	hangs      bool  // the log does not answer, and nothing is heard or said
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 
@@ -304,11 +305,15 @@ func (g *Group) leaderPeer() sm.PeerID {
 	return sm.PeerID{}
 }
 
-// reviewLeader compares the leader that Raft knows with what can be seen. A
+// reviewLeader compares the leader that Raft knows with what can be seen. While
+// the log hangs Raft knows nothing. A
 // replica without a vote never misses a leader by itself, since it would not
 // stand for election; so for one the leader's bond and its word decide.
 func (g *Group) reviewLeader(l *life) {
 	leader := l.raftLeader
+	if l.hangs {
+		leader = 0 // whoever led may have been replaced
+	}
 	if leader != 0 && leader != l.id && !l.votes() && !g.seenLeading(l, leader) {
 		leader = 0
 	}

@@ -24,7 +24,9 @@ func (g *Group) reviewQuorum(l *life) {
 		g.timers.set("stalled", left, again(g.reviewQuorum))
 	}
 	if stalled && !g.stalled {
-		g.log.Warn("no quorum: no leader, and too few voters can be reached to elect one")
+		if !l.hangs {
+			g.log.Warn("no quorum: no leader, and too few voters can be reached to elect one")
+		}
 		g.inbox.post(again(func(l *life) {
 			if !g.forsaken(l) {
 				g.reconcile()

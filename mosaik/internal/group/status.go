@@ -128,6 +128,8 @@ func (g *Group) waits(l *life) string {
 		return ""
 	case l.poisoned != nil:
 		return "nothing: the machine panicked"
+	case l.hangs:
+		return "its log: the disk hangs"
 	case g.stalled && g.quorumLost(l):
 		return "a quorum: too few voters can be reached"
 	case l.leader == 0:

@@ -1,0 +1,158 @@
+package logstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// ledger remembers how often each number was noted.
+type ledger struct{ noted map[int]int }
+
+// note is the only command of a ledger.
+type note struct{ N int }
+
+func newLedger() *ledger { return &ledger{noted: map[int]int{}} }
+
+func (*ledger) Spec() sm.Spec[note] { return sm.Define[note]("ledger", 1) }
+
+func (l *ledger) Apply(_ sm.ApplyContext, n note) (any, error) {
+	l.noted[n.N]++
+	return nil, nil
+}
+
+func (l *ledger) Snapshot(w io.Writer) error { return json.NewEncoder(w).Encode(l.noted) }
+func (l *ledger) Restore(r io.Reader) error {
+	clear(l.noted)
+	return json.NewDecoder(r).Decode(&l.noted)
+}
+
+type ledgerGroup = *mosaik.Group[note, *ledger]
+
+// faulty is a group of three members whose logs lie on disks that a test breaks.
+type faulty struct {
+	*testutil.Cluster
+	t      *testing.T
+	dirs   []string
+	disks  []*faultfs.FS
+	groups []ledgerGroup
+
+	mu    sync.Mutex
+	next  int   // the next number to note
+	acked []int // those whose commands were acknowledged
+}
+
+func newFaulty(t *testing.T) *faulty {
+	f := &faulty{t: t, groups: make([]ledgerGroup, 3)}
+	for range f.groups {
+		f.dirs, f.disks = append(f.dirs, t.TempDir()), append(f.disks, faultfs.New())
+	}
+	f.Cluster = testutil.NewCluster(t, len(f.groups), testutil.WithNodeOptions(func(i int) []mosaik.Option {
+		return []mosaik.Option{mosaik.WithDir(f.dirs[i])}
+	}))
+	return f
+}
+
+// soon returns a context that ends with the test, or when it is stuck.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// join joins on a node, whose member goes on with what its disk holds.
+func (f *faulty) join(i int) {
+	f.t.Helper()
+	storage := logstore.DiskOn[note](f.disks[i], 16<<10)
+	f.groups[i] = testutil.JoinWith(f.Node(i), mosaik.WithStateMachine(f.Node(i).Builder(), newLedger).WithLogStorage(storage))
+}
+
+// joinAll joins on every node and waits until all is in place.
+func (f *faulty) joinAll() {
+	f.t.Helper()
+	for i := range f.groups {
+		f.join(i)
+	}
+	testutil.Settle(f.t, f.groups...)
+}
+
+// note notes another number through a member.
+func (f *faulty) note(ctx context.Context, g ledgerGroup) error {
+	f.mu.Lock()
+	n := f.next
+	f.next++
+	f.mu.Unlock()
+	_, err := g.Execute(ctx, note{n})
+	if err == nil {
+		f.mu.Lock()
+		f.acked = append(f.acked, n)
+		f.mu.Unlock()
+	}
+	return err
+}
+
+// works notes a number through each of the members.
+func (f *faulty) works(groups ...ledgerGroup) {
+	f.t.Helper()
+	for i, g := range groups {
+		if err := f.note(soon(f.t), g); err != nil {
+			f.t.Fatalf("handle %d: %v", i, err)
+		}
+	}
+}
+
+// wantAcked fails the test unless each member knows all that was acknowledged,
+// and nothing twice.
+func (f *faulty) wantAcked(groups ...ledgerGroup) {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, g := range groups {
+		lost, twice := 0, 0
+		_, err := mosaik.Read(soon(f.t), g, mosaik.Strong, func(l *ledger) (any, error) {
+			for _, n := range f.acked {
+				if l.noted[n] == 0 {
+					lost++
+				}
+			}
+			for _, times := range l.noted {
+				if times > 1 {
+					twice++
+				}
+			}
+			return nil, nil
+		})
+		if err != nil || lost > 0 || twice > 0 {
+			f.t.Fatalf("handle %d lacks %d of %d that were acknowledged, has %d twice, error %v", i, lost, len(f.acked), twice, err)
+		}
+	}
+}
+
+// leader returns the number of the node that leads, as the members see it.
+func (f *faulty) leader() int {
+	f.t.Helper()
+	peer, err := f.groups[0].When().Elected(soon(f.t))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return f.NodeOf(peer).Index()
+}
+
+// others returns the handles but for one node's.
+func (f *faulty) others(i int) (groups []ledgerGroup) {
+	for j, g := range f.groups {
+		if j != i {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,79 @@
+package logstore_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// stall lets every sync of a disk wait from now on until release is called, and
+// closes stalled when the first one does.
+func stall(fs *faultfs.FS) (stalled <-chan struct{}, release func()) {
+	began, over := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	fs.Inject(func(op faultfs.Op) error {
+		if op.Kind == "sync" {
+			once.Do(func() { close(began) })
+			<-over
+		}
+		return nil
+	})
+	return began, sync.OnceFunc(func() { fs.Inject(nil); close(over) })
+}
+
+// TestStalledDisk lets the disk of a member hang, the leader's or a follower's:
+// the others go on, with another leader if need be, and when the disk is back the
+// member follows.
+func TestStalledDisk(t *testing.T) {
+	t.Parallel()
+	for _, leads := range []bool{true, false} {
+		t.Run(fmt.Sprint("leader=", leads), func(t *testing.T) {
+			t.Parallel()
+			testStalledDisk(t, leads)
+		})
+	}
+}
+
+func testStalledDisk(t *testing.T, leads bool) {
+	f := newFaulty(t)
+	f.joinAll()
+	f.works(f.groups...)
+	hung := f.leader()
+	if !leads {
+		hung = (hung + 1) % 3
+	}
+	rest := f.others(hung)
+	stalled, release := stall(f.disks[hung])
+	t.Cleanup(release)
+	f.works(rest...)
+	<-stalled
+	if _, err := rest[0].When().LeaderIsNot(soon(t), f.Node(hung).Peer()); err != nil {
+		t.Fatal(err)
+	}
+	f.wantAcked(rest...)
+	// The one that hangs does not pretend to lead, or to serve.
+	if err := f.groups[hung].When().Offline(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.groups[hung].Leadership(); ok {
+		t.Error("the member whose disk hangs says that it leads")
+	}
+	_, err := f.groups[hung].Execute(soon(t), note{-1})
+	if !errors.Is(err, mosaik.ErrStalled) {
+		t.Errorf("execute on the member whose disk hangs: error %v, want %v", err, mosaik.ErrStalled)
+	}
+	f.works(rest...)
+
+	release()
+	if _, err := f.groups[hung].When().LeaderIsNot(soon(t), f.Node(hung).Peer()); err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, f.groups...)
+	f.works(f.groups...)
+	f.wantAcked(f.groups...)
+}
