@@ -65,6 +65,11 @@ var (
 	// applies and answers nothing any more. The error names the command's index
 	// and what it panicked with.
 	ErrPoisoned = state.ErrPoisoned
+	// ErrStorage reports that this member's log could not be read or written: the
+	// disk is full, or fails. The group has ended on this member, others go on.
+	// The error that it wraps says why. Leave the group, and join it again when
+	// the storage works; a log on disk goes on with all that was acknowledged.
+	ErrStorage = group.ErrStorage
 	// ErrTooLarge reports a batch that does not fit into one log entry. Nothing
 	// was applied.
 	ErrTooLarge = session.ErrTooLarge
@@ -92,7 +97,7 @@ var (
 // among them. docs/guarantees.md says for each error what it means.
 func Retryable(err error) bool {
 	is := func(target error) bool { return errors.Is(err, target) }
-	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrPoisoned, ErrTooLarge}, is) {
+	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrStorage, ErrPoisoned, ErrTooLarge}, is) {
 		return false
 	}
 	return slices.ContainsFunc([]error{ErrNotApplied, ErrForming, ErrStalled}, is)

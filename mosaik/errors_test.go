@@ -24,7 +24,7 @@ import (
 var errorValues = map[string]error{
 	"ErrForming": mosaik.ErrForming, "ErrStalled": mosaik.ErrStalled, "ErrNotStalled": mosaik.ErrNotStalled,
 	"ErrNotApart": mosaik.ErrNotApart, "ErrNotLeader": mosaik.ErrNotLeader, "ErrCannotLead": mosaik.ErrCannotLead,
-	"ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrSuperseded": mosaik.ErrSuperseded, "ErrClosed": mosaik.ErrClosed,
+	"ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrSuperseded": mosaik.ErrSuperseded, "ErrStorage": mosaik.ErrStorage, "ErrClosed": mosaik.ErrClosed,
 	"ErrUnknownOutcome": mosaik.ErrUnknownOutcome, "ErrResultLost": mosaik.ErrResultLost,
 	"ErrNotApplied": mosaik.ErrNotApplied, "ErrPoisoned": mosaik.ErrPoisoned, "ErrTooLarge": mosaik.ErrTooLarge,
 	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,

@@ -241,3 +241,39 @@ func TestFailingRestoreEndsItsMember(t *testing.T) {
 		}
 	}
 }
+
+// TestReceivedSnapshotThatCannotBeKept brings a member up by a snapshot that its
+// disk does not keep: it must not go on without.
+func TestReceivedSnapshotThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	d := newDurables(t, newKeptTill)
+	d.joinAll()
+	const away = 2
+	d.Node(away).Crash()
+	rest := without(d.groups, d.Node(away))
+	const paid = 100
+	for i := range paid {
+		d.pay(rest[i%2])
+	}
+	d.Node(away).Restart()
+	d.Isolate(away)
+	g := d.join(away)
+	// Nothing can be written below a file.
+	place := filepath.Join(d.dirs[away], "snapshots", g.ID().String())
+	if err := errors.Join(os.Remove(place), os.WriteFile(place, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.Reconnect(away)
+	for range g.When().Onlines(soon(t)) { // until it ends
+	}
+	wantError(t, "wait on a member that cannot keep its snapshot", g.When().Online(soon(t)), mosaik.ErrStorage)
+	d.pay(rest[0])
+
+	g.Leave(gone())
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	d.join(away)
+	testutil.Settle(t, d.groups...)
+	d.wantPaid(paid+1, d.groups...)
+}

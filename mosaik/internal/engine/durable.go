@@ -46,13 +46,13 @@ func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event
 	}
 	state, err := log.State()
 	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
+		return nil, fmt.Errorf("%w: read its state: %w", ErrStorage, err)
 	}
 	last := state.Snapshot.Cursor.Index
 	if last != 0 {
 		content, err := os.ReadFile(filepath.Join(dir, snapshotFile(last)))
 		if err != nil {
-			return nil, fmt.Errorf("read the last snapshot: %w", err)
+			return nil, fmt.Errorf("%w: read the last snapshot: %w", ErrStorage, err)
 		}
 		if err := f.preload(replicaDir(shard, replica), last, content); err != nil {
 			return nil, fmt.Errorf("load the last snapshot: %w", err)

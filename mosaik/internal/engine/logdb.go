@@ -58,7 +58,7 @@ func (r *logRouter) register(shard, replica uint64, log logstore.Log, failed fun
 	}
 	l, err := openReplicaLog(key, log, failed)
 	if err != nil {
-		return fmt.Errorf("engine: register the log of replica %d of shard %d: %w", replica, shard, err)
+		return fmt.Errorf("%w: register the log of replica %d of shard %d: %w", ErrStorage, replica, shard, err)
 	}
 	logs := maps.Clone(*r.logs.Load())
 	logs[key] = l

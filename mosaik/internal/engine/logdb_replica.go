@@ -117,7 +117,7 @@ func (l *replicaLog) leave(doing string, err error) error {
 	if !first {
 		return nil
 	}
-	err = fmt.Errorf("engine: %s the log of replica %d of shard %d: %w", doing, l.key.ReplicaID, l.key.ShardID, err)
+	err = fmt.Errorf("%w: %s the log of replica %d of shard %d: %w", ErrStorage, doing, l.key.ReplicaID, l.key.ShardID, err)
 	l.failed(err)
 	return err
 }

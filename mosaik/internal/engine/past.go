@@ -16,7 +16,7 @@ func Claim(log logstore.Log, id Identity) error {
 		err = empty(log, logstore.Batch{Clear: true, Meta: b})
 	}
 	if err != nil {
-		return fmt.Errorf("engine: claim a log for replica %d of shard %d: %w", id.Replica, id.Shard, err)
+		return fmt.Errorf("%w: claim it for replica %d of shard %d: %w", ErrStorage, id.Replica, id.Shard, err)
 	}
 	return nil
 }
@@ -24,7 +24,7 @@ func Claim(log logstore.Log, id Identity) error {
 // Disclaim forgets all that a log held, and whose it was.
 func Disclaim(log logstore.Log) error {
 	if err := empty(log, logstore.Batch{Clear: true}); err != nil {
-		return fmt.Errorf("engine: clear a log: %w", err)
+		return fmt.Errorf("%w: clear it: %w", ErrStorage, err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ var (
 	// change id, a replica or a peer that is there already, a used replica id,
 	// or the removal of the last voter.
 	ErrRejected = errors.New("engine: the membership change was rejected")
+	// ErrStorage reports that the log of a replica could not be read or written.
+	ErrStorage = errors.New("mosaik: log storage failed")
 	// ErrBusy reports a membership change while another one is under way.
 	ErrBusy = errors.New("engine: another membership change is under way")
 )

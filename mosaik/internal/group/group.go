@@ -39,6 +39,8 @@ var (
 	// ErrSuperseded reports that another process with this one's identity joined
 	// later. Only the later one may go on.
 	ErrSuperseded = errors.New("mosaik: another process with the same identity joined later")
+	// ErrStorage reports that this member's log could not be read or written.
+	ErrStorage = engine.ErrStorage
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("mosaik: group closed")
 )

@@ -154,7 +154,7 @@ func (g *Group) claimLog(l *life) error {
 	}
 	if dir := g.cfg.Log.SnapshotDir(); dir != "" && l.estate != nil {
 		if err := writeEstate(dir, l.epoch, l.estate); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
 	}
 	return engine.Claim(g.cfg.Log, engine.Identity{

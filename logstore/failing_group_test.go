@@ -1,0 +1,117 @@
+package logstore_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// TestFailingDisk lets the disk of a member fail, the leader's or a follower's:
+// its group ends there, with the cause, and nothing else does. Once the disk works
+// the member goes on where it was.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]struct {
+		kind  string
+		cause error
+		err   error
+	}{
+		"disk full":            {"write", syscall.ENOSPC, fmt.Errorf("%w: %w", syscall.ENOSPC, faultfs.Partial{Bytes: 20})},
+		"no room for a file":   {"create", syscall.ENOSPC, syscall.ENOSPC},
+		"write fails":          {"write", syscall.EIO, syscall.EIO},
+		"sync fails":           {"sync", syscall.EIO, syscall.EIO},
+		"directory not synced": {"syncdir", syscall.EIO, syscall.EIO},
+	} {
+		for _, leads := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, leader=%v", name, leads), func(t *testing.T) {
+				t.Parallel()
+				testFailingDisk(t, leads, fault.kind, fault.err, fault.cause)
+			})
+		}
+	}
+}
+
+func testFailingDisk(t *testing.T, leads bool, kind string, err, cause error) {
+	f := newFaulty(t)
+	bystander := testutil.JoinAll(f.Cluster, func() sm.NoOp { return sm.NoOp{} })
+	f.joinAll()
+	f.works(f.groups...)
+	broken := f.leader()
+	if !leads {
+		broken = (broken + 1) % 3
+	}
+	rest := f.others(broken)
+	before := f.incarnation(broken)
+	f.disks[broken].Inject(func(op faultfs.Op) error {
+		if op.Kind == kind {
+			return err
+		}
+		return nil
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range f.groups[broken].When().Onlines(soon(t)) {
+		}
+	}()
+	for over := false; !over; {
+		f.works(rest...)
+		select {
+		case <-ended:
+			over = true
+		default:
+		}
+	}
+	dead := f.groups[broken]
+	for what, err := range map[string]error{
+		"wait":    dead.When().Online(soon(t)),
+		"execute": f.note(soon(t), dead),
+	} {
+		for _, target := range []error{mosaik.ErrStorage, cause} {
+			if !errors.Is(err, target) {
+				t.Errorf("%s on the member whose disk failed: error %v, want %v", what, err, target)
+			}
+		}
+		if mosaik.Retryable(err) || !strings.Contains(err.Error(), f.dirs[broken]) {
+			t.Errorf("%s on the member whose disk failed: error %v, retryable %v; want the file, and that it is not", what, err, mosaik.Retryable(err))
+		}
+	}
+	f.works(rest...)
+	f.wantAcked(rest...)
+	for i, g := range bystander {
+		if err := g.When().Settled(soon(t)); err != nil {
+			t.Fatalf("node %d, in another group: %v", i, err)
+		}
+	}
+
+	f.disks[broken].Inject(nil)
+	if err := dead.Leave(soon(t)); err != nil && !errors.Is(err, mosaik.ErrStorage) {
+		t.Error(err)
+	}
+	f.join(broken)
+	testutil.Settle(t, f.groups...)
+	f.works(f.groups...)
+	f.wantAcked(f.groups...)
+	if after := f.incarnation(broken); after != before {
+		t.Errorf("the member came back as %x, and was %x", after, before)
+	}
+}
+
+// incarnation returns the incarnation of a node's member, as another sees it.
+func (f *faulty) incarnation(i int) mosaik.Incarnation {
+	f.t.Helper()
+	for _, m := range f.others(i)[0].Members() {
+		if m.Peer == f.Node(i).Peer() {
+			return m.Incarnation
+		}
+	}
+	f.t.Fatalf("node %d is no member", i)
+	return mosaik.Incarnation{}
+}
