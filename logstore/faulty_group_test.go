@@ -19,7 +19,10 @@ import (
 type ledger struct{ noted map[int]int }
 
 // note is the only command of a ledger.
-type note struct{ N int }
+type note struct {
+	N   int
+	Pad []byte // makes it as long as a test likes
+}
 
 func newLedger() *ledger { return &ledger{noted: map[int]int{}} }
 
@@ -51,13 +54,13 @@ type faulty struct {
 	acked []int // those whose commands were acknowledged
 }
 
-func newFaulty(t *testing.T) *faulty {
+func newFaulty(t *testing.T, options ...mosaik.Option) *faulty {
 	f := &faulty{t: t, groups: make([]ledgerGroup, 3)}
 	for range f.groups {
 		f.dirs, f.disks = append(f.dirs, t.TempDir()), append(f.disks, faultfs.New())
 	}
 	f.Cluster = testutil.NewCluster(t, len(f.groups), testutil.WithNodeOptions(func(i int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithDir(f.dirs[i])}
+		return append([]mosaik.Option{mosaik.WithDir(f.dirs[i])}, options...)
 	}))
 	return f
 }
@@ -86,12 +89,15 @@ func (f *faulty) joinAll() {
 }
 
 // note notes another number through a member.
-func (f *faulty) note(ctx context.Context, g ledgerGroup) error {
+func (f *faulty) note(ctx context.Context, g ledgerGroup) error { return f.padded(ctx, g, 0) }
+
+// padded notes another number by a command of at least so many bytes.
+func (f *faulty) padded(ctx context.Context, g ledgerGroup, bytes int) error {
 	f.mu.Lock()
 	n := f.next
 	f.next++
 	f.mu.Unlock()
-	_, err := g.Execute(ctx, note{n})
+	_, err := g.Execute(ctx, note{n, make([]byte, bytes)})
 	if err == nil {
 		f.mu.Lock()
 		f.acked = append(f.acked, n)

@@ -63,7 +63,7 @@ func testStalledDisk(t *testing.T, leads bool) {
 	if _, ok := f.groups[hung].Leadership(); ok {
 		t.Error("the member whose disk hangs says that it leads")
 	}
-	_, err := f.groups[hung].Execute(soon(t), note{-1})
+	_, err := f.groups[hung].Execute(soon(t), note{N: -1})
 	if !errors.Is(err, mosaik.ErrStalled) {
 		t.Errorf("execute on the member whose disk hangs: error %v, want %v", err, mosaik.ErrStalled)
 	}

@@ -291,7 +291,7 @@ func TestKilledNode(t *testing.T) {
 		_, _ = io.Copy(io.Discard, in)
 	}()
 	n, err := mosaik.Open(t.Context(), mosaik.NewNetworkID(order.Network), mosaik.WithDir(order.Dir), mosaik.WithListen("127.0.0.1:0"),
-		mosaik.WithSeeds(order.Seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithSnapshotEvery(300),
+		mosaik.WithSeeds(order.Seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithSnapshots(300, 64<<20),
 		mosaik.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
 		t.Fatal(err)

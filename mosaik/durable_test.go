@@ -23,11 +23,12 @@ type durables[M holder] struct {
 	groups     []*mosaik.Group[step, M]
 }
 
-// newDurables starts three nodes with directories.
-func newDurables[M holder](t *testing.T, newMachine func() M) *durables[M] {
+// newDurables starts three nodes with directories and what options add, by which
+// snapshots are frequent unless they say otherwise.
+func newDurables[M holder](t *testing.T, newMachine func() M, options ...mosaik.Option) *durables[M] {
 	d := &durables[M]{t: t, newMachine: newMachine, dirs: []string{t.TempDir(), t.TempDir(), t.TempDir()}}
 	d.Cluster = testutil.NewCluster(t, len(d.dirs), testutil.WithNodeOptions(func(i int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithDir(d.dirs[i]), mosaik.WithSnapshotEvery(20)}
+		return append([]mosaik.Option{mosaik.WithDir(d.dirs[i]), mosaik.WithSnapshots(20, 64<<20)}, options...)
 	}))
 	d.groups = make([]*mosaik.Group[step, M], len(d.dirs))
 	return d

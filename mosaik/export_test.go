@@ -14,11 +14,3 @@ func StatusOf[C any, M sm.StateMachine[C]](g *Group[C, M]) *watch.Value[group.St
 
 // CatalogOf lets tests wait for what a network learns of its peers.
 func CatalogOf(n *Network) discovery.Catalog { return n.catalog }
-
-// WithSnapshotEvery lets tests have snapshots after few log entries.
-func WithSnapshotEvery(entries uint64) Option {
-	return optionFunc(func(o *options) error {
-		o.snapshotEvery = entries
-		return nil
-	})
-}

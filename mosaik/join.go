@@ -15,10 +15,6 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// snapshotEvery is how many log entries a machine with snapshots applies from
-// one snapshot to the next.
-const snapshotEvery = 10_000
-
 // minTicks is how many ticks an election timeout has at least.
 const minTicks = 3
 
@@ -131,7 +127,8 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Bonds:         n.bonds,
 		Admission:     admission,
 		Superseded:    n.supersede,
-		SnapshotEvery: n.opts.snapshotEvery,
+		SnapshotEvery: uint64(n.opts.snapshotEvery),
+		SnapshotBytes: uint64(n.opts.snapshotBytes),
 		Logger:        n.log,
 	})
 	if err != nil {

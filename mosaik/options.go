@@ -37,6 +37,13 @@ const (
 	defaultHistory      = 4 << 20
 	minHistory          = 4 << 10
 	maxHistory          = 1 << 30
+
+	defaultSnapshotEvery = 10_000
+	minSnapshotEvery     = 10
+	maxSnapshotEvery     = 1_000_000_000
+	defaultSnapshotBytes = 64 << 20
+	minSnapshotBytes     = 4 << 10
+	maxSnapshotBytes     = 1 << 40
 )
 
 type options struct {
@@ -56,7 +63,7 @@ type options struct {
 	rootSpans    bool
 	limits       link.Limits
 
-	snapshotEvery uint64
+	snapshotEvery, snapshotBytes int64
 
 	history     int
 	recordEarly bool // from joining on
@@ -69,7 +76,8 @@ func newOptions(opts []Option) (options, error) {
 		tick:         defaultTick,
 		leaveTimeout: defaultLeaveTimeout,
 
-		snapshotEvery: snapshotEvery,
+		snapshotEvery: defaultSnapshotEvery,
+		snapshotBytes: defaultSnapshotBytes,
 
 		history: defaultHistory,
 	}
@@ -282,6 +290,28 @@ func WithHistory(size int) Option {
 			return fmt.Errorf("history of %d bytes: must be from %d to %d", size, minHistory, maxHistory)
 		}
 		o.history, o.recordEarly = size, true
+		return nil
+	})
+}
+
+// WithSnapshots says when a member takes a snapshot of a machine that has them:
+// when it has applied so many log entries since the last one, or so many bytes of
+// them, whichever comes first. From 10 to 10^9 entries, 10 000 by default; from
+// 4 KiB to 1 TiB, 64 MiB by default. The log then keeps the younger half of these
+// entries, for members that lag a little, so that it never holds much more than
+// one and a half of either bound. A snapshot costs time and space in proportion
+// to the machine: bounds well below its size make a member copy it again and
+// again. While it is written the member applies nothing; it goes on to accept and
+// replicate commands.
+func WithSnapshots(entries, bytes int64) Option {
+	return optionFunc(func(o *options) error {
+		if entries < minSnapshotEvery || entries > maxSnapshotEvery {
+			return fmt.Errorf("snapshots every %d entries: must be from %d to %d", entries, minSnapshotEvery, maxSnapshotEvery)
+		}
+		if bytes < minSnapshotBytes || bytes > maxSnapshotBytes {
+			return fmt.Errorf("snapshots every %d bytes: must be from %d to %d", bytes, minSnapshotBytes, maxSnapshotBytes)
+		}
+		o.snapshotEvery, o.snapshotBytes = entries, bytes
 		return nil
 	})
 }

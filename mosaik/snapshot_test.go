@@ -14,7 +14,7 @@ import (
 func TestGeneratedSnapshots(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithSnapshotEvery(20)}
+		return []mosaik.Option{mosaik.WithSnapshots(20, 64<<20)}
 	}))
 	policy := mosaik.DefaultPolicy().WithExpected(3)
 	join := func(n *testutil.Node) *mosaik.Group[savings.Command, *savings.Savings] {

@@ -167,6 +167,16 @@ func (f *FS) Read(name string) ([]byte, bool) {
 	return slices.Clone(c.now), true
 }
 
+// Size returns the length of all files as programs see them, in bytes.
+func (f *FS) Size() (n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.files {
+		n += int64(len(c.now))
+	}
+	return n
+}
+
 // Write makes a file, durable at once.
 func (f *FS) Write(name string, b []byte) {
 	f.mu.Lock()

@@ -17,6 +17,7 @@ type machine struct {
 
 	mu   sync.Mutex
 	user StateMachine // nil once the replica is stopped
+	load load
 }
 
 var _ statemachine.IStateMachine = (*machine)(nil)
@@ -42,6 +43,9 @@ func (m *machine) Update(e statemachine.Entry) (statemachine.Result, error) {
 		Term:  m.replica.termOf(e.Index),
 		Data:  e.Cmd,
 	})
+	if through, due := m.load.add(sm.Index(e.Index), len(e.Cmd)); due && m.user.CanSnapshot() {
+		m.replica.report(snapshotDue{m.replica, through})
+	}
 	return statemachine.Result{}, nil
 }
 
@@ -63,6 +67,7 @@ func (m *machine) SaveSnapshot(w io.Writer, _ statemachine.ISnapshotFileCollecti
 	if m.user == nil || m.replica.muted() {
 		return statemachine.ErrSnapshotStopped
 	}
+	m.load.restart()
 	if err := m.snapshot(w); err != nil {
 		m.replica.report(snapshotFailed{fmt.Errorf("engine: write snapshot: %w", err)})
 		return statemachine.ErrSnapshotAborted
@@ -92,6 +97,8 @@ func (m *machine) RecoverFromSnapshot(r io.Reader, _ []statemachine.SnapshotFile
 	if m.user == nil || m.replica.muted() {
 		return nil
 	}
+	m.load.last = 0 // it is not told
+	m.load.restart()
 	defer m.guard("restore snapshot")
 	if err := m.user.Restore(r); err != nil {
 		m.replica.fail(fmt.Errorf("engine: restore snapshot: %w", err))

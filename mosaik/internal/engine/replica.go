@@ -54,7 +54,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		events:   cfg.Events,
 		election: cfg.ElectionTimeout,
 	}
-	r.machine = machine{replica: r, user: cfg.Machine}
+	r.machine = machine{replica: r, user: cfg.Machine, load: load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}}
 	r.reads.ask = func() error { return r.ask(cfg.ReadTimeout) }
 	r.leader.reign = make(chan struct{})
 	r.stop = sync.OnceValue(r.shutdown)

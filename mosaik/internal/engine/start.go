@@ -116,7 +116,7 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 // raft returns what dragonboat is to know.
 func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 	election := uint64(c.ElectionTimeout / tick)
-	raft := config.Config{
+	return config.Config{
 		ReplicaID:    c.Replica,
 		ShardID:      c.Shard,
 		ElectionRTT:  election,
@@ -129,13 +129,9 @@ func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 		// was promoted since.
 		IsNonVoting: !c.Bootstrap,
 		WaitReady:   true,
+		// What a snapshot that was taken in another life leaves of the log.
+		CompactionOverhead: c.SnapshotEvery/2 + 1,
 	}
-	if c.SnapshotEvery > 0 && c.Machine.CanSnapshot() {
-		raft.SnapshotEntries = c.SnapshotEvery
-		// Followers that lag by less are brought up without a snapshot.
-		raft.CompactionOverhead = c.SnapshotEvery/2 + 1
-	}
-	return raft
 }
 
 // proposalClient is the client id in the entries of all proposals.

@@ -91,9 +91,11 @@ type ReplicaConfig struct {
 	ReadTimeout time.Duration
 	Log         logstore.Log
 	Machine     StateMachine
-	// SnapshotEvery is the number of entries between two snapshots, 0 for none.
-	SnapshotEvery uint64
-	Events        Events
+	// A snapshot is taken when the machine has applied SnapshotEvery entries, or
+	// SnapshotBytes of them, since the last one was taken or tried. 0 is no
+	// bound; with both 0 none is taken.
+	SnapshotEvery, SnapshotBytes uint64
+	Events                       Events
 }
 
 // Events tells the owner of a replica what happens to it. All calls come from

@@ -68,9 +68,10 @@ type Config struct {
 	// Superseded is told, from the group's goroutine, that another process with
 	// this one's identity joined later. It must not block.
 	Superseded func()
-	// SnapshotEvery is how many log entries lie between two snapshots.
-	SnapshotEvery uint64
-	Logger        *slog.Logger
+	// SnapshotEvery and SnapshotBytes are how many log entries, or bytes of
+	// them, make a snapshot due.
+	SnapshotEvery, SnapshotBytes uint64
+	Logger                       *slog.Logger
 }
 
 // Timing is the times of a group.

@@ -129,6 +129,7 @@ func (g *Group) start(l *life) {
 		Log:             g.cfg.Log,
 		Machine:         machine{l.state},
 		SnapshotEvery:   g.cfg.SnapshotEvery,
+		SnapshotBytes:   g.cfg.SnapshotBytes,
 		Events:          events{g, l},
 	})
 	if err != nil {
