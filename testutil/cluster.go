@@ -121,6 +121,13 @@ func (c *Cluster) Cut(i, j int) {
 // carry the other direction on; new ones need both.
 func (c *Cluster) CutOneWay(from, to int) { c.web.Cut(from, to) }
 
+// CutAfter cuts what goes from one node to another as CutOneWay does, once about
+// so many more bytes have gone that way: in the middle of a snapshot, say. Then it
+// closes the channel. Healing the link takes it back.
+func (c *Cluster) CutAfter(from, to, bytes int) <-chan struct{} {
+	return c.web.CutAfter(from, to, bytes)
+}
+
 // Heal makes the link between two nodes whole: what was held back arrives.
 func (c *Cluster) Heal(i, j int) {
 	c.web.Heal(i, j)

@@ -18,10 +18,12 @@ type conn struct {
 	readBy, writeBy *deadline
 }
 
-func newConn(raw net.Conn, from, to int, outHeld, inHeld bool) *conn {
+func (w *Web) newConn(raw net.Conn, from, to int) *conn {
+	there, back := hop{from, to}, hop{to, from}
 	return &conn{
 		raw: raw, from: from, to: to,
-		out: newPipe(outHeld), in: newPipe(inHeld),
+		out:    newPipe(w.cut[there], func(n int) { w.passed(there, n) }),
+		in:     newPipe(w.cut[back], func(n int) { w.passed(back, n) }),
 		readBy: newDeadline(), writeBy: newDeadline(),
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestSlowPipe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipe(false)
+		p := newPipe(false, func(int) {})
 		began := time.Now()
 		read := func(want string, after time.Duration) {
 			t.Helper()

@@ -23,9 +23,12 @@ type pipe struct {
 	lateLen int       // how much that is
 	ended   error     // for the writer, and for the reader after the last byte
 	closed  error     // for both, at once
+	passed  func(int) // told how many bytes were read
 }
 
-func newPipe(held bool) *pipe { return &pipe{changed: make(chan struct{}), held: held} }
+func newPipe(held bool, passed func(int)) *pipe {
+	return &pipe{changed: make(chan struct{}), held: held, passed: passed}
+}
 
 // arrival is when some bytes can be read.
 type arrival struct {
@@ -90,6 +93,9 @@ func (p *pipe) read(b []byte, expired <-chan struct{}) (int, error) {
 			err = p.ended
 		}
 		p.mu.Unlock()
+		if n > 0 {
+			p.passed(n)
+		}
 		if err != nil || n > 0 || len(b) == 0 {
 			return n, err
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,8 +26,17 @@ type Web struct {
 	up      map[int]bool
 	cut     map[hop]bool
 	delays  map[hop]time.Duration
+	quotas  map[hop]*quota
 	conns   map[*conn]struct{}
 	closed  bool
+
+	limited atomic.Bool // there are quotas
+}
+
+// quota is how much may go over a hop before it is cut.
+type quota struct {
+	left  int
+	spent chan struct{}
 }
 
 // hop is one direction of a link.
@@ -40,6 +50,7 @@ func NewWeb() *Web {
 		up:      map[int]bool{},
 		cut:     map[hop]bool{},
 		delays:  map[hop]time.Duration{},
+		quotas:  map[hop]*quota{},
 		conns:   map[*conn]struct{}{},
 	}
 }
@@ -85,19 +96,55 @@ func (w *Web) Crash(node int) {
 }
 
 // Cut stops what goes from one node to the other.
-func (w *Web) Cut(from, to int) { w.set(from, to, true) }
-
-// Heal lets through again what goes from one node to the other, first what was
-// held back.
-func (w *Web) Heal(from, to int) { w.set(from, to, false) }
-
-func (w *Web) set(from, to int, cut bool) {
+func (w *Web) Cut(from, to int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.set(hop{from, to}, true)
+}
+
+// CutAfter is Cut, once about so many more bytes have gone from one node to the
+// other. Then the channel is closed.
+func (w *Web) CutAfter(from, to, bytes int) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := &quota{bytes, make(chan struct{})}
+	w.quotas[hop{from, to}] = q
+	w.limited.Store(true)
+	return q.spent
+}
+
+// passed counts bytes that went over a hop.
+func (w *Web) passed(h hop, n int) {
+	if !w.limited.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := w.quotas[h]
+	if q == nil {
+		return
+	}
+	if q.left -= n; q.left <= 0 {
+		w.set(h, true)
+		close(q.spent)
+	}
+}
+
+// Heal lets through again what goes from one node to the other, first what was
+// held back, and takes CutAfter back.
+func (w *Web) Heal(from, to int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set(hop{from, to}, false)
+}
+
+// set cuts or heals a hop; the caller holds the lock.
+func (w *Web) set(h hop, cut bool) {
+	delete(w.quotas, h)
 	if cut {
-		w.cut[hop{from, to}] = true
+		w.cut[h] = true
 	} else {
-		delete(w.cut, hop{from, to})
+		delete(w.cut, h)
 	}
 	for c := range w.conns {
 		c.hold(w.cut[hop{c.from, c.to}], w.cut[hop{c.to, c.from}])
@@ -202,7 +249,7 @@ func (w *Web) wire(raw net.Conn, from, to int) (*conn, error) {
 	if err := w.refusal(from, to); err != nil {
 		return nil, err
 	}
-	c := newConn(raw, from, to, w.cut[hop{from, to}], w.cut[hop{to, from}])
+	c := w.newConn(raw, from, to)
 	w.slow(c)
 	w.conns[c] = struct{}{}
 	w.running.Go(func() {

@@ -121,3 +121,34 @@ func TestPortWithoutANodeTurnsConnectionsAway(t *testing.T) {
 		t.Errorf("accept on a closed listener: %v, want %v", err, net.ErrClosed)
 	}
 }
+
+func TestCutAfter(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 2)
+	dialled, accepted := w.connect(0, 1)
+	healed := w.web.CutAfter(1, 0, 1)
+	w.web.Heal(1, 0)
+	spent := w.web.CutAfter(0, 1, 10)
+	send(t, dialled, "01234")
+	wantText(t, accepted, "01234")
+	select {
+	case <-spent:
+		t.Fatal("the link is cut after half of the bytes")
+	default:
+	}
+	later, acceptedLater := w.connect(0, 1)
+	send(t, later, "56789")
+	wantText(t, acceptedLater, "56789")
+	<-spent
+	send(t, dialled, "held")
+	wantSilence(t, accepted)
+	send(t, accepted, "back")
+	wantText(t, dialled, "back")
+	w.web.Heal(0, 1)
+	wantText(t, accepted, "held")
+	select {
+	case <-healed:
+		t.Error("the other direction was cut, although it was healed")
+	default:
+	}
+}
