@@ -28,6 +28,7 @@ type FS struct {
 	locks map[string]bool
 	fault func(Op) error
 	ops   int
+	off   bool // the power is gone
 }
 
 // Op is one operation, about to be done.
@@ -77,17 +78,28 @@ func (f *FS) Ops() int {
 func (f *FS) begin(kind, name string) error {
 	op := Op{f.ops, kind, name}
 	f.ops++
-	if f.fault == nil {
-		return nil
+	var err error
+	if fault := f.fault; fault != nil {
+		f.mu.Unlock()
+		err = fault(op)
+		f.mu.Lock()
 	}
-	fault := f.fault
-	f.mu.Unlock()
-	err := fault(op)
-	f.mu.Lock()
+	if f.off {
+		err = ErrInjected // whatever else
+	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", kind, name, err)
 	}
 	return nil
+}
+
+// PowerOff lets every operation fail from now on, those that are under way
+// included, and returns what is left, as [FS.Crash] does.
+func (f *FS) PowerOff(rng *rand.Rand) *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.off = true
+	return f.crash(rng)
 }
 
 // Crash returns what is left once the power is gone. Of what was not synced
@@ -96,6 +108,10 @@ func (f *FS) begin(kind, name string) error {
 func (f *FS) Crash(rng *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.crash(rng)
+}
+
+func (f *FS) crash(rng *rand.Rand) *FS {
 	stays := func() bool { return rng != nil && rng.IntN(2) == 0 }
 	left := New()
 	names := maps.Clone(f.disk)
