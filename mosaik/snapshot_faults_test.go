@@ -277,3 +277,51 @@ func TestReceivedSnapshotThatCannotBeKept(t *testing.T) {
 	testutil.Settle(t, d.groups...)
 	d.wantPaid(paid+1, d.groups...)
 }
+
+// TestDamagedSnapshotEndsItsMember restarts a member whose disk changed its
+// snapshot: it says so, nobody else notices, and with an empty disk it comes back
+// as a new replica.
+func TestDamagedSnapshotEndsItsMember(t *testing.T) {
+	t.Parallel()
+	c := newCompacted(t, newKeptTill, storages["disk"])
+	const away = 2
+	for c.logs[away].state(t).Snapshot.Cursor.Index == 0 {
+		c.pay(c.groups[away])
+		c.paid++
+	}
+	id := c.groups[away].ID()
+	c.Node(away).Crash()
+	names, err := filepath.Glob(filepath.Join(c.dirs[away], "snapshots", id.String(), "*.snapshot"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("snapshots of the member: %v, %v", names, err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Node(away).Restart()
+	c.enter(away)
+	for range c.groups[away].When().Onlines(soon(t)) { // until it ends
+	}
+	err = c.groups[away].When().Online(soon(t))
+	wantError(t, "wait on a member whose snapshot is damaged", err, logstore.ErrCorrupt)
+	wantError(t, "wait on a member whose snapshot is damaged", err, mosaik.ErrStorage)
+	c.pay(c.groups[0])
+	c.paid++
+
+	c.Node(away).Crash()
+	for _, part := range []string{"log", "snapshots"} {
+		if err := os.RemoveAll(filepath.Join(c.dirs[away], part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Node(away).Restart()
+	c.enter(away)
+	c.wantAllPaid()
+}

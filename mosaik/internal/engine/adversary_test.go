@@ -426,7 +426,7 @@ func FuzzChunk(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if want := fmt.Sprintf("snapshot-%016X.gbsnap", chunk.Index); chunk.Filepath != want {
+		if want := raftFile(chunk.Index); chunk.Filepath != want {
 			t.Errorf("accepted the path %q", chunk.Filepath)
 		}
 		if _, err := decodeChunk(marshal(&chunk)); err != nil {

@@ -46,7 +46,7 @@ func checkChunk(c *pb.Chunk) error {
 		return fmt.Errorf("%w: chunk %d of %d of a file of %d bytes", errBad, c.ChunkId, c.ChunkCount, c.FileSize)
 	case uint64(len(c.Data)) != min(chunkSize, c.FileSize-c.ChunkId*chunkSize) || c.ChunkSize != uint64(len(c.Data)):
 		return fmt.Errorf("%w: chunk %d of %d with %d bytes", errBad, c.ChunkId, c.ChunkCount, len(c.Data))
-	case path.Base(c.Filepath) != fmt.Sprintf("snapshot-%016X.gbsnap", c.Index):
+	case path.Base(c.Filepath) != raftFile(c.Index):
 		return fmt.Errorf("%w: chunk of file %q", errBad, path.Base(c.Filepath))
 	}
 	return checkMembership(&c.Membership)

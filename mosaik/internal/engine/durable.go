@@ -1,11 +1,7 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -50,7 +46,7 @@ func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event
 	}
 	last := state.Snapshot.Cursor.Index
 	if last != 0 {
-		content, err := os.ReadFile(filepath.Join(dir, snapshotFile(last)))
+		content, err := readSnapshot(dir, last)
 		if err != nil {
 			return nil, fmt.Errorf("%w: read the last snapshot: %w", ErrStorage, err)
 		}
@@ -169,10 +165,9 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 
 // write copies a snapshot to the directory.
 func (d *durableLog) write(index sm.Index) error {
-	content, err := d.files.snapshot(replicaDir(d.shard, d.replica), index)
-	if err == nil {
-		err = logstore.WriteFile(d.SnapshotDir(), snapshotFile(index), content)
-	}
+	err := writeSnapshot(d.SnapshotDir(), index, func(b []byte) ([]byte, error) {
+		return d.files.appendSnapshot(b, replicaDir(d.shard, d.replica), index)
+	})
 	if err != nil {
 		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
 	}
@@ -185,27 +180,4 @@ func (d *durableLog) finish() {
 	d.closed, d.next = true, nil
 	d.mu.Unlock()
 	d.copying.Wait()
-}
-
-// snapshotFile returns the name of the file of the snapshot at an index. It is
-// dragonboat's.
-func snapshotFile(index sm.Index) string { return fmt.Sprintf("snapshot-%016X.gbsnap", uint64(index)) }
-
-// removeSnapshots removes the snapshots before an index, with what interrupted
-// writes of them left.
-func removeSnapshots(dir string, before sm.Index) error {
-	old, err := filepath.Glob(filepath.Join(dir, "snapshot-*.gbsnap*"))
-	if err != nil {
-		return err
-	}
-	end := snapshotFile(before)
-	for _, name := range old {
-		if base := filepath.Base(name); base[:min(len(base), len(end))] >= end {
-			continue
-		}
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("engine: remove old snapshot: %w", err)
-		}
-	}
-	return nil
 }

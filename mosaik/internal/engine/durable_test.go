@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -206,7 +205,7 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeSnapshots(log.dir, math.MaxUint64); err != nil {
+	if err := removeAllSnapshots(log.dir); err != nil {
 		t.Fatal(err)
 	}
 	cfg := ReplicaConfig{Shard: shard, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}

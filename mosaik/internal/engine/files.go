@@ -1,9 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -127,8 +127,11 @@ func (f *files) MkdirAll(dir string, perm os.FileMode) error {
 // path returns where dragonboat keeps the snapshot at an index, below a
 // replica's directory.
 func (f *files) path(dir string, index sm.Index) string {
-	return f.PathJoin(dir, fmt.Sprintf("snapshot-%016X", uint64(index)), snapshotFile(index))
+	return f.PathJoin(dir, fmt.Sprintf("snapshot-%016X", uint64(index)), raftFile(uint64(index)))
 }
+
+// raftFile returns the name that dragonboat gives to the file of a snapshot.
+func raftFile(index uint64) string { return fmt.Sprintf("snapshot-%016X.gbsnap", index) }
 
 // pathOf returns where a replica's snapshot at an index is, or false if the
 // replica has no directory.
@@ -139,15 +142,16 @@ func (f *files) pathOf(name string, index sm.Index) (string, bool) {
 	return f.path(dir, index), ok
 }
 
-// snapshot returns the content of a replica's snapshot.
-func (f *files) snapshot(name string, index sm.Index) ([]byte, error) {
+// appendSnapshot appends the content of a replica's snapshot to b.
+func (f *files) appendSnapshot(b []byte, name string, index sm.Index) ([]byte, error) {
 	full, _ := f.pathOf(name, index)
 	file, err := f.FS.Open(full)
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(file)
-	return content, errors.Join(err, file.Close())
+	buf := bytes.NewBuffer(b)
+	_, err = buf.ReadFrom(file)
+	return buf.Bytes(), errors.Join(err, file.Close())
 }
 
 // Open implements [vfs.FS].

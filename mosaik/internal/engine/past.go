@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/mosaik-go/mosaik/logstore"
 )
@@ -35,7 +34,7 @@ func empty(log logstore.Log, b logstore.Batch) error {
 		return err
 	}
 	if dir := log.SnapshotDir(); dir != "" {
-		return removeSnapshots(dir, math.MaxUint64)
+		return removeAllSnapshots(dir)
 	}
 	return nil
 }

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func TestSnapshotFile(t *testing.T) {
+	t.Parallel()
+	dir, content := t.TempDir(), []byte("what dragonboat wrote")
+	err := writeSnapshot(dir, 0xabc, func(b []byte) ([]byte, error) { return append(b, content...), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readSnapshot(dir, 0xabc); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("read %q, %v; want %q", got, err, content)
+	}
+	name := filepath.Join(dir, "0000000000000abc.snapshot")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		damaged := bytes.Clone(b)
+		damaged[i] ^= 1
+		want := logstore.ErrCorrupt
+		if i >= 8 && i < 12 {
+			want = logstore.ErrFormat
+		}
+		if _, err := parseSnapshotFile(damaged, 0xabc); !errors.Is(err, want) {
+			t.Errorf("byte %d changed: %v; want %v", i, err, want)
+		}
+		if _, err := parseSnapshotFile(b[:i], 0xabc); !errors.Is(err, logstore.ErrCorrupt) {
+			t.Errorf("cut at %d: %v; want ErrCorrupt", i, err)
+		}
+	}
+	if _, err := parseSnapshotFile(b, 0xabd); !errors.Is(err, logstore.ErrCorrupt) {
+		t.Errorf("of another index: %v; want ErrCorrupt", err)
+	}
+	if _, err := readSnapshot(dir, 0xabd); !errors.Is(err, logstore.ErrCorrupt) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v; want ErrCorrupt and ErrNotExist", err)
+	}
+}
+
+// The golden bytes of format 1.
+func TestSnapshotFileFormat(t *testing.T) {
+	t.Parallel()
+	const want = "4d534b534e500d0a" + "01000000" + "0708000000000000"
+	got := appendSnapshotHead(nil, 0x807)
+	if fmt.Sprintf("%x", got) != want {
+		t.Errorf("a snapshot file begins with %x, want %s", got, want)
+	}
+	b := append(got, "content"...)
+	sum := sm.Parts(b)
+	if content, err := parseSnapshotFile(append(b, sum[:]...), 0x807); err != nil || string(content) != "content" {
+		t.Errorf("parsed %q, %v", content, err)
+	}
+}
+
+func FuzzParseSnapshotFile(f *testing.F) {
+	b := append(appendSnapshotHead(nil, 7), "content"...)
+	sum := sm.Parts(b)
+	f.Add(append(b, sum[:]...), uint64(7))
+	f.Fuzz(func(t *testing.T, b []byte, index uint64) {
+		content, err := parseSnapshotFile(b, sm.Index(index))
+		if err != nil {
+			return
+		}
+		again := append(appendSnapshotHead(nil, sm.Index(binary.LittleEndian.Uint64(b[12:]))), content...)
+		sum := sm.Parts(again)
+		if again = append(again, sum[:]...); !bytes.Equal(again, b) {
+			t.Errorf("%x is written as %x", b, again)
+		}
+	})
+}
+
+// TestDamagedSnapshotIsAnError starts replicas from snapshots that the disk
+// changed: dragonboat would end the process.
+func TestDamagedSnapshotIsAnError(t *testing.T) {
+	t.Parallel()
+	log := withDir{memoryLog(t), t.TempDir()}
+	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
+	rec := newRecorder()
+	r := alone(t, rec, keep)
+	for i := range 20 {
+		must(t, r, fmt.Sprint(i))
+	}
+	rec.wait(t, "a snapshot", func() bool { return rec.taken > 0 })
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(log.dir, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files: %v, %v; want one", names, err)
+	}
+	good, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := ReplicaConfig{Shard: shard, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
+	keep(&cfg)
+	for i := 0; i < len(good); i += 1 + len(good)/50 {
+		damaged := bytes.Clone(good)
+		damaged[i] ^= 0x40
+		if err := os.WriteFile(names[0], damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.engine.Start(cfg); !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
+			t.Errorf("start with byte %d of %d changed: %v; want ErrStorage and ErrCorrupt", i, len(good), err)
+		}
+	}
+	if err := os.WriteFile(names[0], good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.restart(t, newRecorder(), keep)
+}
