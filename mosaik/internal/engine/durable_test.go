@@ -33,7 +33,7 @@ func TestDurableSnapshots(t *testing.T) {
 	for i := range 30 {
 		must(t, r, fmt.Sprint(i))
 	}
-	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 1 })
+	rec.wait(t, "a snapshot", func() bool { return rec.taken > 1 })
 	before := rec.history()
 	if err := r.engine.Close(); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestSnapshotThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, again := rec.history(), newRecorder()
-	r = r.restart(t, again, keep)
+	r.restart(t, again, keep)
 	if diff := cmp.Diff(before, again.history()); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
@@ -111,9 +111,9 @@ func TestSnapshotThatCannotBeKept(t *testing.T) {
 	}
 }
 
-// restart starts a replica that was stopped with its engine's, and waits until
-// it has applied all.
-func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
+// restart starts a replica that was stopped, on its engine, and waits until it has
+// applied all.
+func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfig)) {
 	t.Helper()
 	cfg := ReplicaConfig{Shard: r.shard, Replica: r.id, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
 	change(&cfg)
@@ -124,7 +124,6 @@ func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfi
 	if err := again.ReadIndex(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	return again
 }
 
 // TestReceivedSnapshotOvertakesACopy lets a snapshot of another member arrive
@@ -201,7 +200,7 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	for i := range 20 {
 		must(t, r, fmt.Sprint(i))
 	}
-	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 0 })
+	rec.wait(t, "a snapshot", func() bool { return rec.taken > 0 })
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}

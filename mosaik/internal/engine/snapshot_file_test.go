@@ -50,6 +50,21 @@ func TestSnapshotFile(t *testing.T) {
 	}
 }
 
+// TestSnapshotFileThatCannotBeRenamed leaves nothing behind.
+func TestSnapshotFileThatCannotBeRenamed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, snapshotFile(7)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeSnapshot(dir, 7, func(b []byte) ([]byte, error) { return b, nil }); err == nil {
+		t.Error("a snapshot took the place of a directory")
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // The golden bytes of format 1.
 func TestSnapshotFileFormat(t *testing.T) {
 	t.Parallel()

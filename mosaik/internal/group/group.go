@@ -71,7 +71,8 @@ type Config struct {
 	// SnapshotEvery and SnapshotBytes are how many log entries, or bytes of
 	// them, make a snapshot due.
 	SnapshotEvery, SnapshotBytes uint64
-	Logger                       *slog.Logger
+
+	Logger *slog.Logger
 }
 
 // Timing is the times of a group.
