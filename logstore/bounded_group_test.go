@@ -14,9 +14,7 @@ func TestDiskStaysBounded(t *testing.T) {
 	f.joinAll()
 	write := func() {
 		t.Helper()
-		if err := f.padded(soon(t), f.groups[0], 4<<10); err != nil {
-			t.Fatal(err)
-		}
+		f.must(f.groups[0], 4<<10)
 	}
 	// Four times what a log holds, at worst, and three segments.
 	const bound = 4*24<<10 + 3*(16+4)<<10

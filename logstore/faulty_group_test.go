@@ -3,6 +3,7 @@ package logstore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -109,10 +110,24 @@ func (f *faulty) padded(ctx context.Context, g ledgerGroup, bytes int) error {
 // works notes a number through each of the members.
 func (f *faulty) works(groups ...ledgerGroup) {
 	f.t.Helper()
-	for i, g := range groups {
-		if err := f.note(soon(f.t), g); err != nil {
-			f.t.Fatalf("handle %d: %v", i, err)
+	for _, g := range groups {
+		f.must(g, 0)
+	}
+}
+
+// must notes a number by a command of at least so many bytes, or another one when
+// an election takes longer than a call waits for.
+func (f *faulty) must(g ledgerGroup, bytes int) {
+	f.t.Helper()
+	ctx := soon(f.t)
+	err := f.padded(ctx, g, bytes)
+	for ; errors.Is(err, mosaik.ErrStalled); err = f.padded(ctx, g, bytes) {
+		if err := g.When().Online(ctx); err != nil {
+			f.t.Fatal(err)
 		}
+	}
+	if err != nil {
+		f.t.Fatal(err)
 	}
 }
 

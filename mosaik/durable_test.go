@@ -56,6 +56,18 @@ func (d *durables[M]) joinAll() {
 	testutil.Settle(d.t, d.groups...)
 }
 
+// lose crashes a node and waits until the others have a leader, which may take
+// longer than a call does.
+func (d *durables[M]) lose(i int) {
+	d.t.Helper()
+	d.Node(i).Crash()
+	for _, g := range without(d.groups, d.Node(i)) {
+		if _, err := g.When().LeaderIsNot(soon(d.t), d.Node(i).Peer()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
 func (d *durables[M]) pay(g *mosaik.Group[step, M]) {
 	d.t.Helper()
 	if _, err := g.Execute(soon(d.t), step{"pay", 1}); err != nil {

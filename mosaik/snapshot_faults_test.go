@@ -182,7 +182,7 @@ func testFailingSnapshots[M holder](t *testing.T, d *durables[M], storage func()
 			}
 		}
 	}
-	d.Node(1).Crash()
+	d.lose(1)
 	d.pay(d.groups[0])
 	d.Node(1).Restart()
 	d.joinWith(1, logs[1])
@@ -249,7 +249,7 @@ func TestReceivedSnapshotThatCannotBeKept(t *testing.T) {
 	d := newDurables(t, newKeptTill)
 	d.joinAll()
 	const away = 2
-	d.Node(away).Crash()
+	d.lose(away)
 	rest := without(d.groups, d.Node(away))
 	const paid = 100
 	for i := range paid {
@@ -290,7 +290,7 @@ func TestDamagedSnapshotEndsItsMember(t *testing.T) {
 		c.paid++
 	}
 	id := c.groups[away].ID()
-	c.Node(away).Crash()
+	c.lose(away)
 	names, err := filepath.Glob(filepath.Join(c.dirs[away], "snapshots", id.String(), "*.snapshot"))
 	if err != nil || len(names) == 0 {
 		t.Fatalf("snapshots of the member: %v, %v", names, err)

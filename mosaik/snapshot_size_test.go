@@ -86,7 +86,7 @@ func TestSnapshotsBySize(t *testing.T) {
 			t.Parallel()
 			d, logs, _ := bulkies(t, storage)
 			const away = 2
-			d.Node(away).Crash()
+			d.lose(away)
 			rest := without(d.groups, d.Node(away))
 			paid := int64(0)
 			pay := func() {

@@ -43,9 +43,10 @@ func (o outlook) verdict() verdict {
 
 // forsaken ends a life in an epoch whose formation failed, as far as that is
 // safe: its leader went away before there was anything to lose. It does nothing
-// before the leader has been missed for long enough.
+// before the leader has been missed for long enough, and while the log hangs:
+// there may well be a leader then.
 func (g *Group) forsaken(l *life) bool {
-	if !g.stalled || g.leaving {
+	if !g.stalled || g.leaving || l.hangs {
 		return false
 	}
 	switch g.outlook(l).verdict() {
