@@ -18,7 +18,7 @@ func TestDiskStaysBounded(t *testing.T) {
 	}
 	// Four times what a log holds, at worst, and three segments.
 	const bound = 4*24<<10 + 3*(16+4)<<10
-	for round := range 10 {
+	for round := range 5 {
 		for range 50 { // 200 KiB
 			write()
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-var powerSeeds = flag.Uint64("power", 3, "how many groups TestPowerLossUnderAGroup draws")
+var powerSeeds = flag.Uint64("power", 2, "how many groups TestPowerLossUnderAGroup draws")
 
 // TestPowerLossUnderAGroup cuts the power of one member or of all at drawn
 // operations of a disk, under load. Of what was not synced any part may be left.
