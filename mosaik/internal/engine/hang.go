@@ -18,10 +18,10 @@ type slowLog struct {
 	limit time.Duration
 	tell  func(event)
 
-	mu    sync.Mutex
-	timer *time.Timer // nil before the first save
-	began time.Time   // when the save under way began, zero for none
-	hangs bool        // that was told of it
+	mu      sync.Mutex
+	began   time.Time // when the save under way began, zero for none
+	awaited bool      // somebody will look at it
+	hangs   bool      // that was told of it
 }
 
 // Save implements [logstore.Log].
@@ -31,22 +31,32 @@ func (s *slowLog) Save(b logstore.Batch) error {
 	return s.Log.Save(b)
 }
 
+// begin has somebody look at the save after the limit. Most saves take much less
+// than that: a look that is due serves for those that follow, too.
 func (s *slowLog) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.began = time.Now()
-	if s.timer == nil {
-		s.timer = time.AfterFunc(s.limit, s.late)
-	} else {
-		s.timer.Reset(s.limit)
+	s.look(s.limit)
+}
+
+func (s *slowLog) look(after time.Duration) {
+	if !s.awaited {
+		s.awaited = true
+		time.AfterFunc(after, s.late)
 	}
 }
 
-// late runs when the timer fires, perhaps for a save that is over.
+// late looks at the save under way.
 func (s *slowLog) late() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.began.IsZero() && time.Since(s.began) >= s.limit && !s.hangs {
+	s.awaited = false
+	switch left := s.limit - time.Since(s.began); {
+	case s.began.IsZero() || s.hangs:
+	case left > 0:
+		s.look(left)
+	default:
 		s.hangs = true
 		s.tell(logHangs{true})
 	}
@@ -56,7 +66,6 @@ func (s *slowLog) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.began = time.Time{}
-	s.timer.Stop()
 	if s.hangs {
 		s.hangs = false
 		s.tell(logHangs{false})
