@@ -3,10 +3,10 @@ package mosaik_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // The steps of a schedule. Each returns what it did, "" if it was not possible.
@@ -26,6 +26,9 @@ func (s *schedule) any(so func(*actor) bool) *actor {
 }
 
 func (a *actor) joined() bool { return a.group != nil }
+
+// leads reports whether the actor leads, in its own view.
+func (a *actor) leads() bool { return a.joined() && a.group.Status().Leader == a.node.Peer() }
 
 // link draws two nodes.
 func (s *schedule) link() (i, j int) {
@@ -56,6 +59,20 @@ func (s *schedule) isolate() string {
 	i := s.draw.IntN(s.c.Len())
 	s.c.Isolate(i)
 	return fmt.Sprintf("isolate %d", i)
+}
+
+// split cuts the nodes into two sides.
+func (s *schedule) split() string {
+	side := s.draw.Perm(s.c.Len())[:1+s.draw.IntN(s.c.Len()-1)]
+	for i := range s.c.Len() {
+		if slices.Contains(side, i) {
+			continue
+		}
+		for _, j := range side {
+			s.c.Cut(i, j)
+		}
+	}
+	return fmt.Sprintf("split off %v", side)
 }
 
 func (s *schedule) healAll() string {
@@ -109,10 +126,14 @@ func (s *schedule) calm() string {
 	return fmt.Sprintf("heal all and await that %d is online: %v", a.node.Index(), err == nil)
 }
 
+// crashOne crashes a node, the leader's as often as not.
 func (s *schedule) crashOne() string {
 	a := s.any(func(a *actor) bool { return !a.down && s.expendable(a) })
 	if a == nil {
 		return ""
+	}
+	if leader := s.any((*actor).leads); s.draw.IntN(2) == 0 && leader != nil && s.expendable(leader) {
+		a = leader
 	}
 	s.crash(a)
 	return fmt.Sprintf("crash %d", a.node.Index())
@@ -149,11 +170,10 @@ func (s *schedule) join(a *actor) string {
 		a.node.Restart()
 	}
 	a.down, a.out = false, false
-	b := mosaik.WithStateMachine(a.node.Builder(), newTill).WithMembership(s.policy)
-	a.group = testutil.JoinWith(a.node, b)
-	s.audit.watch(s.t.Context(), a.node.Index(), a.group)
+	a.group = s.work.join(a.node, s.policy)
+	s.audit.watch(s.t.Context(), a.node, a.group)
 	for range 2 {
-		a.clients = append(a.clients, s.audit.client(s.t.Context(), a.group))
+		a.clients = append(a.clients, s.audit.client(s.t.Context(), s.work, a.group))
 	}
 	return fmt.Sprintf(what, a.node.Index())
 }

@@ -1,6 +1,7 @@
 package mosaik_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -14,9 +15,9 @@ import (
 )
 
 var (
-	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of TestSchedules")
-	scheduleSeeds = flag.Int("seeds", 4, "how many seeds TestSchedules runs, one after the other number")
-	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has")
+	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of TestSchedules and TestLinearizable")
+	scheduleSeeds = flag.Int("seeds", 4, "how many seeds these run, one after the other number")
+	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has; TestLinearizable has a third")
 )
 
 // TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
@@ -33,7 +34,7 @@ func TestSchedules(t *testing.T) {
 		seed := *scheduleSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			s := newSchedule(t, seed)
+			s := newSchedule(t, seed, func(a *audit) workload { return tills{a} })
 			s.begin()
 			for range *scheduleSteps {
 				s.step()
@@ -41,6 +42,26 @@ func TestSchedules(t *testing.T) {
 			s.end()
 		})
 	}
+}
+
+// member is a handle of any machine's group.
+type member interface {
+	When() mosaik.When
+	Status() mosaik.Status
+	Leave(context.Context) error
+}
+
+// workload is what the members of a schedule are asked to do, and what is held
+// against their answers beyond the audit.
+type workload interface {
+	// join lets a node become a member; the machine and the storage are its own.
+	join(*testutil.Node, mosaik.Policy) member
+	// round returns what a new client with that number does at each order.
+	round(id int64, g member) func(ctx context.Context, commands int)
+	// history returns the numbers of all applied commands, by a strong read.
+	history(context.Context, member) ([]int64, error)
+	// check is called once everything has ended.
+	check()
 }
 
 // mostNodes is how many nodes a schedule has at most, newcomers included.
@@ -56,6 +77,7 @@ type schedule struct {
 	actors []*actor // by the number of their node
 	taken  []string // the steps
 	audit  *audit
+	work   workload
 	early  bool // somebody crashed before commands were seen to be let in
 }
 
@@ -64,12 +86,12 @@ type schedule struct {
 type actor struct {
 	node    *testutil.Node
 	down    bool
-	out     bool      // left in an orderly way
-	group   tillGroup // nil while it is in no group
+	out     bool   // left in an orderly way
+	group   member // nil while it is in no group
 	clients []*client
 }
 
-func newSchedule(t *testing.T, seed uint64) *schedule {
+func newSchedule(t *testing.T, seed uint64, work func(*audit) workload) *schedule {
 	draw := rand.New(rand.NewPCG(seed, 0))
 	n := 3 + draw.IntN(5)
 	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
@@ -77,6 +99,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 	s := &schedule{
 		t: t, seed: seed, draw: draw, c: testutil.NewCluster(t, n), policy: policy, audit: newAudit(t, policy),
 	}
+	s.work = work(s.audit)
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.report()
@@ -113,7 +136,7 @@ func (s *schedule) step() {
 		share int // of 100
 		do    func() string
 	}{
-		{38, s.pay}, {15, s.await}, {9, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {3, s.healAll},
+		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
 		{4, s.crashOne}, {7, s.comeBack}, {2, s.leave}, {1, s.grow}, {2, s.calm},
 	}
 	for taken := false; !taken; {
@@ -185,18 +208,19 @@ func (s *schedule) end() {
 	}
 	var first []int64
 	for i, a := range live {
-		got, err := mosaik.Query(soon(s.t), a.group, history{}, mosaik.Strong)
+		got, err := s.work.history(soon(s.t), a.group)
 		if err != nil {
 			s.t.Fatalf("node %d: %v", a.node.Index(), err)
 		}
 		if i == 0 {
-			first = got.Value
+			first = got
 			s.audit.check(a.node.Index(), first)
-		} else if diff := cmp.Diff(first, got.Value); diff != "" {
+		} else if diff := cmp.Diff(first, got); diff != "" {
 			s.t.Errorf("the histories of nodes %d and %d differ:\n%s", live[0].node.Index(), a.node.Index(), diff)
 		}
 		s.audit.checkRest(a.node.Index(), a.group.Status(), len(live))
 	}
+	s.work.check()
 }
 
 // live returns the actors that are members.
