@@ -49,7 +49,7 @@ func (l *ledger) check(t *testing.T) {
 		}
 	}
 	t.Logf("%d operations in the history, %d of them with an unknown outcome", len(l.ops), open)
-	result, info := porcupine.CheckOperationsVerbose(registersModel, bounded(l.ops), checkPatience)
+	result, info := porcupine.CheckOperationsVerbose(registersModel, deduced(l.ops), checkPatience)
 	switch result {
 	case porcupine.Unknown:
 		t.Errorf("no order was found, nor that there is none, in %v: raise checkPatience, or lower -ops", checkPatience)
@@ -66,28 +66,37 @@ func (l *ledger) check(t *testing.T) {
 	}
 }
 
-// bounded returns operations that have an order if and only if ops have one, of
-// which none is without an end: a checker would try those everywhere. A command
-// was applied before the first answer that shows its value ended. One whose value
-// no answer shows may be applied after everything else: whatever it did earlier,
-// a set undid it before anybody looked.
-func bounded(ops []porcupine.Operation) (all []porcupine.Operation) {
-	shown := map[string]int64{}
+// deduced returns operations that have an order if and only if ops have one, with
+// what answers tell about commands whose own answer did not come; a checker would
+// try those everywhere. A value that holds a command's token begins with what the
+// register held right after the command, which came before that answer ended. A
+// command whose token nobody saw may come after everything else, unless it has an
+// end: whatever it did earlier, a set undid it before anybody looked.
+func deduced(ops []porcupine.Operation) (all []porcupine.Operation) {
+	type sight struct {
+		value string
+		ended int64
+	}
+	seen := map[string]sight{} // by token
 	for _, op := range ops {
 		value, _ := op.Output.(string)
-		for _, token := range strings.Fields(value) {
-			if at, known := shown[token]; !known || op.Return < at {
-				shown[token] = op.Return
+		end := 0
+		for token := range strings.SplitAfterSeq(value, " ") {
+			end += len(token)
+			if s, known := seen[token]; !known || op.Return < s.ended {
+				seen[token] = sight{value[:end], op.Return}
 			}
 		}
 	}
 	for _, op := range ops {
-		if op.Return == never {
-			at, known := shown[strings.TrimSpace(op.Input.(assign).Value)]
-			if !known {
+		if op.Output == nil {
+			s, known := seen[op.Input.(assign).Value]
+			if !known && op.Return == never {
 				continue
 			}
-			op.Return = max(at, op.Call)
+			if known {
+				op.Output, op.Return = s.value, max(op.Call, min(op.Return, s.ended))
+			}
 		}
 		all = append(all, op)
 	}
@@ -147,7 +156,7 @@ func TestLedger(t *testing.T) {
 		"unknown, in the other order": {[]porcupine.Operation{op(add("x "), 1, never, nil), op(add("y "), 2, never, nil), op(read, 3, 4, "y x ")}, true},
 		"what nobody wrote":           {[]porcupine.Operation{op(read, 1, 2, "x ")}, false},
 	} {
-		got := porcupine.CheckOperations(registersModel, bounded(test.ops))
+		got := porcupine.CheckOperations(registersModel, deduced(test.ops))
 		if got != test.want {
 			t.Errorf("%s: an order was found: %t, want %t", name, got, test.want)
 		}

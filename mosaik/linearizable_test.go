@@ -14,25 +14,32 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-var linearOps = flag.Int("ops", 4000, "how many operations a schedule of TestLinearizable has, roughly")
+var linearOps = flag.Int("ops", 2500, "how many operations a schedule of TestLinearizable and TestDurableLinearizable has, roughly")
 
-// TestLinearizable runs schedules of TestSchedules, a third as long, over a map of
+// TestLinearizable runs schedules of TestSchedules, a quarter as long, over a map of
 // registers that many clients set, append to, swap and read, and looks for one
 // order of all operations that explains every answer. It takes the same flags:
 //
 //	go test ./mosaik -run TestLinearizable -seed 17 -seeds 1 -steps 1000 -ops 20000
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
-	testLinearizable(t, logstore.NewMemory[assign]())
+	testLinearizable(t, *scheduleSeeds, inMemory, logstore.NewMemory[assign]())
 }
 
-func testLinearizable(t *testing.T, storage logstore.Storage[assign]) {
-	for i := range *scheduleSeeds {
+// TestDurableLinearizable is TestLinearizable with logs on disk, on half as many
+// seeds. Members that crash, be it all at once, go on from their directories.
+func TestDurableLinearizable(t *testing.T) {
+	t.Parallel()
+	testLinearizable(t, (*scheduleSeeds+1)/2, onDisk, logstore.Disk[assign]())
+}
+
+func testLinearizable(t *testing.T, seeds int, logs logs, storage logstore.Storage[assign]) {
+	for i := range seeds {
 		seed := *scheduleSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			steps := (*scheduleSteps + 2) / 3
-			s := newSchedule(t, seed, func(a *audit) workload {
+			steps := (*scheduleSteps + 3) / 4
+			s := newSchedule(t, seed, logs, func(a *audit) workload {
 				return &linear{audit: a, seed: seed, storage: storage, perCommand: *linearOps/steps + 1, began: time.Now()}
 			})
 			s.begin()

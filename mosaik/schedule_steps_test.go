@@ -139,6 +139,21 @@ func (s *schedule) crashOne() string {
 	return fmt.Sprintf("crash %d", a.node.Index())
 }
 
+// restartAll crashes all members at once and lets them come back.
+func (s *schedule) restartAll() string {
+	live := s.live()
+	if len(live) == 0 || !s.expendable(live[0]) {
+		return ""
+	}
+	for _, a := range live {
+		s.crash(a)
+	}
+	for _, a := range live {
+		s.join(a)
+	}
+	return fmt.Sprintf("restart all %d that are up", len(live))
+}
+
 func (s *schedule) crash(a *actor) {
 	a.node.Crash()
 	a.down = true
@@ -210,6 +225,9 @@ func (s *schedule) leave() string {
 // one that there is: who has its log in memory and crashes forgets its epoch,
 // and newcomers beyond the expected number were not counted on.
 func (s *schedule) crowd() bool {
+	if s.logs == onDisk {
+		return false
+	}
 	blank := 0
 	for _, a := range s.actors {
 		if a.joined() && !a.group.Status().Accepts {
@@ -219,10 +237,19 @@ func (s *schedule) crowd() bool {
 	return s.audit.epochs() > 0 && blank+1 >= s.policy.MinimumVoters()
 }
 
-// expendable reports whether the group survives the loss of what the actor has
-// in memory: in the view of every member, more than half of the voters that the
-// log knows are left then, as what they were when they got the vote.
+// expendable reports whether the group survives the crash of the actor. On disk
+// it does once everybody is in an epoch that holds something, so that nobody gives
+// it up any more. In memory it does when in the view of every member more than
+// half of the voters that the log knows are left, as what they were when they got
+// the vote.
 func (s *schedule) expendable(lost *actor) bool {
+	if s.logs == onDisk {
+		if !s.formed {
+			out := func(a *actor) bool { return !a.group.Status().Accepts }
+			s.formed = s.audit.acknowledged() > 0 && !slices.ContainsFunc(s.actors, out)
+		}
+		return s.formed
+	}
 	votes := map[mosaik.PeerID]mosaik.Epoch{} // who is here and has a vote
 	opened := false
 	for _, a := range s.actors {

@@ -15,9 +15,9 @@ import (
 )
 
 var (
-	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of TestSchedules and TestLinearizable")
-	scheduleSeeds = flag.Int("seeds", 4, "how many seeds these run, one after the other number")
-	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has; TestLinearizable has a third")
+	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of the tests of schedules")
+	scheduleSeeds = flag.Int("seeds", 4, "how many seeds TestSchedules and TestLinearizable run, one after the other number; TestDurableLinearizable runs half of them")
+	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has; others have a quarter")
 )
 
 // TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
@@ -34,7 +34,7 @@ func TestSchedules(t *testing.T) {
 		seed := *scheduleSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			s := newSchedule(t, seed, func(a *audit) workload { return tills{a} })
+			s := newSchedule(t, seed, inMemory, func(a *audit) workload { return tills{a} })
 			s.begin()
 			for range *scheduleSteps {
 				s.step()
@@ -67,9 +67,18 @@ type workload interface {
 // mostNodes is how many nodes a schedule has at most, newcomers included.
 const mostNodes = 9
 
+// logs says where the members of a schedule keep their logs.
+type logs bool
+
+const (
+	inMemory logs = false // a crash makes a member forget everything
+	onDisk   logs = true
+)
+
 // schedule is what happens to one cluster.
 type schedule struct {
 	t      *testing.T
+	logs   logs
 	seed   uint64
 	draw   *rand.Rand
 	c      *testutil.Cluster
@@ -79,6 +88,7 @@ type schedule struct {
 	audit  *audit
 	work   workload
 	early  bool // somebody crashed before commands were seen to be let in
+	formed bool // on disk: members may crash now
 }
 
 // actor is a node with the handle that it has, if any, and the clients that call
@@ -91,13 +101,14 @@ type actor struct {
 	clients []*client
 }
 
-func newSchedule(t *testing.T, seed uint64, work func(*audit) workload) *schedule {
+func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workload) *schedule {
 	draw := rand.New(rand.NewPCG(seed, 0))
 	n := 3 + draw.IntN(5)
 	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
 	policy := mosaik.DefaultPolicy().WithExpected(n).WithGrace(grace)
 	s := &schedule{
-		t: t, seed: seed, draw: draw, c: testutil.NewCluster(t, n), policy: policy, audit: newAudit(t, policy),
+		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
+		c: testutil.NewCluster(t, n, nodeOptions(t, logs)), audit: newAudit(t, policy),
 	}
 	s.work = work(s.audit)
 	t.Cleanup(func() {
@@ -115,6 +126,22 @@ func newSchedule(t *testing.T, seed uint64, work func(*audit) workload) *schedul
 	return s
 }
 
+// nodeOptions lets members catch up by snapshots, and gives each node the
+// directory that it keeps, if it has any.
+func nodeOptions(t *testing.T, logs logs) testutil.ClusterOption {
+	dirs := map[int]string{}
+	return testutil.WithNodeOptions(func(node int) []mosaik.Option {
+		options := []mosaik.Option{mosaik.WithSnapshotEvery(300)}
+		if logs == inMemory {
+			return options
+		}
+		if dirs[node] == "" {
+			dirs[node] = t.TempDir()
+		}
+		return append(options, mosaik.WithDir(dirs[node]))
+	})
+}
+
 // begin lets the members join one after the other, some of them apart from
 // others; the steps begin while they form the group.
 func (s *schedule) begin() {
@@ -130,15 +157,29 @@ func (s *schedule) begin() {
 	}
 }
 
+// chance is a kind of step, and how often it is drawn.
+type chance struct {
+	share int // of 100
+	do    func() string
+}
+
+// chances returns the kinds of steps. Members with logs on disk may all crash at
+// once, and neither leave nor join late: those who never were in the epoch could
+// be enough to form another one while they are cut off.
+func (s *schedule) chances() []chance {
+	some := []chance{
+		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
+		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm},
+	}
+	if s.logs == onDisk {
+		return append(some, chance{1, s.restartAll}, chance{2, s.calm})
+	}
+	return append(some, chance{2, s.leave}, chance{1, s.grow})
+}
+
 // step draws what happens next until something can.
 func (s *schedule) step() {
-	kinds := []struct {
-		share int // of 100
-		do    func() string
-	}{
-		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
-		{4, s.crashOne}, {7, s.comeBack}, {2, s.leave}, {1, s.grow}, {2, s.calm},
-	}
+	kinds := s.chances()
 	for taken := false; !taken; {
 		drawn := s.draw.IntN(100)
 		for _, kind := range kinds {
