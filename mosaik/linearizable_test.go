@@ -42,6 +42,7 @@ func testLinearizable(t *testing.T, seeds int, logs logs, storage logstore.Stora
 			s := newSchedule(t, seed, logs, func(a *audit) workload {
 				return &linear{audit: a, seed: seed, storage: storage, perCommand: *linearOps/steps + 1, began: time.Now()}
 			})
+			s.kinds = append(s.kinds, chance{4, s.overtake})
 			s.begin()
 			for range steps {
 				s.step()
@@ -66,8 +67,10 @@ type linear struct {
 // now is the time in the history.
 func (w *linear) now() int64 { return int64(time.Since(w.began)) }
 
+// join lets members repeat entries soon, so that late copies of them abound.
 func (w *linear) join(n *testutil.Node, p mosaik.Policy) member {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newRegisters).WithMembership(p).WithLogStorage(w.storage))
+	b := n.Builder().WithMembership(p).WithConsensusConfig(testutil.FastConsensus().WithForwardTimeout(150 * time.Millisecond))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(b, newRegisters).WithLogStorage(w.storage))
 }
 
 func (w *linear) round(id int64, g member) func(context.Context, int) {

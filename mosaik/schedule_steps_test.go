@@ -113,6 +113,42 @@ func (s *schedule) await() string {
 	return fmt.Sprintf("await that %d advances: %v", a.node.Index(), err == nil)
 }
 
+// overtake holds back what a member sends to the leader, and lets another one
+// lead before it arrives: what the member sends to that one is there earlier.
+func (s *schedule) overtake() string {
+	leader := s.any((*actor).leads)
+	if leader == nil {
+		return ""
+	}
+	a := s.any(func(a *actor) bool { return a.joined() && a != leader })
+	if a == nil {
+		return ""
+	}
+	from, to := a.node.Index(), leader.node.Index()
+	s.c.HealAll()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	defer cancel()
+	if err := a.group.When().Online(ctx); err != nil {
+		return fmt.Sprintf("heal all and await that %d is online: false", from)
+	}
+	s.c.CutOneWay(from, to)
+	defer s.c.Heal(from, to)
+	cl := a.clients[0]
+	select {
+	case cl.orders <- 1:
+	default: // it is busy
+	}
+	time.Sleep(time.Duration(200+s.draw.IntN(200)) * time.Millisecond) // the time is the fault's
+	err := leader.group.TransferLeadership(ctx, mosaik.PeerID{})
+	if err == nil {
+		err = a.group.When().Online(ctx)
+	}
+	if err == nil {
+		_, err = a.group.When().Advanced(ctx)
+	}
+	return fmt.Sprintf("heal all and hold back what %d sends to the leader %d until another one leads: %v", from, to, err == nil)
+}
+
 // calm makes the network whole and gives a member time to be online.
 func (s *schedule) calm() string {
 	a := s.any((*actor).joined)

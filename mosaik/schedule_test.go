@@ -49,6 +49,7 @@ type member interface {
 	When() mosaik.When
 	Status() mosaik.Status
 	Leave(context.Context) error
+	TransferLeadership(context.Context, mosaik.PeerID) error
 }
 
 // workload is what the members of a schedule are asked to do, and what is held
@@ -84,6 +85,7 @@ type schedule struct {
 	c      *testutil.Cluster
 	policy mosaik.Policy
 	actors []*actor // by the number of their node
+	kinds  []chance
 	taken  []string // the steps
 	audit  *audit
 	work   workload
@@ -110,7 +112,7 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
 		c: testutil.NewCluster(t, n, nodeOptions(t, logs)), audit: newAudit(t, policy),
 	}
-	s.work = work(s.audit)
+	s.kinds, s.work = s.chances(), work(s.audit)
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.report()
@@ -159,13 +161,13 @@ func (s *schedule) begin() {
 
 // chance is a kind of step, and how often it is drawn.
 type chance struct {
-	share int // of 100
+	share int
 	do    func() string
 }
 
-// chances returns the kinds of steps. Members with logs on disk may all crash at
-// once, and neither leave nor join late: those who never were in the epoch could
-// be enough to form another one while they are cut off.
+// chances returns the kinds of steps, with shares of 100. Members with logs on
+// disk may all crash at once, and neither leave nor join late: those who never
+// were in the epoch could be enough to form another one while they are cut off.
 func (s *schedule) chances() []chance {
 	some := []chance{
 		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
@@ -179,10 +181,13 @@ func (s *schedule) chances() []chance {
 
 // step draws what happens next until something can.
 func (s *schedule) step() {
-	kinds := s.chances()
+	all := 0
+	for _, kind := range s.kinds {
+		all += kind.share
+	}
 	for taken := false; !taken; {
-		drawn := s.draw.IntN(100)
-		for _, kind := range kinds {
+		drawn := s.draw.IntN(all)
+		for _, kind := range s.kinds {
 			if drawn -= kind.share; drawn < 0 {
 				taken = s.take(kind.do())
 				break
