@@ -14,7 +14,7 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-var linearOps = flag.Int("ops", 2500, "how many operations a schedule of TestLinearizable and TestDurableLinearizable has, roughly")
+var linearOps = flag.Int("ops", 2500, "how many operations a schedule of TestLinearizable has, roughly; one of TestDurableLinearizable has half of them")
 
 // TestLinearizable runs schedules of TestSchedules, a quarter as long, over a map of
 // registers that many clients set, append to, swap and read, and looks for one
@@ -23,24 +23,25 @@ var linearOps = flag.Int("ops", 2500, "how many operations a schedule of TestLin
 //	go test ./mosaik -run TestLinearizable -seed 17 -seeds 1 -steps 1000 -ops 20000
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
-	testLinearizable(t, *scheduleSeeds, inMemory, logstore.NewMemory[assign]())
+	testLinearizable(t, *scheduleSeeds, *linearOps, inMemory, logstore.NewMemory[assign]())
 }
 
 // TestDurableLinearizable is TestLinearizable with logs on disk, on half as many
-// seeds. Members that crash, be it all at once, go on from their directories.
+// seeds and with half as many operations. Members that crash, be it all at once,
+// go on from their directories.
 func TestDurableLinearizable(t *testing.T) {
 	t.Parallel()
-	testLinearizable(t, (*scheduleSeeds+1)/2, onDisk, logstore.Disk[assign]())
+	testLinearizable(t, (*scheduleSeeds+1)/2, *linearOps/2, onDisk, logstore.Disk[assign]())
 }
 
-func testLinearizable(t *testing.T, seeds int, logs logs, storage logstore.Storage[assign]) {
+func testLinearizable(t *testing.T, seeds, ops int, logs logs, storage logstore.Storage[assign]) {
 	for i := range seeds {
 		seed := *scheduleSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			steps := (*scheduleSteps + 3) / 4
 			s := newSchedule(t, seed, logs, func(a *audit) workload {
-				return &linear{audit: a, seed: seed, storage: storage, perCommand: *linearOps/steps + 1, began: time.Now()}
+				return &linear{audit: a, seed: seed, storage: storage, perCommand: ops/max(steps, 1) + 1, began: time.Now()}
 			})
 			s.kinds = append(s.kinds, chance{4, s.overtake})
 			s.begin()
