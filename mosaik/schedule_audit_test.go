@@ -13,6 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // audit holds what a schedule's members said against what a group promises.
@@ -52,7 +53,7 @@ func newAudit(t *testing.T, policy mosaik.Policy) *audit {
 }
 
 // watch looks at every status of a member until its group ends.
-func (a *audit) watch(ctx context.Context, node int, g tillGroup) {
+func (a *audit) watch(ctx context.Context, node *testutil.Node, g member) {
 	statuses := g.When().Statuses(ctx)
 	a.watchers.Go(func() {
 		for s := range statuses {
@@ -61,7 +62,8 @@ func (a *audit) watch(ctx context.Context, node int, g tillGroup) {
 	})
 }
 
-func (a *audit) see(node int, s mosaik.Status) {
+func (a *audit) see(n *testutil.Node, s mosaik.Status) {
+	node := n.Index()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !s.Leader.IsZero() {
@@ -74,12 +76,16 @@ func (a *audit) see(node int, s mosaik.Status) {
 	if !s.Accepts {
 		return
 	}
-	if a.opened[s.Epoch] = true; len(a.opened) > 1 {
-		a.t.Errorf("node %d: epoch %s accepts commands, and another one did: %v", node, s.Epoch, a.opened)
+	// One that accepts commands and holds none may be given up for another one. If
+	// both held some, the history in the end would lack those of one.
+	if a.opened[s.Epoch] = true; len(s.Apart) > 0 {
+		a.t.Errorf("node %d: epoch %s holds commands, and so do %v", node, s.Epoch, s.Apart)
 	}
 	// A voter that comes back as a new replica loses the vote first, which may
-	// take the group below its minimum for that long, but never to one copy.
-	if voters := len(voterIDs(s)); len(s.Members) > 0 && voters < 2 {
+	// take the group below its minimum for that long, but never to one copy. A
+	// follower may have applied what a leader did behind changes of the membership
+	// before it has read those.
+	if voters := len(voterIDs(s)); s.Leader == n.Peer() && s.Online && voters < 2 {
 		a.t.Errorf("node %d: there is one voter only: %s", node, tell(s))
 	}
 }
@@ -92,30 +98,56 @@ type client struct {
 	done   chan struct{}
 }
 
-func (a *audit) client(ctx context.Context, g tillGroup) *client {
+func (a *audit) client(ctx context.Context, w workload, g member) *client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clients++
 	cl := &client{id: a.clients, orders: make(chan int, 4), done: make(chan struct{})}
+	round := w.round(cl.id, g)
 	go func() {
 		defer close(cl.done)
-		number := cl.id << 32
 		for n := range cl.orders {
-			for range n {
-				number++
-				a.call(ctx, g, number)
-			}
-			a.read(ctx, g)
+			round(ctx, n)
 		}
 	}()
 	return cl
 }
+
+// tills is the workload of numbers that are paid into a till.
+type tills struct{ *audit }
+
+func (tills) join(n *testutil.Node, p mosaik.Policy) member {
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(p))
+}
+
+func (w tills) round(id int64, g member) func(context.Context, int) {
+	number := id << 32
+	return func(ctx context.Context, commands int) {
+		for range commands {
+			number++
+			w.call(ctx, g.(tillGroup), number)
+		}
+		w.read(ctx, g.(tillGroup))
+	}
+}
+
+func (tills) history(ctx context.Context, g member) ([]int64, error) {
+	got, err := mosaik.Query(ctx, g.(tillGroup), history{}, mosaik.Strong)
+	return got.Value, err
+}
+
+func (tills) check() {}
 
 // call pays a number, which no other call does, and notes what became of it.
 func (a *audit) call(ctx context.Context, g tillGroup, number int64) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	_, err := mosaik.Execute(ctx, g, pay(number))
+	a.note(number, err)
+}
+
+// note notes what the error of a call says about its fate, and returns that.
+func (a *audit) note(number int64, err error) fate {
 	f := refused
 	switch {
 	case err == nil, errors.Is(err, mosaik.ErrResultLost):
@@ -133,6 +165,7 @@ func (a *audit) call(ctx context.Context, g tillGroup, number int64) {
 	if f == applied {
 		a.acks = append(a.acks, number)
 	}
+	return f
 }
 
 // read does a strong read, which must see whatever was acknowledged before.

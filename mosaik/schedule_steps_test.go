@@ -3,10 +3,10 @@ package mosaik_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // The steps of a schedule. Each returns what it did, "" if it was not possible.
@@ -26,6 +26,9 @@ func (s *schedule) any(so func(*actor) bool) *actor {
 }
 
 func (a *actor) joined() bool { return a.group != nil }
+
+// leads reports whether the actor leads, in its own view.
+func (a *actor) leads() bool { return a.joined() && a.group.Status().Leader == a.node.Peer() }
 
 // link draws two nodes.
 func (s *schedule) link() (i, j int) {
@@ -56,6 +59,20 @@ func (s *schedule) isolate() string {
 	i := s.draw.IntN(s.c.Len())
 	s.c.Isolate(i)
 	return fmt.Sprintf("isolate %d", i)
+}
+
+// split cuts the nodes into two sides.
+func (s *schedule) split() string {
+	side := s.draw.Perm(s.c.Len())[:1+s.draw.IntN(s.c.Len()-1)]
+	for i := range s.c.Len() {
+		if slices.Contains(side, i) {
+			continue
+		}
+		for _, j := range side {
+			s.c.Cut(i, j)
+		}
+	}
+	return fmt.Sprintf("split off %v", side)
 }
 
 func (s *schedule) healAll() string {
@@ -96,6 +113,42 @@ func (s *schedule) await() string {
 	return fmt.Sprintf("await that %d advances: %v", a.node.Index(), err == nil)
 }
 
+// overtake holds back what a member sends to the leader, and lets another one
+// lead before it arrives: what the member sends to that one is there earlier.
+func (s *schedule) overtake() string {
+	leader := s.any((*actor).leads)
+	if leader == nil {
+		return ""
+	}
+	a := s.any(func(a *actor) bool { return a.joined() && a != leader })
+	if a == nil {
+		return ""
+	}
+	from, to := a.node.Index(), leader.node.Index()
+	s.c.HealAll()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	defer cancel()
+	if err := a.group.When().Online(ctx); err != nil {
+		return fmt.Sprintf("heal all and await that %d is online: false", from)
+	}
+	s.c.CutOneWay(from, to)
+	defer s.c.Heal(from, to)
+	cl := a.clients[0]
+	select {
+	case cl.orders <- 1:
+	default: // it is busy
+	}
+	time.Sleep(time.Duration(200+s.draw.IntN(200)) * time.Millisecond) // the time is the fault's
+	err := leader.group.TransferLeadership(ctx, mosaik.PeerID{})
+	if err == nil {
+		err = a.group.When().Online(ctx)
+	}
+	if err == nil {
+		_, err = a.group.When().Advanced(ctx)
+	}
+	return fmt.Sprintf("heal all and hold back what %d sends to the leader %d until another one leads: %v", from, to, err == nil)
+}
+
 // calm makes the network whole and gives a member time to be online.
 func (s *schedule) calm() string {
 	a := s.any((*actor).joined)
@@ -109,13 +162,32 @@ func (s *schedule) calm() string {
 	return fmt.Sprintf("heal all and await that %d is online: %v", a.node.Index(), err == nil)
 }
 
+// crashOne crashes a node, the leader's as often as not.
 func (s *schedule) crashOne() string {
 	a := s.any(func(a *actor) bool { return !a.down && s.expendable(a) })
 	if a == nil {
 		return ""
 	}
+	if leader := s.any((*actor).leads); s.draw.IntN(2) == 0 && leader != nil && s.expendable(leader) {
+		a = leader
+	}
 	s.crash(a)
 	return fmt.Sprintf("crash %d", a.node.Index())
+}
+
+// restartAll crashes all members at once and lets them come back.
+func (s *schedule) restartAll() string {
+	live := s.live()
+	if len(live) == 0 || !s.expendable(live[0]) {
+		return ""
+	}
+	for _, a := range live {
+		s.crash(a)
+	}
+	for _, a := range live {
+		s.join(a)
+	}
+	return fmt.Sprintf("restart all %d that are up", len(live))
 }
 
 func (s *schedule) crash(a *actor) {
@@ -149,11 +221,10 @@ func (s *schedule) join(a *actor) string {
 		a.node.Restart()
 	}
 	a.down, a.out = false, false
-	b := mosaik.WithStateMachine(a.node.Builder(), newTill).WithMembership(s.policy)
-	a.group = testutil.JoinWith(a.node, b)
-	s.audit.watch(s.t.Context(), a.node.Index(), a.group)
+	a.group = s.work.join(a.node, s.policy)
+	s.audit.watch(s.t.Context(), a.node, a.group)
 	for range 2 {
-		a.clients = append(a.clients, s.audit.client(s.t.Context(), a.group))
+		a.clients = append(a.clients, s.audit.client(s.t.Context(), s.work, a.group))
 	}
 	return fmt.Sprintf(what, a.node.Index())
 }
@@ -190,6 +261,9 @@ func (s *schedule) leave() string {
 // one that there is: who has its log in memory and crashes forgets its epoch,
 // and newcomers beyond the expected number were not counted on.
 func (s *schedule) crowd() bool {
+	if s.logs == onDisk {
+		return false
+	}
 	blank := 0
 	for _, a := range s.actors {
 		if a.joined() && !a.group.Status().Accepts {
@@ -199,10 +273,19 @@ func (s *schedule) crowd() bool {
 	return s.audit.epochs() > 0 && blank+1 >= s.policy.MinimumVoters()
 }
 
-// expendable reports whether the group survives the loss of what the actor has
-// in memory: in the view of every member, more than half of the voters that the
-// log knows are left then, as what they were when they got the vote.
+// expendable reports whether the group survives the crash of the actor. On disk
+// it does once everybody is in an epoch that holds something, so that nobody gives
+// it up any more. In memory it does when in the view of every member more than
+// half of the voters that the log knows are left, as what they were when they got
+// the vote.
 func (s *schedule) expendable(lost *actor) bool {
+	if s.logs == onDisk {
+		if !s.formed {
+			out := func(a *actor) bool { return !a.group.Status().Accepts }
+			s.formed = s.audit.acknowledged() > 0 && !slices.ContainsFunc(s.actors, out)
+		}
+		return s.formed
+	}
 	votes := map[mosaik.PeerID]mosaik.Epoch{} // who is here and has a vote
 	opened := false
 	for _, a := range s.actors {

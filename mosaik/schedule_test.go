@@ -1,6 +1,7 @@
 package mosaik_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -14,9 +15,9 @@ import (
 )
 
 var (
-	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of TestSchedules")
-	scheduleSeeds = flag.Int("seeds", 4, "how many seeds TestSchedules runs, one after the other number")
-	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has")
+	scheduleSeed  = flag.Uint64("seed", 1, "the first seed of the tests of schedules")
+	scheduleSeeds = flag.Int("seeds", 4, "how many seeds TestSchedules and TestLinearizable run, one after the other number; TestDurableLinearizable runs half of them")
+	scheduleSteps = flag.Int("steps", 250, "how many steps a schedule of TestSchedules has; others have a quarter")
 )
 
 // TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
@@ -33,7 +34,7 @@ func TestSchedules(t *testing.T) {
 		seed := *scheduleSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			s := newSchedule(t, seed)
+			s := newSchedule(t, seed, inMemory, func(a *audit) workload { return tills{a} })
 			s.begin()
 			for range *scheduleSteps {
 				s.step()
@@ -43,20 +44,53 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
+// member is a handle of any machine's group.
+type member interface {
+	When() mosaik.When
+	Status() mosaik.Status
+	Leave(context.Context) error
+	TransferLeadership(context.Context, mosaik.PeerID) error
+}
+
+// workload is what the members of a schedule are asked to do, and what is held
+// against their answers beyond the audit.
+type workload interface {
+	// join lets a node become a member; the machine and the storage are its own.
+	join(*testutil.Node, mosaik.Policy) member
+	// round returns what a new client with that number does at each order.
+	round(id int64, g member) func(ctx context.Context, commands int)
+	// history returns the numbers of all applied commands, by a strong read.
+	history(context.Context, member) ([]int64, error)
+	// check is called once everything has ended.
+	check()
+}
+
 // mostNodes is how many nodes a schedule has at most, newcomers included.
 const mostNodes = 9
+
+// logs says where the members of a schedule keep their logs.
+type logs bool
+
+const (
+	inMemory logs = false // a crash makes a member forget everything
+	onDisk   logs = true
+)
 
 // schedule is what happens to one cluster.
 type schedule struct {
 	t      *testing.T
+	logs   logs
 	seed   uint64
 	draw   *rand.Rand
 	c      *testutil.Cluster
 	policy mosaik.Policy
 	actors []*actor // by the number of their node
+	kinds  []chance
 	taken  []string // the steps
 	audit  *audit
+	work   workload
 	early  bool // somebody crashed before commands were seen to be let in
+	formed bool // on disk: members may crash now
 }
 
 // actor is a node with the handle that it has, if any, and the clients that call
@@ -64,19 +98,21 @@ type schedule struct {
 type actor struct {
 	node    *testutil.Node
 	down    bool
-	out     bool      // left in an orderly way
-	group   tillGroup // nil while it is in no group
+	out     bool   // left in an orderly way
+	group   member // nil while it is in no group
 	clients []*client
 }
 
-func newSchedule(t *testing.T, seed uint64) *schedule {
+func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workload) *schedule {
 	draw := rand.New(rand.NewPCG(seed, 0))
 	n := 3 + draw.IntN(5)
 	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
 	policy := mosaik.DefaultPolicy().WithExpected(n).WithGrace(grace)
 	s := &schedule{
-		t: t, seed: seed, draw: draw, c: testutil.NewCluster(t, n), policy: policy, audit: newAudit(t, policy),
+		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
+		c: testutil.NewCluster(t, n, nodeOptions(t, logs)), audit: newAudit(t, policy),
 	}
+	s.kinds, s.work = s.chances(), work(s.audit)
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.report()
@@ -90,6 +126,22 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 		s.actors = append(s.actors, &actor{node: s.c.Node(i), out: true})
 	}
 	return s
+}
+
+// nodeOptions lets members catch up by snapshots, and gives each node the
+// directory that it keeps, if it has any.
+func nodeOptions(t *testing.T, logs logs) testutil.ClusterOption {
+	dirs := map[int]string{}
+	return testutil.WithNodeOptions(func(node int) []mosaik.Option {
+		options := []mosaik.Option{mosaik.WithSnapshotEvery(300)}
+		if logs == inMemory {
+			return options
+		}
+		if dirs[node] == "" {
+			dirs[node] = t.TempDir()
+		}
+		return append(options, mosaik.WithDir(dirs[node]))
+	})
 }
 
 // begin lets the members join one after the other, some of them apart from
@@ -107,18 +159,35 @@ func (s *schedule) begin() {
 	}
 }
 
+// chance is a kind of step, and how often it is drawn.
+type chance struct {
+	share int
+	do    func() string
+}
+
+// chances returns the kinds of steps, with shares of 100. Members with logs on
+// disk may all crash at once, and neither leave nor join late: those who never
+// were in the epoch could be enough to form another one while they are cut off.
+func (s *schedule) chances() []chance {
+	some := []chance{
+		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
+		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm},
+	}
+	if s.logs == onDisk {
+		return append(some, chance{1, s.restartAll}, chance{2, s.calm})
+	}
+	return append(some, chance{2, s.leave}, chance{1, s.grow})
+}
+
 // step draws what happens next until something can.
 func (s *schedule) step() {
-	kinds := []struct {
-		share int // of 100
-		do    func() string
-	}{
-		{38, s.pay}, {15, s.await}, {9, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {3, s.healAll},
-		{4, s.crashOne}, {7, s.comeBack}, {2, s.leave}, {1, s.grow}, {2, s.calm},
+	all := 0
+	for _, kind := range s.kinds {
+		all += kind.share
 	}
 	for taken := false; !taken; {
-		drawn := s.draw.IntN(100)
-		for _, kind := range kinds {
+		drawn := s.draw.IntN(all)
+		for _, kind := range s.kinds {
 			if drawn -= kind.share; drawn < 0 {
 				taken = s.take(kind.do())
 				break
@@ -185,17 +254,34 @@ func (s *schedule) end() {
 	}
 	var first []int64
 	for i, a := range live {
-		got, err := mosaik.Query(soon(s.t), a.group, history{}, mosaik.Strong)
-		if err != nil {
-			s.t.Fatalf("node %d: %v", a.node.Index(), err)
-		}
+		got := s.history(a)
 		if i == 0 {
-			first = got.Value
+			first = got
 			s.audit.check(a.node.Index(), first)
-		} else if diff := cmp.Diff(first, got.Value); diff != "" {
+		} else if diff := cmp.Diff(first, got); diff != "" {
 			s.t.Errorf("the histories of nodes %d and %d differ:\n%s", live[0].node.Index(), a.node.Index(), diff)
 		}
 		s.audit.checkRest(a.node.Index(), a.group.Status(), len(live))
+	}
+	s.work.check()
+}
+
+// history reads what a member's group applied. A machine that is too busy to run
+// all members may cost a settled group its leader once more.
+func (s *schedule) history(a *actor) []int64 {
+	s.t.Helper()
+	ctx := soon(s.t)
+	for {
+		got, err := s.work.history(ctx, a.group)
+		if err == nil {
+			return got
+		}
+		if mosaik.Retryable(err) {
+			err = a.group.When().Online(ctx)
+		}
+		if err != nil {
+			s.t.Fatalf("node %d: %v", a.node.Index(), err)
+		}
 	}
 }
 

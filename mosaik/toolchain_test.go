@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,12 +26,8 @@ var publicPackages = []string{"codec", "logstore", "mosaik", "mosaik/ticket", "m
 // that they import. It is what the build cache holds already for this test.
 var exports = sync.OnceValues(func() (map[string]string, error) {
 	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "-race" && s.Value == "true" {
-				args = append(args, "-race")
-			}
-		}
+	if underRace() {
+		args = append(args, "-race")
 	}
 	for _, p := range publicPackages {
 		args = append(args, module+"/"+p)
@@ -49,6 +46,12 @@ var exports = sync.OnceValues(func() (map[string]string, error) {
 	}
 	return files, nil
 })
+
+// underRace reports whether this test runs under the race detector.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // newImporter imports packages from their export data.
 func newImporter(t *testing.T, fset *token.FileSet) types.Importer {
