@@ -15,6 +15,8 @@
 //     member is online.
 //   - Gap: from the crash of the leader until a write is acknowledged that
 //     another member began afterwards.
+//   - Growth: commands of mosaik with more groups, members and bytes, which takes
+//     4 GB of memory and a few minutes.
 //
 // With logs in memory:
 //
@@ -85,11 +87,12 @@ type options struct {
 
 // The measures beside the workloads.
 const (
-	slugJoin = "join"
-	slugGap  = "gap"
+	slugJoin   = "join"
+	slugGap    = "gap"
+	slugGrowth = "growth"
 )
 
-var allMeasures = []string{commands.slug, followerCommands.slug, pipelined.slug, reads.slug, slugJoin, slugGap}
+var allMeasures = []string{commands.slug, followerCommands.slug, pipelined.slug, reads.slug, slugJoin, slugGap, slugGrowth}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -102,7 +105,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		"mosaik-disk, dragonboat-tan, hashicorp-wal, etcd on disk; or all")
 	flags.StringVar(&o.dir, "dir", "", "logs on disk are kept in a directory that is made here, and removed; \"\" for the system's directory for such files")
 	flags.StringVar(&o.plot, "plot", "", "draw the throughput of the measured workloads into this PNG file")
-	measures := flags.String("measure", strings.Join(allMeasures, ","), "what to measure")
+	measures := flags.String("measure", "commands,followers,reads,join,gap", "what to measure: "+strings.Join(allMeasures, ", "))
 	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
 	flags.BoolVar(&o.verbose, "v", false, "tell what is going on, on the standard error")
@@ -182,6 +185,11 @@ func (o options) measure(ctx context.Context) (r Report, err error) {
 	}
 	if slices.Contains(o.measures, slugGap) {
 		if r.Gaps, err = measureGaps(ctx, o); err != nil {
+			return Report{}, err
+		}
+	}
+	if slices.Contains(o.measures, slugGrowth) {
+		if r.Growths, err = measureGrowth(ctx, o, shapes()); err != nil {
 			return Report{}, err
 		}
 	}

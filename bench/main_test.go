@@ -76,6 +76,30 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestGrowth measures a small shape with each kind of log.
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	o := quick()
+	o.span, o.dir = 20*time.Millisecond, t.TempDir()
+	want := []Shape{{false, 2, 5, 100}, {true, 2, 3, 100}}
+	growths, err := measureGrowth(t.Context(), o, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range growths {
+		if g.Shape != want[i] || len(g.Rounds) != 1 || g.Rounds[0].PerSecond <= 0 || len(g.Heap) != 1 {
+			t.Errorf("bad figures: %+v", g)
+		}
+	}
+	var b strings.Builder
+	if err := (Report{Growths: growths}).markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "\n| memory | 2 | 5 | 100 | ") || !strings.Contains(b.String(), "\n| disk | 2 | 3 | 100 | ") {
+		t.Errorf("the report is:\n%s", &b)
+	}
+}
+
 func quick() options {
 	return options{rounds: 1, timings: []timing{fastTiming()}, progress: func(string, ...any) {}}
 }
@@ -93,7 +117,7 @@ func TestParse(t *testing.T) {
 		"-callers 0":     `-callers: "0" is not a positive number`,
 		"-callers x":     `-callers: "x" is not a positive number`,
 		"-systems redis": `unknown system "redis"; there are mosaik, dragonboat, hashicorp, mosaik-disk, dragonboat-tan, hashicorp-wal, etcd, and all`,
-		"-measure speed": `-measure: unknown "speed"; there are commands, followers, pipelined, reads, join, gap`,
+		"-measure speed": `-measure: unknown "speed"; there are commands, followers, pipelined, reads, join, gap, growth`,
 		"-rounds 0":      "-rounds is 0",
 		"-for -1s":       "-for is -1s",
 	} {

@@ -17,6 +17,7 @@ type Report struct {
 	Speeds  []Speed       `json:"speeds,omitempty"`
 	Joins   []Join        `json:"joins,omitempty"`
 	Gaps    []Gap         `json:"gaps,omitempty"`
+	Growths []Growth      `json:"growths,omitempty"`
 }
 
 // Machine is where it was measured.
@@ -56,6 +57,9 @@ func (r Report) markdown(w io.Writer) error {
 		for _, g := range r.Gaps {
 			row(&b, g.Timing, short(median(g.Took)), short(slices.Min(g.Took)), short(slices.Max(g.Took)), fmt.Sprint(len(g.Took)))
 		}
+	}
+	if len(r.Growths) > 0 {
+		r.growth(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -186,7 +190,7 @@ func short(d time.Duration) string {
 
 // median returns the middle of the values, the mean of the two in the middle of
 // an even number, 0 of none.
-func median[T float64 | time.Duration](values []T) T {
+func median[T float64 | time.Duration | uint64](values []T) T {
 	if len(values) == 0 {
 		return 0
 	}
