@@ -133,7 +133,7 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 func nodeOptions(t *testing.T, logs logs) testutil.ClusterOption {
 	dirs := map[int]string{}
 	return testutil.WithNodeOptions(func(node int) []mosaik.Option {
-		options := []mosaik.Option{mosaik.WithSnapshotEvery(300)}
+		options := []mosaik.Option{mosaik.WithSnapshots(300, 64<<20)}
 		if logs == inMemory {
 			return options
 		}
