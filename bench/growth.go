@@ -75,7 +75,8 @@ func (g *Growth) round(ctx context.Context, o options) (err error) {
 	if err := f.open(ctx, dir); err != nil {
 		return err
 	}
-	g.Heap = append(g.Heap, heap()-min(before, heap()))
+	after := heap()
+	g.Heap = append(g.Heap, after-min(before, after))
 	sample, err := newLoad(growthCallers, o.span, f.execute()).run(ctx, nil)
 	g.Rounds = append(g.Rounds, sample)
 	return err

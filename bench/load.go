@@ -134,23 +134,25 @@ func (l *load) caller(ctx context.Context) error {
 
 // pipeline feeds commands until the load is over, and waits for all of them.
 func (l *load) pipeline(ctx context.Context) error {
-	type fed struct {
+	type item struct {
 		began time.Time
 		wait  call
 	}
-	outstanding := make([]fed, 0, window)
-	for isOver := false; !isOver || len(outstanding) > 0; isOver = l.phase.Load() == over {
-		if !isOver && len(outstanding) < window {
+	var outstanding [window]item // a ring: the oldest is at waited
+	var fed, waited int
+	for isOver := false; !isOver || waited < fed; isOver = l.phase.Load() == over {
+		if !isOver && fed-waited < window {
 			began := time.Now()
 			wait, err := l.feed(ctx)
 			if err != nil {
 				return l.lost(err)
 			}
-			outstanding = append(outstanding, fed{began, wait})
+			outstanding[fed%window] = item{began, wait}
+			fed++
 			continue
 		}
-		oldest := outstanding[0]
-		outstanding = append(outstanding[:0], outstanding[1:]...)
+		oldest := outstanding[waited%window]
+		waited++
 		if err := oldest.wait(ctx); err != nil {
 			return l.lost(err)
 		}
