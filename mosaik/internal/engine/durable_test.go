@@ -115,15 +115,20 @@ func TestSnapshotThatCannotBeKept(t *testing.T) {
 // applied all.
 func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfig)) {
 	t.Helper()
-	cfg := ReplicaConfig{Shard: r.shard, Replica: r.id, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
-	change(&cfg)
-	again, err := r.engine.Start(cfg)
+	again, err := r.again(rec, change)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := again.ReadIndex(within(t)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// again starts what was stopped.
+func (r *Replica) again(rec *recorder, change func(*ReplicaConfig)) (*Replica, error) {
+	cfg := ReplicaConfig{Shard: r.shard, Replica: r.id, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
+	change(&cfg)
+	return r.engine.Start(cfg)
 }
 
 // TestReceivedSnapshotOvertakesACopy lets a snapshot of another member arrive
@@ -191,12 +196,14 @@ func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
 	d.finish()
 }
 
-func TestMissingSnapshotIsAnError(t *testing.T) {
-	t.Parallel()
+// stoppedWithSnapshot returns a replica that was stopped, the directory with its
+// snapshot, and what configures its next start.
+func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*ReplicaConfig)) {
+	t.Helper()
 	log := withDir{memoryLog(t), t.TempDir()}
-	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
+	keep = func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
 	rec := newRecorder()
-	r := alone(t, rec, keep)
+	r = alone(t, rec, keep)
 	for i := range 20 {
 		must(t, r, fmt.Sprint(i))
 	}
@@ -204,12 +211,16 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeAllSnapshots(log.dir); err != nil {
+	return r, log.dir, keep
+}
+
+func TestMissingSnapshotIsAnError(t *testing.T) {
+	t.Parallel()
+	r, dir, keep := stoppedWithSnapshot(t)
+	if err := removeAllSnapshots(dir); err != nil {
 		t.Fatal(err)
 	}
-	cfg := ReplicaConfig{Shard: shard, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
-	keep(&cfg)
-	if _, err := r.engine.Start(cfg); !errors.Is(err, os.ErrNotExist) {
+	if _, err := r.again(newRecorder(), keep); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("start: %v; want ErrNotExist", err)
 	}
 }

@@ -101,18 +101,8 @@ func FuzzParseSnapshotFile(f *testing.F) {
 // changed: dragonboat would end the process.
 func TestDamagedSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
-	log := withDir{memoryLog(t), t.TempDir()}
-	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
-	rec := newRecorder()
-	r := alone(t, rec, keep)
-	for i := range 20 {
-		must(t, r, fmt.Sprint(i))
-	}
-	rec.wait(t, "a snapshot", func() bool { return rec.taken > 0 })
-	if err := r.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	names, err := filepath.Glob(filepath.Join(log.dir, "*"))
+	r, dir, keep := stoppedWithSnapshot(t)
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(names) != 1 {
 		t.Fatalf("files: %v, %v; want one", names, err)
 	}
@@ -120,15 +110,13 @@ func TestDamagedSnapshotIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := ReplicaConfig{Shard: shard, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout, Machine: rec, Events: rec}
-	keep(&cfg)
 	for i := 0; i < len(good); i += 1 + len(good)/50 {
 		damaged := bytes.Clone(good)
 		damaged[i] ^= 0x40
 		if err := os.WriteFile(names[0], damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.engine.Start(cfg); !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
+		if _, err := r.again(newRecorder(), keep); !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
 			t.Errorf("start with byte %d of %d changed: %v; want ErrStorage and ErrCorrupt", i, len(good), err)
 		}
 	}
