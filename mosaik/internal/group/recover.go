@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
@@ -65,7 +66,7 @@ func (g *Group) recover() (Epoch, error) {
 		return Epoch{}, ErrForming
 	case l.poisoned != nil:
 		return l.epoch, l.poisoned
-	case !g.stalled:
+	case !g.stalled, l.state.Status().Sealed: // sealed: about to join the epoch it yielded to
 		return l.epoch, ErrNotStalled
 	}
 	heir, at, err := g.heir(l)
@@ -90,25 +91,36 @@ func (g *Group) recover() (Epoch, error) {
 // applyRest applies what the log of a replica that was stopped holds behind
 // what was applied. Nobody is left to say what of it was committed, and some of
 // it may have been acknowledged: by a leader whose news of that came no more, or
-// before this member started, since logs do not keep the last commit index.
+// before this member started, since logs do not keep the last commit index. It
+// ends before a seal: what follows one is refused, and to be sealed is what this
+// epoch is now kept from.
 func (g *Group) applyRest(l *life) error {
 	log, err := g.cfg.Log.State()
 	if err != nil {
 		return fmt.Errorf("mosaik: read the log: %w", err)
 	}
-	at := l.state.Status().Raft
-	if log.Pruned.Index > at.Index {
+	if log.Pruned.Index > l.state.Status().Raft.Index {
 		return nil // a snapshot that came in has not been restored
 	}
-	for e, err := range engine.Proposals(g.cfg.Log, log.Last.Index) {
+	return applyTail(l.state, engine.Proposals(g.cfg.Log, log.Last.Index))
+}
+
+// applyTail applies the entries behind what was applied.
+func applyTail(s *state.State, entries iter.Seq2[engine.Entry, error]) error {
+	at := s.Status().Raft
+	for e, err := range entries {
 		if err != nil {
 			return err
 		}
-		if e.Index > at.Index {
-			l.state.Apply(e.Index, e.Term, e.Data)
+		if e.Index <= at.Index {
+			continue
 		}
+		if s.SealedBy(e.Data) {
+			break
+		}
+		s.Apply(e.Index, e.Term, e.Data)
 	}
-	if poisoned := l.state.Status().Poisoned; poisoned != nil {
+	if poisoned := s.Status().Poisoned; poisoned != nil {
 		return poisoned
 	}
 	return nil

@@ -53,7 +53,7 @@ func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 		n.opened = !s.open()
 		s.opened, s.ancestry.next = true, 0
 	case e.Kind == format.KindSeal:
-		n.sealed = !s.sealed && uint64(s.commands) <= e.Sequence
+		n.sealed = s.sealedBy(&e)
 		s.sealed = s.sealed || n.sealed
 	case e.Kind == format.KindAncestor:
 		s.descend(&n, &e)
@@ -80,6 +80,19 @@ func (s *State) applyMark(at sm.Cursor, e *format.Envelope) {
 	case format.KindSession:
 		s.sessions.open(e.Session, uint64(at.Index))
 	}
+}
+
+// SealedBy reports whether an entry would seal the state if it came next.
+func (s *State) SealedBy(data []byte) bool {
+	e, err := format.Parse(data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return err == nil && e.Kind == format.KindSeal && s.sealedBy(&e)
+}
+
+// sealedBy says so of an entry that is a seal.
+func (s *State) sealedBy(seal *format.Envelope) bool {
+	return !s.sealed && uint64(s.commands) <= seal.Sequence
 }
 
 // advance makes news of where the state stands.

@@ -112,7 +112,14 @@ func TestBeforeOpenCommandsAreRefused(t *testing.T) {
 func TestSealOfAnEmptyGroup(t *testing.T) {
 	t.Parallel()
 	r := ready()
+	seal := format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSeal}})
+	if !r.SealedBy(seal) {
+		t.Error("a seal would not seal an empty group")
+	}
 	r.kind(format.KindSeal)
+	if r.SealedBy(seal) {
+		t.Error("a second seal would seal it again")
+	}
 	r.kind(format.KindSeal)
 	r.commands(mine, 1, "late")
 	if d := r.last(t); !errors.Is(d.Err, ErrSealed) {
@@ -130,6 +137,9 @@ func TestSealOfAGroupWithCommandsIsVoid(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.commands(others, 1, "a")
+	if r.SealedBy(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSeal}})) {
+		t.Error("a seal would seal a group with commands")
+	}
 	r.kind(format.KindSeal)
 	r.commands(mine, 1, "b")
 	if d := r.last(t); d.Err != nil || r.Status().Sealed {
