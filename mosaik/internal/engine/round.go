@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/gather"
 )
 
 // ErrUnanswered reports a read that no leader answered within
@@ -53,8 +55,9 @@ func (r *Replica) ask(timeout time.Duration) error {
 
 // round is a question to the leader that any number of calls share.
 type round struct {
-	done chan struct{} // closed when err is set
-	err  error
+	calls int           // guarded by the lock of reads until the round begins
+	done  chan struct{} // closed when err is set
+	err   error
 }
 
 func (r *round) end(err error) {
@@ -83,6 +86,7 @@ func (s *reads) join() (*round, error) {
 	if s.next == nil {
 		s.next = &round{done: make(chan struct{})}
 	}
+	s.next.calls++
 	if !s.isBusy {
 		s.isBusy = true
 		s.running.Go(s.run)
@@ -109,7 +113,18 @@ func (s *reads) run() {
 		if err != nil {
 			s.fail(err)
 		}
+		gather.Wait(n.calls, s.waiting) // for the callers of this one
 	}
+}
+
+// waiting returns how many calls wait for the round that has not begun.
+func (s *reads) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == nil {
+		return 0
+	}
+	return s.next.calls
 }
 
 // fail ends the round that has not begun.

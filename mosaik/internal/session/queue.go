@@ -43,7 +43,8 @@ func (l *list) remove(c *Call) {
 type queue struct {
 	admitted list
 	waiting  list
-	commands int // how many commands were admitted
+	calls    int // how many calls were admitted
+	commands int // how many commands they have
 	max      int // how many may be
 }
 
@@ -74,6 +75,7 @@ func (q *queue) first() *Call { return q.admitted.head }
 // unpop puts a call back to the head, even above the limit.
 func (q *queue) unpop(c *Call) {
 	c.place = queued
+	q.calls++
 	q.commands += len(c.cmds)
 	q.admitted.pushFront(c)
 }
@@ -84,6 +86,7 @@ func (q *queue) remove(c *Call) bool {
 	switch c.place {
 	case queued:
 		q.admitted.remove(c)
+		q.calls--
 		q.commands -= len(c.cmds)
 	case waiting:
 		q.waiting.remove(c)
@@ -107,6 +110,7 @@ func (q *queue) fits(c *Call) bool {
 
 func (q *queue) admit(c *Call) {
 	c.place = queued
+	q.calls++
 	q.commands += len(c.cmds)
 	q.admitted.pushBack(c)
 }
@@ -121,6 +125,6 @@ func (q *queue) drain() []*Call {
 			calls = append(calls, c)
 		}
 	}
-	q.commands = 0
+	q.calls, q.commands = 0, 0
 	return calls
 }

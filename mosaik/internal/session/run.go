@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/gather"
 )
 
 // errUndelivered is an entry that the transport calls applied and the state has
@@ -130,8 +131,11 @@ func (p *Proposer) takeOff() *flight {
 		p.mu.Unlock()
 		return f
 	}
+	p.mu.Unlock()
 	f := &p.spare
+	gather.Wait(len(f.calls), p.waiting) // for the callers of the entry before
 	f.reset()
+	p.mu.Lock()
 	commands := f.load(&p.queue, p.cfg.MaxEntry-format.MaxOverhead, p.cfg.MaxCommands)
 	p.mu.Unlock()
 	if commands == 0 {
@@ -142,6 +146,13 @@ func (p *Proposer) takeOff() *flight {
 	defer p.mu.Unlock()
 	p.flight = f
 	return f
+}
+
+// waiting returns how many calls could be in the next entry.
+func (p *Proposer) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.calls
 }
 
 // attempt makes one attempt to bring the entry into the log.
