@@ -19,6 +19,7 @@ import (
 // engine is closed, or the peer sends what no peer sends. It is a handler for
 // [link.Raft].
 func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
+	source := c.Peer().String()
 	e.serve(ctx, c, maxBatch, func(kind uint8, b []byte) error {
 		if kind != frameBatch {
 			return errBad
@@ -27,6 +28,7 @@ func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
 		if err != nil {
 			return err
 		}
+		batch.SourceAddress = source
 		return e.receiveBatch(c.Peer(), batch)
 	})
 }
@@ -84,7 +86,6 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, receive fun
 // receiveBatch hands on those messages of the batch that the peer may send.
 // The others are dropped: admissions change while messages travel.
 func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
-	batch.SourceAddress = from.String()
 	batch.Requests = slices.DeleteFunc(batch.Requests, func(m pb.Message) bool {
 		return !e.mayReceive(from, m.ShardID, m.From, m.To) || e.lacks(&m)
 	})
@@ -92,9 +93,13 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 		return nil
 	}
 	err := e.transport.hand(batch)
-	for _, m := range batch.Requests {
-		if r := e.replica(m.ShardID); m.Type == pb.TimeoutNow && r != nil {
-			r.insist(m)
+	for i := range batch.Requests {
+		m := &batch.Requests[i]
+		if m.Type != pb.TimeoutNow {
+			continue
+		}
+		if r := e.replica(m.ShardID); r != nil {
+			r.insist(*m)
 		}
 	}
 	return err
