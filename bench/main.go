@@ -17,6 +17,10 @@
 //     another member began afterwards.
 //   - Growth: commands of mosaik with more groups, members and bytes, which takes
 //     4 GB of memory and a few minutes.
+//   - Restart: until a member of mosaik that comes back with its log on disk, and
+//     one that joins with nothing, holds all that the group does, and how much
+//     memory that takes. With the default of a GiB it takes as long again, and up
+//     to 8 GB of memory.
 //
 // With logs in memory:
 //
@@ -80,6 +84,7 @@ type options struct {
 	profile  profiler
 	dir      string
 	plot     string
+	restart  int64 // bytes
 	asJSON   bool
 	verbose  bool
 	progress func(format string, args ...any)
@@ -87,12 +92,13 @@ type options struct {
 
 // The measures beside the workloads.
 const (
-	slugJoin   = "join"
-	slugGap    = "gap"
-	slugGrowth = "growth"
+	slugJoin    = "join"
+	slugGap     = "gap"
+	slugGrowth  = "growth"
+	slugRestart = "restart"
 )
 
-var allMeasures = []string{commands.slug, followerCommands.slug, pipelined.slug, reads.slug, slugJoin, slugGap, slugGrowth}
+var allMeasures = []string{commands.slug, followerCommands.slug, pipelined.slug, reads.slug, slugJoin, slugGap, slugGrowth, slugRestart}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -105,6 +111,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		"mosaik-disk, dragonboat-tan, hashicorp-wal, etcd on disk; or all")
 	flags.StringVar(&o.dir, "dir", "", "logs on disk are kept in a directory that is made here, and removed; \"\" for the system's directory for such files")
 	flags.StringVar(&o.plot, "plot", "", "draw the throughput of the measured workloads into this PNG file")
+	mib := flags.Int64("mib", 1024, "how many MiB the log, or the snapshot, has with which a restart is measured")
 	measures := flags.String("measure", "commands,followers,reads,join,gap", "what to measure: "+strings.Join(allMeasures, ", "))
 	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
@@ -120,6 +127,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.span <= 0 || o.rounds < 1 {
 		return options{}, fmt.Errorf("bench: -for is %v and -rounds is %d; both must be positive", o.span, o.rounds)
+	}
+	if o.restart = *mib << 20; *mib < 1 || *mib > 1<<20 {
+		return options{}, fmt.Errorf("bench: -mib is %d; it must be from 1 to %d", *mib, 1<<20)
 	}
 	for text := range strings.SplitSeq(*callers, ",") {
 		n, err := strconv.Atoi(text)
@@ -190,6 +200,11 @@ func (o options) measure(ctx context.Context) (r Report, err error) {
 	}
 	if slices.Contains(o.measures, slugGrowth) {
 		if r.Growths, err = measureGrowth(ctx, o, shapes()); err != nil {
+			return Report{}, err
+		}
+	}
+	if slices.Contains(o.measures, slugRestart) {
+		if r.Restarts, err = measureRestarts(ctx, o); err != nil {
 			return Report{}, err
 		}
 	}

@@ -100,6 +100,34 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
+// TestRestart takes every course with 4 MiB.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	o := quick()
+	o.dir, o.restart = t.TempDir(), 4<<20
+	restarts, err := measureRestarts(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(restarts) != len(courses()) {
+		t.Errorf("%d courses were measured, want %d", len(restarts), len(courses()))
+	}
+	for _, r := range restarts {
+		if len(r.Took) != 1 || r.Took[0] <= 0 || r.Peak[0] == 0 || r.Whole[0] < r.Peak[0] {
+			t.Errorf("bad figures: %+v", r)
+		}
+	}
+	var b strings.Builder
+	if err := (Report{Restarts: restarts}).markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n| restart | snapshot | disk | ", "\n| catch-up | log | memory | "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &b)
+		}
+	}
+}
+
 func quick() options {
 	return options{rounds: 1, timings: []timing{fastTiming()}, progress: func(string, ...any) {}}
 }
@@ -117,8 +145,9 @@ func TestParse(t *testing.T) {
 		"-callers 0":     `-callers: "0" is not a positive number`,
 		"-callers x":     `-callers: "x" is not a positive number`,
 		"-systems redis": `unknown system "redis"; there are mosaik, dragonboat, hashicorp, mosaik-disk, dragonboat-tan, hashicorp-wal, etcd, and all`,
-		"-measure speed": `-measure: unknown "speed"; there are commands, followers, pipelined, reads, join, gap, growth`,
+		"-measure speed": `-measure: unknown "speed"; there are commands, followers, pipelined, reads, join, gap, growth, restart`,
 		"-rounds 0":      "-rounds is 0",
+		"-mib 0":         "-mib is 0; it must be from 1 to 1048576",
 		"-for -1s":       "-for is -1s",
 	} {
 		_, err := parse(strings.Fields(args), io.Discard)

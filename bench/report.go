@@ -11,13 +11,14 @@ import (
 
 // Report is all that was measured.
 type Report struct {
-	Machine Machine       `json:"machine"`
-	Span    time.Duration `json:"span_ns"`
-	Rounds  int           `json:"rounds"`
-	Speeds  []Speed       `json:"speeds,omitempty"`
-	Joins   []Join        `json:"joins,omitempty"`
-	Gaps    []Gap         `json:"gaps,omitempty"`
-	Growths []Growth      `json:"growths,omitempty"`
+	Machine  Machine       `json:"machine"`
+	Span     time.Duration `json:"span_ns"`
+	Rounds   int           `json:"rounds"`
+	Speeds   []Speed       `json:"speeds,omitempty"`
+	Joins    []Join        `json:"joins,omitempty"`
+	Gaps     []Gap         `json:"gaps,omitempty"`
+	Growths  []Growth      `json:"growths,omitempty"`
+	Restarts []Restart     `json:"restarts,omitempty"`
 }
 
 // Machine is where it was measured.
@@ -60,6 +61,9 @@ func (r Report) markdown(w io.Writer) error {
 	}
 	if len(r.Growths) > 0 {
 		r.growth(&b)
+	}
+	if len(r.Restarts) > 0 {
+		r.restarts(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
