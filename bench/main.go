@@ -85,6 +85,7 @@ type options struct {
 	dir      string
 	plot     string
 	restart  int64 // bytes
+	courses  []Course
 	asJSON   bool
 	verbose  bool
 	progress func(format string, args ...any)
@@ -112,6 +113,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "logs on disk are kept in a directory that is made here, and removed; \"\" for the system's directory for such files")
 	flags.StringVar(&o.plot, "plot", "", "draw the throughput of the measured workloads into this PNG file")
 	mib := flags.Int64("mib", 1024, "how many MiB the log, or the snapshot, has with which a restart is measured")
+	ways := flags.String("courses", "all", "which restarts are measured: "+strings.Join(courseNames(courses()), ", ")+"; or all")
 	measures := flags.String("measure", "commands,followers,reads,join,gap", "what to measure: "+strings.Join(allMeasures, ", "))
 	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
@@ -145,6 +147,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.measures = append(o.measures, measure)
 	}
 	var err error
+	if o.courses, err = coursesNamed(strings.Split(*ways, ",")); err != nil {
+		return options{}, err
+	}
 	o.systems, err = systemsNamed(strings.Split(*names, ","))
 	return o, err
 }

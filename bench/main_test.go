@@ -104,7 +104,7 @@ func TestGrowth(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	o := quick()
-	o.dir, o.restart = t.TempDir(), 4<<20
+	o.dir, o.restart, o.courses = t.TempDir(), 4<<20, courses()
 	restarts, err := measureRestarts(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +147,7 @@ func TestParse(t *testing.T) {
 		"-systems redis": `unknown system "redis"; there are mosaik, dragonboat, hashicorp, mosaik-disk, dragonboat-tan, hashicorp-wal, etcd, and all`,
 		"-measure speed": `-measure: unknown "speed"; there are commands, followers, pipelined, reads, join, gap, growth, restart`,
 		"-rounds 0":      "-rounds is 0",
+		"-courses none":  `-courses: unknown "none"; there are restart-log-disk, restart-snapshot-disk, catch-up-log-memory, catch-up-log-disk, catch-up-snapshot-memory, catch-up-snapshot-disk, and all`,
 		"-mib 0":         "-mib is 0; it must be from 1 to 1048576",
 		"-for -1s":       "-for is -1s",
 	} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,12 +48,34 @@ func (c Course) words() []string {
 	return words
 }
 
+// courses returns all that are measured.
 func courses() []Course {
 	return []Course{
 		{false, false, true}, {false, true, true},
 		{true, false, false}, {true, false, true},
 		{true, true, false}, {true, true, true},
 	}
+}
+
+func courseNames(all []Course) (names []string) {
+	for _, c := range all {
+		names = append(names, c.String())
+	}
+	return names
+}
+
+// coursesNamed returns the courses of the given names, in the order of courses.
+func coursesNamed(names []string) ([]Course, error) {
+	all := courses()
+	if slices.Equal(names, []string{"all"}) {
+		return all, nil
+	}
+	for _, name := range names {
+		if known := courseNames(all); !slices.Contains(known, name) {
+			return nil, fmt.Errorf("bench: -courses: unknown %q; there are %s, and all", name, strings.Join(known, ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(c Course) bool { return !slices.Contains(names, c.String()) }), nil
 }
 
 // Restart is how long a course took, from opening the network to a strong read
@@ -68,9 +91,9 @@ type Restart struct {
 
 // measureRestarts takes every course in each round.
 func measureRestarts(ctx context.Context, o options) ([]Restart, error) {
-	all := make([]Restart, len(courses()))
+	all := make([]Restart, len(o.courses))
 	for round := range o.rounds {
-		for i, course := range courses() {
+		for i, course := range o.courses {
 			o.progress("round %d of %d: %s", round+1, o.rounds, course)
 			all[i].Course, all[i].Bytes = course, o.restart
 			if err := all[i].round(ctx, o); err != nil {

@@ -106,6 +106,13 @@ func (r *logRouter) last(shard, replica uint64) sm.Index {
 	return 0
 }
 
+// wasCut reports whether a replica's log yielded entries up to an index, lately,
+// and then no more because they were enough.
+func (r *logRouter) wasCut(shard, replica, index uint64) bool {
+	l := r.find(shard, replica)
+	return l != nil && l.cuts.has(index)
+}
+
 // Create implements [config.LogDBFactory]: a NodeHost has the router that it
 // was configured with.
 func (r *logRouter) Create(config.NodeHostConfig, config.LogDBCallback, []string, []string) (raftio.ILogDB, error) {

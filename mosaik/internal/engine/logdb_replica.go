@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ type replicaLog struct {
 	failed func(error)
 	silent atomic.Bool // the log has failed
 	terms  termTable
+	cuts   cuts
 
 	mu       sync.Mutex // held by the one who writes; guards what follows
 	meta     metadata
@@ -280,7 +282,9 @@ func (l *replicaLog) raftState(snapshot uint64) (raftio.RaftState, error) {
 }
 
 // iterate appends the entries with indices in [low, high), as far as the log
-// holds them, to out, whose size is size, until it exceeds a maxSize other than 0.
+// holds them, to out, whose size is size, until it exceeds a maxSize other than 0,
+// or readAim. In both cases dragonboat is to see that it exceeds maxSize: it drops
+// the last entry then, and asks for the rest later.
 func (l *replicaLog) iterate(out []pb.Entry, size uint64, low, high sm.Index, maxSize uint64) ([]pb.Entry, uint64) {
 	l.mu.Lock()
 	first, last := l.terms.span()
@@ -291,9 +295,13 @@ func (l *replicaLog) iterate(out []pb.Entry, size uint64, low, high sm.Index, ma
 	}
 	var err error
 	if !l.silent.Load() {
-		c := collector{out: out, size: size, maxSize: maxSize}
+		c := collector{out: out, size: size, maxSize: min(maxSize, readAim)}
 		if err = guard(func() error { return c.read(l.log, low, high) }); err == nil {
 			l.mu.Unlock()
+			if c.full() {
+				l.cuts.add(c.out[max(0, len(c.out)-2)].Index)
+				c.size = max(c.size, maxSize+1)
+			}
 			return c.out, c.size
 		}
 	}
@@ -314,8 +322,10 @@ type collector struct {
 func (c *collector) add(e pb.Entry) bool {
 	c.out = append(c.out, e)
 	c.size += uint64(e.SizeUpperLimit())
-	return c.maxSize == 0 || c.size <= c.maxSize
+	return !c.full()
 }
+
+func (c *collector) full() bool { return c.maxSize != 0 && c.size > c.maxSize }
 
 // read adds the entries of log with indices in [low, high), all of which it holds.
 func (c *collector) read(log logstore.Log, low, high sm.Index) error {
@@ -340,4 +350,24 @@ func (c *collector) read(log logstore.Log, low, high sm.Index) error {
 		return fmt.Errorf("it yielded no entry at %d, though it accepted entries through %d", next, high-1)
 	}
 	return nil
+}
+
+// cuts are the indices of the last entries of what was read lately and cut short.
+type cuts struct {
+	mu   sync.Mutex
+	last [64]uint64
+	next int
+}
+
+func (c *cuts) add(index uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last[c.next%len(c.last)] = index
+	c.next++
+}
+
+func (c *cuts) has(index uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.last[:], index)
 }

@@ -91,6 +91,7 @@ func (o *outgoing) SendMessageBatch(batch pb.MessageBatch) error {
 	if len(batch.Requests) == 0 {
 		return nil
 	}
+	o.engine.noteSent(batch.Requests)
 	err := cut(batch, func(piece pb.MessageBatch) error {
 		return o.write(frameBatch, piece.SizeUpperLimit(), piece.MarshalTo)
 	})

@@ -92,6 +92,7 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 	if len(batch.Requests) == 0 {
 		return nil
 	}
+	batch.Requests = e.goOn(batch.Requests)
 	err := e.transport.hand(batch)
 	for i := range batch.Requests {
 		m := &batch.Requests[i]

@@ -17,16 +17,17 @@ import (
 // Replica is one running member of one shard. Its methods may be called
 // concurrently.
 type Replica struct {
-	engine  *Engine
-	shard   uint64
-	id      uint64
-	session *client.Session
-	machine machine
-	durable *durableLog // nil for a log in memory
-	leader  leader
-	reads   reads
-	changes changes
-	stop    func() error // sync.OnceValue
+	engine   *Engine
+	shard    uint64
+	id       uint64
+	session  *client.Session
+	machine  machine
+	durable  *durableLog // nil for a log in memory
+	leader   leader
+	reads    reads
+	changes  changes
+	pipeline pipeline
+	stop     func() error // sync.OnceValue
 
 	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
 	ends     sync.Once     // closes done
