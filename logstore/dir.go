@@ -165,7 +165,7 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	}
 	o.peer, d.starts = peer, o.starts+1
 	o.starts = d.starts
-	return WriteFile(d.path, dirOwner, o.marshal())
+	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
 }
 
 func peerOf(key ed25519.PrivateKey) sm.PeerID { return sm.PeerID(key.Public().(ed25519.PublicKey)) }
@@ -212,5 +212,5 @@ func writeIdentity(dir string, key ed25519.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encode the identity: %w", err)
 	}
-	return WriteFile(dir, dirIdentity, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	return FilesIn(dir).writeBytes(dirIdentity, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -121,6 +122,9 @@ func (l *diskLog) writable() error {
 
 // SnapshotDir implements [Log].
 func (l *diskLog) SnapshotDir() string { return l.snapshots }
+
+// fileSystem is what [FilesOf] asks for.
+func (l *diskLog) fileSystem() vfs.FS { return l.store.cfg.fs }
 
 // Close implements [Log].
 func (l *diskLog) Close() error {

@@ -34,7 +34,7 @@ type FS struct {
 // Op is one operation, about to be done.
 type Op struct {
 	N    int    // how many were done before
-	Kind string // mkdir, create, open, remove, list, syncdir, lock, read, write, truncate, sync
+	Kind string // mkdir, create, open, remove, rename, list, syncdir, lock, read, write, truncate, sync
 	Name string
 }
 
@@ -248,6 +248,21 @@ func (f *FS) Remove(name string) error {
 		return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
 	}
 	delete(f.files, name)
+	return nil
+}
+
+// Rename implements [vfs.FS]. Each of the names becomes durable by itself.
+func (f *FS) Rename(from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin("rename", to); err != nil {
+		return err
+	}
+	if f.files[from] == nil {
+		return fmt.Errorf("rename %s: %w", from, fs.ErrNotExist)
+	}
+	f.files[to] = f.files[from]
+	delete(f.files, from)
 	return nil
 }
 

@@ -24,6 +24,8 @@ type FS interface {
 	Open(name string) (File, error)
 	// Remove removes a file.
 	Remove(name string) error
+	// Rename gives a file another name, and replaces the file that has it.
+	Rename(from, to string) error
 	// List returns the names of what is in a directory, sorted.
 	List(dir string) ([]string, error)
 	// SyncDir makes durable which files a directory holds.
@@ -82,6 +84,8 @@ func open(name string, flag int) (File, error) {
 }
 
 func (osFS) Remove(name string) error { return os.Remove(name) }
+
+func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (osFS) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -20,6 +21,7 @@ import (
 type durableLog struct {
 	logstore.Log
 	files          *files
+	disk           logstore.Files // holds the snapshots
 	shard, replica uint64
 	tell           func(event) // of what became of snapshots
 
@@ -36,8 +38,8 @@ type durableLog struct {
 // durable returns log with its snapshots, and makes the last one ready for the
 // replica. It returns nil if the log has no directory for them.
 func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event)) (*durableLog, error) {
-	dir := log.SnapshotDir()
-	if dir == "" {
+	disk, ok := logstore.FilesOf(log)
+	if !ok {
 		return nil, nil
 	}
 	state, err := log.State()
@@ -46,7 +48,7 @@ func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event
 	}
 	last := state.Snapshot.Cursor.Index
 	if last != 0 {
-		content, err := readSnapshot(dir, last)
+		content, err := readSnapshot(disk, last)
 		if err != nil {
 			return nil, fmt.Errorf("%w: read the last snapshot: %w", ErrStorage, err)
 		}
@@ -54,7 +56,7 @@ func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event
 			return nil, fmt.Errorf("load the last snapshot: %w", err)
 		}
 	}
-	return &durableLog{Log: log, files: f, shard: shard, replica: replica, tell: tell, kept: last}, nil
+	return &durableLog{Log: log, files: f, disk: disk, shard: shard, replica: replica, tell: tell, kept: last}, nil
 }
 
 // Save implements [logstore.Log].
@@ -81,7 +83,7 @@ func (d *durableLog) Save(b logstore.Batch) error {
 	if b.Snapshot != nil {
 		d.kept = b.Snapshot.Cursor.Index
 	}
-	if err := removeSnapshots(d.SnapshotDir(), d.kept); err != nil {
+	if err := removeSnapshots(d.disk, d.kept); err != nil {
 		d.tell(snapshotFailed{err})
 	}
 	return nil
@@ -146,7 +148,7 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 	defer d.mu.Unlock()
 	switch {
 	case d.era != era:
-		return false, removeSnapshots(d.SnapshotDir(), d.kept)
+		return false, removeSnapshots(d.disk, d.kept)
 	case err != nil && d.next != nil:
 		return false, nil // it is gone
 	case err != nil:
@@ -160,13 +162,13 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 	if err := guard(d.prune); err != nil {
 		return false, fmt.Errorf("engine: prune the log behind the snapshot at %d: %w", index, err)
 	}
-	return true, removeSnapshots(d.SnapshotDir(), index)
+	return true, removeSnapshots(d.disk, index)
 }
 
 // write copies a snapshot to the directory.
 func (d *durableLog) write(index sm.Index) error {
-	err := writeSnapshot(d.SnapshotDir(), index, func(b []byte) ([]byte, error) {
-		return d.files.appendSnapshot(b, replicaDir(d.shard, d.replica), index)
+	err := writeSnapshot(d.disk, index, func(w io.Writer) error {
+		return d.files.copySnapshot(w, replicaDir(d.shard, d.replica), index)
 	})
 	if err != nil {
 		return fmt.Errorf("engine: keep snapshot at %d: %w", index, err)

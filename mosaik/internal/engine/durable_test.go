@@ -186,7 +186,7 @@ func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
 	if err := d.write(30); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeSnapshots(log.dir, 20); err != nil {
+	if err := removeSnapshots(d.disk, 20); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Save(logstore.Batch{Snapshot: record(30), Reset: &sm.Cursor{Term: 1, Index: 30}}); err != nil {
@@ -217,7 +217,7 @@ func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*Repli
 func TestMissingSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)
-	if err := removeAllSnapshots(dir); err != nil {
+	if err := removeAllSnapshots(logstore.FilesIn(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.again(newRecorder(), keep); !errors.Is(err, os.ErrNotExist) {

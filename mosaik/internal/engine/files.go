@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -142,16 +142,15 @@ func (f *files) pathOf(name string, index sm.Index) (string, bool) {
 	return f.path(dir, index), ok
 }
 
-// appendSnapshot appends the content of a replica's snapshot to b.
-func (f *files) appendSnapshot(b []byte, name string, index sm.Index) ([]byte, error) {
+// copySnapshot writes the content of a replica's snapshot to w.
+func (f *files) copySnapshot(w io.Writer, name string, index sm.Index) error {
 	full, _ := f.pathOf(name, index)
 	file, err := f.FS.Open(full)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	buf := bytes.NewBuffer(b)
-	_, err = buf.ReadFrom(file)
-	return buf.Bytes(), errors.Join(err, file.Close())
+	_, err = io.Copy(w, file)
+	return errors.Join(err, file.Close())
 }
 
 // Open implements [vfs.FS].

@@ -33,8 +33,8 @@ func empty(log logstore.Log, b logstore.Batch) error {
 	if err := log.Save(b); err != nil {
 		return err
 	}
-	if dir := log.SnapshotDir(); dir != "" {
-		return removeAllSnapshots(dir)
+	if files, ok := logstore.FilesOf(log); ok {
+		return removeAllSnapshots(files)
 	}
 	return nil
 }

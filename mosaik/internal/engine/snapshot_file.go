@@ -4,10 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
+	"strings"
+
+	"lukechampine.com/blake3"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/sm"
@@ -61,11 +64,10 @@ func parseSnapshotFile(b []byte, index sm.Index) ([]byte, error) {
 	return b[snapshotHead:end], nil
 }
 
-// readSnapshot reads the snapshot at an index from a directory. One that is
-// missing is damage, too.
-func readSnapshot(dir string, index sm.Index) ([]byte, error) {
-	name := filepath.Join(dir, snapshotFile(index))
-	b, err := os.ReadFile(name)
+// readSnapshot reads the snapshot at an index. One that is missing is damage, too.
+func readSnapshot(files logstore.Files, index sm.Index) ([]byte, error) {
+	name := snapshotFile(index)
+	b, err := files.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", logstore.ErrCorrupt, err)
 	}
@@ -74,34 +76,40 @@ func readSnapshot(dir string, index sm.Index) ([]byte, error) {
 	}
 	content, err := parseSnapshotFile(b, index)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(files.Dir(), name), err)
 	}
 	return content, nil
 }
 
-// writeSnapshot keeps a snapshot in a directory; read appends it.
-func writeSnapshot(dir string, index sm.Index, read func([]byte) ([]byte, error)) error {
-	b, err := read(appendSnapshotHead(nil, index))
-	if err != nil {
+// writeSnapshot keeps a snapshot; write writes it.
+func writeSnapshot(files logstore.Files, index sm.Index, write func(io.Writer) error) error {
+	return files.Write(snapshotFile(index), func(w io.Writer) error {
+		hash := blake3.New(len(sm.Digest{}), nil)
+		both := io.MultiWriter(w, hash)
+		if _, err := both.Write(appendSnapshotHead(nil, index)); err != nil {
+			return err
+		}
+		if err := write(both); err != nil {
+			return err
+		}
+		_, err := w.Write(hash.Sum(nil))
 		return err
-	}
-	sum := sm.Parts(b)
-	return logstore.WriteFile(dir, snapshotFile(index), append(b, sum[:]...))
+	})
 }
 
 // removeSnapshots removes the snapshots before an index, with what interrupted
 // writes of them left.
-func removeSnapshots(dir string, before sm.Index) error {
-	old, err := filepath.Glob(filepath.Join(dir, "*"+snapshotSuffix+"*"))
+func removeSnapshots(files logstore.Files, before sm.Index) error {
+	names, err := files.List()
 	if err != nil {
-		return err
+		return fmt.Errorf("engine: remove old snapshots: %w", err)
 	}
 	end := snapshotFile(before)
-	for _, name := range old {
-		if base := filepath.Base(name); base[:min(len(base), len(end))] >= end {
+	for _, name := range names {
+		if !strings.Contains(name, snapshotSuffix) || name[:min(len(name), len(end))] >= end {
 			continue
 		}
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := files.Remove(name); err != nil {
 			return fmt.Errorf("engine: remove old snapshot: %w", err)
 		}
 	}
@@ -109,4 +117,4 @@ func removeSnapshots(dir string, before sm.Index) error {
 }
 
 // removeAllSnapshots removes all snapshots.
-func removeAllSnapshots(dir string) error { return removeSnapshots(dir, math.MaxUint64) }
+func removeAllSnapshots(files logstore.Files) error { return removeSnapshots(files, math.MaxUint64) }

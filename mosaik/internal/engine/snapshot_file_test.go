@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,11 +17,15 @@ import (
 func TestSnapshotFile(t *testing.T) {
 	t.Parallel()
 	dir, content := t.TempDir(), []byte("what dragonboat wrote")
-	err := writeSnapshot(dir, 0xabc, func(b []byte) ([]byte, error) { return append(b, content...), nil })
+	files := logstore.FilesIn(dir)
+	err := writeSnapshot(files, 0xabc, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readSnapshot(dir, 0xabc); err != nil || !bytes.Equal(got, content) {
+	if got, err := readSnapshot(files, 0xabc); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("read %q, %v; want %q", got, err, content)
 	}
 	name := filepath.Join(dir, "0000000000000abc.snapshot")
@@ -45,7 +50,7 @@ func TestSnapshotFile(t *testing.T) {
 	if _, err := parseSnapshotFile(b, 0xabd); !errors.Is(err, logstore.ErrCorrupt) {
 		t.Errorf("of another index: %v; want ErrCorrupt", err)
 	}
-	if _, err := readSnapshot(dir, 0xabd); !errors.Is(err, logstore.ErrCorrupt) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := readSnapshot(files, 0xabd); !errors.Is(err, logstore.ErrCorrupt) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v; want ErrCorrupt and ErrNotExist", err)
 	}
 }
@@ -57,7 +62,7 @@ func TestSnapshotFileThatCannotBeRenamed(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, snapshotFile(7)), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeSnapshot(dir, 7, func(b []byte) ([]byte, error) { return b, nil }); err == nil {
+	if err := writeSnapshot(logstore.FilesIn(dir), 7, func(io.Writer) error { return nil }); err == nil {
 		t.Error("a snapshot took the place of a directory")
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {

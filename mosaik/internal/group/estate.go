@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -33,7 +33,7 @@ const (
 )
 
 // writeEstate keeps the entries for the epoch.
-func writeEstate(dir string, e Epoch, entries iter.Seq[[]byte]) error {
+func writeEstate(files logstore.Files, e Epoch, entries iter.Seq[[]byte]) error {
 	b := append([]byte(nil), estateMagic...)
 	b = binary.LittleEndian.AppendUint32(b, estateFormat)
 	b = append(b, e[:]...)
@@ -42,17 +42,20 @@ func writeEstate(dir string, e Epoch, entries iter.Seq[[]byte]) error {
 		b = append(b, entry...)
 	}
 	sum := sm.Parts(b)
-	return logstore.WriteFile(dir, estateFile, append(b, sum[:]...))
+	return files.Write(estateFile, func(w io.Writer) error {
+		_, err := w.Write(append(b, sum[:]...))
+		return err
+	})
 }
 
 // readEstate returns what the epoch is still to take over, nil for nothing. What
 // is kept for another epoch was never begun: the log is the old one's still.
-func readEstate(dir string, e Epoch) (iter.Seq[[]byte], error) {
-	if dir == "" {
+func readEstate(log logstore.Log, e Epoch) (iter.Seq[[]byte], error) {
+	files, ok := logstore.FilesOf(log)
+	if !ok {
 		return nil, nil
 	}
-	name := filepath.Join(dir, estateFile)
-	b, err := os.ReadFile(name)
+	b, err := files.Read(estateFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -62,7 +65,7 @@ func readEstate(dir string, e Epoch) (iter.Seq[[]byte], error) {
 	epoch, entries, err := parseEstate(b)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(files.Dir(), estateFile), err)
 	case epoch != e:
 		return nil, nil
 	}
@@ -93,12 +96,10 @@ func parseEstate(b []byte) (Epoch, iter.Seq[[]byte], error) {
 }
 
 // dropEstate removes what an epoch has taken over.
-func dropEstate(dir string) error {
-	if dir == "" {
+func dropEstate(log logstore.Log) error {
+	files, ok := logstore.FilesOf(log)
+	if !ok {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(dir, estateFile)); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return files.Remove(estateFile)
 }

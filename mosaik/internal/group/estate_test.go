@@ -2,6 +2,7 @@ package group
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -14,28 +15,67 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
+// keptIn is a log of which only the directory is asked for.
+type keptIn struct {
+	logstore.Log
+	dir string
+}
+
+func (k keptIn) SnapshotDir() string { return k.dir }
+
+// The golden bytes of format 1.
+func TestEstateFormat(t *testing.T) {
+	t.Parallel()
+	const want = "4d534b4553540d0a" + "01000000" + "45000000000000000000000000000000" + // magic, format, epoch
+		"03000000" + "6f6e65" + "00000000" + // two entries
+		"649dd6e186f95cdc36a31b30ddec5a1bd7b0af1a658849892bc340d0b9e14aa9"
+	log := keptIn{dir: t.TempDir()}
+	if err := writeEstate(logstore.FilesIn(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), {}})); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(log.dir, "estate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, hex.EncodeToString(got)); diff != "" {
+		t.Errorf("the file (-want +got):\n%s", diff)
+	}
+	golden, err := hex.DecodeString(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch, entries, err := parseEstate(golden)
+	if err != nil || epoch != epochOf("E") {
+		t.Fatalf("the golden bytes are of epoch %v, error %v", epoch, err)
+	}
+	if diff := cmp.Diff([][]byte{[]byte("one"), {}}, slices.Collect(entries)); diff != "" {
+		t.Errorf("their entries (-want +got):\n%s", diff)
+	}
+}
+
 func TestEstate(t *testing.T) {
 	t.Parallel()
-	dir, mine := t.TempDir(), epochOf("E")
-	if got, err := readEstate(dir, mine); got != nil || err != nil {
+	log := keptIn{dir: t.TempDir()}
+	files, mine := logstore.FilesIn(log.dir), epochOf("E")
+	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Fatalf("an estate that was never written: %v, error %v", got, err)
 	}
 	want := [][]byte{[]byte("one"), {}, bytes.Repeat([]byte{7}, 1000)}
-	if err := writeEstate(dir, mine, slices.Values(want)); err != nil {
+	if err := writeEstate(files, mine, slices.Values(want)); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readEstate(dir, mine)
+	got, err := readEstate(log, mine)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, slices.Collect(got)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
-	if got, err := readEstate(dir, epochOf("F")); got != nil || err != nil {
+	if got, err := readEstate(log, epochOf("F")); got != nil || err != nil {
 		t.Errorf("the estate of another epoch: %v, error %v; want nothing", got, err)
 	}
 
-	name := filepath.Join(dir, estateFile)
+	name := filepath.Join(log.dir, estateFile)
 	whole, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +97,11 @@ func TestEstate(t *testing.T) {
 	}
 
 	for range 2 {
-		if err := dropEstate(dir); err != nil {
+		if err := dropEstate(log); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, err := readEstate(dir, mine); got != nil || err != nil {
+	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Errorf("an estate that was removed: %v, error %v", got, err)
 	}
 }

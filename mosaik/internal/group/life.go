@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -153,8 +154,8 @@ func (g *Group) claimLog(l *life) error {
 	if l.resumed {
 		return nil // it is that already
 	}
-	if dir := g.cfg.Log.SnapshotDir(); dir != "" && l.estate != nil {
-		if err := writeEstate(dir, l.epoch, l.estate); err != nil {
+	if files, ok := logstore.FilesOf(g.cfg.Log); ok && l.estate != nil {
+		if err := writeEstate(files, l.epoch, l.estate); err != nil {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
 	}

@@ -154,7 +154,7 @@ func (g *Group) bequeath(l *life) {
 			}
 			l.changing = false
 			if err == nil {
-				err = dropEstate(g.cfg.Log.SnapshotDir())
+				err = dropEstate(g.cfg.Log)
 			}
 			if err != nil {
 				g.log.Warn("taking over the old epoch failed and is tried again", "error", err)

@@ -27,7 +27,7 @@ func recall(cfg Config) (*past, error) {
 	if found.Shard != shardID(cfg.ID, p.epoch) || found.Replica != replicaID(cfg.Self, p.epoch, p.incarnation) {
 		return nil, fmt.Errorf("%w: the group's log is that of another peer's replica", logstore.ErrForeign)
 	}
-	if p.estate, err = readEstate(cfg.Log.SnapshotDir(), p.epoch); err != nil {
+	if p.estate, err = readEstate(cfg.Log, p.epoch); err != nil {
 		return nil, err
 	}
 	switch {
@@ -57,7 +57,7 @@ func (g *Group) forget() error {
 	if err := engine.Disclaim(g.cfg.Log); err != nil {
 		return fmt.Errorf("mosaik: forget the past in group %s: %w", g.cfg.ID.Short(), err)
 	}
-	if err := dropEstate(g.cfg.Log.SnapshotDir()); err != nil {
+	if err := dropEstate(g.cfg.Log); err != nil {
 		return fmt.Errorf("mosaik: forget the past in group %s: %w", g.cfg.ID.Short(), err)
 	}
 	return nil
