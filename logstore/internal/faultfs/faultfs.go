@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
@@ -181,6 +182,21 @@ func (f *FS) Read(name string) ([]byte, bool) {
 		return nil, false
 	}
 	return slices.Clone(c.now), true
+}
+
+// Move gives everything below a directory a place below another one, durable where
+// it was durable.
+func (f *FS) Move(from, to string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, names := range []map[string]*content{f.files, f.disk} {
+		for name, c := range maps.Clone(names) {
+			if rest, below := strings.CutPrefix(name, from+string(filepath.Separator)); below {
+				delete(names, name)
+				names[filepath.Join(to, rest)] = c
+			}
+		}
+	}
 }
 
 // Size returns the length of all files as programs see them, in bytes.

@@ -11,7 +11,7 @@ type outlook struct {
 	votes         bool // this member knows that it is a voter
 	voterSeen     bool // another voter of the epoch can be reached
 	opened        bool // the log here says that commands were let in
-	commands      bool // the log here holds commands, or what another epoch left
+	commands      bool // the log here holds commands, or what another epoch left, or that is still to be taken over
 	indispensable bool // nothing was or will be committed that is not in the log here
 }
 
@@ -84,7 +84,7 @@ func (g *Group) dissolve(l *life) {
 // outlook reads the log for what the epoch may hold. What cannot be read counts
 // as something to lose.
 func (g *Group) outlook(l *life) outlook {
-	o := outlook{votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0}
+	o := outlook{votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0 || l.estate != nil}
 	for peer, a := range g.peers {
 		if a.Epoch == l.epoch && a.Votes && peer != g.cfg.Self {
 			o.voterSeen = true

@@ -1,10 +1,29 @@
 package group
 
 import (
+	"errors"
+	"slices"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
+	"github.com/mosaik-go/mosaik/sm"
 )
+
+// What an epoch is still to take over lies nowhere else: nobody may give it up, or
+// recover from what is there without it, because its only voter takes its time
+// to elect itself.
+func TestEstateIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	l := &life{estate: slices.Values([][]byte{{1}})}
+	g := &Group{life: l, stalled: true, applied: watch.New(sm.Index(0))}
+	if got := g.outlook(l).verdict(); got != stay {
+		t.Errorf("verdict %d, want %d", got, stay)
+	}
+	if _, err := g.recover(); !errors.Is(err, ErrNotStalled) {
+		t.Errorf("recover: %v, want %v", err, ErrNotStalled)
+	}
+}
 
 // An epoch that took over another holds what that did, before it has commands
 // of its own.
