@@ -207,8 +207,9 @@ func (p *pair[M]) open(ctx context.Context, member int) error {
 	return p.groups[member].When().Online(ctx)
 }
 
-// snapshotAfter is after how many entries a machine that has snapshots takes one.
-const snapshotAfter = 10
+// snapshotAfter is after how many entries a machine that has snapshots takes one:
+// not again for what coming and going adds.
+const snapshotAfter = 100
 
 // fill makes the group hold so many bytes: in commands, or in a machine that few
 // commands fill, and whose snapshot then takes the place of the log.
