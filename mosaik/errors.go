@@ -61,9 +61,9 @@ var (
 	// ErrNotApplied reports commands that were not applied and never will be;
 	// the error that it wraps says why. Issuing them again is safe.
 	ErrNotApplied = session.ErrNotApplied
-	// ErrPoisoned reports that the machine panicked on this member, which
-	// applies and answers nothing any more. The error names the command's index
-	// and what it panicked with.
+	// ErrPoisoned reports that the machine panicked on this member, or that its
+	// constructor failed; the member applies and answers nothing any more. The
+	// error names the command's index and what it panicked with.
 	ErrPoisoned = state.ErrPoisoned
 	// ErrStorage reports that this member's log could not be read or written: the
 	// disk is full, or fails. The group has ended on this member, others go on.
@@ -82,7 +82,8 @@ var (
 	// gave its epoch up for another one, where indices mean other commands. What
 	// was made of the old ones is to be made anew.
 	ErrOtherEpoch = state.ErrOtherEpoch
-	// ErrEncode reports a command that could not be encoded. Nothing was applied.
+	// ErrEncode reports a command that could not be encoded, nil ones among them,
+	// or whose codec panicked. Nothing was applied.
 	ErrEncode = errors.New("mosaik: the command cannot be encoded")
 	// ErrJoinedDifferently reports a second join of a group whose machine type,
 	// storage type or settings differ from the first.

@@ -31,12 +31,29 @@ func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M]
 // the machine declined it, too. A query with [AtLeast] of it reads one's own
 // write on every member.
 func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (Answer[R], error) {
-	result, err := g.execute(ctx, cmd.AsCommand())
+	command, err := asCommand(cmd)
+	if err != nil {
+		return Answer[R]{}, fmt.Errorf("%w: %w", ErrEncode, err)
+	}
+	result, err := g.execute(ctx, command)
 	if err != nil {
 		return Answer[R]{}, err
 	}
 	r, err := typed[R](result)
 	return Answer[R]{Value: r, Index: result.Index}, err
+}
+
+// asCommand returns the command as the machine's codec takes it.
+func asCommand[R, C any, M sm.StateMachine[C]](cmd sm.Command[C, M, R]) (_ C, err error) {
+	defer panicked(&err)
+	return cmd.AsCommand(), nil
+}
+
+// panicked makes an error of a panic of the user's code. It is deferred.
+func panicked(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("panic: %v", v)
+	}
 }
 
 // typed returns the value of a result, which a machine of the user's may have
@@ -76,12 +93,18 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 		return Result{}, err
 	}
 	one := core.NewOne()
-	if one.Data, err = g.codec.Append(one.Data, cmd); err != nil {
+	if one.Data, err = g.encode(one.Data, cmd); err != nil {
 		one.Release()
 		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
 	}
 	index, result, err := core.Do(ctx, one, span)
 	return Result{Index: index, Value: result.Value, Err: result.Err}, err
+}
+
+// encode appends the bytes of a command.
+func (g *Group[C, M]) encode(dst []byte, cmd C) (_ []byte, err error) {
+	defer panicked(&err)
+	return g.codec.Append(dst, cmd)
 }
 
 // Result is the outcome of one command of a batch.
@@ -108,7 +131,8 @@ func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, e
 // Feed queues the commands as one batch, like [Group.ExecuteMany], and returns
 // without waiting for it, unless the queue is full: then it waits for room until
 // ctx ends. Batches of one goroutine are applied in the order in which they were
-// fed. Once Feed has returned, its context means nothing to the batch.
+// fed. Once Feed has returned, its context means nothing to the batch; one that
+// has ended before queues nothing.
 func (g *Group[C, M]) Feed(ctx context.Context, cmds ...C) (*Pending, error) {
 	return g.submit(ctx, cmds...)
 }
@@ -147,7 +171,7 @@ func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
 	}
 	encoded := make([][]byte, len(cmds))
 	for i, cmd := range cmds {
-		if encoded[i], err = g.codec.Append(nil, cmd); err != nil {
+		if encoded[i], err = g.encode(nil, cmd); err != nil {
 			return nil, fmt.Errorf("%w: command %d of %d: %w", ErrEncode, i+1, len(cmds), err)
 		}
 	}

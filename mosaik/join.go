@@ -120,7 +120,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		},
 		Schema:        schemaOf(spec),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
-		NewMachine:    func() state.Machine { return &machine[C, M]{machine: newMachine(), codec: spec.Codec} },
+		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec.Codec) },
 		History:       history,
 		Log:           log,
 		Engine:        n.engine,
@@ -153,9 +153,9 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 	case isNil(storage):
 		return fail("the log storage is nil")
 	}
-	m := newMachine()
-	if isNil(m) {
-		return fail("the machine's constructor returned nil")
+	m, err := construct(newMachine)
+	if err != nil {
+		return fail("%w", err)
 	}
 	spec := m.Spec()
 	if err := spec.Validate(); err != nil {

@@ -1,9 +1,12 @@
 package mosaik
 
 import (
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -11,6 +14,28 @@ import (
 type machine[C any, M sm.StateMachine[C]] struct {
 	machine M
 	codec   codec.Codec[C]
+}
+
+// construct calls the user's constructor of machines.
+func construct[M any](newMachine func() M) (m M, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the machine's constructor panicked: %v", v)
+		}
+	}()
+	if m = newMachine(); isNil(m) {
+		return m, errors.New("the machine's constructor returned nil")
+	}
+	return m, nil
+}
+
+// erase makes a fresh machine for the state.
+func erase[C any, M sm.StateMachine[C]](newMachine func() M, codec codec.Codec[C]) (state.Machine, error) {
+	m, err := construct(newMachine)
+	if err != nil {
+		return nil, err
+	}
+	return &machine[C, M]{machine: m, codec: codec}, nil
 }
 
 // Apply implements [state.Machine].

@@ -67,7 +67,7 @@ type Answer[R any] struct {
 // [ErrClosed], and the context's, wrapped. A query that panics yields an error
 // and does no harm to the group.
 func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
-	return Read(ctx, g, c, q.Query)
+	return Read(ctx, g, c, func(m M) (R, error) { return q.Query(m) })
 }
 
 // Read is [Query] with a function in place of a query type. read must not change

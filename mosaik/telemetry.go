@@ -2,6 +2,7 @@ package mosaik
 
 import (
 	"context"
+	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -148,6 +149,9 @@ func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context
 // endSpan ends a span with the outcome of what it covers.
 func endSpan(span trace.Span, err error) {
 	if err != nil {
+		if isNil(err) {
+			err = fmt.Errorf("a nil %T", err) // the machine's own, whose methods may not bear it
+		}
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
 	}

@@ -478,8 +478,8 @@ func TestOlderLogEndsItsReplica(t *testing.T) {
 	g.recs[2].mu.Lock()
 	err := g.recs[2].failures[0]
 	g.recs[2].mu.Unlock()
-	if !errors.Is(err, logstore.ErrCorrupt) {
-		t.Errorf("the replica ended with %v, want %v", err, logstore.ErrCorrupt)
+	if !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) {
+		t.Errorf("the replica ended with %v, want %v and %v", err, ErrStorage, logstore.ErrCorrupt)
 	}
 	must(t, g.replicas[0], "after")
 }

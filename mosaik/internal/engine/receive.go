@@ -118,7 +118,7 @@ func (e *Engine) lacks(m *pb.Message) bool {
 		return false
 	}
 	if r := e.replica(m.ShardID); r != nil {
-		r.fail(fmt.Errorf("engine: %w: the log of replica %d of shard %d ends at %d, and the replica had acknowledged %d: it is an older copy, or the disk lost what it had synced; empty the group's log and join as a new replica", logstore.ErrCorrupt, m.To, m.ShardID, last, m.Commit))
+		r.fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, and the replica had acknowledged %d: it is an older copy, or the disk lost what it had synced; empty the group's log and join as a new replica", ErrStorage, logstore.ErrCorrupt, m.To, m.ShardID, last, m.Commit))
 	}
 	return true
 }

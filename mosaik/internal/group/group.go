@@ -58,7 +58,7 @@ type Config struct {
 	// Process is this process, the same for all groups that it joins.
 	Process Process
 	// NewMachine makes a fresh machine for each life of the member.
-	NewMachine func() state.Machine
+	NewMachine func() (state.Machine, error)
 	// History is told of the commands that are applied.
 	History   *state.History
 	Log       logstore.Log

@@ -92,12 +92,17 @@ func (g *Group) enter(e Epoch, b *birth) {
 
 // start begins a life.
 func (g *Group) start(l *life) {
+	made, err := g.cfg.NewMachine()
+	if err != nil {
+		g.end(fmt.Errorf("mosaik: make a machine for group %s: %w: %w", g.cfg.ID.Short(), state.ErrPoisoned, err))
+		return
+	}
 	e := l.epoch
 	g.timers.clear("seek")
 	g.log.Info("entering an epoch", "epoch", e.String(), "bootstrap", l.bootstrap, "resumed", l.resumed)
 	l.shard, l.id = shardID(g.cfg.ID, e), replicaID(g.cfg.Self, e, g.tenure.Incarnation)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.machine = g.cfg.NewMachine()
+	l.machine = made
 	l.state = state.New(state.Config{
 		Group:    g.cfg.ID,
 		Network:  g.cfg.Network,

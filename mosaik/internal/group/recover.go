@@ -99,7 +99,7 @@ func (g *Group) recover() (Epoch, error) {
 func (g *Group) applyRest(l *life) error {
 	log, err := g.cfg.Log.State()
 	if err != nil {
-		return fmt.Errorf("mosaik: read the log: %w", err)
+		return fmt.Errorf("%w: read it: %w", ErrStorage, err)
 	}
 	if log.Pruned.Index > l.state.Status().Raft.Index {
 		return nil // a snapshot that came in has not been restored

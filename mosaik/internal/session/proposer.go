@@ -49,9 +49,9 @@ func New(cfg Config) *Proposer {
 
 // Submit queues a call of encoded commands, which will stand next to each
 // other in one entry. Calls are applied in the order in which Submit is called.
-// It blocks only while the queue is full, until ctx ends: the error then joins
-// the context's with [ErrNotApplied]. Once it returned, ctx means nothing to
-// the call. cmds must not be changed before the call is done. A zero span is
+// It blocks only while the queue is full, until ctx ends: the error then, and for a
+// context that has ended before, joins the context's with [ErrNotApplied]. Once it
+// returned, ctx means nothing to the call. cmds must not be changed before the call is done. A zero span is
 // none.
 //
 // A call without commands yields [ErrEmpty], one that exceeds Config.MaxEntry
@@ -76,6 +76,9 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 	if limit := p.room(); c.size > limit {
 		return fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
 			ErrTooLarge, len(c.cmds), c.size, limit)
+	}
+	if err := ctx.Err(); err != nil {
+		return notApplied(err)
 	}
 	p.mu.Lock()
 	if p.closed != nil {
