@@ -16,12 +16,19 @@ import (
 func TestEstateIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	l := &life{estate: slices.Values([][]byte{{1}})}
-	g := &Group{life: l, stalled: true, applied: watch.New(sm.Index(0))}
+	g := &Group{life: l, inbox: newMailbox(), applied: watch.New(sm.Index(0))}
+	if g.reviewQuorum(l); g.stalled {
+		t.Error("stalled, with its only voter here")
+	}
 	if got := g.outlook(l).verdict(); got != stay {
 		t.Errorf("verdict %d, want %d", got, stay)
 	}
 	if _, err := g.recover(); !errors.Is(err, ErrNotStalled) {
 		t.Errorf("recover: %v, want %v", err, ErrNotStalled)
+	}
+	l.estate, l.hangs = nil, true // which is not logged
+	if g.reviewQuorum(l); !g.stalled {
+		t.Error("not stalled, without a leader")
 	}
 }
 

@@ -5,14 +5,16 @@ import "time"
 // reviewQuorum decides whether the group is stalled: there is no leader, and
 // either too few voters can be reached from here to elect one, or there should
 // have been one by now. Only a lost leader counts, since a member that reaches
-// few voters may well reach one that leads.
+// few voters may well reach one that leads. An epoch that still takes over another
+// has its only voter here, which elects itself, however long it takes: to recover
+// from that would lose what lies nowhere else.
 func (g *Group) reviewQuorum(l *life) {
 	g.timers.clear("stalled")
 	var left time.Duration
 	if l.leader == 0 && !g.quorumLost(l) {
 		left = time.Until(l.leaderless.Add(2 * g.cfg.Timing.ElectionLimit))
 	}
-	stalled := l.leader == 0 && left <= 0
+	stalled := l.leader == 0 && left <= 0 && l.estate == nil
 	again := func(f func(*life)) func() {
 		return func() {
 			if g.life == l {

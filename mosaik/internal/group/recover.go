@@ -66,9 +66,7 @@ func (g *Group) recover() (Epoch, error) {
 		return Epoch{}, ErrForming
 	case l.poisoned != nil:
 		return l.epoch, l.poisoned
-	case !g.stalled,
-		l.estate != nil,         // its only voter is here, and what is left to take over lies nowhere else
-		l.state.Status().Sealed: // about to join the epoch it yielded to
+	case !g.stalled, l.state.Status().Sealed: // sealed: about to join the epoch it yielded to
 		return l.epoch, ErrNotStalled
 	}
 	heir, at, err := g.heir(l)
