@@ -19,8 +19,8 @@
 //     4 GB of memory and a few minutes.
 //   - Restart: until a member of mosaik that comes back with its log on disk, and
 //     one that joins with nothing, holds all that the group does, and how much
-//     memory that takes. With the default of a GiB it takes as long again, and up
-//     to 8 GB of memory.
+//     memory that takes. With the default of a GiB that is up to 8 GB, and a
+//     few minutes.
 //
 // With logs in memory:
 //

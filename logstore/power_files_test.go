@@ -31,9 +31,7 @@ func TestPowerLossAtEveryOperation(t *testing.T) {
 	w := newWitness(t, testutil.FastConsensus().WithBootstrapDelay(0), 1)
 	w.await(0, online)
 	w.watch()
-	for w.count("remove", ".snapshot") < 3 {
-		w.must(w.groups[0], 0)
-	}
+	w.noteUntilRemoved(".snapshot", 3)
 	w.check()
 }
 
@@ -59,9 +57,7 @@ func TestPowerLossDuringRecovery(t *testing.T) {
 	if err := w.groups[0].Recover(soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; n < 3 || w.count("remove", "estate") == 0; n++ {
-		w.must(w.groups[0], 0)
-	}
+	w.noteUntilRemoved("estate", 1)
 	w.check()
 	if n := w.count("rename", "estate"); n != 1 {
 		t.Errorf("%d estates came, want one", n)
@@ -169,6 +165,18 @@ func (w *witness) watch() {
 		w.left = append(w.left, remains{op, "all", disk.Crash(nil), acked}, remains{op, "some", disk.Crash(w.draw), acked})
 		return nil
 	})
+}
+
+// noteUntilRemoved notes numbers through the first member until so many of the files
+// that are named so were removed.
+func (w *witness) noteUntilRemoved(name string, files int) {
+	w.t.Helper()
+	for tries := 0; w.count("remove", name) < files; tries++ {
+		if tries == 1000 {
+			w.t.Fatalf("%d of %d files named %s were removed", w.count("remove", name), files, name)
+		}
+		w.must(w.groups[0], 0)
+	}
 }
 
 // count returns how many operations of a kind there were on files that are named so.
