@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -35,8 +36,15 @@ func erase[C any, M sm.StateMachine[C]](newMachine func() M, codec codec.Codec[C
 	if err != nil {
 		return nil, err
 	}
-	return &machine[C, M]{machine: m, codec: codec}, nil
+	erased := &machine[C, M]{machine: m, codec: codec}
+	if batch, ok := any(m).(sm.BatchApplier[C]); ok {
+		return &batchMachine[C, M]{machine: erased, applier: batch}, nil
+	}
+	return erased, nil
 }
+
+// typed returns the user's machine.
+func (m *machine[C, M]) typed() M { return m.machine }
 
 // Apply implements [state.Machine].
 func (m *machine[C, M]) Apply(at sm.ApplyContext, cmd []byte) (result any, err error, ok bool) {
@@ -62,4 +70,44 @@ func (m *machine[C, M]) Snapshot(w io.Writer) error {
 // Restore implements [state.Machine].
 func (m *machine[C, M]) Restore(r io.Reader) error {
 	return any(m.machine).(sm.Snapshotter).Restore(r)
+}
+
+// batchMachine is a machine that applies the commands of an entry together.
+type batchMachine[C any, M sm.StateMachine[C]] struct {
+	*machine[C, M]
+	applier sm.BatchApplier[C]
+	batch   []sm.Applying[C] // empty between batches, its memory is used again
+}
+
+// maxBatchKept is how many commands the memory holds that is kept for the next
+// batch.
+const maxBatchKept = 4096
+
+// ApplyBatch implements [state.BatchMachine].
+func (m *batchMachine[C, M]) ApplyBatch(info sm.ApplyInfo, cmds format.Commands, results []state.Result) {
+	batch := m.batch
+	for i, cmd := range cmds.All() {
+		c, err := m.codec.Decode(cmd)
+		switch {
+		case err == nil:
+			batch = append(batch, sm.Applying[C]{At: sm.NewApplyContext(info), Command: c})
+		case results != nil:
+			results[i].Err = state.Undecodable(err)
+		}
+		info.Index++
+	}
+	if len(batch) > 0 {
+		m.applier.ApplyBatch(batch)
+	}
+	applied := 0
+	for i := range results {
+		if results[i].Err == nil {
+			results[i] = state.Result{Value: batch[applied].Result, Err: batch[applied].Err}
+			applied++
+		}
+	}
+	clear(batch)
+	if cap(batch) <= maxBatchKept {
+		m.batch = batch[:0]
+	}
 }

@@ -89,7 +89,7 @@ func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c
 	}
 	var answer Answer[R]
 	err = core.Read(ctx, need, func(at sm.Index, m state.Machine) error {
-		v, err := read(m.(*machine[C, M]).machine)
+		v, err := read(m.(interface{ typed() M }).typed())
 		answer = Answer[R]{Value: v, Index: at}
 		return err
 	})

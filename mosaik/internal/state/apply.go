@@ -173,6 +173,13 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) (poisone
 			}
 		}
 	}()
+	if m, ok := s.cfg.Machine.(BatchMachine); ok && e.Commands.Len() > 0 {
+		index++
+		info.Index = index // a panic is that of the first, for all that is known
+		m.ApplyBatch(info, e.Commands, results)
+		s.commands += sm.Index(e.Commands.Len())
+		return nil
+	}
 	for i, cmd := range e.Commands.All() {
 		offset = i
 		index++
@@ -182,7 +189,7 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) (poisone
 			continue
 		}
 		if !ok {
-			value, err = nil, undecodable(err)
+			value, err = nil, Undecodable(err)
 		}
 		results[i] = Result{value, err}
 	}
@@ -190,7 +197,8 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) (poisone
 	return nil
 }
 
-func undecodable(err error) error {
+// Undecodable returns the outcome of a command that the codec refused with err.
+func Undecodable(err error) error {
 	if err == nil {
 		return ErrUndecodable
 	}

@@ -25,6 +25,16 @@ type Machine interface {
 	Restore(r io.Reader) error
 }
 
+// BatchMachine is a Machine that applies the commands of an entry together.
+type BatchMachine interface {
+	Machine
+	// ApplyBatch decodes and applies commands, the first of which info describes
+	// and whose indices follow each other. Outcomes go into results, which is
+	// empty and as long as cmds or, if nobody wants them, nil; that of a command
+	// which cannot be decoded is [Undecodable].
+	ApplyBatch(info sm.ApplyInfo, cmds format.Commands, results []Result)
+}
+
 // Result is the outcome of one command on this replica.
 type Result struct {
 	Value any
