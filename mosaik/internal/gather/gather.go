@@ -12,12 +12,14 @@ import "runtime"
 // busy each time may take long.
 const yields = 8
 
-// Wait gives way to goroutines that are ready to run until count, which tells how
-// many have come, is as large as want, or giving way brought in nobody.
-func Wait(want int, count func() int) {
+// Wait gives way to goroutines that are ready to run until as many came as were
+// woken, or giving way brought in nobody. count tells how many are here, those
+// included who came while the others were served.
+func Wait(woken int, count func() int) {
 	came := count()
+	all := came + woken
 	for range yields {
-		if came >= want {
+		if came >= all {
 			return
 		}
 		runtime.Gosched()
