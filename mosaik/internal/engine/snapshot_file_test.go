@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/sm"
@@ -104,6 +107,39 @@ func FuzzParseSnapshotFile(f *testing.F) {
 
 // TestDamagedSnapshotIsAnError starts replicas from snapshots that the disk
 // changed: dragonboat would end the process.
+// TestSnapshotsAreCompressed looks at what lies on disk, and starts from it.
+func TestSnapshotsAreCompressed(t *testing.T) {
+	t.Parallel()
+	log := withDir{memoryLog(t), t.TempDir()}
+	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
+	rec := newRecorder()
+	r := alone(t, rec, keep)
+	line := strings.Repeat("all the same ", 1000)
+	for i := range 20 {
+		must(t, r, fmt.Sprint(i, line))
+	}
+	rec.wait(t, "a snapshot", func() bool { return rec.taken > 0 })
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(log.dir, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files: %v, %v; want one", names, err)
+	}
+	info, err := os.Stat(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content := 5 * len(line); info.Size() > int64(content)/4 {
+		t.Errorf("a snapshot of at least %d bytes takes %d on disk", content, info.Size())
+	}
+	again := newRecorder()
+	r.restart(t, again, keep)
+	if diff := cmp.Diff(data(rec.history()), data(again.history())); diff != "" {
+		t.Errorf("after the restart (-before +after):\n%s", diff)
+	}
+}
+
 func TestDamagedSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)

@@ -131,6 +131,8 @@ func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 		WaitReady:   true,
 		// What a snapshot that was taken in another life leaves of the log.
 		CompactionOverhead: c.SnapshotEvery/2 + 1,
+		// In memory, on disk and on the wire. Older ones that are not are read, too.
+		SnapshotCompressionType: config.Snappy,
 	}
 }
 
