@@ -20,19 +20,31 @@ func (c *counter) CanSnapshot() bool        { return false }
 func (c *counter) Snapshot(io.Writer) error { return nil }
 func (c *counter) Restore(io.Reader) error  { return nil }
 
-// BenchmarkApply applies entries of 64 commands of 16 bytes.
+// BenchmarkApply applies entries of 64 commands of 16 bytes, without a history,
+// with one that nobody asked for, and with one that records.
 func BenchmarkApply(b *testing.B) {
-	for _, session := range []struct {
-		name string
-		id   format.SessionID
-	}{{"own", mine}, {"other", others}} {
-		b.Run(session.name, func(b *testing.B) {
-			s := New(Config{Machine: &counter{}, Deliver: func(Delivery) {}})
+	recording := func() *History {
+		h := NewHistory(4 << 20)
+		h.Record()
+		return h
+	}
+	for _, kind := range []struct {
+		name    string
+		id      format.SessionID
+		history func() *History
+	}{
+		{"own", mine, func() *History { return nil }},
+		{"other", others, func() *History { return nil }},
+		{"other, history unused", others, func() *History { return NewHistory(4 << 20) }},
+		{"other, recording", others, recording},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			s := New(Config{Machine: &counter{}, History: kind.history(), Deliver: func(Delivery) {}})
 			s.Own(mine)
 			s.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
-			e := format.Envelope{Header: format.Header{Kind: format.KindSession, Session: session.id}}
+			e := format.Envelope{Header: format.Header{Kind: format.KindSession, Session: kind.id}}
 			s.Apply(2, 1, format.Append(nil, &e))
-			data := format.Begin(nil, format.Header{Kind: format.KindCommands, Session: session.id}, nil, 64)
+			data := format.Begin(nil, format.Header{Kind: format.KindCommands, Session: kind.id}, nil, 64)
 			for range 64 {
 				data = format.AppendCommand(data, make([]byte, 16))
 			}

@@ -1,0 +1,270 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// followed is what a consumer saw until following ended.
+type followed struct {
+	indices []sm.Index
+	amounts []int64
+	err     error
+}
+
+// followToTheEnd begins to follow, and tells each command and how it ended.
+func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Group[step, M], from sm.Index) (each <-chan int64, end <-chan followed) {
+	commands, ended := make(chan int64, 1000), make(chan followed, 1)
+	applied := g.Applied(ctx, from)
+	go func() {
+		var f followed
+		for a, err := range applied {
+			if f.err = err; err != nil {
+				continue
+			}
+			f.indices, f.amounts = append(f.indices, a.Cursor.Index), append(f.amounts, a.Command.N)
+			commands <- a.Command.N
+		}
+		ended <- f
+	}()
+	return commands, ended
+}
+
+// lonely makes two members that were apart at birth, each with an epoch of its own.
+func lonely(t *testing.T) (*testutil.Cluster, []tillGroup) {
+	c := recording(t, 2, 1<<20)
+	c.Cut(0, 1)
+	var groups []tillGroup
+	for i := range 2 {
+		n := c.Node(i)
+		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
+			WithMembership(mosaik.DefaultPolicy()).
+			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))))
+	}
+	for _, g := range groups {
+		if err := g.When().Online(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c, groups
+}
+
+// Where a member gives its epoch up, with commands in it, who follows it hears
+// so; who follows the other epoch hears nothing.
+func TestAppliedEndsWithItsEpoch(t *testing.T) {
+	t.Parallel()
+	c, groups := lonely(t)
+	stays, yields := groups[0], groups[1]
+	ctx := soon(t)
+	for n := range int64(3) {
+		mustPay(t, stays, n)
+		mustPay(t, yields, 10+n)
+	}
+	_, kept := followToTheEnd(ctx, yields, 1)
+	each, end := followToTheEnd(ctx, stays, 2)
+	later := yields.Applied(ctx, 2) // is ranged over when the epoch has changed
+	c.Heal(0, 1)
+	for s := range yields.When().Statuses(ctx) {
+		if len(s.Apart) == 1 {
+			break
+		}
+	}
+	if err := yields.Yield(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f := <-kept
+	wantError(t, "following the epoch that is given up", f.err, mosaik.ErrOtherEpoch)
+	if diff := cmp.Diff([]int64{10, 11, 12}, f.amounts); diff != "" {
+		t.Errorf("followed (-want +got):\n%s", diff)
+	}
+	for _, err := range later {
+		wantError(t, "beginning to follow the epoch that was given up", err, mosaik.ErrOtherEpoch)
+	}
+	if mosaik.Retryable(f.err) {
+		t.Errorf("%v can be retried", f.err)
+	}
+
+	// Both follow the epoch that is left, from its beginning.
+	testutil.Settle(t, groups...)
+	mustPay(t, yields, 100)
+	for i, g := range groups {
+		if diff := cmp.Diff([]int64{0, 1, 2, 100}, follow(t, g, 1, 4)); diff != "" {
+			t.Errorf("followed on node %d (-want +got):\n%s", i, diff)
+		}
+	}
+	for _, want := range []int64{1, 2, 100} {
+		if got := <-each; got != want {
+			t.Errorf("on the member that stays, %d follows, want %d", got, want)
+		}
+	}
+	if err := stays.Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "following on the member that stays, in the end", (<-end).err, mosaik.ErrClosed)
+}
+
+// Members whose epoch another one recovered from begin anew, although what they
+// applied is taken over.
+func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {
+	t.Parallel()
+	c := recording(t, 3, 1<<20)
+	groups := testutil.JoinAll(c, newTill)
+	ctx := soon(t)
+	mustPay(t, groups[0], 1)
+	if err := groups[1].When().Committed(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	each, end := followToTheEnd(ctx, groups[1], 1)
+	c.Isolate(0)
+	for s := range groups[0].When().Statuses(ctx) {
+		if s.Stalled {
+			break
+		}
+	}
+	if _, err := groups[1].When().LeaderIsNot(ctx, c.Node(0).Peer()); err != nil {
+		t.Fatal(err)
+	}
+	mustPay(t, groups[1], 2) // which the recovery gives up
+	if err := groups[0].Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := <-each, <-each; a != 1 || b != 2 {
+		t.Errorf("followed %d and %d, want 1 and 2", a, b)
+	}
+	c.HealAll()
+	f := <-end
+	wantError(t, "following the epoch that was recovered from", f.err, mosaik.ErrOtherEpoch)
+	testutil.Settle(t, groups...)
+	mustPay(t, groups[1], 3)
+	for i, g := range groups {
+		if diff := cmp.Diff([]int64{1, 3}, follow(t, g, 1, 2)); diff != "" {
+			t.Errorf("followed on node %d afterwards (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// A snapshot that a member catches up by leads past what its consumers wait for:
+// they read again and go on.
+func TestAppliedBehindASnapshot(t *testing.T) {
+	t.Parallel()
+	for kind, storage := range storages {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := newCompacted(t, newKeptTill, storage)
+			const away = 2
+			g, ctx := c.groups[away], soon(t)
+			read := func() mosaik.Answer[int64] {
+				t.Helper()
+				got, err := mosaik.Read(ctx, g, mosaik.Strong, func(m *keptTill) (int64, error) { return m.sum, nil })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got
+			}
+			view := read()
+			each, end := followToTheEnd(ctx, g, view.Index+1)
+			c.pay(c.groups[0])
+			c.paid++
+			view.Value += <-each
+			view.Index++
+
+			before := c.logs[away].state(t).Last.Index
+			c.Isolate(away)
+			if _, err := c.groups[0].When().LeaderIsNot(ctx, c.Node(away).Peer()); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 2 {
+				for c.logs[i].state(t).Pruned.Index <= before+10 {
+					c.pay(c.groups[i])
+					c.paid++
+				}
+			}
+			for i := range 2 {
+				c.Drop(i, away) // and with it what waits on the link
+			}
+			c.Reconnect(away)
+			f := <-end
+			var behind *mosaik.BehindError
+			if !errors.As(f.err, &behind) || behind.Index != view.Index+1 || behind.First <= behind.Index {
+				t.Fatalf("following ended with %v, want that command %d is not held", f.err, view.Index+1)
+			}
+			if mosaik.Retryable(f.err) {
+				t.Errorf("%v can be retried", f.err)
+			}
+			view = read()
+			each, _ = followToTheEnd(ctx, g, view.Index+1)
+			for range 3 {
+				c.pay(c.groups[0])
+				c.paid++
+				view.Value += <-each
+			}
+			if view.Value != c.paid {
+				t.Errorf("the projection holds %d, want %d", view.Value, c.paid)
+			}
+			c.wantAllPaid()
+		})
+	}
+}
+
+// Who follows a machine that panics gets what was applied before, and then why
+// there is no more, whenever it begins.
+func TestAppliedOfAPoisonedMachine(t *testing.T) {
+	t.Parallel()
+	c := recording(t, 3, 1<<20)
+	groups := testutil.JoinAll(c, newTill)
+	ctx := soon(t)
+	mustPay(t, groups[0], 1)
+	mustPay(t, groups[0], 2)
+	var ends []<-chan followed
+	for _, g := range groups {
+		_, end := followToTheEnd(ctx, g, 1)
+		ends = append(ends, end)
+	}
+	// The whole batch counts as not applied here.
+	_, err := groups[0].ExecuteMany(ctx, step{"pay", 3}, step{Verb: "blow"}, step{"pay", 4})
+	wantError(t, "execute", err, mosaik.ErrPoisoned)
+	for range 2 {
+		for i, end := range ends {
+			f := <-end
+			wantError(t, "following", f.err, mosaik.ErrPoisoned)
+			wantMessage(t, "following", f.err, "follow the commands of group "+groups[i].ID().Short(), "apply command 4")
+			if diff := cmp.Diff([]int64{1, 2}, f.amounts); diff != "" {
+				t.Errorf("followed on node %d (-want +got):\n%s", i, diff)
+			}
+			_, ends[i] = followToTheEnd(ctx, groups[i], 1)
+		}
+	}
+}
+
+// Who follows a group that its storage ended gets what was applied, and the cause.
+func TestAppliedOfAFailedStorage(t *testing.T) {
+	t.Parallel()
+	c := recording(t, 1, 1<<20)
+	storage := faultyStorage{failAt: new(atomic.Int64)}
+	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(storage))
+	testutil.Settle(t, g)
+	_, end := followToTheEnd(soon(t), g, 1)
+	storage.failAt.Store(20)
+	var paid []int64
+	var err error
+	for n := int64(1); err == nil; n++ {
+		if _, err = mosaik.Execute(soon(t), g, pay(n)); err == nil {
+			paid = append(paid, n)
+		}
+	}
+	f := <-end
+	wantError(t, "following", f.err, mosaik.ErrStorage)
+	wantError(t, "following", f.err, errDisk)
+	if !slices.Equal(f.amounts, paid) {
+		t.Errorf("followed %v, and paid %v", f.amounts, paid)
+	}
+}
