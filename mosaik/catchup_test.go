@@ -2,6 +2,7 @@ package mosaik_test
 
 import (
 	"io"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -18,7 +19,8 @@ func newHeavyTill() *heavyTill { return &heavyTill{} }
 const ballast = 3 << 20
 
 func (c *heavyTill) Snapshot(w io.Writer) error {
-	if _, err := w.Write(make([]byte, ballast)); err != nil {
+	// Of random bytes, as snapshots are compressed on their way.
+	if _, err := io.CopyN(w, rand.NewChaCha8([32]byte{}), ballast); err != nil {
 		return err
 	}
 	return c.keptTill.Snapshot(w)
