@@ -34,32 +34,60 @@ func (e *Engine) wait(ctx context.Context) time.Duration {
 // An error of the context, and [ErrClosed] if the replica ended, come joined
 // with one of the first two. What was sent to a leader that is replaced may be
 // lost with it: Propose does not wait for it then, and returns ErrUnknown. A
-// proposal without a deadline ends with ErrUnknown after a minute. Data must not
-// be changed afterwards.
+// proposal without a deadline ends with ErrUnknown after a minute.
 func (r *Replica) Propose(ctx context.Context, data []byte) error {
+	p, err := r.StartProposal(ctx, data)
+	if err != nil {
+		return err
+	}
+	_, err = p.Wait(ctx, nil)
+	return err
+}
+
+// Proposal is one that is under way. It is made by [Replica.StartProposal].
+type Proposal struct {
+	replica   *Replica
+	request   *dragonboat.RequestState
+	succeeded <-chan struct{} // closed when the leader is replaced
+}
+
+// StartProposal hands data over and does not wait; data may be changed
+// afterwards. Proposals that are started one after the other get into the log in
+// this order, those that are not lost on the way. The errors are those of
+// [Replica.Propose] that say it was not applied.
+func (r *Replica) StartProposal(ctx context.Context, data []byte) (*Proposal, error) {
 	if len(data) > MaxProposal {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(data), MaxProposal)
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(data), MaxProposal)
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("engine: propose: %w: %w", err, ErrNotApplied)
+		return nil, fmt.Errorf("engine: propose: %w: %w", err, ErrNotApplied)
 	}
-	succeeded := r.leader.successor()
-	state, err := r.propose(ctx, data)
-	if err != nil {
-		return fmt.Errorf("engine: propose: %w: %w", translate(err), ErrNotApplied)
+	p := &Proposal{replica: r, succeeded: r.leader.successor()}
+	var err error
+	if p.request, err = r.propose(ctx, data); err != nil {
+		return nil, fmt.Errorf("engine: propose: %w: %w", translate(err), ErrNotApplied)
 	}
+	return p, nil
+}
+
+// Wait waits for the outcome, which is that of [Replica.Propose], until ctx ends.
+// It is not settled if interrupt was ready first: Wait may then be called again.
+func (p *Proposal) Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
+	r := p.replica
 	select {
-	case <-succeeded:
-		return fmt.Errorf("engine: propose: the leader was replaced: %w", ErrUnknown)
-	case result := <-state.ResultC():
-		state.Release()
-		return r.outcome(result)
+	case <-p.succeeded:
+		return true, fmt.Errorf("engine: propose: the leader was replaced: %w", ErrUnknown)
+	case result := <-p.request.ResultC():
+		p.request.Release()
+		return true, r.outcome(result)
+	case <-interrupt:
+		return false, nil
 	case <-ctx.Done():
-		return fmt.Errorf("engine: propose: %w: %w", ctx.Err(), ErrUnknown)
+		return true, fmt.Errorf("engine: propose: %w: %w", ctx.Err(), ErrUnknown)
 	case <-r.done:
-		return fmt.Errorf("engine: propose: %w: %w", r.ended(), ErrUnknown)
+		return true, fmt.Errorf("engine: propose: %w: %w", r.ended(), ErrUnknown)
 	case <-r.engine.ctx.Done():
-		return fmt.Errorf("engine: propose: %w: %w", ErrClosed, ErrUnknown)
+		return true, fmt.Errorf("engine: propose: %w: %w", ErrClosed, ErrUnknown)
 	}
 }
 

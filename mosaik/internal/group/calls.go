@@ -34,28 +34,24 @@ func (g *Group) Do(ctx context.Context, one *session.One, span format.Span) (sm.
 	return g.proposer.Do(ctx, one, span)
 }
 
+// What the proposer may send is never too large for the engine.
+const _ = uint(engine.MaxProposal - session.DefaultMaxEntry)
+
 // transport lets the proposer use whichever replica runs at the time.
 type transport struct{ g *Group }
 
-// Propose implements [session.Transport].
-func (t transport) Propose(ctx context.Context, data []byte) error {
+// Start implements [session.Transport].
+func (t transport) Start(ctx context.Context, data []byte) (session.Attempt, error) {
 	l := t.g.current.Load()
 	if l == nil {
-		return fmt.Errorf("%w: no replica runs", engine.ErrNotApplied)
+		return nil, fmt.Errorf("%w: no replica runs", engine.ErrNotApplied)
 	}
-	return l.replica.Propose(ctx, data)
+	return l.replica.StartProposal(ctx, data)
 }
 
-// fate says what an error of the engine means for an entry.
-func fate(err error) session.Fate {
-	switch {
-	case errors.Is(err, engine.ErrNotApplied):
-		return session.NotApplied
-	case errors.Is(err, engine.ErrTooLarge):
-		return session.Refused
-	}
-	return session.Unknown
-}
+// isVoid reports whether an error of the engine means that an entry was not and
+// will not be accepted.
+func isVoid(err error) bool { return errors.Is(err, engine.ErrNotApplied) }
 
 // owned is the proposer's session, which each life's state must know. It has a
 // lock of its own: the proposer sets it while the loop may begin a life.

@@ -159,7 +159,7 @@ func Join(cfg Config) (*Group, error) {
 	g.hello.Store(&a)
 	g.proposer = session.New(session.Config{
 		Transport: transport{g},
-		Classify:  fate,
+		IsVoid:    isVoid,
 		Own:       g.own,
 		Stalled:   g.giveUp,
 		Leader:    g.prospect.Changed,

@@ -28,12 +28,16 @@ type instant struct {
 	entries int
 }
 
-func (i *instant) Propose(_ context.Context, data []byte) error {
-	runtime.Gosched() // lets calls gather
+func (i *instant) Start(_ context.Context, data []byte) (Attempt, error) {
 	i.index++
 	i.entries++
 	i.state.Apply(i.index, 1, data)
-	return nil
+	return i, nil
+}
+
+func (i *instant) Wait(context.Context, <-chan struct{}) (settled bool, err error) {
+	runtime.Gosched() // lets calls gather
+	return true, nil
 }
 
 // BenchmarkSubmitWait issues calls of one command of 16 bytes.

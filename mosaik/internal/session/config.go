@@ -10,29 +10,27 @@ import (
 
 // Transport brings entries into the log.
 type Transport interface {
-	// Propose returns nil once the entry was applied by the local replica. It
-	// must not keep data after it returned. It returns soon after ctx ended.
-	Propose(ctx context.Context, data []byte) error
+	// Start hands an entry over and does not wait. It must not keep data. Entries
+	// that are started one after the other get into the log in this order, as
+	// far as the network lets them. An error is the outcome of the attempt.
+	Start(ctx context.Context, data []byte) (Attempt, error)
 }
 
-// Fate is what an error of the transport says about the entry.
-type Fate uint8
-
-const (
-	// Unknown: the entry may be in the log, or may get there.
-	Unknown Fate = iota
-	// NotApplied: the entry surely was not accepted; it is worth another try.
-	NotApplied
-	// Refused: the entry surely was not accepted and never will be. Its calls
-	// fail with the error.
-	Refused
-)
+// Attempt is an entry that was handed over.
+type Attempt interface {
+	// Wait returns nil once the entry was applied by the local replica. It
+	// returns soon after ctx ended, which is that of Start. It is not settled if
+	// interrupt was ready first: Wait is called again then.
+	Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error)
+}
 
 // The defaults of [Config].
 const (
 	DefaultMaxEntry    = 4 << 20
 	DefaultMaxCommands = 4096
 	DefaultMaxQueue    = 16384
+	DefaultMaxFlights  = 32
+	DefaultPace        = 2 * time.Millisecond
 	DefaultAttempt     = 2 * time.Second
 	DefaultRetry       = 10 * time.Millisecond
 	DefaultMaxRetry    = 500 * time.Millisecond
@@ -42,8 +40,10 @@ const (
 // default.
 type Config struct {
 	Transport Transport
-	// Classify says what an error of the transport means. nil: always Unknown.
-	Classify func(error) Fate
+	// IsVoid reports whether an error of the transport means that the entry surely
+	// was not accepted and will not be. Any other says nothing of its fate. nil:
+	// no error does.
+	IsVoid func(error) bool
 	// Own is told each session before anything of it is sent; the state then
 	// delivers the session's outcomes to [Proposer.Deliver].
 	Own func(format.SessionID)
@@ -59,6 +59,8 @@ type Config struct {
 	MaxEntry    int           // bytes in an entry; a larger call is refused
 	MaxCommands int           // commands in an entry; a larger call goes alone
 	MaxQueue    int           // queued commands; Submit blocks above, a larger call waits for an empty queue
+	MaxFlights  int           // entries on their way at a time
+	Pace        time.Duration // between entries that are on their way; where they take less, one follows the other
 	Attempt     time.Duration // bounds one attempt to bring an entry into the log
 	Retry       time.Duration // pause after a failed attempt, doubled by each further one
 	MaxRetry    time.Duration // bounds the pause
@@ -68,8 +70,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Classify == nil {
-		c.Classify = func(error) Fate { return Unknown }
+	if c.IsVoid == nil {
+		c.IsVoid = func(error) bool { return false }
 	}
 	if c.Own == nil {
 		c.Own = func(format.SessionID) {}
@@ -88,6 +90,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxQueue <= 0 {
 		c.MaxQueue = DefaultMaxQueue
+	}
+	if c.MaxFlights <= 0 {
+		c.MaxFlights = DefaultMaxFlights
+	}
+	if c.Pace <= 0 {
+		c.Pace = DefaultPace
 	}
 	if c.Attempt <= 0 {
 		c.Attempt = DefaultAttempt

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -19,10 +20,15 @@ type flight struct {
 	data     []byte
 	calls    []*Call // none when all of them were failed before it landed
 	traces   []format.Trace
+	launched time.Time       // when it was sent first
+	ctx      context.Context // of the latest attempt
+	attempt  Attempt         // nil when the latest has ended
+	err      error           // how the latest ended
 
 	// Guarded by the proposer's lock.
 	cancel    context.CancelFunc // ends the attempt that is under way
 	isTainted bool               // an attempt may have brought the entry into the log
+	isSpent   bool               // the copy that the latest attempt brought there is void
 	hasLanded bool               // the outcome is known
 	outcome   state.Delivery
 }
@@ -32,6 +38,11 @@ func (f *flight) isMeant(d state.Delivery) bool {
 	return d.Session == f.session && (d.Sequence == f.sequence || d.Restored && d.Sequence > f.sequence)
 }
 
+// isOutcast reports whether the entry was refused because of its session.
+func (f *flight) isOutcast() bool {
+	return f.hasLanded && (errors.Is(f.outcome.Err, state.ErrUnknownSession) || errors.Is(f.outcome.Err, state.ErrGap))
+}
+
 // reset empties the flight and keeps its memory.
 func (f *flight) reset() {
 	clear(f.calls)
@@ -39,7 +50,20 @@ func (f *flight) reset() {
 	if cap(data) > maxSpare {
 		data = nil
 	}
-	*f = flight{data: data, calls: calls, traces: traces, cancel: func() {}}
+	*f = flight{data: data, calls: calls, traces: traces}
+}
+
+// wait waits until the attempt has ended. It is false if interrupt was ready first.
+func (f *flight) wait(interrupt <-chan struct{}) bool {
+	if f.attempt == nil {
+		return true
+	}
+	settled, err := f.attempt.Wait(f.ctx, interrupt)
+	if settled {
+		f.attempt, f.err = nil, err
+		f.cancel()
+	}
+	return settled
 }
 
 // load takes calls out of the queue, as many as fit into one entry and at least
@@ -89,15 +113,10 @@ func (f *flight) succeed() {
 // lose tells calls that were applied where, and that nothing else is known.
 func (f *flight) lose() {
 	first := f.outcome.First
-	if f.outcome.Sequence != f.sequence {
-		first = 0 // that of a later entry
-	}
 	for _, c := range f.calls {
 		n := len(c.cmds)
 		c.end(first, nil, f.outcome.Err)
-		if first != 0 {
-			first += sm.Index(n)
-		}
+		first += sm.Index(n)
 	}
 }
 
@@ -110,43 +129,4 @@ func failCalls(calls []*Call, err error) []*Call {
 		calls[i] = nil
 	}
 	return calls[:0]
-}
-
-// settle ends the calls of a flight that has landed.
-func (p *Proposer) settle(f *flight) {
-	err := f.outcome.Err
-	p.sequence = max(f.sequence, f.outcome.Sequence) + 1
-	switch {
-	case err == nil:
-		f.succeed()
-	case errors.Is(err, state.ErrUnknownSession) && !f.isTainted:
-		// The only copy was refused, and its session is never opened again.
-		p.newSession()
-		p.requeue(f)
-	case errors.Is(err, state.ErrUnknownSession), errors.Is(err, state.ErrGap):
-		p.newSession()
-		f.fail(unknown(err))
-	case errors.Is(err, state.ErrForming), errors.Is(err, state.ErrSealed):
-		f.fail(notApplied(err))
-	case errors.Is(err, state.ErrResultLost):
-		f.lose()
-	default:
-		f.fail(unknown(err))
-	}
-}
-
-// requeue puts the calls of an entry that surely was not accepted back to the
-// head of the queue. Those that nobody waits for any more end.
-func (p *Proposer) requeue(f *flight) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := len(f.calls) - 1; i >= 0; i-- {
-		c := f.calls[i]
-		if c.givenUp != nil {
-			c.end(0, nil, notApplied(c.givenUp))
-			continue
-		}
-		p.queue.unpop(c)
-	}
-	f.calls = f.calls[:0]
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,20 +21,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	errBusy    = errors.New("no leader")        // classified as NotApplied
-	errRefused = errors.New("refused for good") // classified as Refused
-	errTimeout = errors.New("timeout")          // classified as Unknown
+	errBusy    = errors.New("no leader") // the entry is void
+	errTimeout = errors.New("timeout")   // says nothing of its fate
 )
 
-func classify(err error) Fate {
-	switch {
-	case errors.Is(err, errBusy):
-		return NotApplied
-	case errors.Is(err, errRefused):
-		return Refused
-	}
-	return Unknown
-}
+func isBusy(err error) bool { return errors.Is(err, errBusy) }
 
 // journal is a machine that remembers its commands; the result is the command.
 type journal struct{ Lines []string }
@@ -79,10 +71,11 @@ type sent struct {
 	at       time.Time
 }
 
-// newLocal returns a running proposer in an open group. The test closes it.
+// newLocal returns a running proposer in an open group, which sends one entry
+// after the other. The test closes it.
 func newLocal(edit func(*local, *Config)) *local {
 	l := &local{machine: &journal{}}
-	cfg := Config{Transport: l, Classify: classify, Own: func(id format.SessionID) { l.state.Own(id) }}
+	cfg := Config{Transport: l, IsVoid: isBusy, MaxFlights: 1, Own: func(id format.SessionID) { l.state.Own(id) }}
 	if edit != nil {
 		edit(l, &cfg)
 	}
@@ -92,30 +85,49 @@ func newLocal(edit func(*local, *Config)) *local {
 	return l
 }
 
-// Propose implements Transport.
-func (l *local) Propose(ctx context.Context, data []byte) error {
+// attempt is one that runs in a goroutine.
+type attempt chan error
+
+func (a attempt) Wait(_ context.Context, interrupt <-chan struct{}) (settled bool, err error) {
+	select {
+	case err := <-a:
+		return true, err
+	case <-interrupt:
+		return false, nil
+	}
+}
+
+// Start implements Transport.
+func (l *local) Start(ctx context.Context, data []byte) (Attempt, error) {
+	a := make(attempt, 1)
+	propose, data := l.begin(data), bytes.Clone(data)
+	go func() { a <- propose(ctx, data) }()
+	return a, nil
+}
+
+// begin returns what is to be done with an entry.
+func (l *local) begin(data []byte) func(ctx context.Context, data []byte) error {
 	e, err := format.Parse(data)
 	if err != nil {
 		panic(err)
 	}
 	if e.Kind == format.KindSession {
 		if l.session != nil {
-			return l.session(ctx, data)
+			return l.session
 		}
-		return l.apply(data)
+		return l.applyEntry
 	}
 	s := sent{session: e.Session, sequence: e.Sequence, data: string(data), at: time.Now()}
 	for _, cmd := range e.Commands.All() {
 		s.cmds = append(s.cmds, string(cmd))
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.sent = append(l.sent, s)
-	propose := l.propose
-	l.mu.Unlock()
-	if propose != nil {
-		return propose(ctx, data)
+	if l.propose != nil {
+		return l.propose
 	}
-	return l.apply(data)
+	return l.applyEntry
 }
 
 // then replaces propose while the proposer runs.

@@ -32,6 +32,7 @@ type badGroup struct {
 	local    *state.State
 	behind   int      // local has applied log[:behind]
 	late     [][]byte // copies that will get into the log later
+	flying   int      // how many attempts are under way
 	calm     bool     // nothing goes wrong any more
 	floods   int
 	counts   map[string]int // how often each kind of thing happened
@@ -42,19 +43,25 @@ func newBadGroup(seed uint64) *badGroup {
 	g.remote = state.New(state.Config{Machine: g.journal})
 	g.local = state.New(state.Config{
 		Machine: &journal{},
-		Deliver: func(d state.Delivery) { g.proposer.Deliver(d) },
+		Deliver: func(d state.Delivery) {
+			if errors.Is(d.Err, state.ErrGap) {
+				g.counts["overtaken"]++
+			}
+			g.proposer.Deliver(d)
+		},
 	})
 	g.append(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
 	var seeds [32]byte
 	seeds[0] = byte(seed)
 	ids := rand.NewChaCha8(seeds)
 	g.proposer = New(Config{
-		Transport: g,
-		Classify:  classify,
-		Own:       g.local.Own,
-		MaxQueue:  6,
-		Attempt:   50 * time.Millisecond,
-		Rand:      ids.Uint64,
+		Transport:   g,
+		IsVoid:      isBusy,
+		Own:         g.local.Own,
+		MaxQueue:    6,
+		MaxCommands: 2,
+		Attempt:     50 * time.Millisecond,
+		Rand:        ids.Uint64,
 	})
 	return g
 }
@@ -103,10 +110,32 @@ func (g *badGroup) flood() {
 	}
 }
 
-// Propose implements Transport, badly.
-func (g *badGroup) Propose(ctx context.Context, data []byte) error {
+// Start implements Transport, badly: what is sent first may come last.
+func (g *badGroup) Start(_ context.Context, data []byte) (Attempt, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !g.calm && g.rand.IntN(100) < 5 {
+		g.counts["busy at once"]++
+		return nil, errBusy
+	}
+	var delay time.Duration
+	if !g.calm && g.rand.IntN(2) == 0 {
+		delay = time.Duration(g.rand.IntN(30)) * time.Millisecond
+	}
+	g.flying++
+	if g.flying > 1 {
+		g.counts["several under way"]++
+	}
+	a, data := make(attempt, 1), bytes.Clone(data)
+	time.AfterFunc(delay, func() { a <- g.propose(data) })
+	return a, nil
+}
+
+// propose does something with an entry.
+func (g *badGroup) propose(data []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.flying--
 	if g.calm {
 		g.arrive(true)
 		g.append(data)
@@ -183,7 +212,7 @@ func TestExactlyOnceInOrder(t *testing.T) {
 		}
 	})
 	for _, thing := range []string{
-		"busy", "lost", "late", "applied, not answered", "passed by a snapshot", "flood", "doubled",
+		"busy at once", "several under way", "overtaken", "busy", "lost", "late", "applied, not answered", "passed by a snapshot", "flood", "doubled",
 		"ended well", "ended not applied", "ended unknown", "ended lost",
 	} {
 		if things[thing] == 0 {

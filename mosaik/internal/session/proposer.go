@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -16,19 +18,24 @@ type Proposer struct {
 	cancel context.CancelFunc // ends run
 	exited chan struct{}      // closed when run ended
 	wake   chan struct{}      // there are calls
+	due    chan struct{}      // the pace allows another entry
 	landed chan struct{}      // an outcome came while no attempt waits for it
 	ones   sync.Pool          // of One
 
 	mu     sync.Mutex
 	queue  queue
-	flight *flight // the entry on its way, nil for none
-	closed error   // why the proposer was closed, nil while it is open
+	window []*flight // the entries on their way, in order; changed by run only
+	closed error     // why the proposer was closed, nil while it is open
 
 	// Owned by run.
 	session  format.SessionID
-	isOpen   bool   // the session is
-	sequence uint64 // the number of the next entry
-	spare    flight // the memory of flights
+	isOpen   bool          // the session is
+	sequence uint64        // the number of the next entry
+	isFolded bool          // what is on its way is sent again one by one
+	way      time.Duration // how long an entry is on its way, at its quickest
+	pace     *time.Timer   // signals due
+	woken    int           // how many callers were woken since then
+	spares   []*flight     // the memory of flights
 }
 
 // New returns a proposer and starts its goroutine, which [Proposer.Close] ends.
@@ -39,8 +46,10 @@ func New(cfg Config) *Proposer {
 		cancel: cancel,
 		exited: make(chan struct{}),
 		wake:   make(chan struct{}, 1),
+		due:    make(chan struct{}, 1),
 		landed: make(chan struct{}, 1),
 	}
+	p.pace = time.AfterFunc(p.cfg.Pace, func() { signal(p.due) })
 	p.queue.max = p.cfg.MaxQueue
 	p.newSession()
 	go p.run(ctx)
@@ -106,13 +115,33 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 }
 
 // Deliver takes an outcome from the local state. It never blocks. Outcomes of
-// other entries than the one on its way are dropped.
+// other entries than those on their way are dropped.
 func (p *Proposer) Deliver(d state.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := p.flight
-	if f == nil || f.hasLanded || !f.isMeant(d) {
+	isFirst := true
+	for _, f := range p.window {
+		if f.hasLanded {
+			continue
+		}
+		if f.isMeant(d) {
+			p.deliver(f, d, isFirst)
+		}
+		isFirst = false
+	}
+}
+
+// deliver takes the outcome of an entry, which may be the first that has none.
+func (p *Proposer) deliver(f *flight, d state.Delivery, isFirst bool) {
+	if !isFirst && errors.Is(d.Err, state.ErrGap) {
+		// This copy overtook the entry before it, and is void.
+		f.isSpent = true
 		return
+	}
+	if f.sequence < d.Sequence && !errors.Is(d.Err, state.ErrForming) {
+		// It may have been refused before the later one was accepted, or the
+		// other way round.
+		d.Err = errPassedOver
 	}
 	f.hasLanded, f.outcome = true, d
 	// The attempt that brought the entry here ends by itself. One that repeats

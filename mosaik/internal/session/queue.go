@@ -45,6 +45,7 @@ type queue struct {
 	waiting  list
 	calls    int // how many calls were admitted
 	commands int // how many commands they have
+	bytes    int // how many they take up in entries
 	max      int // how many may be
 }
 
@@ -77,6 +78,7 @@ func (q *queue) unpop(c *Call) {
 	c.place = queued
 	q.calls++
 	q.commands += len(c.cmds)
+	q.bytes += c.size
 	q.admitted.pushFront(c)
 }
 
@@ -88,6 +90,7 @@ func (q *queue) remove(c *Call) bool {
 		q.admitted.remove(c)
 		q.calls--
 		q.commands -= len(c.cmds)
+		q.bytes -= c.size
 	case waiting:
 		q.waiting.remove(c)
 	default:
@@ -112,6 +115,7 @@ func (q *queue) admit(c *Call) {
 	c.place = queued
 	q.calls++
 	q.commands += len(c.cmds)
+	q.bytes += c.size
 	q.admitted.pushBack(c)
 }
 
@@ -125,6 +129,6 @@ func (q *queue) drain() []*Call {
 			calls = append(calls, c)
 		}
 	}
-	q.calls, q.commands = 0, 0
+	q.calls, q.commands, q.bytes = 0, 0, 0
 	return calls
 }

@@ -3,20 +3,15 @@ package session
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
-	"github.com/mosaik-go/mosaik/mosaik/internal/gather"
 )
 
-// errUndelivered is an entry that the transport calls applied and the state has
-// not told about: their contract is broken.
-var errUndelivered = errors.New("session: entry was applied without an outcome")
-
-// run sends one entry after the other until ctx ends.
+// run sends entries until ctx ends.
 func (p *Proposer) run(ctx context.Context) {
 	defer close(p.exited)
+	defer p.pace.Stop()
 	pause := p.cfg.Retry
 	for p.awaitWork(ctx) {
 		changed := p.cfg.Leader() // before the attempt: a change during it counts
@@ -40,7 +35,7 @@ func (p *Proposer) run(ctx context.Context) {
 func (p *Proposer) awaitWork(ctx context.Context) bool {
 	for {
 		p.mu.Lock()
-		isWork := p.flight != nil || p.queue.first() != nil
+		isWork := len(p.window) > 0 || p.queue.first() != nil
 		p.mu.Unlock()
 		if ctx.Err() != nil {
 			return false
@@ -70,17 +65,16 @@ func (p *Proposer) rest(ctx context.Context, changed <-chan struct{}, pause time
 	return true
 }
 
-// step makes one attempt at what is to be sent next. An error means that it is
-// worth another one.
+// step makes one attempt at what is to be sent next, and waits for what was
+// sent. An error means that it is worth another attempt.
 func (p *Proposer) step(ctx context.Context) error {
-	if !p.isOpen {
+	switch {
+	case !p.isOpen:
 		return p.openSession(ctx)
+	case p.isFolded:
+		return p.repeat(ctx)
 	}
-	f := p.takeOff()
-	if f == nil {
-		return nil
-	}
-	return p.land(f, p.attempt(ctx, f))
+	return p.fly(ctx)
 }
 
 // newSession draws a session that is not open yet.
@@ -100,10 +94,15 @@ func (p *Proposer) openSession(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Attempt)
 	defer cancel()
 	e := format.Envelope{Header: p.header(format.KindSession)}
-	err := p.cfg.Transport.Propose(ctx, format.Append(nil, &e))
+	started := time.Now()
+	attempt, err := p.cfg.Transport.Start(ctx, format.Append(nil, &e))
+	if err == nil {
+		_, err = attempt.Wait(ctx, nil)
+	}
 	if err == nil {
 		p.isOpen = true
-	} else if p.cfg.Classify(err) == Unknown {
+		p.learn(time.Since(started))
+	} else if !p.cfg.IsVoid(err) {
 		p.newSession()
 	}
 	return err
@@ -123,94 +122,12 @@ func (p *Proposer) header(kind format.Kind) format.Header {
 	return h
 }
 
-// takeOff returns the entry that is on its way, or a new one made of queued
-// calls, or nil.
-func (p *Proposer) takeOff() *flight {
-	p.mu.Lock()
-	if f := p.flight; f != nil {
-		p.mu.Unlock()
-		return f
-	}
-	p.mu.Unlock()
-	f := &p.spare
-	gather.Wait(len(f.calls), p.waiting) // for the callers of the entry before
-	f.reset()
-	p.mu.Lock()
-	commands := f.load(&p.queue, p.cfg.MaxEntry-format.MaxOverhead, p.cfg.MaxCommands)
-	p.mu.Unlock()
-	if commands == 0 {
-		return nil
-	}
-	f.encode(p.header(format.KindCommands), commands)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.flight = f
-	return f
-}
-
-// waiting returns how many calls could be in the next entry.
-func (p *Proposer) waiting() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.queue.calls
-}
-
-// attempt makes one attempt to bring the entry into the log.
-func (p *Proposer) attempt(ctx context.Context, f *flight) error {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Attempt)
-	defer cancel()
-	p.mu.Lock()
-	if f.hasLanded {
-		p.mu.Unlock()
-		return nil
-	}
-	f.cancel = cancel
-	p.mu.Unlock()
-	return p.cfg.Transport.Propose(ctx, f.data)
-}
-
-// land ends the flight if the attempt, or what was delivered meanwhile, settled
-// its fate. Otherwise it returns the attempt's error.
-func (p *Proposer) land(f *flight, err error) error {
-	fate := Unknown
-	if err != nil {
-		fate = p.cfg.Classify(err)
-	}
-	p.mu.Lock()
-	hasLanded, surely := f.hasLanded, fate != Unknown && !f.isTainted
-	if hasLanded || err == nil || surely {
-		p.flight = nil
-	} else if fate == Unknown {
-		f.isTainted = true
-	}
-	p.mu.Unlock()
-	switch {
-	case hasLanded:
-		select {
-		case <-p.landed:
-		default:
-		}
-		p.settle(f)
-		return nil
-	case err == nil:
-		p.newSession()
-		f.fail(unknown(errUndelivered))
-		return nil
-	case surely && fate == Refused:
-		f.fail(notApplied(err))
-		return nil
-	case surely:
-		p.requeue(f)
-	}
-	return err
-}
-
-// failAll ends all calls. An entry that may be in the log stays on its way.
+// failAll ends all calls. Entries that may be in the log stay on their way.
 func (p *Proposer) failAll(cause error) {
 	p.mu.Lock()
-	calls, f := p.queue.drain(), p.flight
+	calls := p.queue.drain()
 	p.mu.Unlock()
-	if f != nil {
+	for _, f := range p.window {
 		f.fail(unknown(cause))
 	}
 	failCalls(calls, notApplied(cause))

@@ -91,17 +91,6 @@ func TestEntryThatWasNotAcceptedIsMadeAnew(t *testing.T) {
 	})
 }
 
-func TestRefusedEntryFailsAndTheNextGoes(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		l := newLocal(func(l *local, _ *Config) { l.propose = l.script(answer(errRefused)) })
-		defer l.Close(nil)
-		fails(t, l.submit(t, "a"), errRefused, ErrNotApplied)
-		if first, _ := values(t, l.submit(t, "b")); first != 1 {
-			t.Errorf("index %d, want 1", first)
-		}
-	})
-}
-
 func TestSessionIsOpenedBeforeTheFirstCommands(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var opened []format.SessionID
@@ -260,18 +249,15 @@ func TestOnlyMeantOutcomesCount(t *testing.T) {
 		}
 		l.Deliver(strange[0]) // nothing is on its way
 
-		// A snapshot that is further than the entry covers it too.
+		// A snapshot that is further than the entry covers it too, and does not
+		// tell its outcome.
 		l.then(l.script(func(ctx context.Context, data []byte) error {
 			deliver(state.Delivery{Sequence: 7, First: 5, Restored: true}, data)
 			return silent(ctx, data)
 		}))
-		c := l.submit(t, "c")
-		fails(t, c, state.ErrResultLost)
-		if first, _, _ := c.Wait(t.Context()); first != 0 {
-			t.Errorf("index %d, want 0: it is that of another entry", first)
-		}
-		l.then(answer(errRefused))
-		fails(t, l.submit(t, "d"), errRefused)
+		fails(t, l.submit(t, "c"), errPassedOver, ErrUnknownOutcome)
+		l.then(nil)
+		fails(t, l.submit(t, "d"), state.ErrGap) // our own replica knows of no such snapshot
 		if s := l.attempts(); s[len(s)-1].sequence != 8 {
 			t.Errorf("sequence %d behind a snapshot at 7", s[len(s)-1].sequence)
 		}

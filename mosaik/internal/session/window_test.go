@@ -1,0 +1,397 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+)
+
+// roundTrip is how long an entry takes with a distant group.
+const roundTrip = 50 * time.Millisecond
+
+// distant is a proposer far from its group: an entry takes a round trip, and they
+// arrive in the order in which they were sent.
+type distant struct {
+	*local
+	trip  time.Duration // how long an entry takes
+	wire  sync.Mutex
+	lose  map[uint64][]error // what becomes of the attempts at an entry that does not arrive
+	swap  uint64             // the entry that the next overtakes
+	pipe  []func()           // what happens to those on their way
+	peak  int                // most attempts under way at a time
+	under int
+}
+
+func newDistant(edit func(*distant, *Config)) *distant {
+	d := &distant{trip: roundTrip, lose: map[uint64][]error{}}
+	d.local = newLocal(func(l *local, cfg *Config) {
+		d.local = l
+		cfg.Transport, cfg.MaxFlights = d, 0
+		if edit != nil {
+			edit(d, cfg)
+		}
+	})
+	return d
+}
+
+// Start implements Transport.
+func (d *distant) Start(_ context.Context, data []byte) (Attempt, error) {
+	propose := d.begin(data)
+	e, err := format.Parse(slices.Clone(data))
+	if err != nil {
+		panic(err)
+	}
+	data = slices.Clone(data)
+	a := make(distantAttempt, 1)
+	if e.Kind == format.KindSession {
+		go func() {
+			time.Sleep(d.trip) // bubble time
+			a <- propose(context.Background(), data)
+		}()
+		return a, nil
+	}
+	d.wire.Lock()
+	defer d.wire.Unlock()
+	d.under++
+	d.peak = max(d.peak, d.under)
+	var lost error
+	if fates := d.lose[e.Sequence]; len(fates) > 0 {
+		lost, d.lose[e.Sequence] = fates[0], fates[1:]
+	}
+	d.pipe = append(d.pipe, func() {
+		if lost != nil {
+			a <- lost
+			return
+		}
+		a <- propose(context.Background(), data)
+	})
+	if n := len(d.pipe); d.swap > 0 && d.swap+1 == e.Sequence && n > 1 {
+		d.pipe[n-1], d.pipe[n-2], d.swap = d.pipe[n-2], d.pipe[n-1], 0
+	}
+	time.AfterFunc(d.trip, func() {
+		d.wire.Lock()
+		defer d.wire.Unlock()
+		d.under--
+		d.pipe[0]()
+		d.pipe = d.pipe[1:]
+	})
+	return a, nil
+}
+
+// distantAttempt is one that goes its way whether it is waited for or not.
+type distantAttempt chan error
+
+func (a distantAttempt) Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
+	select {
+	case err := <-a:
+		return true, err
+	case <-interrupt:
+		return false, nil
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+}
+
+// first lets the command 0 be applied.
+func (d *distant) first(t *testing.T) {
+	t.Helper()
+	values(t, d.submit(t, "0"))
+}
+
+// issue submits the commands 1 to n, a call every so often, and returns how long
+// each took.
+func (d *distant) issue(t *testing.T, n int, every time.Duration) []time.Duration {
+	t.Helper()
+	took := make([]time.Duration, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		issued := time.Now()
+		c := d.submit(t, fmt.Sprint(i+1))
+		wg.Go(func() {
+			values(t, c)
+			took[i] = time.Since(issued)
+		})
+		time.Sleep(every) // bubble time
+	}
+	wg.Wait()
+	return took
+}
+
+// wantLines demands that the commands 0 to n were applied once and in order.
+func (d *distant) wantLines(t *testing.T, n int) {
+	t.Helper()
+	var want []string
+	for i := range n + 1 {
+		want = append(want, fmt.Sprint(i))
+	}
+	if diff := cmp.Diff(want, d.machine.Lines); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+}
+
+func TestEntriesFollowEachOtherAtThePace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(nil)
+		defer d.Close(nil)
+		d.first(t)
+		took := d.issue(t, 100, 500*time.Microsecond)
+		if worst := slices.Max(took); worst > roundTrip+DefaultPace {
+			t.Errorf("a call took %v, want a round trip and a pace at most", worst)
+		}
+		if most := int(roundTrip/DefaultPace) + 1; d.peak < most/2 || d.peak > most {
+			t.Errorf("%d entries were on their way at a time, want up to %d", d.peak, most)
+		}
+		d.wantLines(t, 100)
+	})
+}
+
+func TestOneEntryAtATimeWhereItIsQuick(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.Pace = 2 * roundTrip })
+		defer d.Close(nil)
+		d.first(t)
+		d.issue(t, 50, time.Millisecond)
+		if d.peak != 1 {
+			t.Errorf("%d entries were on their way at a time, want 1", d.peak)
+		}
+		d.wantLines(t, 50)
+	})
+}
+
+// What takes long now and then is no reason for more entries, what takes long
+// again and again is, until the first that does not.
+func TestDistanceIsLearned(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(func(d *distant, _ *Config) { d.trip = DefaultPace / 2 })
+		defer d.Close(nil)
+		d.first(t)
+		peak := func(trip time.Duration, entries int) int {
+			d.wire.Lock()
+			d.trip, d.peak = trip, 0
+			d.wire.Unlock()
+			for range entries {
+				d.issue(t, 10, trip/5)
+			}
+			return d.peak
+		}
+		if n := peak(2*DefaultPace, 1); n != 1 {
+			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
+		}
+		if n := peak(10*DefaultPace, memory); n == 1 {
+			t.Error("one entry on its way at a time, though the way is long")
+		}
+		values(t, d.submit(t, "the last from afar"))
+		if peak(DefaultPace/2, 1); d.way > DefaultPace {
+			t.Errorf("after a quick entry the way is %v", d.way)
+		}
+		if n := peak(2*DefaultPace, 1); n != 1 {
+			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
+		}
+	})
+}
+
+func TestFullEntriesDoNotWaitForThePace(t *testing.T) {
+	pad := strings.Repeat(" ", format.MaxTrace)
+	two := format.MaxOverhead + 2*format.CommandSize(1+len(pad)) // bytes of an entry with two commands
+	for name, test := range map[string]struct {
+		commands, bytes int
+		pace            time.Duration
+		peak            int
+	}{
+		"full by their commands":     {commands: 2, bytes: 1 << 20, pace: roundTrip - 1, peak: 3},
+		"so many bytes on their way": {commands: 2, bytes: two + 1, pace: roundTrip - 1, peak: 2},
+		"full by their bytes":        {commands: 100, bytes: two, pace: roundTrip - 1, peak: 2},
+		"full, but near":             {commands: 2, bytes: 1 << 20, pace: roundTrip, peak: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				opened := make(chan struct{})
+				d := newDistant(func(d *distant, cfg *Config) {
+					cfg.Pace, cfg.MaxCommands, cfg.MaxEntry = test.pace, test.commands, test.bytes
+					d.session = func(_ context.Context, data []byte) error {
+						<-opened
+						return d.apply(data)
+					}
+				})
+				defer d.Close(nil)
+				var calls []*Call
+				for i := range 6 {
+					calls = append(calls, d.submit(t, fmt.Sprint(i)+pad))
+				}
+				synctest.Wait()
+				close(opened)
+				for _, c := range calls {
+					values(t, c)
+				}
+				if d.peak != test.peak {
+					t.Errorf("%d entries were on their way at a time, want %d", d.peak, test.peak)
+				}
+				if diff := cmp.Diff([][]string{{"0" + pad, "1" + pad}, {"2" + pad, "3" + pad}, {"4" + pad, "5" + pad}}, d.entries()); diff != "" {
+					t.Errorf("entries (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestFlightsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 3 })
+		defer d.Close(nil)
+		d.first(t)
+		d.issue(t, 40, 3*time.Millisecond)
+		if d.peak != 3 {
+			t.Errorf("%d entries were on their way at a time, want 3", d.peak)
+		}
+		d.wantLines(t, 40)
+	})
+}
+
+func TestLostEntryIsSentAgainBeforeLaterOnes(t *testing.T) {
+	for name, lost := range map[string]error{"surely": errBusy, "perhaps": errTimeout} {
+		for _, sequence := range []uint64{2, 3, 4, 6} {
+			t.Run(fmt.Sprint(name, " ", sequence), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					d := newDistant(func(d *distant, _ *Config) { d.lose[sequence] = []error{lost} })
+					defer d.Close(nil)
+					d.first(t)
+					d.issue(t, 20, 3*time.Millisecond)
+					d.wantLines(t, 20)
+				})
+			})
+		}
+	}
+}
+
+func TestEntryThatOvertakesIsSentAgain(t *testing.T) {
+	for _, calls := range []int{3, 20} {
+		t.Run(fmt.Sprint(calls, " calls"), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d := newDistant(func(d *distant, _ *Config) {
+					d.swap = 3
+					d.lose[4] = []error{nil, errBusy}
+				})
+				defer d.Close(nil)
+				d.first(t)
+				d.issue(t, calls, 3*time.Millisecond)
+				d.wantLines(t, calls)
+				// There may be another copy of it: it can't be made anew.
+				first, again := map[uint64]string{}, 0
+				for _, s := range d.attempts() {
+					if data, ok := first[s.sequence]; ok && data != s.data {
+						t.Errorf("entry %d was sent with other bytes", s.sequence)
+					} else if ok {
+						again++
+					}
+					first[s.sequence] = s.data
+				}
+				if again == 0 {
+					t.Error("no entry was sent again")
+				}
+			})
+		})
+	}
+}
+
+// What surely was not accepted, from the first entry on, is made anew: a caller
+// who gives up then knows that nothing was applied.
+func TestWindowThatWasNotAcceptedIsTakenBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(func(d *distant, _ *Config) {
+			for i := range uint64(10) {
+				d.lose[i+2] = []error{errBusy}
+			}
+		})
+		defer d.Close(nil)
+		d.first(t)
+		var calls []*Call
+		for i := range 10 {
+			calls = append(calls, d.submit(t, fmt.Sprint(i+1)))
+			time.Sleep(3 * time.Millisecond) // bubble time
+		}
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := calls[4].Wait(over); !errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("given up on its way: %v", err)
+		}
+		fails(t, calls[4], ErrNotApplied, context.Canceled)
+		for i, c := range calls {
+			if i != 4 {
+				values(t, c)
+			}
+		}
+		if diff := cmp.Diff([]string{"0", "1", "2", "3", "4", "6", "7", "8", "9", "10"}, d.machine.Lines); diff != "" {
+			t.Errorf("applied (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDroppedSessionUnderManyEntries(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(nil)
+		defer d.Close(nil)
+		d.first(t)
+		var calls []*Call
+		for i := range 5 {
+			calls = append(calls, d.submit(t, fmt.Sprint(i+1)))
+			time.Sleep(3 * time.Millisecond) // bubble time
+		}
+		d.evict(1)
+		for _, c := range calls {
+			values(t, c)
+		}
+		d.wantLines(t, 5)
+	})
+}
+
+// Nothing that follows an entry whose session broke may go on in it, and nothing
+// may be told of what may have been applied.
+func TestDroppedSessionUnderAnEntryOfUnknownFate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(nil)
+		defer d.Close(nil)
+		d.first(t)
+		d.wire.Lock()
+		d.lose[2] = []error{errTimeout}
+		d.wire.Unlock()
+		first := d.submit(t, "lost")
+		time.Sleep(3 * time.Millisecond) // bubble time
+		second := d.submit(t, "1")
+		synctest.Wait()
+		d.evict(1)
+		fails(t, first, ErrUnknownOutcome, state.ErrUnknownSession)
+		values(t, second)
+		values(t, d.submit(t, "2"))
+		d.wantLines(t, 2)
+	})
+}
+
+func TestCloseWithManyEntries(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(nil)
+		d.first(t)
+		var calls []*Call
+		for i := range 5 {
+			calls = append(calls, d.submit(t, fmt.Sprint(i+1)))
+			time.Sleep(3 * time.Millisecond) // bubble time
+		}
+		d.Close(nil)
+		if n := len(d.attempts()); n != 6 {
+			t.Errorf("%d entries were sent, want 6", n)
+		}
+		for _, c := range calls {
+			fails(t, c, ErrUnknownOutcome, ErrClosed)
+		}
+	})
+}
