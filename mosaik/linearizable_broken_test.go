@@ -1,7 +1,6 @@
 package mosaik_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/parser"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,19 +18,17 @@ import (
 // one of brokenRules.
 const brokenRule = "MOSAIK_TEST_BROKEN_RULE"
 
-// brokenRules are what TestLinearizable must notice, with what it says then.
+// brokenRules are what TestLinearizable must notice, with what it says then. Where
+// numbers may come in any order, the table can only know the latest again: a
+// late copy is out of order, or one too many.
 var brokenRules = []struct{ name, says string }{
-	{"deduplication off", " twice"},
-	{"sequence gaps allowed", " after "},
-	{"strong reads made weak", "the history is not linearizable"},
+	{"deduplication off", ` twice`},
+	{"sequence gaps allowed", ` (after|twice)\b`},
+	{"strong reads made weak", `the history is not linearizable`},
 }
 
 // breaks are the changes to the library's source that break the rules, each in
 // place of text that stands in its file once.
-//
-// That a session's number may not be left out matters to a proposer that leaves
-// some behind: what it gave up would come late, behind later commands. Ours does
-// not, so that the proposer is broken together with the rule.
 var breaks = []struct{ file, text, broken string }{
 	{
 		"internal/state/apply.go",
@@ -42,22 +40,6 @@ var breaks = []struct{ file, text, broken string }{
 		"internal/state/apply.go",
 		"case e.Sequence > session.Sequence+1:",
 		`case e.Sequence > session.Sequence+1 && broken != "sequence gaps allowed":`,
-	},
-	{
-		"internal/session/run.go",
-		"f.isTainted = true",
-		`f.isTainted = true
-		if broken == "sequence gaps allowed" {
-			p.flight = nil
-		}`,
-	},
-	{
-		"internal/session/run.go",
-		"case surely:",
-		`case broken == "sequence gaps allowed" && fate == Unknown:
-		p.sequence++
-		f.fail(unknown(err))
-	case surely:`,
 	},
 	{
 		"internal/group/calls.go",
@@ -87,7 +69,7 @@ func TestLinearizableNotices(t *testing.T) {
 			const tries = 10 // each of which most often does
 			for i := range tries {
 				out, err := runBroken(t, program, rule.name, 1+2*i)
-				if err != nil && bytes.Contains(out, []byte(rule.says)) {
+				if err != nil && regexp.MustCompile(rule.says).Match(out) {
 					t.Logf("noticed at try %d", i+1)
 					return
 				}

@@ -43,8 +43,9 @@ func testLinearizable(t *testing.T, seeds, ops int, logs logs, storage logstore.
 			s := newSchedule(t, seed, logs, func(a *audit) workload {
 				return &linear{audit: a, seed: seed, storage: storage, perCommand: ops/max(steps, 1) + 1, began: time.Now()}
 			})
-			s.kinds = append(s.kinds, chance{4, s.overtake})
+			s.kinds = append(s.kinds, chance{4, s.overtake}, chance{4, s.distance}, chance{12, s.lose})
 			s.begin()
+			s.take(s.distance())
 			for range steps {
 				s.step()
 			}

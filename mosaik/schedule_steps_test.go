@@ -149,6 +149,29 @@ func (s *schedule) overtake() string {
 	return fmt.Sprintf("heal all and hold back what %d sends to the leader %d until another one leads: %v", from, to, err == nil)
 }
 
+// distance moves the nodes apart, so that several entries are on their way at a
+// time, or next to each other.
+func (s *schedule) distance() string {
+	delay := time.Duration(s.draw.IntN(3)*4) * time.Millisecond
+	for i := range s.c.Len() {
+		for j := range i {
+			s.c.Delay(i, j, delay)
+		}
+	}
+	return fmt.Sprintf("delay everything by %v", delay)
+}
+
+// lose breaks the connections of a link, most often one of the leader's, so that
+// what is on its way there is lost and what follows is not.
+func (s *schedule) lose() string {
+	i, j := s.link()
+	if leader := s.any((*actor).leads); leader != nil && s.draw.IntN(4) > 0 && leader.node.Index() != j {
+		i = leader.node.Index()
+	}
+	s.c.Drop(i, j)
+	return fmt.Sprintf("drop the connections of %d and %d", i, j)
+}
+
 // calm makes the network whole and gives a member time to be online.
 func (s *schedule) calm() string {
 	a := s.any((*actor).joined)
