@@ -66,7 +66,13 @@ func (p *Proposer) mayLaunch() bool {
 
 // isDue reports whether the newest entry was sent as long ago as the pace wants.
 func (p *Proposer) isDue() bool {
-	return time.Since(p.window[len(p.window)-1].launched) >= p.cfg.Pace
+	return time.Since(p.window[len(p.window)-1].launched) >= p.gap()
+}
+
+// gap is the pace, or more where the way is so long that as many entries as may
+// be on it at a time are spread over it.
+func (p *Proposer) gap() time.Duration {
+	return max(p.cfg.Pace, p.way/time.Duration(p.cfg.MaxFlights))
 }
 
 // isFull reports whether the queue holds calls for a whole entry.
@@ -130,7 +136,7 @@ func (p *Proposer) takeOff() *flight {
 	p.sequence++
 	f.launched = time.Now()
 	if p.isFar() {
-		p.pace.Reset(p.cfg.Pace)
+		p.pace.Reset(p.gap())
 	}
 	p.mu.Lock()
 	p.window = append(p.window, f)

@@ -156,6 +156,19 @@ func TestEntriesFollowEachOtherAtThePace(t *testing.T) {
 	})
 }
 
+// Where more entries than may be on their way would fit, they are spread over it.
+func TestEntriesAreSpreadOverALongWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 5 })
+		defer d.Close(nil)
+		d.first(t)
+		took := d.issue(t, 200, 500*time.Microsecond)
+		if worst := slices.Max(took); worst > roundTrip+roundTrip/5 {
+			t.Errorf("a call took %v, want %v and a fifth of it at most", worst, roundTrip)
+		}
+	})
+}
+
 func TestOneEntryAtATimeWhereItIsQuick(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(_ *distant, cfg *Config) { cfg.Pace = 2 * roundTrip })
