@@ -18,6 +18,7 @@ type flight struct {
 	session  format.SessionID
 	sequence uint64
 	data     []byte
+	commands int
 	calls    []*Call // none when all of them were failed before it landed
 	traces   []format.Trace
 	launched time.Time       // when it was sent first
@@ -36,6 +37,11 @@ type flight struct {
 // isMeant reports whether d tells the outcome of the entry.
 func (f *flight) isMeant(d state.Delivery) bool {
 	return d.Session == f.session && (d.Sequence == f.sequence || d.Restored && d.Sequence > f.sequence)
+}
+
+// work returns how long the work on the entry takes at most.
+func (f *flight) work() time.Duration {
+	return time.Duration(f.commands)*workPerCommand + time.Duration(len(f.data))*workPerByte
 }
 
 // isOutcast reports whether the entry was refused because of its session.
@@ -90,9 +96,9 @@ func (f *flight) load(q *queue, maxBytes, maxCommands int) (commands int) {
 }
 
 // encode writes the entry.
-func (f *flight) encode(h format.Header, commands int) {
+func (f *flight) encode(h format.Header) {
 	f.session, f.sequence = h.Session, h.Sequence
-	f.data = format.Begin(f.data, h, f.traces, commands)
+	f.data = format.Begin(f.data, h, f.traces, f.commands)
 	for _, c := range f.calls {
 		for _, cmd := range c.cmds {
 			f.data = format.AppendCommand(f.data, cmd)

@@ -16,6 +16,13 @@ const maxSpares = 4
 // memory is how many entries it takes to forget a quick one.
 const memory = 16
 
+// What the work on an entry adds to its way at most, on a machine that has
+// others, too.
+const (
+	workPerCommand = 5 * time.Microsecond
+	workPerByte    = 10 * time.Nanosecond
+)
+
 var (
 	// errUndelivered is an entry that the transport calls applied and the state has
 	// not told about: their contract is broken.
@@ -106,11 +113,11 @@ func (p *Proposer) interrupt() <-chan struct{} {
 // isFar reports whether even a quick entry is longer on its way than the pace.
 func (p *Proposer) isFar() bool { return p.way > p.cfg.Pace }
 
-// learn takes in how long an entry was on its way: as long as the way is for the
-// quickest, until that one is long ago.
+// learn takes in how long an entry was on its way, but for the work on it: as long
+// as the way is for the quickest, until that one is long ago.
 func (p *Proposer) learn(took time.Duration) {
 	if p.way == 0 || took < p.way {
-		p.way = took
+		p.way = max(took, 1)
 	} else {
 		p.way += (took - p.way) / memory
 	}
@@ -131,7 +138,8 @@ func (p *Proposer) takeOff() *flight {
 		p.keep(f)
 		return nil
 	}
-	f.encode(p.header(format.KindCommands), commands)
+	f.commands = commands
+	f.encode(p.header(format.KindCommands))
 	f.cancel = func() {}
 	p.sequence++
 	f.launched = time.Now()
@@ -191,7 +199,7 @@ func (p *Proposer) arrive() bool {
 	default:
 	}
 	if !f.isTainted {
-		p.learn(time.Since(f.launched))
+		p.learn(time.Since(f.launched) - f.work())
 	}
 	p.settle(f)
 	p.keep(f)

@@ -201,6 +201,17 @@ func TestDistanceIsLearned(t *testing.T) {
 		if n := peak(2*DefaultPace, 1); n != 1 {
 			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
 		}
+		for what, much := range map[string][]string{
+			"large":         {strings.Repeat("x", int(2*DefaultPace/workPerByte))},
+			"many commands": slices.Repeat([]string{"x"}, int(2*DefaultPace/workPerCommand)),
+		} {
+			for range 3 * memory {
+				values(t, d.submit(t, much...))
+			}
+			if n := peak(2*DefaultPace, 1); n != 1 {
+				t.Errorf("%d entries on their way at a time after %s, want 1", n, what)
+			}
+		}
 		if n := peak(10*DefaultPace, memory); n == 1 {
 			t.Error("one entry on its way at a time, though the way is long")
 		}
