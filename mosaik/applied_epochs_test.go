@@ -159,7 +159,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 	for kind, storage := range storages {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			c := newCompacted(t, newKeptTill, storage)
+			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus())
 			const away = 2
 			g, ctx := c.groups[away], soon(t)
 			read := func() mosaik.Answer[int64] {

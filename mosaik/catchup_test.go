@@ -37,14 +37,15 @@ func (c *heavyTill) Restore(r io.Reader) error {
 type compacted[M holder] struct {
 	*durables[M]
 	storage func() logstore.Storage[step]
+	timing  mosaik.ConsensusConfig
 	paid    int64
 	logs    []watchedStorage
 }
 
 // newCompacted starts a group that takes snapshots every 50 entries, and writes
 // until all of its logs are compacted.
-func newCompacted[M holder](t *testing.T, newMachine func() M, storage func() logstore.Storage[step]) *compacted[M] {
-	c := &compacted[M]{durables: newDurables(t, newMachine, mosaik.WithSnapshots(50, 1<<30)), storage: storage}
+func newCompacted[M holder](t *testing.T, newMachine func() M, storage func() logstore.Storage[step], timing mosaik.ConsensusConfig) *compacted[M] {
+	c := &compacted[M]{durables: newDurables(t, newMachine, mosaik.WithSnapshots(50, 1<<30)), storage: storage, timing: timing}
 	for range c.dirs {
 		c.logs = append(c.logs, watch(storage()))
 	}
@@ -70,7 +71,7 @@ func (c *compacted[M]) add() int {
 // enter joins on a node, in a group that expects three members.
 func (c *compacted[M]) enter(i int) {
 	c.t.Helper()
-	b := c.Node(i).Builder().WithMembership(mosaik.DefaultPolicy().WithExpected(3))
+	b := c.Node(i).Builder().WithMembership(mosaik.DefaultPolicy().WithExpected(3)).WithConsensusConfig(c.timing)
 	c.groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, c.newMachine).WithLogStorage(c.logs[i]))
 }
 
@@ -94,7 +95,7 @@ func TestManyJoinersCatchUp(t *testing.T) {
 	for kind, storage := range storages {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			c := newCompacted(t, newHeavyTill, storage)
+			c := newCompacted(t, newHeavyTill, storage, testutil.FastConsensus())
 			for range 3 {
 				c.add()
 			}
@@ -125,7 +126,7 @@ func TestSnapshotIsCutShort(t *testing.T) {
 			}
 			t.Run(how+" in "+kind, func(t *testing.T) {
 				t.Parallel()
-				c := newCompacted(t, newHeavyTill, storage)
+				c := newCompacted(t, newHeavyTill, storage, testutil.FastConsensus())
 				joiner := c.add()
 				spent := make([]<-chan struct{}, 3)
 				for i := range spent {
@@ -167,7 +168,7 @@ func TestSnapshotIsCutShort(t *testing.T) {
 // after the last of them was added, with nothing left of the log from before.
 func TestSnapshotHoldsTheMembers(t *testing.T) {
 	t.Parallel()
-	c := newCompacted(t, newKeptTill, storages["disk"])
+	c := newCompacted(t, newKeptTill, storages["disk"], testutil.FastConsensus())
 	for range 2 {
 		c.enter(c.add())
 	}

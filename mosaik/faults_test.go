@@ -145,8 +145,10 @@ func TestFailingStorageStopsItsGroup(t *testing.T) {
 		_, err = mosaik.Execute(ctx, groups[0], pay(1))
 	}
 	wantError(t, "execute on the broken storage", err, errDisk)
+	wantError(t, "execute on the broken storage", err, mosaik.ErrStorage)
 	_, err = mosaik.Execute(ctx, groups[0], pay(1))
 	wantError(t, "execute afterwards", err, errDisk)
+	wantError(t, "execute afterwards", err, mosaik.ErrNotApplied)
 	for range groups[0].When().Onlines(ctx) { // until the group has stopped
 	}
 	err = groups[0].When().Online(ctx)

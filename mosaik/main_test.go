@@ -173,11 +173,27 @@ func without[G any](groups []G, n *testutil.Node) []G {
 	return slices.Delete(slices.Clone(groups), n.Index(), n.Index()+1)
 }
 
-// wantError fails the test unless err is target.
+// wantError fails the test unless err is target, and can be retried as
+// docs/guarantees.md says.
 func wantError(t testing.TB, what string, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
 		t.Errorf("%s: error %v, want %v", what, err, target)
+	}
+	table, problem := errorTable()
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	yes, no := false, false
+	for name, can := range table {
+		if is := errors.Is(err, errorValues[name]); is && can {
+			yes = true
+		} else if is {
+			no = true
+		}
+	}
+	if got, want := mosaik.Retryable(err), yes && !no; got != want {
+		t.Errorf("%s: Retryable is %t for %v, want %t", what, got, err, want)
 	}
 }
 

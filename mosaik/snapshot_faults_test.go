@@ -283,7 +283,7 @@ func TestReceivedSnapshotThatCannotBeKept(t *testing.T) {
 // as a new replica.
 func TestDamagedSnapshotEndsItsMember(t *testing.T) {
 	t.Parallel()
-	c := newCompacted(t, newKeptTill, storages["disk"])
+	c := newCompacted(t, newKeptTill, storages["disk"], testutil.FastConsensus())
 	const away = 2
 	for c.logs[away].state(t).Snapshot.Cursor.Index == 0 {
 		c.pay(c.groups[away])

@@ -1,0 +1,156 @@
+package mosaik_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// gated is a till that waits, in the command "wait", until it is let through.
+type gated struct {
+	till
+	entered chan<- struct{} // gets a value when it waits
+	gate    <-chan struct{}
+}
+
+func (*gated) Spec() sm.Spec[step] { return sm.Define[step]("gated", 1) }
+
+func (g *gated) Apply(at sm.ApplyContext, s step) (any, error) {
+	if s.Verb == "wait" {
+		g.entered <- struct{}{}
+		<-g.gate
+		return nil, nil
+	}
+	return g.till.Apply(at, s)
+}
+
+// newGated makes a lone member whose machine waits: entered tells when, and open
+// lets it through, as does the end of the test.
+func newGated(t *testing.T) (g *mosaik.Group[step, *gated], entered <-chan struct{}, open chan<- struct{}) {
+	c := testutil.NewCluster(t, 1)
+	in, gate := make(chan struct{}, 1), make(chan struct{})
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		select {
+		case <-gate:
+		case <-over:
+		}
+	}()
+	return testutil.JoinAll(c, func() *gated { return &gated{entered: in, gate: passed} })[0], in, gate
+}
+
+// A caller who stops waiting for a command that is being applied does not know
+// what becomes of it, and is told so; who waits again learns it.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	g, entered, open := newGated(t)
+	p, err := g.Feed(t.Context(), step{Verb: "wait"}, step{"pay", 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err = p.Wait(ended)
+	wantError(t, "wait for what is under way", err, mosaik.ErrUnknownOutcome)
+	wantError(t, "wait for what is under way", err, context.Canceled)
+	select {
+	case <-p.Done():
+		t.Error("the outcome is known before the machine is through")
+	default:
+	}
+	open <- struct{}{}
+	results, err := p.Wait(soon(t))
+	if err != nil || len(results) != 2 || results[1].Value != int64(7) {
+		t.Errorf("waiting again returned %+v, error %v", results, err)
+	}
+}
+
+// A leader that is cut off cannot know what becomes of what it sent before it
+// noticed. Later commands are surely not applied.
+func TestOutcomesOfALeaderWithoutQuorum(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := testutil.JoinAll(c, newTill)
+	leader := leaderOf(t, c, groups[0])
+	g, ctx := groups[leader.Index()], soon(t)
+	mustPay(t, g, 1)
+	c.Isolate(leader.Index())
+	_, err := mosaik.Execute(ctx, g, pay(10))
+	wantError(t, "execute before the loss was noticed", err, mosaik.ErrUnknownOutcome)
+	wantError(t, "execute before the loss was noticed", err, mosaik.ErrStalled)
+	for range 3 {
+		_, err = mosaik.Execute(ctx, g, pay(100))
+		wantError(t, "execute after the loss was noticed", err, mosaik.ErrNotApplied)
+		wantError(t, "execute after the loss was noticed", err, mosaik.ErrStalled)
+	}
+	c.HealAll()
+	testutil.Settle(t, groups...)
+	got, err := mosaik.Query(ctx, g, sum{}, mosaik.Strong)
+	if err != nil || got.Value != 1 && got.Value != 11 {
+		t.Errorf("in the end the sum is %d, error %v; want 1 or 11", got.Value, err)
+	}
+	wantSum(t, got.Value, groups...)
+}
+
+// A member that does not hear how its commands were applied, and gets a snapshot
+// in place of them, says that they were, and that no more is known.
+func TestResultLost(t *testing.T) {
+	t.Parallel()
+	for kind, storage := range storages {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			// One attempt lasts, so that nobody is told that the member is stalled.
+			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus().WithForwardTimeout(time.Minute))
+			leader, ctx := leaderOf(t, c.Cluster, c.groups[0]).Index(), soon(t)
+			away, other := (leader+1)%3, (leader+2)%3
+			g, led := c.groups[away], c.groups[leader]
+			c.pay(g)
+			c.paid++
+			before := c.logs[away].state(t).Last.Index
+			c.CutOneWay(leader, away)
+			c.CutOneWay(other, away)
+			next := led.Committed() + 1
+			p, err := g.Feed(ctx, step{"pay", 1}, step{"pay", 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := led.When().Committed(ctx, next+1); err != nil {
+				t.Fatal(err)
+			}
+			c.paid += 2
+			for _, i := range []int{leader, other} {
+				for c.logs[i].state(t).Pruned.Index <= before+10 {
+					c.pay(c.groups[i])
+					c.paid++
+				}
+			}
+			for _, i := range []int{leader, other} {
+				c.Drop(i, away) // and with it what waits on the link
+			}
+			c.HealAll()
+			_, err = p.Wait(ctx)
+			wantError(t, "a command that a snapshot passed", err, mosaik.ErrResultLost)
+			for _, unknown := range []error{mosaik.ErrNotApplied, mosaik.ErrUnknownOutcome} {
+				if errors.Is(err, unknown) {
+					t.Errorf("a command that was applied ended with %v", err)
+				}
+			}
+			got, err := mosaik.Read(ctx, g, mosaik.AtLeast(next+1), func(m *keptTill) (int64, error) { return m.sum, nil })
+			if err != nil || got.Value < int64(next+1) {
+				t.Errorf("the member then reads %+v, error %v", got, err)
+			}
+			c.pay(g)
+			c.paid++
+			c.wantAllPaid()
+		})
+	}
+}
