@@ -61,8 +61,9 @@ var (
 	// ErrNotApplied reports commands that were not applied and never will be;
 	// the error that it wraps says why. Issuing them again is safe.
 	ErrNotApplied = session.ErrNotApplied
-	// ErrPoisoned reports that the machine panicked on this member, or that its
-	// constructor failed; the member applies and answers nothing any more. The
+	// ErrPoisoned reports that the machine panicked on this member, or ended the
+	// goroutine that it was called on (runtime.Goexit, which t.Fatal calls), or
+	// that its constructor failed; the member applies and answers nothing any more. The
 	// error names the command's index and what it panicked with.
 	ErrPoisoned = state.ErrPoisoned
 	// ErrStorage reports that this member's log could not be read or written: the

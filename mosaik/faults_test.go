@@ -2,6 +2,7 @@ package mosaik_test
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -37,21 +38,26 @@ func bystander(t *testing.T, c *testutil.Cluster) func() {
 	}
 }
 
-// A command that panics poisons its group on every member that applies it, and
-// nothing else.
+// A command that panics, or ends its goroutine, poisons its group on every member
+// that applies it, and nothing else.
 func TestPanicPoisonsItsGroupOnly(t *testing.T) {
 	t.Parallel()
+	for verb, says := range map[string]string{"blow": "the till blew up", "exit": "runtime.Goexit was called"} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			testPoison(t, verb, says)
+		})
+	}
+}
+
+func testPoison(t *testing.T, verb, says string) {
 	c := testutil.NewCluster(t, 3)
 	works := bystander(t, c)
 	groups := testutil.JoinAll(c, newTill)
 	mustPay(t, groups[0], 1)
-	_, err := mosaik.Execute(soon(t), groups[0], blow{})
+	_, err := groups[0].Execute(soon(t), step{Verb: verb})
 	wantError(t, "execute", err, mosaik.ErrPoisoned)
-	for _, part := range []string{"apply command 2", "the till blew up"} {
-		if err != nil && !strings.Contains(err.Error(), part) {
-			t.Errorf("error %q does not say %q", err, part)
-		}
-	}
+	wantMessage(t, "execute", err, "apply command 2", says)
 	for i, g := range groups {
 		if err := g.When().Offline(soon(t)); err != nil {
 			t.Errorf("node %d: %v", i, err)
@@ -122,6 +128,13 @@ func TestPanicInAQueryIsAnError(t *testing.T) {
 			t.Errorf("a query poisoned the group: %v", err)
 		}
 	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_, err := mosaik.Read(soon(t), g, mosaik.Weak, func(*till) (int, error) { runtime.Goexit(); return 0, nil })
+		t.Errorf("a query that ends its goroutine came back with %v", err)
+	}()
+	<-exited
 	mustPay(t, g, 1)
 	wantSum(t, 1, g)
 }

@@ -2,6 +2,7 @@ package mosaik_test
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ func TestConstructorThatFails(t *testing.T) {
 		want string
 	}{
 		"a panic": {func() *till { panic("no till left") }, "the machine's constructor panicked: no till left"},
+		"an exit": {func() *till { runtime.Goexit(); return nil }, "the machine's constructor panicked: runtime.Goexit was called"},
 		"nil":     {func() *till { return nil }, "the machine's constructor returned nil"},
 	} {
 		t.Run(name, func(t *testing.T) {

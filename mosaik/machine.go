@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -19,12 +20,10 @@ type machine[C any, M sm.StateMachine[C]] struct {
 
 // construct calls the user's constructor of machines.
 func construct[M any](newMachine func() M) (m M, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the machine's constructor panicked: %v", v)
-		}
-	}()
-	if m = newMachine(); isNil(m) {
+	if broken, _ := apart.Call(func() { m = newMachine() }); broken != nil {
+		return m, fmt.Errorf("the machine's constructor panicked: %v", broken)
+	}
+	if isNil(m) {
 		return m, errors.New("the machine's constructor returned nil")
 	}
 	return m, nil

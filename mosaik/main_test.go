@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -56,6 +57,8 @@ func (c *till) Apply(at sm.ApplyContext, s step) (any, error) {
 		return take(s.N).ApplyTo(c, at)
 	case "blow":
 		return blow{}.ApplyTo(c, at)
+	case "exit":
+		runtime.Goexit()
 	}
 	return nil, fmt.Errorf("till: unknown verb %q", s.Verb)
 }

@@ -61,8 +61,10 @@ type Answer[R any] struct {
 }
 
 // Query asks the group's machine. The query runs on the caller's goroutine, on
-// this member's machine, while nothing is applied to it; keep it short. Errors
-// are the query's own, [ErrForming] while this member is in no epoch, and in a
+// this member's machine, while nothing is applied to it; keep it short. It must
+// not call its own group, not even to ask again: a command would wait until its
+// context ends, and another query perhaps for ever, and with it all that the
+// member applies. Errors are the query's own, [ErrForming] while this member is in no epoch, and in a
 // strong read also while its epoch accepts no commands, [ErrStalled] and
 // [ErrClosed], and the context's, wrapped. A query that panics yields an error
 // and does no harm to the group.

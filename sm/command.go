@@ -15,6 +15,8 @@ type Command[C, M, R any] interface {
 type Query[M, R any] interface {
 	// Query reads m and must not change it. It runs on the caller's
 	// goroutine, possibly beside other queries, never beside an Apply. What it
-	// returns must not alias the machine's state.
+	// returns must not alias the machine's state. It must not call its own group:
+	// a command is applied when the query has returned, and another query may
+	// wait for an Apply that waits for this one.
 	Query(m M) (R, error)
 }

@@ -23,7 +23,9 @@ type StateMachine[C any] interface {
 	// result, or the domain error with which the machine declines it. Both
 	// reach the caller as they are, on the caller's own replica only; they must
 	// not alias the machine's state, which goes on changing. A returned error
-	// is an outcome like any other and stops nothing.
+	// is an outcome like any other and stops nothing. After a panic, and after
+	// runtime.Goexit, which t.Fatal calls, the machine is not used any more on
+	// this member. Apply must not call its own group, which would wait for Apply.
 	Apply(at ApplyContext, cmd C) (any, error)
 }
 
@@ -98,6 +100,7 @@ func (s Spec[C]) Validate() error {
 // both methods for machines whose directive says snapshot.
 type Snapshotter interface {
 	// Snapshot writes the machine's whole state. It never overlaps an Apply.
+	// A panic is an error.
 	Snapshot(w io.Writer) error
 	// Restore replaces the machine's whole state by what Snapshot wrote. It
 	// must not keep anything of the state before. The bytes come from another

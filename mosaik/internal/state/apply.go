@@ -3,7 +3,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
@@ -151,50 +150,6 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 	if traced {
 		n.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}
 	}
-}
-
-// run applies the commands of an entry, and keeps their results if anybody
-// wants them. If the machine panics, the state is only fit to be poisoned.
-func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) (poisoned *PoisonedError) {
-	info := sm.ApplyInfo{
-		Term:    at.Term,
-		Group:   s.cfg.Group,
-		Network: s.cfg.Network,
-		Seed:    e.Seed,
-	}
-	s.time = max(s.time, e.Time)
-	info.Time = time.Unix(0, s.time)
-	var offset int
-	index := s.commands
-	defer func() {
-		if v := recover(); v != nil {
-			poisoned = &PoisonedError{
-				Doing: "apply", Index: index, Entry: at, Offset: offset, Value: v, Stack: debug.Stack(),
-			}
-		}
-	}()
-	if m, ok := s.cfg.Machine.(BatchMachine); ok && e.Commands.Len() > 0 {
-		index++
-		info.Index = index // a panic is that of the first, for all that is known
-		m.ApplyBatch(info, e.Commands, results)
-		s.commands += sm.Index(e.Commands.Len())
-		return nil
-	}
-	for i, cmd := range e.Commands.All() {
-		offset = i
-		index++
-		info.Index = index
-		value, err, ok := s.cfg.Machine.Apply(sm.NewApplyContext(info), cmd)
-		if results == nil {
-			continue
-		}
-		if !ok {
-			value, err = nil, Undecodable(err)
-		}
-		results[i] = Result{value, err}
-	}
-	s.commands = index
-	return nil
 }
 
 // Undecodable returns the outcome of a command that the codec refused with err.

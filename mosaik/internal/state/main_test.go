@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
@@ -27,6 +28,7 @@ type journal struct {
 	contexts     []sm.ApplyContext
 	noSnapshots  bool
 	restoreFails error
+	exits        bool // from snapshots
 }
 
 func (j *journal) Apply(at sm.ApplyContext, cmd []byte) (any, error, bool) {
@@ -35,6 +37,8 @@ func (j *journal) Apply(at sm.ApplyContext, cmd []byte) (any, error, bool) {
 		return nil, errDecode, false
 	case "panic":
 		panic("the machine is broken")
+	case "exit":
+		runtime.Goexit()
 	case "decline":
 		return nil, errDomain, true
 	}
@@ -49,12 +53,18 @@ func (j *journal) Snapshot(w io.Writer) error {
 	if len(j.Lines) > 0 && j.Lines[0] == "panic in snapshot" {
 		panic("the machine cannot be written")
 	}
+	if j.exits {
+		runtime.Goexit()
+	}
 	return json.NewEncoder(w).Encode(j.Lines)
 }
 
 func (j *journal) Restore(r io.Reader) error {
 	if j.restoreFails != nil {
 		return j.restoreFails
+	}
+	if j.exits {
+		runtime.Goexit()
 	}
 	j.Lines = nil
 	if err := json.NewDecoder(r).Decode(&j.Lines); err != nil {

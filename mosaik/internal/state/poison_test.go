@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -62,6 +63,38 @@ func TestPanicPoisons(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// A machine that ends the goroutine that it is called on is as one that panics,
+// wherever it does so.
+func TestExitPoisons(t *testing.T) {
+	t.Parallel()
+	r := ready()
+	r.commands(mine, 1, "a", "exit", "b")
+	p := r.Status().Poisoned
+	if p == nil || p.Index != 2 || p.Offset != 1 || !errors.Is(p, apart.ErrExited) {
+		t.Errorf("poisoned by %+v, want an exit in command 2", p)
+	}
+	if d := r.last(t); d.Err != error(p) || d.Sequence != 1 {
+		t.Errorf("delivered %+v, want the poison", d)
+	}
+
+	whole := ready()
+	whole.commands(mine, 1, "a")
+	var snapshot bytes.Buffer
+	if err := whole.Snapshot(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	whole.machine.exits = true
+	var panicked *PanicError
+	if err := whole.Snapshot(io.Discard); !errors.As(err, &panicked) || !errors.Is(err, apart.ErrExited) {
+		t.Errorf("a snapshot that ends its goroutine: %v", err)
+	}
+	restored := newReplica()
+	restored.machine.exits = true
+	if err := restored.Restore(&snapshot); !errors.Is(err, ErrPoisoned) || !errors.Is(err, apart.ErrExited) {
+		t.Errorf("a restore that ends its goroutine: %v", err)
 	}
 }
 

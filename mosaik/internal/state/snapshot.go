@@ -3,8 +3,8 @@ package state
 import (
 	"fmt"
 	"io"
-	"runtime/debug"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -31,7 +31,6 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 	case s.ancestry.next != 0:
 		return errInheriting
 	}
-	defer recovered("snapshot", &err)
 	sw, err := format.NewSnapshotWriter(w, &format.Snapshot{
 		Opened:    s.opened,
 		Sealed:    s.sealed,
@@ -46,7 +45,10 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Machine.Snapshot(sw); err != nil {
+	if broken, stack := apart.Call(func() { err = s.cfg.Machine.Snapshot(sw) }); broken != nil {
+		return &PanicError{Doing: "snapshot", Value: broken, Stack: stack}
+	}
+	if err != nil {
 		return fmt.Errorf("mosaik: snapshot state machine: %w", err)
 	}
 	return sw.Close()
@@ -76,13 +78,8 @@ func (s *State) restore(r io.Reader) (n news, err error) {
 }
 
 // load reads a snapshot into the state.
-func (s *State) load(n *news, r io.Reader) (poisoned *PoisonedError) {
+func (s *State) load(n *news, r io.Reader) *PoisonedError {
 	at := s.raft
-	defer func() {
-		if v := recover(); v != nil {
-			poisoned = &PoisonedError{Doing: "restore", Entry: at, Value: v, Stack: debug.Stack()}
-		}
-	}()
 	fail := func(err error) *PoisonedError { return &PoisonedError{Doing: "restore", Entry: at, Value: err} }
 	if !s.cfg.Machine.CanSnapshot() {
 		return fail(ErrNoSnapshot)
@@ -96,7 +93,10 @@ func (s *State) load(n *news, r io.Reader) (poisoned *PoisonedError) {
 	if err != nil {
 		return fail(err)
 	}
-	machineErr := s.cfg.Machine.Restore(sr)
+	var machineErr error
+	if broken, stack := apart.Call(func() { machineErr = s.cfg.Machine.Restore(sr) }); broken != nil {
+		return &PoisonedError{Doing: "restore", Entry: at, Value: broken, Stack: stack}
+	}
 	// Damage is the better explanation of what the machine complains about.
 	if err := sr.Close(); err != nil {
 		return fail(err)

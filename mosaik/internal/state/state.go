@@ -100,8 +100,9 @@ type Status struct {
 // State is the replicated state of one group on one replica. Apply and Restore
 // are called by one goroutine; everything else may be called concurrently.
 type State struct {
-	cfg Config
-	own atomic.Pointer[own]
+	cfg  Config
+	own  atomic.Pointer[own]
+	turn *turn // belongs to the goroutine that applies
 
 	mu       sync.RWMutex
 	commands sm.Index
@@ -125,7 +126,7 @@ type own struct {
 
 // New returns the state before the first entry.
 func New(cfg Config) *State {
-	return &State{cfg: cfg, sessions: newSessions()}
+	return &State{cfg: cfg, turn: newTurn(cfg.Machine), sessions: newSessions()}
 }
 
 // Own makes id the session whose outcomes are delivered, in place of the one
