@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -33,7 +34,7 @@ type Applied[C any] struct {
 //     consumer was too slow, the member caught up by snapshot, or nobody followed
 //     the group before (see [WithHistory]). Read again and go on from there.
 //   - [ErrOtherEpoch] if indices began anew since the call. Read again.
-//   - the context's cause, wrapped; [ErrClosed], [ErrPoisoned] or why the group
+//   - the context's error, wrapped; [ErrClosed], [ErrPoisoned] or why the group
 //     ended.
 //
 // One error does not end it: [ErrUndecodable] comes with the cursor of a command
@@ -86,10 +87,7 @@ func (g *Group[C, M]) followEnds(ctx context.Context) error {
 	if g.closed.Load() {
 		return ErrClosed
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return watch.Cause(ctx)
 }
 
 // followError words why following ends.

@@ -30,7 +30,8 @@
 // # Errors
 //
 // Errors that a caller branches on are variables of this package, to be tested
-// with errors.Is; a context's end comes back as the context's error, wrapped.
+// with errors.Is; a context's end comes back as the context's error, wrapped, and
+// beside it as its cause, where it has another one (context.Cause).
 // [Retryable] says whether the same call may simply be made again, and
 // docs/guarantees.md what each error means.
 package mosaik

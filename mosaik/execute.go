@@ -8,6 +8,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -98,7 +99,7 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
 	}
 	index, result, err := core.Do(ctx, one, span)
-	return Result{Index: index, Value: result.Value, Err: result.Err}, err
+	return Result{Index: index, Value: result.Value, Err: result.Err}, watch.WithCause(ctx, err)
 }
 
 // encode appends the bytes of a command.
@@ -151,7 +152,7 @@ func (p *Pending) Wait(ctx context.Context) ([]Result, error) { return p.wait(ct
 func (p *Pending) wait(ctx context.Context) ([]Result, error) {
 	first, outcomes, err := p.call.Wait(ctx)
 	if err != nil {
-		return nil, err
+		return nil, watch.WithCause(ctx, err)
 	}
 	return results(first, outcomes), nil
 }
@@ -177,7 +178,7 @@ func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
 	}
 	call, err := core.Submit(ctx, encoded, spanContext(ctx))
 	if err != nil {
-		return nil, err
+		return nil, watch.WithCause(ctx, err)
 	}
 	return &Pending{call}, nil
 }

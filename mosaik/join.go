@@ -11,6 +11,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -36,8 +37,8 @@ type plan struct {
 }
 
 func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Context, s settings, newMachine func() M, storage S) (_ *Group[C, M], err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("mosaik: join group: %w", context.Cause(ctx))
+	if err := watch.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("mosaik: join group: %w", err)
 	}
 	spec, p, err := newPlan(s, newMachine, storage)
 	if err != nil {
@@ -70,7 +71,7 @@ func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, 
 		case <-j.left:
 			return n.hold(ctx, p, start)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("it is still being left: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("it is still being left: %w", watch.Cause(ctx))
 		}
 	case j != nil:
 		defer n.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -65,8 +66,8 @@ func Open(ctx context.Context, id NetworkID, opts ...Option) (*Network, error) {
 }
 
 func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
+	if err := watch.Cause(ctx); err != nil {
+		return nil, err
 	}
 	if id.IsZero() {
 		return nil, errors.New("the network id is zero; make one with NewNetworkID")

@@ -74,6 +74,78 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// Whatever a context ended, errors.Is finds how it ended and what for.
+func TestCausesOfContexts(t *testing.T) {
+	t.Parallel()
+	gated, entered, open := newGated(t)
+	waiting, err := gated.Feed(t.Context(), step{Verb: "wait"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	c := testutil.NewCluster(t, 1)
+	n, g := c.Node(0), testutil.JoinAll(c, newTill)[0]
+	ended := map[string]func(context.Context) error{
+		"execute":      func(ctx context.Context) error { _, err := g.Execute(ctx, step{"pay", 1}); return err },
+		"execute many": func(ctx context.Context) error { _, err := g.ExecuteMany(ctx, step{"pay", 1}); return err },
+		"feed":         func(ctx context.Context) error { _, err := g.Feed(ctx, step{"pay", 1}); return err },
+		"wait":         func(ctx context.Context) error { _, err := waiting.Wait(ctx); return err },
+		"applied": func(ctx context.Context) (err error) {
+			for _, err = range g.Applied(ctx, 100) {
+			}
+			return err
+		},
+		"committed": func(ctx context.Context) error { return g.When().Committed(ctx, 100) },
+		"advanced":  func(ctx context.Context) error { _, err := g.When().Advanced(ctx); return err },
+		"elected":   func(ctx context.Context) error { return g.When().LeaderIs(ctx, mosaik.PeerID{1}) },
+		"join": func(ctx context.Context) error {
+			_, err := n.Net().Groups().WithKey(mosaik.RandomKey()).Join(ctx)
+			return err
+		},
+		"open": func(ctx context.Context) error { _, err := mosaik.Open(ctx, n.Net().ID()); return err },
+	}
+	for name, consistency := range map[string]mosaik.Consistency{"strong": mosaik.Strong, "at least": mosaik.AtLeast(100)} {
+		ended[name+" read"] = func(ctx context.Context) error {
+			_, err := mosaik.Read(ctx, g, consistency, func(*till) (int, error) { return 0, nil })
+			return err
+		}
+	}
+	canceled, cancel := context.WithCancelCause(t.Context())
+	cancel(errShort)
+	late, cancelLate := context.WithTimeoutCause(t.Context(), time.Nanosecond, errShort)
+	defer cancelLate()
+	<-late.Done()
+	for name, call := range ended {
+		for _, ctx := range []context.Context{canceled, late} {
+			err := call(ctx)
+			wantError(t, name, err, ctx.Err())
+			wantError(t, name, err, errShort)
+		}
+	}
+
+	// A context that ends while a call waits is no different.
+	ctx, cancel := context.WithCancelCause(t.Context())
+	errs := make(chan error)
+	go func() {
+		_, err := gated.Execute(ctx, step{"pay", 1})
+		errs <- err
+	}()
+	go func() {
+		_, err := mosaik.Read(ctx, g, mosaik.AtLeast(100), func(*till) (int, error) { return 0, nil })
+		errs <- err
+	}()
+	cancel(errShort)
+	for range 2 {
+		err := <-errs
+		wantError(t, "a call that waits", err, context.Canceled)
+		wantError(t, "a call that waits", err, errShort)
+	}
+	open <- struct{}{}
+	if _, err := waiting.Wait(soon(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A leader that is cut off cannot know what becomes of what it sent before it
 // noticed. Later commands are surely not applied.
 func TestOutcomesOfALeaderWithoutQuorum(t *testing.T) {

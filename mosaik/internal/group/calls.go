@@ -11,6 +11,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -165,7 +166,7 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		case err == nil:
 			return false, nil
 		case ctx.Err() != nil:
-			return false, fmt.Errorf("mosaik: strong read: %w", context.Cause(ctx))
+			return false, fmt.Errorf("mosaik: strong read: %w", watch.Cause(ctx))
 		case g.current.Load() != l:
 			return true, g.Ended()
 		}
@@ -199,7 +200,7 @@ func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again 
 		case <-l.ctx.Done():
 			return true, g.Ended()
 		case <-ctx.Done():
-			return false, fmt.Errorf("mosaik: read at command %d or later: %w", index, context.Cause(ctx))
+			return false, fmt.Errorf("mosaik: read at command %d or later: %w", index, watch.Cause(ctx))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -50,7 +51,7 @@ func (g *Group) ask(ctx context.Context, f func() error) error {
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return watch.Cause(ctx)
 	case <-g.done:
 		return g.Ended()
 	}
@@ -213,7 +214,7 @@ func (g *Group) yield(ctx context.Context, l *life) error {
 			break
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return watch.Cause(ctx)
 		}
 		if err := g.giveUp(); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -40,7 +41,7 @@ func (g *Group) TransferLeadership(ctx context.Context, to sm.PeerID) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return watch.Cause(ctx)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -182,7 +183,7 @@ func (h *History) Generation() uint64 {
 
 // Next returns the entry that holds the command of the index, at least 1, and
 // waits until there is one. Errors are a [*BehindError], [ErrOtherEpoch], the
-// context's cause, whatever stop returns, why the replica is poisoned and why the
+// context's error, whatever stop returns, why the replica is poisoned and why the
 // history ended. stop runs under the history's lock.
 func (h *History) Next(ctx context.Context, generation uint64, index sm.Index, stop func() error) (Record, error) {
 	for {
@@ -193,7 +194,7 @@ func (h *History) Next(ctx context.Context, generation uint64, index sm.Index, s
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return r, context.Cause(ctx)
+			return r, watch.Cause(ctx)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (w *Value[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return v, context.Cause(ctx)
+			return v, Cause(ctx)
 		}
 	}
 }
