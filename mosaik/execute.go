@@ -3,8 +3,11 @@ package mosaik
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 
+	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -68,7 +71,8 @@ func typed[R any](result Result) (R, error) {
 }
 
 // Execute is the untyped form of the function [Execute], for hand-written
-// machines: it returns what the machine's Apply returned on this member.
+// machines: it returns what the machine's Apply returned on this member. A
+// pointer to a command is as good as the command.
 func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (any, error) {
 	result, err := g.execute(ctx, cmd)
 	if err != nil {
@@ -105,7 +109,25 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 // encode appends the bytes of a command.
 func (g *Group[C, M]) encode(dst []byte, cmd C) (_ []byte, err error) {
 	defer panicked(&err)
-	return g.codec.Append(dst, cmd)
+	data, err := g.codec.Append(dst, cmd)
+	if errors.Is(err, codec.ErrVariant) {
+		if value, ok := pointee(cmd); ok {
+			data, err = g.codec.Append(dst, value)
+		}
+	}
+	if err != nil {
+		return dst, fmt.Errorf("a %T: %w", cmd, err)
+	}
+	return data, nil
+}
+
+// pointee returns the command that cmd points to, if that is one, too. Commands
+// are values, and their methods those of pointers as well.
+func pointee[C any](cmd C) (value C, ok bool) {
+	if p := reflect.ValueOf(cmd); p.Kind() == reflect.Pointer && !p.IsNil() {
+		value, ok = p.Elem().Interface().(C)
+	}
+	return value, ok
 }
 
 // Result is the outcome of one command of a batch.

@@ -124,6 +124,20 @@ func TestCommandsThatPanic(t *testing.T) {
 	if got, err := mosaik.Execute(soon(t), generated, &savings.Deposit{Amount: 1}); err != nil || got != 1 {
 		t.Errorf("a pointer to a deposit makes %v, error %v", got, err)
 	}
+	if got, err := generated.Execute(soon(t), &savings.Deposit{Amount: 2}); err != nil || got != int64(3) {
+		t.Errorf("untyped, a pointer to a deposit makes %v, error %v", got, err)
+	}
+	results, err := generated.ExecuteMany(soon(t), &savings.Deposit{Amount: 3}, savings.Deposit{Amount: 4})
+	if err != nil || results[0].Value != int64(6) || results[1].Value != int64(10) {
+		t.Errorf("a batch with a pointer makes %v, error %v", results, err)
+	}
+	type lookalike struct{ savings.Deposit }
+	for _, stranger := range []savings.Command{lookalike{}, &lookalike{}} {
+		_, err = generated.Execute(t.Context(), stranger)
+		wantError(t, "a type that is no command", err, mosaik.ErrEncode)
+		wantError(t, "a type that is no command", err, codec.ErrVariant)
+		wantMessage(t, "a type that is no command", err, "mosaik_test.lookalike")
+	}
 }
 
 // refusal is an error of a machine's that is often a nil pointer.
