@@ -67,6 +67,47 @@ func TestConstructorThatFails(t *testing.T) {
 	}
 }
 
+// shy is a till that panics when it is asked for what it names.
+type shy struct {
+	keptTill
+	of string
+}
+
+func (s *shy) asked(of string) {
+	if s.of == of {
+		panic("none of your business")
+	}
+}
+
+func (s *shy) Spec() sm.Spec[step] { s.asked("Spec"); return s.keptTill.Spec() }
+func (s *shy) SnapshotVersion() uint64 {
+	s.asked("SnapshotVersion")
+	return 1
+}
+func (s *shy) ConsensusDefaults() mosaik.ConsensusConfig {
+	s.asked("ConsensusDefaults")
+	return testutil.FastConsensus()
+}
+
+// nameless is a validator without a signature.
+type nameless struct{ password }
+
+func (nameless) Signature() sm.Digest { panic("none of your business") }
+
+// A machine or a validator that panics while a group is joined is an error.
+func TestJoinThatPanics(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	works := bystander(t, c)
+	for _, of := range []string{"Spec", "SnapshotVersion", "ConsensusDefaults"} {
+		_, err := mosaik.WithStateMachine(c.Node(0).Builder(), func() *shy { return &shy{of: of} }).Join(t.Context())
+		wantMessage(t, of, err, "mosaik: join group: the machine's "+of+" panicked: none of your business")
+	}
+	_, err := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).RequireTicket(password{"x"}).RequireTicket(nameless{}).Join(t.Context())
+	wantMessage(t, "Signature", err, "mosaik: join group: ticket validator 2's Signature panicked: none of your business")
+	works()
+}
+
 // panicky is a till whose codec panics instead of refusing a command.
 type panicky struct{ till }
 

@@ -158,13 +158,18 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 	if err != nil {
 		return fail("%w", err)
 	}
-	spec := m.Spec()
+	spec, err := guarded("the machine's Spec", m.Spec)
+	if err != nil {
+		return fail("%w", err)
+	}
 	if err := spec.Validate(); err != nil {
 		return fail("%w", err)
 	}
 	consensus := DefaultConsensusConfig()
 	if d, ok := any(m).(ConsensusDefaulter); ok {
-		consensus = d.ConsensusDefaults()
+		if consensus, err = guarded("the machine's ConsensusDefaults", d.ConsensusDefaults); err != nil {
+			return fail("%w", err)
+		}
 	}
 	if s.consensus != nil {
 		consensus = *s.consensus
@@ -187,11 +192,17 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 		if isNil(v) {
 			return fail("ticket validator %d is nil", i+1)
 		}
-		signatures[i] = v.Signature()
+		if signatures[i], err = guarded(fmt.Sprintf("ticket validator %d's Signature", i+1), v.Signature); err != nil {
+			return fail("%w", err)
+		}
 	}
 	sync := logReplaySync(spec.Name)
 	if sn, ok := any(m).(sm.Snapshotter); ok {
-		sync = snapshotSync(spec.Name, snapshotVersion(sn))
+		version, err := snapshotVersion(sn)
+		if err != nil {
+			return fail("%w", err)
+		}
+		sync = snapshotSync(spec.Name, version)
 	}
 	return spec, plan{
 		settings: s,
@@ -211,11 +222,11 @@ func schemaOf[C any](spec sm.Spec[C]) group.Schema {
 	return group.Schema(newest[:len(group.Schema{})])
 }
 
-func snapshotVersion(s sm.Snapshotter) uint64 {
+func snapshotVersion(s sm.Snapshotter) (uint64, error) {
 	if v, ok := s.(sm.SnapshotVersioner); ok {
-		return v.SnapshotVersion()
+		return guarded("the machine's SnapshotVersion", v.SnapshotVersion)
 	}
-	return 1
+	return 1, nil
 }
 
 // isNil reports whether v is nil, or a nil pointer, function or the like.

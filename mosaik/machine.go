@@ -18,15 +18,21 @@ type machine[C any, M sm.StateMachine[C]] struct {
 	codec   codec.Codec[C]
 }
 
+// guarded calls what a user gave and makes an error of a panic.
+func guarded[T any](what string, f func() T) (v T, err error) {
+	if broken, _ := apart.Call(func() { v = f() }); broken != nil {
+		return v, fmt.Errorf("%s panicked: %v", what, broken)
+	}
+	return v, nil
+}
+
 // construct calls the user's constructor of machines.
-func construct[M any](newMachine func() M) (m M, err error) {
-	if broken, _ := apart.Call(func() { m = newMachine() }); broken != nil {
-		return m, fmt.Errorf("the machine's constructor panicked: %v", broken)
+func construct[M any](newMachine func() M) (M, error) {
+	m, err := guarded("the machine's constructor", newMachine)
+	if err == nil && isNil(m) {
+		err = errors.New("the machine's constructor returned nil")
 	}
-	if isNil(m) {
-		return m, errors.New("the machine's constructor returned nil")
-	}
-	return m, nil
+	return m, err
 }
 
 // erase makes a fresh machine for the state.
