@@ -71,9 +71,8 @@ var (
 	// The error that it wraps says why. Leave the group, and join it again when
 	// the storage works; a log on disk goes on with all that was acknowledged.
 	ErrStorage = group.ErrStorage
-	// ErrTooLarge reports a batch that does not fit into one log entry, about 4 MiB; the
-	// error names its size and the limit. Nothing
-	// was applied.
+	// ErrTooLarge reports a batch that does not fit into one log entry, of about
+	// 4 MiB; the error names both sizes. Nothing was applied.
 	ErrTooLarge = session.ErrTooLarge
 	// ErrEmptyBatch reports a batch without commands.
 	ErrEmptyBatch = session.ErrEmpty
