@@ -80,20 +80,33 @@ func (w *atEnd) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// OpenFile is a file that is read. It must be closed.
+type OpenFile struct {
+	*io.SectionReader // all of it
+	io.Closer
+}
+
+// Open opens a file to read it. The error is [fs.ErrNotExist] if there is none.
+func (f Files) Open(name string) (OpenFile, error) {
+	file, err := f.fs.Open(filepath.Join(f.dir, name))
+	if err != nil {
+		return OpenFile{}, err
+	}
+	size, err := file.Size()
+	if err != nil {
+		return OpenFile{}, errors.Join(err, file.Close())
+	}
+	return OpenFile{io.NewSectionReader(file, 0, size), file}, nil
+}
+
 // Read returns what a file holds. The error is [fs.ErrNotExist] if there is none.
 func (f Files) Read(name string) ([]byte, error) {
-	file, err := f.fs.Open(filepath.Join(f.dir, name))
+	file, err := f.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	size, err := file.Size()
-	b := make([]byte, size)
-	if err == nil {
-		_, err = file.ReadAt(b, 0)
-	}
-	if err == io.EOF && size == 0 {
-		err = nil
-	}
+	b := make([]byte, file.Size())
+	_, err = io.ReadFull(file, b)
 	return b, errors.Join(err, file.Close())
 }
 

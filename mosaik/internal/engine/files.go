@@ -27,7 +27,7 @@ import (
 // that the snapshot is long superseded. Durable copies of snapshots are the
 // business of durableLog.
 type files struct {
-	vfs.FS
+	*memory
 
 	mu   sync.Mutex
 	dirs map[string]string // replicaDir → where it is
@@ -38,11 +38,11 @@ type files struct {
 // loaded is a snapshot that is to be in its place when its replica starts.
 type loaded struct {
 	index   sm.Index
-	content []byte
+	content *pieces
 }
 
 func newFiles() *files {
-	return &files{FS: vfs.NewMem(), dirs: map[string]string{}, gone: map[string]bool{}, load: map[string]loaded{}}
+	return &files{memory: newMemory(), dirs: map[string]string{}, gone: map[string]bool{}, load: map[string]loaded{}}
 }
 
 // replicaDir returns the last element of the path of the directory in which
@@ -83,7 +83,7 @@ func (f *files) stop(shard, replica uint64) error {
 
 // preload has a snapshot in its place: at once if the replica ran here before,
 // or when its directory is made.
-func (f *files) preload(name string, index sm.Index, content []byte) error {
+func (f *files) preload(name string, index sm.Index, content *pieces) error {
 	f.mu.Lock()
 	dir, ok := f.dirs[name]
 	if !ok {
@@ -99,15 +99,10 @@ func (f *files) preload(name string, index sm.Index, content []byte) error {
 // put writes a snapshot below a replica's directory.
 func (f *files) put(dir string, s loaded) error {
 	full := f.path(dir, s.index)
-	if err := f.FS.MkdirAll(f.PathDir(full), 0o700); err != nil {
+	if err := f.memory.MkdirAll(f.PathDir(full), 0o700); err != nil {
 		return err
 	}
-	file, err := f.Create(full)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(s.content)
-	return errors.Join(err, file.Close())
+	return f.hold(full, s.content)
 }
 
 // MkdirAll implements [vfs.FS] and remembers where the replicas' files are.
@@ -118,7 +113,7 @@ func (f *files) MkdirAll(dir string, perm os.FileMode) error {
 	snapshot, ok := f.load[name]
 	delete(f.load, name)
 	f.mu.Unlock()
-	if err := f.FS.MkdirAll(dir, perm); err != nil || !ok {
+	if err := f.memory.MkdirAll(dir, perm); err != nil || !ok {
 		return err
 	}
 	return f.put(dir, snapshot)
@@ -145,7 +140,7 @@ func (f *files) pathOf(name string, index sm.Index) (string, bool) {
 // copySnapshot writes the content of a replica's snapshot to w.
 func (f *files) copySnapshot(w io.Writer, name string, index sm.Index) error {
 	full, _ := f.pathOf(name, index)
-	file, err := f.FS.Open(full)
+	file, err := f.memory.Open(full)
 	if err != nil {
 		return err
 	}
@@ -155,7 +150,7 @@ func (f *files) copySnapshot(w io.Writer, name string, index sm.Index) error {
 
 // Open implements [vfs.FS].
 func (f *files) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	file, err := f.FS.Open(name, opts...)
+	file, err := f.memory.Open(name, opts...)
 	if err != nil && f.below(name) {
 		return zeros{}, nil
 	}

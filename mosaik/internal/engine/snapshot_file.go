@@ -45,37 +45,52 @@ func appendSnapshotHead(b []byte, index sm.Index) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(index))
 }
 
-// parseSnapshotFile returns the snapshot that a file holds, whatever b is:
+// parseSnapshotFile returns the snapshot that a file holds, whatever is in it:
 // dragonboat would end the process over one that is damaged.
-func parseSnapshotFile(b []byte, index sm.Index) ([]byte, error) {
-	switch {
-	case len(b) < snapshotHead+len(sm.Digest{}) || string(b[:len(snapshotMagic)]) != snapshotMagic:
-		return nil, fmt.Errorf("%w: it does not begin like one", logstore.ErrCorrupt)
-	case binary.LittleEndian.Uint32(b[8:]) != snapshotFormat:
-		return nil, fmt.Errorf("%w: format %d; this version reads format %d", logstore.ErrFormat, binary.LittleEndian.Uint32(b[8:]), snapshotFormat)
+func parseSnapshotFile(r io.Reader, size int64, index sm.Index) (*pieces, error) {
+	hash := blake3.New(len(sm.Digest{}), nil)
+	head := make([]byte, snapshotHead)
+	length := size - snapshotHead - int64(len(sm.Digest{})) // of the content
+	if length >= 0 {
+		if _, err := io.ReadFull(io.TeeReader(r, hash), head); err != nil {
+			return nil, err
+		}
 	}
-	end := len(b) - len(sm.Digest{})
-	if sum := sm.Parts(b[:end]); sm.Digest(b[end:]) != sum {
+	switch {
+	case length < 0 || string(head[:len(snapshotMagic)]) != snapshotMagic:
+		return nil, fmt.Errorf("%w: it does not begin like one", logstore.ErrCorrupt)
+	case binary.LittleEndian.Uint32(head[8:]) != snapshotFormat:
+		return nil, fmt.Errorf("%w: format %d; this version reads format %d", logstore.ErrFormat, binary.LittleEndian.Uint32(head[8:]), snapshotFormat)
+	}
+	content := &pieces{}
+	if _, err := io.CopyBuffer(io.MultiWriter(content, hash), io.LimitReader(r, length), make([]byte, pieceSize)); err != nil {
+		return nil, err
+	}
+	var sum sm.Digest
+	if _, err := io.ReadFull(r, sum[:]); err != nil {
+		return nil, err
+	}
+	if sum != sm.Digest(hash.Sum(nil)) {
 		return nil, fmt.Errorf("%w: its hash is wrong", logstore.ErrCorrupt)
 	}
-	if got := sm.Index(binary.LittleEndian.Uint64(b[12:])); got != index {
+	if got := sm.Index(binary.LittleEndian.Uint64(head[12:])); got != index {
 		return nil, fmt.Errorf("%w: it is of index %d, not %d", logstore.ErrCorrupt, got, index)
 	}
-	return b[snapshotHead:end], nil
+	return content, nil
 }
 
 // readSnapshot reads the snapshot at an index. One that is missing is damage, too.
-func readSnapshot(files logstore.Files, index sm.Index) ([]byte, error) {
+func readSnapshot(files logstore.Files, index sm.Index) (*pieces, error) {
 	name := snapshotFile(index)
-	b, err := files.Read(name)
+	file, err := files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", logstore.ErrCorrupt, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	content, err := parseSnapshotFile(b, index)
-	if err != nil {
+	content, err := parseSnapshotFile(file, file.Size(), index)
+	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(files.Dir(), name), err)
 	}
 	return content, nil

@@ -28,8 +28,12 @@ func TestSnapshotFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readSnapshot(files, 0xabc); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("read %q, %v; want %q", got, err, content)
+	read, err := readSnapshot(files, 0xabc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, read); !bytes.Equal(got, content) {
+		t.Errorf("read %q, want %q", got, content)
 	}
 	name := filepath.Join(dir, "0000000000000abc.snapshot")
 	b, err := os.ReadFile(name)
@@ -43,19 +47,33 @@ func TestSnapshotFile(t *testing.T) {
 		if i >= 8 && i < 12 {
 			want = logstore.ErrFormat
 		}
-		if _, err := parseSnapshotFile(damaged, 0xabc); !errors.Is(err, want) {
+		if _, err := parse(damaged, 0xabc); !errors.Is(err, want) {
 			t.Errorf("byte %d changed: %v; want %v", i, err, want)
 		}
-		if _, err := parseSnapshotFile(b[:i], 0xabc); !errors.Is(err, logstore.ErrCorrupt) {
+		if _, err := parse(b[:i], 0xabc); !errors.Is(err, logstore.ErrCorrupt) {
 			t.Errorf("cut at %d: %v; want ErrCorrupt", i, err)
 		}
 	}
-	if _, err := parseSnapshotFile(b, 0xabd); !errors.Is(err, logstore.ErrCorrupt) {
+	if _, err := parse(b, 0xabd); !errors.Is(err, logstore.ErrCorrupt) {
 		t.Errorf("of another index: %v; want ErrCorrupt", err)
 	}
 	if _, err := readSnapshot(files, 0xabd); !errors.Is(err, logstore.ErrCorrupt) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v; want ErrCorrupt and ErrNotExist", err)
 	}
+}
+
+func parse(b []byte, index sm.Index) (*pieces, error) {
+	return parseSnapshotFile(bytes.NewReader(b), int64(len(b)), index)
+}
+
+// all returns what is in pieces.
+func all(t testing.TB, c *pieces) []byte {
+	t.Helper()
+	b, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // TestSnapshotFileThatCannotBeRenamed leaves nothing behind.
@@ -83,8 +101,8 @@ func TestSnapshotFileFormat(t *testing.T) {
 	}
 	b := append(got, "content"...)
 	sum := sm.Parts(b)
-	if content, err := parseSnapshotFile(append(b, sum[:]...), 0x807); err != nil || string(content) != "content" {
-		t.Errorf("parsed %q, %v", content, err)
+	if content, err := parse(append(b, sum[:]...), 0x807); err != nil || string(all(t, content)) != "content" {
+		t.Errorf("parsed %v, %v", content, err)
 	}
 }
 
@@ -93,11 +111,11 @@ func FuzzParseSnapshotFile(f *testing.F) {
 	sum := sm.Parts(b)
 	f.Add(append(b, sum[:]...), uint64(7))
 	f.Fuzz(func(t *testing.T, b []byte, index uint64) {
-		content, err := parseSnapshotFile(b, sm.Index(index))
+		content, err := parse(b, sm.Index(index))
 		if err != nil {
 			return
 		}
-		again := append(appendSnapshotHead(nil, sm.Index(binary.LittleEndian.Uint64(b[12:]))), content...)
+		again := append(appendSnapshotHead(nil, sm.Index(binary.LittleEndian.Uint64(b[12:]))), all(t, content)...)
 		sum := sm.Parts(again)
 		if again = append(again, sum[:]...); !bytes.Equal(again, b) {
 			t.Errorf("%x is written as %x", b, again)
@@ -105,8 +123,6 @@ func FuzzParseSnapshotFile(f *testing.F) {
 	})
 }
 
-// TestDamagedSnapshotIsAnError starts replicas from snapshots that the disk
-// changed: dragonboat would end the process.
 // TestSnapshotsAreCompressed looks at what lies on disk, and starts from it.
 func TestSnapshotsAreCompressed(t *testing.T) {
 	t.Parallel()
@@ -140,6 +156,8 @@ func TestSnapshotsAreCompressed(t *testing.T) {
 	}
 }
 
+// TestDamagedSnapshotIsAnError starts replicas from snapshots that the disk
+// changed: dragonboat would end the process.
 func TestDamagedSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)
