@@ -140,8 +140,10 @@ var noSpan = trace.SpanFromContext(context.Background())
 // start begins a span about a group, unless neither the parent is sampled nor
 // root spans are asked for.
 func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context.Context, trace.Span) {
-	if !t.net.opts.rootSpans && !trace.SpanContextFromContext(ctx).IsSampled() {
-		return ctx, noSpan
+	if !t.net.opts.rootSpans {
+		if parent := trace.SpanFromContext(ctx); parent == noSpan || !parent.SpanContext().IsSampled() {
+			return ctx, noSpan
+		}
 	}
 	return t.tracer.Start(ctx, name, trace.WithAttributes(t.networkAttribute(), t.groupAttribute(id)))
 }

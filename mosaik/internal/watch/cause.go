@@ -13,8 +13,11 @@ func Cause(ctx context.Context) error { return WithCause(ctx, ctx.Err()) }
 // WithCause adds the cause of the context's end to an error that tells of it. All
 // others it returns as they are.
 func WithCause(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	ended := ctx.Err()
-	if err == nil || ended == nil || !errors.Is(err, ended) {
+	if ended == nil || !errors.Is(err, ended) {
 		return err
 	}
 	if cause := context.Cause(ctx); !errors.Is(err, cause) {
