@@ -112,6 +112,41 @@ func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	wantError(t, "following on the member that stays, in the end", (<-end).err, mosaik.ErrClosed)
 }
 
+// Where a member gives an epoch up that holds nothing, who follows it goes on in
+// the other one.
+func TestAppliedOutlivesAnEmptyEpoch(t *testing.T) {
+	t.Parallel()
+	c, groups := lonely(t)
+	stays, yields := groups[0], groups[1]
+	ctx := soon(t)
+	for n := range int64(3) {
+		mustPay(t, stays, n)
+	}
+	each, end := followToTheEnd(ctx, yields, 1)
+	before := yields.Status().Epoch
+	c.Heal(0, 1)
+	for s := range yields.When().Statuses(ctx) {
+		if s.Epoch == stays.Status().Epoch {
+			break
+		}
+	}
+	testutil.Settle(t, groups...)
+	mustPay(t, yields, 3)
+	for want := range int64(4) {
+		select {
+		case got := <-each:
+			if got != want {
+				t.Errorf("%d follows, want %d", got, want)
+			}
+		case f := <-end:
+			t.Fatalf("following ended with %v after %v", f.err, f.amounts)
+		}
+	}
+	if now := yields.Status().Epoch; now == before || now != stays.Status().Epoch {
+		t.Errorf("the member went from epoch %s to %s, want %s", before, now, stays.Status().Epoch)
+	}
+}
+
 // Members whose epoch another one recovered from begin anew, although what they
 // applied is taken over.
 func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {

@@ -85,6 +85,8 @@ func TestHistoryHoldsWhatWasApplied(t *testing.T) {
 	if diff := cmp.Diff([]string{"5 c"}, got); diff != "" || !errors.Is(err, ErrPoisoned) {
 		t.Errorf("a poisoned replica's history ends with %v; (-want +got):\n%s", err, diff)
 	}
+	h.Enter(h.epoch, false) // with another machine
+	wantHeld(t, h, 5, "5 c")
 }
 
 func TestHistoryIsBounded(t *testing.T) {
