@@ -61,8 +61,8 @@ var (
 	// ErrNotApplied reports commands that were not applied and never will be;
 	// the error that it wraps says why. Issuing them again is safe.
 	ErrNotApplied = session.ErrNotApplied
-	// ErrPoisoned reports that the machine panicked on this member, or ended the
-	// goroutine that it was called on (runtime.Goexit, which t.Fatal calls), or
+	// ErrPoisoned reports that the machine panicked on this member, in tests also
+	// that it ended its goroutine (runtime.Goexit, which t.Fatal calls), or
 	// that its constructor failed; the member applies and answers nothing any more. The
 	// error names the command's index and what it panicked with.
 	ErrPoisoned = state.ErrPoisoned

@@ -11,7 +11,6 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
-	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -103,7 +102,7 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
 	}
 	index, result, err := core.Do(ctx, one, span)
-	return Result{Index: index, Value: result.Value, Err: result.Err}, watch.WithCause(ctx, err)
+	return Result{Index: index, Value: result.Value, Err: result.Err}, err
 }
 
 // encode appends the bytes of a command.
@@ -174,7 +173,7 @@ func (p *Pending) Wait(ctx context.Context) ([]Result, error) { return p.wait(ct
 func (p *Pending) wait(ctx context.Context) ([]Result, error) {
 	first, outcomes, err := p.call.Wait(ctx)
 	if err != nil {
-		return nil, watch.WithCause(ctx, err)
+		return nil, err
 	}
 	return results(first, outcomes), nil
 }
@@ -200,7 +199,7 @@ func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
 	}
 	call, err := core.Submit(ctx, encoded, spanContext(ctx))
 	if err != nil {
-		return nil, watch.WithCause(ctx, err)
+		return nil, err
 	}
 	return &Pending{call}, nil
 }

@@ -23,9 +23,10 @@ type StateMachine[C any] interface {
 	// result, or the domain error with which the machine declines it. Both
 	// reach the caller as they are, on the caller's own replica only; they must
 	// not alias the machine's state, which goes on changing. A returned error
-	// is an outcome like any other and stops nothing. After a panic, and after
-	// runtime.Goexit, which t.Fatal calls, the machine is not used any more on
-	// this member. Apply must not call its own group, which would wait for Apply.
+	// is an outcome like any other and stops nothing. After a panic, and in
+	// tests after runtime.Goexit, which t.Fatal calls, the machine is not used any
+	// more on this member; elsewhere Apply must not call Goexit. It must not call
+	// its own group either, which would wait for Apply.
 	Apply(at ApplyContext, cmd C) (any, error)
 }
 

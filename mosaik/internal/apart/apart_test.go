@@ -43,3 +43,25 @@ func TestCall(t *testing.T) {
 		}
 	}
 }
+
+func TestCaller(t *testing.T) {
+	t.Parallel()
+	for _, inline := range []bool{false, true} {
+		calls := 0
+		c := New(func() {
+			if calls++; calls%2 == 0 {
+				panic(io.EOF)
+			}
+		})
+		if c.inline {
+			t.Error("a test's function is called on the caller's goroutine")
+		}
+		c.inline = inline
+		for i := range 4 {
+			broken, stack := c.Call()
+			if even := i%2 == 1; even != (broken == any(io.EOF)) || even != (stack != nil) || calls != i+1 {
+				t.Errorf("inline %t, call %d: broken by %v at %s", inline, i, broken, stack)
+			}
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -65,13 +66,13 @@ func (c *Call) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	c.p.withdraw(c, ctx.Err())
+	c.p.withdraw(c, watch.Cause(ctx))
 	// A call that has ended says how, whatever became of ctx.
 	select {
 	case <-c.done:
 		return nil
 	default:
-		return unknown(ctx.Err())
+		return unknown(watch.Cause(ctx))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
 // Proposer brings the calls of one member of a group into the log. Its methods
@@ -86,7 +87,7 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 		return fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
 			ErrTooLarge, len(c.cmds), c.size, limit)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := watch.Cause(ctx); err != nil {
 		return notApplied(err)
 	}
 	p.mu.Lock()
@@ -107,7 +108,7 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 			c.done <- struct{}{} // for Do
 		}
 	case <-ctx.Done():
-		if p.withdraw(c, ctx.Err()) {
+		if p.withdraw(c, watch.Cause(ctx)) {
 			return c.err
 		}
 	}
