@@ -72,8 +72,11 @@ func (p *Proposer) mayLaunch() bool {
 }
 
 // isDue reports whether the newest entry was sent as long ago as the pace wants.
-func (p *Proposer) isDue() bool {
-	return time.Since(p.window[len(p.window)-1].launched) >= p.gap()
+func (p *Proposer) isDue() bool { return p.sinceLaunch() >= p.gap() }
+
+// sinceLaunch returns how long ago the newest entry was sent.
+func (p *Proposer) sinceLaunch() time.Duration {
+	return time.Since(p.window[len(p.window)-1].launched)
 }
 
 // gap is the pace, or more where the way is so long that as many entries as may
@@ -105,6 +108,7 @@ func (p *Proposer) interrupt() <-chan struct{} {
 	case !p.isFar() || !p.isRoom():
 		return nil
 	case !p.isDue():
+		p.pace.Reset(p.gap() - p.sinceLaunch())
 		return p.due
 	}
 	return p.wake
@@ -143,9 +147,6 @@ func (p *Proposer) takeOff() *flight {
 	f.cancel = func() {}
 	p.sequence++
 	f.launched = time.Now()
-	if p.isFar() {
-		p.pace.Reset(p.gap())
-	}
 	p.mu.Lock()
 	p.window = append(p.window, f)
 	p.mu.Unlock()
