@@ -100,8 +100,8 @@ func (s Spec[C]) Validate() error {
 // snapshot; without it the whole log is kept and replayed. mosaik-gen writes
 // both methods for machines whose directive says snapshot.
 type Snapshotter interface {
-	// Snapshot writes the machine's whole state. It never overlaps an Apply.
-	// A panic is an error.
+	// Snapshot writes the machine's whole state. It never overlaps an Apply: this
+	// member applies nothing meanwhile. A panic is an error.
 	Snapshot(w io.Writer) error
 	// Restore replaces the machine's whole state by what Snapshot wrote. It
 	// must not keep anything of the state before. The bytes come from another
