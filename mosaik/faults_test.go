@@ -229,3 +229,26 @@ func TestGroupFormsWhenItsBootstrapIsLost(t *testing.T) {
 	testutil.Settle(t, groups...)
 	wantSum(t, 1, groups...)
 }
+
+// Commands that came before they were let in are in the log, and are refused
+// wherever they are applied. They do not keep a voter in an epoch which the one
+// other voter left for good.
+func TestGroupFormsWhenItsLeaderIsLost(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 4) // three of which must vote before commands are let in
+	groups := []tillGroup{testutil.Join(c.Node(0), newTill), testutil.Join(c.Node(1), newTill)}
+	wantMembers(t, voters(c.Node(0), c.Node(1)), groups...)
+	for _, g := range groups {
+		_, err := mosaik.Execute(soon(t), g, pay(100))
+		wantError(t, "execute while the group forms", err, mosaik.ErrForming)
+	}
+	lost := leaderOf(t, c, groups[0])
+	lost.Crash()
+	rest := without(groups, lost)
+	for _, n := range []*testutil.Node{c.Node(2), c.Node(3)} {
+		rest = append(rest, testutil.Join(n, newTill))
+	}
+	testutil.Settle(t, rest...)
+	mustPay(t, rest[0], 1)
+	wantSum(t, 1, rest...)
+}

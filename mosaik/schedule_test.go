@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -303,7 +304,8 @@ func (s *schedule) settles(live []*actor) bool {
 	ctx := soon(s.t)
 	for _, a := range live {
 		if err := a.group.When().Settled(ctx); err != nil {
-			if s.early && s.audit.acknowledged() == 0 && a.group.Status().Stalled {
+			stalled := func(a *actor) bool { return a.group.Status().Stalled }
+			if s.early && s.audit.acknowledged() == 0 && slices.ContainsFunc(live, stalled) {
 				s.t.Logf("seed %d: the group was lost at birth", s.seed)
 				return false
 			}

@@ -110,31 +110,39 @@ func (g *Group) outlook(l *life) outlook {
 	return o
 }
 
-// survey looks at the log's proposals.
+// survey looks at the log's proposals. If the beginning was pruned, commands may
+// have been let in there.
 func (g *Group) survey(o *outlook) error {
 	state, err := g.cfg.Log.State()
 	if err != nil {
 		return err
 	}
+	letIn := state.Pruned.Index > 0
 	for e, err := range engine.Proposals(g.cfg.Log, state.Last.Index) {
 		if err != nil {
 			return err
 		}
-		o.see(e.Data)
+		letIn = o.see(e.Data, letIn)
 	}
 	return nil
 }
 
-// see takes a proposal of the log into account. What is not known to be of no
-// worth counts as something to lose.
-func (o *outlook) see(proposal []byte) {
+// see takes a proposal of the log into account, and reports whether commands are
+// let in behind it, as they may have been before. Those that came earlier are
+// refused wherever they are applied. What is not known to be of no worth counts
+// as something to lose.
+func (o *outlook) see(proposal []byte, letIn bool) bool {
 	e, err := format.Parse(proposal)
 	switch {
 	case err != nil:
 		o.commands = true
 	case e.Kind == format.KindOpen:
 		o.opened = true
+		return true
+	case e.Kind == format.KindCommands:
+		o.commands = o.commands || letIn
 	case e.Kind != format.KindSeal && e.Kind != format.KindLevel && e.Kind != format.KindSession:
 		o.commands = true
 	}
+	return letIn
 }

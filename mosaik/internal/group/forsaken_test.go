@@ -33,20 +33,37 @@ func TestEstateIsNotGivenUp(t *testing.T) {
 }
 
 // An epoch that took over another holds what that did, before it has commands
-// of its own.
+// of its own. Commands that nobody let in are refused.
 func TestOutlookSees(t *testing.T) {
 	t.Parallel()
 	worth, none := outlook{commands: true}, outlook{}
-	for kind, want := range map[format.Kind]outlook{
-		format.KindCommands: worth, format.KindAncestor: worth, format.KindReplay: worth, format.KindRestore: worth,
-		format.KindOpen: {opened: true}, format.KindSeal: none, format.KindLevel: none, format.KindSession: none,
-		0: worth, // not of this version
+	for _, tc := range []struct {
+		log  []format.Kind
+		want outlook
+	}{
+		{[]format.Kind{format.KindSeal}, none},
+		{[]format.Kind{format.KindLevel}, none},
+		{[]format.Kind{format.KindSession, format.KindCommands}, none},
+		{[]format.Kind{format.KindSession, format.KindCommands, format.KindOpen}, outlook{opened: true}},
+		{[]format.Kind{format.KindOpen, format.KindSession}, outlook{opened: true}},
+		{[]format.Kind{format.KindOpen, format.KindSession, format.KindCommands}, outlook{opened: true, commands: true}},
+		{[]format.Kind{format.KindAncestor}, worth},
+		{[]format.Kind{format.KindReplay}, worth},
+		{[]format.Kind{format.KindRestore}, worth},
+		{[]format.Kind{0}, worth}, // not of this version
 	} {
 		var got outlook
-		got.see(format.Append(nil, &format.Envelope{Header: format.Header{Kind: kind}}))
-		if got != want {
-			t.Errorf("a proposal of kind %d: %+v, want %+v", kind, got, want)
+		letIn := false
+		for _, kind := range tc.log {
+			letIn = got.see(format.Append(nil, &format.Envelope{Header: format.Header{Kind: kind}}), letIn)
 		}
+		if got != tc.want {
+			t.Errorf("proposals of kinds %d: %+v, want %+v", tc.log, got, tc.want)
+		}
+	}
+	var got outlook
+	if got.see(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindCommands}}), true); got != worth {
+		t.Errorf("commands behind a pruned beginning: %+v, want %+v", got, worth)
 	}
 }
 
