@@ -26,11 +26,11 @@ type BehindError = state.BehindError
 var (
 	// ErrForming reports that the group does not accept commands yet: it has
 	// not formed, or fewer voters than expected have joined. Nothing was
-	// applied. [When.Online] waits for it.
+	// applied, unless it also is [ErrUnknownOutcome]. [When.Online] waits for it.
 	ErrForming = group.ErrForming
 	// ErrStalled reports that too few voters can be reached for a quorum.
-	// Nothing was applied. Weak reads go on; commands work again once enough
-	// voters are back.
+	// Nothing was applied, unless it also is [ErrUnknownOutcome]. Weak reads go
+	// on; commands work again once enough voters are back.
 	ErrStalled = group.ErrStalled
 	// ErrNotStalled reports [Group.Recover] of a group that has a quorum or may
 	// still elect a leader.
@@ -93,8 +93,9 @@ var (
 
 // Retryable reports whether the error of a command or a query says that nothing
 // was done, and that the same call may succeed later on the same handle: once
-// [When.Online] returned, or after a pause. Where a context ended, it takes
-// another context. It is false for whatever may have been applied, for what can
+// [When.Online] returned, or after a pause. Where a command's context ended, it
+// takes another context; the end of a query's says nothing of the group, and comes
+// alone. It is false for whatever may have been applied, for what can
 // only fail again, and for errors that are not this package's, the machine's own
 // among them. docs/guarantees.md says for each error what it means.
 func Retryable(err error) bool {

@@ -20,19 +20,19 @@ import (
 // after the other are applied in that order, and each exactly once, also when
 // leaders are lost on the way.
 //
-// Other errors say what is known: [ErrForming] and [ErrStalled], not applied;
-// [ErrUnknownOutcome], perhaps applied; [ErrResultLost], applied; [ErrClosed];
-// [ErrTooLarge] and [ErrEncode], not applied. A context that ends is among the
-// wrapped errors, together with ErrUnknownOutcome when the command was under
-// way already.
+// Other errors say what is known: [ErrUnknownOutcome], perhaps applied;
+// [ErrNotApplied], not applied; [ErrResultLost], applied; [ErrTooLarge] and
+// [ErrEncode], not applied. One of the first two comes with [ErrForming],
+// [ErrStalled], [ErrClosed] and the error of a context that ends, and it is what
+// counts; [Retryable] looks at both.
 func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (R, error) {
 	answer, err := ExecuteIndexed(ctx, g, cmd)
 	return answer.Value, err
 }
 
 // ExecuteIndexed is [Execute] and also returns the index of the command, where
-// the machine declined it, too. A query with [AtLeast] of it reads one's own
-// write on every member.
+// the machine declined it, too, and with [ErrResultLost] where it is known, 0
+// otherwise. A query with [AtLeast] of it reads one's own write on every member.
 func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (Answer[R], error) {
 	command, err := asCommand(cmd)
 	if err != nil {
@@ -40,7 +40,7 @@ func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Grou
 	}
 	result, err := g.execute(ctx, command)
 	if err != nil {
-		return Answer[R]{}, err
+		return Answer[R]{Index: result.Index}, err
 	}
 	r, err := typed[R](result)
 	return Answer[R]{Value: r, Index: result.Index}, err
@@ -151,8 +151,8 @@ func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, e
 }
 
 // Feed queues the commands as one batch, like [Group.ExecuteMany], and returns
-// without waiting for it, unless the queue is full: then it waits for room until
-// ctx ends. Batches of one goroutine are applied in the order in which they were
+// without waiting for it, unless the queue is full, with 16384 commands or 64 MiB:
+// then it waits for room until ctx ends. Batches of one goroutine are applied in the order in which they were
 // fed. Once Feed has returned, its context means nothing to the batch; one that
 // has ended before queues nothing.
 func (g *Group[C, M]) Feed(ctx context.Context, cmds ...C) (*Pending, error) {
@@ -166,8 +166,10 @@ type Pending struct{ call *session.Call }
 // Done returns a channel that is closed when the outcome is known.
 func (p *Pending) Done() <-chan struct{} { return p.call.Done() }
 
-// Wait waits for the outcome until ctx ends. A batch that is still queued then
-// is taken back; one that is under way is not, and Wait can be called again.
+// Wait waits for the outcome until ctx ends. A batch that is still queued then,
+// and that nobody else waits for, is taken back. One that is under way is not, and
+// Wait can be called again; as long as nobody does, it is not tried again should
+// it get lost on the way. To look now and then, use Done.
 func (p *Pending) Wait(ctx context.Context) ([]Result, error) { return p.wait(ctx) }
 
 func (p *Pending) wait(ctx context.Context) ([]Result, error) {

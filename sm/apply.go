@@ -46,8 +46,9 @@ func (a ApplyContext) Network() Digest { return a.info.Network }
 // place of the wall clock, which differs between replicas.
 func (a ApplyContext) Now() time.Time { return a.info.Time.UTC() }
 
-// Rand returns a random source that is seeded alike on every replica and anew
-// for each command. Its draws are not secret.
+// Rand returns a random source that is seeded alike on every replica, and
+// differently for each command. Every call returns one that begins anew, with the
+// same draws: keep it. They are not secret.
 func (a ApplyContext) Rand() *rand.Rand {
 	return rand.New(rand.NewPCG(a.info.Seed, uint64(a.info.Index)))
 }

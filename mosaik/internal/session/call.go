@@ -21,7 +21,8 @@ type Call struct {
 	place      place
 	prev, next *Call
 	admitted   chan struct{} // closed when a call that waited for room got it
-	givenUp    error         // why its caller stopped waiting for a call that was sent
+	waiters    int           // how many wait for the outcome
+	givenUp    error         // why the last of them stopped waiting for a call that was sent
 
 	// Written once, before done is closed.
 	first   sm.Index
@@ -44,15 +45,16 @@ const (
 func (c *Call) Done() <-chan struct{} { return c.done }
 
 // Wait waits for the outcome: the index of the first command, and one result
-// for each. When ctx ends first, a call that is still queued is taken back: the
-// error joins the context's with [ErrNotApplied]. One that was sent can't be
-// taken back: the error joins the context's with [ErrUnknownOutcome], and a
-// later Wait may still find the outcome; nothing else may be expected of it, for
-// if the entry turns out not to be accepted, the call is dropped.
+// for each. When ctx ends first and nobody else waits, a call that is still queued
+// is taken back: the error joins the context's with [ErrNotApplied]. Otherwise it
+// joins it with [ErrUnknownOutcome], and another Wait may still find the outcome.
+// A call that was sent and that nobody waits for any more is not sent again if
+// its entry turns out not to be accepted.
 //
 // Other errors are those of a [state.Delivery], of Config.Stalled and of
 // [Proposer.Close].
 func (c *Call) Wait(ctx context.Context) (first sm.Index, results []state.Result, err error) {
+	c.p.attend(c)
 	if err := c.wait(ctx); err != nil {
 		return 0, nil, err
 	}

@@ -29,6 +29,7 @@ const (
 	DefaultMaxEntry    = 4 << 20
 	DefaultMaxCommands = 4096
 	DefaultMaxQueue    = 16384
+	DefaultQueueBytes  = 64 << 20
 	DefaultMaxFlights  = 32
 	DefaultPace        = 2 * time.Millisecond
 	DefaultAttempt     = 2 * time.Second
@@ -59,6 +60,7 @@ type Config struct {
 	MaxEntry    int           // bytes in an entry; a larger call is refused
 	MaxCommands int           // commands in an entry; a larger call goes alone
 	MaxQueue    int           // queued commands; Submit blocks above, a larger call waits for an empty queue
+	QueueBytes  int           // bytes of queued commands; likewise
 	MaxFlights  int           // entries on their way at a time
 	Pace        time.Duration // between entries that are on their way; where they take less, one follows the other
 	Attempt     time.Duration // bounds one attempt to bring an entry into the log
@@ -90,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxQueue <= 0 {
 		c.MaxQueue = DefaultMaxQueue
+	}
+	if c.QueueBytes <= 0 {
+		c.QueueBytes = DefaultQueueBytes
 	}
 	if c.MaxFlights <= 0 {
 		c.MaxFlights = DefaultMaxFlights

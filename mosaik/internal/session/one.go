@@ -47,7 +47,7 @@ func (o *One) Release() {
 func (p *Proposer) Do(ctx context.Context, o *One, span format.Span) (sm.Index, state.Result, error) {
 	c := &o.call
 	o.cmds[0] = o.Data
-	c.cmds, c.size, c.span = o.cmds[:], format.CommandSize(len(o.Data)), span
+	c.cmds, c.size, c.span, c.waiters = o.cmds[:], format.CommandSize(len(o.Data)), span, 1
 	if err := p.submit(ctx, c); err != nil {
 		return 0, state.Result{}, err
 	}

@@ -51,7 +51,7 @@ func New(cfg Config) *Proposer {
 		landed: make(chan struct{}, 1),
 	}
 	p.pace = time.AfterFunc(p.cfg.Pace, func() { signal(p.due) })
-	p.queue.max = p.cfg.MaxQueue
+	p.queue.max, p.queue.maxBytes = p.cfg.MaxQueue, p.cfg.QueueBytes
 	p.newSession()
 	go p.run(ctx)
 	return p
@@ -108,7 +108,9 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 			c.done <- struct{}{} // for Do
 		}
 	case <-ctx.Done():
-		if p.withdraw(c, watch.Cause(ctx)) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.retract(c, watch.Cause(ctx)) {
 			return c.err
 		}
 	}
@@ -139,9 +141,9 @@ func (p *Proposer) deliver(f *flight, d state.Delivery, isFirst bool) {
 		f.isSpent = true
 		return
 	}
-	if f.sequence < d.Sequence && !errors.Is(d.Err, state.ErrForming) {
+	if f.sequence < d.Sequence && (!errors.Is(d.Err, state.ErrForming) || errors.Is(d.Err, state.ErrSealed)) {
 		// It may have been refused before the later one was accepted, or the
-		// other way round.
+		// other way round. Only what lets no command in yet refused all before.
 		d.Err = errPassedOver
 	}
 	f.hasLanded, f.outcome = true, d
@@ -172,13 +174,31 @@ func (p *Proposer) Close(cause error) {
 // room is how many bytes of commands an entry has room for.
 func (p *Proposer) room() int { return p.cfg.MaxEntry - format.MaxOverhead - format.MaxTrace }
 
-// withdraw ends a call that is still queued and reports whether it was. One that
-// was sent is remembered as given up, should it come back.
-func (p *Proposer) withdraw(c *Call, cause error) bool {
+// attend notes that somebody waits for a call.
+func (p *Proposer) attend(c *Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.queue.remove(c) {
+	c.waiters++
+	c.givenUp = nil
+}
+
+// withdraw notes that one of those who wait for a call stopped. When it was the
+// last, a call that is still queued ends, and one that was sent is remembered as
+// given up, should it come back.
+func (p *Proposer) withdraw(c *Call, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.waiters--; c.waiters > 0 {
+		return
+	}
+	if !p.retract(c, cause) {
 		c.givenUp = cause
+	}
+}
+
+// retract ends a call that is still queued and reports whether it was.
+func (p *Proposer) retract(c *Call, cause error) bool {
+	if !p.queue.remove(c) {
 		return false
 	}
 	c.end(0, nil, notApplied(cause))

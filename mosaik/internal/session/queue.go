@@ -46,7 +46,8 @@ type queue struct {
 	calls    int // how many calls were admitted
 	commands int // how many commands they have
 	bytes    int // how many they take up in entries
-	max      int // how many may be
+	max      int // how many commands may be
+	maxBytes int // how many bytes they may take up
 }
 
 // push adds a call and reports whether it was admitted.
@@ -73,7 +74,7 @@ func (q *queue) pop() *Call {
 // first returns the call that pop would take out, or nil.
 func (q *queue) first() *Call { return q.admitted.head }
 
-// unpop puts a call back to the head, even above the limit.
+// unpop puts a call back to the head, even above the limits.
 func (q *queue) unpop(c *Call) {
 	c.place = queued
 	q.calls++
@@ -108,7 +109,7 @@ func (q *queue) remove(c *Call) bool {
 // fits reports whether there is room. A call larger than the whole queue fits
 // into an empty one.
 func (q *queue) fits(c *Call) bool {
-	return q.admitted.head == nil || q.commands+len(c.cmds) <= q.max
+	return q.admitted.head == nil || q.commands+len(c.cmds) <= q.max && q.bytes+c.size <= q.maxBytes
 }
 
 func (q *queue) admit(c *Call) {

@@ -237,10 +237,11 @@ func (p *Proposer) fold() error {
 	var err error
 	if len(p.window) > 0 {
 		oldest := p.window[0]
+		err = oldest.err
 		if cause := p.broken(oldest); cause != nil {
 			p.breakSession(cause)
+			err = cause
 		}
-		err = oldest.err
 	}
 	for n := len(p.window); n > 0 && p.isVoid(p.window[n-1]); n-- {
 		p.takeBack()
@@ -272,7 +273,7 @@ func (p *Proposer) isVoid(f *flight) bool {
 	case f.isTainted:
 		return false
 	case f.hasLanded:
-		return errors.Is(f.outcome.Err, state.ErrUnknownSession)
+		return f.isOutcast()
 	}
 	return f.err != nil && p.cfg.IsVoid(f.err)
 }

@@ -1,0 +1,183 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// A call that somebody waits for is not given up because another one, or the same
+// one before, stopped.
+func TestWaitAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan error)
+		l := newLocal(func(l *local, _ *Config) {
+			l.propose = l.script(func(context.Context, []byte) error { return <-release })
+		})
+		defer l.Close(nil)
+		a, b := l.submit(t, "a"), (*Call)(nil)
+		synctest.Wait()
+		b = l.submit(t, "b") // stays in the queue
+		for _, c := range []*Call{a, b} {
+			go func() {
+				if _, _, err := c.Wait(t.Context()); err != nil {
+					t.Errorf("who waits all the time: %v", err)
+				}
+			}()
+			synctest.Wait()
+			short, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, _, err := c.Wait(short); !errors.Is(err, ErrUnknownOutcome) {
+				t.Errorf("who stops: %v", err)
+			}
+		}
+		release <- errBusy
+		values(t, a)
+		values(t, b)
+		if diff := cmp.Diff([]string{"a", "b"}, l.machine.Lines); diff != "" {
+			t.Errorf("applied (-want +got):\n%s", diff)
+		}
+
+		// The same one, who comes back.
+		l.then(l.script(func(context.Context, []byte) error { return <-release }))
+		c := l.submit(t, "c")
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := c.Wait(short); !errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("who stops: %v", err)
+		}
+		go func() {
+			synctest.Wait()
+			release <- errBusy
+		}()
+		values(t, c)
+	})
+}
+
+// tardy is a context that ends as soon as somebody waits for its end, and
+// something else has happened.
+type tardy struct {
+	context.Context
+	before func()
+	ended  chan struct{}
+	err    error
+}
+
+func (c *tardy) Done() <-chan struct{} {
+	if c.err == nil {
+		c.before()
+		c.err = context.Canceled
+		close(c.ended)
+	}
+	return c.ended
+}
+
+func (c *tardy) Err() error { return c.err }
+
+// The context of a call that was waiting for room means nothing any more when it
+// has got it.
+func TestEndOfAContextThatCameTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for range 20 { // select draws
+			steps := make(chan error)
+			l := newLocal(func(l *local, cfg *Config) {
+				cfg.MaxQueue, cfg.MaxCommands = 1, 1
+				apply := func(_ context.Context, data []byte) error { <-steps; return l.apply(data) }
+				l.propose = l.script(apply, apply, func(context.Context, []byte) error { return <-steps })
+			})
+			l.submit(t, "on its way")
+			synctest.Wait()
+			l.submit(t, "fills the queue")
+			ctx := &tardy{Context: t.Context(), ended: make(chan struct{}), before: func() {
+				for range 2 {
+					steps <- nil
+					synctest.Wait()
+				}
+			}}
+			c, err := l.Submit(ctx, encode([]string{"c"}), format.Span{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps <- errBusy
+			<-c.Done() // nobody waits in whose place the context could count
+			values(t, c)
+			l.Close(nil)
+		}
+	})
+}
+
+func TestQueueIsBoundedInBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		l := newLocal(func(l *local, cfg *Config) {
+			cfg.QueueBytes = 1000
+			l.propose = l.script(func(_ context.Context, data []byte) error { <-release; return l.apply(data) })
+		})
+		defer l.Close(nil)
+		l.submit(t, "on its way")
+		synctest.Wait()
+		l.submit(t, string(make([]byte, 5000))) // goes into an empty queue
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := l.Submit(ctx, encode([]string{"no room"}), format.Span{})
+		if !errors.Is(err, ErrNotApplied) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("submit into a full queue: %v", err)
+		}
+		close(release)
+		values(t, l.submit(t, "room again"))
+	})
+}
+
+// A snapshot tells that the last of two entries was refused since the group has
+// yielded. The one before may have been applied.
+func TestSealPassesOverEntries(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sent := make(chan []byte, 2)
+		l := newLocal(func(l *local, cfg *Config) {
+			cfg.MaxFlights, cfg.MaxCommands = 2, 1
+			l.session = func(_ context.Context, data []byte) error {
+				time.Sleep(50 * time.Millisecond) // bubble time: the group is far
+				return l.apply(data)
+			}
+			l.propose = func(ctx context.Context, data []byte) error {
+				sent <- bytes.Clone(data)
+				return silent(ctx, data)
+			}
+		})
+		defer l.Close(nil)
+		a := l.submit(t, "a")
+		first := <-sent
+		b := l.submit(t, "b")
+		second := <-sent
+
+		remote := state.New(state.Config{Machine: &journal{}})
+		for i, data := range [][]byte{
+			mark(format.Header{Kind: format.KindOpen}),
+			mark(format.Header{Kind: format.KindSession, Session: l.Proposer.session}),
+			first,
+			mark(format.Header{Kind: format.KindSeal, Sequence: 1}), // it gives one command up
+			second,
+		} {
+			remote.Apply(sm.Index(i+1), 1, data)
+		}
+		var snapshot bytes.Buffer
+		if err := errors.Join(remote.Snapshot(&snapshot), l.state.Restore(&snapshot)); err != nil {
+			t.Fatal(err)
+		}
+		fails(t, a, ErrUnknownOutcome, errPassedOver)
+		fails(t, b, ErrNotApplied, state.ErrSealed)
+	})
+}
+
+// mark returns an entry without commands.
+func mark(h format.Header) []byte { return format.Append(nil, &format.Envelope{Header: h}) }
