@@ -84,33 +84,15 @@ func (c Config) withDefaults() Config {
 	if c.Leader == nil {
 		c.Leader = func() <-chan struct{} { return nil }
 	}
-	if c.MaxEntry <= 0 {
-		c.MaxEntry = DefaultMaxEntry
-	}
-	if c.MaxCommands <= 0 {
-		c.MaxCommands = DefaultMaxCommands
-	}
-	if c.MaxQueue <= 0 {
-		c.MaxQueue = DefaultMaxQueue
-	}
-	if c.QueueBytes <= 0 {
-		c.QueueBytes = DefaultQueueBytes
-	}
-	if c.MaxFlights <= 0 {
-		c.MaxFlights = DefaultMaxFlights
-	}
-	if c.Pace <= 0 {
-		c.Pace = DefaultPace
-	}
-	if c.Attempt <= 0 {
-		c.Attempt = DefaultAttempt
-	}
-	if c.Retry <= 0 {
-		c.Retry = DefaultRetry
-	}
-	if c.MaxRetry <= 0 {
-		c.MaxRetry = DefaultMaxRetry
-	}
+	orDefault(&c.MaxEntry, DefaultMaxEntry)
+	orDefault(&c.MaxCommands, DefaultMaxCommands)
+	orDefault(&c.MaxQueue, DefaultMaxQueue)
+	orDefault(&c.QueueBytes, DefaultQueueBytes)
+	orDefault(&c.MaxFlights, DefaultMaxFlights)
+	orDefault(&c.Pace, DefaultPace)
+	orDefault(&c.Attempt, DefaultAttempt)
+	orDefault(&c.Retry, DefaultRetry)
+	orDefault(&c.MaxRetry, DefaultMaxRetry)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -118,4 +100,10 @@ func (c Config) withDefaults() Config {
 		c.Rand = rand.Uint64
 	}
 	return c
+}
+
+func orDefault[T int | time.Duration](n *T, def T) {
+	if *n <= 0 {
+		*n = def
+	}
 }
