@@ -261,6 +261,31 @@ func TestListedAgain(t *testing.T) {
 	br.want(t, up(a, "of a"))
 }
 
+// TestRefusedAndChanged has a bond refused, with a pause that no test lives to see
+// the end of. What the refused peer changes in its entry is looked at at once.
+func TestRefusedAndChanged(t *testing.T) {
+	t.Parallel()
+	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	a := startNode(t, 0, slow)
+	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
+	ar, br := newRecorder(), newRecorder()
+	ar.accept = func(peer sm.PeerID, _ []byte) link.Code {
+		if entry, _ := a.catalog.Get(peer); len(entry.Tags) == 0 {
+			return link.CodeTicketRefused
+		}
+		return link.CodeAccepted
+	}
+	a.join(testGroup(ar, "of a"))
+	b.join(testGroup(br, "of b"))
+	ar.want(t, refused(b, link.CodeTicketRefused))
+	br.want(t, refused(a, link.CodeTicketRefused))
+	if _, err := b.catalog.Update(func(e *discovery.Entry) { e.Tags = []string{"better"} }); err != nil {
+		t.Fatal(err)
+	}
+	ar.want(t, up(b, "of b"))
+	br.want(t, up(a, "of a"))
+}
+
 func TestAcceptRefuses(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)

@@ -69,7 +69,8 @@ func (c *conn) bond(ms *Membership) *bond {
 	return b
 }
 
-// offer opens a bond of the group if the other end's entry lists it newly.
+// offer opens a bond of the group if the other end's entry, which is new, lists
+// it newly or may make good what a bond was refused for.
 func (c *conn) offer(ms *Membership, entry discovery.Signed) {
 	listed := entry.HasGroup(ms.group.ID)
 	if !listed && c.bonds[ms.group.ID] == nil {
@@ -81,7 +82,7 @@ func (c *conn) offer(ms *Membership, entry discovery.Signed) {
 	}
 	news := listed && !b.listed
 	b.listed = listed
-	if news {
+	if news || listed && !b.retry.IsZero() {
 		b.open()
 	}
 }

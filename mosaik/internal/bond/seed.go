@@ -3,15 +3,21 @@ package bond
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
+// maxSeedPause bounds the pause before a seed is tried again: one that comes back
+// may be new and alone, and makes a group of its own unless it is met within the
+// bootstrap delay, which is 3 s by default. There are few seeds.
+const maxSeedPause = 2 * time.Second
+
 // tend dials a seed until the manager closes, whenever there is no connection
 // to the peer that answered there last. A seed that is this peer is dropped.
 func (m *Manager) tend(addr string) {
-	pauses := backoff{bounds: m.cfg.Redial}
+	pauses := backoff{bounds: Backoff{m.cfg.Redial.Min, max(m.cfg.Redial.Min, min(m.cfg.Redial.Max, maxSeedPause))}}
 	var failures failureLog
 	var last sm.PeerID
 	for {
