@@ -26,7 +26,7 @@ var (
 	// ErrOpen reports that a group's log is open already.
 	ErrOpen = errors.New("logstore: the group's log is open already")
 	// ErrNoDir reports that a log on disk was asked for without a directory.
-	ErrNoDir = errors.New("logstore: a log on disk needs a directory, and the network has none")
+	ErrNoDir = errors.New("logstore: a log on disk needs a directory, and the network has none: open it with mosaik.WithDir")
 )
 
 // Disk returns the storage that keeps logs on disk, in [Opening.Dir]: they

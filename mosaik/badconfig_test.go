@@ -74,6 +74,7 @@ func TestOpenRefusesBadOptions(t *testing.T) {
 		"tags":               {mosaik.WithTags(many...), []string{"tags", "70", "64"}},
 		"long tag":           {mosaik.WithTags(strings.Repeat("x", 65)), []string{"tag", "is not 1 to 64 bytes of UTF-8"}},
 		"empty tag":          {mosaik.WithTags(""), []string{`tag "" is not 1 to 64 bytes of UTF-8`}},
+		"nothing":            {nil, []string{"option 1 of 1 is nil"}},
 		"logger":             {mosaik.WithLogger(nil), []string{"logger", "nil"}},
 		"tick":               {mosaik.WithTick(0), []string{"tick", "0s", "1ms to 1s"}},
 		"fraction of a tick": {mosaik.WithTick(1500 * time.Microsecond), []string{"tick", "1.5ms", "whole milliseconds"}},

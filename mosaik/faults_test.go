@@ -62,6 +62,8 @@ func testPoison(t *testing.T, verb, says string) {
 		if err := g.When().Offline(soon(t)); err != nil {
 			t.Errorf("node %d: %v", i, err)
 		}
+		wantError(t, "wait until it is online", g.When().Online(soon(t)), mosaik.ErrPoisoned)
+		wantError(t, "wait until it settles", g.When().Settled(soon(t)), mosaik.ErrPoisoned)
 		_, err := mosaik.Execute(soon(t), g, pay(1))
 		wantError(t, "execute afterwards", err, mosaik.ErrPoisoned)
 		_, err = g.Feed(soon(t), step{"pay", 1})

@@ -46,16 +46,25 @@ func (g *Group[C, M]) ID() GroupID { return g.joined.id }
 // machine's, or the default.
 func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.timing }
 
-// Leader returns the leader that this member knows of, and whether there is one.
+// Leader returns the leader that this member knows of, and whether there is one. It
+// may lead a group that still forms.
 func (g *Group[C, M]) Leader() (PeerID, bool) {
 	leader := g.status().Leader
 	return leader, !leader.IsZero()
 }
 
-// IsLeader reports whether this member believes that it leads. Another may have
-// been elected since.
+// IsLeader reports whether this member believes that it leads a group that
+// accepts commands: with [Policy.WithExpected], one to which more than half of
+// the expected members belong. Another may have been elected since, see
+// [Group.Leadership].
 func (g *Group[C, M]) IsLeader() bool {
-	return g.status().Leader == g.joined.net.Self()
+	return leads(g.status(), g.joined.net.Self())
+}
+
+// leads reports whether the member leads for the world outside. The leader of an
+// epoch that lets no commands in yet may be one of several, and yields to any.
+func leads(s group.Status, self PeerID) bool {
+	return s.Opened && s.Leader == self
 }
 
 // Committed returns the index of the last command that this member has applied,

@@ -20,11 +20,11 @@ type Leadership struct {
 // epochs this one continues.
 const tokenTerms = 48
 
-// Leadership returns this member's claim to lead. It is false if the member does
-// not believe that it leads.
+// Leadership returns this member's claim to lead. It is false if
+// [Group.IsLeader] is.
 func (g *Group[C, M]) Leadership() (Leadership, bool) {
 	s := g.status()
-	if s.Leader.IsZero() || s.Leader != g.joined.net.Self() {
+	if !leads(s, g.joined.net.Self()) {
 		return Leadership{}, false
 	}
 	return Leadership{Epoch: s.Epoch, Token: uint64(s.Recovered)<<tokenTerms | uint64(s.Term)}, true

@@ -232,6 +232,37 @@ func gone() context.Context {
 	return ctx
 }
 
+// Whoever leads an epoch that accepts nothing yet may be one of several, and does
+// not lead for the world outside.
+func TestNobodyLeadsAGroupThatForms(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	groups := []tillGroup{testutil.Join(c.Node(0), newTill)}
+	first := groups[0]
+	if err := first.When().LeaderIs(soon(t), c.Node(0).Peer()); err != nil {
+		t.Fatal(err)
+	}
+	if lead, ok := first.Leadership(); ok || first.IsLeader() {
+		t.Errorf("a lone member of three leads, with %+v", lead)
+	}
+	if err := first.When().IsFollower(soon(t)); err != nil {
+		t.Error(err)
+	}
+	err := first.When().IsLeader(gone())
+	wantMessage(t, "wait until it leads", err, "to be led by this member, which waits for voters enough to accept commands: 2 are needed")
+	for i := 1; i < c.Len(); i++ {
+		groups = append(groups, testutil.Join(c.Node(i), newTill))
+	}
+	testutil.Settle(t, groups...)
+	leader := leaderOf(t, c, first).Index()
+	if err := groups[leader].When().IsLeader(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if lead, ok := groups[leader].Leadership(); !ok || lead.Token == 0 {
+		t.Errorf("the leader's claim is %+v, %t", lead, ok)
+	}
+}
+
 // A memory member that crashed and comes back under its name is a new replica;
 // the old one, which may have voted for things it forgot, is a member no more.
 func TestReturningMemoryMemberIsANewReplica(t *testing.T) {

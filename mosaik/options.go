@@ -81,7 +81,10 @@ func newOptions(opts []Option) (options, error) {
 
 		history: defaultHistory,
 	}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			return options{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
+		}
 		if err := opt.apply(&o); err != nil {
 			return options{}, err
 		}

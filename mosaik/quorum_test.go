@@ -87,7 +87,7 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
 	}
 	lone := join(c.Node(0))
-	if err := lone.When().IsLeader(soon(t)); err != nil {
+	if err := lone.When().LeaderIs(soon(t), c.Node(0).Peer()); err != nil {
 		t.Fatal(err)
 	}
 	wantMembers(t, voters(c.Node(0)), lone)

@@ -15,18 +15,18 @@ import (
 // When waits for what happens to a group. Get it from [Group.When].
 //
 // Every wait returns at once when what it waits for is so already. It ends with
-// the context's error, wrapped, or with the reason for which the group ended:
-// [ErrClosed], or what stopped it.
+// the context's error, wrapped, which then says what the member waits for, or with
+// the reason for which the group ended: [ErrClosed], or what stopped it.
 type When struct {
 	joined *joined
 	closed *atomic.Bool
 }
 
 // Online waits until this member can serve: the group accepts commands, and
-// this member leads or has caught up with a live leader.
+// this member leads or has caught up with a live leader. A member whose machine
+// panicked never will: that is [ErrPoisoned].
 func (w When) Online(ctx context.Context) error {
-	_, err := w.status(ctx, "be online", func(s group.Status) bool { return s.Online })
-	return err
+	return w.serving(ctx, "be online", func(s group.Status) bool { return s.Online })
 }
 
 // Offline waits until this member can not serve: it lost the leader, or has not
@@ -39,10 +39,9 @@ func (w When) Offline(ctx context.Context) error {
 // Settled waits until this member is online and everybody is in place: every
 // member that is here has caught up, every voter can be reached, and there are
 // as many voters as there should be. A settled group of three or more survives
-// the crash of any member.
+// the crash of any member. A member whose machine panicked is [ErrPoisoned].
 func (w When) Settled(ctx context.Context) error {
-	_, err := w.status(ctx, "settle", func(s group.Status) bool { return s.Settled })
-	return err
+	return w.serving(ctx, "settle", func(s group.Status) bool { return s.Settled })
 }
 
 // Elected waits until a leader is known, and returns it.
@@ -76,16 +75,18 @@ func (w When) LeaderIs(ctx context.Context, peer PeerID) error {
 	return err
 }
 
-// IsLeader waits until this member leads.
+// IsLeader waits until [Group.IsLeader] is true.
 func (w When) IsLeader(ctx context.Context) error {
-	return w.LeaderIs(ctx, w.joined.net.Self())
+	self := w.joined.net.Self()
+	_, err := w.status(ctx, "be led by this member", func(s group.Status) bool { return leads(s, self) })
+	return err
 }
 
-// IsFollower waits until this member does not lead, which is also so when
-// nobody does.
+// IsFollower waits until [Group.IsLeader] is false, which is also so when nobody
+// leads.
 func (w When) IsFollower(ctx context.Context) error {
 	self := w.joined.net.Self()
-	_, err := w.status(ctx, "be led by another", func(s group.Status) bool { return s.Leader != self })
+	_, err := w.status(ctx, "be led by another", func(s group.Status) bool { return !leads(s, self) })
 	return err
 }
 
@@ -137,6 +138,15 @@ func (w When) status(ctx context.Context, what string, ok func(group.Status) boo
 	return last, err
 }
 
+// serving is status for what a member does not do whose machine panicked.
+func (w When) serving(ctx context.Context, what string, ok func(group.Status) bool) error {
+	s, err := w.status(ctx, what, func(s group.Status) bool { return ok(s) || s.Poisoned != nil })
+	if err == nil && !ok(s) {
+		return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, s.Poisoned)
+	}
+	return err
+}
+
 // wait waits for a value and words the error. what completes "wait for the
 // group to …".
 func wait[T any](ctx context.Context, w When, v *watch.Value[T], what string, ok func(T) bool) error {
@@ -149,6 +159,9 @@ func wait[T any](ctx context.Context, w When, v *watch.Value[T], what string, ok
 		return nil
 	case errors.Is(err, ErrClosed):
 		return err
+	}
+	if waits := w.joined.core.Status().Get().Waits; waits != "" && ctx.Err() != nil {
+		what += ", which waits for " + waits
 	}
 	return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, err)
 }

@@ -231,8 +231,9 @@ func (h *History) look(generation uint64, index sm.Index, stop func() error) (r 
 	return r, h.changed, nil
 }
 
-// BehindError reports applied commands that this member does not hold any more,
-// or never held one by one because it caught up by snapshot.
+// BehindError reports applied commands that this member does not hold one by one:
+// not any more, or because nobody followed the group when it applied them, or
+// because it caught up by snapshot.
 type BehindError struct {
 	Index sm.Index // of the command that was asked for
 	First sm.Index // of the first command that is still held, or of the next one
@@ -240,5 +241,5 @@ type BehindError struct {
 
 // Error implements error.
 func (e *BehindError) Error() string {
-	return fmt.Sprintf("mosaik: follow commands: command %d is not held any more, the first is %d; read the machine and go on behind its index", e.Index, e.First)
+	return fmt.Sprintf("mosaik: follow commands: command %d is not held here, the first that is has index %d; read the machine and go on behind its index", e.Index, e.First)
 }
