@@ -52,11 +52,14 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 	var out []directive
 	for _, group := range file.Comments {
 		for _, c := range group.List {
+			pos := fset.Position(c.Pos())
 			text, ok := strings.CutPrefix(c.Text, directivePrefix)
 			if !ok {
+				if above[group] != nil && isSpacedDirective(c.Text) {
+					problems.add(pos, "%s is a comment like any other; remove the space behind //", c.Text)
+				}
 				continue
 			}
-			pos := fset.Position(c.Pos())
 			d, ok := parseDirective(text, pos, problems)
 			if !ok {
 				continue
@@ -69,6 +72,18 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 		}
 	}
 	return out
+}
+
+// isSpacedDirective reports whether a comment would be a directive but for space
+// behind its slashes.
+func isSpacedDirective(comment string) bool {
+	text, _ := strings.CutPrefix(comment, "//")
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return false
+	}
+	verb, ok := strings.CutPrefix("//"+words[0], directivePrefix)
+	return ok && arguments[verb] != nil
 }
 
 func parseDirective(text string, pos token.Position, problems *Problems) (directive, bool) {

@@ -52,6 +52,7 @@ var refusals = []struct {
 	{"own codec as key", machineSource(`"net/netip"; "github.com/mosaik-go/mosaik/codec"`, "A map[netip.Addr]bool // ✗", addrCodec), "netip.Addr cannot be a map key"},
 	{"own codec of a string as key", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A map[Hex]bool // ✗", hexCodec), "Hex has a codec of its own and cannot be a map key"},
 	{"own codec omitted", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A Hex `msgpack:\",omitempty\"` // ✗", hexCodec), "Hex has no method IsZero"},
+	{"spaced directive", machineSource("", "A int8", "// mosaik:command\ntype Add struct{ A int8 } // ✗ one line up"), "// mosaik:command is a comment like any other; remove the space"},
 	{"codec unnamed", machineSource("", "A int8", "//mosaik:codec\ntype C struct{} // ✗ one line up"), "codec C has no name"},
 	{"codec without methods", machineSource("", "A int8", "//mosaik:codec name=c\ntype C struct{} // ✗ one line up"), "codec C has not both Append(dst []byte, v T)"},
 	{"codec by pointer", machineSource("", "A int8", "//mosaik:codec name=c\ntype C struct{} // ✗ one line up\ntype T struct{ a int8 }\nfunc (*C) Append(b []byte, v T) ([]byte, error) { return b, nil }\nfunc (C) Decode([]byte) (t T, err error) { return t, err }"), "with value receivers"},

@@ -103,7 +103,14 @@ type GroupBuilder[C any, S logstore.Storage[C], M sm.StateMachine[C]] struct {
 	storage    S
 }
 
-// WithLogStorage keeps the group's log in s. The last call wins.
+// WithLogStorage keeps the group's log in s. The last call wins. The builder that it
+// returns has a type of its own, the same for every storage: where the storage is
+// chosen at run time, give the builder one before,
+//
+//	b := mosaik.WithStateMachine(keyed, ledger.New).WithLogStorage(logstore.NewMemory[ledger.Command]())
+//	if dir != "" {
+//		b = b.WithLogStorage(logstore.Disk[ledger.Command]())
+//	}
 func (b GroupBuilder[C, S, M]) WithLogStorage(s logstore.Storage[C]) GroupBuilder[C, logstore.Storage[C], M] {
 	return GroupBuilder[C, logstore.Storage[C], M]{settings: b.settings, newMachine: b.newMachine, storage: s}
 }

@@ -11,8 +11,13 @@
 //
 //	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"), mosaik.WithSeeds("10.0.0.1:7000"))
 //	b := mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New)
-//	group, err := b.Join(ctx)
+//	group, err := b.WithMembership(mosaik.DefaultPolicy().WithExpected(3)).Join(ctx)
 //	err = group.When().Online(ctx)
+//
+// Say how many members you expect. The group then accepts commands, and has a
+// leader for the world outside ([Group.IsLeader]), only once more than half of them
+// are together. Otherwise a member that finds nobody is a group, and two that do
+// not find each other are two.
 //
 // Everything that members must agree on (the key, the consensus timing, the
 // machine and the shape of its commands, the ticket validators) is part of the

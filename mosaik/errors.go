@@ -10,17 +10,22 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
-// CloseCode says why a peer refused or ended a connection or a bond. String says
-// what it means.
+// CloseCode says why a peer refused or ended a connection or a bond. It is a
+// number, of which String says what it means; docs/security.md lists them. Those
+// that a program may want to know: 401 no valid entry of the peer, 30403 ticket
+// refused, 30405 wrong proof of the key, 30406 superseded, 30408 silent for too
+// long, 30409 other membership policy, 30410 other levels of the schema.
 type CloseCode = link.Code
 
 // RefusedError reports a peer that refused a connection or a bond, or was
 // refused one. It is what [Status] lists, and in the errors of
-// [Network.Connected].
+// [Network.Connected]. Its fields are Peer, a [PeerID], and Code, a [CloseCode].
 type RefusedError = link.RefusedError
 
-// BehindError reports applied commands that this member does not hold any more,
-// or never held one by one because it caught up by snapshot. See [Group.Applied].
+// BehindError reports applied commands that this member does not hold one by one.
+// Its fields are of type sm.Index: Index, of the command that was asked for, and
+// First, of the first command that is held, or of the next one. See
+// [Group.Applied].
 type BehindError = state.BehindError
 
 var (

@@ -122,8 +122,10 @@ TYPES
     The tag mosaik:"max=n" bounds the bytes of a string, of a []byte and of what
     a codec makes, and the elements of a slice or map.
 
-    In a state, unlike in a command, fields that are not exported count, omitempty,
-    max= and msgpack:"-" have no effect, and strings may hold any bytes.
+    Fields of commands that are not exported are not encoded, as with
+    encoding/json: ApplyTo finds them zero, also on the caller's member. In a
+    state they count, while omitempty, max= and msgpack:"-" have no effect, and
+    strings may hold any bytes.
 
 EXIT STATUS
     0   all is well
