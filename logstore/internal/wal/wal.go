@@ -39,7 +39,11 @@ type Config struct {
 	FS          vfs.FS
 	Dir         string // made if need be
 	Network     [32]byte
-	SegmentSize int64 // a segment is not continued past this length, in bytes
+	// SegmentSize is how long the file of a segment is made, in bytes, and past
+	// which length it is not continued. A log that was not closed is not to be
+	// opened with a larger one than it was written with: its last file would be
+	// taken for one that was cut.
+	SegmentSize int64
 	// Begin returns the payload of the first frame of a directory's first
 	// segment, behind FrameHead free bytes.
 	Begin func() []byte
