@@ -62,7 +62,7 @@ func openDir(path string, network sm.Digest, identity ed25519.PrivateKey) (*Dir,
 	if err != nil {
 		return nil, err
 	}
-	if err := vfs.OS.MkdirAll(path); err != nil {
+	if err := vfs.MkdirAll(vfs.OS, path); err != nil {
 		return nil, err
 	}
 	if err := checkOurs(path); err != nil {

@@ -41,7 +41,7 @@ func (f Files) Dir() string { return f.dir }
 // and as it was, or gone, otherwise. What an interrupted call leaves is named
 // like the file, with .tmp at the end.
 func (f Files) Write(name string, write func(io.Writer) error) (err error) {
-	if err := f.fs.MkdirAll(f.dir); err != nil {
+	if err := vfs.MkdirAll(f.fs, f.dir); err != nil {
 		return err
 	}
 	temporary := filepath.Join(f.dir, name+"."+rand.Text()+".tmp")

@@ -20,7 +20,7 @@ func fileName(number uint64) string { return fmt.Sprintf("%016x.log", number) }
 // off a write at the end that was never synced; anything else that cannot be
 // read is [ErrCorrupt], naming the file and the offset.
 func Open(cfg Config) (*Log, error) {
-	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
+	if err := vfs.MkdirAll(cfg.FS, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("logstore: open %s: %w", cfg.Dir, err)
 	}
 	lock, err := cfg.FS.Lock(filepath.Join(cfg.Dir, lockFile))

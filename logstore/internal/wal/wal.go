@@ -36,9 +36,9 @@ const maxOpen = 32
 
 // Config says which log to open.
 type Config struct {
-	FS          vfs.FS
-	Dir         string // made if need be
-	Network     [32]byte
+	FS      vfs.FS
+	Dir     string // made if need be
+	Network [32]byte
 	// SegmentSize is how long the file of a segment is made, in bytes, and past
 	// which length it is not continued. A log that was not closed is not to be
 	// opened with a larger one than it was written with: its last file would be
