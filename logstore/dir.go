@@ -163,6 +163,9 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 			return err
 		}
 	}
+	if err := FilesIn(d.path).RemoveUnfinished(); err != nil {
+		return err
+	}
 	o.peer, d.starts = peer, o.starts+1
 	o.starts = d.starts
 	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
