@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
 const testDir = "/log"
@@ -17,11 +18,14 @@ type testLog struct {
 	found [][]byte
 }
 
-func openTest(fs *faultfs.FS) (*testLog, error) {
+func openTest(fs *faultfs.FS) (*testLog, error) { return openOn(fs, fs) }
+
+// openOn opens a log on a file system that changes what fs does.
+func openOn(on vfs.FS, fs *faultfs.FS) (*testLog, error) {
 	l := &testLog{fs: fs}
 	var err error
 	l.Log, err = Open(Config{
-		FS: fs, Dir: testDir, SegmentSize: 64 << 10,
+		FS: on, Dir: testDir, SegmentSize: 64 << 10,
 		Found: func(int64) {},
 		Begin: func() []byte { return make([]byte, FrameHead) },
 		Replay: func(_ Place, kind Kind, payload []byte) error {
