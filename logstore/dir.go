@@ -62,7 +62,7 @@ func openDir(path string, network sm.Digest, identity ed25519.PrivateKey) (*Dir,
 	if err != nil {
 		return nil, err
 	}
-	if err := vfs.OS.MkdirAll(path); err != nil {
+	if err := vfs.MkdirAll(vfs.OS, path); err != nil {
 		return nil, err
 	}
 	if err := checkOurs(path); err != nil {
@@ -162,6 +162,9 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 		if err := writeIdentity(d.path, d.key); err != nil {
 			return err
 		}
+	}
+	if err := FilesIn(d.path).RemoveUnfinished(); err != nil {
+		return err
 	}
 	o.peer, d.starts = peer, o.starts+1
 	o.starts = d.starts

@@ -3,11 +3,14 @@ package logstore_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/sm"
@@ -195,5 +198,23 @@ func TestDirAfterAnInterruptedStart(t *testing.T) {
 	}
 	if got := once(t, path, nil); !got.Equal(key) {
 		t.Error("the identity was lost")
+	}
+}
+
+// TestDirRemovesUnfinishedFiles opens a directory in which earlier processes ended
+// while they wrote.
+func TestDirRemovesUnfinishedFiles(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	once(t, path, nil)
+	for _, name := range []string{"network." + rand.Text() + ".tmp", "identity.pem." + rand.Text() + ".tmp", "my.tmp", "my.notes.tmp"} {
+		if err := os.WriteFile(filepath.Join(path, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once(t, path, nil)
+	names, err := logstore.FilesIn(path).List()
+	if diff := cmp.Diff([]string{"LOCK", "identity.pem", "my.notes.tmp", "my.tmp", "network"}, names); diff != "" || err != nil {
+		t.Errorf("it holds (-want +got), error %v:\n%s", err, diff)
 	}
 }

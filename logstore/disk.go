@@ -84,8 +84,8 @@ func openDisk(cfg diskConfig, dir string, network, group sm.Digest) (*diskLog, e
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.fs.MkdirAll(snapshots); err != nil {
-		return nil, errors.Join(err, shared.release())
+	if err := vfs.MkdirAll(cfg.fs, snapshots); err != nil {
+		return nil, errors.Join(fmt.Errorf("make %s: %w", snapshots, err), shared.release())
 	}
 	g, err := shared.store.open(group)
 	if err != nil {

@@ -1,8 +1,6 @@
 package logstore
 
 import (
-	"fmt"
-
 	"github.com/mosaik-go/mosaik/logstore/internal/wal"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -125,9 +123,7 @@ func (s *diskStore) run(r *round) {
 		r.err = failed
 	}
 	s.mu.Lock()
-	if failed != nil && s.failed == nil {
-		s.failed = fmt.Errorf("logstore: the log in %s has failed: %w", s.dir, failed)
-	}
+	s.fail(failed)
 	clear(r.ops)
 	if cap(r.frame) <= maxRound && cap(r.ops) <= 4096 {
 		s.spare = round{frame: r.frame[:wal.FrameHead], ops: r.ops[:0]}
@@ -141,9 +137,7 @@ func (s *diskStore) run(r *round) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if failed != nil && s.failed == nil {
-		s.failed = fmt.Errorf("logstore: the log in %s has failed: %w", s.dir, failed)
-	}
+	s.fail(failed)
 	if s.forming != nil && s.forming.led {
 		s.turn <- struct{}{}
 	} else {

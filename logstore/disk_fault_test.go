@@ -158,7 +158,7 @@ func TestDiskBitFlips(t *testing.T) {
 func (h *history) unharmed(t *testing.T, fs *faultfs.FS, what string) bool {
 	t.Helper()
 	for g := range historyGroups {
-		log, err := openHistory(diskConfig{fs: fs, segment: 4096}, g)
+		log, err := openHistory(diskConfig{fs: fs, segment: h.cfg.segment}, g)
 		if err == nil {
 			var got held
 			if got, err = tryHold(log); err == nil && !got.matches(h.before[g]) {

@@ -202,28 +202,16 @@ func slicesEqual(a, b []Entry) bool {
 }
 
 // check opens the logs that a failure left in fs and compares them with the
-// history; then it writes to them, and opens them once more.
+// history; then it writes to them, and sees that what they hold stays: when they are
+// opened once more, and when the power goes.
 func (h *history) check(t *testing.T, fs *faultfs.FS, what string) {
 	t.Helper()
-	cfg := h.cfg
-	cfg.fs = fs
 	var now [historyGroups]held
-	for round := range 2 {
-		for g := range historyGroups {
-			log, err := openHistory(cfg, g)
-			if err != nil {
-				t.Fatalf("%s: open: %v", what, err)
-			}
-			defer func() { _ = log.Close() }()
+	for g := range historyGroups {
+		h.opened(t, fs, g, what, func(log Log) {
 			got, err := tryHold(log)
 			if err != nil {
 				t.Fatalf("%s: read: %v", what, err)
-			}
-			if round == 1 {
-				if !got.equal(now[g]) {
-					t.Fatalf("%s: group %d, opened again (-want +got):\n%s", what, g, cmp.Diff(now[g], got))
-				}
-				continue
 			}
 			if !got.matches(h.before[g]) && !got.matches(h.after[g]) {
 				t.Fatalf("%s: group %d is neither what was acknowledged nor what was under way (-acknowledged +got):\n%s", what, g, cmp.Diff(h.before[g], got))
@@ -233,9 +221,34 @@ func (h *history) check(t *testing.T, fs *faultfs.FS, what string) {
 				t.Fatalf("%s: save: %v", what, err)
 			}
 			now[g] = hold(log)
-			if err := log.Close(); err != nil {
-				t.Fatalf("%s: close: %v", what, err)
-			}
+		})
+	}
+	for _, left := range []struct {
+		fs   *faultfs.FS
+		what string
+	}{{fs.Crash(nil), what + ", then opened, then all lost that was not synced"}, {fs, what + ", then opened again"}} {
+		for g := range historyGroups {
+			h.opened(t, left.fs, g, left.what, func(log Log) {
+				if got := hold(log); !got.equal(now[g]) {
+					t.Fatalf("%s: group %d (-want +got):\n%s", left.what, g, cmp.Diff(now[g], got))
+				}
+			})
 		}
+	}
+}
+
+// opened opens a group's log for as long as use takes.
+func (h *history) opened(t *testing.T, fs *faultfs.FS, g int, what string, use func(Log)) {
+	t.Helper()
+	cfg := h.cfg
+	cfg.fs = fs
+	log, err := openHistory(cfg, g)
+	if err != nil {
+		t.Fatalf("%s: open: %v", what, err)
+	}
+	defer func() { _ = log.Close() }()
+	use(log)
+	if err := log.Close(); err != nil {
+		t.Fatalf("%s: close: %v", what, err)
 	}
 }

@@ -126,6 +126,15 @@ func (l *diskLog) SnapshotDir() string { return l.snapshots }
 // fileSystem is what [FilesOf] asks for.
 func (l *diskLog) fileSystem() vfs.FS { return l.store.cfg.fs }
 
+// OnFailure implements [Failing].
+func (l *diskLog) OnFailure(tell func(error)) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if !l.isClosed() {
+		l.store.watch(l.group, tell)
+	}
+}
+
 // Close implements [Log].
 func (l *diskLog) Close() error {
 	l.writing.Lock()

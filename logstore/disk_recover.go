@@ -13,10 +13,11 @@ import (
 func openStore(cfg diskConfig, dir string, network sm.Digest) (*diskStore, error) {
 	s := &diskStore{
 		cfg: cfg, dir: dir, network: network,
-		groups:  map[sm.Digest]*diskGroup{},
-		numbers: map[uint32]*diskGroup{},
-		turn:    make(chan struct{}, 1),
-		use:     &usage{live: map[uint32]int64{}},
+		groups:   map[sm.Digest]*diskGroup{},
+		numbers:  map[uint32]*diskGroup{},
+		turn:     make(chan struct{}, 1),
+		watchers: map[*diskGroup]func(error){},
+		use:      &usage{live: map[uint32]int64{}},
 	}
 	r := recovery{diskStore: s}
 	var err error

@@ -29,6 +29,8 @@ type diskStore struct {
 	spare   round         // buffers to use again
 	failed  error         // why nothing can be written any more
 
+	watchers map[*diskGroup]func(error) // whom to tell when failed is set
+
 	// What follows belongs to the one who writes.
 	wal     *wal.Log
 	use     *usage
@@ -62,8 +64,34 @@ func (s *diskStore) leave(g *diskGroup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.open = false
+	delete(s.watchers, g)
 	s.users--
 	s.share(g)
+}
+
+// watch has tell called when nothing can be written any more, as long as g is open.
+func (s *diskStore) watch(g *diskGroup, tell func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		tell(s.failed)
+		return
+	}
+	s.watchers[g] = tell
+}
+
+// fail notes why nothing can be written any more, and tells those who have a log
+// open: all must close theirs before the directory can be opened again. Called
+// with s.mu.
+func (s *diskStore) fail(err error) {
+	if err == nil || s.failed != nil {
+		return
+	}
+	s.failed = fmt.Errorf("logstore: the log in %s has failed: %w", s.dir, err)
+	for _, tell := range s.watchers {
+		tell(s.failed)
+	}
+	clear(s.watchers)
 }
 
 // share gives each open log its part of what is remembered, and others nothing,

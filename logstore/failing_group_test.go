@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/sm"
@@ -102,6 +103,65 @@ func testFailingDisk(t *testing.T, leads bool, kind string, err, cause error) {
 	if after := f.incarnation(broken); after != before {
 		t.Errorf("the member came back as %x, and was %x", after, before)
 	}
+}
+
+// TestFailingDiskEndsIdleGroups fills the disk of a member of two groups, of which
+// one has nothing to save: it ends, too, so that both can be joined again once
+// there is room.
+func TestFailingDiskEndsIdleGroups(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t)
+	f.joinAll()
+	key, err := mosaik.KeyFromText("idle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := make([]ledgerGroup, 3)
+	join := func(i int) (err error) {
+		b := f.Node(i).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
+		storage := logstore.DiskOn[note](f.disks[i], 16<<10)
+		idle[i], err = mosaik.WithStateMachine(b.WithMembership(mosaik.DefaultPolicy().WithExpected(3)), newLedger).WithLogStorage(storage).Join(t.Context())
+		return err
+	}
+	for i := range idle {
+		if err := join(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testutil.Settle(t, idle...)
+	f.works(append(f.groups, idle...)...)
+
+	broken := (f.leader() + 1) % 3
+	f.disks[broken].Inject(func(op faultfs.Op) error {
+		if op.Kind == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	f.works(f.others(broken)...)
+	for what, g := range map[string]ledgerGroup{"the group that saved": f.groups[broken], "the idle one": idle[broken]} {
+		for range g.When().Onlines(soon(t)) {
+		}
+		err := g.When().Online(soon(t))
+		if !errors.Is(err, mosaik.ErrStorage) || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s ended with %v, want %v and %v", what, err, mosaik.ErrStorage, syscall.ENOSPC)
+		}
+		if err := g.Leave(soon(t)); err != nil && !errors.Is(err, mosaik.ErrStorage) {
+			t.Errorf("leave %s: %v", what, err)
+		}
+	}
+	if err := join(broken); !errors.Is(err, mosaik.ErrStorage) || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("joined while the disk is full: error %v, want %v and %v", err, mosaik.ErrStorage, syscall.ENOSPC)
+	}
+
+	f.disks[broken].Inject(nil)
+	f.join(broken)
+	if err := join(broken); err != nil {
+		t.Fatal(err)
+	}
+	all := append(idle, f.groups...)
+	testutil.Settle(t, all...)
+	f.works(all...)
 }
 
 // incarnation returns the incarnation of a node's member, as another sees it.

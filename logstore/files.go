@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
@@ -39,9 +40,9 @@ func (f Files) Dir() string { return f.dir }
 
 // Write replaces a file by what write writes. It is durable when Write returns nil,
 // and as it was, or gone, otherwise. What an interrupted call leaves is named
-// like the file, with .tmp at the end.
+// like the file, with .tmp at the end; see [Files.RemoveUnfinished].
 func (f Files) Write(name string, write func(io.Writer) error) (err error) {
-	if err := f.fs.MkdirAll(f.dir); err != nil {
+	if err := vfs.MkdirAll(f.fs, f.dir); err != nil {
 		return err
 	}
 	temporary := filepath.Join(f.dir, name+"."+rand.Text()+".tmp")
@@ -125,6 +126,32 @@ func (f Files) Remove(name string) error {
 		return err
 	}
 	return nil
+}
+
+// RemoveUnfinished removes what calls of Write left that were interrupted, by the
+// end of their process or by a power cut. Nobody may be writing.
+func (f Files) RemoveUnfinished() error {
+	names, err := f.List()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if unfinished(name) {
+			if err := f.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unfinished reports whether a name is one that Write gives for the time being:
+// the file's, a random text of letters and digits, and tmp.
+func unfinished(name string) bool {
+	rest, temporary := strings.CutSuffix(name, ".tmp")
+	dot := strings.LastIndexByte(rest, '.')
+	text := rest[dot+1:]
+	return temporary && dot > 0 && len(text) >= len(rand.Text()) && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // writeBytes replaces a file.

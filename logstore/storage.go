@@ -4,8 +4,8 @@
 // A [Storage] is chosen per group when it is joined and typed by the group's
 // commands, so that a log written for one machine cannot be given to another.
 // [Memory] is the default, what [Disk] keeps outlives the process. Whoever
-// writes another storage implements the two interfaces of this file and proves
-// it with the suite in testutil/storagetest; examples/boltlog does.
+// writes another storage implements [Storage] and [Log], perhaps [Failing], and
+// proves it with the suite in testutil/storagetest; examples/boltlog does.
 package logstore
 
 import (
@@ -144,4 +144,16 @@ type Log interface {
 
 	// Close releases what the log holds. Closing twice does nothing.
 	Close() error
+}
+
+// Failing is what a [Log] implements, too, if it can fail while nobody calls it:
+// it shares what it is kept on with other logs, and one of those met the failure.
+// Who only keeps such a log open would otherwise not learn that it accepts
+// nothing any more, and might keep the others from being opened again.
+type Failing interface {
+	// OnFailure has tell called with the cause, once, when the log has failed:
+	// at once, if it has already, and not after Close has returned. It is called
+	// from whichever goroutine met the failure, and must neither block nor call
+	// a log. Of several calls of OnFailure the last one counts.
+	OnFailure(tell func(cause error))
 }

@@ -75,6 +75,8 @@ var (
 	// disk is full, or fails. The group has ended on this member, others go on.
 	// The error that it wraps says why. Leave the group, and join it again when
 	// the storage works; a log on disk goes on with all that was acknowledged.
+	// All groups whose logs are in one directory end together. Join returns it
+	// where the log cannot be opened.
 	ErrStorage = group.ErrStorage
 	// ErrTooLarge reports a batch that does not fit into one log entry, of about
 	// 4 MiB; the error names both sizes. Nothing was applied.

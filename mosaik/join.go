@@ -101,7 +101,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	n := p.net
 	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
 	if err != nil {
-		return nil, fmt.Errorf("open its log: %w", err)
+		return nil, fmt.Errorf("%w: open its log: %w", ErrStorage, err)
 	}
 	admission := n.examiner(p.validators)
 	history := state.NewHistory(n.opts.history)

@@ -9,8 +9,10 @@ package boltlog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -24,7 +26,7 @@ var (
 	ErrNoDir = errors.New("boltlog: no directory; set Storage.Dir")
 	// ErrOpen reports that the group's log is open already, here or in another process.
 	ErrOpen = errors.New("boltlog: the log is open already")
-	// ErrCorrupt reports a record that this package did not write.
+	// ErrCorrupt reports a record that is not as this package wrote it.
 	ErrCorrupt = errors.New("boltlog: damaged record")
 )
 
@@ -47,16 +49,16 @@ func (s Storage[C]) Open(o logstore.Opening[C]) (logstore.Log, error) {
 	if dir == "" {
 		return nil, ErrNoDir
 	}
-	l, err := open(filepath.Join(dir, "bolt"), o.Group.String())
+	l, err := open(filepath.Join(dir, "bolt"), o.Group.String(), syncDir)
 	if err != nil {
 		return nil, fmt.Errorf("boltlog: open the log of group %s: %w", o.Group.Short(), err)
 	}
 	return l, nil
 }
 
-func open(dir, group string) (_ *log, err error) {
+func open(dir, group string, sync func(dir string) error) (_ *log, err error) {
 	l := &log{snapshots: filepath.Join(dir, group+".snapshots")}
-	if err := os.MkdirAll(l.snapshots, 0o700); err != nil {
+	if err := makeDir(dir, sync); err != nil {
 		return nil, err
 	}
 	l.db, err = bbolt.Open(filepath.Join(dir, group+".db"), 0o600, &bbolt.Options{Timeout: lockTimeout})
@@ -71,6 +73,10 @@ func open(dir, group string) (_ *log, err error) {
 			err = errors.Join(err, l.db.Close())
 		}
 	}()
+	// With this the file's own name is durable, too.
+	if err := makeDir(l.snapshots, sync); err != nil {
+		return nil, err
+	}
 	err = l.db.Update(func(tx *bbolt.Tx) error {
 		if _, err := tx.CreateBucketIfNotExists(entriesBucket); err != nil {
 			return err
@@ -83,4 +89,32 @@ func open(dir, group string) (_ *log, err error) {
 		return err
 	})
 	return l, err
+}
+
+// makeDir makes a directory with its parents, and syncs each one that holds a name:
+// a power cut would take the names away otherwise, with all that was synced in the
+// files.
+func makeDir(dir string, sync func(dir string) error) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(parent, sync); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(parent)
+}
+
+// syncDir makes durable which names a directory holds.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it journals names, and syncs no directory
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -193,7 +193,7 @@ func appendEntries(st *logstore.State, bucket *bbolt.Bucket, entries []logstore.
 			return fmt.Errorf("entry %d of term %d after %d of term %d: %w",
 				e.Index, e.Term, st.Last.Index, st.Last.Term, logstore.ErrGap)
 		}
-		if err := bucket.Put(indexKey(e.Index), appendEntry(nil, e)); err != nil {
+		if err := put(bucket, indexKey(e.Index), appendEntry(nil, e)); err != nil {
 			return err
 		}
 		st.Last = sm.Cursor{Index: e.Index, Term: e.Term}

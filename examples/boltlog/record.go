@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 
 	"go.etcd.io/bbolt"
 
@@ -12,8 +13,10 @@ import (
 )
 
 // A file has two buckets. In entries, the key is the entry's index and the value
-// its term, kind, key and data; in state, each part has its own key. Numbers
-// are big-endian, so that entries lie in the order of their indices.
+// its term, kind, key and data; in state, each part has its own key, and all
+// parts are there once something was saved. Numbers are big-endian, so that
+// entries lie in the order of their indices. Before each value stands the CRC-32C
+// of its key and itself, since bbolt finds no damage to what it keeps.
 var (
 	entriesBucket = []byte("entries")
 	stateBucket   = []byte("state")
@@ -22,7 +25,7 @@ var (
 	prunedKey   = []byte("pruned")   // a cursor
 	lastKey     = []byte("last")     // a cursor
 	snapshotKey = []byte("snapshot") // a cursor and the record
-	metaKey     = []byte("meta")     // as given; there is none without the key
+	metaKey     = []byte("meta")     // 1 and what was given, or nothing
 )
 
 const (
@@ -30,6 +33,28 @@ const (
 	cursorSize  = 8 + 8
 	hardSize    = 8 + 8 + 8
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func sum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// put keeps a value with its checksum.
+func put(b *bbolt.Bucket, key, value []byte) error {
+	return b.Put(key, append(binary.BigEndian.AppendUint32(nil, sum(key, value)), value...))
+}
+
+// checked returns the value of what put kept, of at least size bytes.
+func checked(key, kept []byte, size int) ([]byte, error) {
+	if len(kept) < 4+size {
+		return nil, fmt.Errorf("%w: %q has %d bytes", ErrCorrupt, key, len(kept))
+	}
+	if value := kept[4:]; sum(key, value) == binary.BigEndian.Uint32(kept) {
+		return value, nil
+	}
+	return nil, fmt.Errorf("%w: %q fails its checksum", ErrCorrupt, key)
+}
 
 func indexKey(i sm.Index) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
 
@@ -42,9 +67,13 @@ func appendEntry(dst []byte, e logstore.Entry) []byte {
 
 // readEntry returns an entry that shares nothing with what bbolt gave, which is
 // valid in its transaction only.
-func readEntry(key, value []byte) (logstore.Entry, error) {
-	if len(key) != 8 || len(value) < entryHeader {
-		return logstore.Entry{}, fmt.Errorf("%w: entry %x has %d bytes", ErrCorrupt, key, len(value))
+func readEntry(key, kept []byte) (logstore.Entry, error) {
+	value, err := checked(key, kept, entryHeader)
+	if err != nil {
+		return logstore.Entry{}, err
+	}
+	if len(key) != 8 {
+		return logstore.Entry{}, fmt.Errorf("%w: %q is no index", ErrCorrupt, key)
 	}
 	return logstore.Entry{
 		Index: sm.Index(binary.BigEndian.Uint64(key)),
@@ -64,8 +93,10 @@ func readCursor(b []byte) sm.Cursor {
 }
 
 // readState reads all that a log holds beside its entries.
-func readState(b *bbolt.Bucket) (logstore.State, error) {
-	var st logstore.State
+func readState(b *bbolt.Bucket) (st logstore.State, err error) {
+	if k, _ := b.Cursor().First(); k == nil {
+		return st, nil // nothing was saved yet
+	}
 	for _, part := range []struct {
 		key  []byte
 		size int // at least
@@ -83,14 +114,15 @@ func readState(b *bbolt.Bucket) (logstore.State, error) {
 		{snapshotKey, cursorSize, func(v []byte) {
 			st.Snapshot = logstore.Snapshot{Cursor: readCursor(v), Record: bytes.Clone(v[cursorSize:])}
 		}},
-		{metaKey, 0, func(v []byte) { st.Meta = append([]byte{}, v...) }},
+		{metaKey, 0, func(v []byte) {
+			if len(v) > 0 {
+				st.Meta = append([]byte{}, v[1:]...)
+			}
+		}},
 	} {
-		v := b.Get(part.key)
-		if v == nil {
-			continue
-		}
-		if len(v) < part.size {
-			return st, fmt.Errorf("%w: %s has %d bytes, not %d", ErrCorrupt, part.key, len(v), part.size)
+		v, err := checked(part.key, b.Get(part.key), part.size)
+		if err != nil {
+			return logstore.State{}, err
 		}
 		part.read(v)
 	}
@@ -102,18 +134,20 @@ func writeState(b *bbolt.Bucket, st logstore.State) error {
 	hard := binary.BigEndian.AppendUint64(nil, uint64(st.Hard.Term))
 	hard = binary.BigEndian.AppendUint64(hard, st.Hard.Vote)
 	hard = binary.BigEndian.AppendUint64(hard, uint64(st.Hard.Commit))
+	var meta []byte
+	if st.Meta != nil {
+		meta = append([]byte{1}, st.Meta...)
+	}
 	for _, part := range []struct{ key, value []byte }{
 		{hardKey, hard},
 		{prunedKey, appendCursor(nil, st.Pruned)},
 		{lastKey, appendCursor(nil, st.Last)},
 		{snapshotKey, append(appendCursor(nil, st.Snapshot.Cursor), st.Snapshot.Record...)},
+		{metaKey, meta},
 	} {
-		if err := b.Put(part.key, part.value); err != nil {
+		if err := put(b, part.key, part.value); err != nil {
 			return err
 		}
 	}
-	if st.Meta == nil {
-		return b.Delete(metaKey)
-	}
-	return b.Put(metaKey, st.Meta)
+	return nil
 }

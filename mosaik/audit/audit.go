@@ -16,8 +16,11 @@ import (
 
 // Entry is what one entry of a group's log asks for.
 type Entry[C any] struct {
-	Cursor    sm.Cursor // in Raft's log
-	Committed bool      // the member knew that the entry can not be lost any more
+	Cursor sm.Cursor // in Raft's log
+	// Committed says that the log knows that the entry cannot be lost any more. A
+	// log learns it with the next entry, term or vote that it keeps: it is false
+	// for the newest entries, which may have been acknowledged all the same.
+	Committed bool
 	Kind      Kind
 	Time      time.Time // of the proposer's clock
 	Session   [16]byte  // the proposer's
@@ -70,7 +73,8 @@ func (k Kind) String() string {
 // member that is running, and what is appended meanwhile is not yielded.
 //
 // A log says what was asked for, not what came of it. What is not committed may
-// never be applied; what is may have been refused, or be there again: a proposer
+// never be applied, or was already: see [Entry]. What is committed may have been
+// refused, or be there again: a proposer
 // that does not know an outcome sends the same sequence once more, and only the
 // first counts. To know the state, apply the log by joining the group.
 //

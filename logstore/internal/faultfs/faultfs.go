@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
@@ -26,6 +27,7 @@ type FS struct {
 	mu    sync.Mutex
 	files map[string]*content // as programs see them
 	disk  map[string]*content // the names that are durable
+	dirs  map[string]bool     // the directories, but for the root; true once the name is durable
 	locks map[string]bool
 	fault func(Op) error
 	ops   int
@@ -50,11 +52,12 @@ type content struct {
 type change struct {
 	offset int64
 	data   []byte
+	lost   bool // a sync failed: no later one makes it durable
 }
 
 // New returns an empty file system.
 func New() *FS {
-	return &FS{files: map[string]*content{}, disk: map[string]*content{}, locks: map[string]bool{}}
+	return &FS{files: map[string]*content{}, disk: map[string]*content{}, dirs: map[string]bool{}, locks: map[string]bool{}}
 }
 
 var _ vfs.FS = (*FS)(nil)
@@ -105,7 +108,7 @@ func (f *FS) PowerOff(rng *rand.Rand) *FS {
 
 // Crash returns what is left once the power is gone. Of what was not synced
 // each sector, each cut and each name stays or is lost, as rng decides; without
-// one all of it is lost. Locks are gone.
+// one all of it is lost, and with a directory all that is in it. Locks are gone.
 func (f *FS) Crash(rng *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,6 +118,11 @@ func (f *FS) Crash(rng *rand.Rand) *FS {
 func (f *FS) crash(rng *rand.Rand) *FS {
 	stays := func() bool { return rng != nil && rng.IntN(2) == 0 }
 	left := New()
+	for _, dir := range slices.Sorted(maps.Keys(f.dirs)) { // parents first
+		if left.has(filepath.Dir(dir)) && (f.dirs[dir] || stays()) {
+			left.dirs[dir] = true
+		}
+	}
 	names := maps.Clone(f.disk)
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if names[name] != f.files[name] && stays() {
@@ -127,6 +135,9 @@ func (f *FS) crash(rng *rand.Rand) *FS {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if !left.has(filepath.Dir(name)) {
+			continue
+		}
 		c := names[name]
 		b := slices.Clone(c.durable)
 		for _, ch := range c.pending {
@@ -184,11 +195,31 @@ func (f *FS) Read(name string) ([]byte, bool) {
 	return slices.Clone(c.now), true
 }
 
+// has reports whether there is a directory.
+func (f *FS) has(dir string) bool {
+	_, ok := f.dirs[dir]
+	return ok || filepath.Dir(dir) == dir
+}
+
+// make makes a directory with its parents, durable at once.
+func (f *FS) make(dir string) {
+	for ; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
+		f.dirs[dir] = true
+	}
+}
+
 // Move gives everything below a directory a place below another one, durable where
 // it was durable.
 func (f *FS) Move(from, to string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.make(to)
+	for dir, durable := range maps.Clone(f.dirs) {
+		if rest, below := strings.CutPrefix(dir, from+string(filepath.Separator)); below {
+			delete(f.dirs, dir)
+			f.dirs[filepath.Join(to, rest)] = durable
+		}
+	}
 	for _, names := range []map[string]*content{f.files, f.disk} {
 		for name, c := range maps.Clone(names) {
 			if rest, below := strings.CutPrefix(name, from+string(filepath.Separator)); below {
@@ -215,13 +246,24 @@ func (f *FS) Write(name string, b []byte) {
 	defer f.mu.Unlock()
 	c := &content{now: slices.Clone(b), durable: slices.Clone(b)}
 	f.files[name], f.disk[name] = c, c
+	f.make(filepath.Dir(name))
 }
 
-// MkdirAll implements [vfs.FS].
-func (f *FS) MkdirAll(dir string) error {
+// Mkdir implements [vfs.FS].
+func (f *FS) Mkdir(dir string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.begin("mkdir", dir)
+	if err := f.begin("mkdir", dir); err != nil {
+		return err
+	}
+	switch {
+	case f.has(dir) || f.files[dir] != nil:
+		return fmt.Errorf("mkdir %s: %w", dir, fs.ErrExist)
+	case !f.has(filepath.Dir(dir)):
+		return fmt.Errorf("mkdir %s: %w", dir, fs.ErrNotExist)
+	}
+	f.dirs[dir] = false
+	return nil
 }
 
 // Create implements [vfs.FS].
@@ -233,6 +275,9 @@ func (f *FS) Create(name string) (vfs.File, error) {
 	}
 	if f.files[name] != nil {
 		return nil, fmt.Errorf("create %s: %w", name, fs.ErrExist)
+	}
+	if !f.has(filepath.Dir(name)) {
+		return nil, fmt.Errorf("create %s: %w", name, fs.ErrNotExist)
 	}
 	c := &content{}
 	f.files[name] = c
@@ -289,12 +334,18 @@ func (f *FS) List(dir string) ([]string, error) {
 	if err := f.begin("list", dir); err != nil {
 		return nil, err
 	}
+	if !f.has(dir) {
+		return nil, fmt.Errorf("list %s: %w", dir, fs.ErrNotExist)
+	}
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if filepath.Dir(name) == dir {
-			names = append(names, filepath.Base(name))
+	for _, all := range []iter.Seq[string]{maps.Keys(f.files), maps.Keys(f.dirs)} {
+		for name := range all {
+			if filepath.Dir(name) == dir {
+				names = append(names, filepath.Base(name))
+			}
 		}
 	}
+	slices.Sort(names)
 	return names, nil
 }
 
@@ -315,6 +366,11 @@ func (f *FS) SyncDir(dir string) error {
 			f.disk[name] = c
 		}
 	}
+	for name := range f.dirs {
+		if filepath.Dir(name) == dir {
+			f.dirs[name] = true
+		}
+	}
 	return nil
 }
 
@@ -324,6 +380,9 @@ func (f *FS) Lock(name string) (io.Closer, error) {
 	defer f.mu.Unlock()
 	if err := f.begin("lock", name); err != nil {
 		return nil, err
+	}
+	if !f.has(filepath.Dir(name)) {
+		return nil, fmt.Errorf("lock %s: %w", name, fs.ErrNotExist)
 	}
 	if f.locks[name] {
 		return nil, vfs.ErrLocked

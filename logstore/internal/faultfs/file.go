@@ -49,7 +49,7 @@ func (f *file) WriteAt(b []byte, offset int64) (int, error) {
 	}
 	if len(b) > 0 {
 		f.c.now = put(f.c.now, b, offset)
-		f.c.pending = append(f.c.pending, change{offset, slices.Clone(b)})
+		f.c.pending = append(f.c.pending, change{offset: offset, data: slices.Clone(b)})
 	}
 	return len(b), err
 }
@@ -71,17 +71,24 @@ func (f *file) Truncate(size int64) error {
 	return nil
 }
 
+// Sync implements [vfs.File]. What was written before one that fails can be read
+// from then on, but will not be durable unless it is written again: so does Linux,
+// which takes pages for clean whether it could write them or not.
 func (f *file) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err := f.fs.begin("sync", f.name); err != nil {
+		for i := range f.c.pending {
+			f.c.pending[i].lost = f.c.pending[i].data != nil
+		}
 		return err
 	}
 	// Only what changed is copied.
 	for _, ch := range f.c.pending {
-		if ch.data == nil {
+		switch {
+		case ch.data == nil:
 			f.c.durable = resize(f.c.durable, ch.offset)
-		} else {
+		case !ch.lost:
 			f.c.durable = put(f.c.durable, ch.data, ch.offset)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // ErrLocked reports that somebody else holds a lock: another process, or
@@ -16,8 +17,9 @@ var ErrLocked = errors.New("it is locked")
 
 // FS is a file system. Its methods may be called concurrently.
 type FS interface {
-	// MkdirAll makes a directory with its parents and makes their names durable.
-	MkdirAll(dir string) error
+	// Mkdir makes a directory. The error is [fs.ErrExist] if there is something of
+	// that name, [fs.ErrNotExist] if there is no parent. See [MkdirAll].
+	Mkdir(dir string) error
 	// Create makes an empty file, which must not exist.
 	Create(name string) (File, error)
 	// Open opens an existing file for reading and writing.
@@ -26,9 +28,10 @@ type FS interface {
 	Remove(name string) error
 	// Rename gives a file another name, and replaces the file that has it.
 	Rename(from, to string) error
-	// List returns the names of what is in a directory, sorted.
+	// List returns the names of what is in a directory, sorted. The error is
+	// [fs.ErrNotExist] if there is no such directory.
 	List(dir string) ([]string, error)
-	// SyncDir makes durable which files a directory holds.
+	// SyncDir makes durable which files and directories a directory holds.
 	SyncDir(dir string) error
 	// Lock locks the file, made if need be, until the closer is closed or the
 	// process ends, or returns [ErrLocked].
@@ -48,26 +51,45 @@ type File interface {
 	Sync() error
 }
 
+// MkdirAll makes a directory with its parents, and makes their names durable.
+func MkdirAll(on FS, dir string) error {
+	parent := filepath.Dir(dir)
+	_, err := on.List(dir)
+	switch {
+	case parent == dir:
+		return err
+	case err == nil, errors.Is(err, fs.ErrPermission):
+		// Whoever made it may have ended before its name was durable. Those of its
+		// parents were by then: each is made once the one above is.
+		if err := on.SyncDir(parent); err != nil && !others(err) {
+			return err
+		}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := MkdirAll(on, parent); err != nil {
+		return err
+	}
+	if err := on.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return on.SyncDir(parent)
+}
+
+// others reports whether a directory cannot be synced for the reason that it is
+// not for us to read, or on a file system that syncs none. What was found in such
+// a one is not of our making.
+func others(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported)
+}
+
 // OS is the operating system's file system.
 var OS FS = osFS{}
 
 type osFS struct{}
 
-func (osFS) MkdirAll(dir string) error {
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
-		return nil
-	}
-	parent := filepath.Dir(dir)
-	if parent != dir {
-		if err := (osFS{}).MkdirAll(parent); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(parent)
-}
+func (osFS) Mkdir(dir string) error { return os.Mkdir(dir, 0o700) }
 
 func (osFS) Create(name string) (File, error) {
 	return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)

@@ -20,7 +20,7 @@ func fileName(number uint64) string { return fmt.Sprintf("%016x.log", number) }
 // off a write at the end that was never synced; anything else that cannot be
 // read is [ErrCorrupt], naming the file and the offset.
 func Open(cfg Config) (*Log, error) {
-	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
+	if err := vfs.MkdirAll(cfg.FS, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("logstore: open %s: %w", cfg.Dir, err)
 	}
 	lock, err := cfg.FS.Lock(filepath.Join(cfg.Dir, lockFile))
@@ -180,6 +180,9 @@ func (l *Log) unborn(s *segment, size int64) (bool, error) {
 			return false, nil
 		}
 		blank, err := sc.blank(headerSize, size)
+		if err == nil && blank && l.cut(size) && size > headerSize {
+			err = errBlank
+		}
 		if err != nil {
 			return false, l.damaged(s.name, 0, err)
 		}
@@ -187,7 +190,7 @@ func (l *Log) unborn(s *segment, size int64) (bool, error) {
 	}
 	sc.id = h.id
 	_, _, err = sc.next()
-	if err == nil {
+	if err == nil || l.cut(size) && size > headerSize {
 		return false, nil
 	}
 	torn, err := sc.torn()
@@ -196,6 +199,14 @@ func (l *Log) unborn(s *segment, size int64) (bool, error) {
 	}
 	return torn, nil
 }
+
+// cut reports whether a segment's file is shorter than it was made. It was cut
+// where its last frame ends, when it was closed or another one begun, and
+// nothing was written to it afterwards that could be torn.
+func (l *Log) cut(size int64) bool { return size < l.cfg.SegmentSize }
+
+// errBlank says what is wrong with a file that was written.
+var errBlank = errors.New("it holds nothing but zeros")
 
 // replay replays a segment that is complete.
 func (l *Log) replay(s *segment) error {
@@ -256,7 +267,7 @@ func (l *Log) replayTail() error {
 	if err := l.frames(s, sc); err != nil {
 		refused := (*refusedError)(nil)
 		torn, scanned := false, error(nil)
-		if !errors.As(err, &refused) {
+		if !errors.As(err, &refused) && !l.cut(size) {
 			torn, scanned = sc.torn()
 		}
 		switch {

@@ -36,10 +36,14 @@ const maxOpen = 32
 
 // Config says which log to open.
 type Config struct {
-	FS          vfs.FS
-	Dir         string // made if need be
-	Network     [32]byte
-	SegmentSize int64 // a segment is not continued past this length, in bytes
+	FS      vfs.FS
+	Dir     string // made if need be
+	Network [32]byte
+	// SegmentSize is how long the file of a segment is made, in bytes, and past
+	// which length it is not continued. A log that was not closed is not to be
+	// opened with a larger one than it was written with: its last file would be
+	// taken for one that was cut.
+	SegmentSize int64
 	// Begin returns the payload of the first frame of a directory's first
 	// segment, behind FrameHead free bytes.
 	Begin func() []byte
@@ -119,8 +123,8 @@ func (l *Log) append(b []byte, kind Kind) (Place, []byte, error) {
 	if l.failed != nil {
 		return Place{}, b, l.failed
 	}
-	if len(b)-FrameHead > MaxPayload {
-		return Place{}, b, fmt.Errorf("%w: %d bytes, at most %d can be written at once", ErrTooLarge, len(b)-FrameHead, MaxPayload)
+	if err := fits(len(b) - FrameHead); err != nil {
+		return Place{}, b, err
 	}
 	b = l.seal(b, kind, l.tail.number, l.offset)
 	if err := l.write(b); err != nil {
@@ -130,6 +134,14 @@ func (l *Log) append(b []byte, kind Kind) (Place, []byte, error) {
 	l.offset += int64(len(b))
 	l.ended = kind == end
 	return at, b, nil
+}
+
+// fits reports a payload that is longer than a frame may be.
+func fits(n int) error {
+	if n > MaxPayload {
+		return fmt.Errorf("%w: %d bytes, at most %d can be written at once", ErrTooLarge, n, MaxPayload)
+	}
+	return nil
 }
 
 func (l *Log) write(b []byte) error {
@@ -174,6 +186,9 @@ func (l *Log) begin(h header, begin []byte) error {
 }
 
 func (l *Log) create(s *segment, h header, begin []byte) (err error) {
+	if err := fits(len(begin) - FrameHead); err != nil {
+		return err // what begins so could not be read again
+	}
 	if s.file, err = l.cfg.FS.Create(s.name); err != nil {
 		return err
 	}
@@ -219,9 +234,24 @@ func (l *Log) keepOpen(s *segment) {
 	}
 }
 
+// close closes the file until it is read again.
 func (s *segment) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.shut()
+}
+
+// remove closes the file for good: a reader who comes now, or has just found the
+// segment, does not open it again.
+func (s *segment) remove() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removed = true
+	return s.shut()
+}
+
+// shut closes the file. Called with s.mu.
+func (s *segment) shut() error {
 	if s.file == nil {
 		return nil
 	}
@@ -336,10 +366,7 @@ func (l *Log) RemoveOldest() error {
 		}
 	}
 	l.opening.Unlock()
-	_ = s.close() // it was only read
-	s.mu.Lock()
-	s.removed = true
-	s.mu.Unlock()
+	_ = s.remove() // it was only read
 	err := l.cfg.FS.Remove(s.name)
 	if err == nil {
 		// Before the next one goes: a segment may be missing only before all others.
@@ -366,10 +393,7 @@ func (l *Log) Close() error {
 	l.segments = nil
 	l.mu.Unlock()
 	for _, s := range segments {
-		err = errors.Join(err, s.close())
-		s.mu.Lock()
-		s.removed = true
-		s.mu.Unlock()
+		err = errors.Join(err, s.remove())
 	}
 	l.failed = ErrClosed
 	return errors.Join(err, l.lock.Close())

@@ -48,8 +48,9 @@ func writeEstate(files logstore.Files, e Epoch, entries iter.Seq[[]byte]) error 
 	})
 }
 
-// readEstate returns what the epoch is still to take over, nil for nothing. What
-// is kept for another epoch was never begun: the log is the old one's still.
+// readEstate returns what the epoch is still to take over, nil for nothing. An
+// estate of another epoch is removed: that one was never begun, the log is the old
+// one's still.
 func readEstate(log logstore.Log, e Epoch) (iter.Seq[[]byte], error) {
 	files, ok := logstore.FilesOf(log)
 	if !ok {
@@ -67,7 +68,7 @@ func readEstate(log logstore.Log, e Epoch) (iter.Seq[[]byte], error) {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(files.Dir(), estateFile), err)
 	case epoch != e:
-		return nil, nil
+		return nil, files.Remove(estateFile)
 	}
 	return entries, nil
 }

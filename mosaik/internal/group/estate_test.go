@@ -2,6 +2,7 @@ package group
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -71,10 +72,6 @@ func TestEstate(t *testing.T) {
 	if diff := cmp.Diff(want, slices.Collect(got)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
-	if got, err := readEstate(log, epochOf("F")); got != nil || err != nil {
-		t.Errorf("the estate of another epoch: %v, error %v; want nothing", got, err)
-	}
-
 	name := filepath.Join(log.dir, estateFile)
 	whole, err := os.ReadFile(name)
 	if err != nil {
@@ -96,6 +93,12 @@ func TestEstate(t *testing.T) {
 		t.Errorf("an entry cut short, with a good hash: error %v, want %v", err, logstore.ErrCorrupt)
 	}
 
+	if got, err := readEstate(log, epochOf("F")); got != nil || err != nil {
+		t.Errorf("the estate of another epoch: %v, error %v; want nothing", got, err)
+	}
+	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the estate of an epoch that was never begun stays: error %v", err)
+	}
 	for range 2 {
 		if err := dropEstate(log); err != nil {
 			t.Fatal(err)
@@ -103,5 +106,31 @@ func TestEstate(t *testing.T) {
 	}
 	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Errorf("an estate that was removed: %v, error %v", got, err)
+	}
+}
+
+// TestRecallRemovesLeavings joins with a log that holds nothing, beside which earlier
+// processes left an estate and files that they were writing.
+func TestRecallRemovesLeavings(t *testing.T) {
+	t.Parallel()
+	memory, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := keptIn{memory, t.TempDir()}
+	files := logstore.FilesIn(log.dir)
+	if err := writeEstate(files, epochOf("E"), slices.Values([][]byte{{1}})); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"estate", "00000000000003e8.snapshot"} {
+		if err := os.WriteFile(filepath.Join(log.dir, name+"."+rand.Text()+".tmp"), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, err := recall(Config{Log: log}); p != nil || err != nil {
+		t.Errorf("a log that holds nothing: %v, error %v", p, err)
+	}
+	if names, err := files.List(); len(names) > 0 || err != nil {
+		t.Errorf("there are still %q, error %v", names, err)
 	}
 }

@@ -142,7 +142,7 @@ func Join(cfg Config) (*Group, error) {
 	}
 	past, err := recall(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+		return nil, fmt.Errorf("mosaik: join group %s: %w: %w", cfg.ID.Short(), ErrStorage, err)
 	}
 	begin := g.seek
 	g.tenure = Tenure{newIncarnation(g.joined, 0), cfg.Process}
@@ -178,6 +178,9 @@ func Join(cfg Config) (*Group, error) {
 	}
 	g.bonds = bonds
 	g.inbox.post(begin)
+	if log, ok := cfg.Log.(logstore.Failing); ok {
+		log.OnFailure(g.lost)
+	}
 	go g.run()
 	return g, nil
 }
@@ -206,6 +209,14 @@ func (g *Group) end(err error) {
 		g.err = err
 		g.why.Store(&err)
 	}
+}
+
+// lost ends the part, which may have no replica, or one with nothing to save, when
+// what its log is kept on has failed under another group.
+func (g *Group) lost(cause error) {
+	g.inbox.post(func() {
+		g.end(fmt.Errorf("mosaik: group %s: %w: %w", g.cfg.ID.Short(), ErrStorage, cause))
+	})
 }
 
 // shutDown undoes everything; it is the last thing the loop does.

@@ -17,11 +17,20 @@ type past struct {
 }
 
 // recall returns the life that ran with the log before, nil if there is none or
-// it cannot have promised anything to anybody.
+// it cannot have promised anything to anybody. What earlier processes did not come
+// to remove beside the log goes.
 func recall(cfg Config) (*past, error) {
+	if files, ok := logstore.FilesOf(cfg.Log); ok {
+		if err := files.RemoveUnfinished(); err != nil {
+			return nil, err
+		}
+	}
 	found, ok, err := engine.ReadPast(cfg.Log)
-	if err != nil || !ok {
+	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return nil, dropEstate(cfg.Log) // the log was cleared when its epoch was left
 	}
 	p := &past{epoch: found.Epoch, incarnation: found.Incarnation, bootstrap: found.Bootstrap}
 	if found.Shard != shardID(cfg.ID, p.epoch) || found.Replica != replicaID(cfg.Self, p.epoch, p.incarnation) {
