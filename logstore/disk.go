@@ -43,8 +43,9 @@ var (
 // holds about twice of what its logs hold, four times at worst, and 192 MiB.
 //
 // A group's log is found again by the group's id: a member that joins the group
-// in a later process goes on as itself. Joining on a network without a directory
-// is [ErrNoDir].
+// in a later process goes on as itself. With another id it begins anew, and a
+// warning is logged if logs of groups that are not joined lie beside. Joining on a
+// network without a directory is [ErrNoDir].
 //
 // In memory there are 12 bytes for each entry, the newest entries (32 MiB for
 // all open logs together, 4 MiB for one) and 16 MiB of buffers, more only while
@@ -67,6 +68,12 @@ func (d disk[C]) Open(o Opening[C]) (Log, error) {
 	log, err := openDisk(d.diskConfig, o.Dir, o.Network, o.Group)
 	if err != nil {
 		return nil, fmt.Errorf("logstore: open the log of group %s: %w", o.Group.Short(), err)
+	}
+	if others := log.store.unused(); log.isNew() && len(others) > 0 {
+		// Whoever changes what the id is made of would else see an empty group and
+		// not know why.
+		o.Logger.Warn("the group's log is new, and its directory holds logs of groups that are not joined; a group's id changes with its key, machine, timing and validators",
+			"group", o.Group.Short(), "others", others)
 	}
 	return log, nil
 }

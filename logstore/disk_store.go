@@ -59,6 +59,19 @@ func (s *diskStore) open(id sm.Digest) (*diskGroup, error) {
 	return g, nil
 }
 
+// unused returns the short ids of the groups that hold something and are not open.
+func (s *diskStore) unused() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, g := range s.groups {
+		if _, empty := g.logState(); !empty && !g.open {
+			ids = append(ids, id.Short())
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // leave takes back open.
 func (s *diskStore) leave(g *diskGroup) {
 	s.mu.Lock()

@@ -1,0 +1,50 @@
+package logstore
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// A group whose id has changed begins anew. That is said when a log of a group that
+// is not joined lies beside.
+func TestDiskSaysWhatLiesBesideANewLog(t *testing.T) {
+	t.Parallel()
+	fs := faultfs.New()
+	open := func(name string) (log Log, said string) {
+		t.Helper()
+		var out bytes.Buffer
+		log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(Opening[int]{
+			Network: sm.ID("network"), Group: sm.ID(name), Dir: "/dir", Logger: slog.New(slog.NewTextHandler(&out, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = log.Close() })
+		return log, out.String()
+	}
+	first, said := open("first")
+	if said != "" {
+		t.Errorf("with an empty directory: %s", said)
+	}
+	if err := first.Save(Batch{Hard: &HardState{Term: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, said = open("second"); said != "" {
+		t.Errorf("beside a group that is joined: %s", said)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, said = open("third"); !strings.Contains(said, "level=WARN") || !strings.Contains(said, sm.ID("first").Short()) ||
+		strings.Contains(said, sm.ID("second").Short()) {
+		t.Errorf("beside a group that is not: %q", said)
+	}
+	if _, said = open("first"); said != "" {
+		t.Errorf("with a log that is not new: %s", said)
+	}
+}
