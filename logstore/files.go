@@ -1,8 +1,6 @@
 package logstore
 
 import (
-	"bufio"
-	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -40,29 +38,18 @@ func (f Files) Dir() string { return f.dir }
 // Write replaces a file by what write writes. It is durable when Write returns nil,
 // and as it was, or gone, otherwise. What an interrupted call leaves is named
 // like the file, with .tmp at the end.
-func (f Files) Write(name string, write func(io.Writer) error) (err error) {
-	if err := f.fs.MkdirAll(f.dir); err != nil {
-		return err
-	}
-	temporary := filepath.Join(f.dir, name+"."+rand.Text()+".tmp")
-	file, err := f.fs.Create(temporary)
+func (f Files) Write(name string, write func(io.Writer) error) error {
+	d, err := f.Draft(name)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(&atEnd{file: file}, writeAtOnce)
-	if err = write(out); err == nil {
-		err = out.Flush()
+	if err = write(d); err == nil {
+		err = d.Finish()
 	}
 	if err == nil {
-		err = file.Sync()
+		return d.Place()
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = f.fs.Rename(temporary, filepath.Join(f.dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, f.fs.Remove(temporary))
-	}
-	return f.fs.SyncDir(f.dir)
+	return errors.Join(err, d.Discard())
 }
 
 // writeAtOnce is how much of a file is written at once, in bytes.
