@@ -8,6 +8,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -76,4 +77,23 @@ func testStalledDisk(t *testing.T, leads bool) {
 	testutil.Settle(t, f.groups...)
 	f.works(f.groups...)
 	f.wantAcked(f.groups...)
+}
+
+// lone returns groups in memory that have one member each, on a node.
+func (f *faulty) lone(node, n int) (groups []ledgerGroup) {
+	f.t.Helper()
+	for i := range n {
+		key, err := mosaik.KeyFromDigest(sm.ID(fmt.Sprint("lone ", i)))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		b := f.Node(node).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
+		groups = append(groups, testutil.JoinWith(f.Node(node), mosaik.WithStateMachine(b, newLedger)))
+	}
+	for _, g := range groups {
+		if err := g.When().Online(soon(f.t)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return groups
 }

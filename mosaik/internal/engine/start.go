@@ -83,7 +83,9 @@ func (e *Engine) forget(r *Replica) error {
 func (e *Engine) release(r *Replica) {
 	e.router.unregister(r.shard, r.id)
 	if r.durable != nil {
-		r.durable.finish()
+		if err := r.durable.finish(); err != nil {
+			e.log.Warn("engine: stop a replica", "shard", r.shard, "replica", r.id, "error", err)
+		}
 	}
 }
 
