@@ -1,6 +1,7 @@
 package logstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -77,6 +78,49 @@ func testStalledDisk(t *testing.T, leads bool) {
 	testutil.Settle(t, f.groups...)
 	f.works(f.groups...)
 	f.wantAcked(f.groups...)
+}
+
+// TestStalledDiskHoldsUpOthers lets the disk of a member hang, and with it groups in
+// memory that are led from the same node and served by the same worker: these do not
+// pretend to lead either.
+func TestStalledDiskHoldsUpOthers(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t)
+	f.joinAll()
+	const hung = 0
+	side := f.lone(hung, 20) // of two workers
+	stalled, release := stall(f.disks[hung])
+	t.Cleanup(release)
+	f.works(f.others(hung)...)
+	<-stalled
+	ctx, cancel := context.WithCancel(soon(t))
+	defer cancel()
+	offline := make(chan ledgerGroup, len(side))
+	var waits sync.WaitGroup
+	for _, g := range side {
+		waits.Go(func() {
+			if g.When().Offline(ctx) == nil {
+				offline <- g
+			}
+		})
+	}
+	select {
+	case g := <-offline:
+		if _, ok := g.Leadership(); ok {
+			t.Error("a group that is held up claims to lead")
+		}
+	case <-ctx.Done():
+		t.Error("no group that is held up says so")
+	}
+	cancel()
+	waits.Wait()
+	release()
+	for i, g := range side {
+		if err := g.When().Online(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		f.must(g, i)
+	}
 }
 
 // lone returns groups in memory that have one member each, on a node.
