@@ -1,13 +1,10 @@
 package logstore
 
 import (
-	"bufio"
-	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
@@ -41,29 +38,18 @@ func (f Files) Dir() string { return f.dir }
 // Write replaces a file by what write writes. It is durable when Write returns nil,
 // and as it was, or gone, otherwise. What an interrupted call leaves is named
 // like the file, with .tmp at the end; see [Files.RemoveUnfinished].
-func (f Files) Write(name string, write func(io.Writer) error) (err error) {
-	if err := vfs.MkdirAll(f.fs, f.dir); err != nil {
-		return err
-	}
-	temporary := filepath.Join(f.dir, name+"."+rand.Text()+".tmp")
-	file, err := f.fs.Create(temporary)
+func (f Files) Write(name string, write func(io.Writer) error) error {
+	d, err := f.Draft(name)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(&atEnd{file: file}, writeAtOnce)
-	if err = write(out); err == nil {
-		err = out.Flush()
+	if err = write(d); err == nil {
+		err = d.Finish()
 	}
 	if err == nil {
-		err = file.Sync()
+		return d.Place()
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = f.fs.Rename(temporary, filepath.Join(f.dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, f.fs.Remove(temporary))
-	}
-	return f.fs.SyncDir(f.dir)
+	return errors.Join(err, d.Discard())
 }
 
 // writeAtOnce is how much of a file is written at once, in bytes.
@@ -143,15 +129,6 @@ func (f Files) RemoveUnfinished() error {
 		}
 	}
 	return nil
-}
-
-// unfinished reports whether a name is one that Write gives for the time being:
-// the file's, a random text of letters and digits, and tmp.
-func unfinished(name string) bool {
-	rest, temporary := strings.CutSuffix(name, ".tmp")
-	dot := strings.LastIndexByte(rest, '.')
-	text := rest[dot+1:]
-	return temporary && dot > 0 && len(text) >= len(rand.Text()) && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // writeBytes replaces a file.

@@ -1,6 +1,7 @@
 package logstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -76,4 +78,66 @@ func testStalledDisk(t *testing.T, leads bool) {
 	testutil.Settle(t, f.groups...)
 	f.works(f.groups...)
 	f.wantAcked(f.groups...)
+}
+
+// TestStalledDiskHoldsUpOthers lets the disk of a member hang, and with it groups in
+// memory that are led from the same node and served by the same worker: these do not
+// pretend to lead either.
+func TestStalledDiskHoldsUpOthers(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t)
+	f.joinAll()
+	const hung = 0
+	side := f.lone(hung, 20) // of two workers
+	stalled, release := stall(f.disks[hung])
+	t.Cleanup(release)
+	f.works(f.others(hung)...)
+	<-stalled
+	ctx, cancel := context.WithCancel(soon(t))
+	defer cancel()
+	offline := make(chan ledgerGroup, len(side))
+	var waits sync.WaitGroup
+	for _, g := range side {
+		waits.Go(func() {
+			if g.When().Offline(ctx) == nil {
+				offline <- g
+			}
+		})
+	}
+	select {
+	case g := <-offline:
+		if _, ok := g.Leadership(); ok {
+			t.Error("a group that is held up claims to lead")
+		}
+	case <-ctx.Done():
+		t.Error("no group that is held up says so")
+	}
+	cancel()
+	waits.Wait()
+	release()
+	for i, g := range side {
+		if err := g.When().Online(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		f.must(g, i)
+	}
+}
+
+// lone returns groups in memory that have one member each, on a node.
+func (f *faulty) lone(node, n int) (groups []ledgerGroup) {
+	f.t.Helper()
+	for i := range n {
+		key, err := mosaik.KeyFromDigest(sm.ID(fmt.Sprint("lone ", i)))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		b := f.Node(node).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
+		groups = append(groups, testutil.JoinWith(f.Node(node), mosaik.WithStateMachine(b, newLedger)))
+	}
+	for _, g := range groups {
+		if err := g.When().Online(soon(f.t)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return groups
 }

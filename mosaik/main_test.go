@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds waits that end sooner in every passing test.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // soon returns a context that ends with the test, or when it is stuck.
 func soon(t testing.TB) context.Context {

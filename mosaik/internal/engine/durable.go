@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -14,10 +17,12 @@ import (
 // of a disk reaches it: a snapshot is copied to the log's directory before its
 // record is saved, and back before the replica starts.
 //
-// A snapshot that was received takes the place of the log, which waits for the
-// copy and fails with it. One that was taken here only shortens the log: it is
-// copied beside everything else, and until that is done, or when it fails, the
-// log on disk keeps what dragonboat thinks is pruned.
+// A snapshot that was received takes the place of the log. It is written as it
+// comes in, by the goroutine that receives it, and is there before Raft hears of
+// it: Save runs on a worker that other replicas wait for, and gives it its name
+// only. See [receipt]. One that was taken here only shortens the log: it is copied
+// beside everything else, and until that is done, or when it fails, the log on disk
+// keeps what dragonboat thinks is pruned.
 type durableLog struct {
 	logstore.Log
 	files          *files
@@ -25,14 +30,18 @@ type durableLog struct {
 	shard, replica uint64
 	tell           func(event) // of what became of snapshots
 
-	mu      sync.Mutex         // held during calls that change Log; guards what follows
-	kept    sm.Index           // what the snapshot on disk covers
-	pruned  sm.Index           // through which to prune, once a snapshot on disk covers it
-	era     int                // how often the log began anew
-	next    *logstore.Snapshot // to be copied next, nil for none
-	busy    bool               // a goroutine copies
-	closed  bool
-	copying sync.WaitGroup
+	mu       sync.Mutex         // held during calls that change Log; guards what follows
+	kept     sm.Index           // what the snapshot on disk covers
+	pruned   sm.Index           // through which to prune, once a snapshot on disk covers it
+	era      int                // how often the log began anew
+	next     *logstore.Snapshot // to be copied next, nil for none
+	busy     bool               // a goroutine copies
+	closed   bool
+	copying  sync.WaitGroup // copies, and removes
+	receipts map[*receipt]bool
+	received map[sm.Index]*logstore.Draft // what Raft has, and Save has not
+
+	handing sync.Mutex // held while dragonboat is given the end of a snapshot
 }
 
 // durable returns log with its snapshots, and makes the last one ready for the
@@ -56,7 +65,14 @@ func (f *files) durable(log logstore.Log, shard, replica uint64, tell func(event
 			return nil, fmt.Errorf("load the last snapshot: %w", err)
 		}
 	}
-	return &durableLog{Log: log, files: f, disk: disk, shard: shard, replica: replica, tell: tell, kept: last}, nil
+	// Nobody asks for what a process that crashed had not recorded.
+	if err := removeOtherSnapshots(disk, last); err != nil {
+		tell(snapshotFailed{err})
+	}
+	return &durableLog{
+		Log: log, files: f, disk: disk, shard: shard, replica: replica, tell: tell, kept: last,
+		receipts: map[*receipt]bool{}, received: map[sm.Index]*logstore.Draft{},
+	}, nil
 }
 
 // Save implements [logstore.Log].
@@ -68,13 +84,13 @@ func (d *durableLog) Save(b logstore.Batch) error {
 			return nil
 		}
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if b.Snapshot != nil && b.Snapshot.Cursor.Index > 0 {
-		if err := d.write(b.Snapshot.Cursor.Index); err != nil {
+		if err := d.place(b.Snapshot.Cursor.Index); err != nil {
 			return err
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if err := d.Log.Save(b); err != nil || !began {
 		return err
 	}
@@ -83,10 +99,43 @@ func (d *durableLog) Save(b logstore.Batch) error {
 	if b.Snapshot != nil {
 		d.kept = b.Snapshot.Cursor.Index
 	}
-	if err := removeSnapshots(d.disk, d.kept); err != nil {
-		d.tell(snapshotFailed{err})
+	if !d.closed {
+		d.copying.Go(d.clean)
 	}
 	return nil
+}
+
+// place gives a snapshot that takes the place of the log its name. One that did
+// not come in by a receipt is copied. Called with d.mu.
+func (d *durableLog) place(index sm.Index) error {
+	draft := d.received[index]
+	delete(d.received, index)
+	if draft == nil {
+		return d.write(index)
+	}
+	if err := draft.Place(); err != nil {
+		return fmt.Errorf("engine: keep received snapshot at %d: %w", index, err)
+	}
+	return nil
+}
+
+// clean removes what the snapshot on disk supersedes. It does so without d.mu: to
+// remove a large file takes long, too.
+func (d *durableLog) clean() {
+	d.mu.Lock()
+	kept := d.kept
+	var over []*logstore.Draft
+	for index, draft := range d.received {
+		if index <= kept { // Raft did without
+			over = append(over, draft)
+			delete(d.received, index)
+		}
+	}
+	d.mu.Unlock()
+	err := discard(over...)
+	if err = errors.Join(err, removeSnapshots(d.disk, kept)); err != nil {
+		d.tell(snapshotFailed{err})
+	}
 }
 
 // Prune implements [logstore.Log].
@@ -133,9 +182,11 @@ func (d *durableLog) keepAll() {
 		switch kept, err := d.keep(s, era); {
 		case err != nil:
 			d.tell(snapshotFailed{err})
+			continue
 		case kept:
 			d.tell(snapshotTaken{})
 		}
+		d.clean()
 	}
 }
 
@@ -148,7 +199,7 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 	defer d.mu.Unlock()
 	switch {
 	case d.era != era:
-		return false, removeSnapshots(d.disk, d.kept)
+		return false, nil
 	case err != nil && d.next != nil:
 		return false, nil // it is gone
 	case err != nil:
@@ -162,7 +213,7 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 	if err := guard(d.prune); err != nil {
 		return false, fmt.Errorf("engine: prune the log behind the snapshot at %d: %w", index, err)
 	}
-	return true, removeSnapshots(d.disk, index)
+	return true, nil
 }
 
 // write copies a snapshot to the directory.
@@ -176,10 +227,30 @@ func (d *durableLog) write(index sm.Index) error {
 	return nil
 }
 
-// finish waits for the copy that is under way, and lets none follow.
-func (d *durableLog) finish() {
+// finish waits for what is under way, lets nothing follow, and removes what came in
+// and was not recorded.
+func (d *durableLog) finish() error {
 	d.mu.Lock()
 	d.closed, d.next = true, nil
+	receipts, received := maps.Clone(d.receipts), slices.Collect(maps.Values(d.received))
+	clear(d.received)
 	d.mu.Unlock()
+	errs := []error{discard(received...)}
+	for r := range receipts {
+		errs = append(errs, r.close())
+	}
 	d.copying.Wait()
+	return errors.Join(errs...)
+}
+
+// discard discards drafts.
+func discard(drafts ...*logstore.Draft) error {
+	var errs []error
+	for _, d := range drafts {
+		errs = append(errs, d.Discard())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("engine: remove received snapshot: %w", err)
+	}
+	return nil
 }

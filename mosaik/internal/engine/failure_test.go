@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -95,37 +96,82 @@ func TestFailedLogMutes(t *testing.T) {
 	}
 }
 
-// hanging is a log whose saves wait while the gate is locked.
+// hanging is a log whose saves wait while one gate is locked, and whose reads do
+// while the other is.
 type hanging struct {
 	logstore.Log
-	gate *sync.RWMutex
+	saves, reads *sync.RWMutex
 }
 
 func (h hanging) Save(b logstore.Batch) error {
-	h.gate.RLock()
-	defer h.gate.RUnlock()
+	h.saves.RLock()
+	defer h.saves.RUnlock()
 	return h.Log.Save(b)
 }
 
+func (h hanging) Entries(lo, hi sm.Index) iter.Seq2[logstore.Entry, error] {
+	return func(yield func(logstore.Entry, error) bool) {
+		h.reads.RLock()
+		defer h.reads.RUnlock()
+		for e, err := range h.Log.Entries(lo, hi) {
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestLogThatHangs lets the calls of a log wait: its replica is told, and the one in
+// memory which the same worker serves, but none of another worker's.
 func TestLogThatHangs(t *testing.T) {
 	t.Parallel()
-	var gate sync.RWMutex
-	rec := newRecorder()
-	r := alone(t, rec, func(c *ReplicaConfig) { c.Log = hanging{c.Log, &gate} })
-	must(t, r, "before")
-	last := func(hangs bool) func() bool {
+	var saves, reads sync.RWMutex
+	n := cluster(t, 1)[0]
+	recs := []*recorder{newRecorder(), newRecorder(), newRecorder()}
+	var replicas []*Replica
+	for i, rec := range recs {
+		r := n.start(1, rec, true, func(c *ReplicaConfig) {
+			c.Shard = shard + []uint64{0, 2 * workers.ExecShards, 1}[i]
+			if i == 0 {
+				c.Log = hanging{c.Log, &saves, &reads}
+			}
+		})
+		elect(t, r, rec)
+		must(t, r, "before")
+		replicas = append(replicas, r)
+	}
+	last := func(rec *recorder, hangs bool) func() bool {
 		return func() bool { return len(rec.hangs) > 0 && rec.hangs[len(rec.hangs)-1] == hangs }
 	}
-	for range 2 {
+	for what, gate := range map[string]*sync.RWMutex{"a save": &saves, "a read": &reads} {
 		gate.Lock()
+		release := sync.OnceFunc(gate.Unlock)
+		t.Cleanup(release)
 		done := make(chan error, 1)
-		go func() { done <- r.Propose(within(t), []byte("meanwhile")) }()
-		rec.wait(t, "a hang", last(true))
-		gate.Unlock()
-		if err := <-done; err != nil {
-			t.Errorf("propose while the log hangs: %v", err)
+		go func() {
+			if gate == &saves {
+				done <- replicas[0].Propose(within(t), []byte("meanwhile"))
+				return
+			}
+			done <- replicas[0].settle() // which the worker answers from the log
+		}()
+		for i, rec := range recs[:2] {
+			rec.wait(t, fmt.Sprintf("replica %d to be told of %s that hangs", i, what), last(rec, true))
 		}
-		rec.wait(t, "its end", last(false))
+		must(t, replicas[2], "meanwhile")
+		release()
+		if err := <-done; err != nil {
+			t.Errorf("%s that hung: %v", what, err)
+		}
+		for i, rec := range recs[:2] {
+			rec.wait(t, fmt.Sprintf("replica %d to be told that %s is over", i, what), last(rec, false))
+		}
+		must(t, replicas[1], "after")
+	}
+	recs[2].mu.Lock()
+	defer recs[2].mu.Unlock()
+	if len(recs[2].hangs) > 0 {
+		t.Errorf("a replica of another worker was told %v", recs[2].hangs)
 	}
 }
 

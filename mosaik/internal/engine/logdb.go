@@ -32,6 +32,7 @@ import (
 type logRouter struct {
 	registering sync.Mutex // held while logs is replaced
 	logs        atomic.Pointer[map[raftio.NodeInfo]*replicaLog]
+	workers     []stepWorker // of dragonboat, which save and read
 }
 
 var (
@@ -40,7 +41,7 @@ var (
 )
 
 func newLogRouter() *logRouter {
-	r := &logRouter{}
+	r := &logRouter{workers: make([]stepWorker, workers.ExecShards)}
 	r.logs.Store(&map[raftio.NodeInfo]*replicaLog{})
 	return r
 }
@@ -80,6 +81,10 @@ func (r *logRouter) unregister(shard, replica uint64) {
 func (r *logRouter) find(shard, replica uint64) *replicaLog {
 	return (*r.logs.Load())[raftio.GetNodeInfo(shard, replica)]
 }
+
+// worker returns the worker that serves a shard, as dragonboat's FixedPartitioner
+// divides them.
+func (r *logRouter) worker(shard uint64) *stepWorker { return &r.workers[shard%uint64(len(r.workers))] }
 
 // muted reports whether a replica's log failed, or is not known here: what such
 // a replica says may not be remembered.
@@ -166,8 +171,13 @@ func (r *logRouter) GetBootstrapInfo(shard, replica uint64) (pb.Bootstrap, error
 }
 
 // SaveRaftState implements [raftio.ILogDB]. A snapshot in an update voids the
-// replica's log.
+// replica's log. The updates are of one worker's shards.
 func (r *logRouter) SaveRaftState(updates []pb.Update, _ uint64) error {
+	if len(updates) == 0 {
+		return nil
+	}
+	w := r.worker(updates[0].ShardID)
+	defer w.end(w.begin())
 	for i := range updates {
 		if l := r.find(updates[i].ShardID, updates[i].ReplicaID); l != nil {
 			l.save(&updates[i])
@@ -180,6 +190,8 @@ func (r *logRouter) SaveRaftState(updates []pb.Update, _ uint64) error {
 // exceed maxSize is the last one; a maxSize of 0 is no limit.
 func (r *logRouter) IterateEntries(entries []pb.Entry, size, shard, replica, low, high, maxSize uint64) ([]pb.Entry, uint64, error) {
 	if l := r.find(shard, replica); l != nil {
+		w := r.worker(shard)
+		defer w.end(w.begin())
 		entries, size = l.iterate(entries, size, sm.Index(low), sm.Index(high), maxSize)
 	}
 	return entries, size, nil

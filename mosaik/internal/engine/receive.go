@@ -20,7 +20,7 @@ import (
 // [link.Raft].
 func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
 	source := c.Peer().String()
-	e.serve(ctx, c, maxBatch, func(kind uint8, b []byte) error {
+	e.serve(ctx, c, maxBatch, func() {}, func(kind uint8, b []byte) error {
 		if kind != frameBatch {
 			return errBad
 		}
@@ -36,7 +36,8 @@ func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
 // ServeSnapshot receives snapshots, otherwise as [Engine.ServeRaft]. It is a
 // handler for [link.Snapshot].
 func (e *Engine) ServeSnapshot(ctx context.Context, c *link.Conn) {
-	e.serve(ctx, c, maxChunk, func(kind uint8, b []byte) error {
+	in := intake{engine: e, from: c.Peer()}
+	e.serve(ctx, c, maxChunk, in.close, func(kind uint8, b []byte) error {
 		if kind != frameChunk {
 			return errBad
 		}
@@ -44,15 +45,15 @@ func (e *Engine) ServeSnapshot(ctx context.Context, c *link.Conn) {
 		if err != nil {
 			return err
 		}
-		if err := e.receiveChunk(c.Peer(), chunk); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+		if err := in.receive(chunk); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
 			return err
 		}
 		return c.WriteFrame(frameDone)
 	})
 }
 
-// serve calls receive for each frame until it fails.
-func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, receive func(kind uint8, b []byte) error) {
+// serve calls receive for each frame until it fails, and then end.
+func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(), receive func(kind uint8, b []byte) error) {
 	if !e.enter() {
 		c.Close()
 		return
@@ -60,6 +61,7 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, receive fun
 	e.serving.Add(1)
 	e.leave()
 	defer e.serving.Done()
+	defer end()
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	defer context.AfterFunc(e.ctx, func() { c.Close() })()
@@ -122,40 +124,6 @@ func (e *Engine) lacks(m *pb.Message) bool {
 	}
 	return true
 }
-
-// receiveChunk hands on a piece of a snapshot for a replica that runs here.
-func (e *Engine) receiveChunk(from sm.PeerID, chunk pb.Chunk) error {
-	if !e.mayReceive(from, chunk.ShardID, chunk.From, chunk.ReplicaID) {
-		return errRefused
-	}
-	for _, targets := range []map[uint64]string{chunk.Membership.Addresses, chunk.Membership.NonVotings} {
-		for replica, target := range targets {
-			id, err := sm.ParsePeerID(target)
-			if err != nil || !e.peers.claim(chunk.ShardID, replica, id) {
-				return errBad
-			}
-		}
-	}
-	r := e.replica(chunk.ShardID)
-	if r == nil {
-		return errRefused
-	}
-	// Stop removes the directory that dragonboat collects the snapshot in.
-	r.collecting.RLock()
-	defer r.collecting.RUnlock()
-	if r.isDone() {
-		return errRefused
-	}
-	more, err := e.transport.handChunk(chunk)
-	if err == nil && !more {
-		err = errRefused
-	}
-	return err
-}
-
-// errRefused reports a snapshot that is not wanted (any more) by a replica here,
-// whose sender learns it by the end of the connection, or by one elsewhere.
-var errRefused = errors.New("engine: the snapshot is not wanted")
 
 // mayReceive reports whether the peer may send a message from one replica of
 // the shard to another.

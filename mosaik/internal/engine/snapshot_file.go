@@ -96,18 +96,41 @@ func readSnapshot(files logstore.Files, index sm.Index) (*pieces, error) {
 	return content, nil
 }
 
+// snapshotWriter writes what a snapshot file holds.
+type snapshotWriter struct {
+	out  io.Writer
+	hash *blake3.Hasher
+}
+
+// newSnapshotWriter begins the content of a file, which is written to out.
+func newSnapshotWriter(out io.Writer, index sm.Index) (*snapshotWriter, error) {
+	w := &snapshotWriter{out, blake3.New(len(sm.Digest{}), nil)}
+	_, err := w.Write(appendSnapshotHead(nil, index))
+	return w, err
+}
+
+// Write implements [io.Writer]: it takes the snapshot.
+func (w *snapshotWriter) Write(b []byte) (int, error) {
+	w.hash.Write(b)
+	return w.out.Write(b)
+}
+
+// end writes what follows the snapshot.
+func (w *snapshotWriter) end() error {
+	_, err := w.out.Write(w.hash.Sum(nil))
+	return err
+}
+
 // writeSnapshot keeps a snapshot; write writes it.
 func writeSnapshot(files logstore.Files, index sm.Index, write func(io.Writer) error) error {
-	return files.Write(snapshotFile(index), func(w io.Writer) error {
-		hash := blake3.New(len(sm.Digest{}), nil)
-		both := io.MultiWriter(w, hash)
-		if _, err := both.Write(appendSnapshotHead(nil, index)); err != nil {
-			return err
+	return files.Write(snapshotFile(index), func(out io.Writer) error {
+		w, err := newSnapshotWriter(out, index)
+		if err == nil {
+			err = write(w)
 		}
-		if err := write(both); err != nil {
-			return err
+		if err == nil {
+			err = w.end()
 		}
-		_, err := w.Write(hash.Sum(nil))
 		return err
 	})
 }
@@ -115,13 +138,27 @@ func writeSnapshot(files logstore.Files, index sm.Index, write func(io.Writer) e
 // removeSnapshots removes the snapshots before an index, with what interrupted
 // writes of them left.
 func removeSnapshots(files logstore.Files, before sm.Index) error {
+	end := snapshotFile(before)
+	return removeFiles(files, func(name string) bool { return name[:min(len(name), len(end))] < end })
+}
+
+// removeAllSnapshots removes all snapshots.
+func removeAllSnapshots(files logstore.Files) error { return removeSnapshots(files, math.MaxUint64) }
+
+// removeOtherSnapshots removes all snapshots but the one at an index, with what
+// interrupted writes left.
+func removeOtherSnapshots(files logstore.Files, but sm.Index) error {
+	return removeFiles(files, func(name string) bool { return name != snapshotFile(but) })
+}
+
+// removeFiles removes those of the files of snapshots that are to go.
+func removeFiles(files logstore.Files, goes func(name string) bool) error {
 	names, err := files.List()
 	if err != nil {
 		return fmt.Errorf("engine: remove old snapshots: %w", err)
 	}
-	end := snapshotFile(before)
 	for _, name := range names {
-		if !strings.Contains(name, snapshotSuffix) || name[:min(len(name), len(end))] >= end {
+		if !strings.Contains(name, snapshotSuffix) || !goes(name) {
 			continue
 		}
 		if err := files.Remove(name); err != nil {
@@ -130,6 +167,3 @@ func removeSnapshots(files logstore.Files, before sm.Index) error {
 	}
 	return nil
 }
-
-// removeAllSnapshots removes all snapshots.
-func removeAllSnapshots(files logstore.Files) error { return removeSnapshots(files, math.MaxUint64) }

@@ -81,9 +81,12 @@ func (e *Engine) forget(r *Replica) error {
 
 // release ends all use of the replica's log, when dragonboat is done with it.
 func (e *Engine) release(r *Replica) {
+	e.router.worker(r.shard).dismiss(r)
 	e.router.unregister(r.shard, r.id)
 	if r.durable != nil {
-		r.durable.finish()
+		if err := r.durable.finish(); err != nil {
+			e.log.Warn("engine: stop a replica", "shard", r.shard, "replica", r.id, "error", err)
+		}
 	}
 }
 
@@ -97,10 +100,10 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if r.durable != nil {
 		log = r.durable
 	}
-	log = &slowLog{Log: log, limit: cfg.ElectionTimeout, tell: r.report}
 	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
 		return err
 	}
+	e.router.worker(r.shard).serve(r)
 	defer recovered(&err)
 	var members map[uint64]string
 	if cfg.Bootstrap {

@@ -110,7 +110,8 @@ type Events interface {
 	// taking part and should be stopped. A removed replica that is cut off
 	// never hears of it.
 	Removed()
-	// LogHangs reports that a save has taken an election timeout and is still
+	// LogHangs reports that a call of the replica's log, or of one whose replica
+	// is served by the same worker, has taken an election timeout and is still
 	// under way, and then that it is over. For so long the replica says nothing
 	// and learns nothing, not even that another one leads.
 	LogHangs(hangs bool)

@@ -43,9 +43,9 @@ func (e events) Removed() {
 func (e events) LogHangs(hangs bool) {
 	e.post(func() {
 		if hangs {
-			e.g.log.Error("the log does not answer: its disk hangs")
+			e.g.log.Error("nothing is said or heard: the disk of this log, or of one beside it, hangs")
 		} else {
-			e.g.log.Info("the log answers again")
+			e.g.log.Info("the disk answers again")
 		}
 		e.l.hangs = hangs
 		e.g.reviewLeader(e.l)

@@ -38,7 +38,7 @@ type life struct {
 	leaderless time.Time // since when there has been no leader, if there is none
 	poisoned   error
 	snapshot   error // why the last snapshot failed, nil if it did not
-	hangs      bool  // the log does not answer, and nothing is heard or said
+	hangs      bool  // a disk does not answer, and nothing is heard or said
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 

@@ -129,7 +129,7 @@ func (g *Group) waits(l *life) string {
 	case l.poisoned != nil:
 		return "nothing: the machine panicked"
 	case l.hangs:
-		return "its log: the disk hangs"
+		return "the disk of its log, or of one beside it: it hangs"
 	case g.stalled && g.quorumLost(l):
 		return "a quorum: too few voters can be reached"
 	case l.leader == 0:

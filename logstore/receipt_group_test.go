@@ -1,0 +1,82 @@
+package logstore_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// TestReceivedSnapshotHoldsUpNobody brings a member up by a snapshot that its disk
+// takes no byte of. Until it does, groups in memory on the same node go on: those of
+// a process share two workers, so that of many some share the member's.
+func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	f := newFaulty(t, mosaik.WithSnapshots(10, 1<<20))
+	const late = 2
+	for i := range late {
+		f.join(i)
+	}
+	testutil.Settle(t, f.groups[:late]...)
+	for i := range late {
+		f.compact(i)
+	}
+	side := f.lone(late, 12)
+	disk := f.disks[late]
+	began, over := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	disk.Inject(func(op faultfs.Op) error {
+		if op.Kind == "write" && strings.Contains(op.Name, ".snapshot") {
+			once.Do(func() { close(began) })
+			<-over
+		}
+		return nil
+	})
+	release := sync.OnceFunc(func() { disk.Inject(nil); close(over) })
+	t.Cleanup(release)
+	f.join(late)
+	select {
+	case <-began:
+	case <-soon(t).Done():
+		t.Fatal("no snapshot comes in")
+	}
+	for i, g := range side {
+		if _, err := g.Execute(soon(t), note{N: i}); err != nil {
+			t.Fatalf("execute in group %d while a snapshot is being written: %v", i, err)
+		}
+		if _, ok := g.Leadership(); !ok {
+			t.Errorf("the leader of group %d is gone", i)
+		}
+	}
+	f.works(f.groups[:late]...)
+	release()
+	testutil.Settle(t, f.groups...)
+	f.works(f.groups...)
+	f.wantAcked(f.groups...)
+}
+
+// compact notes numbers until a member's log begins after a snapshot: one was removed
+// when the next had taken its place.
+func (f *faulty) compact(i int) {
+	f.t.Helper()
+	dir := filepath.Join(f.dirs[i], "snapshots", f.groups[i].ID().String())
+	for first := ""; ; f.must(f.groups[i], 0) {
+		names, err := f.disks[i].List(dir)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".snapshot") })
+		switch {
+		case len(names) == 0:
+		case first == "":
+			first = names[0]
+		case names[0] != first:
+			return
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	pb "github.com/lni/dragonboat/v4/raftpb"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// errRefused reports a snapshot that is not wanted (any more) by a replica here,
+// whose sender learns it by the end of the connection, or by one elsewhere.
+var errRefused = errors.New("engine: the snapshot is not wanted")
+
+// intake is what a peer sends on a connection for snapshots.
+type intake struct {
+	engine  *Engine
+	from    sm.PeerID
+	receipt *receipt // the copy on disk of what comes in, nil for none
+}
+
+// receive hands on a piece of a snapshot for a replica that runs here, once it is on
+// the replica's disk, if it has one. A disk that does not keep it ends the replica.
+func (i *intake) receive(chunk pb.Chunk) error {
+	e := i.engine
+	if !e.mayReceive(i.from, chunk.ShardID, chunk.From, chunk.ReplicaID) {
+		return errRefused
+	}
+	for _, targets := range []map[uint64]string{chunk.Membership.Addresses, chunk.Membership.NonVotings} {
+		for replica, target := range targets {
+			id, err := sm.ParsePeerID(target)
+			if err != nil || !e.peers.claim(chunk.ShardID, replica, id) {
+				return errBad
+			}
+		}
+	}
+	r := e.replica(chunk.ShardID)
+	if r == nil {
+		return errRefused
+	}
+	// Stop removes the directory that dragonboat collects the snapshot in.
+	r.collecting.RLock()
+	defer r.collecting.RUnlock()
+	if r.isDone() {
+		return errRefused
+	}
+	hand := func() error {
+		more, err := e.transport.handChunk(chunk)
+		if err == nil && !more {
+			err = errRefused
+		}
+		return err
+	}
+	if r.durable == nil {
+		return hand()
+	}
+	if chunk.ChunkId == 0 {
+		i.close()
+		i.receipt = r.durable.receive(&chunk)
+	}
+	if i.receipt == nil || i.receipt.log != r.durable {
+		return errRefused // the beginning came on another connection, or to another replica
+	}
+	err := i.receipt.take(&chunk, hand)
+	if failure := (*receiptError)(nil); errors.As(err, &failure) {
+		r.fail(fmt.Errorf("%w: replica %d of shard %d: %w", ErrStorage, r.id, r.shard, err))
+	}
+	return err
+}
+
+// close ends what was not received to its end.
+func (i *intake) close() {
+	if i.receipt == nil {
+		return
+	}
+	if err := i.receipt.close(); err != nil {
+		i.engine.log.Warn("engine: give up a snapshot that was coming in", "peer", i.from.Short(), "error", err)
+	}
+	i.receipt = nil
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// receiver receives snapshots of two chunks.
+type receiver struct {
+	*durableLog
+	t   *testing.T
+	log withDir
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	log := withDir{memoryLog(t), t.TempDir()}
+	d, err := newFiles().durable(log, 1, 2, func(e event) { t.Errorf("told %#v", e) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &receiver{d, t, log}
+}
+
+// halves returns the chunks of a snapshot at an index.
+func (r *receiver) halves(index sm.Index) (first, last *pb.Chunk) {
+	first = &pb.Chunk{From: 9, Index: uint64(index), ChunkCount: 2, FileSize: 8, Data: []byte("half ")}
+	last = &pb.Chunk{From: 9, Index: uint64(index), ChunkCount: 2, FileSize: 8, Data: []byte("end"), ChunkId: 1}
+	return first, last
+}
+
+func taken() error { return nil }
+
+func refused() error { return errRefused }
+
+// half receives the first half of a snapshot.
+func (r *receiver) half(index sm.Index) (in *receipt, last *pb.Chunk) {
+	r.t.Helper()
+	first, last := r.halves(index)
+	in = r.receive(first)
+	if err := in.take(first, taken); err != nil {
+		r.t.Fatal(err)
+	}
+	return in, last
+}
+
+// whole receives a snapshot, of which dragonboat says what is to become.
+func (r *receiver) whole(index sm.Index, hand func() error) {
+	r.t.Helper()
+	in, last := r.half(index)
+	var want error
+	err := in.take(last, func() error { want = hand(); return want })
+	if err != want {
+		r.t.Errorf("the last chunk: %v, want %v", err, want)
+	}
+	if err := in.close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// install makes a snapshot the beginning of the log, and waits for all that follows.
+func (r *receiver) install(index sm.Index) {
+	r.t.Helper()
+	at := sm.Cursor{Term: 1, Index: index}
+	if err := r.Save(logstore.Batch{Snapshot: &logstore.Snapshot{Cursor: at}, Reset: &at}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.copying.Wait()
+}
+
+func (r *receiver) end() {
+	r.t.Helper()
+	if err := r.finish(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// wantWhole fails the test unless the snapshot at an index is all that is there.
+func (r *receiver) wantWhole(index sm.Index) {
+	r.t.Helper()
+	wantFiles(r.t, r.log.dir, snapshotFile(index))
+	content, err := readSnapshot(r.disk, index)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if got := all(r.t, content); !bytes.Equal(got, []byte("half end")) {
+		r.t.Errorf("the snapshot is %q", got)
+	}
+}
+
+// TestReceiptIsCompleteBeforeRaftHears installs a snapshot from within the call that
+// tells Raft of it: nothing is left to be copied, and there is nothing to copy from.
+func TestReceiptIsCompleteBeforeRaftHears(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	r.whole(20, func() error { r.install(20); return nil })
+	r.wantWhole(20)
+	r.end()
+	r.wantWhole(20)
+}
+
+// Whatever does not become the beginning of the log leaves nothing behind.
+func TestReceiptsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	for name, play := range map[string]func(*receiver){
+		"refused by dragonboat": func(r *receiver) { r.whole(20, refused) },
+		"given up by its sender": func(r *receiver) {
+			in, _ := r.half(20)
+			if err := in.close(); err != nil {
+				r.t.Error(err)
+			}
+		},
+		"Raft goes on without": func(r *receiver) {
+			r.whole(10, taken)
+			r.whole(20, taken)
+			r.whole(20, taken) // of another sender
+			r.whole(30, taken)
+			r.install(30)
+			r.wantWhole(30)
+			r.whole(30, taken) // late
+			r.whole(25, taken)
+			r.wantWhole(30)
+		},
+		"superseded while it comes in": func(r *receiver) {
+			in, last := r.half(20)
+			r.whole(30, taken)
+			r.install(30)
+			if err := in.take(last, taken); err != nil {
+				r.t.Error(err)
+			}
+			if err := in.close(); err != nil {
+				r.t.Error(err)
+			}
+			r.wantWhole(30)
+		},
+		"the replica stops": func(r *receiver) {
+			in, last := r.half(20)
+			r.whole(30, taken)
+			r.end()
+			if err := in.take(last, taken); !errors.Is(err, errRefused) {
+				r.t.Errorf("the last chunk after the end: %v, want %v", err, errRefused)
+			}
+			first, _ := r.halves(40)
+			if err := r.receive(first).take(first, taken); !errors.Is(err, errRefused) {
+				r.t.Errorf("the first chunk after the end: %v, want %v", err, errRefused)
+			}
+			if err := in.close(); err != nil {
+				r.t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newReceiver(t)
+			play(r)
+			r.end()
+			if kept := r.kept; kept > 0 {
+				r.wantWhole(kept)
+			} else {
+				wantFiles(t, r.log.dir)
+			}
+		})
+	}
+}
+
+// Of two receipts of one snapshot, of which dragonboat takes one, that one counts.
+func TestReceiptsOfOneSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, takes := range []int{0, 1} {
+		r := newReceiver(t)
+		for i := range 2 {
+			if i == takes {
+				r.whole(20, taken)
+			} else {
+				r.whole(20, refused)
+			}
+		}
+		r.install(20)
+		r.wantWhole(20)
+		r.end()
+	}
+}
+
+// The chunks of a receipt are those of one snapshot in their order.
+func TestReceiptTakesItsOwnOnly(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*pb.Chunk){
+		"the first again":      func(c *pb.Chunk) { c.ChunkId = 0 },
+		"the one after next":   func(c *pb.Chunk) { c.ChunkId = 2 },
+		"of another snapshot":  func(c *pb.Chunk) { c.Index++ },
+		"of another sender":    func(c *pb.Chunk) { c.From++ },
+		"of another long file": func(c *pb.Chunk) { c.FileSize++ },
+	} {
+		r := newReceiver(t)
+		in, last := r.half(20)
+		spoil(last)
+		err := in.take(last, func() error { t.Errorf("%s: handed on", name); return nil })
+		if !errors.Is(err, errRefused) {
+			t.Errorf("%s: %v, want %v", name, err, errRefused)
+		}
+		r.end()
+		wantFiles(t, r.log.dir)
+	}
+}
+
+// A disk that does not keep a snapshot is another thing than one that is refused.
+func TestReceiptThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	if err := errors.Join(os.Remove(r.log.dir), os.WriteFile(r.log.dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := r.halves(20)
+	in := r.receive(first)
+	err := in.take(first, func() error { t.Error("handed on"); return nil })
+	if failure := (*receiptError)(nil); !errors.As(err, &failure) {
+		t.Errorf("took a chunk without a disk: %v", err)
+	}
+	if err := in.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a crash left is gone with the next start, whatever index it is of.
+func TestStartRemovesWhatACrashLeft(t *testing.T) {
+	t.Parallel()
+	r, dir, keep := stoppedWithSnapshot(t)
+	kept, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("files %v, %v; want one", kept, err)
+	}
+	for _, name := range []string{snapshotFile(1 << 40), snapshotFile(1) + ".A.tmp", snapshotFile(1<<40) + ".B.tmp", filepath.Base(kept[0]) + ".C.tmp", "estate"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.restart(t, newRecorder(), func(c *ReplicaConfig) { keep(c); c.SnapshotEvery = 0 })
+	wantFiles(t, dir, filepath.Base(kept[0]), "estate")
+}
