@@ -175,6 +175,42 @@ func TestLogThatHangs(t *testing.T) {
 	}
 }
 
+// A worker of dragonboat's that answers a question of a host which was closed
+// meanwhile ends the process. So closing waits for a replica that starts.
+func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
+	t.Parallel()
+	var saves, reads sync.RWMutex
+	n := cluster(t, 1)[0]
+	rec := newRecorder()
+	r := n.start(1, rec, true, func(c *ReplicaConfig) { c.Log = hanging{c.Log, &saves, &reads} })
+	elect(t, r, rec)
+	must(t, r, "before")
+	reads.Lock()
+	release := sync.OnceFunc(reads.Unlock)
+	t.Cleanup(release)
+	settled, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		if !n.engine.enter() {
+			settled <- ErrClosed
+			return
+		}
+		defer n.engine.leave()
+		settled <- r.settle()
+	}()
+	rec.wait(t, "the worker to answer", func() bool { return len(rec.hangs) > 0 })
+	go func() { closed <- n.engine.Close() }()
+	<-n.engine.ctx.Done()
+	select {
+	case err := <-settled:
+		t.Errorf("nobody waits for the worker, with %v", err)
+	case <-time.After(100 * time.Millisecond): // only a test that is to fail would end it sooner
+	}
+	release()
+	if err := errors.Join(<-settled, <-closed); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMutedLeaderIsReplaced(t *testing.T) {
 	t.Parallel()
 	log := &brittle{Log: memoryLog(t)}

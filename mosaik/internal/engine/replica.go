@@ -171,17 +171,16 @@ func (r *Replica) termOf(index uint64) sm.Term {
 // settle returns when dragonboat's workers know the replica: one that is
 // stopped before would not be let go of in order. A query is answered by the
 // worker that learns of it last, leader or not.
+//
+// It waits whatever happens, and so does Engine.Close for it: a worker that has
+// taken up a query panics if the host is closed before it answers.
 func (r *Replica) settle() error {
 	state, err := r.engine.host.QueryRaftLog(r.shard, 1, 2, 1)
 	if err != nil {
 		return err
 	}
-	select {
-	case <-state.ResultC():
-		return nil
-	case <-r.engine.ctx.Done():
-		return ErrClosed
-	}
+	<-state.ResultC()
+	return nil
 }
 
 // leader is what a replica knows about the leader of its shard.
