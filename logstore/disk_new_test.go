@@ -44,7 +44,18 @@ func TestDiskSaysWhatLiesBesideANewLog(t *testing.T) {
 		strings.Contains(said, sm.ID("second").Short()) {
 		t.Errorf("beside a group that is not: %q", said)
 	}
-	if _, said = open("first"); said != "" {
+	if first, said = open("first"); said != "" {
 		t.Errorf("with a log that is not new: %s", said)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// A tool may open logs without a logger.
+	log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(Opening[int]{Network: sm.ID("network"), Group: sm.ID("fourth"), Dir: "/dir"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -42,7 +42,7 @@ type Opening[C any] struct {
 	Group   sm.Digest      // the group's id
 	Dir     string         // the network's directory, "" when it has none
 	Codec   codec.Codec[C] // the codec of the group's commands
-	Logger  *slog.Logger   // never nil
+	Logger  *slog.Logger   // never nil where a group is joined
 }
 
 // Entry is one entry of Raft's log. Index and Term are Raft's. Kind, Key and
