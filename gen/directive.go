@@ -75,7 +75,7 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 }
 
 // isSpacedDirective reports whether a comment would be a directive but for space
-// behind its slashes.
+// behind its slashes, rather than prose that begins with the name of one.
 func isSpacedDirective(comment string) bool {
 	text, _ := strings.CutPrefix(comment, "//")
 	words := strings.Fields(text)
@@ -83,7 +83,8 @@ func isSpacedDirective(comment string) bool {
 		return false
 	}
 	verb, ok := strings.CutPrefix("//"+words[0], directivePrefix)
-	return ok && arguments[verb] != nil
+	isProse := func(word string) bool { return !strings.Contains(word, "=") && !slices.Contains(flags[verb], word) }
+	return ok && arguments[verb] != nil && !slices.ContainsFunc(words[1:], isProse)
 }
 
 func parseDirective(text string, pos token.Position, problems *Problems) (directive, bool) {

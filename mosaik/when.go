@@ -69,7 +69,7 @@ func (w When) LeaderIsNot(ctx context.Context, peer PeerID) (PeerID, error) {
 	return s.Leader, err
 }
 
-// LeaderIs waits until peer leads.
+// LeaderIs waits until peer leads, perhaps a group that still forms; see [When.IsLeader].
 func (w When) LeaderIs(ctx context.Context, peer PeerID) error {
 	_, err := w.status(ctx, "be led by "+peer.Short(), func(s group.Status) bool { return s.Leader == peer })
 	return err

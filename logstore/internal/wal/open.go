@@ -284,10 +284,13 @@ func (l *Log) replayTail() error {
 // settle makes durable what was found in the last segment, before anything is
 // built on it, and clears what is behind.
 func (l *Log) settle(sc *scanner) error {
-	if err := l.rewrite(sc); err != nil {
-		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
+	err := l.rewrite(sc)
+	if err == nil {
+		err = l.tail.file.Sync() // a file that was cut holds nothing that could be torn
 	}
-	err := l.tail.file.Truncate(l.offset)
+	if err == nil {
+		err = l.tail.file.Truncate(l.offset)
+	}
 	if err == nil {
 		err = l.tail.file.Truncate(max(l.cfg.SegmentSize, l.offset))
 	}

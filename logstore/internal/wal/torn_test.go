@@ -3,8 +3,11 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 )
 
 // wantDamage opens a log, which must be refused as damaged in its first segment.
@@ -80,5 +83,45 @@ func TestFoundOpen(t *testing.T) {
 				t.Errorf("it opens with %d payloads, error %v; want 60", len(again.found), err)
 			}
 		})
+	}
+}
+
+// TestPowerLossWhileOpening cuts the power at each operation of an opening that
+// follows the death of a process between the write of a frame and its sync. What
+// was acknowledged is there, and the frame that was not is no damage.
+func TestPowerLossWhileOpening(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	const acknowledged, operations, draws = 3, 30, 20
+	for at := range operations {
+		for draw := range uint64(draws) {
+			l := newTest(t)
+			l.append(t, acknowledged, 2000)
+			l.fs.Inject(func(op faultfs.Op) error {
+				if op.Kind == "sync" {
+					return broken
+				}
+				return nil
+			})
+			if _, _, err := l.Append(make([]byte, FrameHead+2000)); !errors.Is(err, broken) {
+				t.Fatalf("append without a sync: %v", err)
+			}
+			_ = l.lock.Close() // as the process ends
+			left := at
+			l.fs.Inject(func(faultfs.Op) error {
+				if left--; left < 0 {
+					return broken
+				}
+				return nil
+			})
+			_, _ = openTest(l.fs)
+			again, err := openTest(l.fs.Crash(rand.New(rand.NewPCG(draw, uint64(at)))))
+			if err != nil {
+				t.Fatalf("power loss at operation %d, draw %d: %v", at, draw, err)
+			}
+			if n := len(again.found); n < acknowledged || n > acknowledged+1 {
+				t.Fatalf("power loss at operation %d, draw %d: %d payloads are left of %d", at, draw, n, acknowledged)
+			}
+		}
 	}
 }

@@ -159,6 +159,8 @@ func TestLogThatHangs(t *testing.T) {
 			rec.wait(t, fmt.Sprintf("replica %d to be told of %s that hangs", i, what), last(rec, true))
 		}
 		must(t, replicas[2], "meanwhile")
+		// A busy machine may hold another worker up for as long, too, but not for ever.
+		recs[2].wait(t, "the replica of another worker not to be told", func() bool { return len(recs[2].hangs) == 0 || last(recs[2], false)() })
 		release()
 		if err := <-done; err != nil {
 			t.Errorf("%s that hung: %v", what, err)
@@ -167,11 +169,6 @@ func TestLogThatHangs(t *testing.T) {
 			rec.wait(t, fmt.Sprintf("replica %d to be told that %s is over", i, what), last(rec, false))
 		}
 		must(t, replicas[1], "after")
-	}
-	recs[2].mu.Lock()
-	defer recs[2].mu.Unlock()
-	if len(recs[2].hangs) > 0 {
-		t.Errorf("a replica of another worker was told %v", recs[2].hangs)
 	}
 }
 

@@ -136,6 +136,9 @@ func (w *stepWorker) end(call int) {
 			w.replicas[r] = false
 			w.told--
 			r.report(logHangs{false})
+			if !began.IsZero() {
+				w.look(began.Add(r.election))
+			}
 		}
 	}
 }

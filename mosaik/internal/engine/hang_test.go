@@ -63,5 +63,16 @@ func TestStepWorkerTells(t *testing.T) {
 		want("another that was long", []bool{true, false, true, false}, []bool{true, false}, []bool{true})
 		time.Sleep(10 * time.Second)
 		want("nothing", []bool{true, false, true, false}, []bool{true, false}, []bool{true})
+
+		// Nobody looks at the second call, since somebody is to look at the first.
+		call = w.begin()
+		time.Sleep(time.Second / 2)
+		other = w.begin()
+		time.Sleep(700 * time.Millisecond)
+		w.end(call)
+		want("the end of the first of two", []bool{true, false, true, false, true, false}, []bool{true, false}, []bool{true})
+		time.Sleep(time.Second)
+		want("the second of two", []bool{true, false, true, false, true, false, true}, []bool{true, false}, []bool{true})
+		w.end(other)
 	})
 }

@@ -35,7 +35,7 @@ func (i *intake) receive(chunk pb.Chunk) error {
 		}
 	}
 	r := e.replica(chunk.ShardID)
-	if r == nil {
+	if r == nil || r.id != chunk.ReplicaID || r.muted() { // as it is before it takes part
 		return errRefused
 	}
 	// Stop removes the directory that dragonboat collects the snapshot in.

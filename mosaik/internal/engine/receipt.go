@@ -32,9 +32,10 @@ type receipt struct {
 	unsynced int // how many bytes were written since the last sync
 }
 
-// syncEvery is how many bytes of a snapshot are synced at once. The sender waits for
-// the last of them no longer than [doneTimeout].
-const syncEvery = 64 << 20
+// syncEvery is how many bytes of a snapshot are synced at once. Nothing is read
+// meanwhile, which the sender bears for half of [writeTimeout] at least, and after
+// the last of them for [doneTimeout].
+const syncEvery = 8 << 20
 
 // receiptError reports that the disk does not keep what comes in.
 type receiptError struct {

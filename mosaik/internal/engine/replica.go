@@ -172,15 +172,19 @@ func (r *Replica) termOf(index uint64) sm.Term {
 // stopped before would not be let go of in order. A query is answered by the
 // worker that learns of it last, leader or not.
 //
-// It waits whatever happens, and so does Engine.Close for it: a worker that has
-// taken up a query panics if the host is closed before it answers.
+// It waits as long as a worker may answer, and so does Engine.Close for it: one
+// that has taken up a query panics if the host is closed before.
 func (r *Replica) settle() error {
 	state, err := r.engine.host.QueryRaftLog(r.shard, 1, 2, 1)
 	if err != nil {
 		return err
 	}
-	<-state.ResultC()
-	return nil
+	select {
+	case <-state.ResultC():
+		return nil
+	case <-r.unloaded: // it was removed
+		return ErrClosed
+	}
 }
 
 // leader is what a replica knows about the leader of its shard.
