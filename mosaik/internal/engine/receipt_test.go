@@ -16,8 +16,9 @@ import (
 // receiver receives snapshots of two chunks.
 type receiver struct {
 	*durableLog
-	t   *testing.T
-	log withDir
+	t    *testing.T
+	log  withDir
+	text string // of the first chunk
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -27,12 +28,12 @@ func newReceiver(t *testing.T) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &receiver{d, t, log}
+	return &receiver{d, t, log, "half "}
 }
 
 // halves returns the chunks of a snapshot at an index.
 func (r *receiver) halves(index sm.Index) (first, last *pb.Chunk) {
-	first = &pb.Chunk{From: 9, Index: uint64(index), ChunkCount: 2, FileSize: 8, Data: []byte("half ")}
+	first = &pb.Chunk{From: 9, Index: uint64(index), ChunkCount: 2, FileSize: 8, Data: []byte(r.text)}
 	last = &pb.Chunk{From: 9, Index: uint64(index), ChunkCount: 2, FileSize: 8, Data: []byte("end"), ChunkId: 1}
 	return first, last
 }
@@ -178,8 +179,10 @@ func TestReceiptsOfOneSnapshot(t *testing.T) {
 		r := newReceiver(t)
 		for i := range 2 {
 			if i == takes {
+				r.text = "half "
 				r.whole(20, taken)
 			} else {
+				r.text = "junk "
 				r.whole(20, refused)
 			}
 		}
