@@ -69,11 +69,13 @@ func (d disk[C]) Open(o Opening[C]) (Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logstore: open the log of group %s: %w", o.Group.Short(), err)
 	}
-	if others := log.store.unused(); o.Logger != nil && log.isNew() && len(others) > 0 {
-		// Whoever changes what the id is made of would else see an empty group and
-		// not know why.
-		o.Logger.Warn("the group's log is new, and its directory holds logs of groups that are not joined; a group's id changes with its key, machine, timing and validators",
-			"group", o.Group.Short(), "others", others)
+	if o.Logger != nil && log.group.isEmpty() {
+		if others := log.store.unused(); len(others) > 0 {
+			// Whoever changes what the id is made of would else see an empty group and
+			// not know why.
+			o.Logger.Warn("the group's log is new, and its directory holds logs of groups that are not joined; a group's id changes with its key, machine, timing and validators",
+				"group", o.Group.Short(), "others", others)
+		}
 	}
 	return log, nil
 }

@@ -118,8 +118,18 @@ func (g *diskGroup) logState() (s logState, empty bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	st := g.state
-	empty = st.Meta == nil && st.Hard == (HardState{}) && st.Snapshot.Cursor == (sm.Cursor{}) && len(st.Snapshot.Record) == 0 && st.Last == (sm.Cursor{})
-	return logState{g.number, g.id, st, slices.Clone(g.terms.from(st.Pruned.Index+1, st.Last.Index+1))}, empty
+	return logState{g.number, g.id, st, slices.Clone(g.terms.from(st.Pruned.Index+1, st.Last.Index+1))}, isEmpty(st)
+}
+
+// isEmpty reports whether nothing was ever saved, or all of it was taken back.
+func (g *diskGroup) isEmpty() bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return isEmpty(g.state)
+}
+
+func isEmpty(st State) bool {
+	return st.Meta == nil && st.Hard == (HardState{}) && st.Snapshot.Cursor == (sm.Cursor{}) && len(st.Snapshot.Record) == 0 && st.Last == (sm.Cursor{})
 }
 
 // remember sets how many bytes of the newest entries are remembered, if the

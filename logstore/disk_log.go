@@ -123,12 +123,6 @@ func (l *diskLog) writable() error {
 // SnapshotDir implements [Log].
 func (l *diskLog) SnapshotDir() string { return l.snapshots }
 
-// isNew reports whether nothing was ever saved, or all of it was taken back.
-func (l *diskLog) isNew() bool {
-	_, empty := l.group.logState()
-	return empty
-}
-
 // fileSystem is what [FilesOf] asks for.
 func (l *diskLog) fileSystem() vfs.FS { return l.store.cfg.fs }
 

@@ -64,7 +64,7 @@ func (s *diskStore) unused() (ids []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, g := range s.groups {
-		if _, empty := g.logState(); !empty && !g.open {
+		if !g.open && !g.isEmpty() {
 			ids = append(ids, id.Short())
 		}
 	}

@@ -51,7 +51,7 @@ func (d *Draft) Sync() error {
 func (d *Draft) Finish() error { return errors.Join(d.Sync(), d.close()) }
 
 // Place makes a draft that is finished the file, which is durable when Place
-// returns nil, and as it was, or gone, otherwise.
+// returns nil. Otherwise the file is as it was, or the draft, whole.
 func (d *Draft) Place() error {
 	if err := d.files.fs.Rename(d.temporary, d.name); err != nil {
 		return errors.Join(err, d.Discard())

@@ -35,9 +35,9 @@ func FilesOf(log Log) (Files, bool) {
 // Dir returns the directory.
 func (f Files) Dir() string { return f.dir }
 
-// Write replaces a file by what write writes. It is durable when Write returns nil,
-// and as it was, or gone, otherwise. What an interrupted call leaves is named
-// like the file, with .tmp at the end; see [Files.RemoveUnfinished].
+// Write replaces a file by what write writes. It is durable when Write returns nil.
+// Otherwise the file is as it was, or replaced, whole. What an interrupted call leaves
+// is named like the file, with .tmp at the end; see [Files.RemoveUnfinished].
 func (f Files) Write(name string, write func(io.Writer) error) error {
 	d, err := f.Draft(name)
 	if err != nil {

@@ -152,9 +152,9 @@ func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, e
 
 // Feed queues the commands as one batch, like [Group.ExecuteMany], and returns
 // without waiting for it, unless the queue is full, with 16384 commands or 64 MiB:
-// then it waits for room until ctx ends. Batches of one goroutine are applied in the order in which they were
-// fed. Once Feed has returned, its context means nothing to the batch; one that
-// has ended before queues nothing.
+// then it waits for room until ctx ends. Batches of one goroutine are applied in
+// the order in which they were fed. Once Feed has returned, its context means
+// nothing to the batch; one that has ended before queues nothing.
 func (g *Group[C, M]) Feed(ctx context.Context, cmds ...C) (*Pending, error) {
 	return g.submit(ctx, cmds...)
 }

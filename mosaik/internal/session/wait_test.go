@@ -179,5 +179,28 @@ func TestSealPassesOverEntries(t *testing.T) {
 	})
 }
 
+// A group that takes over another one may not know sessions that were just opened.
+// The next one is not opened at the speed of the network.
+func TestSessionsThatAreForgottenArePausedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLocal(nil)
+		defer l.Close(nil)
+		var steps []func(context.Context, []byte) error
+		for range 10 {
+			steps = append(steps, func(_ context.Context, data []byte) error {
+				e, _ := format.Parse(data)
+				l.Deliver(state.Delivery{Session: e.Session, Sequence: e.Sequence, Err: state.ErrUnknownSession})
+				return nil
+			})
+		}
+		l.then(l.script(steps...))
+		started := time.Now()
+		values(t, l.submit(t, "a"))
+		if took, want := time.Since(started), 10*DefaultRetry; took < want {
+			t.Errorf("ten sessions were opened in %v, want %v at least", took, want)
+		}
+	})
+}
+
 // mark returns an entry without commands.
 func mark(h format.Header) []byte { return format.Append(nil, &format.Envelope{Header: h}) }
