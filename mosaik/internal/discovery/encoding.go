@@ -19,7 +19,7 @@ import (
 //	   8  version of the entry
 //	   1  number of addresses, at most 16; for each
 //	        1  length, 3 to 255
-//	        n  host:port, UTF-8; none twice
+//	        n  host:port, printable ASCII without spaces; none twice
 //	   2  number of groups, at most 4096; for each
 //	       32  group id; ascending, none twice
 //	   1  number of tags, at most 64; for each

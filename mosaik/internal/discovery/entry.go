@@ -3,7 +3,6 @@ package discovery
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"unicode/utf8"
 
@@ -33,7 +32,7 @@ type Entry struct {
 	Network sm.Digest
 	Version uint64 // of two entries of a peer the higher version is valid
 
-	Addrs  []string    // host:port where the peer listens, best first; may be empty
+	Addrs  []string    // host:port where the peer listens, printable ASCII, best first; may be empty
 	Groups []sm.Digest // ids of the groups that it has joined, ascending
 	Tags   []string    // free words, ascending
 
@@ -135,17 +134,6 @@ func (e *Entry) check() error {
 	}
 	if size > MaxExtensionBytes {
 		return fmt.Errorf("%w: the extensions hold %d bytes, at most %d are allowed", ErrEntry, size, MaxExtensionBytes)
-	}
-	return nil
-}
-
-func checkAddr(addr string) error {
-	if len(addr) > MaxAddr || !utf8.ValidString(addr) {
-		return fmt.Errorf("%w: address %q is not at most %d bytes of UTF-8", ErrEntry, addr, MaxAddr)
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("%w: address %q is not host:port", ErrEntry, addr)
 	}
 	return nil
 }
