@@ -16,8 +16,18 @@ import (
 // The whole takes at most the configured handshake timeout. Its end is reported
 // as [context.DeadlineExceeded], the context's as the context's error.
 func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol) (*Conn, error) {
+	return l.DialChecked(ctx, addr, want, p, nil)
+}
+
+// DialChecked is Dial to an address that came from the network: check decides
+// about each IP address and port before it is connected to, after names are
+// resolved. Its error is wrapped in [ErrForbidden]; it may be called from several
+// goroutines at once. A name is connected to at 8 of its addresses at most. See
+// [Config.Dial] for what is checked when that is set.
+func (l *Link) DialChecked(ctx context.Context, addr string, want sm.PeerID, p Protocol, check Check) (*Conn, error) {
 	c := &Conn{dialled: true}
-	err := l.dial(ctx, c, addr, want, p)
+	err := l.dial(ctx, c, addr, want, p, check)
+	l.tally.Dialled(outcomeOf(err))
 	if err != nil {
 		l.untrack(c)
 		return nil, fmt.Errorf("link: dial %s for %s: %w", addr, p, err)
@@ -25,7 +35,7 @@ func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol
 	return c, nil
 }
 
-func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p Protocol) error {
+func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p Protocol, check Check) error {
 	if want == l.config.Identity.Peer() {
 		return ErrSelf
 	}
@@ -34,7 +44,7 @@ func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p
 	if err := l.track(c, cancel); err != nil {
 		return err
 	}
-	raw, err := l.config.Dial(attempt, "tcp", addr)
+	raw, err := l.open(attempt, addr, check)
 	if err == nil {
 		err = l.handshake(attempt, c, raw, want, []string{string(p)}, l.greet)
 	}

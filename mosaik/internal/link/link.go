@@ -45,7 +45,14 @@ type Config struct {
 	Listener net.Listener
 	// Dial opens TCP connections; nil is [net.Dialer.DialContext]. It must
 	// return soon after its context has ended.
+	//
+	// Of [Link.DialChecked] the check sees an IP address before Dial does, and of
+	// a name the remote address of the connection that Dial returns, if that is a
+	// [*net.TCPAddr]. For a proxy that is the proxy's: what else a name stands for
+	// is decided there.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Resolver looks names up where Dial is nil; nil is [net.DefaultResolver].
+	Resolver *net.Resolver
 
 	// HandshakeTimeout bounds a whole Dial, and TLS and preface of an accepted
 	// connection; 0 is 2 s.
@@ -116,9 +123,6 @@ func (c *Config) complete() error {
 	c.Limits.complete()
 	if c.Admit == nil {
 		c.Admit = func(sm.PeerID, Protocol) Code { return CodeAccepted }
-	}
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

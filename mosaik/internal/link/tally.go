@@ -1,6 +1,10 @@
 package link
 
-import "sync/atomic"
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
 
 // Limit names a bound on connections that was exceeded.
 type Limit int
@@ -34,6 +38,35 @@ const (
 // String names the direction in metrics.
 func (d Direction) String() string { return [...]string{"sent", "received"}[d] }
 
+// Outcome says how a dial ended.
+type Outcome int
+
+// The outcomes of a dial.
+const (
+	DialConnected Outcome = iota // the peer let us in
+	DialFailed
+	DialForbidden // by a rule or a filter, before a connection was opened
+	DialCancelled // it was no longer needed
+	outcomes
+)
+
+// String names the outcome in metrics.
+func (o Outcome) String() string {
+	return [...]string{"connected", "failed", "forbidden", "cancelled"}[o]
+}
+
+func outcomeOf(err error) Outcome {
+	switch {
+	case err == nil:
+		return DialConnected
+	case errors.Is(err, ErrForbidden):
+		return DialForbidden
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
+		return DialCancelled
+	}
+	return DialFailed
+}
+
 // codes are those that have a name and a count of their own.
 var codes = [...]Code{
 	CodeOtherNetwork, CodeCancelled, CodeUnexpectedClose, CodeProtocolViolation, CodeUnknownPeer, CodeUndecodable,
@@ -41,11 +74,12 @@ var codes = [...]Code{
 }
 
 // Tally counts, from the start on, the refusals and ends of connections and
-// bonds by their code, and the connections that exceeded a limit. Its methods may
-// be called concurrently.
+// bonds by their code, the connections that exceeded a limit, and dials by their
+// outcome. Its methods may be called concurrently.
 type Tally struct {
 	refused [directions][len(codes) + 1]atomic.Int64 // the last for all other codes
 	dropped [limits]atomic.Int64
+	dialled [outcomes]atomic.Int64
 }
 
 // Refused counts a code that was sent or received.
@@ -79,6 +113,18 @@ func (t *Tally) EachDropped(f func(l Limit, n int64)) {
 	for l := range t.dropped {
 		if n := t.dropped[l].Load(); n != 0 {
 			f(Limit(l), n)
+		}
+	}
+}
+
+// Dialled counts a dial.
+func (t *Tally) Dialled(o Outcome) { t.dialled[o].Add(1) }
+
+// EachDialled calls f for each outcome that dials had.
+func (t *Tally) EachDialled(f func(o Outcome, n int64)) {
+	for o := range t.dialled {
+		if n := t.dialled[o].Load(); n != 0 {
+			f(Outcome(o), n)
 		}
 	}
 }
