@@ -117,13 +117,15 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
+	n.bonds = bond.New(bond.Config{
+		Link: n.link, Catalog: n.catalog, Seeds: o.seeds, DialFilter: o.dialFilter, Logger: n.log,
+	})
 	n.engine, err = engine.Open(engine.Config{
-		Self: identity.Peer(), Tick: o.tick, Logger: n.log, Network: dialer{n},
+		Self: identity.Peer(), Tick: o.tick, Logger: n.log, Network: n.bonds,
 	})
 	if err != nil {
 		return nil, err
 	}
-	n.bonds = bond.New(bond.Config{Link: n.link, Catalog: n.catalog, Seeds: o.seeds, Logger: n.log})
 	n.unwatch = n.catalog.Watch(n.recheck)
 	n.link.Handle(link.Raft, n.engine.ServeRaft)
 	n.link.Handle(link.Snapshot, n.engine.ServeSnapshot)
@@ -197,26 +199,6 @@ func advertised(given []string, bound net.Addr) ([]string, error) {
 		addrs = loopback
 	}
 	return addrs[:min(len(addrs), maxAddrs)], nil
-}
-
-// dialer opens the engine's connections.
-type dialer struct{ n *Network }
-
-// Dial implements [engine.Network]: it tries the peer's addresses in turn.
-func (d dialer) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	entry, ok := d.n.catalog.Get(peer)
-	if !ok {
-		return nil, fmt.Errorf("peer %s is not known", peer.Short())
-	}
-	var errs []error
-	for _, addr := range entry.Addrs {
-		c, err := d.n.link.Dial(ctx, addr, peer, p)
-		if err == nil {
-			return c, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, fmt.Errorf("dial peer %s: %w", peer.Short(), errors.Join(errs...))
 }
 
 // ID returns the network's id.

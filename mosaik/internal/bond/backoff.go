@@ -12,9 +12,12 @@ type backoff struct {
 }
 
 // pause returns how long to wait before the next attempt.
-func (b *backoff) pause() time.Duration {
-	d := max(b.next, b.bounds.Min)
-	b.next = min(2*d, b.bounds.Max)
+func (b *backoff) pause() time.Duration { return b.pauseUpTo(b.bounds.Max) }
+
+// pauseUpTo is pause with another upper bound.
+func (b *backoff) pauseUpTo(longest time.Duration) time.Duration {
+	d := min(max(b.next, b.bounds.Min), longest)
+	b.next = min(2*d, longest)
 	return d - rand.N(d/2+1)
 }
 

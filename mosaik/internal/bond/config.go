@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // The defaults of a [Config].
@@ -15,6 +17,7 @@ const (
 	defaultHandshakeTimeout = 2 * time.Second
 	defaultRedialMin        = 100 * time.Millisecond
 	defaultRedialMax        = 5 * time.Second
+	defaultUnreached        = 5 * time.Minute
 	defaultForgetAfter      = 10 * time.Minute
 )
 
@@ -33,6 +36,15 @@ type Config struct {
 	// Redial bounds the pause before a peer, a seed or a refused bond is tried
 	// again. It doubles with each failure; a random half of it is left out.
 	Redial Backoff
+	// Unreached bounds in place of Redial.Max the pause before a peer that was
+	// never reached is tried again; 0 is 5 min. A tenth of it bounds the pause
+	// for a peer whose entry lists a group that is joined here.
+	Unreached time.Duration
+	// DialFilter decides about each IP address that an entry names, or a name in
+	// it stands for, before it is dialled; an error refuses it. It is called from
+	// several goroutines, and must return at once. Seeds are not asked about. Nil
+	// allows all that the rules for addresses allow ([discovery.Dialable]).
+	DialFilter func(peer sm.PeerID, addr netip.AddrPort) error
 	// ForgetAfter is how long a peer that cannot be reached stays in the
 	// catalog after its last sign of life; 0 is 10 min.
 	ForgetAfter time.Duration
@@ -51,6 +63,7 @@ func (c *Config) complete() {
 	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
 	orDefault(&c.Redial.Min, defaultRedialMin)
 	orDefault(&c.Redial.Max, max(defaultRedialMax, c.Redial.Min))
+	orDefault(&c.Unreached, defaultUnreached)
 	orDefault(&c.ForgetAfter, defaultForgetAfter)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -249,6 +249,7 @@ func (b *bond) rise() {
 	}
 	b.up, b.since = true, time.Now()
 	b.c.up++
+	b.c.p.member = true
 	peer, hello := b.c.p.id, b.hello
 	b.hello = nil
 	b.counted = Info{Peer: peer, Since: b.since}

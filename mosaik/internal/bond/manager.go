@@ -19,7 +19,8 @@ type Manager struct {
 	self     sm.PeerID
 	instance instanceID
 
-	reach reachability
+	reach   reachability
+	dialler *dialler
 
 	running sync.WaitGroup // everything that Close waits for
 	done    chan struct{}  // closed when closing begins
@@ -48,6 +49,7 @@ func New(cfg Config) *Manager {
 		dials:     map[*context.CancelFunc]sm.PeerID{},
 		forgotten: map[sm.PeerID]tombstone{},
 	}
+	m.dialler = newDialler(m)
 	rand.Read(m.instance[:])
 	return m
 }
@@ -67,6 +69,7 @@ func (m *Manager) Start() {
 	for _, e := range m.cfg.Catalog.All() {
 		m.meet(e.Peer)
 	}
+	m.running.Go(m.dialler.run)
 	for _, addr := range m.cfg.Seeds {
 		m.running.Go(func() { m.tend(addr) })
 	}
@@ -120,8 +123,14 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	m.groups[g.ID] = ms
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
-		if entry, ok := m.cfg.Catalog.Get(p.id); ok && p.current != nil {
+		entry, ok := m.cfg.Catalog.Get(p.id)
+		switch {
+		case !ok:
+		case p.current != nil:
 			p.current.offer(ms, entry)
+		case entry.HasGroup(g.ID):
+			p.next = earlier(p.next, time.Now()) // it may have been of little interest
+			p.touch()
 		}
 	}
 	return ms, nil
@@ -135,9 +144,9 @@ func (m *Manager) entryChanged(s discovery.Signed) {
 		return
 	}
 	if s.Peer != m.self {
-		p := m.meet(s.Peer)
-		p.alive = time.Now()
-		p.hurry()
+		p, now := m.meet(s.Peer), time.Now()
+		p.alive = now
+		p.hurry(s, now)
 		if p.current != nil {
 			p.current.offerAll(s)
 		}
@@ -147,31 +156,6 @@ func (m *Manager) entryChanged(s discovery.Signed) {
 			p.current.tell(s)
 		}
 	}
-}
-
-// dial opens a connection to an address; want may be zero. It gives up after
-// the handshake timeout, when the manager closes, and when another connection
-// to the wanted peer is selected.
-func (m *Manager) dial(addr string, want sm.PeerID) (*link.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.HandshakeTimeout)
-	defer cancel()
-	m.mu.Lock()
-	if m.closing {
-		m.mu.Unlock()
-		return nil, ErrClosed
-	}
-	m.dials[&cancel] = want
-	m.mu.Unlock()
-
-	lc, err := m.cfg.Link.Dial(ctx, addr, want, link.Bond)
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.dials, &cancel)
-	if err != nil && m.closing {
-		err = ErrClosed
-	}
-	return lc, err
 }
 
 // pause waits for d, or until changed or done is closed. It reports whether the

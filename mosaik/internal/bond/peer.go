@@ -1,14 +1,13 @@
 package bond
 
 import (
-	"errors"
 	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// peer is another peer, known from its entry or from a connection. A goroutine
-// of its own, keep, dials it whenever there is no connection.
+// peer is another peer, known from its entry or from a connection. The dialler
+// dials it whenever there is no connection.
 type peer struct {
 	m  *Manager
 	id sm.PeerID
@@ -16,10 +15,11 @@ type peer struct {
 	conns   map[*conn]struct{} // all that have not ended
 	current *conn              // the one that was selected, nil for none
 
-	alive   time.Time // its last sign of life
-	backoff backoff
-	next    time.Time     // not dialled before
+	alive   time.Time     // its last sign of life
+	member  bool          // a bond with it was up: it holds a group's key
 	changed chan struct{} // closed and replaced when anything above changes
+
+	dialling
 }
 
 // tombstone remembers the entry of a forgotten peer, so that other peers, which
@@ -36,13 +36,12 @@ func (m *Manager) meet(id sm.PeerID) *peer {
 	}
 	now := time.Now()
 	p := &peer{
-		m:       m,
-		id:      id,
-		conns:   map[*conn]struct{}{},
-		alive:   now,
-		backoff: backoff{bounds: m.cfg.Redial},
-		next:    now,
-		changed: make(chan struct{}),
+		m:        m,
+		id:       id,
+		conns:    map[*conn]struct{}{},
+		alive:    now,
+		changed:  make(chan struct{}),
+		dialling: dialling{met: now, next: now, backoff: backoff{bounds: m.cfg.Redial}},
 	}
 	if !m.decides(id) {
 		// Both ends mostly learn of each other at the same time. The end that
@@ -50,111 +49,23 @@ func (m *Manager) meet(id sm.PeerID) *peer {
 		p.next = now.Add(p.backoff.pause())
 	}
 	m.peers[id] = p
-	m.running.Go(p.keep)
-	return p
-}
-
-// keep dials the peer until it is forgotten or the manager closes.
-func (p *peer) keep() {
-	var failures failureLog
-	for {
-		p.m.mu.Lock()
-		closing, changed, now := p.m.closing, p.changed, time.Now()
-		connected := len(p.conns) > 0
-		wait, forget := p.next.Sub(now), p.alive.Add(p.m.cfg.ForgetAfter).Sub(now)
-		entry, _ := p.m.cfg.Catalog.Get(p.id)
-		dropped := p.m.peers[p.id] != p
-		if !connected && forget <= 0 && !closing && !dropped {
-			p.bury(entry.Version)
-		}
-		p.m.mu.Unlock()
-
-		switch {
-		case closing || dropped:
-			return
-		case connected:
-			select {
-			case <-changed:
-			case <-p.m.done:
-			}
-		case forget <= 0:
-			p.m.cfg.Catalog.Forget(p.id)
-			p.m.cfg.Logger.Info("forgot a peer that cannot be reached", "peer", p.id.Short())
-			return
-		case len(entry.Addrs) == 0:
-			p.m.pause(forget, changed)
-		case wait > 0:
-			p.m.pause(min(wait, forget), changed)
-		default:
-			failures.report(p.m.cfg.Logger, p.dial(entry.Addrs), "peer", p.id.Short())
-		}
-	}
-}
-
-// dial tries the addresses in turn and serves the first connection until its
-// end. Its error is nil also when the attempt became pointless.
-func (p *peer) dial(addrs []string) error {
-	var errs []error
-	for _, addr := range addrs {
-		lc, err := p.m.dial(addr, p.id)
-		if err == nil {
-			p.m.serve(lc)
-			return nil
-		}
-		errs = append(errs, err)
-		if p.pointless() {
-			return nil
-		}
-	}
-	p.m.mu.Lock()
-	p.next = time.Now().Add(p.backoff.pause())
-	p.m.mu.Unlock()
-	return errors.Join(errs...)
-}
-
-// pointless reports whether there is nothing to dial for any more.
-func (p *peer) pointless() bool {
-	p.m.mu.Lock()
-	defer p.m.mu.Unlock()
-	return p.m.closing || len(p.conns) > 0
-}
-
-// hurry lets a peer of which there is news be dialled soon.
-func (p *peer) hurry() {
-	if soon := time.Now().Add(p.m.cfg.Redial.Min); p.next.After(soon) {
-		p.next = soon
-	}
 	p.touch()
+	return p
 }
 
 // idle takes into account that the last connection has ended. Of a peer without
 // an entry nothing is kept: anybody can make up any number of them.
 func (p *peer) idle(now time.Time) {
-	p.next = now.Add(p.backoff.pause())
+	p.next = now.Add(p.pause())
 	if _, known := p.m.cfg.Catalog.Get(p.id); !known {
 		delete(p.m.peers, p.id)
 	}
 }
 
-// touch wakes whoever waits for a change of the peer.
+// touch tells all that depend on the peer that it has changed.
 func (p *peer) touch() {
 	close(p.changed)
 	p.changed = make(chan struct{})
-}
-
-// bury drops the peer and leaves a tombstone.
-func (p *peer) bury(version uint64) {
-	delete(p.m.peers, p.id)
-	now := time.Now()
-	for id, t := range p.m.forgotten {
-		if t.until.Before(now) {
-			delete(p.m.forgotten, id)
-		}
-	}
-	p.m.forgotten[p.id] = tombstone{version, now.Add(p.m.cfg.ForgetAfter)}
-	for _, q := range p.m.peers {
-		if q.current != nil {
-			delete(q.current.told, p.id)
-		}
-	}
+	p.m.dialler.place(p, time.Now())
+	p.m.dialler.signal()
 }

@@ -2,7 +2,6 @@ package bond
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -29,7 +28,7 @@ func (m *Manager) tend(addr string) {
 				return
 			}
 		}
-		lc, err := m.dial(addr, sm.PeerID{})
+		lc, err := m.dial(addr, sm.PeerID{}, nil)
 		switch {
 		case errors.Is(err, link.ErrSelf):
 			m.cfg.Logger.Debug("dropped a seed that is this peer itself", "addr", addr)
@@ -39,7 +38,9 @@ func (m *Manager) tend(addr string) {
 			pauses.succeeded(m.serve(lc))
 		}
 		m.reach.seed(addr, err)
-		failures.report(m.cfg.Logger, err, "seed", addr)
+		if failures.changed(err) {
+			m.cfg.Logger.Warn("cannot reach seed", "seed", addr, "error", err)
+		}
 		if !m.pause(pauses.pause(), nil) {
 			return
 		}
@@ -57,19 +58,20 @@ func (m *Manager) connected(id sm.PeerID) <-chan struct{} {
 	return nil
 }
 
-// failureLog logs what goes wrong repeatedly, once per change.
+// failureLog remembers what went wrong last, so that what goes wrong repeatedly
+// is logged once per change.
 type failureLog struct{ last string }
 
-// report logs an error that differs from the one before.
-func (f *failureLog) report(log *slog.Logger, err error, key, value string) {
+// changed reports whether err, nil for success, is an error other than the one
+// before.
+func (f *failureLog) changed(err error) bool {
 	text := ""
 	if err != nil && !errors.Is(err, ErrClosed) {
 		text = rootCause(err)
 	}
-	if text != "" && text != f.last {
-		log.Warn("cannot reach "+key, key, value, "error", err)
-	}
+	changed := text != "" && text != f.last
 	f.last = text
+	return changed
 }
 
 // rootCause returns the text of the errors that err wraps, without what they

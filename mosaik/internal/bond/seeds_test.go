@@ -11,7 +11,7 @@ import (
 // so that tests know which end of a connection decides.
 var orderedSeeds = sync.OnceValue(func() [][]byte {
 	var seeds [][]byte
-	for i := range 8 {
+	for i := range 64 {
 		seeds = append(seeds, bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 	}
 	public := func(seed []byte) []byte {

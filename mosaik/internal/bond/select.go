@@ -109,11 +109,8 @@ func (c *conn) install() {
 	}
 	now := time.Now()
 	c.selected, c.since, c.p.alive = true, now, now
-	for cancel, want := range c.m.dials {
-		if want == c.p.id {
-			(*cancel)()
-		}
-	}
+	c.m.dialler.connected = now
+	c.m.hangUp(c.p.id)
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", fmt.Sprint(c.lc.RemoteAddr()))
 	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
 	c.tell(c.m.cfg.Catalog.All()...)

@@ -11,7 +11,8 @@ import (
 // Dial connects to the peer at addr, host:port, for the protocol. A non-zero
 // want is the only peer that may answer there; the zero one lets anybody but
 // this peer itself, which is [ErrSelf]. A peer that does not want us is a
-// [*RefusedError]. The caller owns the connection.
+// [*RefusedError]. The caller owns the connection. What goes wrong once the
+// connection is open is [ErrHandshake] as well.
 //
 // The whole takes at most the configured handshake timeout. Its end is reported
 // as [context.DeadlineExceeded], the context's as the context's error.
@@ -45,24 +46,31 @@ func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p
 		return err
 	}
 	raw, err := l.open(attempt, addr, check)
-	if err == nil {
-		err = l.handshake(attempt, c, raw, want, []string{string(p)}, l.greet)
+	if err != nil {
+		return l.ended(ctx, attempt, err)
 	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil && errors.Is(attempt.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("no welcome within %v: %w", l.config.HandshakeTimeout, attempt.Err())
-	case err != nil && attempt.Err() != nil:
-		return ErrClosed
-	case err != nil:
-		return err
+	if err := l.handshake(attempt, c, raw, want, []string{string(p)}, l.greet); err != nil {
+		return fmt.Errorf("%w: %w", ErrHandshake, l.ended(ctx, attempt, err))
 	}
 	if err := l.track(c, func() { c.Close() }); err != nil {
 		c.Close()
 		return err
 	}
 	return nil
+}
+
+// ended returns why a dial failed: the end of the caller's context or of the
+// attempt comes before what it led to.
+func (l *Link) ended(ctx, attempt context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(attempt.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("no welcome within %v: %w", l.config.HandshakeTimeout, attempt.Err())
+	case attempt.Err() != nil:
+		return ErrClosed
+	}
+	return err
 }
 
 // greet is the dialer's side of the preface.

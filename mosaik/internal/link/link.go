@@ -30,6 +30,8 @@ const defaultHandshakeTimeout = 2 * time.Second
 var (
 	// ErrSelf reports a connection to one's own identity.
 	ErrSelf = errors.New("link: the peer is this peer itself")
+	// ErrHandshake reports a dial whose connection was opened, but not set up.
+	ErrHandshake = errors.New("the handshake failed")
 	// ErrClosed reports a call on a closed link.
 	ErrClosed = errors.New("link: closed")
 )

@@ -1,0 +1,44 @@
+package bond
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+)
+
+// TestMeshFormsWithFewDials has 60 nodes find each other through one seed.
+// Every pair connects, and few connections are opened in vain.
+func TestMeshFormsWithFewDials(t *testing.T) {
+	if testing.Short() {
+		t.Skip("1,770 connections take seconds")
+	}
+	const n = 60
+	var dials atomic.Int64
+	count := func(s *setup) {
+		s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+		s.config.Redial = Backoff{} // the defaults
+	}
+	seed := startNode(t, 0, count)
+	nodes := []*node{seed}
+	for i := 1; i < n; i++ {
+		nodes = append(nodes, startNode(t, i, func(s *setup) { count(s); seeds(seed)(s) }))
+	}
+	for _, a := range nodes {
+		for _, b := range nodes {
+			if a != b {
+				a.awaitEntry(b.peer(), anyEntry)
+				a.awaitConn(b.peer(), anyConn)
+			}
+		}
+	}
+	const pairs = n * (n - 1) / 2
+	got := dials.Load()
+	t.Logf("%d dials for %d pairs", got, pairs)
+	if got > 2*pairs {
+		t.Errorf("%d dials for %d pairs, want at most 2 a pair", got, pairs)
+	}
+}
