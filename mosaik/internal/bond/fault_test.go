@@ -372,15 +372,16 @@ func (l *logs) lines() []string {
 	return slices.Clone(l.all)
 }
 
-// await waits until something was logged that begins with text.
-func (l *logs) await(t *testing.T, text string) {
+// await waits until something was logged that begins with text and returns it.
+func (l *logs) await(t *testing.T, text string) string {
 	t.Helper()
 	for timeout := time.After(patience); ; {
 		l.mu.Lock()
 		news := l.news
 		l.mu.Unlock()
-		if slices.ContainsFunc(l.lines(), func(s string) bool { return strings.HasPrefix(s, text) }) {
-			return
+		lines := l.lines()
+		if i := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, text) }); i >= 0 {
+			return lines[i]
 		}
 		select {
 		case <-news:

@@ -52,6 +52,7 @@ type setup struct {
 	listen   string
 	listener net.Listener
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	resolver *net.Resolver
 	groups   []sm.Digest
 	noAddr   bool   // the entry has no address
 	config   Config // Link and Catalog are filled in
@@ -69,7 +70,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 		change(&s)
 	}
 	node := &node{t: t, id: id}
-	l, err := link.Listen(link.Config{Identity: id, Network: s.network, Listen: s.listen, Listener: s.listener, Dial: s.dial, HandshakeTimeout: patience,
+	l, err := link.Listen(link.Config{Identity: id, Network: s.network, Listen: s.listen, Listener: s.listener, Dial: s.dial, Resolver: s.resolver, HandshakeTimeout: patience,
 		Admit: func(peer sm.PeerID, p link.Protocol) link.Code { return node.manager.Admit(peer, p) }})
 	if err != nil {
 		t.Fatal(err)

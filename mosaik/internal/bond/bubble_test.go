@@ -1,0 +1,211 @@
+package bond
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// web is a network in memory, for tests in whose bubble time is not real.
+type web struct {
+	mu        sync.Mutex
+	listeners map[string]*webListener
+	dials     []dialled
+	flying    int
+	most      int // dials in flight at a time
+}
+
+// dialled is a dial to an address at a time.
+type dialled struct {
+	addr string
+	at   time.Time
+}
+
+var errNobody = errors.New("nobody listens there")
+
+// dial connects to a listener. Dials to addresses of hole are never answered; to
+// all others without a listener they fail at once.
+func (w *web) dial(hole func(addr string) bool) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, addr string) (net.Conn, error) {
+		w.mu.Lock()
+		w.dials = append(w.dials, dialled{addr, time.Now()})
+		w.flying++
+		w.most = max(w.most, w.flying)
+		l := w.listeners[addr]
+		w.mu.Unlock()
+		defer func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.flying--
+		}()
+		if hole != nil && hole(addr) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		if l == nil {
+			return nil, errNobody
+		}
+		here, there := net.Pipe()
+		select {
+		case l.conns <- webConn{there, addrOf("127.0.0.1:1")}:
+			return webConn{here, addrOf(addr)}, nil
+		case <-l.done:
+			return nil, errNobody
+		}
+	}
+}
+
+// to returns when addresses were dialled that ok accepts, in their order.
+func (w *web) to(ok func(addr string) bool) (times []time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range w.dials {
+		if ok(d.addr) {
+			times = append(times, d.at)
+		}
+	}
+	return times
+}
+
+// others returns the dials but those to an address.
+func (w *web) others(addr string) []dialled {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.dials), func(d dialled) bool { return d.addr == addr })
+}
+
+func (w *web) listen(addr string) *webListener {
+	l := &webListener{w: w, addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listeners == nil {
+		w.listeners = map[string]*webListener{}
+	}
+	w.listeners[addr] = l
+	return l
+}
+
+// webListener is a net.Listener of a web.
+type webListener struct {
+	w     *web
+	addr  string
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (l *webListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *webListener) Addr() net.Addr { return addrOf(l.addr) }
+func (l *webListener) Close() error {
+	l.once.Do(func() {
+		l.w.mu.Lock()
+		defer l.w.mu.Unlock()
+		if l.w.listeners[l.addr] == l {
+			delete(l.w.listeners, l.addr)
+		}
+		close(l.done)
+	})
+	return nil
+}
+
+// webConn is a connection with an address.
+type webConn struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (c webConn) RemoteAddr() net.Addr { return c.remote }
+
+func addrOf(addr string) net.Addr {
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// inBubble runs a test with a node on a web, in a bubble.
+func inBubble(t *testing.T, hole func(addr string) bool, test func(t *testing.T, w *web, a *node)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{}
+		a := startNode(t, 0, func(s *setup) { onWeb(w, "127.0.0.1:1", hole)(s); s.config.Redial = Backoff{} })
+		test(t, w, a)
+		a.stop()
+		synctest.Wait()
+	})
+}
+
+// onWeb puts a node on the web.
+func onWeb(w *web, addr string, hole func(addr string) bool) func(*setup) {
+	return func(s *setup) {
+		s.listener = w.listen(addr)
+		s.dial = w.dial(hole)
+		s.config.HandshakeTimeout = 0
+	}
+}
+
+// madeUp returns the identity of a peer that does not exist.
+func madeUp(n int) link.Identity {
+	seed := make([]byte, ed25519.SeedSize)
+	binary.BigEndian.PutUint64(seed, uint64(n)+1)
+	id, err := link.NewIdentity(ed25519.NewKeyFromSeed(seed))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// flood gives the node's catalog n made-up entries of which each has the
+// addresses that addr returns.
+func (a *node) flood(n int, version uint64, addr func(peer, i int) string, groups ...sm.Digest) {
+	a.t.Helper()
+	for peer := range n {
+		e := discovery.Entry{Network: network, Version: version, Groups: groups}
+		for i := range discovery.MaxAddrs {
+			e.Addrs = append(e.Addrs, addr(peer, i))
+		}
+		if !a.catalog.Put(signEntry(a.t, madeUp(peer), e)) {
+			a.t.Fatalf("the catalog does not take entry %d", peer)
+		}
+	}
+}
+
+// anywhere returns another loopback address for each peer and i.
+func anywhere(peer, i int) string {
+	return fmt.Sprintf("127.%d.%d.%d:7", 1+peer>>8, peer&0xff, 1+i)
+}
+
+// wantRate fails the test if more than burst and rate per second lie in any
+// stretch of time.
+func wantRate(t *testing.T, what string, times []time.Time, burst, rate float64) {
+	t.Helper()
+	slices.SortFunc(times, time.Time.Compare)
+	var b bucket
+	for i, at := range times {
+		if wait := b.wait(at, burst, rate); wait > 0 {
+			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, rate)
+			return
+		}
+		b.take(at, rate)
+	}
+}

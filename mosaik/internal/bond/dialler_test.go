@@ -1,0 +1,306 @@
+package bond
+
+import (
+	"math"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+func everywhere(string) bool { return true }
+func nowhere(string) bool    { return false }
+
+// TestStormIsBounded fills the catalog with made-up peers of 16 addresses each,
+// of no group and of one that is joined, that refuse connections or let them
+// hang, and looks at what a node dials until it has forgotten them.
+func TestStormIsBounded(t *testing.T) {
+	for name, hole := range map[string]func(string) bool{"refused": nowhere, "hanging": everywhere} {
+		if testing.Short() && name == "hanging" {
+			continue
+		}
+		for group, groups := range map[string][]sm.Digest{"a stranger": nil, "a group": {testGroup(nil, "").ID}} {
+			t.Run(name+", "+group, func(t *testing.T) {
+				inBubble(t, hole, func(t *testing.T, w *web, a *node) {
+					a.join(testGroup(newRecorder(), ""))
+					before := runtime.NumGoroutine()
+					a.flood(discovery.MaxPeers, 1, anywhere, groups...)
+					most := 0
+					for range 60 {
+						time.Sleep(time.Second)
+						synctest.Wait()
+						most = max(most, runtime.NumGoroutine()-before)
+					}
+					time.Sleep(defaultForgetAfter + time.Minute)
+					limits := freshLimits
+					if per := 4; most > per*limits.most {
+						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.most)
+					}
+					if w.most > limits.most {
+						t.Errorf("%d dials at a time, want at most %d", w.most, limits.most)
+					}
+					dials := w.to(everywhere)
+					wantRate(t, "all dials", dials, limits.burst, limits.rate)
+					if len(dials) < 100 {
+						t.Errorf("%d dials, want some", len(dials))
+					}
+					if got := len(a.catalog.All()); got != 0 {
+						t.Errorf("%d made-up peers are known after ForgetAfter, want none", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestVictimIsNotStormed has many entries name one victim: by one address, by
+// many ports, by one IPv6 network, in forms of an IPv4 address, by a name.
+func TestVictimIsNotStormed(t *testing.T) {
+	for name, addr := range map[string]func(peer, i int) string{
+		"ports":   func(peer, i int) string { return "127.9.9.9:" + strconv.Itoa(1+(peer*16+i)%60_000) },
+		"address": func(peer, i int) string { return strings.Repeat("0", i) + "127.9.9.9:7" }, // names that look like addresses
+		"forms": func(peer, i int) string {
+			return "[" + []string{"::ffff:", "64:ff9b::", "::"}[peer%3] + "127.9.9.9]:" + strconv.Itoa(1+i)
+		},
+		"name": func(peer, i int) string {
+			return []string{"victim.example:", "VICTIM.example.:"}[peer%2] + strconv.Itoa(1+i)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
+				a.flood(300, 1, addr)
+				time.Sleep(5 * time.Minute)
+				limits := freshLimits
+				dests := map[string]int{}
+				w.mu.Lock()
+				for _, d := range w.dials {
+					dests[strings.ToLower(d.addr[:strings.LastIndex(d.addr, ":")])]++
+				}
+				w.mu.Unlock()
+				if name == "address" { // each spelling is a name of its own
+					for dest := range dests {
+						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.destBurst, limits.destRate)
+					}
+					return
+				}
+				dials := w.to(everywhere)
+				wantRate(t, "the victim", dials, limits.destBurst, limits.destRate)
+				if least := int(limits.destBurst); len(dials) < least {
+					t.Errorf("%d dials, want at least %d", len(dials), least)
+				}
+			})
+		})
+	}
+}
+
+// TestBackoffOfUnreachedPeers counts the rounds of a few peers that cannot be
+// reached, whose entries stay as they are or are renewed every second, with the
+// same addresses or others.
+func TestBackoffOfUnreachedPeers(t *testing.T) {
+	const minutes = 30
+	// The pause doubles from 100 ms to 5 min or, in a group, 30 s; half of each
+	// may be left out.
+	rounds := func(longest time.Duration) float64 {
+		return math.Log2(float64(longest/defaultRedialMin)) + 2 + 2*float64(minutes*time.Minute/longest)
+	}
+	renewed := minutes*float64(time.Minute/renewal) + 2
+	for name, c := range map[string]struct {
+		groups []sm.Digest
+		renew  bool
+		other  bool
+		most   float64 // rounds
+	}{
+		"calm":               {nil, false, false, rounds(defaultUnreached)},
+		"renewed":            {nil, true, false, rounds(defaultUnreached) + renewed},
+		"other addresses":    {nil, true, true, rounds(defaultUnreached) + renewed},
+		"in a group":         {[]sm.Digest{testGroup(nil, "").ID}, false, false, rounds(defaultUnreached / 10)},
+		"renewed in a group": {[]sm.Digest{testGroup(nil, "").ID}, true, false, rounds(defaultUnreached/10) + renewed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
+				a.manager.cfg.ForgetAfter = 24 * time.Hour
+				a.join(testGroup(newRecorder(), ""))
+				version := uint64(1)
+				addr := anywhere
+				a.flood(1, version, addr, c.groups...)
+				for range minutes * 60 {
+					time.Sleep(time.Second)
+					if version++; c.other {
+						addr = func(peer, i int) string { return anywhere(int(version), i) }
+					}
+					if c.renew {
+						a.flood(1, version, addr, c.groups...)
+					}
+				}
+				got := float64(len(w.to(everywhere))) / discovery.MaxAddrs
+				if got > c.most {
+					t.Errorf("%.1f rounds in %d minutes, want at most %.1f", got, minutes, c.most)
+				}
+				if got < 10 {
+					t.Errorf("%.1f rounds in %d minutes, want 10 or more", got, minutes)
+				}
+			})
+		})
+	}
+}
+
+// TestMembersAreRedialledInAStorm has a member vanish while the catalog is full of
+// made-up peers of its group, and expects it to be redialled as ever.
+func TestMembersAreRedialledInAStorm(t *testing.T) {
+	for name, hole := range map[string]func(string) bool{
+		"refused": nowhere,
+		"hanging": func(addr string) bool { return addr != "127.0.0.1:2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("signing thousands of entries takes seconds")
+			}
+			inBubble(t, hole, func(t *testing.T, w *web, a *node) {
+				b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", nil)(s) })
+				ar, br := newRecorder(), newRecorder()
+				a.join(testGroup(ar, "of a"))
+				b.join(testGroup(br, "of b"))
+				a.catalog.Put(b.catalog.Self())
+				a.link.Serve()
+				ar.want(t, up(b, "of b"))
+				br.want(t, up(a, "of a"))
+				b.crash()
+				ar.want(t, down(b, link.CodeUnexpectedClose))
+				a.flood(discovery.MaxPeers-1, 1, anywhere, testGroup(nil, "").ID)
+				gone := time.Now()
+				time.Sleep(time.Minute)
+				last := gone
+				for _, at := range w.to(func(addr string) bool { return addr == "127.0.0.1:2" }) {
+					if at.Before(gone) {
+						continue
+					}
+					if pause := at.Sub(last); pause > defaultRedialMax {
+						t.Errorf("%v without a dial, want at most %v", pause, defaultRedialMax)
+					}
+					last = at
+				}
+				if pause := time.Since(last); pause > defaultRedialMax {
+					t.Errorf("%v without a dial at the end, want at most %v", pause, defaultRedialMax)
+				}
+				again := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", nil)(s) })
+				again.join(testGroup(br, "of b again"))
+				ar.await(t, up(again, "of b again"))
+				if took := time.Since(last); took > 2*defaultRedialMax {
+					t.Errorf("the bond is up after %v, want at most %v", took, 2*defaultRedialMax)
+				}
+				again.stop()
+			})
+		})
+	}
+}
+
+// TestNewcomersOvertakeFailures has a peer be learned of when thousands have
+// failed once: it is dialled before they are again.
+func TestNewcomersOvertakeFailures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("signing thousands of entries takes seconds")
+	}
+	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
+		a.flood(discovery.MaxPeers-1, 1, anywhere)
+		time.Sleep(5 * time.Minute) // the first addresses of all were dialled
+		e := discovery.Entry{Network: network, Version: 1, Addrs: []string{"127.0.0.1:2"}}
+		a.catalog.Put(signEntry(t, identity(t, 1), e))
+		time.Sleep(time.Second)
+		if got := len(w.to(func(addr string) bool { return addr == "127.0.0.1:2" })); got == 0 {
+			t.Error("the newcomer was not dialled within a second")
+		}
+	})
+}
+
+// TestAddressesAreDialledStaggered has the first addresses of a peer hang, or be
+// refused, before one that answers.
+func TestAddressesAreDialledStaggered(t *testing.T) {
+	hole := func(addr string) bool { return strings.HasSuffix(addr, ":9") }
+	inBubble(t, hole, func(t *testing.T, w *web, a *node) {
+		b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", everywhere)(s); s.noAddr = true })
+		begin := time.Now()
+		change := func(e *discovery.Entry) {
+			e.Addrs = []string{"127.0.0.9:9", "127.0.0.8:9", "127.0.0.7:8", "127.0.0.1:2", "127.0.0.6:9"}
+		}
+		if _, err := b.catalog.Update(change); err != nil {
+			t.Fatal(err)
+		}
+		a.catalog.Put(b.catalog.Self())
+		a.awaitConn(b.peer(), anyConn)
+		for i, want := range []struct {
+			addr  string
+			after time.Duration
+		}{
+			{"127.0.0.9:9", 0},
+			{"127.0.0.8:9", stagger},
+			{"127.0.0.7:8", 2 * stagger},
+			{"127.0.0.1:2", 2 * stagger}, // the one before was refused
+		} {
+			if d := w.others("127.0.0.1:1")[i]; d.addr != want.addr || d.at.Sub(begin) != want.after {
+				t.Errorf("dial %d was to %s after %v, want %s after %v", i, d.addr, d.at.Sub(begin), want.addr, want.after)
+			}
+		}
+		before := len(w.others("127.0.0.1:1"))
+		if before != 4 {
+			t.Errorf("%d dials, want 4: the others were not needed", before)
+		}
+		synctest.Wait()
+		if w.flying != 0 {
+			t.Errorf("%d dials are still in flight", w.flying)
+		}
+
+		c := a.awaitConn(b.peer(), anyConn)
+		a.manager.mu.Lock()
+		c.end(link.CodeUnexpectedClose, false)
+		a.manager.mu.Unlock()
+		a.awaitConn(b.peer(), func(d *conn) bool { return d != c })
+		conn, err := a.manager.Dial(t.Context(), b.peer(), link.Bond) // as the engine does
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		var later []string
+		for _, d := range w.others("127.0.0.1:1")[before:] {
+			later = append(later, d.addr)
+		}
+		if want := []string{"127.0.0.1:2", "127.0.0.1:2"}; !slices.Equal(later, want) {
+			t.Errorf("dialled %v later, want the address that worked before, twice", later)
+		}
+		b.stop()
+	})
+}
+
+// TestReachedAddressesOnly has a peer that was reached list other addresses: they
+// are dialled like those of any stranger.
+func TestReachedAddressesOnly(t *testing.T) {
+	m := New(Config{Catalog: newTestCatalog(t), Link: nil})
+	p := &peer{m: m, dialling: dialling{worked: "127.0.0.1:2"}}
+	there := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3", "127.0.0.1:2"}})
+	other := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3"}})
+	if got := p.rankBy(there); got != rankReached {
+		t.Errorf("rank %d at the address, want %d", got, rankReached)
+	}
+	if got := p.rankBy(other); got != rankStranger {
+		t.Errorf("rank %d elsewhere, want %d", got, rankStranger)
+	}
+	p.member = true
+	if got := p.rankBy(other); got != rankMember {
+		t.Errorf("rank %d of a member, want %d", got, rankMember)
+	}
+}
+
+func newTestCatalog(t *testing.T) discovery.Catalog {
+	t.Helper()
+	c, err := discovery.NewCatalog(identity(t, 0), discovery.Entry{Network: network})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
