@@ -1,0 +1,93 @@
+package bond
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// TestHonestPeersConnectInAStorm sends a node a catalog of made-up peers over one
+// connection, renewed again and again, each with 16 loopback addresses of which
+// half hang. Meanwhile peers of its group connect, and one that only it can dial.
+func TestHonestPeersConnectInAStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("signing thousands of entries takes seconds")
+	}
+	var mu sync.Mutex
+	flying, most := 0, 0
+	count := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		flying += n
+		most = max(most, flying)
+	}
+	honest := map[string]bool{}
+	a := startNode(t, 0, func(s *setup) {
+		s.config.HandshakeTimeout = 0
+		s.config.Redial = Backoff{}
+		s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			mu.Lock()
+			known := honest[addr]
+			mu.Unlock()
+			if known {
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+			count(+1)
+			defer count(-1)
+			if addr[len(addr)-1]%2 == 0 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return nil, errNobody
+		}
+	})
+	rec := newRecorder()
+	a.join(testGroup(rec, "of a"))
+	flood := connectRaw(t, a, 7, sm.ID("some group"))
+	before := runtime.NumGoroutine()
+	storm := func(version uint64) {
+		entries := make([]discovery.Signed, 500)
+		for peer := range entries {
+			e := discovery.Entry{Network: network, Version: version, Groups: []sm.Digest{testGroup(nil, "").ID}}
+			for i := range discovery.MaxAddrs {
+				e.Addrs = append(e.Addrs, anywhere(peer, i)[:len(anywhere(peer, i))-1]+string(rune('1'+i%8)))
+			}
+			entries[peer] = signEntry(t, madeUp(peer), e)
+		}
+		flood.sendEntries(entries...)
+		flood.send(kindPing, appendNumber(nil, 42))
+		for kind := uint8(0); kind != kindPong; { // entries of the others may come before
+			kind, _ = flood.read()
+		}
+	}
+	storm(1)
+	for i := 1; i <= 4; i++ {
+		b := startNode(t, i, func(s *setup) { s.config.Seeds = []string{a.addr()} })
+		b.join(testGroup(newRecorder(), "of b"))
+		rec.await(t, up(b, "of b"))
+		mu.Lock()
+		honest[b.addr()] = true
+		mu.Unlock()
+		storm(uint64(1 + i))
+		b.crash()
+		rec.await(t, down(b, link.CodeUnexpectedClose))
+		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows nobody: a has to dial
+		again.join(testGroup(newRecorder(), "of b again"))
+		rec.await(t, up(again, "of b again"))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if most > freshLimits.most {
+		t.Errorf("%d dials at a time to made-up peers, want at most %d", most, freshLimits.most)
+	}
+	// Each of the four nodes has a dozen goroutines, as has a for each.
+	if got, limit := runtime.NumGoroutine()-before, 4*freshLimits.most+4*30; got > limit {
+		t.Errorf("%d more goroutines, want at most %d", got, limit)
+	}
+}
