@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -56,6 +57,7 @@ type options struct {
 	tags         []string
 	logger       *slog.Logger
 	dial         DialFunc
+	dialFilter   func(PeerID, netip.AddrPort) error
 	tick         time.Duration
 	leaveTimeout time.Duration
 	meters       metric.MeterProvider
@@ -180,7 +182,8 @@ func WithAdvertise(addrs ...string) Option {
 // WithSeeds names addresses, host:port, of some peers; any one of them is
 // enough to learn of all. A seed that cannot be reached is tried again for as
 // long as the network is open; [Network.Connected] tells why it cannot. Seeds
-// of several calls add up. Naming the process itself does no harm.
+// of several calls add up. Naming the process itself does no harm. Seeds are
+// dialled regardless of [WithDialFilter].
 func WithSeeds(addrs ...string) Option {
 	return optionFunc(func(o *options) error {
 		for _, addr := range addrs {
@@ -216,9 +219,37 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithDialer opens connections to peers with dial: through a proxy, from a given
 // interface, or with faults in a test. TLS runs over what it returns.
+//
+// The rules and the filter of [WithDialFilter] then see an IP address that a peer
+// advertises before dial does. Of a name they see the remote address of the
+// connection that dial returns, if that is a [*net.TCPAddr], before anything is
+// sent on it. Behind a proxy that is the proxy's address: what a name stands for
+// is then up to the proxy.
 func WithDialer(dial DialFunc) Option {
 	return optionFunc(func(o *options) error {
 		o.dial = dial
+		return nil
+	})
+}
+
+// WithDialFilter has filter decide which addresses of other peers this process
+// dials. Peers advertise their addresses themselves, and any process that knows
+// the network id can be a peer: without a filter, its entry can make this
+// process open a TCP connection and begin TLS at any address that it can reach.
+// An error refuses the address; it is logged, once per change, with peer and
+// address, and counted in the metric mosaik.network.dials.
+//
+// The filter is called with the IP address that a socket is about to connect to,
+// after a name has been resolved, so that no name can lead anywhere else. It may
+// be called from several goroutines at once, must return at once, and must not
+// call the network. A panic in it refuses the address. Nil, the default, allows
+// every address that the rules allow, which hold in any case: never port 0, an
+// unspecified, multicast or broadcast address; loopback and link-local addresses
+// only if this process advertises one of the same class ([WithAdvertise]). Seeds
+// ([WithSeeds]) are dialled always, and neither rules nor filter are asked.
+func WithDialFilter(filter func(peer PeerID, addr netip.AddrPort) error) Option {
+	return optionFunc(func(o *options) error {
+		o.dialFilter = filter
 		return nil
 	})
 }

@@ -60,7 +60,12 @@ func newTelemetry(n *Network) (*telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	observed = append(observed, refused, dropped)
+	dials, err := meter.Int64ObservableCounter("mosaik.network.dials",
+		metric.WithDescription("Connections that were dialled, or were not because of a rule or the filter, by how that ended."), metric.WithUnit("{dial}"))
+	if err != nil {
+		return nil, err
+	}
+	observed = append(observed, refused, dropped, dials)
 	t.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -90,6 +95,9 @@ func newTelemetry(n *Network) (*telemetry, error) {
 		})
 		n.link.Tally().EachDropped(func(l link.Limit, count int64) {
 			o.ObserveInt64(dropped, count, metric.WithAttributes(t.networkAttribute(), attribute.String("limit", l.String())))
+		})
+		n.link.Tally().EachDialled(func(outcome link.Outcome, count int64) {
+			o.ObserveInt64(dials, count, metric.WithAttributes(t.networkAttribute(), attribute.String("outcome", outcome.String())))
 		})
 		return nil
 	}, observed...)
