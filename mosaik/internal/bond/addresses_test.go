@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/dnstest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -124,6 +125,7 @@ func TestDialFilter(t *testing.T) {
 		"refused":         {"127.0.0.1", func() error { return errFilter }, errFilter.Error()},
 		"refused by name": {"b.example", func() error { return errFilter }, errFilter.Error()},
 		"panics":          {"127.0.0.1", func() error { panic("no rack") }, "it panicked: no rack"},
+		"exits":           {"127.0.0.1", func() error { runtime.Goexit(); return nil }, "runtime.Goexit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -169,14 +170,13 @@ func (m *Manager) mayDial(peer sm.PeerID, addr netip.AddrPort) error {
 	return nil
 }
 
-// filter calls the filter, which is not ours and may panic.
+// filter calls the filter, which is not ours: it may panic or end its goroutine.
 func (m *Manager) filter(peer sm.PeerID, addr netip.AddrPort) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("it panicked: %v", r)
-		}
-	}()
-	return m.cfg.DialFilter(peer, addr)
+	broken, _ := apart.Call(func() { err = m.cfg.DialFilter(peer, addr) })
+	if broken != nil {
+		return fmt.Errorf("it panicked: %v", broken)
+	}
+	return err
 }
 
 // dial opens a connection for bonds to an address; want may be zero. It gives up

@@ -3,8 +3,8 @@
 //
 // # Connections
 //
-// A [Manager] dials the peers of its catalog and its seeds, which are addresses
-// whose peer is not known yet. Both ends of a pair dial; which of two
+// A [Manager] dials the peers of its catalog, within bounds (dialler.go), and its
+// seeds, which are addresses whose peer is not known yet. Both ends of a pair dial; which of two
 // connections stays is decided at one end only, that of the lower peer id, which
 // says so in a SELECT frame (select.go). Nothing but HELLO travels before it, so
 // the connection that loses has carried nothing. On the connection that stays
@@ -24,7 +24,8 @@
 // bonds. It is never held while a frame is read or written, while the catalog is
 // changed or while foreign code runs. A connection has three goroutines: the one
 // that serves it and reads, a writer with a bounded queue, and a probe that
-// keeps time. A [Membership] has one goroutine, on which all calls of its
+// keeps time. One goroutine decides who is dialled; each dial in flight, and each
+// seed, has one of its own. A [Membership] has one goroutine, on which all calls of its
 // [Handler] run, in the order of what they report. Whoever starts a goroutine
 // waits for it.
 package bond

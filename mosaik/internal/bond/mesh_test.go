@@ -40,11 +40,17 @@ func TestMeshFormsWithFewDials(t *testing.T) {
 			}
 		}
 	}
-	pairs := int64(n * (n - 1) / 2)
-	got := dials.Load()
-	t.Logf("%d dials for %d pairs", got, pairs)
-	if got > 2*pairs {
-		t.Errorf("%d dials for %d pairs, want at most 2 a pair", got, pairs)
+	// On a busy machine connections end for want of a heartbeat, and are made again.
+	var conns int64
+	for _, a := range nodes {
+		a.manager.mu.Lock()
+		conns += int64(a.manager.selects)
+		a.manager.mu.Unlock()
+	}
+	pairs, got := int64(n*(n-1)/2), dials.Load()
+	t.Logf("%d dials for %d connections between %d pairs", got, conns, pairs)
+	if conns < pairs || got > 2*conns {
+		t.Errorf("%d dials for %d connections between %d pairs, want at most 2 for each", got, conns, pairs)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/dnstest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
