@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 

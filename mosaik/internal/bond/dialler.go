@@ -16,15 +16,17 @@ import (
 // An entry costs its maker nothing: the catalog can be full of made-up peers
 // whose addresses are a victim's. So one goroutine, run, decides for all peers.
 // A peer that is not connected waits for its time; then it is ready in one of two
-// lanes: that of the peers that were reached before, or that of those that never
-// were, which also pause for much longer. Each lane bounds the dials in flight,
+// lanes: that of members and of addresses at which a peer was reached before, or
+// that of all others. Peers that were never reached also pause for much longer. Each lane bounds the dials in flight,
 // their rate, and the rate for each destination (lane.go). What succeeds gives its
 // share of the rates back, so that a large network forms as fast as handshakes
 // complete, while a flood of dead addresses gets what failed dials may use.
 //
 // A round dials the addresses of a peer, the one that worked last first. The next
 // one is dialled when the one before it has failed or has taken stagger, so that
-// several can be in flight (RFC 8305). When all have failed the peer pauses.
+// several can be in flight (RFC 8305). When all have failed the peer pauses. Of a
+// peer that was reached, and is no member, most rounds dial that address alone:
+// the others are for the lane where they may have to wait.
 //
 // Seeds are configured and not learned: they are dialled beside all this (seed.go).
 
@@ -32,9 +34,12 @@ const (
 	// stagger is how long one address may take before the next one is dialled as
 	// well.
 	stagger = 250 * time.Millisecond
-	// renewal is how long a peer that was never reached pauses at least before a
-	// new version of its entry has it dialled sooner than its backoff says again.
+	// renewal is how long it takes at least until another version of the entry of
+	// a peer that is no member has it dialled sooner than its backoff says.
 	renewal = 30 * time.Second
+	// othersEvery is in which failed round the other addresses of a peer that was
+	// reached, and is no member, are dialled as well.
+	othersEvery = 4
 	// patient bounds, in handshake timeouts, how long the end that does not select
 	// waits for the other one to dial.
 	patient = 5
@@ -56,7 +61,7 @@ const (
 type dialler struct {
 	m       *Manager
 	waiting queue // peers whose time is to come
-	known   *lane // for peers that were reached before
+	known   *lane // for members, and for addresses at which a peer was reached
 	fresh   *lane // for all others
 	swept   time.Time
 
@@ -89,6 +94,7 @@ type dialling struct {
 	flying   int      // dials in flight, or whose connection is being served
 	errs     []error  // of this round
 	failures int      // dials since one succeeded
+	rounds   int      // that failed
 	crowded  int      // times that all its destinations were dialled too often
 	worked   string   // the address that was dialled successfully last
 	failed   failureLog
@@ -230,6 +236,9 @@ func (d *dialler) place(p *peer, now time.Time) {
 	}
 	entry, _ := d.m.cfg.Catalog.Get(p.id)
 	p.rank = p.rankBy(entry)
+	if p.rank == rankReached && len(p.left) > 0 && p.left[0] != p.worked {
+		p.rank = p.claim(entry) // its other addresses may be a victim's
+	}
 	p.due = p.alive.Add(d.m.cfg.ForgetAfter)
 	overdue := !p.due.After(now)
 	dials := len(p.left) > 0 || p.flying == 0 && len(entry.Addrs) > 0
@@ -253,7 +262,7 @@ func (d *dialler) laneOf(p *peer) *lane {
 }
 
 // rankBy returns the peer's rank if this is its entry. That it was reached counts
-// for as long as it lists the address: others may be a victim's.
+// for the address at which it was, for as long as it lists that.
 func (p *peer) rankBy(entry discovery.Signed) rank {
 	switch {
 	case p.member:
@@ -261,6 +270,11 @@ func (p *peer) rankBy(entry discovery.Signed) rank {
 	case p.worked != "" && slices.Contains(entry.Addrs, p.worked):
 		return rankReached
 	}
+	return p.claim(entry)
+}
+
+// claim returns the rank that nothing but the entry speaks for.
+func (p *peer) claim(entry discovery.Signed) rank {
 	for group := range p.m.groups {
 		if entry.HasGroup(group) {
 			return rankGroup
@@ -283,6 +297,9 @@ func (d *dialler) launch(p *peer, l *lane, now time.Time, chores *[]func()) {
 	if len(p.left) == 0 {
 		entry, _ := d.m.cfg.Catalog.Get(p.id)
 		p.listed, p.left = entry.Addrs, inOrder(entry.Addrs, p.worked)
+		if p.rank == rankReached && p.rounds%othersEvery != othersEvery-1 {
+			p.left = p.left[:1]
+		}
 	}
 	own := d.m.cfg.Catalog.Self().Addrs
 	soonest := idleCheck
@@ -293,6 +310,9 @@ func (d *dialler) launch(p *peer, l *lane, now time.Time, chores *[]func()) {
 			p.errs = append(p.errs, err)
 			p.left = slices.Delete(p.left, i, i+1)
 			continue
+		}
+		if p.rank == rankReached && a.addr != p.worked {
+			break // for the other lane
 		}
 		if wait := l.waitFor(a.dest, now); wait > 0 {
 			soonest = min(soonest, wait)
@@ -335,6 +355,7 @@ func inOrder(addrs []string, worked string) []string {
 // endRound has the peer pause after all its addresses have failed. What it
 // returns logs why, without the mutex.
 func (p *peer) endRound(now time.Time) (report func()) {
+	p.rounds++
 	p.next = now.Add(p.pause())
 	return p.takeErrors()
 }
@@ -364,8 +385,8 @@ func (p *peer) takeErrors() (report func()) {
 	return func() { m.cfg.Logger.Warn("cannot reach peer", "peer", id.Short(), "error", err) }
 }
 
-// hurry has a peer with a new entry be dialled soon. One that was never reached
-// could renew its entry all the time: it is dialled sooner than its backoff says
+// hurry has a peer with a new entry be dialled soon. A peer could renew its entry
+// all the time: unless it is a member, it is dialled sooner than its backoff says
 // once in each renewal.
 func (p *peer) hurry(entry discovery.Signed, now time.Time) {
 	if len(p.left) > 0 && !slices.Equal(p.listed, entry.Addrs) {
@@ -373,7 +394,7 @@ func (p *peer) hurry(entry discovery.Signed, now time.Time) {
 		p.next = now.Add(p.pause())
 	}
 	soon := now.Add(p.m.cfg.Redial.Min)
-	if p.rankBy(entry) > rankReached && !p.hurried.IsZero() {
+	if !p.member && !p.hurried.IsZero() {
 		soon = later(soon, p.hurried.Add(renewal))
 	}
 	if p.next.After(soon) {

@@ -1,7 +1,9 @@
 package bond
 
 import (
+	"fmt"
 	"math"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
@@ -274,6 +276,55 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 			t.Errorf("dialled %v later, want the address that worked before, twice", later)
 		}
 		b.stop()
+	})
+}
+
+// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a
+// victim's addresses beside its own, renewed every second: the victim gets no
+// more than from any stranger.
+func TestVictimOfAReachedPeer(t *testing.T) {
+	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
+		victims := func(peer, i int) string {
+			if i == 0 {
+				return fmt.Sprintf("127.0.1.%d:7", peer)
+			}
+			return "127.9.9.9:" + strconv.Itoa(16*peer+i)
+		}
+		for version := range 120 {
+			a.flood(20, uint64(version+1), victims)
+			a.manager.mu.Lock()
+			for peer := range 20 {
+				a.manager.peers[madeUp(peer).Peer()].worked = victims(peer, 0)
+			}
+			a.manager.mu.Unlock()
+			time.Sleep(time.Second)
+		}
+		victim := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.9.9.9:") })
+		wantRate(t, "the victim", victim, freshLimits.destBurst, freshLimits.destRate)
+		if own := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.0.1.") }); len(own) < 20*5 || len(victim) < 100 {
+			t.Errorf("%d dials to the peers' own addresses and %d to the victim, want more", len(own), len(victim))
+		}
+	})
+}
+
+// TestNamesOfOneVictim has many names stand for one address.
+func TestNamesOfOneVictim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // time stands still
+		m := New(Config{Catalog: newTestCatalog(t)})
+		l := m.dialler.fresh
+		for i := range int(freshLimits.destBurst) + 1 {
+			a, err := m.newAttempt(&peer{m: m}, l, fmt.Sprintf("name%d.example:7", i), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = a.check(netip.MustParseAddrPort("203.0.113.7:7"))
+			if i < int(freshLimits.destBurst) && err != nil {
+				t.Fatalf("name %d: %v", i, err)
+			}
+			if i == int(freshLimits.destBurst) {
+				wantIs(t, err, errDestination)
+			}
+		}
 	})
 }
 

@@ -25,11 +25,11 @@ type laneLimits struct {
 }
 
 var (
-	// memberLimits are for peers that were reached before: they have shown that
-	// they are where they say.
+	// memberLimits are for members and for addresses at which peers were reached
+	// before: they have shown that they are where they say.
 	memberLimits = laneLimits{first: 64, least: 64, most: 64, burst: 256, rate: 64, destBurst: 128, destRate: 32}
-	// freshLimits are for peers that were never reached: their entries may be
-	// made up, and their addresses those of a victim.
+	// freshLimits are for all other addresses: entries may be made up, and the
+	// addresses those of a victim.
 	freshLimits = laneLimits{first: 8, least: 4, most: 32, burst: 64, rate: 16, destBurst: 32, destRate: 4}
 )
 
