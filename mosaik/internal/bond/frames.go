@@ -83,14 +83,16 @@ const (
 
 	// maxFrame bounds the payload of a received frame, in bytes.
 	maxFrame = 1 << 20
-	// MaxPayload bounds a message and the hello of a handshake, in bytes.
+	// MaxPayload bounds a message, in bytes.
 	MaxPayload = maxFrame - introHead
+	// MaxHello bounds the hello of a handshake, in bytes.
+	MaxHello = 16 << 10
 	// MaxSecrets bounds the secrets of a group that a member holds at a time.
 	MaxSecrets = 4
 
 	openHead    = sm.DigestSize + 4 + 1 // of an OPEN, before its proofs
 	introHead   = sm.DigestSize + 4 + 4 // of an INTRO, before its hello
-	entriesSoft = 256 << 10             // an ENTRIES frame is full from here on
+	entriesSoft = relayBatch            // an ENTRIES frame is full from here on
 )
 
 // errFrame reports the payload of a frame that breaks the tables above.

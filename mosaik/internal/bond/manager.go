@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
@@ -19,7 +20,12 @@ type Manager struct {
 	self     sm.PeerID
 	instance instanceID
 
-	reach reachability
+	reach   reachability
+	budgets budgets
+
+	// What was done so far.
+	verified atomic.Int64                                  // entries
+	relayed  struct{ frames, entries, bytes atomic.Int64 } // from the catalog
 
 	running sync.WaitGroup // everything that Close waits for
 	done    chan struct{}  // closed when closing begins
@@ -31,6 +37,10 @@ type Manager struct {
 	groups    map[sm.Digest]*Membership
 	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
 	forgotten map[sm.PeerID]tombstone
+	seeds     map[string]sm.PeerID // who answered at a seed's address last
+	news      chan struct{}        // closed and replaced when an entry changes
+	conns     uint64               // connections so far
+	held      held
 	hellos    uint64 // HELLO frames sent
 	selects   uint64 // SELECT frames sent
 }
@@ -47,6 +57,9 @@ func New(cfg Config) *Manager {
 		groups:    map[sm.Digest]*Membership{},
 		dials:     map[*context.CancelFunc]sm.PeerID{},
 		forgotten: map[sm.PeerID]tombstone{},
+		budgets:   newBudgets(time.Now()),
+		seeds:     map[string]sm.PeerID{},
+		news:      make(chan struct{}),
 	}
 	rand.Read(m.instance[:])
 	return m
@@ -120,7 +133,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	m.groups[g.ID] = ms
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
-		if entry, ok := m.cfg.Catalog.Get(p.id); ok && p.current != nil {
+		if entry, ok := m.entry(p.id); ok && p.current != nil {
 			p.current.offer(ms, entry)
 		}
 	}
@@ -134,17 +147,28 @@ func (m *Manager) entryChanged(s discovery.Signed) {
 	if m.closing {
 		return
 	}
-	if s.Peer != m.self {
-		p := m.meet(s.Peer)
-		p.alive = time.Now()
-		p.hurry()
-		if p.current != nil {
-			p.current.offerAll(s)
-		}
+	if s.Peer == m.self {
+		m.announce(s)
+		return
 	}
+	p := m.meet(s.Peer)
+	p.alive = time.Now()
+	p.hurry()
+	if p.current != nil {
+		p.current.offerAll(s)
+	}
+	close(m.news)
+	m.news = make(chan struct{})
+}
+
+// announce sends this peer's own entry to all, who share its bytes.
+func (m *Manager) announce(s discovery.Signed) {
+	payloads := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {
-		if p.current != nil {
-			p.current.tell(s)
+		for _, payload := range payloads {
+			if p.current != nil {
+				p.current.send(kindEntries, payload)
+			}
 		}
 	}
 }

@@ -152,9 +152,4 @@ func (p *peer) bury(version uint64) {
 		}
 	}
 	p.m.forgotten[p.id] = tombstone{version, now.Add(p.m.cfg.ForgetAfter)}
-	for _, q := range p.m.peers {
-		if q.current != nil {
-			delete(q.current.told, p.id)
-		}
-	}
 }

@@ -78,6 +78,11 @@ func (c *Conn) WriteFrame(kind uint8, payload ...[]byte) error {
 	return err
 }
 
+// NextFrame waits until the length of the next frame has arrived and returns how
+// many bytes its payload has; -1 is a length that ReadFrame refuses. It consumes
+// nothing, and its errors are those of ReadFrame.
+func (c *Conn) NextFrame() (size int, err error) { return nextFrame(c.reader) }
+
 // ReadFrame reads one frame. Its payload, at most max bytes, is read into
 // buf[:0] when it fits there and into new memory otherwise; the caller owns it
 // either way and may pass it to the next call. A malformed or larger frame is
