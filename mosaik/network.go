@@ -204,7 +204,7 @@ type dialer struct{ n *Network }
 
 // Dial implements [engine.Network]: it tries the peer's addresses in turn.
 func (d dialer) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	entry, ok := d.n.catalog.Get(peer)
+	entry, ok := d.n.bonds.Entry(peer)
 	if !ok {
 		return nil, fmt.Errorf("peer %s is not known", peer.Short())
 	}

@@ -264,8 +264,8 @@ func (c *conn) frameHandled(payload []byte) []byte {
 // handle handles one frame. A code that is not 0 ends the connection. It is
 // called without the mutex.
 func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
-	if kind == kindEntries {
-		return c.handleEntries(payload)
+	if kind == kindEntries || kind == kindMembers {
+		return c.handleEntries(kind, payload)
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

@@ -15,21 +15,22 @@ import (
 // has no room, in bytes. There are at most maxStrangers such peers.
 const maxOwn = 64 << 10
 
-// handleEntries takes entries into the catalog. It is called without the mutex,
-// since the catalog reports news to the manager.
-func (c *conn) handleEntries(payload []byte) (link.Code, error) {
+// handleEntries takes the entries of an ENTRIES or a MEMBERS frame into the
+// catalog. It is called without the mutex, since the catalog reports news to the
+// manager.
+func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 	raws, err := parseEntries(payload)
 	if err != nil {
 		return link.CodeUndecodable, err
 	}
 	c.m.mu.Lock()
-	code := c.hear(kindEntries)
+	code := c.hear(kind)
 	c.m.mu.Unlock()
 	if code != link.CodeAccepted {
 		return code, nil
 	}
 	for _, raw := range raws {
-		if code, err := c.handleEntry(raw); code != link.CodeAccepted {
+		if code, err := c.handleEntry(raw, kind == kindMembers); code != link.CodeAccepted {
 			return code, err
 		}
 	}
@@ -45,10 +46,10 @@ func (c *conn) handleEntries(payload []byte) (link.Code, error) {
 // handleEntry verifies an entry and takes it into the catalog, unless it is plain
 // beforehand that it is not news. An entry that an honest peer cannot have
 // verified ends the connection.
-func (c *conn) handleEntry(raw []byte) (link.Code, error) {
+func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	peer, version := discovery.Peek(raw)
 	own := peer == c.p.id
-	if !peer.IsZero() && c.stale(raw, peer, version) {
+	if !peer.IsZero() && c.stale(raw, peer, version, member) {
 		return link.CodeAccepted, nil
 	}
 	if !c.payForEntry(own, len(raw)) {
@@ -63,7 +64,10 @@ func (c *conn) handleEntry(raw []byte) (link.Code, error) {
 	case err != nil:
 		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer passes on: %w", errFrame, err)
 	}
-	if !c.m.cfg.Catalog.Put(s, c.number) && own {
+	switch {
+	case member && c.vouches(s):
+		c.m.cfg.Catalog.Keep(s)
+	case !c.m.cfg.Catalog.Put(s, c.number) && own:
 		c.keepOwn(s)
 	}
 	return link.CodeAccepted, nil
@@ -73,7 +77,7 @@ func (c *conn) handleEntry(raw []byte) (link.Code, error) {
 // signature is right: it is known, or older than the one that is known, or only
 // others remember its peer, or there is no room for it. A peer that sends an old
 // entry about itself is sent the newest, once, so that it signs a newer one.
-func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64) bool {
+func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64, member bool) bool {
 	if self := c.m.cfg.Catalog.Self(); peer == self.Peer {
 		return version <= self.Version
 	}
@@ -82,13 +86,15 @@ func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64) bool {
 	known, ok := c.m.entry(peer)
 	own := peer == c.p.id
 	switch {
+	case member && ok && version == known.Version:
+		return false // it may have to move to the room for members
 	case ok && version <= known.Version:
 		if own && c.corrected < known.Version && !bytes.Equal(known.Bytes(), raw) {
 			c.corrected = known.Version
 			c.tell(known)
 		}
 		return true
-	case own:
+	case own || member:
 		return false
 	}
 	t, buried := c.m.forgotten[peer]
@@ -144,6 +150,45 @@ func (c *conn) keepMember() {
 	c.kept = true // once: there is room, or there is none
 	if kept && c.own.Version <= s.Version {
 		c.own = discovery.Signed{}
+	}
+}
+
+// vouches reports whether the other end may say that the entry is a member's: it
+// has a bond here in a group that the entry lists.
+func (c *conn) vouches(s discovery.Signed) bool {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	for id, b := range c.bonds {
+		if b.up && s.HasGroup(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// vouch introduces a peer whose bond has come up and the other members of the group
+// to each other. While there is room for strangers, they learn of each other without
+// that.
+func (b *bond) vouch() {
+	m := b.c.m
+	s, known := m.entry(b.c.p.id)
+	if !known || !m.cfg.Catalog.Crowded() {
+		return
+	}
+	var others []discovery.Signed
+	self := appendEntries([]discovery.Signed{s})
+	for _, p := range m.peers {
+		if other := b.ms.bond(p.id); other != nil && other != b && other.up {
+			for _, payload := range self {
+				other.c.send(kindMembers, payload)
+			}
+			if e, known := m.entry(p.id); known {
+				others = append(others, e)
+			}
+		}
+	}
+	for _, payload := range appendEntries(others) {
+		b.c.send(kindMembers, payload)
 	}
 }
 

@@ -52,6 +52,8 @@ type Catalog interface {
 	Keep(s Signed) bool
 	// Room reports whether an entry of the peer with that many bytes fits in.
 	Room(peer sm.PeerID, bytes int) bool
+	// Crowded reports whether more than half of the room for strangers is taken.
+	Crowded() bool
 	// Changes returns entries of other peers that changed after the cursor, 0
 	// for all, each once, the oldest change first: as many as have at most limit
 	// bytes together, but one at least if there is one. Left out are the entry
@@ -282,6 +284,13 @@ func (c *catalog) Room(peer sm.PeerID, bytes int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fits(peer, bytes)
+}
+
+func (c *catalog) Crowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.strangers
+	return r.peers > r.maxPeers/2 || r.bytes > r.maxBytes/2
 }
 
 func (c *catalog) Changes(cursor uint64, limit int, reader sm.PeerID, source uint64) (entries []Signed, next uint64, more bool) {
