@@ -41,7 +41,7 @@ func identities(t testing.TB, n int, ok func(sm.PeerID) bool) []link.Identity {
 func anyPeer(sm.PeerID) bool { return true }
 
 // crowdRaw connects an identity of a crowd to the node, up to the node's entry.
-func crowdRaw(t *testing.T, to *node, id link.Identity) *raw {
+func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	t.Helper()
 	r := &raw{t: t, id: id}
 	var err error
