@@ -28,10 +28,11 @@ const (
 	trustedRate  = 1024
 
 	// Frames with at most smallFrame bytes of payload are counted, those of a
-	// handshake among them; larger ones are measured.
+	// handshake among them; larger ones are measured. The heartbeats of as many
+	// connections as a link accepts by default are half of the rate.
 	smallFrame = 4 << 10
-	smallBurst = 32 << 10
-	smallRate  = 8 << 10
+	smallBurst = 64 << 10
+	smallRate  = 16 << 10
 	bulkBurst  = 64 << 20
 	bulkRate   = 16 << 20
 	// What one connection may send besides, in bytes, with frameCost added for

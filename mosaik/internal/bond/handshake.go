@@ -322,6 +322,6 @@ func (c *conn) handleMessage(f messageFrame) link.Code {
 	payload := slices.Clone(f.payload)
 	b.counted.MessagesReceived++
 	b.counted.BytesReceived += uint64(len(payload))
-	b.ms.post(b, len(payload), func() { b.ms.group.Handler.Message(c.p.id, payload) })
+	b.ms.queueEvent(event{b, len(payload), true, func() { b.ms.group.Handler.Message(c.p.id, payload) }})
 	return link.CodeAccepted
 }

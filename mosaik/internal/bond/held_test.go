@@ -246,3 +246,29 @@ func TestUnsolicitedPong(t *testing.T) {
 	a.manager.mu.Unlock()
 	raws[1].sync()
 }
+
+// TestIdleConnection measures what a connection of a peer without a bond costs when
+// nothing is in flight: heap and stacks of both ends. It is not parallel.
+func TestIdleConnection(t *testing.T) {
+	const peers, most = 100, 128 << 10
+	a := startNode(t, 0, nil)
+	ids := crowd(t, peers)
+	used := func() int {
+		n := heap()
+		s := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
+		metrics.Read(s)
+		return n + int(s[0].Value.Uint64())
+	}
+	before, goroutines := used(), runtime.NumGoroutine()
+	for _, id := range ids {
+		r := crowdRaw(t, a, id)
+		r.sendEntries(r.entry(1))
+		r.settle()
+	}
+	a.whenNothingIsHeld(nil)
+	grown := (used() - before) / peers
+	t.Logf("a connection costs %d bytes and %d goroutines, both ends together", grown, (runtime.NumGoroutine()-goroutines)/peers)
+	if grown > most {
+		t.Errorf("a connection costs %d bytes, want %d at most", grown, most)
+	}
+}

@@ -2,9 +2,11 @@ package discovery
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -49,5 +51,32 @@ func TestPeek(t *testing.T) {
 		if peer, version := Peek(b); peer != (sm.PeerID{}) || version != 0 {
 			t.Errorf("%s: peer %s, version %d, want zeros", name, peer.Short(), version)
 		}
+	}
+}
+
+// BenchmarkParse measures what it costs to verify an entry, the smallest and the
+// largest.
+func BenchmarkParse(b *testing.B) {
+	largest := Entry{Network: network, Version: 1, Extensions: []Extension{{Type: 4711, Data: make([]byte, MaxExtensionBytes)}}}
+	for i := range MaxGroups {
+		largest.Groups = append(largest.Groups, sm.Digest{byte(i >> 8), byte(i)})
+	}
+	for name, e := range map[string]Entry{"smallest": {Network: network, Version: 1}, "largest": largest} {
+		b.Run(name, func(b *testing.B) {
+			id, err := link.NewIdentity(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := Sign(id, e)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(s.Bytes())))
+			for b.Loop() {
+				if _, err := Parse(s.Bytes()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
