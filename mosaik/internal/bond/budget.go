@@ -75,6 +75,9 @@ func newBucket(burst, rate float64, now time.Time) *bucket {
 	return &bucket{burst: burst, rate: rate, left: burst, counted: now}
 }
 
+// longestWait bounds a wait, which as a number of seconds may not fit in a Duration.
+const longestWait = 24 * time.Hour
+
 // take takes n out of the bucket and returns how long to wait until it is there.
 func (b *bucket) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
@@ -87,7 +90,7 @@ func (b *bucket) take(n float64, now time.Time) time.Duration {
 	if b.left >= 0 {
 		return 0
 	}
-	return time.Duration(-b.left / b.rate * float64(time.Second))
+	return time.Duration(min(-b.left/b.rate, longestWait.Seconds()) * float64(time.Second))
 }
 
 // giveBack returns what was taken and is not spent.

@@ -15,7 +15,7 @@ import (
 // what is behind its cursor later is each entry's last version.
 func TestNewsIsCoalesced(t *testing.T) {
 	t.Parallel()
-	const peers, updates = 10, 20
+	const peers, updates = 8, 6
 	a := startNode(t, 0, nil)
 	a.limit(func(b *budgets) { b.relay = newBucket(0, 1e-9, time.Now()) })
 	ids := crowd(t, peers)

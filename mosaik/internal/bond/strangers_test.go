@@ -97,6 +97,9 @@ func TestBucket(t *testing.T) {
 			t.Errorf("claim %d waits %v, want %v", i, got, want)
 		}
 	}
+	if wait := newBucket(0, 1e-9, now).take(1e9, now); wait != longestWait {
+		t.Errorf("waits %v for what never comes, want %v", wait, longestWait)
+	}
 	b.giveBack(2 * rate)
 	now = now.Add(time.Second)
 	if wait := b.take(0, now); wait != 0 {
