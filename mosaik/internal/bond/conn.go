@@ -220,7 +220,7 @@ func (c *conn) read() (code link.Code, tell bool) {
 // readFrame reads a frame, which is counted as held while it is read and handled
 // if it is a large one.
 func (c *conn) readFrame(buf []byte) (kind uint8, payload []byte, err error) {
-	size, err := c.lc.NextFrame()
+	size, err := c.lc.PeekFrame()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -78,11 +78,6 @@ func (c *Conn) WriteFrame(kind uint8, payload ...[]byte) error {
 	return err
 }
 
-// NextFrame waits until the length of the next frame has arrived and returns how
-// many bytes its payload has; -1 is a length that ReadFrame refuses. It consumes
-// nothing, and its errors are those of ReadFrame.
-func (c *Conn) NextFrame() (size int, err error) { return nextFrame(c.reader) }
-
 // ReadFrame reads one frame. Its payload, at most max bytes, is read into
 // buf[:0] when it fits there and into new memory otherwise; the caller owns it
 // either way and may pass it to the next call. A malformed or larger frame is
@@ -94,6 +89,11 @@ func (c *Conn) NextFrame() (size int, err error) { return nextFrame(c.reader) }
 func (c *Conn) ReadFrame(max int, buf []byte) (kind uint8, payload []byte, err error) {
 	return readFrame(c.reader, max, buf)
 }
+
+// PeekFrame waits until the next frame begins and returns the length of its payload in
+// bytes, without reading it: ReadFrame reads the frame, at once or later. It belongs to
+// the goroutine that reads. Its errors are those of ReadFrame.
+func (c *Conn) PeekFrame() (size int, err error) { return peekFrame(c.reader) }
 
 // Read implements [net.Conn].
 func (c *Conn) Read(b []byte) (int, error) { return c.reader.Read(b) }

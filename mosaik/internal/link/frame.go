@@ -44,8 +44,8 @@ func appendFrame(dst []byte, kind uint8, payload ...[]byte) ([]byte, error) {
 	return dst, nil
 }
 
-// nextFrame is [Conn.NextFrame] on any reader.
-func nextFrame(r *bufio.Reader) (size int, err error) {
+// peekFrame is [Conn.PeekFrame] on any reader.
+func peekFrame(r *bufio.Reader) (size int, err error) {
 	head, err := r.Peek(frameHead - 1)
 	if err != nil {
 		if len(head) > 0 {
@@ -53,18 +53,20 @@ func nextFrame(r *bufio.Reader) (size int, err error) {
 		}
 		return 0, err
 	}
-	return int(binary.BigEndian.Uint32(head)) - 1, nil
+	n := int64(binary.BigEndian.Uint32(head)) - 1
+	if n < 0 {
+		return 0, fmt.Errorf("%w: read: a length of 0 leaves no room for the kind", ErrFrame)
+	}
+	return int(min(n, math.MaxInt)), nil
 }
 
 // readFrame is [Conn.ReadFrame] on any reader.
 func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte, err error) {
-	n, err := nextFrame(r)
-	switch {
-	case err != nil:
+	n, err := peekFrame(r)
+	if err != nil {
 		return 0, nil, err
-	case n < 0:
-		return 0, nil, fmt.Errorf("%w: read: a length of 0 leaves no room for the kind", ErrFrame)
-	case n > max:
+	}
+	if n > max {
 		return 0, nil, fmt.Errorf("%w: read: a payload of %d bytes exceeds the limit of %d", ErrFrame, n, max)
 	}
 	r.Discard(frameHead - 1)
