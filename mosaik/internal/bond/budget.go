@@ -49,21 +49,21 @@ const (
 )
 
 // budgets are those that all strangers share.
-type budgets struct{ verify, first, small, bulk, relay *bucket }
+type budgets struct{ verify, first, small, bulk, relay *budget }
 
 func newBudgets(now time.Time) budgets {
 	return budgets{
-		verify: newBucket(verifyBurst, verifyRate, now),
-		first:  newBucket(firstBurst, firstRate, now),
-		small:  newBucket(smallBurst, smallRate, now),
-		bulk:   newBucket(bulkBurst, bulkRate, now),
-		relay:  newBucket(relayBurst, relayRate, now),
+		verify: newBudget(verifyBurst, verifyRate, now),
+		first:  newBudget(firstBurst, firstRate, now),
+		small:  newBudget(smallBurst, smallRate, now),
+		bulk:   newBudget(bulkBurst, bulkRate, now),
+		relay:  newBudget(relayBurst, relayRate, now),
 	}
 }
 
-// bucket is a budget that grows at a steady rate up to what may be spent at
+// budget is an amount that grows at a steady rate up to what may be spent at
 // once. Its methods may be called concurrently.
-type bucket struct {
+type budget struct {
 	burst, rate float64
 
 	mu      sync.Mutex
@@ -71,15 +71,15 @@ type bucket struct {
 	counted time.Time
 }
 
-func newBucket(burst, rate float64, now time.Time) *bucket {
-	return &bucket{burst: burst, rate: rate, left: burst, counted: now}
+func newBudget(burst, rate float64, now time.Time) *budget {
+	return &budget{burst: burst, rate: rate, left: burst, counted: now}
 }
 
 // longestWait bounds a wait, which as a number of seconds may not fit in a Duration.
 const longestWait = 24 * time.Hour
 
-// take takes n out of the bucket and returns how long to wait until it is there.
-func (b *bucket) take(n float64, now time.Time) time.Duration {
+// take takes n out of the budget and returns how long to wait until it is there.
+func (b *budget) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if passed := now.Sub(b.counted).Seconds(); passed > 0 {
@@ -94,7 +94,7 @@ func (b *bucket) take(n float64, now time.Time) time.Duration {
 }
 
 // giveBack returns what was taken and is not spent.
-func (b *bucket) giveBack(n float64) {
+func (b *budget) giveBack(n float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left = min(b.burst, b.left+n)
@@ -103,16 +103,16 @@ func (b *bucket) giveBack(n float64) {
 // allowance is what one connection has of the budgets. It belongs to the
 // goroutine that reads.
 type allowance struct {
-	verify *bucket // as a stranger
-	bytes  *bucket
-	own    *bucket // of a trusted peer, nil before it was one
+	verify *budget // as a stranger
+	bytes  *budget
+	own    *budget // of a trusted peer, nil before it was one
 	spoke  bool    // an entry about the peer itself was verified
 }
 
 func newAllowance(now time.Time) allowance {
 	return allowance{
-		verify: newBucket(verifyBurst/2, verifyRate/2, now),
-		bytes:  newBucket(strangerBurst, strangerRate, now),
+		verify: newBudget(verifyBurst/2, verifyRate/2, now),
+		bytes:  newBudget(strangerBurst, strangerRate, now),
 	}
 }
 
@@ -140,7 +140,7 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 	switch {
 	case trusted:
 		if c.left.own == nil {
-			c.left.own = newBucket(trustedBurst, trustedRate, time.Now())
+			c.left.own = newBudget(trustedBurst, trustedRate, time.Now())
 		}
 		return c.pay(units, c.left.own)
 	case own && !c.left.spoke:
@@ -167,14 +167,14 @@ func (c *conn) payForFrame(bytes int) {
 	c.payAll(claim{c.left.bytes, n}, claim{c.m.budgets.bulk, n})
 }
 
-// claim is what is taken out of a bucket.
+// claim is what is taken out of a budget.
 type claim struct {
-	from *bucket
+	from *budget
 	n    float64
 }
 
-// pay takes n out of each bucket and waits until it is there.
-func (c *conn) pay(n float64, from ...*bucket) bool {
+// pay takes n out of each budget and waits until it is there.
+func (c *conn) pay(n float64, from ...*budget) bool {
 	claims := make([]claim, len(from))
 	for i, b := range from {
 		claims[i] = claim{b, n}

@@ -53,7 +53,7 @@ func TestEntriesOfOtherVersions(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const enough = 1000
-	a.limit(func(b *budgets) { b.verify = newBucket(enough, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = newBudget(enough, 1e-9, time.Now()) })
 	r := connectRaw(t, a, 1)
 	entries := crowdEntries(t, crowd(t, 2), 1, nil)
 	frame := appendEntries(entries[:1])[0]
@@ -73,7 +73,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const most, greedy, each = 10, 4, 20
-	a.limit(func(b *budgets) { b.verify = newBucket(most, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = newBudget(most, 1e-9, time.Now()) })
 	rec := newRecorder()
 	g := testGroup(rec, "of a")
 	a.join(g)
@@ -194,7 +194,7 @@ func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
 	a.limit(func(b *budgets) {
-		for _, of := range []*bucket{b.verify, b.first, b.small, b.bulk, b.relay} {
+		for _, of := range []*budget{b.verify, b.first, b.small, b.bulk, b.relay} {
 			of.take(1e15, time.Now())
 		}
 	})

@@ -84,11 +84,11 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	want("after the end", link.CodeCancelled)
 }
 
-func TestBucket(t *testing.T) {
+func TestBudget(t *testing.T) {
 	t.Parallel()
 	const burst, rate = 100, 10
 	now := time.Unix(1, 0)
-	b := newBucket(burst, rate, now)
+	b := newBudget(burst, rate, now)
 	if wait := b.take(burst, now); wait != 0 {
 		t.Errorf("waits %v for what may be spent at once", wait)
 	}
@@ -97,7 +97,7 @@ func TestBucket(t *testing.T) {
 			t.Errorf("claim %d waits %v, want %v", i, got, want)
 		}
 	}
-	if wait := newBucket(0, 1e-9, now).take(1e9, now); wait != longestWait {
+	if wait := newBudget(0, 1e-9, now).take(1e9, now); wait != longestWait {
 		t.Errorf("waits %v for what never comes, want %v", wait, longestWait)
 	}
 	b.giveBack(2 * rate)
