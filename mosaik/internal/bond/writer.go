@@ -117,7 +117,7 @@ func (w *writer) relay(now time.Time) error {
 		}
 		if !trusted {
 			wait := c.m.budgets.relay.take(float64(max(size, relayCost)), now)
-			w.next = later(w.next, now.Add(wait))
+			w.next = latest(w.next, now.Add(wait))
 		}
 	}
 	if more {
@@ -153,7 +153,7 @@ func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 	return size, err
 }
 
-func later(a, b time.Time) time.Time {
+func latest(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
