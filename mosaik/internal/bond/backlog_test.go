@@ -21,6 +21,7 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 		}
 	})
 	second := connectRaw(t, a, 2)
+	a.bearWith(second)
 	group := testGroup(nil, "").ID
 	second.sendEntries(second.entry(1, group))
 	second.past(kindEntries)

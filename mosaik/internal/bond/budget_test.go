@@ -149,6 +149,7 @@ func TestFullCatalog(t *testing.T) {
 			t.Parallel()
 			a := startNode(t, 0, nil)
 			r := connectRaw(t, a, 1)
+			a.bearWith(r)
 			if seed {
 				a.manager.answered("seed", r.id.Peer())
 			}

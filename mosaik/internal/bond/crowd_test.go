@@ -40,7 +40,8 @@ func identities(t testing.TB, n int, ok func(sm.PeerID) bool) []link.Identity {
 
 func anyPeer(sm.PeerID) bool { return true }
 
-// crowdRaw connects an identity of a crowd to the node, up to the node's entry.
+// crowdRaw connects an identity of a crowd to the node, up to the node's entry. The
+// node bears with its silence.
 func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	t.Helper()
 	r := &raw{t: t, id: id}
@@ -55,7 +56,17 @@ func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	r.expect(kindHello)
 	r.expect(kindSelect)
 	r.expect(kindEntries)
+	to.bearWith(r)
 	return r
+}
+
+// bearWith has the node not end a connection without a bond for its silence, which
+// can be long where many tests share a processor.
+func (n *node) bearWith(r *raw) {
+	c := r.end(n)
+	n.manager.mu.Lock()
+	defer n.manager.mu.Unlock()
+	c.unheard = true
 }
 
 // crowdEntries returns an entry of each identity.
@@ -104,7 +115,6 @@ func (n *node) eventually(what string, ok func() bool) {
 
 // conn returns the node's end of the connection.
 func (r *raw) end(of *node) *conn {
-	r.t.Helper()
 	return of.awaitConn(r.id.Peer(), anyConn)
 }
 

@@ -30,11 +30,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	before := heap()
 	var ends []*conn
 	for _, id := range ids {
-		c := crowdRaw(t, a, id).end(a)
-		a.manager.mu.Lock()
-		c.unheard = true // or their silence would end them
-		a.manager.mu.Unlock()
-		ends = append(ends, c)
+		ends = append(ends, crowdRaw(t, a, id).end(a))
 	}
 	stuck := map[*conn]bool{}
 	a.eventually("all are written to", func() bool {
@@ -78,6 +74,7 @@ func threeStrangers(t *testing.T) (*node, []*raw, []*conn) {
 	var ends []*conn
 	for n := range 3 {
 		r := connectRaw(t, a, n+1)
+		a.bearWith(r)
 		r.sync()
 		raws, ends = append(raws, r), append(ends, r.end(a))
 	}

@@ -70,6 +70,7 @@ func TestNewcomerInAFullCatalog(t *testing.T) {
 	a.join(g)
 	a.crowdOut()
 	r := connectRaw(t, a, 1)
+	a.bearWith(r)
 	own := r.withGroups(1, g.ID)
 	rec.accept = func(peer sm.PeerID, _ []byte) link.Code {
 		if e, known := a.manager.Entry(peer); !known || !bytes.Equal(e.Bytes(), own.Bytes()) {
@@ -121,6 +122,7 @@ func TestMembersAreIntroduced(t *testing.T) {
 	a.crowdOut()
 	group := testGroup(nil, "").ID
 	second := connectRaw(t, a, 2)
+	a.bearWith(second)
 	entry := second.entry(7, group)
 	second.sendEntries(entry)
 	second.past(kindEntries)
@@ -154,6 +156,7 @@ func TestIntroductions(t *testing.T) {
 	a.catalog.Put(known, 0)
 	a.crowdOut()
 	stranger := connectRaw(t, a, 2)
+	a.bearWith(stranger)
 	listing := crowdEntries(t, ids[:2], 1, func(e *discovery.Entry) { e.Groups = append(manyGroups()[:1500:1500], group) })
 	other := crowdEntries(t, ids[1:2], 1, func(e *discovery.Entry) { e.Groups = manyGroups()[:1500] })
 	has := func(i int) bool { _, known := a.catalog.Get(ids[i].Peer()); return known }
