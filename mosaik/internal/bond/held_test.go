@@ -10,8 +10,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// heap returns how many bytes of the heap are in use after a collection.
-func heap() int {
+// heapInUse returns how many bytes of the heap are in use after a collection.
+func heapInUse() int {
 	runtime.GC()
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(s)
@@ -27,7 +27,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 		a.catalog.Put(s, 0)
 	}
 	ids := crowd(t, readers)
-	before := heap()
+	before := heapInUse()
 	var ends []*conn
 	for _, id := range ids {
 		ends = append(ends, crowdRaw(t, a, id).end(a))
@@ -44,7 +44,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	a.manager.mu.Lock()
 	holds := a.manager.held.strangers
 	a.manager.mu.Unlock()
-	grown := heap() - before
+	grown := heapInUse() - before
 	t.Logf("%d connections that read nothing hold %d bytes, the heap grew by %d", readers, holds, grown)
 	if most := readers * maxStrangerFrame; holds == 0 || holds > most {
 		t.Errorf("they hold %d bytes, want more than none and %d at most, a frame each", holds, most)
@@ -253,7 +253,7 @@ func TestIdleConnection(t *testing.T) {
 	a := startNode(t, 0, nil)
 	ids := crowd(t, peers)
 	used := func() int {
-		n := heap()
+		n := heapInUse()
 		s := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
 		metrics.Read(s)
 		return n + int(s[0].Value.Uint64())
