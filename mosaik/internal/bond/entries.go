@@ -67,7 +67,7 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	switch {
 	case member && c.vouches(s):
 		c.m.cfg.Catalog.Keep(s)
-	case !c.m.cfg.Catalog.Put(s, c.number) && own:
+	case !c.m.cfg.Catalog.PutFrom(s, c.number) && own:
 		c.keepOwn(s)
 	}
 	return link.CodeAccepted, nil

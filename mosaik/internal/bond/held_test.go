@@ -24,7 +24,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	const readers = 12
 	a := startNode(t, 0, nil)
 	for _, s := range crowdEntries(t, identities(t, discovery.MaxCatalogBytes/discovery.MaxSize, anyPeer), 1, large) {
-		a.catalog.Put(s, 0)
+		a.catalog.Put(s)
 	}
 	ids := crowd(t, readers)
 	before := heapInUse()

@@ -16,7 +16,7 @@ import (
 func (n *node) crowdOut() {
 	n.t.Helper()
 	for _, s := range fillers(n.t) {
-		n.catalog.Put(s, 0)
+		n.catalog.Put(s)
 	}
 	if n.catalog.Room(sm.PeerID{1}, 48<<10) {
 		n.t.Fatal("the catalog is not full")
@@ -153,7 +153,7 @@ func TestIntroductions(t *testing.T) {
 	group := testGroup(nil, "").ID
 	ids := crowd(t, 3)
 	known := signEntry(t, ids[2], discovery.Entry{Network: network, Version: 1, Groups: []sm.Digest{group}})
-	a.catalog.Put(known, 0)
+	a.catalog.Put(known)
 	a.crowdOut()
 	stranger := connectRaw(t, a, 2)
 	a.bearWith(stranger)

@@ -43,9 +43,11 @@ type Catalog interface {
 	Update(change func(*Entry)) (Signed, error)
 	// Put takes another peer's entry in and reports whether it was news: of
 	// this network and newer than what was known of its peer, with room for it.
-	// Entries of this peer itself are never taken in. source is the connection
-	// that it came over, 0 for none.
-	Put(s Signed, source uint64) bool
+	// Entries of this peer itself are never taken in.
+	Put(Signed) bool
+	// PutFrom is Put of an entry that came over a connection, which Changes for
+	// the connection leaves out. Connections have numbers from 1.
+	PutFrom(s Signed, source uint64) bool
 	// Keep moves the peer's entry to the room for members, where it stays until
 	// Forget, and puts s, which may be the entry that is known, there. It reports
 	// whether the entry is in that room.
@@ -178,7 +180,9 @@ func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	return self, nil
 }
 
-func (c *catalog) Put(s Signed, source uint64) bool {
+func (c *catalog) Put(s Signed) bool { return c.PutFrom(s, 0) }
+
+func (c *catalog) PutFrom(s Signed, source uint64) bool {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if s.Peer == c.id.Peer() {

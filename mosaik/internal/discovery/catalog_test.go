@@ -105,7 +105,7 @@ func TestPut(t *testing.T) {
 		{of(t, 1, 1), false}, // self
 		{Signed{}, false},
 	} {
-		if got := c.Put(step.s, 0); got != step.want {
+		if got := c.Put(step.s); got != step.want {
 			t.Errorf("step %d: Put is %v, want %v", i, got, step.want)
 		}
 	}
@@ -127,7 +127,7 @@ func TestPut(t *testing.T) {
 	if _, ok := c.Get(identity(t, 2).Peer()); ok || len(c.All()) != 1 {
 		t.Error("a forgotten entry is still there")
 	}
-	if !c.Put(of(t, 2, 1), 0) {
+	if !c.Put(of(t, 2, 1)) {
 		t.Error("an entry of a forgotten peer is not news")
 	}
 }
@@ -142,7 +142,7 @@ func TestOvertake(t *testing.T) {
 	version := c.Self().Version
 	for i := range maxOvertakes {
 		version += 1 << 50
-		if c.Put(of(t, 1, version, func(e *Entry) { e.Tags = []string{"old"} }), 0) {
+		if c.Put(of(t, 1, version, func(e *Entry) { e.Tags = []string{"old"} })) {
 			t.Fatal("an entry of this peer was taken in")
 		}
 		version++
@@ -150,7 +150,7 @@ func TestOvertake(t *testing.T) {
 			t.Fatalf("the own entry has version %d, tags %v, want %d and none", got.Version, got.Tags, version)
 		}
 	}
-	c.Put(of(t, 1, version+1), 0)
+	c.Put(of(t, 1, version+1))
 	if got := c.Self().Version; got != version {
 		t.Errorf("version %d, want %d: this must end some time", got, version)
 	}
@@ -159,7 +159,7 @@ func TestOvertake(t *testing.T) {
 func TestNoHigherVersion(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
-	c.Put(of(t, 1, math.MaxUint64-1), 0)
+	c.Put(of(t, 1, math.MaxUint64-1))
 	if got := c.Self().Version; got != math.MaxUint64 {
 		t.Fatalf("version %d, want the highest", got)
 	}
@@ -177,28 +177,28 @@ func TestCatalogIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t).(*catalog)
 	c.strangers.peers = MaxPeers - 1
-	if !c.Room(identity(t, 2).Peer(), 1) || !c.Put(of(t, 2, 1), 0) || !c.Put(of(t, 2, 2), 0) {
+	if !c.Room(identity(t, 2).Peer(), 1) || !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
 		t.Error("no room for the last peer")
 	}
-	if c.Room(identity(t, 3).Peer(), 1) || c.Put(of(t, 3, 1), 0) {
+	if c.Room(identity(t, 3).Peer(), 1) || c.Put(of(t, 3, 1)) {
 		t.Error("one peer too many was accepted")
 	}
 	c.Forget(identity(t, 2).Peer())
-	if !c.Put(of(t, 3, 1), 0) {
+	if !c.Put(of(t, 3, 1)) {
 		t.Error("no room after Forget")
 	}
 
 	c = newTestCatalog(t).(*catalog)
 	size := len(of(t, 2, 1).Bytes())
 	fill(c, size)
-	if !c.Put(of(t, 2, 1), 0) || !c.Put(of(t, 2, 2), 0) {
+	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
 		t.Error("no room for what fits")
 	}
-	if c.Room(identity(t, 2).Peer(), size+1) || c.Put(of(t, 2, 3, tagged), 0) || c.Put(of(t, 3, 1), 0) {
+	if c.Room(identity(t, 2).Peer(), size+1) || c.Put(of(t, 2, 3, tagged)) || c.Put(of(t, 3, 1)) {
 		t.Error("more bytes than allowed were accepted")
 	}
 	c.Forget(identity(t, 2).Peer())
-	if !c.Put(of(t, 3, 1), 0) {
+	if !c.Put(of(t, 3, 1)) {
 		t.Error("no room after Forget")
 	}
 }
@@ -212,20 +212,20 @@ func TestMembersHaveRoom(t *testing.T) {
 	c := newTestCatalog(t).(*catalog)
 	var told []uint64
 	c.Watch(func(s Signed) { told = append(told, s.Version) })
-	c.Put(of(t, 2, 1), 0)
+	c.Put(of(t, 2, 1))
 	size := len(of(t, 2, 1).Bytes())
 	fill(c, size)
 	if c.Keep(Signed{}) || c.Keep(of(t, 3, 1, func(e *Entry) { e.Network = sm.ID("other") })) || c.Keep(of(t, 1, 1)) {
 		t.Error("kept what is no entry of another peer of this network")
 	}
-	if !c.Keep(of(t, 2, 1)) || !c.Room(identity(t, 2).Peer(), size+1) || !c.Put(of(t, 2, 2, tagged), 0) || !c.Keep(of(t, 2, 3, tagged)) {
+	if !c.Keep(of(t, 2, 1)) || !c.Room(identity(t, 2).Peer(), size+1) || !c.Put(of(t, 2, 2, tagged)) || !c.Keep(of(t, 2, 3, tagged)) {
 		t.Error("a member's larger entry was refused")
 	}
 	if !c.Keep(of(t, 2, 2)) { // an old one keeps the newer
 		t.Error("the member is no longer kept")
 	}
 	fill(c, 0)
-	if !c.Keep(of(t, 3, 7)) || c.Put(of(t, 4, 1), 0) { // not known before
+	if !c.Keep(of(t, 3, 7)) || c.Put(of(t, 4, 1)) { // not known before
 		t.Error("a new member was refused or a stranger accepted")
 	}
 	if diff := cmp.Diff([]uint64{1, 2, 3, 7}, told); diff != "" {
@@ -245,7 +245,7 @@ func TestMembersHaveRoom(t *testing.T) {
 		t.Error("one member too many was accepted")
 	}
 	fill(c, size)
-	c.Put(of(t, 4, 1), 0)
+	c.Put(of(t, 4, 1))
 	if c.Keep(of(t, 4, 2)) || c.strangers.peers != 1 || c.strangers.bytes != MaxCatalogBytes {
 		t.Errorf("a stranger has moved to the full room of members: %+v", c.strangers)
 	}
@@ -276,33 +276,33 @@ func TestChanges(t *testing.T) {
 		return wants(what, want, more, got, next, m)
 	}
 	with("nothing", nil, false, 0, 1)
-	c.Put(of(t, 2, 12), 0)
-	c.Put(of(t, 3, 13), 5)
-	c.Put(of(t, 4, 14), 77) // came from the reader
-	c.Put(of(t, 9, 19), 0)  // its own
-	c.Put(of(t, 5, 15), 0)
+	c.Put(of(t, 2, 12))
+	c.PutFrom(of(t, 3, 13), 5)
+	c.PutFrom(of(t, 4, 14), 77) // came from the reader
+	c.Put(of(t, 9, 19))  // its own
+	c.Put(of(t, 5, 15))
 	size := len(of(t, 2, 12).Bytes())
 	cursor := with("the first", []uint64{12}, true, 0, 1)
 	cursor = with("all but", []uint64{13, 15}, false, cursor, 2*size)
 	with("no more", nil, false, cursor, 1)
-	c.Put(of(t, 2, 22), 0)
-	c.Put(of(t, 2, 32), 0)
-	c.Put(of(t, 3, 33), 0)
+	c.Put(of(t, 2, 22))
+	c.Put(of(t, 2, 32))
+	c.Put(of(t, 3, 33))
 	c.Forget(identity(t, 3).Peer())
-	c.Put(of(t, 4, 34), 0)
+	c.Put(of(t, 4, 34))
 	with("the newest of each", []uint64{32, 34}, false, cursor, MaxCatalogBytes)
 	with("from the start", []uint64{15, 32, 34}, false, 0, MaxCatalogBytes)
 
 	for v := range uint64(10 * maxScan) {
-		c.Put(of(t, 2, 100+v), 0)
+		c.Put(of(t, 2, 100+v))
 	}
 	if got, most := len(c.changes), 2*maxScan; got > most {
 		t.Errorf("%d changes of %d entries are kept, want %d at most", got, c.Len(), most)
 	}
 	for v := range uint64(maxScan) {
-		c.Put(of(t, 9, 10_000+v), 0)
+		c.Put(of(t, 9, 10_000+v))
 	}
-	c.Put(of(t, 3, 1), 0)
+	c.Put(of(t, 3, 1))
 	var got []uint64
 	for calls, more := 0, true; more; calls++ {
 		var versions []uint64
@@ -342,7 +342,7 @@ func TestWatch(t *testing.T) {
 		entries := []Signed{of(t, i+2, 1), of(t, i+2, 2)}
 		done.Go(func() {
 			for _, s := range entries {
-				c.Put(s, 0)
+				c.Put(s)
 			}
 		})
 	}
@@ -352,12 +352,12 @@ func TestWatch(t *testing.T) {
 	}
 	cancel()
 	cancel()
-	c.Put(of(t, 9, 1), 0)
+	c.Put(of(t, 9, 1))
 	if want := 4*50 + 4*2; calls != want {
 		t.Error("called after cancel")
 	}
 	// A watcher may cancel itself, and another, from within.
 	var own func()
 	own = c.Watch(func(Signed) { own() })
-	c.Put(of(t, 9, 2), 0)
+	c.Put(of(t, 9, 2))
 }
