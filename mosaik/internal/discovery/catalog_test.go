@@ -279,7 +279,7 @@ func TestChanges(t *testing.T) {
 	c.Put(of(t, 2, 12))
 	c.PutFrom(of(t, 3, 13), 5)
 	c.PutFrom(of(t, 4, 14), 77) // came from the reader
-	c.Put(of(t, 9, 19))  // its own
+	c.Put(of(t, 9, 19))         // its own
 	c.Put(of(t, 5, 15))
 	size := len(of(t, 2, 12).Bytes())
 	cursor := with("the first", []uint64{12}, true, 0, 1)
