@@ -259,7 +259,7 @@ func (n *Network) examiner(validators []ticket.Validator) *examiner {
 	return &examiner{
 		validators: validators,
 		tickets: func(peer sm.PeerID) ([]ticket.Ticket, bool) {
-			entry, known := n.catalog.Get(peer)
+			entry, known := n.bonds.Entry(peer)
 			return ticketsOf(entry), known
 		},
 		log:   n.log,

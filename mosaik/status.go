@@ -124,6 +124,6 @@ func (n *Network) entry(peer PeerID) discovery.Signed {
 	if self := n.catalog.Self(); self.Peer == peer {
 		return self
 	}
-	e, _ := n.catalog.Get(peer)
+	e, _ := n.bonds.Entry(peer)
 	return e
 }

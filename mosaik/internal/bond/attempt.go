@@ -221,7 +221,7 @@ func (m *Manager) hangUp(peer sm.PeerID) {
 // bonds. It tries the addresses of the peer's entry one after the other, the one
 // that worked last first. The caller owns the connection, and paces its calls.
 func (m *Manager) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	entry, ok := m.cfg.Catalog.Get(peer)
+	entry, ok := m.Entry(peer)
 	if !ok {
 		return nil, fmt.Errorf("bond: dial peer %s: it is not known", peer.Short())
 	}

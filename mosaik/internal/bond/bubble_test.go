@@ -200,7 +200,7 @@ func anywhere(peer, i int) string {
 func wantRate(t *testing.T, what string, times []time.Time, burst, rate float64) {
 	t.Helper()
 	slices.SortFunc(times, time.Time.Compare)
-	var b bucket
+	var b dialRate
 	for i, at := range times {
 		if wait := b.wait(at, burst, rate); wait > 0 {
 			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, rate)

@@ -1,7 +1,6 @@
 package bond
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,7 @@ const (
 	maxKept = 64 << 10
 )
 
-// conn is a connection to a peer. All fields but the first four and work are
+// conn is a connection to a peer. All fields but the first four and left are
 // guarded by the manager's mutex, and its methods, but for serve, read, write and probe,
 // are called with it held.
 type conn struct {
@@ -42,7 +41,11 @@ type conn struct {
 	setupUntil time.Time // to be selected by then
 	reached    bool      // entries came, and it is counted as reached
 
-	told  map[sm.PeerID]uint64 // versions of the entries that the other end has
+	number    uint64           // the catalog's name for the connection
+	own       discovery.Signed // of the peer itself, when the catalog has no room for it
+	corrected uint64           // version of the peer's own entry that it was sent
+	kept      bool             // the catalog was asked to keep it
+
 	bonds map[sm.Digest]*bond
 	up    int    // bonds that are up
 	opens uint32 // OPEN frames sent
@@ -50,7 +53,8 @@ type conn struct {
 	// OPEN could slip in under the handler's answer to the first.
 	opened uint32
 
-	work int // what the frame being handled costs beside its bytes; of read
+	holds int       // bytes of frames (held.go)
+	left  allowance // of read
 
 	pulse
 }
@@ -74,6 +78,9 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	m.mu.Unlock()
 	<-write
 	<-probe
+	m.mu.Lock()
+	c.release(c.holds)
+	m.mu.Unlock()
 	if tell {
 		// Closing with bytes unread would reset the connection, and the other
 		// end might never read our goodbye. The deadline that end has set bounds
@@ -102,6 +109,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		return nil
 	}
 	now := time.Now()
+	m.conns++
 	c := &conn{
 		m:          m,
 		lc:         lc,
@@ -109,7 +117,8 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		done:       make(chan struct{}),
 		p:          p,
 		setupUntil: now.Add(m.cfg.HandshakeTimeout),
-		told:       map[sm.PeerID]uint64{},
+		number:     m.conns,
+		left:       newAllowance(now),
 		bonds:      map[sm.Digest]*bond{},
 		pulse:      newPulse(now),
 	}
@@ -133,7 +142,7 @@ func (c *conn) end(code link.Code, tell bool) {
 	by := link.Received
 	if tell {
 		linger, by = lingerTime, link.Sent
-		c.out.put(kindGoodbye, appendCode(nil, code))
+		c.out.put(frame{kindGoodbye, appendCode(nil, code)})
 	}
 	c.m.cfg.Link.Tally().Refused(code, by)
 	c.out.seal(!tell)
@@ -141,6 +150,9 @@ func (c *conn) end(code link.Code, tell bool) {
 	c.lc.SetDeadline(now.Add(linger))
 	for _, b := range c.bonds {
 		b.reset(code)
+	}
+	if !tell {
+		c.release(c.holds)
 	}
 
 	p := c.p
@@ -162,44 +174,23 @@ func (c *conn) end(code link.Code, tell bool) {
 	p.touch()
 }
 
-// send queues a frame; a full queue ends the connection. It reports whether the
-// frame was queued.
+// send queues a frame; one that is too much ends the connection. It reports
+// whether the frame was queued.
 func (c *conn) send(kind uint8, payload []byte) bool {
-	if c.ended {
+	f := frame{kind, payload}
+	if !c.hold(f.size()) {
 		return false
 	}
-	if c.out.put(kind, payload) {
-		return true
-	}
-	c.m.cfg.Logger.Warn("a peer takes frames too slowly", "peer", c.p.id.Short())
-	c.end(link.CodeUnexpectedClose, false)
-	return false
-}
-
-// write writes what is queued until the connection has ended.
-func (c *conn) write() {
-	for more := true; more; {
-		var frames []frame
-		frames, more = c.out.take()
-		for _, f := range frames {
-			if err := c.lc.WriteFrame(f.kind, f.payload); err != nil {
-				c.m.mu.Lock()
-				c.end(link.CodeUnexpectedClose, false)
-				c.m.mu.Unlock()
-				return
-			}
-		}
-	}
+	c.out.put(f)
+	return true
 }
 
 // read handles frames until the connection ends and returns why, and whether
-// the other end is to be told.
+// the other end must learn it.
 func (c *conn) read() (code link.Code, tell bool) {
 	var buf []byte
-	meter := newMeter(time.Now())
 	for {
-		c.work = 0
-		kind, payload, err := c.lc.ReadFrame(c.frameLimit(), buf)
+		kind, payload, err := c.readFrame(buf)
 		switch {
 		case errors.Is(err, link.ErrFrame):
 			return link.CodeUndecodable, true
@@ -221,18 +212,60 @@ func (c *conn) read() (code link.Code, tell bool) {
 		case code != link.CodeAccepted:
 			return code, true
 		}
-		c.slow(&meter, len(payload)+c.work)
-		if buf = payload; cap(buf) > maxKept {
-			buf = nil
-		}
+		buf = c.frameHandled(payload)
+		c.payForFrame(len(payload))
 	}
+}
+
+// readFrame reads a frame, which is counted as held while it is read and handled
+// if it is a large one.
+func (c *conn) readFrame(buf []byte) (kind uint8, payload []byte, err error) {
+	size, err := c.lc.PeekFrame()
+	if err != nil {
+		return 0, nil, err
+	}
+	c.m.mu.Lock()
+	limit := c.frameLimit()
+	if size > smallFrame && size <= limit {
+		c.hold(size)
+	}
+	c.m.mu.Unlock()
+	return c.lc.ReadFrame(limit, buf)
+}
+
+// frameLimit returns how large the payload of the next frame may be.
+func (c *conn) frameLimit() int {
+	switch {
+	case !c.selected:
+		return maxSetupFrame
+	case c.up == 0:
+		return maxStrangerFrame
+	}
+	return maxFrame
+}
+
+// frameHandled ends what readFrame began and returns the buffer for the next frame.
+func (c *conn) frameHandled(payload []byte) []byte {
+	kept := maxKept
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if len(payload) > smallFrame {
+		c.release(len(payload))
+	}
+	if c.up == 0 {
+		kept = smallFrame
+	}
+	if cap(payload) > kept {
+		return nil
+	}
+	return payload
 }
 
 // handle handles one frame. A code that is not 0 ends the connection. It is
 // called without the mutex.
 func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
-	if kind == kindEntries {
-		return c.handleEntries(payload)
+	if kind == kindEntries || kind == kindMembers {
+		return c.handleEntries(kind, payload)
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
@@ -274,7 +307,9 @@ func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) l
 // hear notes that the other end lives and checks that it may send a frame of
 // the kind now.
 func (c *conn) hear(kind uint8) link.Code {
-	c.heard, c.missed = time.Now(), 0
+	if kind != kindPong { // one that was not asked for proves nothing (probe.go)
+		c.heard, c.missed = time.Now(), 0
+	}
 	switch {
 	case c.ended:
 		return link.CodeCancelled
@@ -284,90 +319,4 @@ func (c *conn) hear(kind uint8) link.Code {
 		return link.CodeProtocolViolation
 	}
 	return link.CodeAccepted
-}
-
-// tell sends an entry unless the other end has it.
-func (c *conn) tell(entries ...discovery.Signed) {
-	var news []discovery.Signed
-	for _, s := range entries {
-		told, ok := c.told[s.Peer]
-		if (s.Peer != c.p.id || ok) && told < s.Version {
-			c.told[s.Peer] = s.Version
-			news = append(news, s)
-		}
-	}
-	for _, payload := range appendEntries(news) {
-		c.send(kindEntries, payload)
-	}
-}
-
-// handleEntries takes entries into the catalog. It is called without the mutex,
-// since the catalog tells the manager of news.
-func (c *conn) handleEntries(payload []byte) (link.Code, error) {
-	raws, err := parseEntries(payload)
-	if err != nil {
-		return link.CodeUndecodable, err
-	}
-	c.m.mu.Lock()
-	code := c.hear(kindEntries)
-	c.m.mu.Unlock()
-	if code != link.CodeAccepted {
-		return code, nil
-	}
-	catalog := c.m.cfg.Catalog
-	for _, raw := range raws {
-		s, err := c.parseEntry(raw)
-		if err != nil {
-			c.m.cfg.Logger.Debug("skipped an entry", "from", c.p.id.Short(), "error", err)
-			continue
-		}
-		if !c.hasTold(s) {
-			continue
-		}
-		newest, known := catalog.Get(s.Peer)
-		if catalog.Put(s) {
-			continue
-		}
-		c.m.mu.Lock()
-		switch {
-		case !known:
-			delete(c.told, s.Peer)
-		case s.Peer == c.p.id && !c.ended:
-			c.tell(newest) // its own, which it is to sign anew
-		}
-		c.m.mu.Unlock()
-	}
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if !c.reached && !c.ended {
-		c.reached = true
-		c.m.reach.connected(+1)
-	}
-	return link.CodeAccepted, nil
-}
-
-// parseEntry parses an entry that came. One that is known already, as most are
-// that peers tell each other, is not verified again.
-func (c *conn) parseEntry(raw []byte) (discovery.Signed, error) {
-	if known, ok := c.m.cfg.Catalog.Get(discovery.PeerOf(raw)); ok && bytes.Equal(known.Bytes(), raw) {
-		return known, nil
-	}
-	s, err := discovery.Parse(raw)
-	c.work += entryWork
-	if err != nil {
-		c.work += badEntryWork
-	}
-	return s, err
-}
-
-// hasTold notes that the other end has the entry and reports whether it is to
-// be looked at: not if only others remember its peer, which was forgotten here.
-func (c *conn) hasTold(s discovery.Signed) bool {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if t, buried := c.m.forgotten[s.Peer]; buried && s.Peer != c.p.id && s.Version <= t.version && time.Now().Before(t.until) {
-		return false
-	}
-	c.told[s.Peer] = max(c.told[s.Peer], s.Version)
-	return true
 }

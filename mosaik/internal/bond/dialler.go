@@ -433,14 +433,6 @@ func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
 		delete(m.peers, p.id)
 		chores = append(chores, func() { m.forget(p.id) })
 	}
-	for _, q := range m.peers {
-		if q.current == nil {
-			continue
-		}
-		for _, p := range gone {
-			delete(q.current.told, p.id)
-		}
-	}
 	return chores
 }
 

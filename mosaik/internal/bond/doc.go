@@ -18,6 +18,13 @@
 // very connection and carries nothing else; what an end says about itself it
 // sends when the other has proved the same. A bond is up when both have accepted.
 //
+// # Strangers
+//
+// A peer without a bond may be anybody, and there may be thousands of them. What
+// they cost is bounded for all of them together: what this peer does for them by
+// budgets that they share (budget.go), what their connections hold by a count
+// (held.go), their place in the catalog by a room that is not that of members.
+//
 // # Who owns what
 //
 // One mutex, [Manager].mu, guards the state of all peers, connections and

@@ -25,7 +25,8 @@ import (
 //
 //	3 ENTRIES   signed peer entries, at least one; for each
 //	    0   4   length n
-//	    4   n   entry (package discovery); one that is not valid is skipped
+//	    4   n   entry (package discovery); one of another format version is
+//	            skipped, one that is forged costs its sender the connection (30400)
 //
 //	4 OPEN      the sender wants a bond
 //	    0  32   group id
@@ -63,7 +64,10 @@ import (
 //	    0  32   group id
 //	   32   4   number of the sender's OPEN
 //	   36   4   number of the receiver's OPEN
-//	   40   …   hello
+//	   40   …   hello, at most 16384 bytes
+//
+//	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group in
+//	            which it has one with the receiver, who has room for them
 const (
 	kindHello   = 1
 	kindSelect  = 2
@@ -76,6 +80,7 @@ const (
 	kindPong    = 9
 	kindGoodbye = 10
 	kindIntro   = 11
+	kindMembers = 12
 )
 
 const (
@@ -83,14 +88,16 @@ const (
 
 	// maxFrame bounds the payload of a received frame, in bytes.
 	maxFrame = 1 << 20
-	// MaxPayload bounds a message and the hello of a handshake, in bytes.
+	// MaxPayload bounds a message, in bytes.
 	MaxPayload = maxFrame - introHead
+	// MaxHello bounds the hello of a handshake, in bytes.
+	MaxHello = 16 << 10
 	// MaxSecrets bounds the secrets of a group that a member holds at a time.
 	MaxSecrets = 4
 
 	openHead    = sm.DigestSize + 4 + 1 // of an OPEN, before its proofs
 	introHead   = sm.DigestSize + 4 + 4 // of an INTRO, before its hello
-	entriesSoft = 256 << 10             // an ENTRIES frame is full from here on
+	entriesSoft = relayBatch            // an ENTRIES frame is full from here on
 )
 
 // errFrame reports the payload of a frame that breaks the tables above.

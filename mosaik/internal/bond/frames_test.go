@@ -24,7 +24,7 @@ func reencode(kind uint8, payload []byte) ([]byte, error) {
 	case kindSelect:
 		n, err := parseSelect(payload)
 		return appendNumber(nil, n), err
-	case kindEntries:
+	case kindEntries, kindMembers:
 		raws, err := parseEntries(payload)
 		var b []byte
 		for _, raw := range raws {
@@ -81,6 +81,7 @@ var goldenFrames = []struct {
 	{"PONG", kindPong, appendNumber(nil, 0xff), "00000000000000ff"},
 	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
 	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
+	{"MEMBERS", kindMembers, []byte("\x00\x00\x00\x02ab"), "000000026162"},
 }
 
 func TestGoldenFrames(t *testing.T) {
@@ -104,7 +105,7 @@ func TestCutFrames(t *testing.T) {
 	t.Parallel()
 	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize} // then anything goes
 	for _, g := range goldenFrames {
-		if g.kind == kindEntries {
+		if g.kind == kindEntries || g.kind == kindMembers {
 			continue
 		}
 		for n := range len(g.payload) + 2 {

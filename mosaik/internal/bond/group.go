@@ -18,7 +18,7 @@ type Group struct {
 
 	Heartbeat Heartbeat
 	// Hello returns what the other side of each handshake gets from ours once
-	// it has proved a secret, at most [MaxPayload] bytes; it is asked at each. It is called like the
+	// it has proved a secret, at most [MaxHello] bytes; it is asked at each. It is called like the
 	// methods of Handler.
 	Hello func() []byte
 	// Handler is told what happens to the group's bonds.

@@ -121,8 +121,8 @@ func (b *bond) introduce() {
 		defer b.c.m.mu.Unlock()
 		switch {
 		case b.recv != number: // numbers do not repeat
-		case len(hello) > MaxPayload:
-			b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxPayload)
+		case len(hello) > MaxHello:
+			b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxHello)
 			b.refuse(b.recv, link.CodeUndecodable)
 		default:
 			f := introFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv, hello: hello}
@@ -163,7 +163,7 @@ func (c *conn) handleOpen(f openFrame) link.Code {
 		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownGroup})
 		return link.CodeAccepted
 	}
-	if _, known := c.m.cfg.Catalog.Get(c.p.id); !known {
+	if _, known := c.m.entry(c.p.id); !known {
 		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownPeer})
 		return link.CodeAccepted
 	}
@@ -193,6 +193,8 @@ func (c *conn) handleIntro(f introFrame) link.Code {
 		return link.CodeAccepted // it crossed with our CLOSE
 	case b.met:
 		return link.CodeProtocolViolation
+	case len(f.hello) > MaxHello:
+		return link.CodeUndecodable
 	}
 	b.met = true
 	b.hello = slices.Clone(f.hello)
@@ -248,7 +250,7 @@ func (b *bond) rise() {
 		return
 	}
 	b.up, b.since = true, time.Now()
-	b.c.up++
+	b.c.count(+1)
 	b.c.p.member = true
 	peer, hello := b.c.p.id, b.hello
 	b.hello = nil
@@ -291,7 +293,7 @@ func (b *bond) reset(code link.Code) {
 	now := time.Now()
 	if up {
 		b.backoff.succeeded(now.Sub(b.since))
-		b.c.up--
+		b.c.count(-1)
 	}
 	b.sent, b.recv, b.met, b.agreed, b.acked, b.up = 0, 0, false, false, false, false
 	b.hello, b.until = nil, time.Time{}
@@ -320,6 +322,6 @@ func (c *conn) handleMessage(f messageFrame) link.Code {
 	payload := slices.Clone(f.payload)
 	b.counted.MessagesReceived++
 	b.counted.BytesReceived += uint64(len(payload))
-	b.ms.post(b, len(payload), func() { b.ms.group.Handler.Message(c.p.id, payload) })
+	b.ms.queueEvent(event{b, len(payload), true, func() { b.ms.group.Handler.Message(c.p.id, payload) }})
 	return link.CodeAccepted
 }

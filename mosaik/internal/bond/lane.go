@@ -44,12 +44,12 @@ type lane struct {
 	ready  queue // peers that are due, the next one first
 	flying int   // dials in flight
 	window int   // how many may be
-	total  bucket
-	dests  map[string]*bucket
+	total  dialRate
+	dests  map[string]*dialRate
 }
 
 func newLane(limits laneLimits) *lane {
-	return &lane{limits: limits, window: limits.first, ready: queue{before: sooner}, dests: map[string]*bucket{}}
+	return &lane{limits: limits, window: limits.first, ready: queue{before: sooner}, dests: map[string]*dialRate{}}
 }
 
 // sooner orders the peers that are due: members first, then those that failed
@@ -91,7 +91,7 @@ func (l *lane) takeFor(dest string, now time.Time) {
 		if len(l.dests) >= maxDests {
 			l.sweep(now)
 		}
-		b = &bucket{}
+		b = &dialRate{}
 		l.dests[dest] = b
 	}
 	b.take(now, l.limits.destRate)
@@ -129,27 +129,27 @@ func (l *lane) failed(err error) {
 	l.window = max(l.window/2, least)
 }
 
-// bucket counts what is used of a rate. The zero bucket is unused.
-type bucket struct {
+// dialRate counts what is used of a rate of dials. The zero dialRate is unused.
+type dialRate struct {
 	used    float64
 	counted time.Time
 }
 
 // leak takes off what the rate allows since the last call.
-func (b *bucket) leak(now time.Time, rate float64) {
+func (b *dialRate) leak(now time.Time, rate float64) {
 	b.used = max(0, b.used-now.Sub(b.counted).Seconds()*rate)
 	b.counted = now
 }
 
-func (b *bucket) take(now time.Time, rate float64) {
+func (b *dialRate) take(now time.Time, rate float64) {
 	b.leak(now, rate)
 	b.used++
 }
 
-func (b *bucket) giveBack() { b.used = max(0, b.used-1) }
+func (b *dialRate) giveBack() { b.used = max(0, b.used-1) }
 
 // wait returns how long it takes until one more fits, in whole milliseconds.
-func (b *bucket) wait(now time.Time, burst, rate float64) time.Duration {
+func (b *dialRate) wait(now time.Time, burst, rate float64) time.Duration {
 	b.leak(now, rate)
 	excess := b.used + 1 - burst
 	if excess <= 0 {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
@@ -21,6 +22,11 @@ type Manager struct {
 
 	reach   reachability
 	dialler *dialler
+	budgets budgets
+
+	// What was done so far.
+	verified atomic.Int64                                  // entries
+	relayed  struct{ frames, entries, bytes atomic.Int64 } // from the catalog
 
 	running sync.WaitGroup // everything that Close waits for
 	done    chan struct{}  // closed when closing begins
@@ -32,6 +38,10 @@ type Manager struct {
 	groups    map[sm.Digest]*Membership
 	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
 	forgotten map[sm.PeerID]tombstone
+	seeds     map[string]sm.PeerID // who answered at a seed's address last
+	news      chan struct{}        // closed and replaced when an entry changes
+	conns     uint64               // connections so far
+	held      held
 	hellos    uint64 // HELLO frames sent
 	selects   uint64 // SELECT frames sent
 }
@@ -48,6 +58,9 @@ func New(cfg Config) *Manager {
 		groups:    map[sm.Digest]*Membership{},
 		dials:     map[*context.CancelFunc]sm.PeerID{},
 		forgotten: map[sm.PeerID]tombstone{},
+		budgets:   newBudgets(time.Now()),
+		seeds:     map[string]sm.PeerID{},
+		news:      make(chan struct{}),
 	}
 	m.dialler = newDialler(m)
 	rand.Read(m.instance[:])
@@ -123,7 +136,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	m.groups[g.ID] = ms
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
-		entry, ok := m.cfg.Catalog.Get(p.id)
+		entry, ok := m.entry(p.id)
 		switch {
 		case !ok:
 		case p.current != nil:
@@ -143,17 +156,28 @@ func (m *Manager) entryChanged(s discovery.Signed) {
 	if m.closing {
 		return
 	}
-	if s.Peer != m.self {
-		p, now := m.meet(s.Peer), time.Now()
-		p.alive = now
-		p.hurry(s, now)
-		if p.current != nil {
-			p.current.offerAll(s)
-		}
+	if s.Peer == m.self {
+		m.announce(s)
+		return
 	}
+	p, now := m.meet(s.Peer), time.Now()
+	p.alive = now
+	p.hurry(s, now)
+	if p.current != nil {
+		p.current.offerAll(s)
+	}
+	close(m.news)
+	m.news = make(chan struct{})
+}
+
+// announce sends this peer's own entry to all, who share its bytes.
+func (m *Manager) announce(s discovery.Signed) {
+	payloads := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {
-		if p.current != nil {
-			p.current.tell(s)
+		for _, payload := range payloads {
+			if p.current != nil {
+				p.current.send(kindEntries, payload)
+			}
 		}
 	}
 }

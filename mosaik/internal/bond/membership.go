@@ -7,24 +7,33 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// What may wait for one group's handler from one connection. More ends the
-// connection: memory must not grow at a peer's will, and a reader that waited
-// for one handler would be deaf for all groups.
+// What may wait for one group's handler, from one connection and from all. More
+// ends the connection, or the one of which most waits, and drops its messages:
+// memory must not grow at a peer's will, and a reader that waited for one handler
+// would be deaf for all groups.
 const (
-	maxPending      = 4096
-	maxPendingBytes = 16 << 20
+	maxPending         = 4096     // calls of one connection
+	maxPendingBytes    = 16 << 20 // bytes of one connection
+	maxPendingAll      = 64 << 10 // calls
+	maxPendingAllBytes = 64 << 20 // bytes
 )
 
-// backlog is what waits for the handler of a bond.
+// backlog is what waits for a handler.
 type backlog struct{ calls, bytes int }
 
-func (b *backlog) full() bool { return b.calls > maxPending || b.bytes > maxPendingBytes }
+func (b *backlog) add(calls, bytes int) {
+	b.calls += calls
+	b.bytes += bytes
+}
+
+func (b *backlog) exceeds(calls, bytes int) bool { return b.calls > calls || b.bytes > bytes }
 
 // event is a call of a group's handler that waits for its turn.
 type event struct {
-	b    *bond
-	size int
-	call func()
+	b       *bond
+	size    int
+	message bool
+	call    func()
 }
 
 // Membership is this peer's part in a group: it sends on the group's bonds and
@@ -40,8 +49,10 @@ type Membership struct {
 	wake  chan struct{} // holds a token when there is something to do
 	done  chan struct{} // closed when the goroutine has ended
 
-	queue []event // guarded by the manager's mutex
-	left  bool
+	// Guarded by the manager's mutex.
+	queue   []event
+	pending backlog // of all bonds, also of connections that have ended
+	left    bool
 }
 
 func newMembership(m *Manager, g Group) *Membership {
@@ -136,17 +147,56 @@ func (ms *Membership) bond(peer sm.PeerID) *bond {
 // post queues a call of the handler on behalf of a bond; size is what the call
 // keeps in memory. The caller holds the mutex.
 func (ms *Membership) post(b *bond, size int, call func()) {
+	ms.queueEvent(event{b: b, size: size, call: call})
+}
+
+// queueEvent queues an event. The caller holds the mutex.
+func (ms *Membership) queueEvent(e event) {
 	if ms.left {
 		return
 	}
-	ms.queue = append(ms.queue, event{b, size, call})
-	b.pending.calls++
-	b.pending.bytes += size
+	ms.queue = append(ms.queue, e)
+	ms.wait(e, +1)
 	ms.signal()
-	if b.pending.full() && !b.c.ended {
-		ms.m.cfg.Logger.Warn("a peer's messages come faster than they are taken", "peer", b.c.p.id.Short(), "group", ms.group.ID.Short())
+	switch {
+	case e.b.pending.exceeds(maxPending, maxPendingBytes):
+		ms.shed(e.b)
+	case ms.pending.exceeds(maxPendingAll, maxPendingAllBytes):
+		ms.shed(ms.busiest())
+	}
+}
+
+// wait counts an event that waits, or with -1 no longer does.
+func (ms *Membership) wait(e event, n int) {
+	e.b.pending.add(n, n*e.size)
+	ms.pending.add(n, n*e.size)
+}
+
+// busiest returns the bond of which most bytes wait, and most calls among those.
+func (ms *Membership) busiest() *bond {
+	most := ms.queue[0].b
+	for _, e := range ms.queue {
+		if p, q := e.b.pending, most.pending; p.bytes > q.bytes || p.bytes == q.bytes && p.calls > q.calls {
+			most = e.b
+		}
+	}
+	return most
+}
+
+// shed ends a bond's connection and drops its messages. Its end is still reported.
+func (ms *Membership) shed(b *bond) {
+	if !b.c.ended {
+		ms.m.cfg.Logger.Warn("a peer's messages come faster than they are taken",
+			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "calls", b.pending.calls, "bytes", b.pending.bytes)
 		b.c.end(link.CodeProtocolViolation, true)
 	}
+	ms.queue = slices.DeleteFunc(ms.queue, func(e event) bool {
+		dropped := e.message && e.b == b
+		if dropped {
+			ms.wait(e, -1)
+		}
+		return dropped
+	})
 }
 
 func (ms *Membership) signal() {
@@ -156,24 +206,37 @@ func (ms *Membership) signal() {
 	}
 }
 
-// run makes the queued calls until the group is left and the queue is empty.
+// run makes the queued calls until the group is left and the queue is empty. The
+// call that is being made counts as waiting.
 func (ms *Membership) run() {
 	defer close(ms.done)
 	for {
-		ms.m.mu.Lock()
-		queue, left := ms.queue, ms.left
-		ms.queue = nil
-		ms.m.mu.Unlock()
-		for _, e := range queue {
+		e, left := ms.next()
+		switch {
+		case e.call != nil:
 			e.call()
 			ms.m.mu.Lock()
-			e.b.pending.calls--
-			e.b.pending.bytes -= e.size
+			ms.wait(e, -1)
 			ms.m.mu.Unlock()
-		}
-		if left {
+		case left:
 			return
+		default:
+			<-ms.wake
 		}
-		<-ms.wake
 	}
+}
+
+// next takes the oldest event from the queue, if there is one, and reports whether
+// the group is left.
+func (ms *Membership) next() (e event, left bool) {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	if len(ms.queue) > 0 {
+		e, ms.queue[0] = ms.queue[0], event{}
+		ms.queue = ms.queue[1:]
+	}
+	if len(ms.queue) == 0 {
+		ms.queue = nil
+	}
+	return e, ms.left
 }

@@ -19,6 +19,8 @@ type pulse struct {
 	pinged  time.Time     // when that was sent first
 	rtt     time.Duration // the last measured, 0 for none
 	wake    chan struct{} // holds a token when something is to be done earlier
+	unheard bool          // nothing is read, which is this end's doing (budget.go)
+	reads   time.Time     // since when it is read again
 }
 
 func newPulse(now time.Time) pulse { return pulse{heard: now, wake: make(chan struct{}, 1)} }
@@ -38,6 +40,7 @@ func (c *conn) probe() {
 		c.m.mu.Lock()
 		next := c.tick(time.Now())
 		c.m.mu.Unlock()
+		c.keepMember()
 		timer.Reset(time.Until(next))
 	}
 }
@@ -58,7 +61,7 @@ func (c *conn) tick(now time.Time) time.Time {
 		}
 		return c.setupUntil
 	}
-	next := c.checkStranger(now, c.checkSilence(now))
+	next := c.checkStall(now, c.checkStranger(now, c.checkSilence(now)))
 	for _, b := range c.bonds {
 		switch {
 		case b.busy():
@@ -87,6 +90,9 @@ func (c *conn) tick(now time.Time) time.Time {
 // stopped, or had no processor for a while, asks before it judges.
 func (c *conn) checkSilence(now time.Time) time.Time {
 	next := now.Add(idleHeartbeat.silence())
+	if c.unheard {
+		return next // the end of that wakes the probe
+	}
 	live, died := 0, false
 	for _, b := range c.bonds {
 		if !b.up {
@@ -111,6 +117,35 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 		next = earlier(next, idle)
 	}
 	return next
+}
+
+// checkStall ends a connection whose other end does not take a frame in time, and
+// returns when to check again. It is noticed when the next probe is due.
+func (c *conn) checkStall(now, next time.Time) time.Time {
+	limit, inFlight := c.out.deadline()
+	switch {
+	case !inFlight:
+		return next
+	case now.Before(limit):
+		return earlier(next, limit)
+	case !c.ended:
+		c.m.cfg.Logger.Warn("a peer does not take a frame", "peer", c.p.id.Short(), "within", stallTime)
+		c.end(link.CodeTimeout, false)
+	}
+	return next
+}
+
+// deaf notes that this end does not read for a while, or reads again. Meanwhile
+// it sends PINGs, so that the other end hears it.
+func (c *conn) deaf(unheard bool) {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.unheard = unheard
+	if !unheard {
+		c.heard, c.missed = time.Now(), 0
+		c.reads = c.heard
+		c.wakeProbe()
+	}
 }
 
 // silent reports whether the peer was silent for longer than the group allows.
@@ -173,7 +208,9 @@ func (c *conn) handlePing(nonce uint64) link.Code {
 
 func (c *conn) handlePong(nonce uint64) link.Code {
 	if c.nonce != 0 && nonce == c.nonce {
-		c.rtt, c.nonce = time.Since(c.pinged), 0
+		now := time.Now()
+		c.rtt, c.nonce = now.Sub(c.pinged), 0
+		c.heard, c.missed = now, 0
 	}
 	return link.CodeAccepted
 }

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"slices"
 	"testing"
@@ -14,14 +15,14 @@ import (
 
 // raw is a peer that says exactly what a test wants.
 type raw struct {
-	t    *testing.T
+	t    testing.TB
 	id   link.Identity
 	link *link.Link
 	conn *link.Conn
 }
 
 // newRaw returns the n-th identity, without a connection.
-func newRaw(t *testing.T, n int) *raw {
+func newRaw(t testing.TB, n int) *raw {
 	t.Helper()
 	r := &raw{t: t, id: identity(t, n)}
 	var err error
@@ -37,14 +38,14 @@ func newRaw(t *testing.T, n int) *raw {
 func (r *raw) dial(to *node) {
 	r.t.Helper()
 	var err error
-	if r.conn, err = r.link.Dial(r.t.Context(), to.addr(), to.peer(), link.Bond); err != nil {
+	if r.conn, err = r.link.Dial(context.Background(), to.addr(), to.peer(), link.Bond); err != nil {
 		r.t.Fatal(err)
 	}
-	r.conn.SetDeadline(time.Now().Add(patience))
+	r.conn.SetDeadline(time.Now().Add(2 * patience))
 }
 
 // dialRaw connects the n-th identity to the node and says nothing.
-func dialRaw(t *testing.T, to *node, n int) *raw {
+func dialRaw(t testing.TB, to *node, n int) *raw {
 	t.Helper()
 	r := newRaw(t, n)
 	r.dial(to)
@@ -53,7 +54,7 @@ func dialRaw(t *testing.T, to *node, n int) *raw {
 
 // connectRaw connects an identity higher than the node's and has the connection
 // selected. The node knows the raw peer's entry if there are groups to list.
-func connectRaw(t *testing.T, to *node, n int, groups ...sm.Digest) *raw {
+func connectRaw(t testing.TB, to *node, n int, groups ...sm.Digest) *raw {
 	t.Helper()
 	r := dialRaw(t, to, n)
 	r.greet(1)

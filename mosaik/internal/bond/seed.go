@@ -35,6 +35,7 @@ func (m *Manager) tend(addr string) {
 			return
 		case err == nil:
 			last = lc.Peer()
+			m.answered(addr, last)
 			pauses.succeeded(m.serve(lc))
 		}
 		m.reach.seed(addr, err)
@@ -45,6 +46,13 @@ func (m *Manager) tend(addr string) {
 			return
 		}
 	}
+}
+
+// answered notes which peer is at a seed's address.
+func (m *Manager) answered(addr string, peer sm.PeerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seeds[addr] = peer
 }
 
 // connected returns a channel that is closed when something changes about a

@@ -113,8 +113,7 @@ func (c *conn) install() {
 	c.m.hangUp(c.p.id)
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", fmt.Sprint(c.lc.RemoteAddr()))
 	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
-	c.tell(c.m.cfg.Catalog.All()...)
-	if entry, ok := c.m.cfg.Catalog.Get(c.p.id); ok {
+	if entry, ok := c.m.entry(c.p.id); ok {
 		c.offerAll(entry)
 	}
 	c.wakeProbe()

@@ -84,25 +84,35 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	want("after the end", link.CodeCancelled)
 }
 
-func TestMeter(t *testing.T) {
+func TestBudget(t *testing.T) {
 	t.Parallel()
+	const burst, rate = 100, 10
 	now := time.Unix(1, 0)
-	m := newMeter(now)
-	for m.left >= 1<<20+frameOverhead {
-		if wait := m.take(1<<20, now); wait != 0 {
-			t.Fatalf("waits %v with %v bytes left", wait, m.left)
+	b := newBudget(burst, rate, now)
+	if wait := b.take(burst, now); wait != 0 {
+		t.Errorf("waits %v for what may be spent at once", wait)
+	}
+	for i := range 3 { // claims queue up
+		if got, want := b.take(rate, now), time.Duration(i+1)*time.Second; got != want {
+			t.Errorf("claim %d waits %v, want %v", i, got, want)
 		}
 	}
-	left := int(m.left)
-	if got, want := m.take(left-frameOverhead+strangerRate, now), time.Second; got != want {
-		t.Errorf("a frame that is a second ahead of its time waits %v, want %v", got, want)
+	if wait := newBudget(0, 1e-9, now).take(1e9, now); wait != longestWait {
+		t.Errorf("waits %v for what never comes, want %v", wait, longestWait)
 	}
+	b.giveBack(2 * rate)
 	now = now.Add(time.Second)
-	if wait := m.take(0, now); wait <= 0 || wait > time.Millisecond {
-		t.Errorf("a frame after it waits %v, want next to nothing", wait)
+	if wait := b.take(0, now); wait != 0 {
+		t.Errorf("waits %v after the debt is paid", wait)
 	}
-	if m.take(0, now.Add(time.Hour)); m.left != strangerBurst-frameOverhead {
-		t.Errorf("%v bytes may come after an hour, want %d", m.left, strangerBurst-frameOverhead)
+	if b.take(0, now.Add(-time.Hour)); b.left != 0 {
+		t.Errorf("%v left after the clock went back, want 0", b.left)
+	}
+	if b.take(0, now.Add(time.Hour)); b.left != burst {
+		t.Errorf("%v left after an hour, want %d", b.left, burst)
+	}
+	if b.giveBack(1); b.left != burst {
+		t.Errorf("%v left, more than may be spent at once", b.left)
 	}
 }
 
@@ -143,7 +153,7 @@ func TestFloodOfEntriesIsSlowed(t *testing.T) {
 	for kind := uint8(0); kind != kindPong; {
 		kind, _ = flood.read()
 	}
-	excess := frames*(len(payload)+frameOverhead) - strangerBurst
+	excess := frames*(len(payload)+frameCost) - strangerBurst
 	if got, least := time.Since(begin), time.Duration(excess)*time.Second/strangerRate/2; got < least {
 		t.Errorf("%d bytes too many were read within %v, want %v or more", excess, got, least)
 	}

@@ -63,26 +63,44 @@ func TestRootCause(t *testing.T) {
 	}
 }
 
-func TestOutboxIsBounded(t *testing.T) {
+func TestOutbox(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()
-	payload := make([]byte, maxQueued/4-frameOverhead)
-	for i := range 4 {
-		if !o.put(1, payload) {
-			t.Fatalf("no room for frame %d", i)
-		}
+	o.put(frame{1, nil})
+	o.put(frame{2, nil})
+	if frames, more := o.take(); len(frames) != 2 || frames[0].kind != 1 || !more {
+		t.Errorf("took %v, more %v, want 1 and 2, true", frames, more)
 	}
-	if o.put(1, nil) {
-		t.Error("took a frame over the bound")
-	}
-	if frames, more := o.take(); len(frames) != 4 || !more {
-		t.Errorf("took %d frames, more %v, want 4, true", len(frames), more)
-	}
-	o.put(1, payload)
+	o.put(frame{3, nil})
 	o.seal(false)
-	o.put(2, nil)
+	o.put(frame{4, nil})
 	if frames, more := o.take(); len(frames) != 1 || more {
 		t.Errorf("took %d frames, more %v, want 1, false", len(frames), more)
+	}
+
+	o = newOutbox()
+	o.put(frame{1, nil})
+	o.seal(true)
+	if frames, more := o.take(); len(frames) != 0 || more {
+		t.Errorf("took %d frames, more %v, want 0, false", len(frames), more)
+	}
+}
+
+// TestFramesInFlight has a frame be written for as long as it may be.
+func TestFramesInFlight(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	if _, inFlight := o.deadline(); inFlight {
+		t.Error("a frame is in flight before the first")
+	}
+	now := time.Unix(1, 0)
+	o.begin(2*stallRate, now)
+	if limit, inFlight := o.deadline(); !inFlight || !limit.Equal(now.Add(stallTime+2*time.Second)) {
+		t.Errorf("the limit is %v, in flight %v", limit.Sub(now), inFlight)
+	}
+	o.finish()
+	if _, inFlight := o.deadline(); inFlight {
+		t.Error("a frame is in flight after the last")
 	}
 }
 

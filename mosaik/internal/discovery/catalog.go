@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -12,12 +13,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The bounds of a catalog, so that a peer that invents others fills it and
-// nothing else. Known peers' entries are replaced within them.
+// The bounds of a catalog. Anybody can make up peers, so their entries have a
+// room of their own; those of members, for which [Catalog.Keep] is called, have
+// another that strangers cannot fill. Known peers' entries are replaced within
+// the room that they are in.
 const (
-	MaxPeers        = 4096    // others' entries
-	MaxCatalogBytes = 8 << 20 // bytes of them together
+	MaxPeers        = 4096     // entries of strangers
+	MaxCatalogBytes = 8 << 20  // bytes of them together
+	MaxMembers      = 4096     // entries of members
+	MaxMemberBytes  = 16 << 20 // bytes of them together
 )
+
+// maxScan bounds the changes that one call of [Catalog.Changes] looks at.
+const maxScan = 256
 
 // maxOvertakes bounds how often a catalog signs its own entry anew because a
 // newer one of its own turned up: two live processes with one identity must not
@@ -34,16 +42,35 @@ type Catalog interface {
 	// and version. An entry that breaks a rule is [ErrEntry] and changes nothing.
 	Update(change func(*Entry)) (Signed, error)
 	// Put takes another peer's entry in and reports whether it was news: of
-	// this network and newer than what was known of its peer. Entries of this
-	// peer itself are never taken in.
+	// this network and newer than what was known of its peer, with room for it.
+	// Entries of this peer itself are never taken in.
 	Put(Signed) bool
+	// PutFrom is Put of an entry that came over a connection, which Changes for
+	// the connection leaves out. Connections have numbers from 1.
+	PutFrom(s Signed, source uint64) bool
+	// Keep moves the peer's entry to the room for members, where it stays until
+	// Forget, and puts s, which may be the entry that is known, there. It reports
+	// whether the entry is in that room.
+	Keep(s Signed) bool
+	// Room reports whether an entry of the peer with that many bytes fits in.
+	Room(peer sm.PeerID, bytes int) bool
+	// Crowded reports whether more than half of the room for strangers is taken.
+	Crowded() bool
+	// Changes returns entries of other peers that changed after the cursor, 0
+	// for all, each once, the oldest change first: as many as have at most limit
+	// bytes together, but one at least if there is one. Left out are the entry
+	// of the reader and what came over the reader's connection. It returns the
+	// cursor behind them and whether there is more.
+	Changes(cursor uint64, limit int, reader sm.PeerID, source uint64) (entries []Signed, next uint64, more bool)
+	// Len returns the number of other peers' entries.
+	Len() int
 	// Get returns the entry of another peer.
 	Get(sm.PeerID) (Signed, bool)
 	// All returns the entries of all other peers, sorted by peer.
 	All() []Signed
 	// Watch has f called with each new entry from now on, others' and own, one
 	// call at a time and in the order of the changes. f runs within Put and
-	// Update: it must not block and must not call Put, Update or Forget. A call
+	// Update: it must not block and must not call Put, Keep, Update or Forget. A call
 	// may be under way when cancel returns; none begins after it.
 	Watch(f func(Signed)) (cancel func())
 	// Forget drops the entry of another peer. Watchers are not told.
@@ -61,9 +88,41 @@ type catalog struct {
 
 	self      Signed
 	overtakes int
-	others    map[sm.PeerID]Signed
-	bytes     int // of others
+	others    map[sm.PeerID]*known
+	strangers room
+	members   room
+	changes   []change // ascending; only a peer's last one counts
+	last      uint64   // sequence of the last change
 	watchers  map[*func(Signed)]struct{}
+}
+
+// known is another peer's entry.
+type known struct {
+	Signed
+	room   *room
+	seq    uint64 // of its last change
+	source uint64 // connection that it came over
+}
+
+// change says whose entry changed.
+type change struct {
+	seq  uint64
+	peer sm.PeerID
+}
+
+// room is a bounded share of the catalog.
+type room struct {
+	peers, bytes       int
+	maxPeers, maxBytes int
+}
+
+func (r *room) fits(peers, bytes int) bool {
+	return (peers <= 0 || r.peers+peers <= r.maxPeers) && (bytes <= 0 || r.bytes+bytes <= r.maxBytes)
+}
+
+func (r *room) add(peers, bytes int) {
+	r.peers += peers
+	r.bytes += bytes
 }
 
 // NewCatalog returns a catalog that knows only this peer's own entry, e, whose
@@ -76,10 +135,12 @@ func NewCatalog(id link.Identity, e Entry) (Catalog, error) {
 		return nil, fmt.Errorf("discovery: make catalog: %w", err)
 	}
 	return &catalog{
-		id:       id,
-		self:     self,
-		others:   map[sm.PeerID]Signed{},
-		watchers: map[*func(Signed)]struct{}{},
+		id:        id,
+		self:      self,
+		others:    map[sm.PeerID]*known{},
+		strangers: room{maxPeers: MaxPeers, maxBytes: MaxCatalogBytes},
+		members:   room{maxPeers: MaxMembers, maxBytes: MaxMemberBytes},
+		watchers:  map[*func(Signed)]struct{}{},
 	}, nil
 }
 
@@ -119,37 +180,147 @@ func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	return self, nil
 }
 
-func (c *catalog) Put(s Signed) bool {
+func (c *catalog) Put(s Signed) bool { return c.PutFrom(s, 0) }
+
+func (c *catalog) PutFrom(s Signed, source uint64) bool {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if s.Peer == c.id.Peer() {
 		c.overtake(s)
 		return false
 	}
-	if !c.take(s) {
+	if !c.take(s, source) {
 		return false
 	}
 	c.tell(s)
 	return true
 }
 
-// take takes another peer's entry in when it is news and there is room.
-func (c *catalog) take(s Signed) bool {
+// take accepts another peer's entry when it is news and there is room.
+func (c *catalog) take(s Signed, source uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, known := c.others[s.Peer]
-	grown := c.bytes - len(old.raw) + len(s.raw)
-	switch {
-	case s.IsZero() || s.Network != c.self.Network:
-		return false
-	case known && s.Version <= old.Version:
-		return false
-	case !known && len(c.others) >= MaxPeers || grown > MaxCatalogBytes:
+	if !c.news(s) || !c.fits(s.Peer, len(s.raw)) {
 		return false
 	}
-	c.others[s.Peer] = s
-	c.bytes = grown
+	k := c.others[s.Peer]
+	if k == nil {
+		k = &known{room: &c.strangers}
+		c.others[s.Peer] = k
+		k.room.add(1, 0)
+	}
+	c.set(k, s, source)
 	return true
+}
+
+// news reports whether the entry is another peer's, of this network and newer
+// than what is known. The caller holds mu, as for what follows.
+func (c *catalog) news(s Signed) bool {
+	k := c.others[s.Peer]
+	return !s.IsZero() && s.Network == c.self.Network && s.Peer != c.self.Peer && (k == nil || s.Version > k.Version)
+}
+
+// fits reports whether there is room for an entry of the peer.
+func (c *catalog) fits(peer sm.PeerID, bytes int) bool {
+	if k := c.others[peer]; k != nil {
+		return k.room.fits(0, bytes-len(k.raw))
+	}
+	return c.strangers.fits(1, bytes)
+}
+
+// set replaces an entry.
+func (c *catalog) set(k *known, s Signed, source uint64) {
+	k.room.add(0, len(s.raw)-len(k.raw))
+	c.last++
+	k.Signed, k.seq, k.source = s, c.last, source
+	if len(c.changes) > 2*len(c.others)+maxScan {
+		c.changes = slices.DeleteFunc(c.changes, func(x change) bool { return !c.counts(x) })
+	}
+	c.changes = append(c.changes, change{c.last, s.Peer})
+}
+
+// counts reports whether a change is the last one of its peer.
+func (c *catalog) counts(x change) bool {
+	k := c.others[x.peer]
+	return k != nil && k.seq == x.seq
+}
+
+func (c *catalog) Keep(s Signed) bool {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	kept, news := c.keep(s)
+	if news {
+		c.tell(s)
+	}
+	return kept
+}
+
+func (c *catalog) keep(s Signed) (kept, news bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, news := c.others[s.Peer], c.news(s)
+	switch {
+	case k == nil && (!news || !c.members.fits(1, len(s.raw))):
+		return false, false
+	case k == nil:
+		k = &known{room: &c.members}
+		c.others[s.Peer] = k
+		k.room.add(1, 0)
+	case k.room == &c.strangers:
+		size := len(k.raw)
+		if news {
+			size = max(size, len(s.raw))
+		}
+		if !c.members.fits(1, size) {
+			return false, false
+		}
+		k.room.add(-1, -len(k.raw))
+		k.room = &c.members
+		k.room.add(1, len(k.raw))
+	}
+	if news = news && c.fits(s.Peer, len(s.raw)); news {
+		c.set(k, s, 0)
+	}
+	return true, news
+}
+
+func (c *catalog) Room(peer sm.PeerID, bytes int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fits(peer, bytes)
+}
+
+func (c *catalog) Crowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.strangers
+	return r.peers > r.maxPeers/2 || r.bytes > r.maxBytes/2
+}
+
+func (c *catalog) Changes(cursor uint64, limit int, reader sm.PeerID, source uint64) (entries []Signed, next uint64, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from, _ := slices.BinarySearchFunc(c.changes, cursor+1, func(x change, seq uint64) int { return cmp.Compare(x.seq, seq) })
+	size := 0
+	for i, x := range c.changes[from:] {
+		if i == maxScan {
+			return entries, cursor, true
+		}
+		if k := c.others[x.peer]; c.counts(x) && x.peer != reader && (k.source == 0 || k.source != source) {
+			if size += len(k.raw); len(entries) > 0 && size > limit {
+				return entries, cursor, true
+			}
+			entries = append(entries, k.Signed)
+		}
+		cursor = x.seq
+	}
+	return entries, cursor, false
+}
+
+func (c *catalog) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.others)
 }
 
 // overtake signs our own entry anew when s, ours too, is newer: we signed it
@@ -168,14 +339,21 @@ func (c *catalog) overtake(s Signed) {
 func (c *catalog) Get(peer sm.PeerID) (Signed, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, ok := c.others[peer]
-	return s, ok
+	if k := c.others[peer]; k != nil {
+		return k.Signed, true
+	}
+	return Signed{}, false
 }
 
 func (c *catalog) All() []Signed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.SortedFunc(maps.Values(c.others), func(a, b Signed) int { return a.Peer.Compare(b.Peer) })
+	all := make([]Signed, 0, len(c.others))
+	for _, k := range c.others {
+		all = append(all, k.Signed)
+	}
+	slices.SortFunc(all, func(a, b Signed) int { return a.Peer.Compare(b.Peer) })
+	return all
 }
 
 func (c *catalog) Watch(f func(Signed)) (cancel func()) {
@@ -195,8 +373,10 @@ func (c *catalog) Forget(peer sm.PeerID) {
 	defer c.changing.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bytes -= len(c.others[peer].raw)
-	delete(c.others, peer)
+	if k := c.others[peer]; k != nil {
+		k.room.add(-1, -len(k.raw))
+		delete(c.others, peer)
+	}
 }
 
 // tell calls the watchers. The caller holds changing, not mu.

@@ -168,33 +168,151 @@ func TestNoHigherVersion(t *testing.T) {
 	}
 }
 
+// fill takes all room of strangers but for so many bytes.
+func fill(c *catalog, bytes int) {
+	c.strangers.bytes = c.strangers.maxBytes - bytes
+}
+
 func TestCatalogIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t).(*catalog)
-	for i := range MaxPeers {
-		c.others[sm.PeerID{byte(i >> 8), byte(i), 1}] = Signed{}
+	c.strangers.peers = MaxPeers - 1
+	if !c.Room(identity(t, 2).Peer(), 1) || !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
+		t.Error("no room for the last peer")
 	}
-	if c.Put(of(t, 2, 1)) {
-		t.Error("took in one peer too many")
-	}
-	c.Forget(sm.PeerID{0, 0, 1})
-	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
-		t.Error("no room after Forget")
-	}
-
-	c = newTestCatalog(t).(*catalog)
-	size := len(of(t, 2, 1).Bytes())
-	c.bytes = MaxCatalogBytes - size
-	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
-		t.Error("no room for what fits")
-	}
-	if c.Put(of(t, 2, 3, func(e *Entry) { e.Tags = []string{"t"} })) || c.Put(of(t, 3, 1)) {
-		t.Error("took in more bytes than allowed")
+	if c.Room(identity(t, 3).Peer(), 1) || c.Put(of(t, 3, 1)) {
+		t.Error("one peer too many was accepted")
 	}
 	c.Forget(identity(t, 2).Peer())
 	if !c.Put(of(t, 3, 1)) {
 		t.Error("no room after Forget")
 	}
+
+	c = newTestCatalog(t).(*catalog)
+	size := len(of(t, 2, 1).Bytes())
+	fill(c, size)
+	if !c.Put(of(t, 2, 1)) || !c.Put(of(t, 2, 2)) {
+		t.Error("no room for what fits")
+	}
+	if c.Room(identity(t, 2).Peer(), size+1) || c.Put(of(t, 2, 3, tagged)) || c.Put(of(t, 3, 1)) {
+		t.Error("more bytes than allowed were accepted")
+	}
+	c.Forget(identity(t, 2).Peer())
+	if !c.Put(of(t, 3, 1)) {
+		t.Error("no room after Forget")
+	}
+}
+
+func tagged(e *Entry) { e.Tags = []string{"t"} }
+
+// TestMembersHaveRoom fills the room of strangers: a member's larger entry must
+// not be refused, nor may the entries of members take what strangers have.
+func TestMembersHaveRoom(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t).(*catalog)
+	var told []uint64
+	c.Watch(func(s Signed) { told = append(told, s.Version) })
+	c.Put(of(t, 2, 1))
+	size := len(of(t, 2, 1).Bytes())
+	fill(c, size)
+	if c.Keep(Signed{}) || c.Keep(of(t, 3, 1, func(e *Entry) { e.Network = sm.ID("other") })) || c.Keep(of(t, 1, 1)) {
+		t.Error("kept what is no entry of another peer of this network")
+	}
+	if !c.Keep(of(t, 2, 1)) || !c.Room(identity(t, 2).Peer(), size+1) || !c.Put(of(t, 2, 2, tagged)) || !c.Keep(of(t, 2, 3, tagged)) {
+		t.Error("a member's larger entry was refused")
+	}
+	if !c.Keep(of(t, 2, 2)) { // an old one keeps the newer
+		t.Error("the member is no longer kept")
+	}
+	fill(c, 0)
+	if !c.Keep(of(t, 3, 7)) || c.Put(of(t, 4, 1)) { // not known before
+		t.Error("a new member was refused or a stranger accepted")
+	}
+	if diff := cmp.Diff([]uint64{1, 2, 3, 7}, told); diff != "" {
+		t.Errorf("watchers were told other versions (-want +got):\n%s", diff)
+	}
+	if s, _ := c.Get(identity(t, 2).Peer()); s.Version != 3 || c.Len() != 2 {
+		t.Errorf("version %d of %d entries, want 3 of 2", s.Version, c.Len())
+	}
+	c.Forget(identity(t, 2).Peer())
+	c.Forget(identity(t, 3).Peer())
+	if c.members.peers != 0 || c.members.bytes != 0 || c.strangers.peers != 0 {
+		t.Errorf("room taken after Forget: %+v and %+v", c.members, c.strangers)
+	}
+
+	c.members.peers = MaxMembers
+	if c.Keep(of(t, 3, 8)) {
+		t.Error("one member too many was accepted")
+	}
+	fill(c, size)
+	c.Put(of(t, 4, 1))
+	if c.Keep(of(t, 4, 2)) || c.strangers.peers != 1 || c.strangers.bytes != MaxCatalogBytes {
+		t.Errorf("a stranger has moved to the full room of members: %+v", c.strangers)
+	}
+}
+
+// TestChanges reads a catalog through a cursor.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t).(*catalog)
+	reader := identity(t, 9).Peer()
+	read := func(cursor uint64, limit int) (versions []uint64, next uint64, more bool) {
+		entries, next, more := c.Changes(cursor, limit, reader, 77)
+		for _, e := range entries {
+			versions = append(versions, e.Version)
+		}
+		return versions, next, more
+	}
+	wants := func(what string, want []uint64, more bool, got []uint64, next uint64, gotMore bool) uint64 {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" || more != gotMore {
+			t.Errorf("%s: more %v, want %v; versions (-want +got):\n%s", what, gotMore, more, diff)
+		}
+		return next
+	}
+	with := func(what string, want []uint64, more bool, cursor uint64, limit int) uint64 {
+		t.Helper()
+		got, next, m := read(cursor, limit)
+		return wants(what, want, more, got, next, m)
+	}
+	with("nothing", nil, false, 0, 1)
+	c.Put(of(t, 2, 12))
+	c.PutFrom(of(t, 3, 13), 5)
+	c.PutFrom(of(t, 4, 14), 77) // came from the reader
+	c.Put(of(t, 9, 19))         // its own
+	c.Put(of(t, 5, 15))
+	size := len(of(t, 2, 12).Bytes())
+	cursor := with("the first", []uint64{12}, true, 0, 1)
+	cursor = with("all but", []uint64{13, 15}, false, cursor, 2*size)
+	with("no more", nil, false, cursor, 1)
+	c.Put(of(t, 2, 22))
+	c.Put(of(t, 2, 32))
+	c.Put(of(t, 3, 33))
+	c.Forget(identity(t, 3).Peer())
+	c.Put(of(t, 4, 34))
+	with("the newest of each", []uint64{32, 34}, false, cursor, MaxCatalogBytes)
+	with("from the start", []uint64{15, 32, 34}, false, 0, MaxCatalogBytes)
+
+	for v := range uint64(10 * maxScan) {
+		c.Put(of(t, 2, 100+v))
+	}
+	if got, most := len(c.changes), 2*maxScan; got > most {
+		t.Errorf("%d changes of %d entries are kept, want %d at most", got, c.Len(), most)
+	}
+	for v := range uint64(maxScan) {
+		c.Put(of(t, 9, 10_000+v))
+	}
+	c.Put(of(t, 3, 1))
+	var got []uint64
+	for calls, more := 0, true; more; calls++ {
+		var versions []uint64
+		versions, cursor, more = read(cursor, MaxCatalogBytes)
+		got = append(got, versions...)
+		if calls > 10 {
+			t.Fatal("there is no end")
+		}
+	}
+	wants("behind many changes", []uint64{34, 100 + 10*maxScan - 1, 1}, false, got, 0, false)
 }
 
 func TestWatch(t *testing.T) {

@@ -66,20 +66,28 @@ func appendBody(b []byte, e *Entry) []byte {
 	return b
 }
 
-// PeerOf returns whose entry the bytes claim to be, the zero peer if they are too
-// short to say.
-func PeerOf(b []byte) (peer sm.PeerID) {
-	if len(b) > len(peer) {
-		copy(peer[:], b[1:])
+// versionEnd is where the version of an entry ends in its bytes.
+const versionEnd = 1 + 32 + 32 + 8
+
+// Peek returns whose entry the bytes claim to be and its version, without
+// verifying anything. It returns zeros for bytes of another format version and
+// for bytes that are too short.
+func Peek(b []byte) (peer sm.PeerID, version uint64) {
+	if len(b) < versionEnd || b[0] != formatVersion {
+		return peer, 0
 	}
-	return peer
+	return sm.PeerID(b[1:33]), binary.BigEndian.Uint64(b[versionEnd-8:])
 }
 
 // Parse reads what [Signed.Bytes] returns and verifies the signature. It copies
-// b. Bytes from a stranger are safe: whatever is wrong with them is [ErrEntry].
+// b. Bytes from a stranger are safe: any fault is [ErrEntry]. An entry that
+// another version of this program may accept is [ErrIncompatible] as well.
 func Parse(b []byte) (Signed, error) {
 	if len(b) > MaxSize {
 		return Signed{}, fmt.Errorf("%w: parse: it has %d bytes, at most %d are allowed", ErrEntry, len(b), MaxSize)
+	}
+	if len(b) > 0 && b[0] != formatVersion {
+		return Signed{}, fmt.Errorf("%w: parse: format version %d is not known", ErrIncompatible, b[0])
 	}
 	raw := append([]byte(nil), b...)
 	r := reader{rest: raw}
@@ -91,12 +99,11 @@ func Parse(b []byte) (Signed, error) {
 		return Signed{}, r.err
 	case len(r.rest) > 0:
 		return Signed{}, fmt.Errorf("%w: parse: %d bytes are left over", ErrEntry, len(r.rest))
+	case !link.Verify(e.Peer, signed(body), signature):
+		return Signed{}, fmt.Errorf("%w: parse: the signature is not that of peer %s", ErrEntry, e.Peer.Short())
 	}
 	if err := e.check(); err != nil {
-		return Signed{}, fmt.Errorf("parse: %w", err)
-	}
-	if !link.Verify(e.Peer, signed(body), signature) {
-		return Signed{}, fmt.Errorf("%w: parse: the signature is not that of peer %s", ErrEntry, e.Peer.Short())
+		return Signed{}, fmt.Errorf("%w: parse: signed by its owner, but: %w", ErrIncompatible, err)
 	}
 	return Signed{Entry: e, raw: raw}, nil
 }
@@ -109,9 +116,7 @@ type reader struct {
 
 func (r *reader) entry() Entry {
 	var e Entry
-	if v := r.uint8(); r.err == nil && v != formatVersion {
-		r.err = fmt.Errorf("%w: parse: format version %d is not known", ErrEntry, v)
-	}
+	r.uint8() // the format version, which Parse has checked
 	copy(e.Peer[:], r.bytes(len(e.Peer)))
 	copy(e.Network[:], r.bytes(len(e.Network)))
 	e.Version = r.uint64()

@@ -26,6 +26,11 @@ const (
 // signature, a limit exceeded.
 var ErrEntry = errors.New("discovery: bad entry")
 
+// ErrIncompatible reports an [ErrEntry] that an honest peer may have passed on:
+// it has another format version, or its owner has signed it although it breaks a
+// rule here, which another version of this program may not have.
+var ErrIncompatible = fmt.Errorf("%w: of another version", ErrEntry)
+
 // Entry is what a peer says about itself.
 type Entry struct {
 	Peer    sm.PeerID

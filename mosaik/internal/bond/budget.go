@@ -1,0 +1,209 @@
+package bond
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+)
+
+// What peers without a bond may make this one do, all of them together and each
+// alone. Connections that want more than there is wait their turn: each has at
+// most one claim at a time, so the queue goes round among them.
+const (
+	// Entries to verify, in units of one signature and 16 KiB to hash. All
+	// strangers have verifyBurst at once and verifyRate in a second, one of them
+	// half of that: a full catalog comes at once. A change that is accepted is
+	// passed on to every peer, so this bounds what others get to verify, too.
+	verifyBurst = 2 * discovery.MaxPeers
+	verifyRate  = 128
+	verifyBytes = 16 << 10
+	// The first entry that a peer sends about itself is not among them, or
+	// newcomers would wait for whoever floods. It costs less than the handshake
+	// that precedes it.
+	firstBurst = 1024
+	firstRate  = 512
+	// A peer with a bond, or at the address of a seed, has a budget of its own.
+	trustedBurst = 2 * (discovery.MaxPeers + discovery.MaxMembers)
+	trustedRate  = 1024
+
+	// Frames with at most smallFrame bytes of payload are counted, those of a
+	// handshake among them; larger ones are measured. The heartbeats of as many
+	// connections as a link accepts by default are half of the rate.
+	smallFrame = 4 << 10
+	smallBurst = 64 << 10
+	smallRate  = 16 << 10
+	bulkBurst  = 64 << 20
+	bulkRate   = 16 << 20
+	// What one connection may send besides, in bytes, with frameCost added for
+	// each frame.
+	strangerBurst = 4 << 20
+	strangerRate  = 256 << 10
+	frameCost     = 1 << 10
+
+	// What strangers are sent of the catalog, in bytes; a frame counts as
+	// relayCost at least.
+	relayBurst = 64 << 20
+	relayRate  = 8 << 20
+	relayCost  = 2 << 10
+)
+
+// budgets are those that all strangers share.
+type budgets struct{ verify, first, small, bulk, relay *budget }
+
+func newBudgets(now time.Time) budgets {
+	return budgets{
+		verify: newBudget(verifyBurst, verifyRate, now),
+		first:  newBudget(firstBurst, firstRate, now),
+		small:  newBudget(smallBurst, smallRate, now),
+		bulk:   newBudget(bulkBurst, bulkRate, now),
+		relay:  newBudget(relayBurst, relayRate, now),
+	}
+}
+
+// budget is an amount that grows at a steady rate up to what may be spent at
+// once. Its methods may be called concurrently.
+type budget struct {
+	burst, rate float64
+
+	mu      sync.Mutex
+	left    float64 // negative for what is claimed ahead of its time
+	counted time.Time
+}
+
+func newBudget(burst, rate float64, now time.Time) *budget {
+	return &budget{burst: burst, rate: rate, left: burst, counted: now}
+}
+
+// longestWait bounds a wait, which as a number of seconds may not fit in a Duration.
+const longestWait = 24 * time.Hour
+
+// take takes n out of the budget and returns how long to wait until it is there.
+func (b *budget) take(n float64, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if passed := now.Sub(b.counted).Seconds(); passed > 0 {
+		b.left = min(b.burst, b.left+passed*b.rate)
+		b.counted = now
+	}
+	b.left -= n
+	if b.left >= 0 {
+		return 0
+	}
+	return time.Duration(min(-b.left/b.rate, longestWait.Seconds()) * float64(time.Second))
+}
+
+// giveBack returns what was taken and is not spent.
+func (b *budget) giveBack(n float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = min(b.burst, b.left+n)
+}
+
+// allowance is what one connection has of the budgets. It belongs to the
+// goroutine that reads.
+type allowance struct {
+	verify *budget // as a stranger
+	bytes  *budget
+	own    *budget // of a trusted peer, nil before it was one
+	spoke  bool    // an entry about the peer itself was verified
+}
+
+func newAllowance(now time.Time) allowance {
+	return allowance{
+		verify: newBudget(verifyBurst/2, verifyRate/2, now),
+		bytes:  newBudget(strangerBurst, strangerRate, now),
+	}
+}
+
+// trusted reports whether the other end has budgets of its own: it has a bond,
+// or the address of a seed led to it. The caller holds the mutex.
+func (c *conn) trusted() bool {
+	if c.up > 0 {
+		return true
+	}
+	for _, peer := range c.m.seeds {
+		if peer == c.p.id {
+			return true
+		}
+	}
+	return false
+}
+
+// payForEntry waits until an entry with so many bytes may be verified. It
+// reports whether the connection is still there.
+func (c *conn) payForEntry(own bool, bytes int) bool {
+	c.m.mu.Lock()
+	trusted := c.trusted()
+	c.m.mu.Unlock()
+	units := 1 + float64(bytes/verifyBytes)
+	switch {
+	case trusted:
+		if c.left.own == nil {
+			c.left.own = newBudget(trustedBurst, trustedRate, time.Now())
+		}
+		return c.pay(units, c.left.own)
+	case own && !c.left.spoke:
+		c.left.spoke = true
+		return c.pay(units, c.m.budgets.first)
+	}
+	return c.pay(units, c.left.verify, c.m.budgets.verify)
+}
+
+// payForFrame waits for as long as a frame that was read is ahead of its time. A
+// peer with a bond is trusted not to send too much.
+func (c *conn) payForFrame(bytes int) {
+	c.m.mu.Lock()
+	trusted := c.trusted()
+	c.m.mu.Unlock()
+	if trusted {
+		return
+	}
+	if bytes <= smallFrame {
+		c.payAll(claim{c.left.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.small, 1})
+		return
+	}
+	n := float64(bytes + frameCost)
+	c.payAll(claim{c.left.bytes, n}, claim{c.m.budgets.bulk, n})
+}
+
+// claim is what is taken out of a budget.
+type claim struct {
+	from *budget
+	n    float64
+}
+
+// pay takes n out of each budget and waits until it is there.
+func (c *conn) pay(n float64, from ...*budget) bool {
+	claims := make([]claim, len(from))
+	for i, b := range from {
+		claims[i] = claim{b, n}
+	}
+	return c.payAll(claims...)
+}
+
+// payAll takes the claims and waits until all are there, unless the connection
+// ends first. Meanwhile nothing is read, and the silence is not the peer's.
+func (c *conn) payAll(claims ...claim) bool {
+	now := time.Now()
+	var wait time.Duration
+	for _, x := range claims {
+		wait = max(wait, x.from.take(x.n, now))
+	}
+	if wait == 0 {
+		return true
+	}
+	c.deaf(true)
+	defer c.deaf(false)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.done:
+		for _, x := range claims {
+			x.from.giveBack(x.n)
+		}
+		return false
+	}
+}

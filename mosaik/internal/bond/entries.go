@@ -1,0 +1,200 @@
+package bond
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// maxOwn bounds the entry that a connection keeps of a peer for which the catalog
+// has no room, in bytes. There are at most maxStrangers such peers.
+const maxOwn = 64 << 10
+
+// handleEntries takes the entries of an ENTRIES or a MEMBERS frame into the
+// catalog. It is called without the mutex, since the catalog reports news to the
+// manager.
+func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
+	raws, err := parseEntries(payload)
+	if err != nil {
+		return link.CodeUndecodable, err
+	}
+	c.m.mu.Lock()
+	code := c.hear(kind)
+	c.m.mu.Unlock()
+	if code != link.CodeAccepted {
+		return code, nil
+	}
+	for _, raw := range raws {
+		if code, err := c.handleEntry(raw, kind == kindMembers); code != link.CodeAccepted {
+			return code, err
+		}
+	}
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if !c.reached && !c.ended {
+		c.reached = true
+		c.m.reach.connected(+1)
+	}
+	return link.CodeAccepted, nil
+}
+
+// handleEntry verifies an entry and takes it into the catalog, unless it is plain
+// beforehand that it is not news. An entry that an honest peer cannot have
+// verified ends the connection.
+func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
+	peer, version := discovery.Peek(raw)
+	own := peer == c.p.id
+	if !peer.IsZero() && c.stale(raw, peer, version, member) {
+		return link.CodeAccepted, nil
+	}
+	if !c.payForEntry(own, len(raw)) {
+		return link.CodeCancelled, nil
+	}
+	c.m.verified.Add(1)
+	s, err := discovery.Parse(raw)
+	switch {
+	case errors.Is(err, discovery.ErrIncompatible):
+		c.m.cfg.Logger.Debug("skipped an entry", "from", c.p.id.Short(), "error", err)
+		return link.CodeAccepted, nil
+	case err != nil:
+		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer passes on: %w", errFrame, err)
+	}
+	switch {
+	case member && c.vouches(s):
+		c.m.cfg.Catalog.Keep(s)
+	case !c.m.cfg.Catalog.PutFrom(s, c.number) && own:
+		c.keepOwn(s)
+	}
+	return link.CodeAccepted, nil
+}
+
+// stale reports whether an entry that came is of no use, whether or not its
+// signature is right: it is known, or older than the one that is known, or only
+// others remember its peer, or there is no room for it. A peer that sends an old
+// entry about itself is sent the newest, once, so that it signs a newer one.
+func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64, member bool) bool {
+	if self := c.m.cfg.Catalog.Self(); peer == self.Peer {
+		return version <= self.Version
+	}
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	known, ok := c.m.entry(peer)
+	own := peer == c.p.id
+	switch {
+	case member && ok && version == known.Version:
+		return false // it may have to move to the room for members
+	case ok && version <= known.Version:
+		if own && c.corrected < known.Version && !bytes.Equal(known.Bytes(), raw) {
+			c.corrected = known.Version
+			c.tell(known)
+		}
+		return true
+	case own || member:
+		return false
+	}
+	t, buried := c.m.forgotten[peer]
+	return buried && version <= t.version && time.Now().Before(t.until) || !c.m.cfg.Catalog.Room(peer, len(raw))
+}
+
+// keepOwn keeps the entry of the peer itself, for which the catalog has no room,
+// for as long as the connection has to prove that it belongs to a member.
+func (c *conn) keepOwn(s discovery.Signed) {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	known, _ := c.m.entry(s.Peer)
+	if c.ended || len(s.Bytes()) > maxOwn || s.Network != c.m.cfg.Catalog.Self().Network || s.Version <= known.Version {
+		return
+	}
+	c.own = s
+	c.offerAll(s)
+	c.wakeProbe()
+}
+
+// entry returns the newest entry of another peer, from the catalog or from the
+// peer's connection. The caller holds the mutex.
+func (m *Manager) entry(peer sm.PeerID) (discovery.Signed, bool) {
+	s, known := m.cfg.Catalog.Get(peer)
+	if p := m.peers[peer]; p != nil && p.current != nil && !p.current.own.IsZero() && (!known || p.current.own.Version > s.Version) {
+		return p.current.own, true
+	}
+	return s, known
+}
+
+// Entry returns the newest entry of another peer: that of the catalog, or one for
+// which the catalog has no room while its peer is connected.
+func (m *Manager) Entry(peer sm.PeerID) (discovery.Signed, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entry(peer)
+}
+
+// keepMember has the catalog keep the entry of a peer with a bond in the room for
+// members. It is called without the mutex.
+func (c *conn) keepMember() {
+	c.m.mu.Lock()
+	s, known := c.m.entry(c.p.id)
+	bonded := c.up > 0 && !c.ended && known
+	due := bonded && (!c.kept || !c.own.IsZero())
+	c.m.mu.Unlock()
+	if !due {
+		return
+	}
+	kept := c.m.cfg.Catalog.Keep(s)
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.kept = true // once: there is room, or there is none
+	if kept && c.own.Version <= s.Version {
+		c.own = discovery.Signed{}
+	}
+}
+
+// vouches reports whether the other end may say that the entry is a member's: it
+// has a bond here in a group that the entry lists.
+func (c *conn) vouches(s discovery.Signed) bool {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	for id, b := range c.bonds {
+		if b.up && s.HasGroup(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// vouch introduces a peer whose bond has come up and the other members of the group
+// to each other. While there is room for strangers, they learn of each other without
+// that.
+func (b *bond) vouch() {
+	m := b.c.m
+	s, known := m.entry(b.c.p.id)
+	if !known || !m.cfg.Catalog.Crowded() {
+		return
+	}
+	var others []discovery.Signed
+	self := appendEntries([]discovery.Signed{s})
+	for _, p := range m.peers {
+		if other := b.ms.bond(p.id); other != nil && other != b && other.up {
+			for _, payload := range self {
+				other.c.send(kindMembers, payload)
+			}
+			if e, known := m.entry(p.id); known {
+				others = append(others, e)
+			}
+		}
+	}
+	for _, payload := range appendEntries(others) {
+		b.c.send(kindMembers, payload)
+	}
+}
+
+// tell queues an entry ahead of those of the catalog.
+func (c *conn) tell(s discovery.Signed) {
+	for _, payload := range appendEntries([]discovery.Signed{s}) {
+		c.send(kindEntries, payload)
+	}
+}
