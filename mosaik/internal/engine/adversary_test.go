@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,9 +66,12 @@ type adversary struct {
 	victim *node
 }
 
+// adversaries counts them, so that each has an identity of its own.
+var adversaries atomic.Int32
+
 func newAdversary(t *testing.T, victim *node) *adversary {
 	t.Helper()
-	l, peer := listen(t, victim.book, 99)
+	l, peer := listen(t, victim.book, byte(99+adversaries.Add(1)%100))
 	l.Serve()
 	t.Cleanup(func() { l.Close() })
 	return &adversary{t, l, peer, victim}

@@ -47,6 +47,9 @@ var termless = map[pb.MessageType]bool{
 // without knowing who sent it. Whatever the bytes, the result is a batch that
 // does not make dragonboat panic by its form, or errBad.
 func decodeBatch(b []byte) (batch pb.MessageBatch, err error) {
+	if err := scanBatch(b); err != nil {
+		return pb.MessageBatch{}, err
+	}
 	if err := unmarshal(&batch, b); err != nil {
 		return pb.MessageBatch{}, err
 	}

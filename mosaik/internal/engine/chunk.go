@@ -19,6 +19,9 @@ const (
 // decodeChunk decodes a piece of a snapshot and checks all that can be checked
 // without knowing who sent it. The file name in the result is a bare name.
 func decodeChunk(b []byte) (chunk pb.Chunk, err error) {
+	if err := scanChunk(b); err != nil {
+		return pb.Chunk{}, err
+	}
 	if err := unmarshal(&chunk, b); err != nil {
 		return pb.Chunk{}, err
 	}

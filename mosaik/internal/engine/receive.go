@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
@@ -69,7 +70,12 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	e.peers.reached(c.Peer())
 	var buf []byte
 	for {
-		kind, payload, err := c.ReadFrame(limit, buf)
+		err := e.awaitAdmission(ctx, c)
+		var kind uint8
+		var payload []byte
+		if err == nil {
+			kind, payload, err = c.ReadFrame(limit, buf)
+		}
 		if err == nil {
 			err = receive(kind, payload)
 		}
@@ -83,6 +89,46 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 			buf = payload
 		}
 	}
+}
+
+const (
+	// smallFrame is the largest frame, in bytes, of a peer that speaks for no replica
+	// here. It has room for some messages without entries, which are dropped.
+	smallFrame = 1 << 10
+	// admissionTimeout bounds how long a larger one waits: as long as its sender does.
+	admissionTimeout = writeTimeout
+)
+
+// errStranger reports a large frame of a peer that was not admitted in time.
+var errStranger = errors.New("engine: a large frame of a peer that speaks for no replica here")
+
+// awaitAdmission returns when the next frame may be read: a large one once its sender
+// speaks for a replica here. Members announce themselves on another connection than
+// this one, so a frame may overtake the announcement.
+func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn) error {
+	size, err := c.PeekFrame()
+	if err != nil || size <= smallFrame {
+		return err
+	}
+	ok, changed := e.peers.speaks(c.Peer())
+	if ok {
+		return nil
+	}
+	timer := time.NewTimer(admissionTimeout)
+	defer timer.Stop()
+	for !ok {
+		select {
+		case <-changed:
+			ok, changed = e.peers.speaks(c.Peer())
+		case <-timer.C:
+			return fmt.Errorf("%w: %d bytes; larger than %d are read after its bond is up", errStranger, size, smallFrame)
+		case <-ctx.Done():
+			return net.ErrClosed
+		case <-e.ctx.Done():
+			return net.ErrClosed
+		}
+	}
+	return nil
 }
 
 // receiveBatch hands on those messages of the batch that the peer may send.

@@ -90,6 +90,11 @@ func (c *Conn) ReadFrame(max int, buf []byte) (kind uint8, payload []byte, err e
 	return readFrame(c.reader, max, buf)
 }
 
+// PeekFrame waits until the next frame begins and returns the length of its payload in
+// bytes, without reading it: ReadFrame reads the frame, at once or later. It belongs to
+// the goroutine that reads. Its errors are those of ReadFrame.
+func (c *Conn) PeekFrame() (size int, err error) { return peekFrame(c.reader) }
+
 // Read implements [net.Conn].
 func (c *Conn) Read(b []byte) (int, error) { return c.reader.Read(b) }
 

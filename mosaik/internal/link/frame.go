@@ -44,27 +44,36 @@ func appendFrame(dst []byte, kind uint8, payload ...[]byte) ([]byte, error) {
 	return dst, nil
 }
 
-// readFrame is [Conn.ReadFrame] on any reader.
-func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte, err error) {
+// peekFrame is [Conn.PeekFrame] on any reader.
+func peekFrame(r *bufio.Reader) (size int, err error) {
 	head, err := r.Peek(frameHead - 1)
 	if err != nil {
 		if len(head) > 0 {
 			err = truncated(err)
 		}
-		return 0, nil, err
+		return 0, err
 	}
 	n := int64(binary.BigEndian.Uint32(head)) - 1
-	switch {
-	case n < 0:
-		return 0, nil, fmt.Errorf("%w: read: a length of 0 leaves no room for the kind", ErrFrame)
-	case n > int64(max):
+	if n < 0 {
+		return 0, fmt.Errorf("%w: read: a length of 0 leaves no room for the kind", ErrFrame)
+	}
+	return int(min(n, math.MaxInt)), nil
+}
+
+// readFrame is [Conn.ReadFrame] on any reader.
+func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte, err error) {
+	n, err := peekFrame(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if n > max {
 		return 0, nil, fmt.Errorf("%w: read: a payload of %d bytes exceeds the limit of %d", ErrFrame, n, max)
 	}
-	r.Discard(len(head))
+	r.Discard(frameHead - 1)
 	if kind, err = r.ReadByte(); err != nil {
 		return 0, nil, truncated(err)
 	}
-	payload, err = readPayload(r, int(n), buf[:0])
+	payload, err = readPayload(r, n, buf[:0])
 	return kind, payload, err
 }
 
