@@ -40,7 +40,7 @@ func checkChunk(c *pb.Chunk) error {
 		return fmt.Errorf("%w: transport version %d, want %d", errBad, c.BinVer, raftio.TransportBinVersion)
 	case c.ReplicaID == 0 || c.From == 0 || c.ReplicaID == c.From:
 		return fmt.Errorf("%w: chunk from replica %d to %d", errBad, c.From, c.ReplicaID)
-	case c.Index == 0 || c.Term == 0:
+	case c.Index == 0 || c.Term == 0 || c.Index > maxIndex || c.Term > maxTerm:
 		return fmt.Errorf("%w: chunk of a snapshot at index %d, term %d", errBad, c.Index, c.Term)
 	case c.Witness || c.OnDiskIndex != 0 || c.HasFileInfo:
 		return fmt.Errorf("%w: chunk of a kind of snapshot that is not in use", errBad)
