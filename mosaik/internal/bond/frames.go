@@ -168,7 +168,11 @@ func appendEntries(entries []discovery.Signed) [][]byte {
 
 // parseEntries returns the bytes of each entry, parts of b.
 func parseEntries(b []byte) ([][]byte, error) {
-	var entries [][]byte
+	n := 0
+	for at := uint64(0); at+4 <= uint64(len(b)); n++ {
+		at += 4 + uint64(binary.BigEndian.Uint32(b[at:]))
+	}
+	entries := make([][]byte, 0, n)
 	for first := true; first || len(b) > 0; first = false {
 		if len(b) < 4 {
 			return nil, fmt.Errorf("%w: ENTRIES ends within a length", errFrame)

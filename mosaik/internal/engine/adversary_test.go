@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func marshal(m interface {
 // goodChunk is the only chunk of a snapshot.
 func goodChunk(target sm.PeerID) pb.Chunk {
 	return pb.Chunk{
-		ShardID: shard, ReplicaID: 1, From: 9, Index: 100, Term: 7, DeploymentId: 1, BinVer: raftio.TransportBinVersion,
+		ShardID: shard, ReplicaID: 1, From: 9, Index: 100, Term: 1, DeploymentId: 1, BinVer: raftio.TransportBinVersion,
 		ChunkCount: 1, FileChunkCount: 1, ChunkSize: 4, FileSize: 4, Data: []byte("data"),
 		Filepath:   "/elsewhere/snapshot-0000000000000064.gbsnap",
 		Membership: pb.Membership{ConfigChangeId: 1, Addresses: map[uint64]string{9: target.String()}},
@@ -65,9 +66,12 @@ type adversary struct {
 	victim *node
 }
 
+// adversaries counts them, so that each has an identity of its own.
+var adversaries atomic.Int32
+
 func newAdversary(t *testing.T, victim *node) *adversary {
 	t.Helper()
-	l, peer := listen(t, victim.book, 99)
+	l, peer := listen(t, victim.book, byte(99+adversaries.Add(1)%100))
 	l.Serve()
 	t.Cleanup(func() { l.Close() })
 	return &adversary{t, l, peer, victim}
@@ -139,7 +143,11 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 	a.t = t
 	dropped(t, a.dial(link.Raft), frameChunk, marshal(ptr(batchOf(heartbeat))))
 
+	g.replicas[0].believe(9) // others' snapshots are not looked at
 	badChunks := map[string]func(*pb.Chunk){
+		"index":             func(c *pb.Chunk) { c.Index, c.Filepath = 1<<63, raftFile(1<<63) },
+		"term":              func(c *pb.Chunk) { c.Term = 1 << 40 },
+		"voter has no vote": func(c *pb.Chunk) { c.Membership.NonVotings = map[uint64]string{1: a.victim.peer.String()} },
 		"path":              func(c *pb.Chunk) { c.Filepath = "../../etc/passwd" },
 		"no path":           func(c *pb.Chunk) { c.Filepath = "" },
 		"parent":            func(c *pb.Chunk) { c.Filepath = ".." },
@@ -200,6 +208,13 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 		t.Errorf("the term went from %d to %d", term, now)
 	}
 	agree(t, g.recs, 4)
+}
+
+// believe makes a replica take another for the leader of its term.
+func (r *Replica) believe(leader uint64) {
+	r.claims.mu.Lock()
+	defer r.claims.mu.Unlock()
+	r.claims.term, r.claims.leader, r.claims.heard = r.engine.router.find(r.shard, r.id).term.Load(), leader, time.Now()
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -47,6 +47,9 @@ var termless = map[pb.MessageType]bool{
 // without knowing who sent it. Whatever the bytes, the result is a batch that
 // does not make dragonboat panic by its form, or errBad.
 func decodeBatch(b []byte) (batch pb.MessageBatch, err error) {
+	if err := scanBatch(b); err != nil {
+		return pb.MessageBatch{}, err
+	}
 	if err := unmarshal(&batch, b); err != nil {
 		return pb.MessageBatch{}, err
 	}
@@ -84,6 +87,12 @@ func checkMessage(m *pb.Message) error {
 		return fmt.Errorf("%w: %s without a term", errBad, m.Type)
 	case m.Term != 0 && termless[m.Type]:
 		return fmt.Errorf("%w: %s with a term", errBad, m.Type)
+	case m.Term > maxTerm || m.LogTerm > maxTerm || m.Term != 0 && m.LogTerm > m.Term:
+		return fmt.Errorf("%w: %s of term %d with an entry of term %d", errBad, m.Type, m.Term, m.LogTerm)
+	case m.LogIndex > maxIndex || m.Commit > maxIndex || m.Type == pb.ReplicateResp && m.Hint > maxIndex:
+		return fmt.Errorf("%w: %s with index %d, commit %d, hint %d", errBad, m.Type, m.LogIndex, m.Commit, m.Hint)
+	case m.Type == pb.LeaderTransfer && m.Hint == 0:
+		return fmt.Errorf("%w: %s to replica 0", errBad, m.Type)
 	case !pb.IsEmptySnapshot(m.Snapshot):
 		return fmt.Errorf("%w: %s with a snapshot", errBad, m.Type)
 	}
@@ -102,6 +111,9 @@ func checkMessage(m *pb.Message) error {
 // checkLog checks that entries continue the log where the message says.
 func checkLog(m *pb.Message) error {
 	term := m.LogTerm
+	if (m.LogIndex == 0) != (term == 0) { // Raft would find that in any log that ends before
+		return fmt.Errorf("%w: entries behind %d of term %d", errBad, m.LogIndex, term)
+	}
 	for i := range m.Entries {
 		e := &m.Entries[i]
 		if e.Index != m.LogIndex+1+uint64(i) || e.Term == 0 || e.Term < term || e.Term > m.Term {
@@ -135,13 +147,15 @@ func checkProposals(entries []pb.Entry) error {
 // of a new leader, membership changes.
 func checkEntry(e *pb.Entry) error {
 	switch {
+	case e.Type == pb.ConfigChangeEntry && (e.ClientID != 0 || e.SeriesID != 0 || e.RespondedTo != 0):
+		return fmt.Errorf("%w: membership change of client %d, series %d", errBad, e.ClientID, e.SeriesID)
 	case e.Type == pb.ConfigChangeEntry:
 		var change pb.ConfigChange
 		if err := unmarshal(&change, e.Cmd); err != nil {
 			return err
 		}
 		return checkChange(&change)
-	case e.Type == pb.ApplicationEntry && len(e.Cmd) == 0 && e.ClientID == 0 && e.SeriesID == 0:
+	case e.Type == pb.ApplicationEntry && len(e.Cmd) == 0 && e.ClientID == 0 && e.SeriesID == 0 && e.RespondedTo == 0:
 		return nil
 	case e.ClientID != proposalClient || e.SeriesID != 0 || e.RespondedTo != 0 || e.Key == 0:
 		return fmt.Errorf("%w: entry of client %d, series %d", errBad, e.ClientID, e.SeriesID)

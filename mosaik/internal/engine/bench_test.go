@@ -2,8 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
+
+	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
 // BenchmarkPropose proposes 16 bytes on three nodes in this process, with TLS
@@ -37,5 +40,40 @@ func BenchmarkPropose(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkReceive decodes what a follower receives from its leader, and hands it on:
+// answers to heartbeats, which a follower ignores, and appends of 16 bytes that it
+// has, which it answers.
+func BenchmarkReceive(b *testing.B) {
+	g := newGroup(b, 3, nil)
+	must(b, g.replicas[0], "warm up")
+	_, term, _ := g.replicas[0].Leader()
+	entry := pb.Entry{Type: pb.EncodedEntry, Key: 1, ClientID: proposalClient, Index: 2, Term: uint64(term), Cmd: make([]byte, 17)}
+	answer := pb.Message{Type: pb.HeartbeatResp, ShardID: shard, From: 1, To: 2, Term: uint64(term)}
+	appends := pb.Message{Type: pb.Replicate, ShardID: shard, From: 1, To: 2, Term: uint64(term), LogIndex: 1, LogTerm: 1}
+	for range 16 {
+		entry.Index = appends.LogIndex + 1 + uint64(len(appends.Entries))
+		appends.Entries = append(appends.Entries, entry)
+	}
+	victim := g.nodes[1].engine
+	for what, m := range map[string]pb.Message{"answer": answer, "appends=16": appends} {
+		for _, n := range []int{1, 64} {
+			frame := marshal(ptr(batchOf(slices.Repeat([]pb.Message{m}, n)...)))
+			b.Run(fmt.Sprintf("%s/messages=%d", what, n), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(frame)))
+				for range b.N {
+					batch, err := decodeBatch(frame)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := victim.receiveBatch(g.nodes[0].peer, batch); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

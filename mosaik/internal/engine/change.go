@@ -10,8 +10,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// AddNonVoting adds a replica that receives the log and does not count. The
-// change id is that of the membership which the caller decided on; a change
+// AddNonVoting adds a replica that receives the log and does not count. Only the
+// leader can, another replica returns [ErrNotApplied]. The change id is that of the membership which the caller decided on; a change
 // since then makes it [ErrRejected]. [ErrBusy] reports that this replica is
 // busy with another change. Other errors are those of [Replica.Propose]: a
 // change whose outcome is unknown shows in [Replica.Membership].
@@ -39,6 +39,9 @@ func (r *Replica) Remove(ctx context.Context, changeID, replica uint64) error {
 		return r.engine.host.RequestDeleteReplica(r.shard, replica, changeID, wait)
 	})
 }
+
+// errNotLeader reports a change that was asked of a replica which does not lead.
+var errNotLeader = errors.New("engine: the replica does not lead")
 
 // change requests a membership change and waits for its outcome.
 func (r *Replica) change(ctx context.Context, doing string, replica uint64, peer sm.PeerID,
@@ -89,6 +92,9 @@ func (r *Replica) request(ctx context.Context, request func(time.Duration) (*dra
 	defer r.engine.leave()
 	if err := r.ended(); err != nil {
 		return nil, err
+	}
+	if leader, _ := r.leader.get(); leader != r.id {
+		return nil, errNotLeader // which takes no change of another's
 	}
 	return request(r.engine.wait(ctx))
 }

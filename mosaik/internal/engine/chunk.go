@@ -19,6 +19,9 @@ const (
 // decodeChunk decodes a piece of a snapshot and checks all that can be checked
 // without knowing who sent it. The file name in the result is a bare name.
 func decodeChunk(b []byte) (chunk pb.Chunk, err error) {
+	if err := scanChunk(b); err != nil {
+		return pb.Chunk{}, err
+	}
 	if err := unmarshal(&chunk, b); err != nil {
 		return pb.Chunk{}, err
 	}
@@ -37,7 +40,7 @@ func checkChunk(c *pb.Chunk) error {
 		return fmt.Errorf("%w: transport version %d, want %d", errBad, c.BinVer, raftio.TransportBinVersion)
 	case c.ReplicaID == 0 || c.From == 0 || c.ReplicaID == c.From:
 		return fmt.Errorf("%w: chunk from replica %d to %d", errBad, c.From, c.ReplicaID)
-	case c.Index == 0 || c.Term == 0:
+	case c.Index == 0 || c.Term == 0 || c.Index > maxIndex || c.Term > maxTerm:
 		return fmt.Errorf("%w: chunk of a snapshot at index %d, term %d", errBad, c.Index, c.Term)
 	case c.Witness || c.OnDiskIndex != 0 || c.HasFileInfo:
 		return fmt.Errorf("%w: chunk of a kind of snapshot that is not in use", errBad)

@@ -539,26 +539,52 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// A log that lacks what its replica acknowledged is an older copy: its replica
-// ends, and nothing else.
+// A log that lacks what its replica acknowledged is an older copy: its replica ends, and
+// nothing else. Only the leader of the present term knows.
 func TestOlderLogEndsItsReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
-	must(t, g.replicas[0], "before")
-	a := newAdversary(t, g.nodes[2])
-	g.nodes[2].engine.Admit(shard, a.peer, 9)
-	c := a.dial(link.Raft)
-	defer c.Close()
-	heartbeat := batchOf(pb.Message{Type: pb.Heartbeat, ShardID: shard, From: 9, To: 3, Term: 1, Commit: 1_000_000})
-	if err := c.WriteFrame(frameBatch, marshal(ptr(heartbeat))); err != nil {
-		t.Fatal(err)
+	lead(t, g.replicas[0], 1)
+	must(t, g.replicas[2], "before")
+	g.recs[2].wait(t, "the leader to be known", func() bool { return g.recs[2].leaders[len(g.recs[2].leaders)-1].leader == 1 })
+	claim := func(from *node, replica, term uint64) *link.Conn {
+		addr, err := g.nodes[2].book.get(g.nodes[2].peer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := from.link.Dial(within(t), addr, g.nodes[2].peer, link.Raft)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := pb.Message{Type: pb.Heartbeat, ShardID: shard, From: replica, To: 3, Term: term, Commit: 1_000_000}
+		if err := c.WriteFrame(frameBatch, marshal(ptr(batchOf(m, m)))); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	_, term, _ := g.replicas[2].Leader()
+	for _, c := range []*link.Conn{claim(g.nodes[0], 1, uint64(term)-1), claim(g.nodes[1], 2, uint64(term)), claim(g.nodes[1], 2, uint64(term)-1)} {
+		c.WriteFrame(frameBatch, []byte("the end")) // so that the message was read
+		hungUp(t, c)
+	}
+	if err := g.replicas[2].ended(); err != nil {
+		t.Fatalf("the replica ended on the word of one that does not lead: %v", err)
+	}
+	for ctx := within(t); g.replicas[2].ended() == nil && ctx.Err() == nil; {
+		changed := g.replicas[2].changes.next().Done()
+		if leader, term, _ := g.replicas[2].Leader(); leader == 1 || leader == 2 {
+			c := claim(g.nodes[leader-1], leader, uint64(term))
+			c.WriteFrame(frameBatch, []byte("the end"))
+			hungUp(t, c)
+			continue
+		}
+		<-changed
 	}
 	g.recs[2].wait(t, "the end of the replica", func() bool { return len(g.recs[2].failures) > 0 })
 	g.recs[2].mu.Lock()
 	err := g.recs[2].failures[0]
 	g.recs[2].mu.Unlock()
-	if !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) {
-		t.Errorf("the replica ended with %v, want %v and %v", err, ErrStorage, logstore.ErrCorrupt)
+	if !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) || !strings.Contains(err.Error(), "keep the log") {
+		t.Errorf("the replica ended with %v, want %v, %v and what to do", err, ErrStorage, logstore.ErrCorrupt)
 	}
-	must(t, g.replicas[0], "after")
 }

@@ -122,7 +122,7 @@ func TestTermsSpanLeaders(t *testing.T) {
 
 // lead transfers leadership until r sees the target lead. A transfer to a
 // replica that lags comes to nothing.
-func lead(t *testing.T, r *Replica, target uint64) {
+func lead(t testing.TB, r *Replica, target uint64) {
 	t.Helper()
 	ctx := within(t)
 	for ctx.Err() == nil {

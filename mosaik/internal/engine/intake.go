@@ -23,8 +23,19 @@ type intake struct {
 // the replica's disk, if it has one. A disk that does not keep it ends the replica.
 func (i *intake) receive(chunk pb.Chunk) error {
 	e := i.engine
-	if !e.mayReceive(i.from, chunk.ShardID, chunk.From, chunk.ReplicaID) {
+	r, l := e.receiver(i.from, chunk.ShardID, chunk.From, chunk.ReplicaID)
+	if r == nil {
 		return errRefused
+	}
+	// Raft takes a snapshot from anybody, in any term. A leader sends one to replicas that
+	// answered it in its term, which know it therefore. Another leader sends its own.
+	if term, ok := r.follows(l, chunk.From); !ok || l.members.standing(chunk.From) == gone {
+		return errRefused
+	} else if chunk.Term > term {
+		return fmt.Errorf("%w: a snapshot of term %d in term %d", errBad, chunk.Term, term)
+	}
+	if _, ok := chunk.Membership.NonVotings[r.id]; ok && l.members.standing(r.id) == voting {
+		return fmt.Errorf("%w: a snapshot in which voter %d has no vote", errBad, r.id) // dragonboat would panic
 	}
 	for _, targets := range []map[uint64]string{chunk.Membership.Addresses, chunk.Membership.NonVotings} {
 		for replica, target := range targets {
@@ -33,10 +44,6 @@ func (i *intake) receive(chunk pb.Chunk) error {
 				return errBad
 			}
 		}
-	}
-	r := e.replica(chunk.ShardID)
-	if r == nil || r.id != chunk.ReplicaID || r.muted() { // as it is before it takes part
-		return errRefused
 	}
 	// Stop removes the directory that dragonboat collects the snapshot in.
 	r.collecting.RLock()

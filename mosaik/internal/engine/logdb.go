@@ -101,16 +101,6 @@ func (r *logRouter) termOf(shard, replica uint64, i sm.Index) sm.Term {
 	return 0
 }
 
-// last returns the index of the last entry that a replica wrote down, 0 if the
-// replica is not known.
-func (r *logRouter) last(shard, replica uint64) sm.Index {
-	if l := r.find(shard, replica); l != nil {
-		_, last := l.terms.span()
-		return last
-	}
-	return 0
-}
-
 // wasCut reports whether a replica's log yielded entries up to an index, lately,
 // and then no more because they were enough.
 func (r *logRouter) wasCut(shard, replica, index uint64) bool {

@@ -26,6 +26,10 @@ type replicaLog struct {
 	terms  termTable
 	cuts   cuts
 
+	// What dragonboat last saved, for those who receive messages: its own may be later.
+	term, commit atomic.Uint64
+	members      members
+
 	mu       sync.Mutex // held by the one who writes; guards what follows
 	meta     metadata
 	hard     pb.State
@@ -49,7 +53,10 @@ func openReplicaLog(key raftio.NodeInfo, log logstore.Log, failed func(error)) (
 		if err := l.restore(st); err != nil {
 			return err
 		}
-		return l.terms.load(log, st)
+		if err := l.terms.load(log, st); err != nil {
+			return err
+		}
+		return l.readChanges(st)
 	})
 	if err != nil {
 		return nil, err
@@ -81,7 +88,30 @@ func (l *replicaLog) restore(st logstore.State) error {
 	case st.Hard.Commit > st.Last.Index:
 		return fmt.Errorf("the log ends at %d, before its commit index %d", st.Last.Index, st.Hard.Commit)
 	}
-	l.meta, l.hard, l.kept, l.snapshot = *meta, fromHard(st.Hard), fromHard(st.Hard), st.Snapshot
+	l.meta, l.kept, l.snapshot = *meta, fromHard(st.Hard), st.Snapshot
+	l.setHard(fromHard(st.Hard))
+	if snapshot.Index > 0 {
+		l.members.restore(&snapshot.Membership)
+	}
+	return nil
+}
+
+// readChanges reads the changes of the membership that the log holds and that may be
+// committed later. dragonboat tells those that are, from the snapshot on.
+func (l *replicaLog) readChanges(st logstore.State) error {
+	if st.Hard.Commit >= st.Last.Index {
+		return nil
+	}
+	for e, err := range l.log.Entries(max(st.Hard.Commit, st.Pruned.Index)+1, st.Last.Index+1) {
+		if err != nil {
+			return err
+		}
+		restored, err := fromLog(&e)
+		if err != nil {
+			return err
+		}
+		l.members.append([]pb.Entry{restored})
+	}
 	return nil
 }
 
@@ -107,6 +137,13 @@ func (l *replicaLog) write(doing string, build func(*logstore.Batch) error) erro
 	return l.leave(doing, err)
 }
 
+// setHard notes what dragonboat saves beside entries.
+func (l *replicaLog) setHard(s pb.State) {
+	l.hard = s
+	l.term.Store(s.Term)
+	l.commit.Store(s.Commit)
+}
+
 func isEmpty(b *logstore.Batch) bool {
 	return !b.Clear && b.Reset == nil && len(b.Entries) == 0 && b.Hard == nil && b.Snapshot == nil && b.Meta == nil
 }
@@ -127,6 +164,7 @@ func (l *replicaLog) leave(doing string, err error) error {
 // save makes durable what dragonboat has to remember. dragonboat never calls it
 // twice at a time for one replica.
 func (l *replicaLog) save(u *pb.Update) {
+	l.members.note(u)
 	_ = l.write("save to", func(b *logstore.Batch) error {
 		if l.isNews(&u.Snapshot) {
 			if err := l.supersede(b, &u.Snapshot); err != nil {
@@ -136,7 +174,7 @@ func (l *replicaLog) save(u *pb.Update) {
 			l.terms.restart(b.Snapshot.Cursor)
 		}
 		if !pb.IsEmptyState(u.State) {
-			l.hard = u.State
+			l.setHard(u.State)
 		}
 		// The commit index is no promise: whoever starts with an older one hears
 		// the new one from the leader. So it does not reach the log on its own,
@@ -221,7 +259,7 @@ func (l *replicaLog) importSnapshot(s *pb.Snapshot) error {
 		if err := l.supersede(b, s); err != nil {
 			return err
 		}
-		l.hard = pb.State{Term: s.Term, Commit: s.Index}
+		l.setHard(pb.State{Term: s.Term, Commit: s.Index})
 		hard := toHard(l.hard)
 		l.kept = l.hard
 		b.Clear, b.Reset, b.Hard = true, &b.Snapshot.Cursor, &hard
@@ -238,7 +276,8 @@ func (l *replicaLog) clear() {
 	_ = l.write("clear", func(b *logstore.Batch) error {
 		b.Clear = true
 		l.meta = metadata{id: Identity{Shard: l.key.ShardID, Replica: l.key.ReplicaID}}
-		l.hard, l.kept, l.snapshot = pb.State{}, pb.State{}, logstore.Snapshot{}
+		l.kept, l.snapshot = pb.State{}, logstore.Snapshot{}
+		l.setHard(pb.State{})
 		l.terms.clear()
 		return nil
 	})

@@ -368,6 +368,7 @@ func join(t testing.TB, leader *Replica, n *node, id uint64, rec *recorder, chan
 		if _, ok := m.Voters[id]; ok || err != nil {
 			return err
 		}
+		lead(t, leader, leader.id)
 		return leader.Promote(ctx, m.ChangeID, id, n.peer)
 	})
 	return r
@@ -380,6 +381,7 @@ func addNonVoting(t testing.TB, leader *Replica, n *node, id uint64) {
 		if _, ok := m.NonVoting[id]; ok || err != nil {
 			return err
 		}
+		lead(t, leader, leader.id)
 		return leader.AddNonVoting(ctx, m.ChangeID, id, n.peer)
 	})
 }
@@ -392,6 +394,7 @@ func remove(t testing.TB, r *Replica, id uint64) {
 		if _, ok := m.Removed[id]; ok || err != nil {
 			return err
 		}
+		lead(t, r, r.id)
 		return r.Remove(ctx, m.ChangeID, id)
 	})
 }

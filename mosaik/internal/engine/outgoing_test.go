@@ -111,7 +111,7 @@ func TestNothingLeaves(t *testing.T) {
 		if s.network.dials != 0 {
 			t.Errorf("%s: %d dials, want none", what, s.network.dials)
 		}
-		if s.mayReceive(s.peer, shard, 2, 1) {
+		if r, _ := s.receiver(s.peer, shard, 2, 1); r != nil {
 			t.Errorf("%s: messages come in", what)
 		}
 	}

@@ -24,6 +24,8 @@ type peers struct {
 	// for good and panics when a second one turns up.
 	owners map[replicaKey]sm.PeerID
 	known  map[sm.PeerID]*peer
+	// admission is closed, and replaced, whenever a peer is admitted.
+	admission chan struct{}
 }
 
 // peer is one other process. Guarded by the mutex of peers.
@@ -35,7 +37,7 @@ type peer struct {
 }
 
 func newPeers() *peers {
-	return &peers{owners: map[replicaKey]sm.PeerID{}, known: map[sm.PeerID]*peer{}}
+	return &peers{owners: map[replicaKey]sm.PeerID{}, known: map[sm.PeerID]*peer{}, admission: make(chan struct{})}
 }
 
 // get returns the record of a peer, making it. Called with the lock held.
@@ -65,6 +67,8 @@ func (p *peers) admit(shard, replica uint64, id sm.PeerID) bool {
 	}
 	known.admitted[shard] = replica
 	known.fails, known.retry = 0, time.Time{}
+	close(p.admission)
+	p.admission = make(chan struct{})
 	return true
 }
 
@@ -108,6 +112,15 @@ func (p *peers) speaksFor(id sm.PeerID, shard, replica uint64) bool {
 	}
 	admitted, ok := known.admitted[shard]
 	return ok && admitted == replica
+}
+
+// speaks reports whether the peer was admitted for any replica, and returns a channel
+// that is closed when another admission may have changed that.
+func (p *peers) speaks(id sm.PeerID) (ok bool, changed <-chan struct{}) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	known := p.known[id]
+	return known != nil && len(known.admitted) > 0, p.admission
 }
 
 // foreign reports whether the replica is known to be another peer's.

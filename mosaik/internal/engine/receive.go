@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
+	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
@@ -69,7 +69,12 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	e.peers.reached(c.Peer())
 	var buf []byte
 	for {
-		kind, payload, err := c.ReadFrame(limit, buf)
+		err := e.awaitAdmission(ctx, c)
+		var kind uint8
+		var payload []byte
+		if err == nil {
+			kind, payload, err = c.ReadFrame(limit, buf)
+		}
 		if err == nil {
 			err = receive(kind, payload)
 		}
@@ -85,13 +90,71 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	}
 }
 
-// receiveBatch hands on those messages of the batch that the peer may send.
-// The others are dropped: admissions change while messages travel.
+const (
+	// smallFrame is the largest frame, in bytes, of a peer that speaks for no replica
+	// here. It has room for some messages without entries, which are dropped.
+	smallFrame = 1 << 10
+	// admissionTimeout bounds how long a larger one waits: as long as its sender does.
+	admissionTimeout = writeTimeout
+)
+
+// errStranger reports a large frame of a peer that was not admitted in time.
+var errStranger = errors.New("engine: a large frame of a peer that speaks for no replica here")
+
+// awaitAdmission returns when the next frame may be read: a large one once its sender
+// speaks for a replica here. Members announce themselves on another connection than
+// this one, so a frame may overtake the announcement.
+func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn) error {
+	size, err := c.PeekFrame()
+	if err != nil || size <= smallFrame {
+		return err
+	}
+	ok, changed := e.peers.speaks(c.Peer())
+	if ok {
+		return nil
+	}
+	timer := time.NewTimer(admissionTimeout)
+	defer timer.Stop()
+	for !ok {
+		select {
+		case <-changed:
+			ok, changed = e.peers.speaks(c.Peer())
+		case <-timer.C:
+			return fmt.Errorf("%w: %d bytes; larger than %d are read after its bond is up", errStranger, size, smallFrame)
+		case <-ctx.Done():
+			return net.ErrClosed
+		case <-e.ctx.Done():
+			return net.ErrClosed
+		}
+	}
+	return nil
+}
+
+// receiveBatch hands on those messages of the batch that the peer may send and a
+// replica here takes. The others are dropped: admissions change while messages travel.
 func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
-	batch.Requests = slices.DeleteFunc(batch.Requests, func(m pb.Message) bool {
-		return !e.mayReceive(from, m.ShardID, m.From, m.To) || e.lacks(&m)
-	})
-	if len(batch.Requests) == 0 {
+	now := time.Now()
+	taken := batch.Requests[:0]
+	var appends []pb.Message
+	for i := range batch.Requests {
+		m := &batch.Requests[i]
+		r, l := e.receiver(from, m.ShardID, m.From, m.To)
+		if r == nil || !r.takes(l, from, m, now) {
+			continue
+		}
+		switch m.Type {
+		case pb.Heartbeat:
+			if a, ok := r.limitCommit(l, from, m); ok {
+				appends = append(appends, a)
+			}
+		case pb.Replicate:
+			if err := e.claimMembers(m); err != nil {
+				return err
+			}
+		}
+		taken = append(taken, *m)
+	}
+	if batch.Requests = append(taken, appends...); len(batch.Requests) == 0 {
 		return nil
 	}
 	batch.Requests = e.goOn(batch.Requests)
@@ -108,28 +171,70 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 	return err
 }
 
-// lacks reports a heartbeat that says of a replica here that it acknowledged
-// entries which its log does not have, and ends the replica: the log is an older
-// copy, or its disk lost what it had promised to keep. dragonboat would panic.
-func (e *Engine) lacks(m *pb.Message) bool {
-	if m.Type != pb.Heartbeat {
-		return false
+// limitCommit keeps a heartbeat from committing what the log may not hold when Raft comes
+// to it, on which dragonboat would panic. What is committed already it may say. Of more it
+// becomes an append without entries, which Raft compares with the log.
+func (r *Replica) limitCommit(l *replicaLog, from sm.PeerID, m *pb.Message) (a pb.Message, ok bool) {
+	commit, known := m.Commit, l.commit.Load()
+	if commit <= known {
+		return a, false
 	}
-	last := e.router.last(m.ShardID, m.To)
-	if sm.Index(m.Commit) <= last {
-		return false
+	m.Commit = known
+	if _, last := l.terms.span(); sm.Index(commit) > last {
+		r.lacks(from, m, last, sm.Index(commit))
+		return a, false
 	}
-	if r := e.replica(m.ShardID); r != nil {
-		r.fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, and the replica had acknowledged %d: it is an older copy, or the disk lost what it had synced; empty the group's log and join as a new replica", ErrStorage, logstore.ErrCorrupt, m.To, m.ShardID, last, m.Commit))
-	}
-	return true
+	a = pb.Message{Type: pb.Replicate, ShardID: m.ShardID, From: m.From, To: m.To, Term: m.Term,
+		LogIndex: commit, LogTerm: uint64(l.terms.at(sm.Index(commit))), Commit: commit}
+	return a, a.LogTerm != 0
 }
 
-// mayReceive reports whether the peer may send a message from one replica of
-// the shard to another.
-func (e *Engine) mayReceive(peer sm.PeerID, shard, from, to uint64) bool {
+// lacks ends the replica if the leader says that it acknowledged an entry which its log
+// does not hold: only the leader that Raft follows in this term knows what was
+// acknowledged. It may still be wrong, so the log must be kept.
+func (r *Replica) lacks(from sm.PeerID, m *pb.Message, last, acknowledged sm.Index) {
+	if leader, term := r.leader.get(); leader != m.From || uint64(term) != m.Term {
+		return
+	}
+	r.fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, but peer %s, which leads term %d, says that "+
+		"the replica acknowledged %d: the directory may be an older copy, its disk may have lost what it synced, or the "+
+		"peer may be wrong; keep the log, and compare %d with what the other members applied (Status.AppliedIndex)",
+		ErrStorage, logstore.ErrCorrupt, r.id, r.shard, last, from.Short(), m.Term, acknowledged, acknowledged))
+}
+
+// claimMembers refuses entries that add a replica which is another peer's: dragonboat
+// would panic when it applies them.
+func (e *Engine) claimMembers(m *pb.Message) error {
+	for i := range m.Entries {
+		if m.Entries[i].Type != pb.ConfigChangeEntry {
+			continue
+		}
+		var c pb.ConfigChange
+		if err := unmarshal(&c, m.Entries[i].Cmd); err != nil {
+			return err
+		}
+		if c.Type == pb.RemoveNode {
+			continue
+		}
+		if id, err := sm.ParsePeerID(c.Address); err != nil || !e.peers.claim(m.ShardID, c.ReplicaID, id) {
+			return fmt.Errorf("%w: replica %d is not that of peer %.8s", errBad, c.ReplicaID, c.Address)
+		}
+	}
+	return nil
+}
+
+// receiver returns the replica to which the peer may send a message from one replica of
+// the shard, and its log; nil if there is none.
+func (e *Engine) receiver(peer sm.PeerID, shard, from, to uint64) (*Replica, *replicaLog) {
 	r := e.replica(shard)
-	return r != nil && r.id == to && !r.muted() && e.peers.speaksFor(peer, shard, from)
+	if r == nil || r.id != to || r.failure.Load() != nil || !e.peers.speaksFor(peer, shard, from) {
+		return nil, nil
+	}
+	l := e.router.find(shard, to)
+	if l == nil || l.silent.Load() {
+		return nil, nil
+	}
+	return r, l
 }
 
 // maySend reports whether a message may leave for the peer.

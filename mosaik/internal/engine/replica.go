@@ -27,6 +27,7 @@ type Replica struct {
 	reads    reads
 	changes  changes
 	pipeline pipeline
+	claims   claims
 	stop     func() error // sync.OnceValue
 
 	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
@@ -254,8 +255,8 @@ func (r *Replica) Leader() (replica uint64, term sm.Term, ok bool) {
 	return replica, term, replica != 0
 }
 
-// TransferLeadership asks the leader to hand over to the replica, which may
-// come to nothing without notice: see whether it did by [Events.LeaderChanged].
+// TransferLeadership asks the leader to hand over to the replica; a replica that does
+// not vote cannot ask. It may come to nothing without notice: see whether it did by [Events.LeaderChanged].
 // ErrBusy reports that an earlier request was not handled yet.
 func (r *Replica) TransferLeadership(replica uint64) error {
 	if !r.engine.enter() {

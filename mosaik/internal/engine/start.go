@@ -24,6 +24,9 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, ErrClosed)
 	}
 	defer e.leave()
+	if !e.peers.claim(cfg.Shard, cfg.Replica, e.self) {
+		return nil, fmt.Errorf("engine: start replica %d of shard %d: another peer was admitted as that replica", cfg.Replica, cfg.Shard)
+	}
 	r := newReplica(e, cfg)
 	if err := e.place(r); err != nil {
 		return nil, err
