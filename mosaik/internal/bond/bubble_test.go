@@ -200,12 +200,15 @@ func anywhere(peer, i int) string {
 func wantRate(t *testing.T, what string, times []time.Time, burst, rate float64) {
 	t.Helper()
 	slices.SortFunc(times, time.Time.Compare)
-	var b dialRate
+	if len(times) == 0 {
+		return
+	}
+	b := newBudget(burst, rate, times[0])
 	for i, at := range times {
-		if wait := b.wait(at, burst, rate); wait > 0 {
+		if wait := b.wait(at); wait > 0 {
 			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, rate)
 			return
 		}
-		b.take(at, rate)
+		b.take(1, at)
 	}
 }

@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -82,15 +83,44 @@ const longestWait = 24 * time.Hour
 func (b *budget) take(n float64, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.grow(now)
+	b.left -= n
+	return b.until(0)
+}
+
+// wait returns how long until 1 may be taken without waiting.
+func (b *budget) wait(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.grow(now)
+	return b.until(1)
+}
+
+// isFull reports whether nothing of the budget is spent.
+func (b *budget) isFull(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.grow(now)
+	return b.left >= b.burst
+}
+
+// grow adds what the rate allows since the last call. The caller holds the lock,
+// as for until.
+func (b *budget) grow(now time.Time) {
 	if passed := now.Sub(b.counted).Seconds(); passed > 0 {
 		b.left = min(b.burst, b.left+passed*b.rate)
 		b.counted = now
 	}
-	b.left -= n
-	if b.left >= 0 {
+}
+
+// until returns how long it takes until n is left, in whole milliseconds, so that
+// rounding does not have a caller come back too early.
+func (b *budget) until(n float64) time.Duration {
+	if b.left >= n {
 		return 0
 	}
-	return time.Duration(min(-b.left/b.rate, longestWait.Seconds()) * float64(time.Second))
+	milliseconds := math.Ceil((n - b.left) / b.rate * 1000)
+	return time.Duration(min(milliseconds, float64(longestWait.Milliseconds()))) * time.Millisecond
 }
 
 // giveBack returns what was taken and is not spent.

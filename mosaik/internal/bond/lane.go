@@ -3,7 +3,6 @@ package bond
 import (
 	"cmp"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -44,12 +43,18 @@ type lane struct {
 	ready  queue // peers that are due, the next one first
 	flying int   // dials in flight
 	window int   // how many may be
-	total  dialRate
-	dests  map[string]*dialRate
+	total  *budget
+	dests  map[string]*budget
 }
 
 func newLane(limits laneLimits) *lane {
-	return &lane{limits: limits, window: limits.first, ready: queue{before: sooner}, dests: map[string]*dialRate{}}
+	return &lane{
+		limits: limits,
+		window: limits.first,
+		ready:  queue{before: sooner},
+		total:  newBudget(limits.burst, limits.rate, time.Now()),
+		dests:  map[string]*budget{},
+	}
 }
 
 // sooner orders the peers that are due: members first, then those that failed
@@ -67,13 +72,13 @@ func sooner(p, q *peer) bool {
 
 // wait returns how long no dial may begin because of the rate.
 func (l *lane) wait(now time.Time) time.Duration {
-	return l.total.wait(now, l.limits.burst, l.limits.rate)
+	return l.total.wait(now)
 }
 
 // waitFor is wait for one destination.
 func (l *lane) waitFor(dest string, now time.Time) time.Duration {
 	if b := l.dests[dest]; b != nil {
-		return b.wait(now, l.limits.destBurst, l.limits.destRate)
+		return b.wait(now)
 	}
 	return 0
 }
@@ -81,7 +86,7 @@ func (l *lane) waitFor(dest string, now time.Time) time.Duration {
 // take counts a dial.
 func (l *lane) take(now time.Time) {
 	l.flying++
-	l.total.take(now, l.limits.rate)
+	l.total.take(1, now)
 }
 
 // takeFor counts a dial to a destination.
@@ -91,17 +96,17 @@ func (l *lane) takeFor(dest string, now time.Time) {
 		if len(l.dests) >= maxDests {
 			l.sweep(now)
 		}
-		b = &dialRate{}
+		b = newBudget(l.limits.destBurst, l.limits.destRate, now)
 		l.dests[dest] = b
 	}
-	b.take(now, l.limits.destRate)
+	b.take(1, now)
 }
 
 // sweep drops the destinations that may be dialled at once. Those that stay are
 // few: a dial keeps one for 1/destRate seconds.
 func (l *lane) sweep(now time.Time) {
 	for dest, b := range l.dests {
-		if b.leak(now, l.limits.destRate); b.used == 0 {
+		if b.isFull(now) {
 			delete(l.dests, dest)
 		}
 	}
@@ -109,10 +114,10 @@ func (l *lane) sweep(now time.Time) {
 
 // giveBack undoes take and takeFor for a dial that did not fail.
 func (l *lane) giveBack(dests []string) {
-	l.total.giveBack()
+	l.total.giveBack(1)
 	for _, dest := range dests {
 		if b := l.dests[dest]; b != nil {
-			b.giveBack()
+			b.giveBack(1)
 		}
 	}
 }
@@ -127,33 +132,4 @@ func (l *lane) failed(err error) {
 		least = 1
 	}
 	l.window = max(l.window/2, least)
-}
-
-// dialRate counts what is used of a rate of dials. The zero dialRate is unused.
-type dialRate struct {
-	used    float64
-	counted time.Time
-}
-
-// leak takes off what the rate allows since the last call.
-func (b *dialRate) leak(now time.Time, rate float64) {
-	b.used = max(0, b.used-now.Sub(b.counted).Seconds()*rate)
-	b.counted = now
-}
-
-func (b *dialRate) take(now time.Time, rate float64) {
-	b.leak(now, rate)
-	b.used++
-}
-
-func (b *dialRate) giveBack() { b.used = max(0, b.used-1) }
-
-// wait returns how long it takes until one more fits, in whole milliseconds.
-func (b *dialRate) wait(now time.Time, burst, rate float64) time.Duration {
-	b.leak(now, rate)
-	excess := b.used + 1 - burst
-	if excess <= 0 {
-		return 0
-	}
-	return time.Duration(math.Ceil(excess/rate*1000)) * time.Millisecond
 }

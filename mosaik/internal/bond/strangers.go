@@ -70,7 +70,7 @@ func (c *conn) checkStranger(now, next time.Time) time.Time {
 	if !c.m.stranger(c.p.id) || c.up > 0 || c.unheard {
 		return next
 	}
-	limit := latest(c.since, c.reads).Add(c.m.cfg.HandshakeTimeout)
+	limit := later(c.since, c.reads).Add(c.m.cfg.HandshakeTimeout)
 	if now.Before(limit) {
 		return earlier(next, limit)
 	}

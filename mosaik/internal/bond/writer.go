@@ -117,7 +117,7 @@ func (w *writer) relay(now time.Time) error {
 		}
 		if !trusted {
 			wait := c.m.budgets.relay.take(float64(max(size, relayCost)), now)
-			w.next = latest(w.next, now.Add(wait))
+			w.next = later(w.next, now.Add(wait))
 		}
 	}
 	if more {
@@ -151,11 +151,4 @@ func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 	defer m.mu.Unlock()
 	w.c.release(size)
 	return size, err
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
