@@ -34,25 +34,19 @@ const (
 // String names the direction in metrics.
 func (d Direction) String() string { return [...]string{"sent", "received"}[d] }
 
-// codes are those that have a name and a count of their own.
-var codes = [...]Code{
-	CodeOtherNetwork, CodeCancelled, CodeUnexpectedClose, CodeProtocolViolation, CodeUnknownPeer, CodeUndecodable,
-	CodeTicketRefused, CodeUnknownGroup, CodeWrongProof, CodeTimeout, CodeSuperseded, CodePolicy, CodeAlreadyBonded, CodeBusy,
-}
-
 // Tally counts, from the start on, the refusals and ends of connections and
 // bonds by their code, and the connections that exceeded a limit. Its methods may
 // be called concurrently.
 type Tally struct {
-	refused [directions][len(codes) + 1]atomic.Int64 // the last for all other codes
+	refused [directions][len(codes) + 1]atomic.Int64 // by place in codes, the last for all others
 	dropped [limits]atomic.Int64
 }
 
 // Refused counts a code that was sent or received.
 func (t *Tally) Refused(code Code, d Direction) {
-	i := 0
-	for i < len(codes) && codes[i] != code {
-		i++
+	i := code.place()
+	if code == CodeAccepted {
+		i = len(codes) // nothing was refused: the peer made it up
 	}
 	t.refused[d][i].Add(1)
 }
@@ -66,7 +60,7 @@ func (t *Tally) EachRefused(f func(code Code, d Direction, n int64)) {
 			switch {
 			case n == 0:
 			case i < len(codes):
-				f(codes[i], Direction(d), n)
+				f(codes[i].code, Direction(d), n)
 			default:
 				f(CodeAccepted, Direction(d), n)
 			}
