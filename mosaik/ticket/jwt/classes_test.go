@@ -281,6 +281,9 @@ func TestAlgorithmConfusion(t *testing.T) {
 						refuse(t, only, fmt.Sprintf("public key of %s as the secret of %s, one key", of, name), text+"."+raw(hmacOf(text, secret)))
 					}
 				}
+				if of != ES256 {
+					continue // the same for each of them
+				}
 				sum := sha256.Sum256([]byte(text))
 				signature, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, sum[:])
 				if err != nil {
