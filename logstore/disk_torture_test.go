@@ -24,6 +24,9 @@ import (
 
 var torture = flag.String("torture", "", `"full" damages directories in every way that TestDiskTorture knows`)
 
+// raced says that the race detector is on, which makes a case take ten times as long.
+var raced bool
+
 const (
 	tortureSegment = 2048
 	tortureSteps   = 90
@@ -288,14 +291,15 @@ func (d *tortured) all(full bool) iter.Seq[damage] {
 // what the logs held at one time, and if the directory was closed, at the end; else
 // the error says that it is damaged, and names the file. Nothing panics, and the
 // memory that an opening takes is bounded. With -torture full there are more values
-// for each byte and more sizes of pages, with -short one case of eight. It runs
+// for each byte and more sizes of pages, with -short or the race detector one case of
+// eight. It runs
 // alone, so that the memory that it measures is its own.
 func TestDiskTorture(t *testing.T) {
 	full, every := *torture == "full", 1
 	if *torture != "" && !full {
 		t.Fatalf("-torture %s: there is only full", *torture)
 	}
-	if testing.Short() {
+	if testing.Short() || raced && !full {
 		every = 8
 	}
 	for _, closed := range []bool{true, false} {
