@@ -124,7 +124,7 @@ func checkOurs(path string) error {
 // and counts the start.
 func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	o := owner{network: network}
-	content, err := os.ReadFile(filepath.Join(d.path, dirOwner))
+	content, err := readOwner(filepath.Join(d.path, dirOwner))
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !fresh {
 		return err
@@ -169,6 +169,17 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	o.peer, d.starts = peer, o.starts+1
 	o.starts = d.starts
 	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
+}
+
+// readOwner returns what the file of a directory's owner holds, and no more of it
+// than shows that it is too long.
+func readOwner(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(file, ownerSize+1))
+	return content, errors.Join(err, file.Close())
 }
 
 func peerOf(key ed25519.PrivateKey) sm.PeerID { return sm.PeerID(key.Public().(ed25519.PublicKey)) }

@@ -47,6 +47,8 @@ func parseOwner(b []byte) (owner, error) {
 		return owner{}, fmt.Errorf("%w: it does not begin like one", ErrCorrupt)
 	case binary.LittleEndian.Uint32(b[8:]) != ownerFormat:
 		return owner{}, fmt.Errorf("%w: format %d; this version reads format %d", ErrFormat, binary.LittleEndian.Uint32(b[8:]), ownerFormat)
+	case len(b) > ownerSize:
+		return owner{}, fmt.Errorf("%w: it is longer than %d bytes", ErrCorrupt, ownerSize)
 	case len(b) != ownerSize:
 		return owner{}, fmt.Errorf("%w: %d bytes, not %d", ErrCorrupt, len(b), ownerSize)
 	}

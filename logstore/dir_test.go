@@ -188,6 +188,34 @@ func TestDirRefusesAnExposedKey(t *testing.T) {
 	}
 }
 
+// TestDirWithSparseFiles opens directories in which a file claims to be long and
+// holds next to nothing. What opening one takes does not depend on the length. It runs
+// alone, so that what it measures is its own.
+func TestDirWithSparseFiles(t *testing.T) {
+	for _, name := range []string{"network", "identity.pem"} {
+		for _, length := range []int64{64 << 20, 1 << 40} {
+			path := t.TempDir()
+			once(t, path, nil)
+			if err := os.Truncate(filepath.Join(path, name), length); err != nil {
+				t.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			d, err := logstore.OpenDir(path, dirNetwork, nil)
+			runtime.ReadMemStats(&after)
+			if name == "network" && !errors.Is(err, logstore.ErrCorrupt) {
+				t.Errorf("a file %s of %d bytes: error %v, want %v", name, length, err, logstore.ErrCorrupt)
+			}
+			if err == nil {
+				_ = d.Close()
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 {
+				t.Errorf("a file %s of %d bytes: %d bytes of memory, want at most 4 MiB", name, length, took)
+			}
+		}
+	}
+}
+
 // TestDirAfterAnInterruptedStart opens what a crash in the first start leaves.
 func TestDirAfterAnInterruptedStart(t *testing.T) {
 	t.Parallel()

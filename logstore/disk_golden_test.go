@@ -14,9 +14,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-const goldenDir = "testdata/disk1"
+// The golden directories, of format 1, which is read, and of format 2, which is
+// written.
+const (
+	goldenOld = "testdata/disk1"
+	goldenDir = "testdata/disk2"
+)
 
-// goldenLogs is what the golden directory of format 1 holds, for ever.
+// goldenLogs is what the golden directories hold, for ever.
 var goldenLogs = [2]held{
 	{
 		State: State{
@@ -82,6 +87,24 @@ func writeGolden(t *testing.T, fs *faultfs.FS) {
 	}
 }
 
+// readGolden returns a disk that holds a golden directory.
+func readGolden(t *testing.T, dir string) *faultfs.FS {
+	t.Helper()
+	golden, err := os.ReadDir(dir)
+	if err != nil || len(golden) < 2 {
+		t.Fatalf("golden files: %v, %v; want some", golden, err)
+	}
+	fs := faultfs.New()
+	for _, entry := range golden {
+		b, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.Write(filepath.Join(historyDir, "log", entry.Name()), b)
+	}
+	return fs
+}
+
 func TestDiskGolden(t *testing.T) {
 	t.Parallel()
 	written := faultfs.New()
@@ -102,34 +125,54 @@ func TestDiskGolden(t *testing.T) {
 			}
 		}
 	}
-	golden, err := os.ReadDir(goldenDir)
-	if err != nil || len(golden) < 2 {
-		t.Fatalf("golden files: %v, %v; want some", golden, err)
+	golden := readGolden(t, goldenDir)
+	then, err := golden.List(dir)
+	if diff := cmp.Diff(then, names); diff != "" || err != nil {
+		t.Errorf("files (-then +now), error %v:\n%s", err, diff)
 	}
-	fs := faultfs.New()
-	for _, entry := range golden {
-		b, err := os.ReadFile(filepath.Join(goldenDir, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Join(dir, entry.Name())
-		fs.Write(name, b)
+	for _, name := range names {
+		name = filepath.Join(dir, name)
+		b, _ := golden.Read(name)
 		now, _ := written.Read(name)
 		if diff := cmp.Diff(b, now); diff != "" {
-			t.Errorf("%s is not written any more as it was (-then +now):\n%s", entry.Name(), diff)
+			t.Errorf("%s is not written any more as it was (-then +now):\n%s", name, diff)
 		}
 	}
-	for g, want := range goldenLogs {
-		log, err := openHistory(diskConfig{fs: fs, segment: 1024}, g)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := hold(log); !got.equal(want) {
-			t.Errorf("group %d (-want +got):\n%s", g, cmp.Diff(want, got))
-		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
+}
+
+// TestDiskGoldenIsRead opens the golden directories, and continues what they hold in
+// segments of its own.
+func TestDiskGoldenIsRead(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{goldenOld, goldenDir} {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			fs, want := readGolden(t, dir), goldenLogs
+			for round := range 4 {
+				for g := range want {
+					log, err := openHistory(diskConfig{fs: fs, segment: 1024}, g)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := tryHold(log)
+					if err != nil || !got.equal(want[g]) {
+						t.Errorf("round %d, group %d (-want +got), error %v:\n%s", round, g, err, cmp.Diff(want[g], got))
+					}
+					for range round { // which takes one segment more in each round
+						last := got.State.Last
+						last.Index++
+						if err := log.Save(Batch{Entries: []Entry{{Index: last.Index, Term: last.Term, Data: make([]byte, 600)}}}); err != nil {
+							t.Fatal(err)
+						}
+						got = hold(log)
+					}
+					want[g] = got
+					if err := log.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
 	}
 }
 

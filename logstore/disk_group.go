@@ -152,7 +152,7 @@ func (g *diskGroup) move(i sm.Index, from, to ref, use *usage) {
 	}
 	use.remove(from)
 	use.add(to)
-	*g.refs.at(i) = to
+	g.refs.set(i, to)
 }
 
 // at returns where an entry lies.

@@ -74,7 +74,7 @@ func (l *diskLog) piece(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 			return nil, ErrClosed
 		}
 		if stale == r.refs[0] {
-			return nil, fmt.Errorf("%w: segment %d with entry %d is missing", ErrCorrupt, stale.segment, lo)
+			return nil, fmt.Errorf("%w: %s with entry %d is missing", ErrCorrupt, l.store.wal.Name(uint64(stale.segment)), lo)
 		}
 		stale = r.refs[0]
 	}
@@ -129,7 +129,7 @@ func (l *diskLog) read(r *reader, lo sm.Index) ([][]Entry, error) {
 			err = errEntry
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: segment %d at %d, entry %d: %w", ErrCorrupt, at.segment, at.offset, lo+sm.Index(i), err)
+			return nil, fmt.Errorf("%w: %s at %d, entry %d: %w", ErrCorrupt, l.store.wal.Name(uint64(at.segment)), at.offset, lo+sm.Index(i), err)
 		}
 		entries[i] = e
 	}

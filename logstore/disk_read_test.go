@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -129,5 +130,41 @@ func TestTailCache(t *testing.T) {
 	cache.append([]Entry{{Index: 500, Term: 3, Data: make([]byte, 5000)}})
 	if cache.entries.count != 0 || cache.size != 0 {
 		t.Errorf("an entry that is too large is remembered: %d bytes", cache.size)
+	}
+}
+
+// An entry that the disk changes while its log is open is an error that names the file.
+func TestDiskReadsDamage(t *testing.T) {
+	t.Parallel()
+	fs := faultfs.New()
+	cfg := diskConfig{fs: fs, segment: 1 << 10}
+	save := func(log *diskLog) {
+		if err := log.Save(Batch{Entries: []Entry{{Index: 1, Term: 1, Data: []byte("entry")}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := openHistory(cfg, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save(log)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if log, err = openHistory(cfg, 0); err != nil { // it remembers no entries
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	at, _ := log.group.at(1)
+	name := historyDir + "/log/0000000000000001.log"
+	file, err := fs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte{0}, int64(at.offset)+entryHead); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryHold(log); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), name) {
+		t.Errorf("reading it: %v, want %v and %s", err, ErrCorrupt, name)
 	}
 }

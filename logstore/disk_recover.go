@@ -86,7 +86,7 @@ func (r *recovery) begin(payload []byte) error {
 		}
 		g.state, g.terms = st.state, st.terms
 		g.refs.reset(st.state.Pruned.Index + 1)
-		g.refs.append(make([]ref, missing))
+		g.refs.extend(int(missing))
 	}
 	return nil
 }

@@ -74,7 +74,9 @@ func TestDiskRefusesToOpen(t *testing.T) {
 		b    byte
 		want error
 	}{
-		"a later format": {8, 2, logstore.ErrFormat},
+		"a later format": {8, 3, logstore.ErrFormat},
+		"format 0":       {8, 0, logstore.ErrFormat},
+		"another format": {8, 1, logstore.ErrCorrupt}, // its checksum says so
 		"another file":   {0, 'X', logstore.ErrForeign},
 		"damage":         {20, content[20] ^ 1, logstore.ErrCorrupt},
 	} {

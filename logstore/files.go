@@ -86,17 +86,6 @@ func (f Files) Open(name string) (OpenFile, error) {
 	return OpenFile{io.NewSectionReader(file, 0, size), file}, nil
 }
 
-// Read returns what a file holds. The error is [fs.ErrNotExist] if there is none.
-func (f Files) Read(name string) ([]byte, error) {
-	file, err := f.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, file.Size())
-	_, err = io.ReadFull(file, b)
-	return b, errors.Join(err, file.Close())
-}
-
 // List returns the names of the files, none if the directory does not exist.
 func (f Files) List() ([]string, error) {
 	names, err := f.fs.List(f.dir)

@@ -20,6 +20,7 @@ type segments[T any] struct {
 	count  int      // entries held
 	skip   int      // empty slots of the first piece before the first entry
 	pieces [][]T    // all full but the last
+	blank  []T      // what extend shares: a piece of zero slots
 }
 
 // end returns the index after the last entry.
@@ -47,6 +48,34 @@ func (s *segments[T]) append(entries []T) {
 		s.pieces[last] = append(s.pieces[last], entries[:n]...)
 		entries = entries[n:]
 	}
+}
+
+// extend adds n zero slots behind the last, which [segments.set] gives values. They
+// take no memory but for 24 bytes per segmentLen until then.
+func (s *segments[T]) extend(n int) {
+	if last := len(s.pieces) - 1; last >= 0 && len(s.pieces[last]) < segmentLen {
+		fill := min(n, segmentLen-len(s.pieces[last]))
+		s.append(make([]T, fill))
+		n -= fill
+	}
+	if s.blank == nil && n > 0 {
+		s.blank = make([]T, segmentLen)
+	}
+	s.count += n
+	s.pieces = slices.Grow(s.pieces, (n+segmentLen-1)/segmentLen)
+	for ; n > 0; n -= segmentLen {
+		s.pieces = append(s.pieces, s.blank[:min(n, segmentLen):min(n, segmentLen)])
+	}
+}
+
+// set replaces the entry at index i, which is held. Nobody may be reading.
+func (s *segments[T]) set(i sm.Index, entry T) {
+	slot := int(i-s.first) + s.skip
+	piece := &s.pieces[slot/segmentLen]
+	if s.blank != nil && &(*piece)[0] == &s.blank[0] {
+		*piece = slices.Clone(*piece)
+	}
+	(*piece)[slot%segmentLen] = entry
 }
 
 // truncate drops the entries with indices in [from, ∞), s.first < from < s.end().

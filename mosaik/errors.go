@@ -11,7 +11,7 @@ import (
 )
 
 // CloseCode says why a peer refused or ended a connection or a bond. It is a
-// number, of which String says what it means; docs/security.md lists them. Those
+// number, of which String says what it means; docs/formats.md lists them. Those
 // that a program may want to know: 401 no valid entry of the peer, 30403 ticket
 // refused, 30405 wrong proof of the key, 30406 superseded, 30408 silent for too
 // long, 30409 other membership policy, 30410 other levels of the schema.

@@ -106,6 +106,20 @@ func (f *FS) PowerOff(rng *rand.Rand) *FS {
 	return f.crash(rng)
 }
 
+// Kill returns what is left when a process is killed: all that it wrote. Locks are
+// gone.
+func (f *FS) Kill() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := New()
+	left.dirs = maps.Clone(f.dirs)
+	for name, c := range f.files {
+		left.files[name] = &content{now: slices.Clone(c.now), durable: slices.Clone(c.now)}
+		left.disk[name] = left.files[name]
+	}
+	return left
+}
+
 // Crash returns what is left once the power is gone. Of what was not synced
 // each sector, each cut and each name stays or is lost, as rng decides; without
 // one all of it is lost, and with a directory all that is in it. Locks are gone.

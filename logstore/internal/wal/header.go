@@ -7,11 +7,11 @@ import (
 	"hash/crc32"
 )
 
-// The header of a segment, format 1. Integers are little-endian.
+// The header of a segment, format 2. Integers are little-endian.
 //
 //	offset  size  content
 //	     0     8  magic "MSKLOG\r\n"
-//	     8     4  format, 1
+//	     8     4  format, 2, or 1 of a segment that an older version began
 //	    12     4  CRC-32C of the other 76 bytes of the header
 //	    16    16  directory id, random, the same in all segments
 //	    32    32  network id
@@ -21,11 +21,14 @@ import (
 //	    79     1  255
 //
 // The length says where the segment before ends: there each byte was durable
-// before this header was written. A segment is made by writing its header and
-// then its first frame, each synced by itself, and its name last.
+// before this header was written. A segment is made by giving its file its
+// length, writing its header and then its first frame, each synced by itself,
+// and its name last. After that the file of the segment before it is cut. In
+// format 1 that file was cut first.
 const (
 	headerSize = 80
-	format     = 1
+	format     = 2
+	formatOld  = 1 // is read, not written
 	magic      = "MSKLOG\r\n"
 	mark       = 0xff // ends what is written, so that a part of it is told from the whole
 )
@@ -34,6 +37,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // header is what a segment says about itself.
 type header struct {
+	format   uint32
 	id       [16]byte
 	network  [32]byte
 	number   uint64
@@ -43,7 +47,7 @@ type header struct {
 func (h *header) marshal() []byte {
 	b := make([]byte, headerSize)
 	copy(b, magic)
-	binary.LittleEndian.PutUint32(b[8:], format)
+	binary.LittleEndian.PutUint32(b[8:], h.format)
 	copy(b[16:], h.id[:])
 	copy(b[32:], h.network[:])
 	binary.LittleEndian.PutUint64(b[64:], h.number)
@@ -65,10 +69,12 @@ func parseHeader(b []byte, number uint64) (h header, err error) {
 	case !bytes.Equal(b[:8], []byte(magic)):
 		return header{}, fmt.Errorf("%w: it does not begin as a segment does", ErrForeign)
 	}
-	if f := binary.LittleEndian.Uint32(b[8:]); f != format {
-		return header{}, fmt.Errorf("%w: it is of format %d, this version reads format %d", ErrFormat, f, format)
+	f := binary.LittleEndian.Uint32(b[8:])
+	if f < formatOld || f > format {
+		return header{}, fmt.Errorf("%w: it is of format %d, this version reads the formats %d to %d", ErrFormat, f, formatOld, format)
 	}
 	h = header{
+		format:   f,
 		id:       [16]byte(b[16:]),
 		network:  [32]byte(b[32:]),
 		number:   binary.LittleEndian.Uint64(b[64:]),

@@ -79,7 +79,7 @@ func (l *Log) open() error {
 			return err
 		}
 	}
-	return l.replayTail()
+	return l.replayTail(headers[len(headers)-1].format)
 }
 
 // list finds the segments and checks that none is missing between them.
@@ -133,6 +133,9 @@ func (l *Log) load(s *segment) (size int64, err error) {
 	if size, err = s.file.Size(); err != nil {
 		return 0, fmt.Errorf("logstore: open %s: %w", s.name, err)
 	}
+	if size > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %s is %d bytes long, a segment at most %d", ErrCorrupt, s.name, size, uint32(math.MaxUint32))
+	}
 	return size, nil
 }
 
@@ -147,9 +150,22 @@ func (l *Log) dropUnborn() error {
 	if err != nil {
 		return err
 	}
-	unborn, err := l.unborn(s, size)
+	before := header{format: format}
+	cut := s.number > 1 // what came before the first segment there is was removed after this one was made
+	if n := len(l.segments); n > 1 {
+		var size int64
+		if before, size, err = l.header(l.segments[n-2]); err != nil {
+			return err
+		}
+		cut = l.cut(before.format, size)
+	}
+	unborn, err := l.unborn(s, size, before.format)
 	if err != nil || !unborn {
 		return err
+	}
+	if cut && before.format > formatOld {
+		return fmt.Errorf("%w: %s at 0: it lost its beginning: the one before it is cut, or gone, which is done once this one is made",
+			ErrCorrupt, s.name)
 	}
 	err = s.close()
 	if err == nil {
@@ -166,8 +182,8 @@ func (l *Log) dropUnborn() error {
 }
 
 // unborn reports whether a segment lacks its header or its first frame, for
-// the reason that they were not written.
-func (l *Log) unborn(s *segment, size int64) (bool, error) {
+// the reason that they were not written. The segment before it is of format before.
+func (l *Log) unborn(s *segment, size int64, before uint32) (bool, error) {
 	sc := &scanner{file: s.file, number: s.number, limit: size, offset: headerSize}
 	b, err := sc.bytes(0, headerSize)
 	if err != nil {
@@ -175,14 +191,22 @@ func (l *Log) unborn(s *segment, size int64) (bool, error) {
 	}
 	h, err := parseHeader(b, s.number)
 	if err != nil {
+		if size > 0 && l.cut(before, size) && (before > formatOld || size > headerSize) {
+			// It got its length before anything was written.
+			blank, err := sc.blank(0, size)
+			if err == nil && blank {
+				err = errBlank
+			}
+			if err != nil {
+				return false, l.damaged(s.name, 0, err)
+			}
+			return false, nil
+		}
 		// The first frame is written after the header was synced.
 		if len(b) == headerSize && b[headerSize-1] != 0 {
 			return false, nil
 		}
 		blank, err := sc.blank(headerSize, size)
-		if err == nil && blank && l.cut(size) && size > headerSize {
-			err = errBlank
-		}
 		if err != nil {
 			return false, l.damaged(s.name, 0, err)
 		}
@@ -190,23 +214,27 @@ func (l *Log) unborn(s *segment, size int64) (bool, error) {
 	}
 	sc.id = h.id
 	_, _, err = sc.next()
-	if err == nil || l.cut(size) && size > headerSize {
+	if err == nil || l.cut(h.format, size) && (h.format > formatOld || size > headerSize) {
 		return false, nil
 	}
-	torn, err := sc.torn()
+	torn, _, err := sc.torn()
 	if err != nil {
 		return false, l.damaged(s.name, headerSize, err)
 	}
 	return torn, nil
 }
 
-// cut reports whether a segment's file is shorter than it was made. It was cut
-// where its last frame ends, when it was closed or another one begun, and
-// nothing was written to it afterwards that could be torn.
-func (l *Log) cut(size int64) bool { return size < l.cfg.SegmentSize }
-
-// errBlank says what is wrong with a file that was written.
-var errBlank = errors.New("it holds nothing but zeros")
+// cut reports whether a segment's file, of a length, was cut where its last frame
+// ends: behind an end, when the log was closed, or when another segment was there.
+// Nothing was written to it afterwards that could be torn. In the old format, the
+// file may also have been cut before another segment was begun, or made longer by
+// a frame.
+func (l *Log) cut(format uint32, size int64) bool {
+	if format == formatOld {
+		return size < l.cfg.SegmentSize
+	}
+	return size%l.cfg.SegmentSize != 0
+}
 
 // replay replays a segment that is complete.
 func (l *Log) replay(s *segment) error {
@@ -220,6 +248,11 @@ func (l *Log) replay(s *segment) error {
 	sc := &scanner{file: s.file, id: l.id, number: s.number, limit: s.length, offset: headerSize}
 	if err := l.frames(s, sc); err != nil {
 		return l.damaged(s.name, sc.offset, err)
+	}
+	if size > s.length { // the process, or the power, ended before it was cut
+		if err := s.file.Truncate(s.length); err != nil {
+			return fmt.Errorf("logstore: cut %s: %w", s.name, err)
+		}
 	}
 	return s.close()
 }
@@ -255,20 +288,28 @@ func (e *refusedError) Error() string { return e.err.Error() }
 
 func (e *refusedError) Unwrap() error { return e.err }
 
+// errBlank says what is wrong with a file that was written.
+var errBlank = errors.New("it holds nothing but zeros")
+
+// errEnd says what is wrong with a file that was cut behind an end, and has none.
+var errEnd = errors.New("it is cut off: the log was closed, and its end is missing")
+
 // replayTail replays the last segment and makes it ready for more.
-func (l *Log) replayTail() error {
+func (l *Log) replayTail(format uint32) error {
 	s := l.segments[len(l.segments)-1]
 	size, err := l.load(s)
 	if err != nil {
 		return err
 	}
-	l.tail = s
+	l.tail, l.room = s, size
+	cut := l.cut(format, size)
 	sc := &scanner{file: s.file, id: l.id, number: s.number, limit: size, offset: headerSize}
+	torn := false
 	if err := l.frames(s, sc); err != nil {
 		refused := (*refusedError)(nil)
-		torn, scanned := false, error(nil)
-		if !errors.As(err, &refused) && !l.cut(size) {
-			torn, scanned = sc.torn()
+		blank, scanned := false, error(nil)
+		if !errors.As(err, &refused) && !cut {
+			torn, blank, scanned = sc.torn()
 		}
 		switch {
 		case scanned != nil:
@@ -276,23 +317,28 @@ func (l *Log) replayTail() error {
 		case !torn:
 			return l.damaged(s.name, sc.offset, err)
 		}
+		torn = !blank
+	}
+	if cut && !l.ended && format > formatOld {
+		return l.damaged(s.name, sc.offset, errEnd)
 	}
 	l.offset = sc.offset
-	return l.settle(sc)
+	return l.settle(sc, torn)
 }
 
 // settle makes durable what was found in the last segment, before anything is
-// built on it, and clears what is behind.
-func (l *Log) settle(sc *scanner) error {
+// built on it, and clears what is behind, which is a torn frame.
+func (l *Log) settle(sc *scanner, torn bool) error {
 	err := l.rewrite(sc)
+	if err == nil && torn {
+		err = l.erase(sc)
+	}
 	if err == nil {
 		err = l.tail.file.Sync() // a file that was cut holds nothing that could be torn
 	}
 	if err == nil {
-		err = l.tail.file.Truncate(l.offset)
-	}
-	if err == nil {
-		err = l.tail.file.Truncate(max(l.cfg.SegmentSize, l.offset))
+		l.room = l.whole(l.offset)
+		err = l.tail.file.Truncate(l.room)
 	}
 	if err == nil {
 		err = l.tail.file.Sync()
@@ -302,6 +348,30 @@ func (l *Log) settle(sc *scanner) error {
 	}
 	if err != nil {
 		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
+	}
+	return nil
+}
+
+// erase writes zeros in place of a torn frame. The file keeps its length, and the
+// frame stays one that is torn while that is done: the last byte of its head goes
+// first.
+func (l *Log) erase(sc *scanner) error {
+	if _, err := l.tail.file.WriteAt(zeros[:1], l.offset+FrameHead-1); err != nil {
+		return err
+	}
+	if err := l.tail.file.Sync(); err != nil {
+		return err
+	}
+	for from := l.offset; from < sc.limit; {
+		to := min(from+readAhead, sc.limit)
+		blank, err := sc.blank(from, to)
+		if err == nil && !blank {
+			_, err = l.tail.file.WriteAt(zeros[:to-from], from)
+		}
+		if err != nil {
+			return err
+		}
+		from = to
 	}
 	return nil
 }

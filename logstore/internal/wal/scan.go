@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"cmp"
 	"hash/crc32"
 	"io"
 )
@@ -53,6 +54,14 @@ func (s *scanner) frame(offset int64) (Kind, []byte, error) {
 	if offset+frameSize(n) > s.limit {
 		return 0, nil, errBad
 	}
+	if n >= readAhead { // a file may claim any length: what the frame takes is seen first
+		if last, err := s.bytes(offset+FrameHead+int64(n), 1); err != nil || last[0] != mark {
+			return 0, nil, cmp.Or(err, errBad)
+		}
+		if got, err := s.sum(offset+FrameHead, n); err != nil || got != sum {
+			return 0, nil, cmp.Or(err, errBad)
+		}
+	}
 	b, err := s.bytes(offset+FrameHead, n+1)
 	if err != nil {
 		return 0, nil, err
@@ -61,6 +70,19 @@ func (s *scanner) frame(offset int64) (Kind, []byte, error) {
 		return 0, nil, errBad
 	}
 	return kind, b[:n:n], nil
+}
+
+// sum returns the checksum of n bytes of the file, and takes no memory for them.
+func (s *scanner) sum(offset int64, n int) (sum uint32, err error) {
+	for n > 0 {
+		b, err := s.bytes(offset, min(n, readAhead))
+		if err != nil {
+			return 0, err
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		offset, n = offset+int64(len(b)), n-len(b)
+	}
+	return sum, nil
 }
 
 // bytes returns n bytes of the file, or those that it has up to the limit.
@@ -93,29 +115,30 @@ func (e *readError) Unwrap() error { return e.err }
 
 // torn decides what a frame at s.offset is that cannot be read, at the end of a
 // log: it reports whether a write can be to blame that was cut off before it
-// was synced. That write was the last one, since a frame is written only once
+// was synced, and whether nothing of it is there. That write was the last one, since a frame is written only once
 // the sync of the one before has succeeded, or, when the log was opened
 // meanwhile, once that one was written and synced again. So whatever is left of
 // a frame behind it, if only the head, shows that it was whole; and something
 // of it is missing.
-func (s *scanner) torn() (bool, error) {
-	blank, err := s.blank(s.offset, s.limit)
+func (s *scanner) torn() (torn, blank bool, err error) {
+	blank, err = s.blank(s.offset, s.limit)
 	if err != nil || blank {
-		return blank, err
+		return blank, blank, err
 	}
 	for at := s.offset + align; at+FrameHead <= s.limit; at += align {
 		head, err := s.bytes(at, FrameHead)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		if head[15] != mark {
 			continue
 		}
 		if _, _, _, err := parseHead(s.id, s.number, at, head); err == nil {
-			return false, nil
+			return false, false, nil
 		}
 	}
-	return s.incomplete(s.offset)
+	torn, err = s.incomplete(s.offset)
+	return torn, false, err
 }
 
 // incomplete reports whether something of the frame at an offset was not written.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,6 +122,163 @@ func TestPowerLossWhileOpening(t *testing.T) {
 			}
 			if n := len(again.found); n < acknowledged || n > acknowledged+1 {
 				t.Fatalf("power loss at operation %d, draw %d: %d payloads are left of %d", at, draw, n, acknowledged)
+			}
+		}
+	}
+}
+
+// TestClosedLogIsNotCut cuts the file of a log that was closed to every length. Where
+// it ends between two frames nothing is torn, but the end is missing.
+func TestClosedLogIsNotCut(t *testing.T) {
+	t.Parallel()
+	l := newTest(t)
+	l.append(t, 20, 60)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, _ := l.fs.Read(l.first())
+	for n := 1; n < len(whole); n++ {
+		wantDamage(t, l, func(b []byte) []byte { return b[:n] })
+	}
+}
+
+// TestLongFrame cuts the file of a log that was closed whose last frame is longer than
+// a segment. Its length says that it was cut, however long it is.
+func TestLongFrame(t *testing.T) {
+	t.Parallel()
+	l := newTest(t)
+	l.append(t, 1, 150<<10)
+	whole, _ := l.fs.Read(l.first())
+	if len(whole)%(64<<10) != 0 {
+		t.Errorf("the file is %d bytes long, want a multiple of the size of segments", len(whole))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{64<<10 - 1, 64<<10 + 1, 100 << 10, 128<<10 + 16, 150 << 10} {
+		wantDamage(t, l, func(b []byte) []byte { return b[:n] })
+	}
+}
+
+// TestEndBeforeSegmentSize closes a log whose end would lie where the file of a log
+// ends that was not closed.
+func TestEndBeforeSegmentSize(t *testing.T) {
+	t.Parallel()
+	l := newTest(t)
+	rest := 64<<10 - int(l.offset) - 2*FrameHead // for the end, which takes two times 16 bytes
+	l.append(t, 1, rest-FrameHead-align)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := l.fs.Read(l.first())
+	if len(b) != 64<<10+2*FrameHead {
+		t.Errorf("the file is %d bytes long, want a second end behind %d", len(b), 64<<10)
+	}
+	if again, err := openTest(l.fs.Crash(nil)); err != nil || len(again.found) != 1 {
+		t.Errorf("it opens with %d payloads, error %v; want 1", len(again.found), err)
+	}
+}
+
+// TestLastSegmentMissing removes the last segment of a log that was closed, and of one
+// that was not: the one before it is cut, which it is only once there is another one.
+func TestLastSegmentMissing(t *testing.T) {
+	t.Parallel()
+	for _, closed := range []bool{true, false} {
+		for what, content := range map[string][]byte{"missing": nil, "empty": {}, "zeros": make([]byte, 64<<10)} {
+			l := newTest(t)
+			l.append(t, 3, 100)
+			if err := l.Rotate(make([]byte, FrameHead)); err != nil {
+				t.Fatal(err)
+			}
+			l.append(t, 3, 100)
+			if closed {
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := l.fs.Crash(nil)
+			name := filepath.Join(testDir, fileName(2))
+			if err := left.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			if content != nil {
+				left.Write(name, content)
+			}
+			if again, err := openTest(left); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("closed %v, the last segment %s: it opens with %d payloads, error %v; want %v", closed, what, len(again.found), err, ErrCorrupt)
+			}
+			if _, there := left.Read(name); there != (content != nil) {
+				t.Errorf("closed %v, the last segment %s: its file was removed", closed, what)
+			}
+		}
+	}
+}
+
+// TestInterruptedRotation opens what is left when the next segment is there and the
+// one before it is not cut yet, which opening makes good.
+func TestInterruptedRotation(t *testing.T) {
+	t.Parallel()
+	l := newTest(t)
+	l.append(t, 3, 100)
+	broken, renewed := errors.New("broken"), false
+	l.fs.Inject(func(op faultfs.Op) error {
+		renewed = renewed || op.Kind == "syncdir"
+		if renewed && op.Kind == "truncate" {
+			return broken
+		}
+		return nil
+	})
+	if err := l.Rotate(make([]byte, FrameHead)); !errors.Is(err, broken) {
+		t.Fatalf("a rotation that does not cut: %v, want %v", err, broken)
+	}
+	left := l.fs.Crash(nil)
+	again, err := openTest(left)
+	if err != nil || len(again.found) != 3 || again.Newest() != 2 {
+		t.Fatalf("it opens with %d payloads, error %v; want 3", len(again.found), err)
+	}
+	if b, _ := left.Read(l.first()); int64(len(b)) != again.segments[0].length {
+		t.Errorf("the first segment's file has %d bytes, want %d", len(b), again.segments[0].length)
+	}
+}
+
+// TestTornFrameIsErased cuts the power at each operation of an opening that finds a
+// torn frame. What was before it is there, and the frame does not become damage while
+// it is replaced by zeros.
+func TestTornFrameIsErased(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for lost := range 4 {
+		for at := range 16 {
+			for draw := range uint64(8) {
+				rng := rand.New(rand.NewPCG(draw, uint64(at)))
+				l := newTest(t)
+				places := l.append(t, 3, 2000)
+				left := l.with(func(b []byte) []byte {
+					if lost > 0 {
+						loseSector(b, places[2], lost)
+						return b
+					}
+					from := int(places[2].Offset) - FrameHead
+					clear(b[from : from/sector*sector+sector])
+					return b
+				})
+				n := at
+				left.Inject(func(op faultfs.Op) error {
+					if n--; n < 0 {
+						if n == -1 && op.Kind == "write" {
+							return faultfs.Partial{Bytes: rng.IntN(2000)}
+						}
+						return broken
+					}
+					return nil
+				})
+				_, _ = openTest(left)
+				for what, disk := range map[string]*faultfs.FS{"the power": left.Crash(rng), "the process": left.Kill()} {
+					again, err := openTest(disk)
+					if err != nil || len(again.found) != 2 {
+						t.Fatalf("sector %d lost, then %s at operation %d, draw %d: it opens with %d payloads, error %v; want 2", lost, what, at, draw, len(again.found), err)
+					}
+				}
 			}
 		}
 	}

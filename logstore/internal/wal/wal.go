@@ -39,10 +39,11 @@ type Config struct {
 	FS      vfs.FS
 	Dir     string // made if need be
 	Network [32]byte
-	// SegmentSize is how long the file of a segment is made, in bytes, and past
-	// which length it is not continued. A log that was not closed is not to be
-	// opened with a larger one than it was written with: its last file would be
-	// taken for one that was cut.
+	// SegmentSize is how long the file of a segment is made, in bytes, a multiple
+	// of 16, and past which length it is not continued. A frame that is longer
+	// gets a file of several times that length. A log that was not closed must be
+	// opened with the size that it was written with: its last file would be taken
+	// for one that was cut.
 	SegmentSize int64
 	// Begin returns the payload of the first frame of a directory's first
 	// segment, behind FrameHead free bytes.
@@ -70,6 +71,7 @@ type Log struct {
 	lock   io.Closer
 	tail   *segment
 	offset int64 // where the next frame goes
+	room   int64 // how long the last segment's file is
 	begun  int64 // where the last segment's first frame ends
 	sealed int64 // bytes of the segments before the last
 	ended  bool  // the last frame is an end
@@ -97,6 +99,9 @@ func (l *Log) Oldest() uint64 { return l.segments[0].number }
 
 // Newest returns the number of the last segment.
 func (l *Log) Newest() uint64 { return l.tail.number }
+
+// Name returns the name of a segment's file, which need not be there.
+func (l *Log) Name(number uint64) string { return filepath.Join(l.cfg.Dir, fileName(number)) }
 
 // Length returns how many bytes a segment holds.
 func (l *Log) Length(number uint64) int64 {
@@ -127,13 +132,37 @@ func (l *Log) append(b []byte, kind Kind) (Place, []byte, error) {
 		return Place{}, b, err
 	}
 	b = l.seal(b, kind, l.tail.number, l.offset)
-	if err := l.write(b); err != nil {
+	err := l.extend(l.offset + int64(len(b)))
+	if err == nil {
+		err = l.write(b)
+	}
+	if err != nil {
 		return Place{}, b, l.fail(fmt.Errorf("logstore: write %s at %d: %w", l.tail.name, l.offset, err))
 	}
 	at := Place{l.tail.number, uint32(l.offset + FrameHead)}
 	l.offset += int64(len(b))
 	l.ended = kind == end
 	return at, b, nil
+}
+
+// whole returns how long the file of a segment is made that holds n bytes: a
+// multiple of SegmentSize, which tells it from one that was cut.
+func (l *Log) whole(n int64) int64 {
+	size := l.cfg.SegmentSize
+	return max(1, (n+size-1)/size) * size
+}
+
+// extend makes the last segment's file long enough for n bytes, before they are
+// written: a file that a write makes longer may end anywhere after a crash.
+func (l *Log) extend(n int64) error {
+	if n <= l.room {
+		return nil
+	}
+	if err := l.tail.file.Truncate(l.whole(n)); err != nil {
+		return err
+	}
+	l.room = l.whole(n)
+	return l.tail.file.Sync()
 }
 
 // fits reports a payload that is longer than a frame may be.
@@ -161,9 +190,6 @@ func (l *Log) Rotate(begin []byte) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	if err := l.tail.file.Truncate(l.offset); err != nil {
-		return l.fail(fmt.Errorf("logstore: cut %s: %w", l.tail.name, err))
-	}
 	l.tail.length = l.offset
 	l.sealed += l.offset
 	return l.begin(header{id: l.id, network: l.cfg.Network, number: l.tail.number + 1, previous: uint32(l.offset)}, begin)
@@ -175,13 +201,24 @@ func (l *Log) begin(h header, begin []byte) error {
 	if err := l.create(s, h, begin); err != nil {
 		return l.fail(fmt.Errorf("logstore: begin %s: %w", s.name, err))
 	}
-	if l.tail != nil {
-		l.keepOpen(l.tail)
-	}
+	before := l.tail
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.segments = append(l.segments, s)
 	l.tail = s
+	l.mu.Unlock()
+	if before == nil {
+		return nil
+	}
+	// Not before the new segment is there for good: the file of the last one is cut
+	// only behind an end, which says that it was closed.
+	err := before.file.Truncate(before.length)
+	if err == nil {
+		err = before.file.Sync()
+	}
+	if err != nil {
+		return l.fail(fmt.Errorf("logstore: cut %s: %w", before.name, err))
+	}
+	l.keepOpen(before)
 	return nil
 }
 
@@ -197,9 +234,14 @@ func (l *Log) create(s *segment, h header, begin []byte) (err error) {
 			err = errors.Join(err, s.file.Close())
 		}
 	}()
+	h.format = format
 	begin = l.seal(begin, Begin, h.number, headerSize)
 	// Writing within the length of a file makes a sync cheaper.
-	if err := s.file.Truncate(max(l.cfg.SegmentSize, headerSize+int64(len(begin)))); err != nil {
+	room := l.whole(headerSize + int64(len(begin)))
+	if err := s.file.Truncate(room); err != nil {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -214,12 +256,12 @@ func (l *Log) create(s *segment, h header, begin []byte) (err error) {
 		}
 	}
 	l.begun = headerSize + int64(len(begin))
-	l.offset, l.ended = l.begun, false
+	l.offset, l.room, l.ended = l.begun, room, false
 	return l.cfg.FS.SyncDir(l.cfg.Dir)
 }
 
 func (l *Log) segment(number uint64) *segment {
-	return &segment{number: number, name: filepath.Join(l.cfg.Dir, fileName(number))}
+	return &segment{number: number, name: l.Name(number)}
 }
 
 // keepOpen notes that a segment is open, and closes another if there are too many.
@@ -382,11 +424,16 @@ func (l *Log) RemoveOldest() error {
 // directory. It returns why writing failed, if it did only now.
 func (l *Log) Close() error {
 	var err error
-	if l.failed == nil && !l.ended {
+	// The end must not lie where the file of a log ends that was not closed.
+	for l.failed == nil && (!l.ended || l.offset%l.cfg.SegmentSize == 0) {
 		_, _, err = l.append(make([]byte, FrameHead), end)
 	}
 	if l.failed == nil {
-		err = l.tail.file.Truncate(l.offset) // spares the next one to look for frames there
+		// It shows the next one where the end must be, and spares it to look for frames
+		// behind.
+		if err = l.tail.file.Truncate(l.offset); err == nil {
+			err = l.tail.file.Sync()
+		}
 	}
 	l.mu.Lock()
 	segments := l.segments

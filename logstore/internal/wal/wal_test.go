@@ -61,9 +61,12 @@ func (l *testLog) append(t *testing.T, n, size int) (at []Place) {
 	return at
 }
 
+// first returns the name of the first segment's file.
+func (l *testLog) first() string { return filepath.Join(testDir, fileName(1)) }
+
 // with returns a disk that holds the log's first segment as change leaves it.
 func (l *testLog) with(change func([]byte) []byte) *faultfs.FS {
-	name := filepath.Join(testDir, fileName(1))
+	name := l.first()
 	b, _ := l.fs.Read(name)
 	left := faultfs.New()
 	left.Write(name, change(b))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -28,10 +29,10 @@ func (k keptIn) SnapshotDir() string { return k.dir }
 func TestEstateFormat(t *testing.T) {
 	t.Parallel()
 	const want = "4d534b4553540d0a" + "01000000" + "45000000000000000000000000000000" + // magic, format, epoch
-		"03000000" + "6f6e65" + "00000000" + // two entries
-		"649dd6e186f95cdc36a31b30ddec5a1bd7b0af1a658849892bc340d0b9e14aa9"
+		"03000000" + "6f6e65" + "01000000" + "32" + // two entries
+		"53bdaf87aef8fe9d458ba1d50ca383c17b13cdd34d0bf6be550d15f8a2c7714c"
 	log := keptIn{dir: t.TempDir()}
-	if err := writeEstate(logstore.FilesIn(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), {}})); err != nil {
+	if err := writeEstate(logstore.FilesIn(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), []byte("2")})); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(log.dir, "estate"))
@@ -45,11 +46,11 @@ func TestEstateFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	epoch, entries, err := parseEstate(golden)
+	epoch, entries, err := parseEstate(bytes.NewReader(golden))
 	if err != nil || epoch != epochOf("E") {
 		t.Fatalf("the golden bytes are of epoch %v, error %v", epoch, err)
 	}
-	if diff := cmp.Diff([][]byte{[]byte("one"), {}}, slices.Collect(entries)); diff != "" {
+	if diff := cmp.Diff([][]byte{[]byte("one"), []byte("2")}, slices.Collect(entries)); diff != "" {
 		t.Errorf("their entries (-want +got):\n%s", diff)
 	}
 }
@@ -61,7 +62,7 @@ func TestEstate(t *testing.T) {
 	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Fatalf("an estate that was never written: %v, error %v", got, err)
 	}
-	want := [][]byte{[]byte("one"), {}, bytes.Repeat([]byte{7}, 1000)}
+	want := [][]byte{[]byte("one"), {2}, bytes.Repeat([]byte{7}, 1000)}
 	if err := writeEstate(files, mine, slices.Values(want)); err != nil {
 		t.Fatal(err)
 	}
@@ -78,18 +79,18 @@ func TestEstate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		if _, _, err := parseEstate(whole[:n]); !errors.Is(err, logstore.ErrCorrupt) {
+		if _, _, err := parseEstate(bytes.NewReader(whole[:n])); !errors.Is(err, logstore.ErrCorrupt) {
 			t.Fatalf("%d bytes of it: error %v, want %v", n, err, logstore.ErrCorrupt)
 		}
 		flipped := bytes.Clone(whole)
 		flipped[n] ^= 1
-		if _, _, err := parseEstate(flipped); !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
+		if _, _, err := parseEstate(bytes.NewReader(flipped)); !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
 			t.Fatalf("with byte %d flipped: error %v", n, err)
 		}
 	}
 	short := bytes.Clone(whole[:len(whole)-len(sm.Digest{})-1])
 	sum := sm.Parts(short)
-	if _, _, err := parseEstate(append(short, sum[:]...)); !errors.Is(err, logstore.ErrCorrupt) {
+	if _, _, err := parseEstate(bytes.NewReader(append(short, sum[:]...))); !errors.Is(err, logstore.ErrCorrupt) {
 		t.Errorf("an entry cut short, with a good hash: error %v, want %v", err, logstore.ErrCorrupt)
 	}
 
@@ -106,6 +107,39 @@ func TestEstate(t *testing.T) {
 	}
 	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Errorf("an estate that was removed: %v, error %v", got, err)
+	}
+}
+
+// TestSparseEstate reads files that claim to be long and hold next to nothing: a
+// file system gives a file any length without writing it. What reading one takes
+// does not depend on the length.
+func TestSparseEstate(t *testing.T) {
+	head := append([]byte(estateMagic), 1, 0, 0, 0)
+	head = append(head, make([]byte, len(Epoch{}))...)
+	for name, b := range map[string][]byte{
+		"nothing":                 {},
+		"a head":                  head,
+		"an entry":                append(bytes.Clone(head), 1, 0, 0, 0, 7),
+		"an entry that is a hole": append(bytes.Clone(head), 0, 0, 128, 0),
+		"an entry of 4 GiB":       append(bytes.Clone(head), 255, 255, 255, 255),
+	} {
+		for _, length := range []int64{256 << 20, 1 << 40} {
+			dir := t.TempDir()
+			file := filepath.Join(dir, estateFile)
+			if err := errors.Join(os.WriteFile(file, b, 0o600), os.Truncate(file, length)); err != nil {
+				t.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := readEstate(keptIn{dir: dir}, Epoch{})
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, logstore.ErrCorrupt) {
+				t.Errorf("%s and a hole up to %d bytes: error %v, want %v", name, length, err, logstore.ErrCorrupt)
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+				t.Errorf("%s and a hole up to %d bytes: %d bytes of memory, want at most 1 MiB", name, length, took)
+			}
+		}
 	}
 }
 

@@ -22,49 +22,52 @@ const (
 	CodeTicketRefused     Code = 30403 // a validator refused the peer's tickets
 	CodeUnknownGroup      Code = 30404 // the group is not joined here
 	CodeWrongProof        Code = 30405 // the proof of the group key is wrong
-	CodeTimeout           Code = 30408 // the peer kept silent for too long
 	CodeSuperseded        Code = 30406 // a later process with the peer's identity is known; ours, not of the original
+	CodeTimeout           Code = 30408 // the peer kept silent for too long
 	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
 	CodeSchema            Code = 30410 // the machine's schema has other levels; ours, not of the original
 	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
 	CodeBusy              Code = 30503 // the peer has too many connections here; ours, not of the original
 )
 
+// codes lists every code that has a name, with what it means. A code that is not
+// in it counts as unknown everywhere; a test compares it with the constants.
+var codes = [...]struct {
+	code    Code
+	meaning string
+}{
+	{CodeAccepted, "accepted"},
+	{CodeOtherNetwork, "other network"},
+	{CodeCancelled, "cancelled or leaving"},
+	{CodeUnexpectedClose, "unexpected close"},
+	{CodeProtocolViolation, "protocol violation"},
+	{CodeUnknownPeer, "unknown peer"},
+	{CodeUndecodable, "undecodable message"},
+	{CodeTicketRefused, "ticket refused"},
+	{CodeUnknownGroup, "unknown group"},
+	{CodeWrongProof, "wrong proof of the group key"},
+	{CodeSuperseded, "superseded by a later process"},
+	{CodeTimeout, "timed out"},
+	{CodePolicy, "another membership policy"},
+	{CodeSchema, "other levels of the schema"},
+	{CodeAlreadyBonded, "already bonded"},
+	{CodeBusy, "too many connections"},
+}
+
+// place returns the place of the code in codes, len(codes) if it is not there.
+func (c Code) place() int {
+	for i := range codes {
+		if codes[i].code == c {
+			return i
+		}
+	}
+	return len(codes)
+}
+
 // String returns what the code means, in a few words.
 func (c Code) String() string {
-	switch c {
-	case CodeAccepted:
-		return "accepted"
-	case CodeOtherNetwork:
-		return "other network"
-	case CodeCancelled:
-		return "cancelled or leaving"
-	case CodeUnexpectedClose:
-		return "unexpected close"
-	case CodeProtocolViolation:
-		return "protocol violation"
-	case CodeUnknownPeer:
-		return "unknown peer"
-	case CodeUndecodable:
-		return "undecodable message"
-	case CodeTicketRefused:
-		return "ticket refused"
-	case CodeUnknownGroup:
-		return "unknown group"
-	case CodeWrongProof:
-		return "wrong proof of the group key"
-	case CodeTimeout:
-		return "timed out"
-	case CodeSuperseded:
-		return "superseded by a later process"
-	case CodePolicy:
-		return "another membership policy"
-	case CodeSchema:
-		return "other levels of the schema"
-	case CodeAlreadyBonded:
-		return "already bonded"
-	case CodeBusy:
-		return "too many connections"
+	if i := c.place(); i < len(codes) {
+		return codes[i].meaning
 	}
 	return "code without a name"
 }

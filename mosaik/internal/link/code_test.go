@@ -1,9 +1,18 @@
 package link
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func TestRefusedErrorSaysWhoAndWhy(t *testing.T) {
@@ -32,7 +41,67 @@ func TestRefusedErrorSaysWhoAndWhy(t *testing.T) {
 		30408: prefix + "30408, timed out",
 		30429: prefix + "30429, already bonded",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("errors differ (-want +got):\n%s", diff)
+	}
+}
+
+// declaredCodes returns the constants of type Code, as the source declares them.
+func declaredCodes(t *testing.T) (declared []Code) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		for i, name := range spec.Names {
+			if !strings.HasPrefix(name.Name, "Code") {
+				continue
+			}
+			value, err := strconv.ParseUint(spec.Values[i].(*ast.BasicLit).Value, 10, 32)
+			if err != nil {
+				t.Fatalf("%s: %v", name.Name, err)
+			}
+			declared = append(declared, Code(value))
+		}
+		return true
+	})
+	if len(declared) < 16 {
+		t.Fatalf("found %d constants, expected 16 or more", len(declared))
+	}
+	return declared
+}
+
+// TestCodesAreListed compares the list of codes with the constants and with the
+// table in docs/formats.md.
+func TestCodesAreListed(t *testing.T) {
+	t.Parallel()
+	declared := declaredCodes(t)
+	if !slices.IsSorted(declared) {
+		t.Errorf("the constants are not sorted: %d", declared)
+	}
+	var listed []Code
+	var rows strings.Builder
+	for _, c := range codes {
+		listed = append(listed, c.code)
+		fmt.Fprintf(&rows, "| %d | %s |\n", uint32(c.code), c.meaning)
+	}
+	if diff := gocmp.Diff(declared, listed); diff != "" {
+		t.Errorf("the list of codes (-declared +listed):\n%s", diff)
+	}
+	doc, err := os.ReadFile("../../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := regexp.MustCompile(`(?s)## Close codes.*?\n\|---\|---\|\n((?:\|[^\n]*\n)+)`).FindSubmatch(doc)
+	if table == nil {
+		t.Fatal("docs/formats.md has no table of close codes")
+	}
+	if diff := gocmp.Diff(rows.String(), string(table[1])); diff != "" {
+		t.Errorf("docs/formats.md (-want +got):\n%s", diff)
 	}
 }

@@ -67,26 +67,20 @@ func outcomeOf(err error) Outcome {
 	return DialFailed
 }
 
-// codes are those that have a name and a count of their own.
-var codes = [...]Code{
-	CodeOtherNetwork, CodeCancelled, CodeUnexpectedClose, CodeProtocolViolation, CodeUnknownPeer, CodeUndecodable,
-	CodeTicketRefused, CodeUnknownGroup, CodeWrongProof, CodeTimeout, CodeSuperseded, CodePolicy, CodeAlreadyBonded, CodeBusy,
-}
-
 // Tally counts, from the start on, the refusals and ends of connections and
 // bonds by their code, the connections that exceeded a limit, and dials by their
 // outcome. Its methods may be called concurrently.
 type Tally struct {
-	refused [directions][len(codes) + 1]atomic.Int64 // the last for all other codes
+	refused [directions][len(codes) + 1]atomic.Int64 // by place in codes, the last for all others
 	dropped [limits]atomic.Int64
 	dialled [outcomes]atomic.Int64
 }
 
 // Refused counts a code that was sent or received.
 func (t *Tally) Refused(code Code, d Direction) {
-	i := 0
-	for i < len(codes) && codes[i] != code {
-		i++
+	i := code.place()
+	if code == CodeAccepted {
+		i = len(codes) // nothing was refused: the peer made it up
 	}
 	t.refused[d][i].Add(1)
 }
@@ -100,7 +94,7 @@ func (t *Tally) EachRefused(f func(code Code, d Direction, n int64)) {
 			switch {
 			case n == 0:
 			case i < len(codes):
-				f(codes[i], Direction(d), n)
+				f(codes[i].code, Direction(d), n)
 			default:
 				f(CodeAccepted, Direction(d), n)
 			}

@@ -15,7 +15,8 @@
 // (Ed25519). Every [Key] is made for one of them and verifies no other, so that
 // the token's own word about its algorithm decides nothing. RSA, and "none", do
 // not exist here. Members of a JSON object that stand there twice, crit headers,
-// padding and characters that base64url does not have are refused.
+// b64 headers that are not true, padding and characters that base64url does not
+// have are refused.
 //
 // # What is public
 //

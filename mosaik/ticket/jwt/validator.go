@@ -161,6 +161,9 @@ func (v *Validator) candidates(t *jwt.Token) (any, error) {
 	if _, critical := header["crit"]; critical {
 		return nil, errors.New("header: it has crit, of which nothing is understood")
 	}
+	if encoded, has := header["b64"]; has && encoded != true {
+		return nil, errors.New("header: b64 is not true, and claims that are not encoded are not accepted")
+	}
 	id, there := header["kid"].(string)
 	if _, has := header["kid"]; has && !there {
 		return nil, errors.New("header: kid is not a string")

@@ -1,0 +1,5 @@
+//go:build race
+
+package logstore
+
+func init() { raced = true }
