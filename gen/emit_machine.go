@@ -38,6 +38,8 @@ func (e *emitter) machine(m *machineNames) {
 		names[i] = "[" + c.GoName + "]"
 	}
 	e.p("// %s is a command of [%s]: %s.", m.sealed, m.GoName, orList(names))
+	e.p("// A type that the compiler calls no %s, since it misses a method, became a command", m.sealed)
+	e.p("// after this file was written: run go generate.")
 	e.p("type %s interface{ %s() }\n", m.sealed, m.seal)
 	e.p("// Spec implements [%s.StateMachine].", e.sm())
 	e.spec(m)
@@ -176,7 +178,7 @@ func (e *emitter) guards(m *machineNames) {
 	if len(structs)+len(enums) == 0 {
 		return
 	}
-	e.p("// This file is stale when the next function does not compile: run go generate.")
+	e.p("// This file is stale if the next function does not compile: run go generate.")
 	e.p("func _() {")
 	for _, t := range structs {
 		name := e.coder(t).name

@@ -25,6 +25,7 @@ type Machine struct {
 	state   *Type   // the struct of its state, nil without snapshots
 	rebuild bool    // it has a method AfterRestore
 	levels  []level // up to Level, once its schema file was read
+	failed  bool    // the model lacks something, which is among the problems
 }
 
 // Command is a command of a machine.

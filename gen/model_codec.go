@@ -29,6 +29,7 @@ func (m *modeler) codec(pkg *Package, d directive) {
 	of := r.signature(pkg)
 	named, isNamed := of.(*types.Named)
 	switch {
+	case d.failed:
 	case r.name == "":
 		m.problems.add(d.pos, "codec %s has no name; add name=…, which stays what it is when types are renamed", object.Name())
 	case d.spec.TypeParams != nil:

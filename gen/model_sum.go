@@ -111,7 +111,7 @@ func (m *modeler) variant(pkg *Package, d directive) {
 	if object == nil {
 		return
 	}
-	if d.args["name"] == "" {
+	if d.args["name"] == "" && !d.failed {
 		m.problems.add(d.pos, "variant %s has no name; add name=…, or remove the directive", object.Name())
 	}
 	scope := pkg.types.Scope()

@@ -19,8 +19,16 @@ type builder struct {
 	pkg     *Package
 	machine *Machine
 	types   typeutil.Map // types.Type → *Type
+	refused typeutil.Map // types.Type → why, "" if that is wrong within the type's declaration
+	last    refusal
 	failed  bool
 	state   bool // a part of the machine's state is built, see model_state.go
+}
+
+// refusal says where a type was refused, and why.
+type refusal struct {
+	at  spot
+	why string
 }
 
 // spot is where a type is used.
@@ -38,6 +46,7 @@ func newBuilder(m *modeler, pkg *Package, machine *Machine) *builder {
 func (b *builder) refuse(s spot, format string, args ...any) *Type {
 	b.failed = true
 	text := fmt.Sprintf(format, args...)
+	b.last = refusal{s, text}
 	if b.state {
 		text = inState(text)
 	}
@@ -61,6 +70,12 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	if known, ok := b.types.At(t).(*Type); ok {
 		return known
 	}
+	if why, ok := b.refused.At(t).(string); ok {
+		if b.last = (refusal{}); why != "" {
+			b.refuse(s, "%s", why)
+		}
+		return nil
+	}
 	switch {
 	case isNamed(t, "time", "Time"):
 		return &Type{Kind: Time, typ: t}
@@ -69,7 +84,7 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	}
 	own, registered := b.pkg.codecs.At(t).(*registration)
 	if named, ok := t.(*types.Named); ok && !b.nameable(named, s) {
-		return nil
+		return b.remember(t, s)
 	}
 	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types), array: b.machine.Array}
 	b.types.Set(t, out)
@@ -78,9 +93,21 @@ func (b *builder) build(t types.Type, s spot) *Type {
 		return out
 	}
 	if !b.fill(out, s) {
-		return nil
+		b.types.Delete(t)
+		return b.remember(t, s)
 	}
 	return out
+}
+
+// remember notes that t, used at s, was refused. A reason that is not within its
+// declaration is reported again for each use.
+func (b *builder) remember(t types.Type, s spot) *Type {
+	why := ""
+	if b.last.at.pos == s.pos && b.last.at.what == s.what {
+		why = b.last.why
+	}
+	b.refused.Set(t, why)
+	return nil
 }
 
 // nameable refuses named types that generated code cannot write or must not
@@ -214,7 +241,7 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 		b.refuse(s, "MessagePack has no complex numbers; use two floats")
 	case types.Invalid:
 		if !b.needSealed() {
-			b.refuse(s, "the type is invalid%s", b.complaint(s.pos))
+			b.refuse(s, "the type is invalid%s", b.complaint(s.pos, "; correct it first"))
 		}
 	default:
 		b.refuse(s, "%s cannot be encoded; use another type", b.text(out.typ))
@@ -222,12 +249,13 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	return false
 }
 
-// complaint returns what the type checker said about the line of pos.
-func (b *builder) complaint(pos token.Pos) string {
-	at := b.fset.Position(pos)
-	for _, p := range b.loaded {
+// complaint returns what the type checker said about the line of pos, otherwise
+// if it said nothing.
+func (m *modeler) complaint(pos token.Pos, otherwise string) string {
+	at := m.fset.Position(pos)
+	for _, p := range m.loaded {
 		for _, e := range p.TypeErrors {
-			if o := b.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
+			if o := m.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
 				if strings.HasPrefix(e.Msg, "undefined: ") && strings.Contains(e.Msg, ".") && strings.HasSuffix(e.Msg, "Command") {
 					return ", " + e.Msg + "; if it is the interface of another package's commands, hold the structs that are meant"
 				}
@@ -235,7 +263,7 @@ func (b *builder) complaint(pos token.Pos) string {
 			}
 		}
 	}
-	return "; correct it first"
+	return otherwise
 }
 
 // constants returns the constants that the declaring package has of a type.
@@ -307,10 +335,13 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	out.Kind, out.stream = Map, b.state
 	if basic, ok := t.Key().Underlying().(*types.Basic); !ok || basic.Info()&(types.IsString|types.IsInteger) == 0 {
 		if basic != nil && basic.Kind() == types.Invalid {
-			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos))
+			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos, "; correct it first"))
 			return false
 		}
 		b.refuse(s, "%s cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
+		why := b.last
+		b.build(t.Elem(), s.in("elem"))
+		b.last = why
 		return false
 	}
 	out.Key = b.build(t.Key(), s.in("key"))
