@@ -24,6 +24,8 @@ type emitter struct {
 	coded   []*coded          // what has functions, in the order of the file
 	byType  map[coderKey]*typeutil.Map
 	byState map[coderKey]*typeutil.Map // of types that a state encodes in another way
+	empties typeutil.Map               // struct → name of its function, see emptyFunction
+	emptied []*Type                    // what has such a function, in the order of the file
 	lit     []byte                     // what the next append begins with
 	levels  int                        // see the function
 }
@@ -77,6 +79,9 @@ func emit(pkg *Package) ([]byte, error) {
 	}
 	for i := 0; i < len(e.coded); i++ {
 		e.functions(e.coded[i])
+	}
+	for i := 0; i < len(e.emptied); i++ {
+		e.emptyStruct(e.emptied[i])
 	}
 	source, err := format.Source(e.file())
 	if err != nil {

@@ -85,7 +85,7 @@ func (e *emitter) decodeSum(c *coded) {
 			e.p("var x %s", goType)
 		}
 		e.p("if r.Charge(%s) {", v.Type.memory())
-		e.decode(v.Type, into, 0, 0)
+		e.decode(v.Type, into, 0, 1) // the variables of depth 0 include x
 		e.p("}")
 		if t.root {
 			e.p("return x, %q", v.goName)

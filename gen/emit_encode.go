@@ -56,44 +56,21 @@ func (e *emitter) appendStruct(c *coded) {
 	t := c.typ
 	goType := e.text(t.typ)
 	e.p("func append%s(b []byte, v *%s, e *%s.Encoder) []byte {", c.name, goType, e.codec())
+	there := make([]presence, len(t.Fields))
 	if t.Tuple {
 		e.enter(c, 0x90)
 		e.add(containerHeader(0x90, 0xdc, len(t.Fields))...)
 	} else {
 		e.enter(c, 0x80)
-		e.mapHeader(t)
+		there = e.presences(t)
 	}
 	for i := range t.Fields {
 		if t.state {
 			e.section(&t.Fields[i])
 		}
-		e.appendField(t, &t.Fields[i])
+		e.appendField(t, &t.Fields[i], there[i])
 	}
 	e.then("return b\n}\n")
-}
-
-// mapHeader begins a struct that is a map; some of its fields may be left out.
-func (e *emitter) mapHeader(t *Type) {
-	counted := false
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		if !f.OmitEmpty || e.empty(f.Type, "v"+f.selector) == "false" {
-			continue
-		}
-		if !counted {
-			e.p("n := %d", len(t.Fields))
-			counted = true
-		}
-		e.p("if %s {\nn--\n}", e.empty(f.Type, "v"+f.selector))
-	}
-	switch {
-	case !counted:
-		e.add(containerHeader(0x80, 0xde, len(t.Fields))...)
-	case len(t.Fields) <= 15:
-		e.p("b = append(b, 0x80|byte(n))")
-	default:
-		e.p("b = e.MapHeader(b, n)")
-	}
 }
 
 func containerHeader(fix, wide byte, n int) []byte {
@@ -106,14 +83,13 @@ func containerHeader(fix, wide byte, n int) []byte {
 	return binary.BigEndian.AppendUint32([]byte{wide + 1}, uint32(n))
 }
 
-func (e *emitter) appendField(t *Type, f *Field) {
-	value := "v" + f.selector
-	omitted := "false"
-	if f.OmitEmpty {
-		omitted = e.empty(f.Type, value)
+func (e *emitter) appendField(t *Type, f *Field, there presence) {
+	if there.never {
+		return
 	}
-	if omitted != "false" {
-		e.then("if %s {", negate(omitted))
+	value := "v" + f.selector
+	if there.ask != "" {
+		e.then("if %s {", there.ask)
 	}
 	if f.since > 0 {
 		e.then("e.Newer(len(b), %d, %q)", f.since, "."+f.goName)
@@ -131,23 +107,9 @@ func (e *emitter) appendField(t *Type, f *Field) {
 	default:
 		e.append(f.Type, value, 0)
 	}
-	if omitted != "false" {
+	if there.ask != "" {
 		e.then("}")
 	}
-}
-
-// negate returns the opposite of a condition that empty made.
-func negate(condition string) string {
-	if strings.HasPrefix(condition, "!") || strings.HasSuffix(condition, ".IsZero()") {
-		if rest, ok := strings.CutPrefix(condition, "!"); ok {
-			return rest
-		}
-		return "!" + condition
-	}
-	if strings.Contains(condition, "&&") || strings.Contains(condition, "||") {
-		return "!(" + condition + ")"
-	}
-	return strings.Replace(condition, " == ", " != ", 1)
 }
 
 func textHeader(n int) []byte {
@@ -158,60 +120,6 @@ func textHeader(n int) []byte {
 		return []byte{0xd9, byte(n)}
 	}
 	return []byte{0xda, byte(n >> 8), byte(n)}
-}
-
-// empty returns the condition under which vmihailenco/msgpack leaves out a
-// value, "false" for never.
-func (e *emitter) empty(t *Type, value string) string {
-	if t.Kind != Pointer && t.Kind != Sum && hasIsZero(t.typ) {
-		if t.Kind == Slice || t.Kind == Map || t.Kind == Bytes {
-			return value + " == nil || " + value + ".IsZero()"
-		}
-		return value + ".IsZero()"
-	}
-	switch t.Kind {
-	case Bool:
-		return "!" + value
-	case Int, Uint, Float, Duration:
-		return value + " == 0"
-	case String, Bytes, Slice, Map:
-		return "len(" + value + ") == 0"
-	case Pointer, Sum:
-		return value + " == nil"
-	case Struct:
-		var all []string
-		for i := range t.Fields {
-			f := &t.Fields[i]
-			if !f.OmitEmpty {
-				return "false"
-			}
-			c := e.empty(f.Type, value+f.selector)
-			if c == "false" {
-				return c
-			}
-			if strings.Contains(c, "||") {
-				c = "(" + c + ")"
-			}
-			all = append(all, c)
-		}
-		if len(all) == 0 {
-			return "true"
-		}
-		return strings.Join(all, " && ")
-	}
-	if (t.Kind == Array || t.Kind == ByteArray) && t.Len == 0 {
-		return "true"
-	}
-	return "false"
-}
-
-func hasIsZero(t types.Type) bool {
-	m := types.NewMethodSet(t).Lookup(nil, "IsZero")
-	if m == nil {
-		return false
-	}
-	sig, ok := m.Type().(*types.Signature)
-	return ok && sig.Params().Len() == 0 && sig.Results().Len() == 1 && types.Identical(sig.Results().At(0).Type(), types.Typ[types.Bool])
 }
 
 // address returns the address of a value.

@@ -25,7 +25,7 @@ type Deposit struct {
 	Account string
 	Amount  int64
 	Memo    string ` + "`msgpack:\"memo,omitempty\"`" + `
-	hidden  int
+	hidden  int ` + "`msgpack:\"-\"`" + `
 }
 
 func (d Deposit) ApplyTo(*Bank, sm.ApplyContext) (int64, error) { return 0, nil }
@@ -86,7 +86,7 @@ var changes = []change{
 	{"field order", "Account string\n\tAmount  int64", "Amount int64\n\tAccount string", ""},
 	{"json tag", "Amount int64\n\tNext", "Amount int64 `json:\"amount\"`\n\tNext", ""},
 	{"unexported field", "hidden  int", "other chan bool", ""},
-	{"no unexported field", "hidden  int", "", ""},
+	{"no unexported field", "hidden  int `msgpack:\"-\"`", "", ""},
 	{"receiver kind", "func (d Deposit)", "func (d *Deposit)", ""},
 	{"machine by value", "(*Bank", "(Bank", ""},
 	{"alias", "Amount int64\n\tNext", "Amount Money\n\tNext", ""},
@@ -102,7 +102,7 @@ var changes = []change{
 	{"result undefined", "(*Bank, sm.ApplyContext) (int64, error)", "(*Bank, sm.ApplyContext) (Missing, error)", ""},
 	{"query", "type Balance struct{ Account string }", "type Balance struct{ Account int }", ""},
 	{"declaration order", "From, To string", "To, From string", ""},
-	{"excluded field", "hidden  int", "Other any `msgpack:\"-\"`", ""},
+	{"excluded field", "hidden  int", "Other any", ""},
 	{"command rename with its name kept", "//mosaik:command\ntype Deposit struct {", "type Deposit = Pay\n\n//mosaik:command name=Deposit\ntype Pay struct {", ""},
 	{"same name by tag", "Account string\n", "Name string `msgpack:\"Account\"`\n", ""},
 	{"embedded for inline", "Account string\n\tAmount  int64", "Money2", ""},

@@ -14,6 +14,8 @@ const (
 	sides    = "type Side uint8\nconst (\nLeft Side = iota + 1\nRight\n)\n"
 	withIP   = `"net/netip"; "github.com/mosaik-go/mosaik/codec"`
 	withHex  = `"github.com/mosaik-go/mosaik/codec"`
+	opt      = "type Opt struct{ A int8 `msgpack:\",omitempty\"` }\ntype Outer struct{ Opt }\ntype List []int8\n"
+	both     = "type Both struct{ _msgpack struct{} `msgpack:\",as_array\"`; A int8 `msgpack:\",omitempty\"`; B string `msgpack:\",omitempty\"` }\ntype Two struct{ _msgpack struct{} `msgpack:\",as_array,omitempty\"`; Both `msgpack:\",noinline\"` }\n"
 	embedded = "type Base struct{ A int8; C string }\n"
 )
 
@@ -46,6 +48,24 @@ var pairs = []struct {
 	{"embedded scalar", machineSource("", "Name", "type Name string"), machineSource("", "Name string", ""), ""},
 	{"options of an embedded struct", machineSource("", "Base; B int8", "type Base struct{ _msgpack struct{} `msgpack:\",as_array,omitempty\"`; A int8 }"), machineSource("", "A int8 `msgpack:\",omitempty\"`; B int8", ""), ""},
 	{"options of the outer struct", machineSource("", "_msgpack struct{} `msgpack:\",omitempty\"`; Base; B int8", "type Base struct{ A int8 }"), machineSource("", "A int8; B int8 `msgpack:\",omitempty\"`", ""), ""},
+
+	{"method IsZero of what is left out", machineSource("", "A Opt `msgpack:\",omitempty\"`", opt), machineSource("", "A Opt `msgpack:\",omitempty\"`", opt+"func (Opt) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
+	{"method IsZero of what is left out and limited", machineSource("", "A List `msgpack:\",omitempty\" mosaik:\"max=3\"`", opt), machineSource("", "A List `msgpack:\",omitempty\" mosaik:\"max=3\"`", opt+"func (List) IsZero() bool { return true }"), "Set.A: max=3,omitempty → max=3,omitempty=IsZero"},
+	{"method IsZero of a pointer that is left out", machineSource("", "A *Opt `msgpack:\",omitempty\"`", opt), machineSource("", "A *Opt `msgpack:\",omitempty\"`", opt+"func (*Opt) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
+	{"method IsZero of an embedded struct", machineSource("", "A Outer `msgpack:\",omitempty\"`", opt), machineSource("", "A Outer `msgpack:\",omitempty\"`", opt+"func (Opt) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
+	{"method IsZero that a value does not have", machineSource("", "A Opt `msgpack:\",omitempty\"`", opt), machineSource("", "A Opt `msgpack:\",omitempty\"`", opt+"func (*Opt) IsZero() bool { return true }"), ""},
+	{"method IsZero of another form", machineSource("", "A Opt `msgpack:\",omitempty\"`", opt), machineSource("", "A Opt `msgpack:\",omitempty\"`", opt+"func (Opt) IsZero() (bool, error) { return true, nil }"), ""},
+	{"method IsZero of what is not left out", machineSource("", "A Opt", opt), machineSource("", "A Opt", opt+"func (Opt) IsZero() bool { return true }"), ""},
+	{"method IsZero of an element", machineSource("", "A []Opt `msgpack:\",omitempty\"`", opt), machineSource("", "A []Opt `msgpack:\",omitempty\"`", opt+"func (Opt) IsZero() bool { return true }"), ""},
+	{"method IsZero in an array", machineSource("", "_msgpack struct{} `msgpack:\",as_array\"`; A Opt `msgpack:\",omitempty\"`", opt), machineSource("", "_msgpack struct{} `msgpack:\",as_array\"`; A Opt", opt+"func (Opt) IsZero() bool { return true }"), ""},
+	{"method IsZero of a variant", machineSource("", "A Closed `msgpack:\",omitempty\"`", closed), machineSource("", "A Closed `msgpack:\",omitempty\"`", closed+"func (Open) IsZero() bool { return true }"), ""},
+	{"method IsZero of a type with a codec", machineSource(withHex, "A *Hex `msgpack:\",omitempty\"`", hexCodec), machineSource(withHex, "A *Hex `msgpack:\",omitempty\"`", hexCodec+"\nfunc (Hex) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
+
+	{"array that is left out", machineSource("", "A Both `msgpack:\",omitempty\"`", both), machineSource("", "A Both `msgpack:\",omitempty\"`", strings.ReplaceAll(both, ",omitempty", ",")), "Set.A.A: omitempty → no condition; Set.A.B: omitempty → no condition"},
+	{"array in an array that is left out", machineSource("", "A Two `msgpack:\",omitempty\"`", both), machineSource("", "A Two `msgpack:\",omitempty\"`", strings.Replace(both, ",omitempty", ",", 1)), "Set.A.Both: omitempty → no condition; Set.A.Both.A: omitempty → no condition; Set.A.Both.B: omitempty → no condition"},
+	{"array that is never empty", machineSource("", "A Both `msgpack:\",omitempty\"`", strings.Replace(both, ",omitempty", ",", 1)), machineSource("", "A Both `msgpack:\",omitempty\"`", strings.ReplaceAll(both, ",omitempty", ",")), ""},
+	{"array that is not left out", machineSource("", "A []Both `msgpack:\",omitempty\"`", both), machineSource("", "A []Both `msgpack:\",omitempty\"`", strings.ReplaceAll(both, ",omitempty", ",")), ""},
+	{"array by layout", strings.Replace(machineSource("", "A Opt `msgpack:\",omitempty\"`", opt), "version=1", "version=1 layout=array", 1), strings.Replace(machineSource("", "A Opt", "type Opt struct{ A int8 }"), "version=1", "version=1 layout=array", 1), ""},
 
 	{"commands held under another name", machineSource("", "A []Command; B Command", ""), strings.ReplaceAll(machineSource("", "A []Command; B Alias", "type Alias = Command"), "Machine", "Other"), ""},
 	{"commands no longer held", machineSource("", "A []Command", ""), machineSource("", "A []string", ""), "Set.A[]: sum → str"},

@@ -154,7 +154,7 @@ func (m *Machine) mark(levels []level) (conflict string) {
 	m.command.walk(func(t *Type) {
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if f.since > 0 && conflict == "" && f.OmitEmpty && new(emitter).empty(f.Type, "v") == "false" {
+			if f.since > 0 && conflict == "" && f.OmitEmpty && f.Type.emptiness() == neverEmpty {
 				conflict = fmt.Sprintf("the field %s of %s is new, but a %s is never empty and never left out, omitempty or not; use a pointer to it", f.goName, t.goText(), types.TypeString(f.Type.typ, nil))
 			}
 		}

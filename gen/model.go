@@ -73,6 +73,7 @@ type Type struct {
 	Elem     *Type      // of a Slice, Array, Map or Pointer; of Bytes and a ByteArray if it is an enum
 	Fields   []Field    // of a Struct, in the order of their declaration
 	Tuple    bool       // the Struct is encoded as an array
+	Omitted  bool       // some field leaves the Tuple out when all of its fields are empty
 	Variants []Variant  // of a Sum, by tag: by level, then by name
 	Own      string     // of an Own: what its codec is called
 
@@ -87,7 +88,8 @@ type Type struct {
 	differs bool // the Struct has other fields than in a command
 	state   bool // the Struct is the state of a machine
 
-	leveled *Machine // the machine, if its schema has more than one level
+	leveled *Machine  // the machine, if its schema has more than one level
+	empty   emptiness // 0 until it was asked for
 }
 
 // Constant is a constant of an enumeration.
@@ -97,13 +99,15 @@ type Constant struct{ Name, Value string }
 type Field struct {
 	Name      string // on the wire
 	OmitEmpty bool   // it is left out when it is empty
+	ByMethod  bool   // with OmitEmpty: the method IsZero of its type says what is empty
 	Max       int    // how many bytes or elements it may have, 0 for any number
 	Type      *Type
 
-	goName   string
-	selector string // from a value of the struct, as ".Base.ID"
-	since    uint32 // the level that brought it to a struct that was there, 0 for none
-	pos      token.Pos
+	goName    string
+	selector  string // from a value of the struct, as ".Base.ID"
+	omittable bool   // the tag says omitempty: when it is empty, the struct may be
+	since     uint32 // the level that brought it to a struct that was there, 0 for none
+	pos       token.Pos
 }
 
 // Variant is a type that a sealed interface can hold.

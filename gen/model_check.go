@@ -35,6 +35,13 @@ func (b *builder) finish(root *Type) {
 	if b.failed {
 		return
 	}
+	root.walk(func(t *Type) {
+		for i := range t.Fields {
+			if t.Fields[i].OmitEmpty {
+				t.Fields[i].Type.leftOut()
+			}
+		}
+	})
 	if depth := root.depth(make(map[*Type]bool)); depth > maxDepth {
 		what := "commands nest"
 		if b.state {

@@ -77,19 +77,6 @@ func (b *builder) rebuild() {
 	b.machine.rebuild = true
 }
 
-// accessible refuses structs with fields that generated code cannot reach.
-func (l *layout) accessible(t *types.Struct, s spot) bool {
-	for i := range t.NumFields() {
-		f, tag := t.Field(i), reflect.StructTag(t.Tag(i))
-		if f.Exported() || f.Name() == "_" || f.Name() == optionsField || f.Pkg() == l.pkg.types || tag.Get("mosaik") == excluded {
-			continue
-		}
-		l.refuse(s, "the field %s is not exported by package %s, so that its value would be lost; use another type", f.Name(), f.Pkg().Path())
-		return false
-	}
-	return true
-}
-
 // lossless takes from a field what could lose its value.
 func (l *layout) lossless(f *types.Var, out *Field) {
 	if out.Name == "-" {

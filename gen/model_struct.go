@@ -32,10 +32,6 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
 	out.differs = l.differs || l.omitting && !out.Tuple
-	if ok && len(l.fields) == 0 && l.hidden {
-		b.refuse(s, "%s has no exported field, so that its value would be lost; export its fields, register a codec for it with %scodec, or use a plain type", b.text(out.typ), directivePrefix)
-		return false
-	}
 	if ok && out.Tuple {
 		for i := range out.Fields {
 			out.Fields[i].OmitEmpty = false // what vmihailenco/msgpack does with arrays
@@ -50,7 +46,6 @@ type layout struct {
 	fields  []Field
 	taken   map[string]bool
 	tuple   bool
-	hidden  bool // some field is not exported
 	omitAll bool
 
 	// Of a machine's state:
@@ -61,7 +56,7 @@ type layout struct {
 // structure adds the fields of t, which is reached by the selector from the
 // outermost struct. It returns false when something was refused.
 func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool {
-	if l.state && !l.accessible(t, s) {
+	if !l.accessible(t, owner, s) {
 		return false
 	}
 	ok := true
@@ -72,6 +67,37 @@ func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool
 		ok = l.field(f, t.Tag(i), selector, owner, s.of(f, owner)) && ok
 	}
 	return ok
+}
+
+// accessible refuses structs with fields whose values would be lost: those that
+// generated code cannot reach, and in commands all that are not exported, unless
+// their tag says that they are left out.
+func (l *layout) accessible(t *types.Struct, owner string, s spot) bool {
+	ok := true
+	for i := range t.NumFields() {
+		f := t.Field(i)
+		ours := f.Pkg() == l.pkg.types
+		switch {
+		case f.Exported(), f.Name() == "_", f.Name() == optionsField, l.leftOut(t.Tag(i)),
+			ours && (l.state || f.Embedded()):
+		case ours:
+			ok = false
+			l.refuse(s.of(f, owner), "it is not exported, so that it would not be encoded and ApplyTo would find it zero; export it, or exclude it with the tag `msgpack:\"-\"`")
+		default:
+			l.refuse(s, "the field %s is not exported by package %s, so that its value would be lost; register a codec for %s with %scodec name=…, or use another type", f.Name(), f.Pkg().Path(), owner, directivePrefix)
+			return false
+		}
+	}
+	return ok
+}
+
+// leftOut reports whether the tags of a field say that it is not encoded.
+func (l *layout) leftOut(tags string) bool {
+	if l.state {
+		return reflect.StructTag(tags).Get("mosaik") == excluded
+	}
+	name, _, _ := strings.Cut(reflect.StructTag(tags).Get("msgpack"), ",")
+	return strings.TrimSpace(name) == "-"
 }
 
 // of returns the spot of a field of the struct at s, whose owner is named.
@@ -99,7 +125,6 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 		l.omitAll = l.omitAll || tag.has("omitempty")
 		return true
 	case !f.Exported() && !f.Embedded() && (!l.state || f.Name() == "_"):
-		l.hidden = l.hidden || f.Name() != "_"
 		return true
 	}
 	out := Field{Name: tag.name, OmitEmpty: l.omitAll || tag.has("omitempty"), Max: tag.max, goName: f.Name(), selector: selector + "." + f.Name(), pos: f.Pos()}
@@ -109,6 +134,7 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	if out.Name == "" {
 		out.Name = f.Name()
 	}
+	out.omittable = out.OmitEmpty
 	if f.Embedded() {
 		inner, inlined, ok := l.inlines(f, tag, at)
 		if !ok {
@@ -128,10 +154,15 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	if out.Type = l.build(f.Type(), at); out.Type == nil || !l.limit(out, at) {
 		return false
 	}
-	if out.OmitEmpty && out.Type.Kind == Own && !hasIsZero(out.Type.typ) {
+	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() {
 		l.refuse(at, "%s has no method IsZero that says when it is empty; remove omitempty, or use a pointer", l.text(f.Type()))
 		return false
 	}
+	if field := promoter(out.Type.typ); out.omittable && field != nil {
+		l.refuse(at, "the method IsZero of %s is that of its field %s, which may be nil; give it a method of its own, or remove omitempty", l.text(f.Type()), field.Name())
+		return false
+	}
+	out.ByMethod = out.omittable && out.Type.decidesEmpty() && !out.Type.alwaysDecides()
 	l.fields = append(l.fields, out)
 	return true
 }

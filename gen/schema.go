@@ -35,8 +35,11 @@ import (
 //
 // and a line describes one of
 //
-//	struct{"wire name"(max=n,omitempty):T …}   a map, fields by name
-//	tuple{"wire name"(max=n):T …}              an array, fields in their order
+//	struct{"wire name"(max=n,omitempty):T …}   a map, fields by name; omitempty=IsZero
+//	                                           where that method of a type of the
+//	                                           user's says what is empty
+//	tuple{"wire name"(max=n,omitempty):T …}    an array, fields in their order;
+//	                                           omitempty where the whole can be left out
 //	sum{"variant":T …}                         an array of tag and value; the
 //	                                           tag is the position, from 0
 //	enum i32{"Constant"=value …}               by name
@@ -239,7 +242,7 @@ func (t *Type) describe(ref func(*Type) string) string {
 			word = "tuple"
 		}
 		for _, f := range t.canonicalFields() {
-			parts = append(parts, quoteName(f.Name)+f.conditions()+":"+f.Type.reference(ref))
+			parts = append(parts, quoteName(f.Name)+t.conditions(f)+":"+f.Type.reference(ref))
 		}
 	case Sum:
 		word = "sum"
@@ -255,13 +258,16 @@ func (t *Type) describe(ref func(*Type) string) string {
 	return word + "{" + strings.Join(parts, " ") + "}"
 }
 
-// conditions returns what is said of a field beside its type.
-func (f Field) conditions() string {
+// conditions returns what is said of a field of t beside its type.
+func (t *Type) conditions(f Field) string {
 	var parts []string
 	if f.Max > 0 {
 		parts = append(parts, "max="+strconv.Itoa(f.Max))
 	}
-	if f.OmitEmpty {
+	switch omitted := f.OmitEmpty || t.Omitted && f.omittable; {
+	case omitted && f.ByMethod:
+		parts = append(parts, "omitempty=IsZero")
+	case omitted:
 		parts = append(parts, "omitempty")
 	}
 	if len(parts) == 0 {

@@ -118,12 +118,12 @@ func (d *differ) fields(path string, old, new *Type) {
 			if f.OmitEmpty && !new.Tuple && path != identityPath {
 				say = d.extend
 			}
-			say(path+"."+f.Name, "added, %s", f.Type.brief()+f.conditions())
+			say(path+"."+f.Name, "added, %s", f.Type.brief()+new.conditions(f))
 			continue
 		}
 		delete(was, f.Name)
-		if o.conditions() != f.conditions() {
-			d.say(path+"."+f.Name, "%s → %s", orNone(o.conditions()), orNone(f.conditions()))
+		if before, after := old.conditions(o), new.conditions(f); before != after {
+			d.say(path+"."+f.Name, "%s → %s", orNone(before), orNone(after))
 		}
 		moved = moved || i < len(old.Fields) && old.Fields[i].Name != f.Name
 		d.types(path+"."+f.Name, o.Type, f.Type)

@@ -227,18 +227,29 @@ func (p *schemaParser) describe(t *Type) {
 func (p *schemaParser) fields() (out []Field) {
 	p.list(func() {
 		f := Field{Name: p.quoted()}
-		if p.has("(max=") {
-			f.Max = p.number()
-			f.OmitEmpty = p.has(",omitempty")
-			p.want(")")
-		} else {
-			f.OmitEmpty = p.has("(omitempty)")
+		if p.has("(") {
+			p.conditions(&f)
 		}
 		p.want(":")
 		f.Type = p.reference()
 		out = append(out, f)
 	})
 	return out
+}
+
+// conditions reads what is said of f, up to the closing bracket.
+func (p *schemaParser) conditions(f *Field) {
+	more := true
+	if p.has("max=") {
+		f.Max = p.number()
+		more = p.has(",")
+	}
+	if more {
+		p.want("omitempty")
+		f.OmitEmpty = true
+		f.ByMethod = p.has("=IsZero")
+	}
+	p.want(")")
 }
 
 // value reads the value of a constant.
