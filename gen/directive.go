@@ -10,11 +10,11 @@ import (
 
 const directivePrefix = "//mosaik:"
 
-// directive is a //mosaik: comment above a type.
+// directive is a //mosaik: comment above a type, or above a package clause.
 type directive struct {
 	verb string // one of those in arguments
 	args map[string]string
-	spec *ast.TypeSpec
+	spec *ast.TypeSpec // nil above a package clause
 	pos  token.Position
 
 	failed bool // an argument is wrong, which is among the problems
@@ -27,13 +27,14 @@ var arguments = map[string][]string{
 	"query":   {},
 	"variant": {"name"},
 	"codec":   {"name"},
+	"package": {"int", "uint"},
 }
 
 // flags lists the arguments that have no value.
-var flags = map[string][]string{"machine": {"snapshot"}}
+var flags = map[string][]string{"machine": {"snapshot"}, "codec": {"module"}}
 
 // verbs lists the directives for a message.
-const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant and " + directivePrefix + "codec"
+const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant, " + directivePrefix + "codec and " + directivePrefix + "package"
 
 // directives returns the directives of a file, in its order.
 func directives(fset *token.FileSet, file *ast.File, problems *Problems) []directive {
@@ -66,7 +67,12 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 			if !ok {
 				continue
 			}
-			if d.spec = above[group]; d.spec == nil {
+			if d.verb == "package" {
+				if group.End() > file.Package {
+					problems.add(pos, "%s%s stands below the package clause; put it above", directivePrefix, d.verb)
+					continue
+				}
+			} else if d.spec = above[group]; d.spec == nil {
 				problems.add(pos, "%s%s stands above no type; put it directly above the declaration of one", directivePrefix, d.verb)
 				continue
 			}

@@ -84,9 +84,9 @@ func (t *Type) findEmptiness() emptiness {
 func (t *Type) decidesEmpty() bool { return t.Kind != Sum && zeroMethod(t.typ) != nil }
 
 // alwaysDecides reports whether t always has a method IsZero, which therefore
-// needs no mention: times have, and so must types with a registered codec.
+// needs no mention: times have.
 func (t *Type) alwaysDecides() bool {
-	return t.Kind == Time || t.Kind == Own || t.Kind == Pointer && t.Elem.Kind == Time
+	return t.Kind == Time || t.Kind == Pointer && t.Elem.Kind == Time
 }
 
 // leftOut notes that some field leaves out values of t.
@@ -154,6 +154,12 @@ func (e *emitter) empty(t *Type, value string) condition {
 		return when(value+" == nil", value+" != nil")
 	case Struct:
 		call := e.emptyFunction(t) + "(&" + value + ")"
+		return when(call, "!"+call)
+	case Own:
+		call := e.codec() + ".IsZero(" + value + ")"
+		if t.codec.ready != nil && t.codec.ready.zero != "" {
+			return when(value+t.codec.ready.zero+" == 0", value+t.codec.ready.zero+" != 0")
+		}
 		return when(call, "!"+call)
 	}
 	return when(value+" == 0", value+" != 0")

@@ -193,7 +193,7 @@ func (e *emitter) append(t *Type, value string, depth int) {
 // appendOwn writes the appending of a value with a registered codec; 0 is no
 // limit.
 func (e *emitter) appendOwn(t *Type, value string, highest int) {
-	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), t.codec.Name(), value, highest)
+	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), e.codecType(t), value, highest)
 }
 
 func (e *emitter) appendInteger(t *Type, value string) {
@@ -254,6 +254,14 @@ const sortRoom = 16
 func (e *emitter) appendMap(t *Type, value string, depth int) {
 	k, x, room := variable("k", depth), variable("x", depth), variable("room", depth)
 	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.%s(b, len(%[1]s))", value, t.header("MapHeader", "Entries"))
+	if t.Key.Kind == Own {
+		e.p("for _, %s := range %s.SortedEntries(e, %s{}, %s) {", x, e.codec(), e.codecType(t.Key), value)
+		e.flushChunk(t)
+		e.p("b = e.Key(b, %s.Key)", x)
+		e.append(t.Elem, x+".Value", depth+1)
+		e.then("}\n}")
+		return
+	}
 	e.p("var %s [%d]%s", room, sortRoom, e.text(t.Key.typ))
 	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.codec(), room, value)
 	e.flushChunk(t)

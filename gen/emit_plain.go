@@ -49,7 +49,8 @@ func (e *emitter) decodePlain(c *coded) {
 // endOfRun returns the index behind the integers that start at from.
 func endOfRun(fields []Field, from int) int {
 	for from < len(fields) {
-		if _, width := integerForm(fields[from].Type); width == 0 {
+		// The width of a word is that of the platform, which has to be checked.
+		if _, width := integerForm(fields[from].Type); width == 0 || fields[from].Type.word {
 			break
 		}
 		from++

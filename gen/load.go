@@ -47,8 +47,11 @@ type Package struct {
 
 	types  *types.Package
 	fset   *token.FileSet
-	codecs typeutil.Map // types.Type → *registration
-	failed bool         // the model lacks something, which is among the problems
+	codecs typeutil.Map // types.Type → *registration, those of the package
+	module *packages.Module
+	used   map[string]*registration // by name, those that its machines use
+	words  words                    // the numbers of no fixed width that it encodes
+	failed bool                     // the model lacks something, which is among the problems
 }
 
 // Load loads the packages and builds the model of their machines. Code that does
@@ -68,7 +71,7 @@ func Load(ctx context.Context, c Config) ([]*Package, error) {
 // load is [Load] with the problems apart. Packages and machines for which there
 // are some are marked as failed.
 func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
-	l := loader{config: c}
+	l := loader{config: c, scanned: make(map[string]bool)}
 	if len(l.config.Patterns) == 0 {
 		l.config.Patterns = []string{"."}
 	}
@@ -88,12 +91,17 @@ func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 	}
 	m := newModeler(&l, roots)
 	out := m.packages(asked)
-	for len(m.unseen) > 0 || len(m.sealed) > 0 {
+	for len(m.unseen) > 0 || len(m.sealed) > 0 || len(m.unscanned) > 0 {
 		// Export data hides what these declare without exporting it.
 		if len(m.unseen) > 0 && slices.Contains(l.config.Patterns, m.unseen[0]) {
 			return nil, nil, fmt.Errorf("gen: load packages: the source of %s is needed, but not found", m.unseen[0])
 		}
 		l.config.Patterns = slices.Concat(l.config.Patterns, m.unseen)
+		for _, module := range m.unscanned {
+			if !l.scanned[module.Dir] {
+				l.scan(module)
+			}
+		}
 		for path := range m.sealed {
 			if broken[path] != nil {
 				return nil, nil, fmt.Errorf("gen: load packages: the go command does not read %s, which stands for what is yet to be generated", path)
@@ -110,8 +118,9 @@ func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 }
 
 type loader struct {
-	config Config
-	fset   *token.FileSet
+	config  Config
+	fset    *token.FileSet
+	scanned map[string]bool // the folders of modules of which all codecs are loaded
 }
 
 // mode is packages.LoadSyntax, whose parts are spelled out since it is deprecated.

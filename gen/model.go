@@ -77,11 +77,12 @@ type Type struct {
 	Variants []Variant  // of a Sum, by tag: by level, then by name
 	Own      string     // of an Own: what its codec is called
 
-	typ   types.Type      // in Go
-	name  string          // what functions for it are named after
-	root  bool            // the sum of a machine's commands
-	array bool            // its machine encodes structs as arrays
-	codec *types.TypeName // of an Own: the type of its codec
+	typ   types.Type    // in Go
+	name  string        // what functions for it are named after
+	root  bool          // the sum of a machine's commands
+	array bool          // its machine encodes structs as arrays
+	codec *registration // of an Own
+	word  bool          // the Int or Uint has the width of the platform's words in Go
 
 	// Of a machine's state; see model_state.go.
 	stream  bool // the Slice or Map is written and read in pieces

@@ -18,10 +18,17 @@ type modeler struct {
 	unseen   []string // packages that are needed from source
 
 	sealed map[string][]byte // path → what is needed there, see needSealed
+
+	scanned   map[string]bool // as the loader's
+	unscanned []*packages.Module
+	shared    map[string][]*registration // by the folder of a scanned module
 }
 
 func newModeler(l *loader, loaded []*packages.Package) *modeler {
-	return &modeler{fset: l.fset, loaded: loaded, sealed: make(map[string][]byte)}
+	return &modeler{
+		fset: l.fset, loaded: loaded, sealed: make(map[string][]byte),
+		scanned: l.scanned, shared: make(map[string][]*registration),
+	}
 }
 
 // packages returns the model of those packages that were asked for by path.
@@ -35,16 +42,22 @@ func (m *modeler) packages(asked map[string]bool) []*Package {
 		if m.blocked(p) || p.Types == nil {
 			continue
 		}
-		pkg := &Package{Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: m.fset}
+		pkg := newPackage(p, m.fset)
 		m.machines(pkg, p)
 		out = append(out, pkg)
+	}
+	m.share(asked, out)
+	for _, pkg := range out {
+		for _, machine := range pkg.Machines {
+			m.model(pkg, machine)
+		}
 	}
 	slices.Sort(m.unseen)
 	m.unseen = slices.Compact(m.unseen)
 	return out
 }
 
-// machines finds the machines of a package, then what belongs to them.
+// machines finds the machines of a package and what belongs to them.
 func (m *modeler) machines(pkg *Package, p *packages.Package) {
 	before := len(m.problems)
 	var found []directive
@@ -59,8 +72,11 @@ func (m *modeler) machines(pkg *Package, p *packages.Package) {
 		m.misnamed(p)
 	}
 	for _, d := range found {
-		if d.verb == "machine" {
+		switch d.verb {
+		case "machine":
 			m.machine(pkg, d)
+		case "package":
+			m.words(pkg, d)
 		}
 	}
 	for _, d := range found {
@@ -80,11 +96,17 @@ func (m *modeler) machines(pkg *Package, p *packages.Package) {
 	}
 	if len(pkg.Machines) > 0 {
 		m.predeclared(pkg)
+	} else if i := slices.IndexFunc(found, func(d directive) bool { return d.verb == "package" }); i >= 0 {
+		m.problems.add(found[i].pos, "%spackage counts for the machines of its package, of which there is none; move it to the package of a machine", directivePrefix)
 	}
 	pkg.failed = len(m.problems) > before
 	slices.SortFunc(pkg.Machines, func(a, b *Machine) int { return strings.Compare(a.GoName, b.GoName) })
-	for _, machine := range pkg.Machines {
-		m.model(pkg, machine)
+}
+
+func newPackage(p *packages.Package, fset *token.FileSet) *Package {
+	return &Package{
+		Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: fset,
+		module: p.Module, used: make(map[string]*registration),
 	}
 }
 
@@ -145,8 +167,8 @@ func (p *Package) declared(name string) types.Object {
 
 // predeclared are the names of Go's own that generated code uses.
 var predeclared = []string{
-	"any", "append", "bool", "byte", "error", "float32", "float64", "int16", "int32", "int64", "int8",
-	"len", "make", "new", "nil", "string", "true", "uint16", "uint32", "uint64", "uint8",
+	"any", "append", "bool", "byte", "error", "float32", "float64", "int", "int16", "int32", "int64", "int8",
+	"len", "make", "new", "nil", "string", "true", "uint", "uint16", "uint32", "uint64", "uint8",
 }
 
 // predeclared refuses packages in which names of Go's own mean something else.

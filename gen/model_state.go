@@ -49,7 +49,7 @@ func (m *modeler) state(pkg *Package, machine *Machine) {
 	machine.state = &Type{Kind: Struct, typ: machine.object.Type(), name: exported(machine.GoName) + "State", differs: true, state: true, array: machine.Array}
 	l := layout{builder: b, taken: make(map[string]bool)}
 	for i := range t.NumFields() {
-		if tag := reflect.StructTag(t.Tag(i)).Get("mosaik"); tag == "identity" {
+		if tag, _ := parseOptions(reflect.StructTag(t.Tag(i)).Get("mosaik")); tag.identity {
 			continue // it is what it is
 		}
 		f := t.Field(i)

@@ -151,11 +151,14 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	if !l.take(out.Name, at) {
 		return false
 	}
-	if out.Type = l.build(f.Type(), at); out.Type == nil || !l.limit(out, at) {
+	undo := l.widths(l.pkg.words | tag.words)
+	out.Type = l.build(f.Type(), at)
+	undo()
+	if out.Type == nil || !l.limit(out, at) || !l.hasWords(out, tag.words, at) {
 		return false
 	}
-	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() {
-		l.refuse(at, "%s has no method IsZero that says when it is empty; remove omitempty, or use a pointer", l.text(f.Type()))
+	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() && !out.Type.hasZero() {
+		l.refuse(at, "%s has no method IsZero that says when it is empty, and cannot be compared with its zero value; remove omitempty, or use a pointer", l.text(f.Type()))
 		return false
 	}
 	if field := promoter(out.Type.typ); out.omittable && field != nil {
@@ -175,6 +178,19 @@ func (l *layout) take(name string, at spot) bool {
 	}
 	l.taken[name] = true
 	return true
+}
+
+// hasWords refuses a tag about words where there are none.
+func (l *layout) hasWords(f Field, tagged words, at spot) bool {
+	if tagged&^f.Type.madeOf() == 0 {
+		return true
+	}
+	for option, w := range wordOptions {
+		if tagged&w != 0 && f.Type.madeOf()&w == 0 {
+			l.refuse(at, "the tag `mosaik:\"%s\"` has no effect on %s, which is not made of %s itself; remove it, or write %spackage %[3]s=%[1]s above the package clause for the structs within", option, l.text(f.Type.typ), strings.TrimSuffix(option, "64"), directivePrefix)
+		}
+	}
+	return false
 }
 
 // limit refuses a limit where there is nothing to limit.
@@ -263,10 +279,9 @@ func malformed(text string) string {
 
 // fieldTag is what the tags of a field say.
 type fieldTag struct {
-	name     string
-	options  []string
-	max      int
-	excluded bool // from a machine's state
+	name    string
+	options []string
+	tagOptions
 }
 
 func (t fieldTag) has(option string) bool { return slices.Contains(t.options, option) }
@@ -300,20 +315,22 @@ func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool)
 		}
 		tag.options = append(tag.options, p)
 	}
-	limits, found := reflect.StructTag(text).Lookup("mosaik")
+	options, found := reflect.StructTag(text).Lookup("mosaik")
 	if !found {
 		return tag, true
 	}
-	if limits == excluded {
-		tag.excluded = true
-		return tag, true
-	}
-	number, isMax := strings.CutPrefix(limits, "max=")
-	n, err := strconv.ParseInt(number, 10, 32)
-	if !isMax || err != nil || n < 1 {
-		l.refuse(at, "the tag `mosaik:%q` says nothing; use `mosaik:\"max=n\"` with an n of at least 1", limits)
+	if tag.tagOptions, ok = parseOptions(options); !ok || tag.identity {
+		l.refuse(at, "the tag `mosaik:%q` has no meaning; use max=n with an n of at least 1, int64 or uint64, separated by commas", options)
 		return tag, false
 	}
-	tag.max = int(n)
 	return tag, true
+}
+
+// positive returns the number that text is, 0 when it is none from 1 to 2147483647.
+func positive(text string) int {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 1 {
+		return 0
+	}
+	return int(n)
 }

@@ -18,8 +18,9 @@ type builder struct {
 	*modeler
 	pkg     *Package
 	machine *Machine
-	types   typeutil.Map // types.Type → *Type
-	refused typeutil.Map // types.Type → why, "" if that is wrong within the type's declaration
+	types   [allWords]typeutil.Map // by wide: types.Type → *Type
+	refused [allWords]typeutil.Map // by wide: types.Type → why, "" if that is wrong within the type's declaration
+	wide    words                  // what the types may be made of
 	last    refusal
 	failed  bool
 	state   bool // a part of the machine's state is built, see model_state.go
@@ -39,7 +40,7 @@ type spot struct {
 }
 
 func newBuilder(m *modeler, pkg *Package, machine *Machine) *builder {
-	return &builder{modeler: m, pkg: pkg, machine: machine}
+	return &builder{modeler: m, pkg: pkg, machine: machine, wide: pkg.words}
 }
 
 // refuse notes that the type at s cannot be encoded.
@@ -67,10 +68,13 @@ func (b *builder) text(t types.Type) string {
 // build returns the model of t, nil when t was refused.
 func (b *builder) build(t types.Type, s spot) *Type {
 	t = types.Unalias(t)
-	if known, ok := b.types.At(t).(*Type); ok {
+	if hasFields(t) {
+		defer b.widths(b.pkg.words)()
+	}
+	if known, ok := b.types[b.wide].At(t).(*Type); ok {
 		return known
 	}
-	if why, ok := b.refused.At(t).(string); ok {
+	if why, ok := b.refused[b.wide].At(t).(string); ok {
 		if b.last = (refusal{}); why != "" {
 			b.refuse(s, "%s", why)
 		}
@@ -82,18 +86,18 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	case isNamed(t, "time", "Duration"):
 		return &Type{Kind: Duration, Bits: 64, typ: t}
 	}
-	own, registered := b.pkg.codecs.At(t).(*registration)
-	if named, ok := t.(*types.Named); ok && !b.nameable(named, s) {
+	own, ok := b.registration(t, s)
+	if named, isNamed := t.(*types.Named); !ok || isNamed && !b.nameable(named, own, s) {
 		return b.remember(t, s)
 	}
 	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types), array: b.machine.Array}
-	b.types.Set(t, out)
-	if registered {
-		out.Kind, out.Own, out.codec = Own, own.name, own.object
+	b.types[b.wide].Set(t, out)
+	if own != nil {
+		out.Kind, out.Own, out.codec = Own, own.name, own
 		return out
 	}
 	if !b.fill(out, s) {
-		b.types.Delete(t)
+		b.types[b.wide].Delete(t)
 		return b.remember(t, s)
 	}
 	return out
@@ -106,13 +110,13 @@ func (b *builder) remember(t types.Type, s spot) *Type {
 	if b.last.at.pos == s.pos && b.last.at.what == s.what {
 		why = b.last.why
 	}
-	b.refused.Set(t, why)
+	b.refused[b.wide].Set(t, why)
 	return nil
 }
 
 // nameable refuses named types that generated code cannot write or must not
 // encode by their structure.
-func (b *builder) nameable(named *types.Named, s spot) bool {
+func (b *builder) nameable(named *types.Named, own *registration, s spot) bool {
 	object := named.Obj()
 	if object.Pkg() == nil { // error and comparable
 		return true
@@ -133,8 +137,12 @@ func (b *builder) nameable(named *types.Named, s spot) bool {
 		b.refuse(s, "%s is named like a variable of the generated code; give it a longer name", object.Name())
 		return false
 	}
-	if method := b.ownCodec(named); method != "" && b.pkg.codecs.At(named) == nil && b.pkg.commandOf(named) == nil {
-		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=…, or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
+	if method := b.ownCodec(named); method != "" && own == nil && b.pkg.commandOf(named) == nil {
+		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=… (and module, once for all packages), or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
+		return false
+	}
+	if own == nil && isNamed(named, "time", "Location") {
+		b.refuse(s, "a time.Location depends on the time zone database of the process; use a string with its name, and time.LoadLocation outside of the machine")
 		return false
 	}
 	return true
@@ -234,7 +242,7 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	}
 	switch t.Kind() {
 	case types.Int, types.Uint:
-		b.refuse(s, "%s has 32 or 64 bits, depending on the platform; use %s64 or %[2]s32", b.text(out.typ), t.Name())
+		return b.word(out, t, s)
 	case types.Uintptr, types.UnsafePointer:
 		b.refuse(s, "%s means nothing to another process; use uint64", b.text(out.typ))
 	case types.Complex64, types.Complex128:
@@ -333,7 +341,11 @@ func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
 
 func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	out.Kind, out.stream = Map, b.state
-	if basic, ok := t.Key().Underlying().(*types.Basic); !ok || basic.Info()&(types.IsString|types.IsInteger) == 0 {
+	own, ok := b.registration(types.Unalias(t.Key()), s)
+	if !ok {
+		return false
+	}
+	if basic, ok := t.Key().Underlying().(*types.Basic); own == nil && (!ok || basic.Info()&(types.IsString|types.IsInteger) == 0) {
 		if basic != nil && basic.Kind() == types.Invalid {
 			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos, "; correct it first"))
 			return false
@@ -346,8 +358,10 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	}
 	out.Key = b.build(t.Key(), s.in("key"))
 	if out.Key != nil && out.Key.Kind == Own {
-		b.refuse(s, "%s has a codec of its own and cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
-		return false
+		if part := identityOf(t.Key()); part != "" {
+			b.refuse(s, "%s cannot be a map key: it holds %s, whose equality is not that of what is encoded; use another key", b.text(t.Key()), part)
+			return false
+		}
 	}
 	out.Elem = b.build(t.Elem(), s.in("elem"))
 	return out.Key != nil && out.Elem != nil
