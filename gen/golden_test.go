@@ -37,17 +37,7 @@ func TestGoldens(t *testing.T) {
 			}
 		}
 	}
-	support, err := filepath.Glob("testdata/support/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range support {
-		source, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[filepath.Join("support", filepath.Base(name))] = string(source)
-	}
+	addSupport(t, files)
 	files["many/many.go"], files["many/many_test.go"] = many()
 	manual, err := os.ReadFile("../docs/generator.md")
 	if err != nil {

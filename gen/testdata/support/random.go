@@ -19,6 +19,8 @@ type Random struct {
 	// State asks for the state of machines: fields that are not exported are
 	// filled, too, and those that are excluded or part of the identity are not.
 	State bool
+	// Sparse asks for fields of structs that are zero as often as not.
+	Sparse bool
 }
 
 // New returns a source that draws the same in each run.
@@ -67,7 +69,10 @@ func (r *Random) Fill(v reflect.Value, depth int) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() && !r.State {
+			if r.Sparse && r.IntN(2) == 0 {
+				continue
+			}
+			if f := v.Field(i); f.CanSet() && !r.State && v.Type().Field(i).Tag.Get("msgpack") != "-" {
 				r.Fill(f, depth+1)
 			} else if t := v.Type().Field(i); r.State && t.Tag.Get("mosaik") != "-" && !strings.HasPrefix(t.Tag.Get("mosaik"), "identity") && t.Name != "_" {
 				r.Fill(reflect.NewAt(t.Type, f.Addr().UnsafePointer()).Elem(), depth+1)
