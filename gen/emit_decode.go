@@ -49,7 +49,7 @@ func (e *emitter) decodeStruct(c *coded) {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
 			e.p("case %d:", i)
-			e.decode(fields[i].Type, "v"+fields[i].selector, fields[i].Max, 0)
+			e.decodeField(t, &fields[i])
 			// Only Field knows which fields there are at a level.
 			if inRow && i+1 < len(fields) && fields[i+1].since == 0 {
 				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", literal(encodedName(&fields[i+1])))

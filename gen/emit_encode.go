@@ -98,6 +98,14 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 		e.add(textHeader(len(f.Name))...)
 		e.add([]byte(f.Name)...)
 	}
+	reach := f.reachable("v")
+	if there.ask != "" {
+		reach = nil // it was asked
+	}
+	if reach != nil {
+		e.then("if %s {\nb = append(b, 0xc0)\n} else {", all(reach).not)
+		defer e.then("}")
+	}
 	switch {
 	case f.Type.Kind == Own:
 		e.appendOwn(f.Type, value, f.Max)
@@ -325,7 +333,9 @@ func (t *Type) certain(above map[*Type]bool) bool {
 		}
 		above[t] = true
 		defer delete(above, t)
-		return !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.OmitEmpty || !f.Type.certain(above) })
+		return !slices.ContainsFunc(t.Fields, func(f Field) bool {
+			return f.OmitEmpty || len(f.pointers) > 0 || !f.Type.certain(above)
+		})
 	}
 	return false
 }

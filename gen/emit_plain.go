@@ -16,7 +16,7 @@ func (t *Type) plain() bool {
 	}
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		if f.OmitEmpty || f.since > 0 || !f.Type.scalarLike() && f.Type.Kind != ByteArray {
+		if f.OmitEmpty || f.since > 0 || len(f.pointers) > 0 || !f.Type.scalarLike() && f.Type.Kind != ByteArray {
 			return false
 		}
 	}

@@ -33,7 +33,7 @@ func (t *Type) room(value string) (fixed int, terms []string) {
 		fixed = 3
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if f.OmitEmpty {
+			if f.OmitEmpty || len(f.pointers) > 0 {
 				continue
 			}
 			more, inside := f.Type.room(value + f.selector)

@@ -27,7 +27,7 @@ func (m *modeler) blocked(p *packages.Package) bool {
 			continue
 		}
 		found = true
-		pos, text := position(e.Pos), e.Msg
+		pos, text := goPosition(e.Pos), e.Msg
 		if pos.Filename == "" {
 			text = "gen: load packages: " + text
 		}
@@ -36,9 +36,9 @@ func (m *modeler) blocked(p *packages.Package) bool {
 	return found
 }
 
-// position parses the position of an error of the go command, file:line:column,
+// goPosition parses the position of an error of the go command, file:line:column,
 // of which the end or all may be missing.
-func position(text string) (pos token.Position) {
+func goPosition(text string) (pos token.Position) {
 	if text == "" || text == "-" {
 		return pos
 	}

@@ -102,8 +102,10 @@ type Field struct {
 	OmitEmpty bool   // it is left out when it is empty
 	ByMethod  bool   // with OmitEmpty: the method IsZero of its type says what is empty
 	Max       int    // how many bytes or elements it may have, 0 for any number
+	Pointers  string // the numbers of the embedded pointers that lead to it, as "1.2"
 	Type      *Type
 
+	pointers  []embeddedPointer // those that lead to it, from the outermost
 	goName    string
 	selector  string // from a value of the struct, as ".Base.ID"
 	omittable bool   // the tag says omitempty: when it is empty, the struct may be

@@ -16,7 +16,7 @@ const optionsField = "_msgpack"
 // structure completes a struct. It follows vmihailenco/msgpack's rules for tags
 // and embedding; what that would do in a surprising way is refused.
 func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
-	l := layout{builder: b, taken: make(map[string]bool)}
+	l := layout{builder: b, embeds: []types.Type{out.typ}}
 	out.Tuple = b.machine.Array
 	owner := b.text(out.typ)
 	if _, named := out.typ.(*types.Named); !named {
@@ -29,6 +29,7 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 		}
 	}
 	ok := l.structure(t, "", owner, s)
+	ok = l.settle() && ok
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
 	out.differs = l.differs || l.omitting && !out.Tuple
@@ -37,16 +38,20 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 			out.Fields[i].OmitEmpty = false // what vmihailenco/msgpack does with arrays
 		}
 	}
+	out.numberPointers()
 	return ok
 }
 
 // layout collects the encoded fields of a struct.
 type layout struct {
 	*builder
-	fields  []Field
-	taken   map[string]bool
-	tuple   bool
-	omitAll bool
+	fields   []Field
+	found    []candidate       // those that may become fields
+	inlined  map[string]spot   // the names of the embedded structs whose fields are inlined
+	embeds   []types.Type      // the structs around, from the outermost
+	pointers []embeddedPointer // those to the struct, from the outermost
+	tuple    bool
+	omitAll  bool
 
 	// Of a machine's state:
 	differs  bool // the fields are other ones in a command
@@ -135,26 +140,27 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 		out.Name = f.Name()
 	}
 	out.omittable = out.OmitEmpty
+	out.pointers = slices.Clone(l.pointers)
 	if f.Embedded() {
 		inner, inlined, ok := l.inlines(f, tag, at)
 		if !ok {
 			return false
 		}
 		if inlined {
-			if !l.structure(inner, out.selector, l.text(f.Type()), at) {
-				return false
-			}
-			// Decoders take the embedded struct's own name for a field too.
-			return l.take(out.Name, at)
+			return l.embed(f, inner, out, at)
 		}
 	}
-	if !l.take(out.Name, at) {
-		return false
-	}
-	undo := l.widths(l.pkg.words | tag.words)
+	l.found = append(l.found, candidate{Field: out, f: f, tag: tag, at: at, depth: len(l.embeds)})
+	return true
+}
+
+// complete builds the type of a field.
+func (l *layout) complete(c candidate) bool {
+	f, at, out := c.f, c.at, c.Field
+	undo := l.widths(l.pkg.words | c.tag.words)
 	out.Type = l.build(f.Type(), at)
 	undo()
-	if out.Type == nil || !l.limit(out, at) || !l.hasWords(out, tag.words, at) {
+	if out.Type == nil || !l.limit(out, at) || !l.hasWords(out, c.tag.words, at) {
 		return false
 	}
 	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() && !out.Type.hasZero() {
@@ -167,16 +173,6 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	}
 	out.ByMethod = out.omittable && out.Type.decidesEmpty() && !out.Type.alwaysDecides()
 	l.fields = append(l.fields, out)
-	return true
-}
-
-// take refuses a name that another field has.
-func (l *layout) take(name string, at spot) bool {
-	if l.taken[name] {
-		l.refuse(at, "two fields are encoded as %q; rename one with a msgpack tag", name)
-		return false
-	}
-	l.taken[name] = true
 	return true
 }
 
@@ -208,11 +204,8 @@ func (l *layout) limit(f Field, at spot) bool {
 // inlines reports whether the fields of an embedded struct take its place.
 func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Struct, inlined, ok bool) {
 	embedded := types.Unalias(f.Type())
-	if p, pointer := embedded.(*types.Pointer); pointer {
-		if !tag.has("noinline") {
-			l.refuse(at, "whether the embedded pointer is nil would be lost; embed the struct, give the field a name, or use the tag option noinline")
-			return nil, false, false
-		}
+	p, pointer := embedded.(*types.Pointer)
+	if pointer {
 		embedded = types.Unalias(p.Elem())
 	}
 	inner, isStruct := embedded.Underlying().(*types.Struct)
@@ -224,7 +217,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	case named != nil && l.ownCodec(named) != "" && !isNamed(named, "time", "Time"):
 		l.refuse(at, "the method %s of the embedded %s would become the outer struct's; give the field a name", l.ownCodec(named), f.Name())
 		return nil, false, false
-	case isStruct && !tag.has("noinline") && !isNamed(f.Type(), "time", "Time") && l.pkg.codecs.At(embedded) == nil:
+	case isStruct && !tag.has("noinline") && !isNamed(embedded, "time", "Time") && l.pkg.codecs.At(embedded) == nil:
 		if !f.Exported() && f.Pkg() != l.pkg.types {
 			l.refuse(at, "the embedded %s is not exported by its package; export it", f.Name())
 			return nil, false, false
