@@ -162,7 +162,7 @@ func imports(pkg, other *types.Package, seen map[*types.Package]bool) bool {
 }
 
 // lacks returns the method that r, an instance of codec.Text or codec.Binary,
-// needs its type to have and that it does not have, "" for nothing.
+// needs its type to have and that the type does not have, "" for none.
 func (r *registration) lacks() string {
 	named, ok := types.Unalias(r.object.Type()).(*types.Named)
 	if !ok || !r.isOurs() || named.TypeArgs().Len() != 2 {
@@ -171,10 +171,13 @@ func (r *registration) lacks() string {
 	methods := types.NewMethodSet(named.TypeArgs().At(1))
 	has := func(name string) bool { return methods.Lookup(nil, name) != nil }
 	form := named.Obj().Name()
-	if has("Append"+form) || has("Marshal"+form) {
-		return ""
+	switch {
+	case !has("Unmarshal" + form):
+		return "Unmarshal" + form
+	case !has("Append"+form) && !has("Marshal"+form):
+		return "Append" + form + " and none Marshal" + form
 	}
-	return "Append" + form + " and none Marshal" + form
+	return ""
 }
 
 // codecType returns the type of the codec of t as it is written in the file.

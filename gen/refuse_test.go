@@ -33,8 +33,16 @@ var refusals = []struct {
 	{"bad variant", machineSource("", "A Closed", "type Closed interface{ closed() }\ntype V struct{ B int } // ✗\nfunc (V) closed() {}"), "field V.B: int has"},
 	{"anonymous interface", machineSource("", "A interface{ closed() } // ✗", ""), "the interface has no name"},
 	{"duplicate names", machineSource("", "A int8 `msgpack:\"x\"`\nB int8 `msgpack:\"x\"` // ✗", ""), `two fields are encoded as "x"`},
-	{"shadowed", machineSource("", "A int8\nBase", "type Base struct{ A int8 } // ✗"), `two fields are encoded as "A"`},
-	{"embedded pointer", machineSource("", "*Base // ✗", "type Base struct{ A int8 }"), "whether the embedded pointer is nil would be lost"},
+	{"two of one depth", machineSource("", "Base\nOther", "type Base struct{ A int8 }\ntype Other struct{ A int8 } // ✗"), `two fields are encoded as "A"`},
+	{"two of one depth behind pointers", machineSource("", "Base\n*Other", "type Base struct{ A int8 }\ntype Other struct{ A int8 } // ✗"), `two fields are encoded as "A"`},
+	{"name of the embedded", machineSource("", "Base // ✗", "type Base struct{ A int8 `msgpack:\"Base\"` }"), `the embedded struct and the field Base.A are both named "Base"`},
+	{"embeds itself", machineSource("", "A *Node", "type Node struct{\n*Node // ✗\nA int8 }"), "Node embeds itself"},
+	{"embeds itself through another", machineSource("", "A *Node", "type Node struct{ *Other\nA int8 }\ntype Other struct{\n*Node // ✗\nB int8 }"), "Node embeds itself"},
+	{"embedded pointer to a codec", machineSource(`"net/netip"`, "*netip.Addr // ✗", ""), "the method MarshalBinary of the embedded Addr"},
+	{"embedded pointer to a time", machineSource(`"time"`, "*time.Time // ✗", ""), "the methods of the embedded time"},
+	{"hidden deep is of a type that is refused where it counts", machineSource("", "Base", "type Base struct{ A chan bool // ✗\n}"), "field Base.A: a chan"},
+	{"state hidden", stateSource("", "a int8\nbase", "type base struct{ a int8 } // ✗"), `it has the name "a" of field Machine.a, which is less deep, so that its value would be lost`},
+	{"state pointer that may be lost", stateSource("", "*base", "type base struct{ a []int8 // ✗\nb map[string]bool }"), "whether the embedded pointer base is nil would be lost"},
 	{"embedded pointer to a command", machineSource("", "A int8", "//mosaik:command\ntype Add struct {\n*Set `msgpack:\",noinline\"` // ✗\n}\nfunc (Add) ApplyTo(*Machine, sm.ApplyContext) (int64, error) { return 0, nil }"), "command Set is embedded"},
 	{"embedded pointer not exported", machineSource("", "*base `msgpack:\",noinline\"` // ✗", "type base struct{ A int8 }"), "not exported and cannot be decoded"},
 	{"embedded interface not exported", machineSource("", "closed // ✗", "type closed interface{ closed() }\ntype V struct{}\nfunc (V) closed() {}"), "the embedded closed is not exported"},
@@ -58,10 +66,30 @@ var refusals = []struct {
 	{"named pointer", machineSource("", "A Ref // ✗", "type Ref *int8"), "Ref is a named pointer; use *int8"},
 	{"long array", machineSource("", "A [1 << 40]struct{} // ✗", ""), "at most 1048576 are allowed; use a slice"},
 	{"huge arrays", machineSource("", "A Huge", "type Huge struct{ A [1 << 20][1 << 20][1 << 20][1 << 20]int64 } // ✗"), "at most 1048576 are allowed"},
-	{"own codec", machineSource(`"net/netip"`, "A netip.Addr // ✗", ""), "netip.Addr encodes itself with MarshalBinary, about whose bytes nothing is known; register a codec for it with //mosaik:codec name=…"},
-	{"own codec as key", machineSource(`"net/netip"; "github.com/mosaik-go/mosaik/codec"`, "A map[netip.Addr]bool // ✗", addrCodec), "netip.Addr cannot be a map key"},
-	{"own codec of a string as key", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A map[Hex]bool // ✗", hexCodec), "Hex has a codec of its own and cannot be a map key"},
-	{"own codec omitted", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A Hex `msgpack:\",omitempty\"` // ✗", hexCodec), "Hex has no method IsZero"},
+	{"own codec", machineSource(`"math/big"`, "A big.Float // ✗", ""), "big.Float encodes itself with MarshalText, about whose bytes nothing is known; register a codec for it with //mosaik:codec name=… (and module, once for all packages), or use"},
+	{"own codec as key of no comparable type", machineSource(`"math/big"`, "A map[big.Int]bool // ✗", ""), "big.Int cannot be a map key: it holds what cannot be compared"},
+	{"own codec as key with a pointer", machineSource(`"net/url"`, "A map[url.URL]bool // ✗", ""), "url.URL cannot be a map key: it holds a pointer"},
+	{"own codec as key with a float", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A map[Money]bool // ✗", strings.ReplaceAll(moneyCodec, "[]byte // what", "[2]float64 // what")), "Money cannot be a map key: it holds a float"},
+	{"own codec as key with an interface", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A map[Money]bool // ✗", strings.ReplaceAll(moneyCodec, "[]byte // what", "any // what")), "Money cannot be a map key: it holds an interface"},
+	{"own codec omitted", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A Money `msgpack:\",omitempty\"` // ✗", moneyCodec), "Money has no method IsZero that says when it is empty, and cannot be compared with its zero value"},
+	{"own codec omitted with a float", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A Money `msgpack:\",omitempty\"` // ✗", strings.ReplaceAll(moneyCodec, "[]byte // what", "[2]float64 // what")), "and cannot be compared with its zero value"},
+	{"codec with a name that is reserved", machineSource("", "A int8", "//mosaik:codec name=mosaik/ip\ntype C struct{} // ✗ one line up"), `codec C is named "mosaik/ip"; names that start with mosaik/ are those of the codecs that come with mosaik`},
+	{"codec of text without it", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A int8", "type T struct{ A int8 }\nfunc (*T) UnmarshalText([]byte) error { return nil }\n//mosaik:codec name=t\ntype C = codec.Text[T, *T] // ✗ one line up"), "codec C is of T, which has no method AppendText and none MarshalText"},
+	{"codec of text that cannot be read", machineSource(`"github.com/mosaik-go/mosaik/codec"`, "A int8", "type T struct{ A int8 }\nfunc (*T) MarshalText() ([]byte, error) { return nil, nil }\n//mosaik:codec name=t\ntype C = codec.Text[T, *T] // ✗ one line up"), "codec C is of T, which has no method UnmarshalText"},
+	{"time zone", machineSource(`"time"`, "A *time.Location // ✗", ""), "a time.Location depends on the time zone database"},
+	{"tag int64 of an int64", machineSource("", "A int64 `mosaik:\"int64\"` // ✗", ""), "the tag `mosaik:\"int64\"` has no effect on int64"},
+	{"tag int64 of an uint", machineSource("", "A uint `mosaik:\"int64\"` // ✗", ""), "uint has 32 or 64 bits"},
+	{"tag int64 of a struct", machineSource("", "A S `mosaik:\"int64\"`", "type S struct{ B int } // ✗"), "field S.B: int has 32 or 64 bits"},
+	{"tag int64 of a struct without", machineSource("", "A S `mosaik:\"int64\"` // ✗", "type S struct{ B int8 }"), "has no effect on S, which"},
+	{"tag int32", machineSource("", "A int `mosaik:\"int32\"` // ✗", ""), "use max=n with an n of at least 1, int64 or uint64"},
+	{"tag twice int64", machineSource("", "A int `mosaik:\"int64,int64\"` // ✗", ""), "has no meaning"},
+	{"tag identity of a command", machineSource("", "A int `mosaik:\"identity\"` // ✗", ""), "has no meaning"},
+	{"int of one field alone", machineSource("", "A int `mosaik:\"int64\"`\nB []int // ✗", ""), "field Set.B: int has 32 or 64 bits"},
+	{"package below", machineSource("", "A int8", "//mosaik:package int=int64 \nvar x int // ✗ one line up"), "//mosaik:package stands below the package clause"},
+	{"package int32", "//mosaik:package int=int32\n" + strings.Replace(machineSource("", "A int8", ""), "package p", "package p // ✗ one line up", 1), "//mosaik:package has int=int32; only int=int64 is supported"},
+	{"package of nothing", "//mosaik:package\n" + strings.Replace(machineSource("", "A int8", ""), "package p", "package p // ✗ one line up", 1), "says nothing about the package; add int=int64"},
+	{"package without machine", "//mosaik:package int=int64\npackage p // ✗ one line up", "of which there is none"},
+	{"package of int for an uint", "//mosaik:package int=int64\n" + machineSource("", "A int\nB uint // ✗", ""), "field Set.B: uint has"},
 	{"spaced directive", machineSource("", "A int8", "// mosaik:command\ntype Add struct{ A int8 } // ✗ one line up"), "// mosaik:command is an ordinary comment; the directive is written //mosaik:command"},
 	{"codec unnamed", machineSource("", "A int8", "//mosaik:codec\ntype C struct{} // ✗ one line up"), "codec C has no name"},
 	{"codec without methods", machineSource("", "A int8", "//mosaik:codec name=c\ntype C struct{} // ✗ one line up"), "codec C has not both Append(dst []byte, v T)"},
@@ -102,8 +130,8 @@ var refusals = []struct {
 	{"invalid deep", machineSource("", "A map[string][]Deep", "type Deep struct {\nB Missing // ✗\n}"), "field Deep.B: the type is invalid"},
 	{"recursive slice", machineSource("", "A Tree", "type Tree []Tree // ✗"), "made of itself without a struct between"},
 	{"tag option", machineSource("", "A int8 `msgpack:\",string\"` // ✗", ""), `the tag option "string" is not supported`},
-	{"tag max", machineSource("", "A string `mosaik:\"max=0\"` // ✗", ""), "use `mosaik:\"max=n\"`"},
-	{"tag unknown", machineSource("", "A string `mosaik:\"min=1\"` // ✗", ""), "says nothing"},
+	{"tag max", machineSource("", "A string `mosaik:\"max=0\"` // ✗", ""), "use max=n with an n of at least 1"},
+	{"tag unknown", machineSource("", "A string `mosaik:\"min=1\"` // ✗", ""), "has no meaning"},
 	{"max of int", machineSource("", "A int8 `mosaik:\"max=3\"` // ✗", ""), "max= has no meaning for int8"},
 	{"huge", machineSource("", "A Huge", "type Huge struct{ A [1 << 17]int64 \n B int8 } // ✗ two lines up"), "at most 1048576 are allowed"},
 	{"short name", machineSource("", "A e // ✗", "type e struct{ A int8 }"), "e is named like a variable of the generated code"},
@@ -111,14 +139,14 @@ var refusals = []struct {
 	{"two aliases", machineSource("", "A Alias // ✗", "type Alias = int"), "int has 32 or 64 bits"},
 	{"generic inside", machineSource("", "A Pair[int8, int]", "type Pair[A, B any] struct{\n X A\n Y B // ✗\n}"), "int has 32 or 64 bits"},
 
-	{"state int", stateSource("", "n int // ✗", ""), "field Machine.n: int has 32 or 64 bits, depending on the platform; use int64 or int32; or tag the field `mosaik:\"-\"`"},
+	{"state int", stateSource("", "n int // ✗", ""), "field Machine.n: int has 32 or 64 bits, depending on the platform; use int64 or int32, or have it encoded as int64 by the tag `mosaik:\"int64\"` of the field or by //mosaik:package int=int64 above the package clause of the machine; or tag the field `mosaik:\"-\"`"},
 	{"state any", stateSource("", "x any // ✗", ""), "nothing in the bytes says which type any holds"},
 	{"state chan", stateSource("", "c chan bool // ✗", ""), "a chan means nothing to another process; remove it; or tag the field `mosaik:\"-\"`"},
 	{"state func", stateSource("", "f func() // ✗", ""), "a func cannot be encoded; remove it; or tag"},
 	{"state lock", stateSource(`"sync"`, "mu sync.Mutex // ✗", ""), "field Machine.mu: the field mu is not exported by package sync, so that its value would be lost"},
 	{"state embedded lock", stateSource(`"sync"`, "sync.RWMutex // ✗", ""), "field Machine.RWMutex: the field w is not exported by package sync"},
 	{"state atomic", stateSource(`"sync/atomic"`, "n []atomic.Int64 // ✗", ""), "the field v is not exported by package sync/atomic"},
-	{"state own codec", stateSource(`"math/big"`, "n *big.Int // ✗", ""), "big.Int encodes itself with MarshalText, about whose bytes nothing is known; register a codec for it with //mosaik:codec name=…, or use a plain type such as string or [16]byte; or tag"},
+	{"state own codec", stateSource(`"math/big"`, "n *big.Float // ✗", ""), "big.Float encodes itself with MarshalText, about whose bytes nothing is known; register a codec for it with //mosaik:codec name=… (and module, once for all packages), or use a plain type such as string or [16]byte; or tag"},
 	{"state deep", stateSource("", "m map[string]inner", "type inner struct{ n []uint // ✗\n}"), "field inner.n: uint has"},
 	{"state excluded by msgpack", stateSource("", "c chan bool `msgpack:\"-\"` // ✗", ""), "field Machine.c: a chan means nothing"},
 	{"state duplicate names", stateSource("", "a int8\nb int8 `msgpack:\"a\"` // ✗", ""), `two fields are encoded as "a"`},
@@ -160,10 +188,11 @@ var refusals = []struct {
 	{"method taken", machineSource("", "A int8", "func (*Machine) Apply() {} // ✗"), "Machine has Apply already"},
 }
 
-// addrCodec and hexCodec are codecs that are registered.
+// Codecs that are registered.
 const (
-	addrCodec = "//mosaik:codec name=addr\ntype addrCodec = codec.Binary[netip.Addr, *netip.Addr]"
-	hexCodec  = "type Hex string\nfunc (h Hex) MarshalText() ([]byte, error) { return []byte(h), nil }\nfunc (h *Hex) UnmarshalText(b []byte) error { *h = Hex(b); return nil }\n//mosaik:codec name=hex\ntype hexCodec = codec.Text[Hex, *Hex]"
+	moneyCodec = "type Money struct{\nA []byte // what it holds\n}\nfunc (h Money) MarshalText() ([]byte, error) { return nil, nil }\nfunc (h *Money) UnmarshalText(b []byte) error { return nil }\n//mosaik:codec name=money\ntype moneyCodec = codec.Text[Money, *Money]"
+	addrCodec  = "//mosaik:codec name=addr\ntype addrCodec = codec.Binary[netip.Addr, *netip.Addr]"
+	hexCodec   = "type Hex string\nfunc (h Hex) MarshalText() ([]byte, error) { return []byte(h), nil }\nfunc (h *Hex) UnmarshalText(b []byte) error { *h = Hex(b); return nil }\n//mosaik:codec name=hex\ntype hexCodec = codec.Text[Hex, *Hex]"
 )
 
 func TestRefusals(t *testing.T) {
