@@ -260,6 +260,11 @@ func (r *Reader) Int8() int8 {
 	return int8(r.signed("int8", 8))
 }
 
+// IntSize is how many bits an int has. A machine whose commands hold some has
+// another signature on platforms of 32 bits, where a member could not decode all
+// that others apply.
+const IntSize = strconv.IntSize
+
 // Int reads an integer. One that overflows an int of 32 bits, on a platform that
 // has them, is an [ErrOverflow].
 func (r *Reader) Int() int {

@@ -86,9 +86,17 @@ func (e *emitter) digest(name string, digest [32]byte) {
 func (e *emitter) spec(m *machineNames) {
 	receiver, signature := m.receiver, m.signature
 	if len(m.Identity) > 0 {
-		receiver, signature = "m "+m.receiver, m.signature+".Derive(b)"
+		receiver = "m " + m.receiver
 	}
 	e.p("func (%s) Spec() %s.Spec[%s] {", receiver, e.sm(), m.sealed)
+	if m.command.holdsWords() {
+		e.p("digest := %s\nif %s.IntSize < 64 {", signature, e.codec())
+		e.p("digest = digest.Derive([]byte(\"int32\")) // or this member could not decode what others apply\n}")
+		signature = "digest"
+	}
+	if len(m.Identity) > 0 {
+		signature += ".Derive(b)"
+	}
 	if len(m.Identity) > 0 {
 		e.p("// What members must agree on beside the code.\nvar e %s.Encoder\nvar b []byte", e.codec())
 		e.add(containerHeader(0x80, 0xde, len(m.Identity))...)

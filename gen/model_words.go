@@ -94,6 +94,14 @@ func (t *Type) madeOf() (found words) {
 	return found
 }
 
+// holdsWords reports whether t holds a number with the width of the platform's
+// words.
+func (t *Type) holdsWords() bool {
+	found := false
+	t.walk(func(o *Type) { found = found || o.word })
+	return found
+}
+
 // tagOptions are the parts of the tag mosaik of a field.
 type tagOptions struct {
 	max      int
