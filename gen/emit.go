@@ -192,7 +192,7 @@ func (e *emitter) coder(t *Type) *coded {
 	}
 	key := coderKey{t.array, t.leveled}
 	all, name := e.byType, t.name
-	if t.special() {
+	if t.special {
 		all, name = e.byState, name+"State"
 	}
 	if all[key] == nil {
@@ -206,7 +206,7 @@ func (e *emitter) coder(t *Type) *coded {
 		name += "Tuple"
 	}
 	c := &coded{typ: t, name: e.uniqueSuffix(name)}
-	c.recursive = t.recursive()
+	c.recursive = t.recursive
 	if t.Kind == Struct {
 		c.fields = e.unique(lower(c.name) + "Fields")
 	}
@@ -222,18 +222,6 @@ func (e *emitter) uniqueSuffix(name string) string {
 	}
 	e.names["append"+name], e.names["decode"+name] = true, true
 	return name
-}
-
-// levels returns how deep the commands and states of pkg's machines nest at most without
-// two values of the same type within each other.
-func levels(pkg *Package) int {
-	deepest := 0
-	for _, m := range pkg.Machines {
-		for _, root := range m.roots() {
-			root.walk(func(t *Type) { deepest = max(deepest, t.depth(make(map[*Type]bool))) })
-		}
-	}
-	return deepest
 }
 
 // lower returns name with its first word in lower case: httpServer of HTTPServer.

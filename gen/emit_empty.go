@@ -49,10 +49,10 @@ const (
 
 // emptiness returns which values of t are empty.
 func (t *Type) emptiness() emptiness {
-	if t.empty == 0 {
-		t.empty = t.findEmptiness()
+	if t.measured.empty == 0 {
+		t.measured.empty = t.findEmptiness()
 	}
-	return t.empty
+	return t.measured.empty
 }
 
 func (t *Type) findEmptiness() emptiness {

@@ -314,7 +314,7 @@ func (e *emitter) variants(c *coded, value string) {
 		}
 		e.append(v.Type, value, 0)
 		e.flush()
-		if c.typ.root && v.Type.certain(make(map[*Type]bool)) {
+		if c.typ.root && v.Type.certain() {
 			e.p("return b, nil")
 		}
 	}
@@ -322,19 +322,24 @@ func (e *emitter) variants(c *coded, value string) {
 }
 
 // certain reports whether all values of t can be decoded, so that there is
-// nothing to check. The types in above contain t.
-func (t *Type) certain(above map[*Type]bool) bool {
+// nothing to check.
+func (t *Type) certain() bool {
+	if t.measured.sure == 0 {
+		t.measured.sure = no
+		if t.findCertain() {
+			t.measured.sure = yes
+		}
+	}
+	return t.measured.sure == yes
+}
+
+func (t *Type) findCertain() bool {
 	switch t.Kind {
 	case Bool, Int, Uint, Float, Duration, Time, ByteArray:
 		return true
 	case Struct:
-		if above[t] {
-			return false
-		}
-		above[t] = true
-		defer delete(above, t)
 		return !slices.ContainsFunc(t.Fields, func(f Field) bool {
-			return f.OmitEmpty || len(f.pointers) > 0 || !f.Type.certain(above)
+			return f.OmitEmpty || len(f.pointers) > 0 || !f.Type.certain()
 		})
 	}
 	return false

@@ -93,43 +93,49 @@ func (t *Type) memory() string { return memory(t) }
 
 // memory returns the expression for the sum of what values of the types take.
 func memory(of ...*Type) string {
-	var base int64
-	more := make(map[uint32]int64)
+	sum := make(map[uint32]int64)
 	for _, t := range of {
-		base += t.growth(1, more)
+		for since, size := range t.growth() {
+			sum[since] += size
+		}
 	}
-	return leveled(base, more)
+	return leveled(sum[0], sum)
 }
 
-// growth returns what n values of t take without what levels added, and adds
-// that to more.
-func (t *Type) growth(n int64, more map[uint32]int64) (base int64) {
+// growth returns what memory a value of t takes, as size, by the levels that
+// added it; 0 is for what was there from the start.
+func (t *Type) growth() map[uint32]int64 {
+	if t.measured.grown == nil {
+		t.measured.grown = t.findGrowth()
+	}
+	return t.measured.grown
+}
+
+func (t *Type) findGrowth() map[uint32]int64 {
+	sum := make(map[uint32]int64)
 	switch t.Kind {
 	case Array:
-		return t.Elem.growth(n*int64(t.Len), more)
+		for since, size := range t.Elem.growth() {
+			sum[since] = int64(t.Len) * size
+		}
 	case Struct:
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if f.since == 0 {
-				base += f.Type.growth(n, more)
-				continue
-			}
-			within := make(map[uint32]int64)
-			more[f.since] += f.Type.growth(n, within)
-			for since, size := range within {
-				more[max(since, f.since)] += size
+			for since, size := range f.Type.growth() {
+				sum[max(since, f.since)] += size
 			}
 		}
-		return base
+	default:
+		sum[0] = t.size()
 	}
-	return n * t.size()
+	return sum
 }
 
 // leveled returns the expression for a number that grows with the level.
 func leveled(base int64, more map[uint32]int64) string {
 	text := fmt.Sprint(base)
 	for _, level := range slices.Sorted(maps.Keys(more)) {
-		if more[level] == 0 {
+		if level == 0 || more[level] == 0 {
 			continue
 		}
 		text += fmt.Sprintf("+r.Since(%d, %d)", level, more[level])

@@ -89,8 +89,9 @@ type Type struct {
 	differs bool // the Struct has other fields than in a command
 	state   bool // the Struct is the state of a machine
 
-	leveled *Machine  // the machine, if its schema has more than one level
-	empty   emptiness // 0 until it was asked for
+	connected          // to all that it reaches, see connect
+	measured  measured // see model_check.go
+	leveled   *Machine // the machine, if its schema has more than one level
 }
 
 // Constant is a constant of an enumeration.
@@ -152,15 +153,6 @@ func (t *Type) walk(f func(*Type)) {
 		t.children(visit)
 	}
 	visit(t)
-}
-
-// recursive reports whether t reaches itself.
-func (t *Type) recursive() bool {
-	found := false
-	t.children(func(c *Type) {
-		c.walk(func(o *Type) { found = found || o == t })
-	})
-	return found
 }
 
 // inline reports whether t has no function of its own in the generated code.

@@ -109,16 +109,25 @@ func isBuiltIn(t types.Type) bool {
 }
 
 // wideSize returns the memory that a value of t takes, as [Type.size].
-func wideSize(t types.Type) int64 {
+func wideSize(t types.Type) int64 { return make(wideSizes).of(t) }
+
+// wideSizes are those of structs that were looked at.
+type wideSizes map[*types.Struct]int64
+
+func (known wideSizes) of(t types.Type) int64 {
 	switch t := t.Underlying().(type) {
 	case *types.Struct:
+		if sum, ok := known[t]; ok {
+			return sum
+		}
 		var sum int64
 		for f := range t.Fields() {
-			sum += wideSize(f.Type())
+			sum += known.of(f.Type())
 		}
-		return min(sum, hugeSize)
+		known[t] = min(sum, hugeSize)
+		return known[t]
 	case *types.Array:
-		return min(min(t.Len(), hugeSize)*wideSize(t.Elem()), hugeSize)
+		return min(min(t.Len(), hugeSize)*known.of(t.Elem()), hugeSize)
 	case *types.Slice:
 		return 24
 	case *types.Interface:

@@ -27,6 +27,9 @@ type candidate struct {
 	depth int
 }
 
+// maxInlined bounds how many embedded structs are inlined into one.
+const maxInlined = 10000
+
 // embed adds the fields of inner, of which f holds a value or a pointer.
 func (l *layout) embed(f *types.Var, inner *types.Struct, out Field, at spot) bool {
 	typ := types.Unalias(f.Type())
@@ -37,6 +40,10 @@ func (l *layout) embed(f *types.Var, inner *types.Struct, out Field, at spot) bo
 	}
 	if slices.ContainsFunc(l.embeds, func(t types.Type) bool { return types.Identical(t, typ) }) {
 		l.refuse(at, "%s embeds itself, so that its fields would be within themselves; give the field a name", l.text(typ))
+		return false
+	}
+	if l.inlining++; l.inlining > maxInlined {
+		l.refuse(at, "more than %d structs are embedded within each other; give some fields a name", maxInlined)
 		return false
 	}
 	l.embeds = append(l.embeds, typ)

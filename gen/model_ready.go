@@ -86,53 +86,58 @@ func (t *Type) hasZero() bool {
 }
 
 // holdsFloat reports whether a comparable t holds a float, whose zeros differ
-// although they are equal, or an interface, which may hold one.
+// although they are equal.
 func holdsFloat(t types.Type) bool {
-	switch t := t.Underlying().(type) {
-	case *types.Basic:
-		return t.Info()&(types.IsFloat|types.IsComplex) != 0
-	case *types.Array:
-		return holdsFloat(t.Elem())
-	case *types.Struct:
-		for f := range t.Fields() {
-			if holdsFloat(f.Type()) {
-				return true
-			}
-		}
-	}
-	return false
+	return holds(t, make(map[types.Type]bool), func(part string) bool { return part == aFloat }) != ""
 }
 
 // identityOf returns what t holds that may be equal although its encodings
 // differ, or the other way round, so that t is no key of a map; "" for nothing.
 func identityOf(t types.Type) string {
+	return holds(t, make(map[types.Type]bool), func(string) bool { return true })
+}
+
+const aFloat = "a float"
+
+// holds returns the first part of t, outside of pointers and the like, of those
+// that are not equal where their encodings are and that are wanted; "" for none.
+func holds(t types.Type, seen map[types.Type]bool, wanted func(part string) bool) string {
+	if seen[t] {
+		return ""
+	}
+	seen[t] = true
 	if named, ok := types.Unalias(t).(*types.Named); ok && isNamed(named.Origin(), "unique", "Handle") {
 		return "" // it is equal where its value is
 	}
+	part := "what cannot be compared"
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
-		if u.Info()&(types.IsFloat|types.IsComplex) != 0 {
-			return "a float"
+		switch {
+		case u.Info()&(types.IsFloat|types.IsComplex) != 0:
+			part = aFloat
+		case u.Kind() == types.UnsafePointer:
+			part = "a pointer"
+		default:
+			return ""
 		}
-		if u.Kind() == types.UnsafePointer {
-			return "a pointer"
-		}
-		return ""
 	case *types.Array:
-		return identityOf(u.Elem())
+		return holds(u.Elem(), seen, wanted)
 	case *types.Struct:
 		for f := range u.Fields() {
-			if part := identityOf(f.Type()); part != "" {
+			if part := holds(f.Type(), seen, wanted); part != "" {
 				return part
 			}
 		}
 		return ""
 	case *types.Pointer:
-		return "a pointer"
+		part = "a pointer"
 	case *types.Interface:
-		return "an interface"
+		part = "an interface"
 	case *types.Chan:
-		return "a chan"
+		part = "a chan"
 	}
-	return "what cannot be compared"
+	if wanted(part) {
+		return part
+	}
+	return ""
 }

@@ -105,11 +105,3 @@ func roots(command, state *Type) []*Type {
 	}
 	return []*Type{command, state}
 }
-
-// special reports whether a value of t is encoded in another way than in a
-// command.
-func (t *Type) special() bool {
-	found := false
-	t.walk(func(o *Type) { found = found || o.differs || o.stream })
-	return found
-}

@@ -50,6 +50,7 @@ type layout struct {
 	inlined  map[string]spot   // the names of the embedded structs whose fields are inlined
 	embeds   []types.Type      // the structs around, from the outermost
 	pointers []embeddedPointer // those to the struct, from the outermost
+	inlining int               // how many structs were inlined
 	tuple    bool
 	omitAll  bool
 
@@ -61,7 +62,7 @@ type layout struct {
 // structure adds the fields of t, which is reached by the selector from the
 // outermost struct. It returns false when something was refused.
 func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool {
-	if !l.accessible(t, owner, s) {
+	if l.inlining > maxInlined || !l.accessible(t, owner, s) {
 		return false
 	}
 	ok := true

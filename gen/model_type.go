@@ -24,6 +24,7 @@ type builder struct {
 	last    refusal
 	failed  bool
 	state   bool // a part of the machine's state is built, see model_state.go
+	endless bool // there are too many types: no more are built
 }
 
 // refusal says where a type was refused, and why.
@@ -68,6 +69,9 @@ func (b *builder) text(t types.Type) string {
 // build returns the model of t, nil when t was refused.
 func (b *builder) build(t types.Type, s spot) *Type {
 	t = types.Unalias(t)
+	if b.endless {
+		return nil
+	}
 	if hasFields(t) {
 		defer b.widths(b.pkg.words)()
 	}
@@ -89,6 +93,9 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	own, ok := b.registration(t, s)
 	if named, isNamed := t.(*types.Named); !ok || isNamed && !b.nameable(named, own, s) {
 		return b.remember(t, s)
+	}
+	if b.tooMany(t, s) {
+		return nil
 	}
 	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types), array: b.machine.Array}
 	b.types[b.wide].Set(t, out)
@@ -112,6 +119,66 @@ func (b *builder) remember(t types.Type, s spot) *Type {
 	}
 	b.refused[b.wide].Set(t, why)
 	return nil
+}
+
+const (
+	maxTypes     = 5000 // of a machine's commands, and of its state
+	maxArguments = 250  // how many types the arguments of an instance are made of
+)
+
+// tooMany refuses what the types of a machine never end with: a generic type
+// that holds ever other instances of itself.
+func (b *builder) tooMany(t types.Type, s spot) bool {
+	named, _ := t.(*types.Named)
+	switch {
+	case named != nil && parts(named, maxArguments) > maxArguments:
+		b.refuse(s, "the generic type %s holds an instance of itself with larger type arguments, and so on without end; let it hold the instance that it is, as *%[1]s[T] within %[1]s[T]", named.Obj().Name())
+	case b.built() >= maxTypes:
+		b.refuse(s, "%.100s is one of more than %d types, at most so many are allowed; split the machine, or let generic types hold no other instances of themselves", b.text(t), maxTypes)
+	default:
+		return false
+	}
+	b.endless = true
+	return true
+}
+
+// built returns how many types were built.
+func (b *builder) built() (n int) {
+	for i := range b.types {
+		n += b.types[i].Len()
+	}
+	return n
+}
+
+// parts returns how many types the type arguments of an instance are made of, at
+// most one more than the limit.
+func parts(named *types.Named, limit int) int {
+	n := 0
+	var count func(t types.Type)
+	count = func(t types.Type) {
+		if n++; n > limit {
+			return
+		}
+		switch t := types.Unalias(t).(type) {
+		case *types.Named:
+			for arg := range t.TypeArgs().Types() {
+				count(arg)
+			}
+		case *types.Map:
+			count(t.Key())
+			count(t.Elem())
+		case interface{ Elem() types.Type }: // a pointer, a slice, an array or a channel
+			count(t.Elem())
+		case *types.Struct:
+			for f := range t.Fields() {
+				count(f.Type())
+			}
+		}
+	}
+	for arg := range named.TypeArgs().Types() {
+		count(arg)
+	}
+	return n
 }
 
 // nameable refuses named types that generated code cannot write or must not

@@ -132,11 +132,13 @@ func (s schema) body() string {
 // of one class have the same structure.
 func minimise(roots []*Type) map[*Type]int {
 	var types []*Type
+	seen := make(map[*Type]bool)
 	for _, root := range roots {
 		root.walk(func(t *Type) {
-			if t.numbered() && !slices.Contains(types, t) {
+			if t.numbered() && !seen[t] {
 				types = append(types, t)
 			}
+			seen[t] = true
 		})
 	}
 	classes := make(map[*Type]int, len(types))
