@@ -312,7 +312,7 @@ func (r *Reader) Value(c *MapCursor) { c.value = r.err == nil }
 func (r *Reader) segment(at int) string {
 	key := reader{src: r.src, off: at}
 	switch h, _ := key.header(); h.kind {
-	case kindString:
+	case kindString, kindBytes:
 		return "[" + quote(key.take(h.num)) + "]"
 	case kindNegative:
 		return fmt.Sprintf("[%d]", int64(h.num))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -257,6 +258,28 @@ func (r *Reader) Int8() int8 {
 		return int8(b[1])
 	}
 	return int8(r.signed("int8", 8))
+}
+
+// IntSize is how many bits an int has. A machine whose commands hold some has
+// another signature on platforms of 32 bits, where a member could not decode all
+// that others apply.
+const IntSize = strconv.IntSize
+
+// Int reads an integer. One that overflows an int of 32 bits, on a platform that
+// has them, is an [ErrOverflow].
+func (r *Reader) Int() int {
+	if strconv.IntSize == 64 {
+		return int(r.Int64())
+	}
+	return int(r.signed("int", strconv.IntSize))
+}
+
+// Uint reads an integer, otherwise as [Reader.Int].
+func (r *Reader) Uint() uint {
+	if strconv.IntSize == 64 {
+		return uint(r.Uint64())
+	}
+	return uint(r.unsigned("uint", strconv.IntSize))
 }
 
 // Uint64 reads an integer.

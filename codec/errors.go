@@ -41,6 +41,9 @@ var (
 	ErrUTF8 = errors.New("codec: invalid UTF-8")
 	// ErrNil reports nil where the Go type has no nil.
 	ErrNil = errors.New("codec: unexpected nil")
+	// ErrCanonical reports bytes of a registered codec, as of [Text] and [Binary],
+	// that are not those in which it writes the value.
+	ErrCanonical = errors.New("codec: not canonical")
 	// ErrLevel reports a value that needs a higher level of its schema than
 	// the one it is encoded at, and a level that is not known.
 	ErrLevel = errors.New("codec: level")

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -282,7 +281,7 @@ func (r *Reader) Entry(c *StreamCursor, held int) bool {
 func (r *Reader) EntryValue(c *StreamCursor) { c.value = r.err == nil }
 
 // EndEntry ends the entry of key.
-func EndEntry[K cmp.Ordered](r *Reader, c *StreamCursor, key K) {
+func EndEntry[K comparable](r *Reader, c *StreamCursor, key K) {
 	if r.err != nil && c.value {
 		r.in(segment(key))
 	}
@@ -296,8 +295,10 @@ func segment(key any) string {
 		return "[" + quote([]byte(v.String())) + "]"
 	case v.CanInt():
 		return fmt.Sprintf("[%d]", v.Int())
+	case v.CanUint():
+		return fmt.Sprintf("[%d]", v.Uint())
 	}
-	return fmt.Sprintf("[%d]", v.Uint())
+	return "[" + quote(fmt.Append(nil, key)) + "]" // of a type with a registered codec
 }
 
 // Rebuild replaces the state of a machine, by replace, and has what is derived

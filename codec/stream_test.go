@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -140,7 +139,7 @@ func TestStateHostile(t *testing.T) {
 	}{
 		{"chunk", header(maxChunk) + "abc", ErrTruncated, "depot"},
 		{"chunk too long", header(maxChunk + 1), ErrTooLarge, "depot"},
-		{"chunk of 4 GiB", header(math.MaxUint32), ErrTooLarge, "depot"},
+		{"chunk of 4 GiB", header(-1), ErrTooLarge, "depot"},
 		{"slice", chunk(names + "\xdd\xff\xff\xff\xff\xa0"), ErrTruncated, "depot.names[1]"},
 		{"slice in many chunks", chunk(names+"\xdd\xff\xff\xff\xff") + chunk("\xa0") + chunk("\xa0"), ErrTruncated, "depot.names[2]"},
 		{"map", chunk("\x81\xa5items\xdf\xff\xff\xff\xff\xa0\x90"), ErrTruncated, "depot.items"},

@@ -2,7 +2,6 @@ package codec
 
 import (
 	"bytes"
-	"encoding"
 	"slices"
 )
 
@@ -73,6 +72,10 @@ func decodeSafely[T any](c Codec[T], src []byte) (v T, err error) {
 
 // refuse remembers the first error of a registered codec.
 func (e *Encoder) refuse(err error) {
+	if e.out != nil {
+		e.out.stop(err, "")
+		return
+	}
 	e.doubt = true
 	if e.refused == nil {
 		e.refused = &err
@@ -85,61 +88,6 @@ func (e *Encoder) blame(err *Error, encoded []byte) {
 	if e.refused != nil && err.Offset < len(encoded) && encoded[err.Offset] == refusedValue {
 		err.Err, err.Detail = *e.refused, ""
 	}
-}
-
-// Binary is the codec of a type by its MarshalBinary, or AppendBinary, and
-// UnmarshalBinary, for registration with mosaik-gen:
-//
-//	//mosaik:codec name=ip
-//	type addrCodec = codec.Binary[netip.Addr, *netip.Addr]
-//
-// T's methods must keep what [Codec] promises, and give the same bytes for equal
-// values in every process.
-type Binary[T any, P interface {
-	*T
-	encoding.BinaryMarshaler
-	encoding.BinaryUnmarshaler
-}] struct{}
-
-// Append implements [Codec].
-func (Binary[T, P]) Append(dst []byte, v T) ([]byte, error) {
-	if a, ok := any(P(&v)).(encoding.BinaryAppender); ok {
-		return a.AppendBinary(dst)
-	}
-	b, err := P(&v).MarshalBinary()
-	return append(dst, b...), err
-}
-
-// Decode implements [Codec].
-func (Binary[T, P]) Decode(src []byte) (v T, err error) {
-	err = P(&v).UnmarshalBinary(src)
-	return v, err
-}
-
-// Text is the codec of a type by its MarshalText, or AppendText, and
-// UnmarshalText, otherwise as [Binary]:
-//
-//	//mosaik:codec name=integer
-//	type intCodec = codec.Text[big.Int, *big.Int]
-type Text[T any, P interface {
-	*T
-	encoding.TextMarshaler
-	encoding.TextUnmarshaler
-}] struct{}
-
-// Append implements [Codec].
-func (Text[T, P]) Append(dst []byte, v T) ([]byte, error) {
-	if a, ok := any(P(&v)).(encoding.TextAppender); ok {
-		return a.AppendText(dst)
-	}
-	b, err := P(&v).MarshalText()
-	return append(dst, b...), err
-}
-
-// Decode implements [Codec].
-func (Text[T, P]) Decode(src []byte) (v T, err error) {
-	err = P(&v).UnmarshalText(src)
-	return v, err
 }
 
 // EncodeBytes is [Encoder.Bytes] for a type of the user's.

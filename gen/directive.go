@@ -10,12 +10,14 @@ import (
 
 const directivePrefix = "//mosaik:"
 
-// directive is a //mosaik: comment above a type.
+// directive is a //mosaik: comment above a type, or above a package clause.
 type directive struct {
 	verb string // one of those in arguments
 	args map[string]string
-	spec *ast.TypeSpec
+	spec *ast.TypeSpec // nil above a package clause
 	pos  token.Position
+
+	failed bool // an argument is wrong, which is among the problems
 }
 
 // arguments lists what each verb takes.
@@ -25,13 +27,14 @@ var arguments = map[string][]string{
 	"query":   {},
 	"variant": {"name"},
 	"codec":   {"name"},
+	"package": {"int", "uint"},
 }
 
 // flags lists the arguments that have no value.
-var flags = map[string][]string{"machine": {"snapshot"}}
+var flags = map[string][]string{"machine": {"snapshot"}, "codec": {"module"}}
 
 // verbs lists the directives for a message.
-const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant and " + directivePrefix + "codec"
+const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant, " + directivePrefix + "codec and " + directivePrefix + "package"
 
 // directives returns the directives of a file, in its order.
 func directives(fset *token.FileSet, file *ast.File, problems *Problems) []directive {
@@ -55,8 +58,8 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 			pos := fset.Position(c.Pos())
 			text, ok := strings.CutPrefix(c.Text, directivePrefix)
 			if !ok {
-				if above[group] != nil && isSpacedDirective(c.Text) {
-					problems.add(pos, "%s is a comment like any other; remove the space behind //", c.Text)
+				if miss := nearMiss(c.Text, above[group] != nil); miss != "" {
+					problems.add(pos, "%s is an ordinary comment; the directive is written %s", c.Text, miss)
 				}
 				continue
 			}
@@ -64,7 +67,12 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 			if !ok {
 				continue
 			}
-			if d.spec = above[group]; d.spec == nil {
+			if d.verb == "package" {
+				if group.End() > file.Package {
+					problems.add(pos, "%s%s stands below the package clause; put it above", directivePrefix, d.verb)
+					continue
+				}
+			} else if d.spec = above[group]; d.spec == nil {
 				problems.add(pos, "%s%s stands above no type; put it directly above the declaration of one", directivePrefix, d.verb)
 				continue
 			}
@@ -74,58 +82,53 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 	return out
 }
 
-// isSpacedDirective reports whether a comment would be a directive but for space
-// behind its slashes, rather than prose that begins with the name of one.
-func isSpacedDirective(comment string) bool {
-	text, _ := strings.CutPrefix(comment, "//")
-	words := strings.Fields(text)
-	if len(words) == 0 {
-		return false
-	}
-	verb, ok := strings.CutPrefix("//"+words[0], directivePrefix)
-	isProse := func(word string) bool { return !strings.Contains(word, "=") && !slices.Contains(flags[verb], word) }
-	return ok && arguments[verb] != nil && !slices.ContainsFunc(words[1:], isProse)
-}
-
+// parseDirective reads what follows the prefix. It returns false when the verb is
+// unknown, so that nothing else can be said of the directive.
 func parseDirective(text string, pos token.Position, problems *Problems) (directive, bool) {
 	words := strings.Fields(text)
 	if len(words) == 0 || text[0] == ' ' {
-		problems.add(pos, "%s says nothing; there are %s", directivePrefix, verbs)
+		problems.add(pos, "%s names no directive; there are %s", directivePrefix, verbs)
 		return directive{}, false
 	}
 	d := directive{verb: words[0], args: make(map[string]string), pos: pos}
-	allowed, ok := arguments[d.verb]
-	if !ok {
+	if _, ok := arguments[d.verb]; !ok {
 		problems.add(pos, "unknown directive %s%s; there are %s", directivePrefix, d.verb, verbs)
 		return directive{}, false
 	}
 	for _, word := range words[1:] {
-		key, value, ok := strings.Cut(word, "=")
-		bare := slices.Contains(flags[d.verb], key)
-		switch {
-		case bare && ok:
-			problems.add(pos, "argument %s of %s%s takes no value", key, directivePrefix, d.verb)
-			return directive{}, false
-		case !bare && !slices.Contains(allowed, key):
-			what := "it takes none"
-			if len(allowed) > 0 {
-				words := append([]string{strings.Join(allowed, "=, ") + "="}, flags[d.verb]...)
-				what = "it takes " + strings.Join(words, ", ")
-			}
-			problems.add(pos, "%s%s has no argument %q; %s", directivePrefix, d.verb, key, what)
-			return directive{}, false
-		case !bare && (!ok || value == ""):
-			problems.add(pos, "argument %s of %s%s needs a value, as in %[1]s=…", key, directivePrefix, d.verb)
-			return directive{}, false
-		case d.args[key] != "":
-			problems.add(pos, "argument %s of %s%s stands there twice; remove one", key, directivePrefix, d.verb)
-			return directive{}, false
-		case bare:
-			value = key
-		}
-		d.args[key] = value
+		d.argument(word, problems)
 	}
 	return d, true
+}
+
+// argument reads a word behind the verb.
+func (d *directive) argument(word string, problems *Problems) {
+	refuse := func(format string, args ...any) {
+		problems.add(d.pos, format, args...)
+		d.failed = true
+	}
+	allowed := arguments[d.verb]
+	key, value, ok := strings.Cut(word, "=")
+	bare := slices.Contains(flags[d.verb], key)
+	switch {
+	case bare && ok:
+		refuse("argument %s of %s%s takes no value", key, directivePrefix, d.verb)
+	case !bare && !slices.Contains(allowed, key):
+		what := "it takes none"
+		if len(allowed) > 0 {
+			words := append([]string{strings.Join(allowed, "=, ") + "="}, flags[d.verb]...)
+			what = "it takes " + strings.Join(words, ", ")
+		}
+		refuse("%s%s has no argument %q; %s", directivePrefix, d.verb, key, what)
+	case !bare && (!ok || value == ""):
+		refuse("argument %s of %s%s needs a value, as in %[1]s=…", key, directivePrefix, d.verb)
+	case d.args[key] != "":
+		refuse("argument %s of %s%s stands there twice; remove one", key, directivePrefix, d.verb)
+	case bare:
+		d.args[key] = key
+	default:
+		d.args[key] = value
+	}
 }
 
 // maxName bounds the name of a machine, in bytes.
@@ -134,19 +137,20 @@ const maxName = 255
 // machine reads the arguments of a machine's directive into m.
 func (d directive) machine(m *Machine, problems *Problems) {
 	m.Name = d.args["name"]
+	m.Level = 1
 	switch {
+	case m.Name == "" && d.failed: // it may be what is wrong
 	case m.Name == "":
 		problems.add(d.pos, "machine %s has no name; add name=…, which stays what it is when the type is renamed", m.GoName)
 	case len(m.Name) > maxName:
 		problems.add(d.pos, "the name of machine %s is %d bytes long; at most %d are allowed", m.GoName, len(m.Name), maxName)
 	}
 	version, err := strconv.ParseUint(d.args["version"], 10, 32)
-	if err != nil || version == 0 {
+	if (err != nil || version == 0) && (d.args["version"] != "" || !d.failed) {
 		problems.add(d.pos, "machine %s needs version=…, a number from 1 to 4294967295 that is raised when the machine behaves otherwise", m.GoName)
 	}
 	m.Version = uint32(version)
 	m.Snapshot = d.args["snapshot"] != ""
-	m.Level = 1
 	if text := d.args["level"]; text != "" {
 		level, err := strconv.ParseUint(text, 10, 32)
 		if err != nil || level < 1 || level > maxLevel {

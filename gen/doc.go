@@ -9,6 +9,7 @@
 package gen
 
 import (
+	"cmp"
 	"fmt"
 	"go/token"
 	"slices"
@@ -21,11 +22,18 @@ type Problem struct {
 	Text string // what is wrong, and what to do instead
 }
 
-// String returns position and text, as compilers print them.
-func (p Problem) String() string { return fmt.Sprintf("%s: %s", p.Pos, p.Text) }
+// String returns position and text, as compilers print them, or the text alone if
+// the problem has no position.
+func (p Problem) String() string {
+	if p.Pos.Filename == "" {
+		return p.Text
+	}
+	return fmt.Sprintf("%s: %s", p.Pos, p.Text)
+}
 
-// Problems is the error of source that code cannot be generated for. They are
-// sorted by their positions.
+// Problems is the error of source that code cannot be generated for: everything
+// that was found in one run, sorted by position. Those without a position come
+// first.
 type Problems []Problem
 
 // Error implements error: one line for each problem.
@@ -48,10 +56,16 @@ func (p Problems) err() error {
 		return nil
 	}
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		if c := strings.Compare(a.Pos.Filename, b.Pos.Filename); c != 0 {
-			return c
-		}
-		return a.Pos.Offset - b.Pos.Offset
+		return cmp.Or(
+			strings.Compare(a.Pos.Filename, b.Pos.Filename),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Column, b.Pos.Column),
+		)
 	})
-	return slices.Compact(p)
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(p, func(o Problem) bool {
+		known := seen[o.String()]
+		seen[o.String()] = true
+		return known
+	})
 }

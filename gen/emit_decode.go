@@ -49,7 +49,7 @@ func (e *emitter) decodeStruct(c *coded) {
 		e.p("switch f.Index {")
 		for i := range t.Fields {
 			e.p("case %d:", i)
-			e.decode(fields[i].Type, "v"+fields[i].selector, fields[i].Max, 0)
+			e.decodeField(t, &fields[i])
 			// Only Field knows which fields there are at a level.
 			if inRow && i+1 < len(fields) && fields[i+1].since == 0 {
 				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", literal(encodedName(&fields[i+1])))
@@ -151,12 +151,17 @@ func (t *Type) namedBytes() bool {
 func (e *emitter) decoded(t *Type, highest int) string {
 	call, predeclared := "", ""
 	switch t.Kind {
+	case Int, Uint:
+		bits := fmt.Sprint(t.Bits)
+		if t.word {
+			bits = ""
+		}
+		call, predeclared = "r.Int"+bits+"()", "int"+bits
+		if t.Kind == Uint {
+			call, predeclared = "r.Uint"+bits+"()", "uint"+bits
+		}
 	case Bool:
 		call, predeclared = "r.Bool()", "bool"
-	case Int:
-		call, predeclared = fmt.Sprintf("r.Int%d()", t.Bits), fmt.Sprintf("int%d", t.Bits)
-	case Uint:
-		call, predeclared = fmt.Sprintf("r.Uint%d()", t.Bits), fmt.Sprintf("uint%d", t.Bits)
 	case Float:
 		call, predeclared = fmt.Sprintf("r.Float%d()", t.Bits), fmt.Sprintf("float%d", t.Bits)
 	case String:
@@ -166,7 +171,7 @@ func (e *emitter) decoded(t *Type, highest int) string {
 	case Time:
 		return "r.Time()"
 	case Own:
-		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.codec(), t.codec.Name(), highest)
+		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.codec(), e.codecType(t), highest)
 	case Bytes:
 		if t.namedBytes() {
 			elem := t.typ.Underlying().(*types.Slice).Elem()

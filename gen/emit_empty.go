@@ -69,10 +69,17 @@ func (t *Type) findEmptiness() emptiness {
 		found := alwaysEmpty
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if !f.omittable {
+			switch {
+			case len(f.pointers) > 0 && (f.omittable || t.leavesOut()):
+				found = min(found, sometimesEmpty)
+				if f.omittable && f.Type.emptiness() == alwaysEmpty {
+					found = alwaysEmpty
+				}
+			case !f.omittable:
 				return neverEmpty
+			default:
+				found = min(found, f.Type.emptiness())
 			}
-			found = min(found, f.Type.emptiness())
 		}
 		return found
 	}
@@ -84,9 +91,9 @@ func (t *Type) findEmptiness() emptiness {
 func (t *Type) decidesEmpty() bool { return t.Kind != Sum && zeroMethod(t.typ) != nil }
 
 // alwaysDecides reports whether t always has a method IsZero, which therefore
-// needs no mention: times have, and so must types with a registered codec.
+// needs no mention: times have.
 func (t *Type) alwaysDecides() bool {
-	return t.Kind == Time || t.Kind == Own || t.Kind == Pointer && t.Elem.Kind == Time
+	return t.Kind == Time || t.Kind == Pointer && t.Elem.Kind == Time
 }
 
 // leftOut notes that some field leaves out values of t.
@@ -155,6 +162,12 @@ func (e *emitter) empty(t *Type, value string) condition {
 	case Struct:
 		call := e.emptyFunction(t) + "(&" + value + ")"
 		return when(call, "!"+call)
+	case Own:
+		call := e.codec() + ".IsZero(" + value + ")"
+		if t.codec.ready != nil && t.codec.ready.zero != "" {
+			return when(value+t.codec.ready.zero+" == 0", value+t.codec.ready.zero+" != 0")
+		}
+		return when(call, "!"+call)
 	}
 	return when(value+" == 0", value+" != 0")
 }
@@ -175,9 +188,20 @@ func (e *emitter) emptyFunction(t *Type) string {
 func (e *emitter) emptyStruct(t *Type) {
 	var fields []condition
 	for i := range t.Fields {
-		if f := &t.Fields[i]; f.Type.emptiness() == sometimesEmpty {
-			fields = append(fields, e.empty(f.Type, "v"+f.selector))
+		f := &t.Fields[i]
+		var c condition
+		switch reach := f.reachable("v"); {
+		case f.omittable && f.Type.emptiness() == alwaysEmpty:
+			continue
+		case f.omittable && f.Type.emptiness() == sometimesEmpty:
+			c = e.empty(f.Type, "v"+f.selector)
+			if reach != nil {
+				c = all(append(reach, c.negated())).negated()
+			}
+		default: // it is empty when its embedded pointer is nil
+			c = all(reach).negated()
 		}
+		fields = append(fields, c)
 	}
 	e.p("// %s reports whether all fields of v are empty.", e.emptyFunction(t))
 	e.p("func %s(v *%s) bool {\nreturn %s\n}\n", e.emptyFunction(t), e.text(t.typ), all(fields).is)
@@ -201,11 +225,22 @@ func (e *emitter) presences(t *Type) []presence {
 	always, asked := 0, 0
 	for i := range t.Fields {
 		f := &t.Fields[i]
+		reach := f.reachable("v")
+		if !t.leavesOut() {
+			reach = nil // nil is written in place of what is behind a nil pointer
+		}
 		switch {
+		case f.OmitEmpty && f.Type.emptiness() == alwaysEmpty:
+			out[i].never = true
+		case reach != nil:
+			if f.OmitEmpty && f.Type.emptiness() == sometimesEmpty {
+				reach = append(reach, e.empty(f.Type, "v"+f.selector).negated())
+			}
+			asked++
+			out[i].ask = fieldVariable(i)
+			e.p("%s := %s", out[i].ask, all(reach).is)
 		case !f.OmitEmpty || f.Type.emptiness() == neverEmpty:
 			always++
-		case f.Type.emptiness() == alwaysEmpty:
-			out[i].never = true
 		default:
 			asked++
 			out[i].ask = fieldVariable(i)

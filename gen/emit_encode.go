@@ -98,6 +98,14 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 		e.add(textHeader(len(f.Name))...)
 		e.add([]byte(f.Name)...)
 	}
+	reach := f.reachable("v")
+	if there.ask != "" {
+		reach = nil // it was asked
+	}
+	if reach != nil {
+		e.then("if %s {\nb = append(b, 0xc0)\n} else {", all(reach).not)
+		defer e.then("}")
+	}
 	switch {
 	case f.Type.Kind == Own:
 		e.appendOwn(f.Type, value, f.Max)
@@ -193,7 +201,7 @@ func (e *emitter) append(t *Type, value string, depth int) {
 // appendOwn writes the appending of a value with a registered codec; 0 is no
 // limit.
 func (e *emitter) appendOwn(t *Type, value string, highest int) {
-	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), t.codec.Name(), value, highest)
+	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), e.codecType(t), value, highest)
 }
 
 func (e *emitter) appendInteger(t *Type, value string) {
@@ -254,6 +262,14 @@ const sortRoom = 16
 func (e *emitter) appendMap(t *Type, value string, depth int) {
 	k, x, room := variable("k", depth), variable("x", depth), variable("room", depth)
 	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.%s(b, len(%[1]s))", value, t.header("MapHeader", "Entries"))
+	if t.Key.Kind == Own {
+		e.p("for _, %s := range %s.SortedEntries(e, %s{}, %s) {", x, e.codec(), e.codecType(t.Key), value)
+		e.flushChunk(t)
+		e.p("b = e.Key(b, %s.Key)", x)
+		e.append(t.Elem, x+".Value", depth+1)
+		e.then("}\n}")
+		return
+	}
 	e.p("var %s [%d]%s", room, sortRoom, e.text(t.Key.typ))
 	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.codec(), room, value)
 	e.flushChunk(t)
@@ -322,7 +338,9 @@ func (t *Type) findCertain() bool {
 	case Bool, Int, Uint, Float, Duration, Time, ByteArray:
 		return true
 	case Struct:
-		return !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.OmitEmpty || !f.Type.certain() })
+		return !slices.ContainsFunc(t.Fields, func(f Field) bool {
+			return f.OmitEmpty || len(f.pointers) > 0 || !f.Type.certain()
+		})
 	}
 	return false
 }

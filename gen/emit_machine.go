@@ -38,6 +38,8 @@ func (e *emitter) machine(m *machineNames) {
 		names[i] = "[" + c.GoName + "]"
 	}
 	e.p("// %s is a command of [%s]: %s.", m.sealed, m.GoName, orList(names))
+	e.p("// A type that the compiler calls no %s, since it misses a method, became a command", m.sealed)
+	e.p("// after this file was written: run go generate.")
 	e.p("type %s interface{ %s() }\n", m.sealed, m.seal)
 	e.p("// Spec implements [%s.StateMachine].", e.sm())
 	e.spec(m)
@@ -84,9 +86,17 @@ func (e *emitter) digest(name string, digest [32]byte) {
 func (e *emitter) spec(m *machineNames) {
 	receiver, signature := m.receiver, m.signature
 	if len(m.Identity) > 0 {
-		receiver, signature = "m "+m.receiver, m.signature+".Derive(b)"
+		receiver = "m " + m.receiver
 	}
 	e.p("func (%s) Spec() %s.Spec[%s] {", receiver, e.sm(), m.sealed)
+	if m.command.holdsWords() {
+		e.p("digest := %s\nif %s.IntSize < 64 {", signature, e.codec())
+		e.p("digest = digest.Derive([]byte(\"int32\")) // or this member could not decode what others apply\n}")
+		signature = "digest"
+	}
+	if len(m.Identity) > 0 {
+		signature += ".Derive(b)"
+	}
 	if len(m.Identity) > 0 {
 		e.p("// What members must agree on beside the code.\nvar e %s.Encoder\nvar b []byte", e.codec())
 		e.add(containerHeader(0x80, 0xde, len(m.Identity))...)
@@ -176,7 +186,7 @@ func (e *emitter) guards(m *machineNames) {
 	if len(structs)+len(enums) == 0 {
 		return
 	}
-	e.p("// This file is stale when the next function does not compile: run go generate.")
+	e.p("// This file is stale if the next function does not compile: run go generate.")
 	e.p("func _() {")
 	for _, t := range structs {
 		name := e.coder(t).name

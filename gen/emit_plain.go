@@ -16,7 +16,7 @@ func (t *Type) plain() bool {
 	}
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		if f.OmitEmpty || f.since > 0 || !f.Type.scalarLike() && f.Type.Kind != ByteArray {
+		if f.OmitEmpty || f.since > 0 || len(f.pointers) > 0 || !f.Type.scalarLike() && f.Type.Kind != ByteArray {
 			return false
 		}
 	}
@@ -49,7 +49,8 @@ func (e *emitter) decodePlain(c *coded) {
 // endOfRun returns the index behind the integers that start at from.
 func endOfRun(fields []Field, from int) int {
 	for from < len(fields) {
-		if _, width := integerForm(fields[from].Type); width == 0 {
+		// The width of a word is that of the platform, which has to be checked.
+		if _, width := integerForm(fields[from].Type); width == 0 || fields[from].Type.word {
 			break
 		}
 		from++

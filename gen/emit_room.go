@@ -41,7 +41,7 @@ func (t *Type) room(value string, budget *int) (fixed int64, terms []string) {
 		fixed = 3
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if f.OmitEmpty {
+			if f.OmitEmpty || len(f.pointers) > 0 {
 				continue
 			}
 			more, inside := f.Type.room(value+f.selector, budget)

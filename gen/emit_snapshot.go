@@ -1,5 +1,7 @@
 package gen
 
+import "slices"
+
 // snapshot writes the machine's methods Snapshot and Restore.
 func (e *emitter) snapshot(m *machineNames) {
 	io := e.importAs("io", "io")
@@ -19,17 +21,32 @@ func (e *emitter) snapshot(m *machineNames) {
 // replace ends the method Restore, which has read the state v.
 func (e *emitter) replace(m *machineNames) {
 	if !m.rebuild {
-		for i := range m.state.Fields {
-			e.p("m%s = v%[1]s", m.state.Fields[i].selector)
+		for _, selector := range m.state.assigned() {
+			e.p("m%s = v%[1]s", selector)
 		}
 		e.p("return nil")
 		return
 	}
 	e.p("x := func() {")
-	for i := range m.state.Fields {
-		e.p("m%s, v%[1]s = v%[1]s, m%[1]s", m.state.Fields[i].selector)
+	for _, selector := range m.state.assigned() {
+		e.p("m%s, v%[1]s = v%[1]s, m%[1]s", selector)
 	}
 	e.p("}\nreturn %s.Rebuild(%q, x, m.%s)", e.codec(), m.GoName, rebuildMethod)
+}
+
+// assigned returns the selectors of what Restore replaces: fields, and embedded
+// pointers with all that they lead to.
+func (t *Type) assigned() (out []string) {
+	for _, f := range t.Fields {
+		selector := f.selector
+		if len(f.pointers) > 0 {
+			selector = f.pointers[0].selector
+		}
+		if !slices.Contains(out, selector) {
+			out = append(out, selector)
+		}
+	}
+	return out
 }
 
 // section begins a field of a machine's state.

@@ -39,6 +39,11 @@ func TestGoldens(t *testing.T) {
 	}
 	addSupport(t, files)
 	files["many/many.go"], files["many/many_test.go"] = many()
+	manual, err := os.ReadFile("../docs/generator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["encodings/encodings.md"] = string(manual)
 	dir := newModule(t, files)
 	result, err := Generate(t.Context(), Config{Dir: dir, Patterns: []string{"./..."}})
 	if err != nil {

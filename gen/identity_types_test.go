@@ -61,6 +61,24 @@ var pairs = []struct {
 	{"method IsZero of a variant", machineSource("", "A Closed `msgpack:\",omitempty\"`", closed), machineSource("", "A Closed `msgpack:\",omitempty\"`", closed+"func (Open) IsZero() bool { return true }"), ""},
 	{"method IsZero of a type with a codec", machineSource(withHex, "A *Hex `msgpack:\",omitempty\"`", hexCodec), machineSource(withHex, "A *Hex `msgpack:\",omitempty\"`", hexCodec+"\nfunc (Hex) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
 
+	{"method IsZero of a value with a codec", machineSource(withHex, "A Hex `msgpack:\",omitempty\"`", hexCodec), machineSource(withHex, "A Hex `msgpack:\",omitempty\"`", hexCodec+"\nfunc (Hex) IsZero() bool { return true }"), "Set.A: omitempty → omitempty=IsZero"},
+
+	{"words by a tag", machineSource("", "A int `mosaik:\"int64\"`; B map[uint][]int `mosaik:\"uint64,int64,max=3\"`", ""), machineSource("", "A int64; B map[uint64][]int64 `mosaik:\"max=3\"`", ""), ""},
+	{"words of a package", "//mosaik:package int=int64 uint=uint64\n" + machineSource("", "A, B int; C Base", "type Base struct{ A uint; B Count }\ntype Count int\nconst One Count = 1"), machineSource("", "A, B int64; C Base", "type Base struct{ A uint64; B Count }\ntype Count int64\nconst One Count = 1"), ""},
+	{"words of another width", machineSource("", "A int `mosaik:\"int64\"`", ""), machineSource("", "A int32", ""), "Set.A: i64 → i32"},
+
+	{"ready-made codecs", machineSource(`"net/netip"; "net/url"; "math/big"`, "A map[netip.Addr]netip.Prefix; B *big.Int; C url.URL", ""), machineSource(`"net/netip"; "net/url"; "math/big"`, "A map[Alias]netip.Prefix; B *big.Int; C url.URL", "type Alias = netip.Addr"), ""},
+	{"ready-made codec for one of the package", machineSource(`"net/netip"`, "A netip.Addr", ""), machineSource(withIP, "A netip.Addr", ipCodec), `Set.A: own "mosaik/ip" → own "ip"`},
+	{"key with a codec", machineSource(withHex, "A map[Hex]int8", hexCodec), machineSource("", "A map[string]int8", ""), `Set.A[key]: own "hex" → str`},
+
+	{"embedded pointer", machineSource("", "*Base", embedded), machineSource("", "Base", embedded), "Set.A: pointer=1 → no condition; Set.C: pointer=1 → no condition"},
+	{"embedded pointer of another name and order", machineSource("", "*Base; B int8 `msgpack:\",omitempty\"`", embedded), machineSource("", "B int8 `msgpack:\",omitempty\"`; *Other", "type Other struct{ C string; A int8 }"), ""},
+	{"embedded pointers exchanged", machineSource("", "*Base; *Other", embedded+"type Other struct{ B, D int8 }"), machineSource("", "*Base; *Other", "type Base struct{ A, B int8 }\ntype Other struct{ C string; D int8 }"), "Set.B: pointer=2 → pointer=1; Set.C: pointer=1 → pointer=2"},
+	{"embedded pointers within each other", machineSource("", "*Base; *Other", embedded+"type Other struct{ B, D int8 }"), machineSource("", "*Base", "type Base struct{ A int8; C string; *Other }\ntype Other struct{ B, D int8 }"), "Set.B: pointer=2 → pointer=1.2; Set.D: pointer=2 → pointer=1.2"},
+	{"embedded pointer limited and left out", machineSource("", "*Base", "type Base struct{ A string `msgpack:\",omitempty\" mosaik:\"max=3\"`; B int8 }"), machineSource("", "*Base", "type Base struct{ A string `msgpack:\",omitempty\"`; B int8 }"), "Set.A: max=3,omitempty,pointer=1 → omitempty,pointer=1"},
+	{"hidden field", machineSource("", "A int8; Base", embedded), machineSource("", "A int8; C string", ""), ""},
+	{"hidden field behind two", machineSource("", "A int8; *Deep", embedded+"type Deep struct{ C bool; Base; D int8 }"), machineSource("", "A int8; *Deep", "type Deep struct{ C bool; D int8 }"), ""},
+
 	{"array that is left out", machineSource("", "A Both `msgpack:\",omitempty\"`", both), machineSource("", "A Both `msgpack:\",omitempty\"`", strings.ReplaceAll(both, ",omitempty", ",")), "Set.A.A: omitempty → no condition; Set.A.B: omitempty → no condition"},
 	{"array in an array that is left out", machineSource("", "A Two `msgpack:\",omitempty\"`", both), machineSource("", "A Two `msgpack:\",omitempty\"`", strings.Replace(both, ",omitempty", ",", 1)), "Set.A.Both: omitempty → no condition; Set.A.Both.A: omitempty → no condition; Set.A.Both.B: omitempty → no condition"},
 	{"array that is never empty", machineSource("", "A Both `msgpack:\",omitempty\"`", strings.Replace(both, ",omitempty", ",", 1)), machineSource("", "A Both `msgpack:\",omitempty\"`", strings.ReplaceAll(both, ",omitempty", ",")), ""},

@@ -28,7 +28,7 @@ func (r *Result) evolve(m *Machine, path string, problems *Problems) string {
 	}
 	before, err := parseLevels(string(text))
 	if err != nil {
-		problems.add(m.pos, "the schema file of machine %s cannot be read, so that nothing tells whether its schema has changed: %s: %v; restore the file, or remove it if no group ever ran this version", m.GoName, file, err)
+		problems.add(m.pos, "%s", m.unreadable(file, string(text), err))
 		return ""
 	}
 	last := before[len(before)-1].schema

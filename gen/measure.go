@@ -84,7 +84,11 @@ func (t *Type) findLeast() int64 {
 		sum := int64(1)
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if f.OmitEmpty {
+			if f.OmitEmpty || len(f.pointers) > 0 && !t.Tuple {
+				continue
+			}
+			if len(f.pointers) > 0 {
+				sum++ // nil
 				continue
 			}
 			if !t.Tuple {
@@ -117,7 +121,7 @@ func (t *Type) sparse() bool {
 				}
 			}
 		}
-		found = found || memory > memoryPerByte*encoded
+		found = found || memory > memoryPerByte*encoded || o.hasPointers()
 	})
 	return found
 }

@@ -25,6 +25,7 @@ type Machine struct {
 	state   *Type   // the struct of its state, nil without snapshots
 	rebuild bool    // it has a method AfterRestore
 	levels  []level // up to Level, once its schema file was read
+	failed  bool    // the model lacks something, which is among the problems
 }
 
 // Command is a command of a machine.
@@ -76,11 +77,12 @@ type Type struct {
 	Variants []Variant  // of a Sum, by tag: by level, then by name
 	Own      string     // of an Own: what its codec is called
 
-	typ   types.Type      // in Go
-	name  string          // what functions for it are named after
-	root  bool            // the sum of a machine's commands
-	array bool            // its machine encodes structs as arrays
-	codec *types.TypeName // of an Own: the type of its codec
+	typ   types.Type    // in Go
+	name  string        // what functions for it are named after
+	root  bool          // the sum of a machine's commands
+	array bool          // its machine encodes structs as arrays
+	codec *registration // of an Own
+	word  bool          // the Int or Uint has the width of the platform's words in Go
 
 	// Of a machine's state; see model_state.go.
 	stream  bool // the Slice or Map is written and read in pieces
@@ -101,8 +103,10 @@ type Field struct {
 	OmitEmpty bool   // it is left out when it is empty
 	ByMethod  bool   // with OmitEmpty: the method IsZero of its type says what is empty
 	Max       int    // how many bytes or elements it may have, 0 for any number
+	Pointers  string // the numbers of the embedded pointers that lead to it, as "1.2"
 	Type      *Type
 
+	pointers  []embeddedPointer // those that lead to it, from the outermost
 	goName    string
 	selector  string // from a value of the struct, as ".Base.ID"
 	omittable bool   // the tag says omitempty: when it is empty, the struct may be

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"go/types"
+	"strings"
 )
 
 // ownSize is how much memory a value with a registered codec may take and is
@@ -13,8 +14,10 @@ const ownSize = 160
 // bytes whose content is the codec's.
 type registration struct {
 	name   string          // on the wire
-	object *types.TypeName // the codec's type
+	object *types.TypeName // the codec's type, nil for one of package codec
 	of     types.Type
+	ready  *readyMade // one of package codec
+	module bool       // it counts in all packages of its module
 }
 
 // codec registers the type under a directive as the codec of another.
@@ -24,19 +27,24 @@ func (m *modeler) codec(pkg *Package, d directive) {
 		m.problems.add(d.pos, "%s%s stands above a type within a function; move %s to the package", directivePrefix, d.verb, d.spec.Name.Name)
 		return
 	}
-	r := &registration{name: d.args["name"], object: object}
+	r := &registration{name: d.args["name"], object: object, module: d.args["module"] != ""}
 	_, isStruct := object.Type().Underlying().(*types.Struct)
 	of := r.signature(pkg)
 	named, isNamed := of.(*types.Named)
 	switch {
+	case d.failed:
 	case r.name == "":
 		m.problems.add(d.pos, "codec %s has no name; add name=…, which stays what it is when types are renamed", object.Name())
+	case strings.HasPrefix(r.name, readyPrefix):
+		m.problems.add(d.pos, "codec %s is named %q; names that start with %s are those of the codecs that come with mosaik, choose another", object.Name(), r.name, readyPrefix)
 	case d.spec.TypeParams != nil:
 		m.problems.add(d.pos, "codec %s is generic; declare one for each type, as in type %[1]sOf = %[1]s[…]", object.Name())
 	case !isStruct || isLocal(object.Name()):
 		m.problems.add(d.pos, "codec %s is no struct, or has the name of a variable in the generated code; declare it as struct{} under another name", object.Name())
 	case of == nil:
-		m.problems.add(d.pos, "codec %s has not both Append(dst []byte, v T) ([]byte, error) and Decode(src []byte) (T, error) with value receivers; add them, or use codec.Binary or codec.Text", object.Name())
+		m.problems.add(d.pos, "codec %s has not both Append(dst []byte, v T) ([]byte, error) and Decode(src []byte) (T, error) with value receivers; add them, or use codec.Binary or codec.Text%s", object.Name(), m.complaint(d.spec.Pos(), ""))
+	case r.lacks() != "":
+		m.problems.add(d.pos, "codec %s is of %s, which has no method %s", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), r.lacks())
 	case !isNamed || types.IsInterface(of) || isPointer(of) || isBuiltIn(of):
 		m.problems.add(d.pos, "codec %s is of %s; only types with a name that are no pointers, interfaces, times or durations can have one", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)))
 	case pkg.commandOf(named) != nil:

@@ -16,16 +16,22 @@ func (b *builder) identity() {
 	}
 	for i := range t.NumFields() {
 		text, ok := reflect.StructTag(t.Tag(i)).Lookup("mosaik")
-		if !ok || text == excluded {
+		if !ok {
+			continue
+		}
+		tag, ok := parseOptions(text)
+		if ok && !tag.identity && tag.max == 0 && (tag.excluded || b.machine.Snapshot) {
 			continue
 		}
 		f := t.Field(i)
 		s := spot{pos: f.Pos(), what: "field " + b.machine.GoName + "." + f.Name(), hint: f.Name()}
-		if text != "identity" {
+		if !ok || !tag.identity || tag.max > 0 {
 			b.refuse(s, "the tag `mosaik:%q` has no meaning on a machine; use `mosaik:\"identity\"` or `mosaik:\"-\"`, or remove it", text)
 			continue
 		}
+		undo := b.widths(b.pkg.words | tag.words)
 		typ := b.build(f.Type(), s)
+		undo()
 		if typ == nil {
 			continue
 		}

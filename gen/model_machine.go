@@ -18,34 +18,65 @@ type modeler struct {
 	unseen   []string // packages that are needed from source
 
 	sealed map[string][]byte // path → what is needed there, see needSealed
+
+	scanned   map[string]bool // as the loader's
+	unscanned []*packages.Module
+	shared    map[string][]*registration // by the folder of a scanned module
+}
+
+func newModeler(l *loader, loaded []*packages.Package) *modeler {
+	return &modeler{
+		fset: l.fset, loaded: loaded, sealed: make(map[string][]byte),
+		scanned: l.scanned, shared: make(map[string][]*registration),
+	}
 }
 
 // packages returns the model of those packages that were asked for by path.
 func (m *modeler) packages(asked map[string]bool) []*Package {
 	var out []*Package
 	for _, p := range m.loaded {
-		if p.Types == nil || !asked[p.PkgPath] {
+		if !asked[p.PkgPath] {
 			continue
 		}
-		pkg := &Package{Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: m.fset}
+		m.testDirectives(p)
+		if m.blocked(p) || p.Types == nil {
+			continue
+		}
+		pkg := newPackage(p, m.fset)
 		m.machines(pkg, p)
 		out = append(out, pkg)
+	}
+	m.share(asked, out)
+	for _, pkg := range out {
+		for _, machine := range pkg.Machines {
+			m.model(pkg, machine)
+		}
 	}
 	slices.Sort(m.unseen)
 	m.unseen = slices.Compact(m.unseen)
 	return out
 }
 
-// machines finds the machines of a package, then what belongs to them.
+// machines finds the machines of a package and what belongs to them.
 func (m *modeler) machines(pkg *Package, p *packages.Package) {
+	before := len(m.problems)
 	var found []directive
 	for _, file := range p.Syntax {
 		found = append(found, directives(m.fset, file, &m.problems)...)
 	}
-	before := len(m.problems)
+	if len(found) > 0 && m.unimported(p) {
+		pkg.failed = true
+		return
+	}
+	if len(found) > 0 {
+		m.misnamed(p)
+	}
 	for _, d := range found {
-		if d.verb == "machine" {
+		switch d.verb {
+		case "machine":
 			m.machine(pkg, d)
+		case "package":
+			m.words(pkg, d)
 		}
 	}
 	for _, d := range found {
@@ -65,17 +96,31 @@ func (m *modeler) machines(pkg *Package, p *packages.Package) {
 	}
 	if len(pkg.Machines) > 0 {
 		m.predeclared(pkg)
+	} else if i := slices.IndexFunc(found, func(d directive) bool { return d.verb == "package" }); i >= 0 {
+		m.problems.add(found[i].pos, "%spackage counts for the machines of its package, of which there is none; move it to the package of a machine", directivePrefix)
 	}
+	pkg.failed = len(m.problems) > before
 	slices.SortFunc(pkg.Machines, func(a, b *Machine) int { return strings.Compare(a.GoName, b.GoName) })
-	for _, machine := range pkg.Machines {
-		if len(machine.Commands) == 0 && len(m.problems) == before {
-			m.problems.add(machine.pos, "machine %s has no commands; put %scommand above a struct with a method ApplyTo(%s, sm.ApplyContext) (R, error)",
-				machine.GoName, directivePrefix, machine.GoName)
-		}
-		slices.SortFunc(machine.Commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
-		m.reserved(pkg, machine)
-		m.types(pkg, machine)
+}
+
+func newPackage(p *packages.Package, fset *token.FileSet) *Package {
+	return &Package{
+		Path: p.PkgPath, Name: p.Name, Dir: dirOf(p), types: p.Types, fset: fset,
+		module: p.Module, used: make(map[string]*registration),
 	}
+}
+
+// model builds the model of a machine whose commands were found.
+func (m *modeler) model(pkg *Package, machine *Machine) {
+	before := len(m.problems)
+	if len(machine.Commands) == 0 && !pkg.failed {
+		m.problems.add(machine.pos, "machine %s has no commands; put %scommand above a struct with a method ApplyTo(%s, sm.ApplyContext) (R, error)",
+			machine.GoName, directivePrefix, machine.GoName)
+	}
+	slices.SortFunc(machine.Commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+	m.reserved(pkg, machine)
+	m.types(pkg, machine)
+	machine.failed = len(m.problems) > before
 }
 
 // sealed returns the name of the interface of all commands.
@@ -86,8 +131,10 @@ func (m *Machine) sealed(pkg *Package) string {
 	return "Command"
 }
 
-// seal returns the name of that interface's method.
-func (m *Machine) seal() string { return lower(m.GoName) + "Command" }
+// seal returns the name of that interface's method. The compiler says that it is
+// missing when a command is used for which nothing was generated yet, so that the
+// name tells what to do.
+func (m *Machine) seal() string { return lower(m.GoName) + "Command_run_go_generate" }
 
 // reserved refuses declarations by hand of what has to be generated.
 func (m *modeler) reserved(pkg *Package, machine *Machine) {
@@ -120,8 +167,8 @@ func (p *Package) declared(name string) types.Object {
 
 // predeclared are the names of Go's own that generated code uses.
 var predeclared = []string{
-	"any", "append", "bool", "byte", "error", "float32", "float64", "int16", "int32", "int64", "int8",
-	"len", "make", "new", "nil", "string", "true", "uint16", "uint32", "uint64", "uint8",
+	"any", "append", "bool", "byte", "error", "float32", "float64", "int", "int16", "int32", "int64", "int8",
+	"len", "make", "new", "nil", "string", "true", "uint", "uint16", "uint32", "uint64", "uint8",
 }
 
 // predeclared refuses packages in which names of Go's own mean something else.
@@ -247,7 +294,7 @@ func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, me
 		fits = fits && params.Len() == 2 && isNamed(params.At(1).Type(), smPath, "ApplyContext")
 	}
 	if !fits {
-		m.problems.add(at, "%s of %s %s is not of the form %s", method, d.verb, object.Name(), want)
+		m.problems.add(at, "%s of %s %s is not of the form %s%s", method, d.verb, object.Name(), want, m.complaint(f.Pos(), ""))
 		return nil, false, false
 	}
 	param := types.Unalias(params.At(0).Type())

@@ -47,15 +47,17 @@ func (m *modeler) state(pkg *Package, machine *Machine) {
 	m.reservedMethods(pkg, machine.object, "Snapshot", "Restore")
 	b.rebuild()
 	machine.state = &Type{Kind: Struct, typ: machine.object.Type(), name: exported(machine.GoName) + "State", differs: true, state: true, array: machine.Array}
-	l := layout{builder: b, taken: make(map[string]bool)}
+	l := layout{builder: b, embeds: []types.Type{machine.object.Type()}}
 	for i := range t.NumFields() {
-		if tag := reflect.StructTag(t.Tag(i)).Get("mosaik"); tag == "identity" {
+		if tag, _ := parseOptions(reflect.StructTag(t.Tag(i)).Get("mosaik")); tag.identity {
 			continue // it is what it is
 		}
 		f := t.Field(i)
 		l.field(f, t.Tag(i), "", machine.GoName, at.of(f, machine.GoName))
 	}
+	l.settle()
 	machine.state.Fields = l.fields
+	machine.state.numberPointers()
 	b.finish(machine.state)
 }
 

@@ -16,7 +16,7 @@ const optionsField = "_msgpack"
 // structure completes a struct. It follows vmihailenco/msgpack's rules for tags
 // and embedding; what that would do in a surprising way is refused.
 func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
-	l := layout{builder: b, taken: make(map[string]bool)}
+	l := layout{builder: b, embeds: []types.Type{out.typ}}
 	out.Tuple = b.machine.Array
 	owner := b.text(out.typ)
 	if _, named := out.typ.(*types.Named); !named {
@@ -29,6 +29,7 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 		}
 	}
 	ok := l.structure(t, "", owner, s)
+	ok = l.settle() && ok
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
 	out.differs = l.differs || l.omitting && !out.Tuple
@@ -37,16 +38,21 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 			out.Fields[i].OmitEmpty = false // what vmihailenco/msgpack does with arrays
 		}
 	}
+	out.numberPointers()
 	return ok
 }
 
 // layout collects the encoded fields of a struct.
 type layout struct {
 	*builder
-	fields  []Field
-	taken   map[string]bool
-	tuple   bool
-	omitAll bool
+	fields   []Field
+	found    []candidate       // those that may become fields
+	inlined  map[string]spot   // the names of the embedded structs whose fields are inlined
+	embeds   []types.Type      // the structs around, from the outermost
+	pointers []embeddedPointer // those to the struct, from the outermost
+	inlining int               // how many structs were inlined
+	tuple    bool
+	omitAll  bool
 
 	// Of a machine's state:
 	differs  bool // the fields are other ones in a command
@@ -56,7 +62,7 @@ type layout struct {
 // structure adds the fields of t, which is reached by the selector from the
 // outermost struct. It returns false when something was refused.
 func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool {
-	if !l.accessible(t, owner, s) {
+	if l.inlining > maxInlined || !l.accessible(t, owner, s) {
 		return false
 	}
 	ok := true
@@ -135,27 +141,31 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 		out.Name = f.Name()
 	}
 	out.omittable = out.OmitEmpty
+	out.pointers = slices.Clone(l.pointers)
 	if f.Embedded() {
 		inner, inlined, ok := l.inlines(f, tag, at)
 		if !ok {
 			return false
 		}
 		if inlined {
-			if !l.structure(inner, out.selector, l.text(f.Type()), at) {
-				return false
-			}
-			// Decoders take the embedded struct's own name for a field too.
-			return l.take(out.Name, at)
+			return l.embed(f, inner, out, at)
 		}
 	}
-	if !l.take(out.Name, at) {
+	l.found = append(l.found, candidate{Field: out, f: f, tag: tag, at: at, depth: len(l.embeds)})
+	return true
+}
+
+// complete builds the type of a field.
+func (l *layout) complete(c candidate) bool {
+	f, at, out := c.f, c.at, c.Field
+	undo := l.widths(l.pkg.words | c.tag.words)
+	out.Type = l.build(f.Type(), at)
+	undo()
+	if out.Type == nil || !l.limit(out, at) || !l.hasWords(out, c.tag.words, at) {
 		return false
 	}
-	if out.Type = l.build(f.Type(), at); out.Type == nil || !l.limit(out, at) {
-		return false
-	}
-	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() {
-		l.refuse(at, "%s has no method IsZero that says when it is empty; remove omitempty, or use a pointer", l.text(f.Type()))
+	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() && !out.Type.hasZero() {
+		l.refuse(at, "%s has no method IsZero that says when it is empty, and cannot be compared with its zero value; remove omitempty, or use a pointer", l.text(f.Type()))
 		return false
 	}
 	if field := promoter(out.Type.typ); out.omittable && field != nil {
@@ -167,14 +177,17 @@ func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool
 	return true
 }
 
-// take refuses a name that another field has.
-func (l *layout) take(name string, at spot) bool {
-	if l.taken[name] {
-		l.refuse(at, "two fields are encoded as %q; rename one with a msgpack tag", name)
-		return false
+// hasWords refuses a tag about words where there are none.
+func (l *layout) hasWords(f Field, tagged words, at spot) bool {
+	if tagged&^f.Type.madeOf() == 0 {
+		return true
 	}
-	l.taken[name] = true
-	return true
+	for option, w := range wordOptions {
+		if tagged&w != 0 && f.Type.madeOf()&w == 0 {
+			l.refuse(at, "the tag `mosaik:\"%s\"` has no effect on %s, which is not made of %s itself; remove it, or write %spackage %[3]s=%[1]s above the package clause for the structs within", option, l.text(f.Type.typ), strings.TrimSuffix(option, "64"), directivePrefix)
+		}
+	}
+	return false
 }
 
 // limit refuses a limit where there is nothing to limit.
@@ -192,11 +205,8 @@ func (l *layout) limit(f Field, at spot) bool {
 // inlines reports whether the fields of an embedded struct take its place.
 func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Struct, inlined, ok bool) {
 	embedded := types.Unalias(f.Type())
-	if p, pointer := embedded.(*types.Pointer); pointer {
-		if !tag.has("noinline") {
-			l.refuse(at, "whether the embedded pointer is nil would be lost; embed the struct, give the field a name, or use the tag option noinline")
-			return nil, false, false
-		}
+	p, pointer := embedded.(*types.Pointer)
+	if pointer {
 		embedded = types.Unalias(p.Elem())
 	}
 	inner, isStruct := embedded.Underlying().(*types.Struct)
@@ -208,7 +218,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	case named != nil && l.ownCodec(named) != "" && !isNamed(named, "time", "Time"):
 		l.refuse(at, "the method %s of the embedded %s would become the outer struct's; give the field a name", l.ownCodec(named), f.Name())
 		return nil, false, false
-	case isStruct && !tag.has("noinline") && !isNamed(f.Type(), "time", "Time") && l.pkg.codecs.At(embedded) == nil:
+	case isStruct && !tag.has("noinline") && !isNamed(embedded, "time", "Time") && l.pkg.codecs.At(embedded) == nil:
 		if !f.Exported() && f.Pkg() != l.pkg.types {
 			l.refuse(at, "the embedded %s is not exported by its package; export it", f.Name())
 			return nil, false, false
@@ -263,10 +273,9 @@ func malformed(text string) string {
 
 // fieldTag is what the tags of a field say.
 type fieldTag struct {
-	name     string
-	options  []string
-	max      int
-	excluded bool // from a machine's state
+	name    string
+	options []string
+	tagOptions
 }
 
 func (t fieldTag) has(option string) bool { return slices.Contains(t.options, option) }
@@ -300,20 +309,22 @@ func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool)
 		}
 		tag.options = append(tag.options, p)
 	}
-	limits, found := reflect.StructTag(text).Lookup("mosaik")
+	options, found := reflect.StructTag(text).Lookup("mosaik")
 	if !found {
 		return tag, true
 	}
-	if limits == excluded {
-		tag.excluded = true
-		return tag, true
-	}
-	number, isMax := strings.CutPrefix(limits, "max=")
-	n, err := strconv.ParseInt(number, 10, 32)
-	if !isMax || err != nil || n < 1 {
-		l.refuse(at, "the tag `mosaik:%q` says nothing; use `mosaik:\"max=n\"` with an n of at least 1", limits)
+	if tag.tagOptions, ok = parseOptions(options); !ok || tag.identity {
+		l.refuse(at, "the tag `mosaik:%q` has no meaning; use max=n with an n of at least 1, int64 or uint64, separated by commas", options)
 		return tag, false
 	}
-	tag.max = int(n)
 	return tag, true
+}
+
+// positive returns the number that text is, 0 when it is none from 1 to 2147483647.
+func positive(text string) int {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 1 {
+		return 0
+	}
+	return int(n)
 }

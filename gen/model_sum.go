@@ -96,7 +96,10 @@ func (m *modeler) variantNames(pkg *types.Package) map[*types.TypeName]string {
 		}
 		for _, file := range p.Syntax {
 			for _, d := range directives(m.fset, file, &m.problems) {
-				if object, ok := pkg.Scope().Lookup(d.spec.Name.Name).(*types.TypeName); ok && d.verb == "variant" {
+				if d.verb != "variant" {
+					continue
+				}
+				if object, ok := pkg.Scope().Lookup(d.spec.Name.Name).(*types.TypeName); ok {
 					names[object] = d.args["name"]
 				}
 			}
@@ -111,7 +114,7 @@ func (m *modeler) variant(pkg *Package, d directive) {
 	if object == nil {
 		return
 	}
-	if d.args["name"] == "" {
+	if d.args["name"] == "" && !d.failed {
 		m.problems.add(d.pos, "variant %s has no name; add name=…, or remove the directive", object.Name())
 	}
 	scope := pkg.types.Scope()

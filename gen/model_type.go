@@ -18,10 +18,19 @@ type builder struct {
 	*modeler
 	pkg     *Package
 	machine *Machine
-	types   typeutil.Map // types.Type → *Type
+	types   [allWords]typeutil.Map // by wide: types.Type → *Type
+	refused [allWords]typeutil.Map // by wide: types.Type → why, "" if that is wrong within the type's declaration
+	wide    words                  // what the types may be made of
+	last    refusal
 	failed  bool
 	state   bool // a part of the machine's state is built, see model_state.go
 	endless bool // there are too many types: no more are built
+}
+
+// refusal says where a type was refused, and why.
+type refusal struct {
+	at  spot
+	why string
 }
 
 // spot is where a type is used.
@@ -32,13 +41,14 @@ type spot struct {
 }
 
 func newBuilder(m *modeler, pkg *Package, machine *Machine) *builder {
-	return &builder{modeler: m, pkg: pkg, machine: machine}
+	return &builder{modeler: m, pkg: pkg, machine: machine, wide: pkg.words}
 }
 
 // refuse notes that the type at s cannot be encoded.
 func (b *builder) refuse(s spot, format string, args ...any) *Type {
 	b.failed = true
 	text := fmt.Sprintf(format, args...)
+	b.last = refusal{s, text}
 	if b.state {
 		text = inState(text)
 	}
@@ -62,8 +72,17 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	if b.endless {
 		return nil
 	}
-	if known, ok := b.types.At(t).(*Type); ok {
+	if hasFields(t) {
+		defer b.widths(b.pkg.words)()
+	}
+	if known, ok := b.types[b.wide].At(t).(*Type); ok {
 		return known
+	}
+	if why, ok := b.refused[b.wide].At(t).(string); ok {
+		if b.last = (refusal{}); why != "" {
+			b.refuse(s, "%s", why)
+		}
+		return nil
 	}
 	switch {
 	case isNamed(t, "time", "Time"):
@@ -71,23 +90,35 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	case isNamed(t, "time", "Duration"):
 		return &Type{Kind: Duration, Bits: 64, typ: t}
 	}
-	own, registered := b.pkg.codecs.At(t).(*registration)
-	if named, ok := t.(*types.Named); ok && !b.nameable(named, s) {
-		return nil
+	own, ok := b.registration(t, s)
+	if named, isNamed := t.(*types.Named); !ok || isNamed && !b.nameable(named, own, s) {
+		return b.remember(t, s)
 	}
 	if b.tooMany(t, s) {
 		return nil
 	}
 	out := &Type{typ: t, name: typeName(t, s.hint, b.pkg.types), array: b.machine.Array}
-	b.types.Set(t, out)
-	if registered {
-		out.Kind, out.Own, out.codec = Own, own.name, own.object
+	b.types[b.wide].Set(t, out)
+	if own != nil {
+		out.Kind, out.Own, out.codec = Own, own.name, own
 		return out
 	}
 	if !b.fill(out, s) {
-		return nil
+		b.types[b.wide].Delete(t)
+		return b.remember(t, s)
 	}
 	return out
+}
+
+// remember notes that t, used at s, was refused. A reason that is not within its
+// declaration is reported again for each use.
+func (b *builder) remember(t types.Type, s spot) *Type {
+	why := ""
+	if b.last.at.pos == s.pos && b.last.at.what == s.what {
+		why = b.last.why
+	}
+	b.refused[b.wide].Set(t, why)
+	return nil
 }
 
 const (
@@ -102,13 +133,21 @@ func (b *builder) tooMany(t types.Type, s spot) bool {
 	switch {
 	case named != nil && parts(named, maxArguments) > maxArguments:
 		b.refuse(s, "the generic type %s holds an instance of itself with larger type arguments, and so on without end; let it hold the instance that it is, as *%[1]s[T] within %[1]s[T]", named.Obj().Name())
-	case b.types.Len() >= maxTypes:
+	case b.built() >= maxTypes:
 		b.refuse(s, "%.100s is one of more than %d types, at most so many are allowed; split the machine, or let generic types hold no other instances of themselves", b.text(t), maxTypes)
 	default:
 		return false
 	}
 	b.endless = true
 	return true
+}
+
+// built returns how many types were built.
+func (b *builder) built() (n int) {
+	for i := range b.types {
+		n += b.types[i].Len()
+	}
+	return n
 }
 
 // parts returns how many types the type arguments of an instance are made of, at
@@ -144,7 +183,7 @@ func parts(named *types.Named, limit int) int {
 
 // nameable refuses named types that generated code cannot write or must not
 // encode by their structure.
-func (b *builder) nameable(named *types.Named, s spot) bool {
+func (b *builder) nameable(named *types.Named, own *registration, s spot) bool {
 	object := named.Obj()
 	if object.Pkg() == nil { // error and comparable
 		return true
@@ -165,8 +204,12 @@ func (b *builder) nameable(named *types.Named, s spot) bool {
 		b.refuse(s, "%s is named like a variable of the generated code; give it a longer name", object.Name())
 		return false
 	}
-	if method := b.ownCodec(named); method != "" && b.pkg.codecs.At(named) == nil && b.pkg.commandOf(named) == nil {
-		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=…, or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
+	if method := b.ownCodec(named); method != "" && own == nil && b.pkg.commandOf(named) == nil {
+		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=… (and module, once for all packages), or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
+		return false
+	}
+	if own == nil && isNamed(named, "time", "Location") {
+		b.refuse(s, "a time.Location depends on the time zone database of the process; use a string with its name, and time.LoadLocation outside of the machine")
 		return false
 	}
 	return true
@@ -266,14 +309,14 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	}
 	switch t.Kind() {
 	case types.Int, types.Uint:
-		b.refuse(s, "%s has 32 or 64 bits, depending on the platform; use %s64 or %[2]s32", b.text(out.typ), t.Name())
+		return b.word(out, t, s)
 	case types.Uintptr, types.UnsafePointer:
 		b.refuse(s, "%s means nothing to another process; use uint64", b.text(out.typ))
 	case types.Complex64, types.Complex128:
 		b.refuse(s, "MessagePack has no complex numbers; use two floats")
 	case types.Invalid:
 		if !b.needSealed() {
-			b.refuse(s, "the type is invalid%s", b.complaint(s.pos))
+			b.refuse(s, "the type is invalid%s", b.complaint(s.pos, "; correct it first"))
 		}
 	default:
 		b.refuse(s, "%s cannot be encoded; use another type", b.text(out.typ))
@@ -281,12 +324,13 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	return false
 }
 
-// complaint returns what the type checker said about the line of pos.
-func (b *builder) complaint(pos token.Pos) string {
-	at := b.fset.Position(pos)
-	for _, p := range b.loaded {
+// complaint returns what the type checker said about the line of pos, otherwise
+// if it said nothing.
+func (m *modeler) complaint(pos token.Pos, otherwise string) string {
+	at := m.fset.Position(pos)
+	for _, p := range m.loaded {
 		for _, e := range p.TypeErrors {
-			if o := b.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
+			if o := m.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
 				if strings.HasPrefix(e.Msg, "undefined: ") && strings.Contains(e.Msg, ".") && strings.HasSuffix(e.Msg, "Command") {
 					return ", " + e.Msg + "; if it is the interface of another package's commands, hold the structs that are meant"
 				}
@@ -294,7 +338,7 @@ func (b *builder) complaint(pos token.Pos) string {
 			}
 		}
 	}
-	return "; correct it first"
+	return otherwise
 }
 
 // constants returns the constants that the declaring package has of a type.
@@ -364,18 +408,27 @@ func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
 
 func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	out.Kind, out.stream = Map, b.state
-	if basic, ok := t.Key().Underlying().(*types.Basic); !ok || basic.Info()&(types.IsString|types.IsInteger) == 0 {
+	own, ok := b.registration(types.Unalias(t.Key()), s)
+	if !ok {
+		return false
+	}
+	if basic, ok := t.Key().Underlying().(*types.Basic); own == nil && (!ok || basic.Info()&(types.IsString|types.IsInteger) == 0) {
 		if basic != nil && basic.Kind() == types.Invalid {
-			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos))
+			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos, "; correct it first"))
 			return false
 		}
 		b.refuse(s, "%s cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
+		why := b.last
+		b.build(t.Elem(), s.in("elem"))
+		b.last = why
 		return false
 	}
 	out.Key = b.build(t.Key(), s.in("key"))
 	if out.Key != nil && out.Key.Kind == Own {
-		b.refuse(s, "%s has a codec of its own and cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
-		return false
+		if part := identityOf(t.Key()); part != "" {
+			b.refuse(s, "%s cannot be a map key: it holds %s, whose equality is not that of what is encoded; use another key", b.text(t.Key()), part)
+			return false
+		}
 	}
 	out.Elem = b.build(t.Elem(), s.in("elem"))
 	return out.Key != nil && out.Elem != nil

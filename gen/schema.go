@@ -38,6 +38,8 @@ import (
 //	struct{"wire name"(max=n,omitempty):T …}   a map, fields by name; omitempty=IsZero
 //	                                           where that method of a type of the
 //	                                           user's says what is empty
+//	                                           ; pointer=1.2 where the embedded
+//	                                           pointers 1 and 2 lead to it
 //	tuple{"wire name"(max=n,omitempty):T …}    an array, fields in their order;
 //	                                           omitempty where the whole can be left out
 //	sum{"variant":T …}                         an array of tag and value; the
@@ -271,6 +273,9 @@ func (t *Type) conditions(f Field) string {
 		parts = append(parts, "omitempty=IsZero")
 	case omitted:
 		parts = append(parts, "omitempty")
+	}
+	if f.Pointers != "" {
+		parts = append(parts, "pointer="+f.Pointers)
 	}
 	if len(parts) == 0 {
 		return ""

@@ -244,10 +244,22 @@ func (p *schemaParser) conditions(f *Field) {
 		f.Max = p.number()
 		more = p.has(",")
 	}
-	if more {
-		p.want("omitempty")
+	if more && p.has("omitempty") {
 		f.OmitEmpty = true
 		f.ByMethod = p.has("=IsZero")
+		more = p.has(",")
+	}
+	if more {
+		p.want("pointer=")
+		end := 0
+		for end < len(p.rest) && strings.IndexByte("0123456789.", p.rest[end]) >= 0 {
+			end++
+		}
+		if f.Pointers = p.rest[:end]; end == 0 {
+			p.fail("a number")
+			return
+		}
+		p.rest = p.rest[end:]
 	}
 	p.want(")")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/token"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,15 +32,15 @@ type Result struct {
 }
 
 // Generate returns what the files of the configured packages are to be. It
-// writes nothing. A schema that changed under an unchanged version and
-// level is among the [Problems].
+// writes nothing. Among the [Problems] are a schema that changed under an
+// unchanged version and level, and files that were not written by mosaik-gen
+// where its own have their place.
 func Generate(ctx context.Context, c Config) (*Result, error) {
-	pkgs, err := Load(ctx, c)
+	pkgs, problems, err := load(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	out := new(Result)
-	var problems Problems
 	for _, pkg := range pkgs {
 		if err := out.add(pkg, &problems); err != nil {
 			return nil, err
@@ -61,11 +62,21 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 	}
 	for _, m := range pkg.Machines {
 		path := m.schemaFile(pkg)
-		if wanted[path] {
+		switch {
+		case wanted[path]:
 			problems.add(m.pos, "%s is the schema file of another machine too; rename %s", filepath.Base(path), m.GoName)
-			continue
+		case pkg.failed || m.failed:
+			wanted[path] = true // of what is missing in the model nothing follows for the schema
+		default:
+			want(path, []byte(r.evolve(m, path, problems)))
 		}
-		want(path, []byte(r.evolve(m, path, problems)))
+	}
+	if len(pkg.Machines) > 0 {
+		path := filepath.Join(pkg.Dir, pkg.Name+codeSuffix)
+		if reason := foreign(path); reason != "" {
+			problems.add(token.Position{Filename: path}, "the code of package %s goes into this file, %s", pkg.Name, reason)
+		}
+		wanted[path] = true
 	}
 	if len(*problems) > 0 {
 		return nil // they take the place of all files
@@ -78,6 +89,21 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 		want(filepath.Join(pkg.Dir, pkg.Name+codeSuffix), source)
 	}
 	return r.orphans(pkg, wanted)
+}
+
+// foreign returns why a file that is to be written must not be replaced, "" if it
+// may be: it was not written by mosaik-gen.
+func foreign(path string) string {
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return ""
+	case err != nil:
+		return fmt.Sprintf("but it cannot be read: %v", err)
+	case strings.HasSuffix(path, schemaSuffix) && (len(content) == 0 || isSchema(content)) || isOutput(path, content):
+		return ""
+	}
+	return "but it was not written by mosaik-gen, which would overwrite it; rename it"
 }
 
 // orphans finds the files of ours in the package's folder that nobody wants.
@@ -96,7 +122,7 @@ func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
 		if err != nil {
 			return fmt.Errorf("gen: read %s: %w", path, err)
 		}
-		if code && isOutput(path, content) || text && bytes.HasPrefix(content, []byte(schemaHeader)) {
+		if code && isOutput(path, content) || text && isSchema(content) {
 			r.Orphans = append(r.Orphans, path)
 		}
 	}
@@ -104,7 +130,7 @@ func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
 }
 
 // Check compares the result with the files that are there and returns what is
-// different, a line for each file: missing, stale or orphan.
+// different, a line for each file: missing, stale from some line on, or orphan.
 func (r *Result) Check() ([]string, error) {
 	var out []string
 	for _, f := range r.Files {
@@ -115,13 +141,29 @@ func (r *Result) Check() ([]string, error) {
 		case err != nil:
 			return nil, fmt.Errorf("gen: check: %w", err)
 		case !bytes.Equal(was, f.Content):
-			out = append(out, f.Path+": stale")
+			out = append(out, f.Path+": stale"+f.difference(was))
 		}
 	}
 	for _, path := range r.Orphans {
-		out = append(out, path+": orphan")
+		out = append(out, path+": orphan, it belongs to no machine")
 	}
 	return out, nil
+}
+
+// difference says where what was in place of f differs.
+func (f File) difference(was []byte) string {
+	if bytes.Equal(bytes.ReplaceAll(was, []byte("\r\n"), []byte("\n")), f.Content) {
+		return ", its lines end with CRLF; put \"*" + codeSuffix + " text eol=lf\" into .gitattributes"
+	}
+	old := slices.Collect(bytes.Lines(was))
+	line := 0
+	for now := range bytes.Lines(f.Content) {
+		if line == len(old) || !bytes.Equal(old[line], now) {
+			break
+		}
+		line++
+	}
+	return fmt.Sprintf(", from line %d on", line+1)
 }
 
 // Write writes the files that are not as they are to be, each of them whole or
@@ -130,6 +172,9 @@ func (r *Result) Write() (written []string, err error) {
 	for _, f := range r.Files {
 		if was, err := os.ReadFile(f.Path); err == nil && bytes.Equal(was, f.Content) {
 			continue
+		}
+		if reason := foreign(f.Path); reason != "" {
+			return written, fmt.Errorf("gen: write %s, %s", f.Path, reason)
 		}
 		if err := writeFile(f.Path, f.Content); err != nil {
 			return written, err

@@ -25,6 +25,9 @@ import (
 // [ErrEncode], not applied. One of the first two comes with [ErrForming],
 // [ErrStalled], [ErrClosed] and the error of a context that ends, and it is what
 // counts; [Retryable] looks at both.
+//
+// If the compiler says that the type of a new command does not match
+// sm.Command[C, M, R], run go generate in its package.
 func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (R, error) {
 	answer, err := ExecuteIndexed(ctx, g, cmd)
 	return answer.Value, err

@@ -3,6 +3,10 @@ package sm
 // Command is a command of machine M whose result is of type R. The user writes
 // ApplyTo; mosaik-gen writes AsCommand, which ties the command to its machine,
 // so that executing it on another machine's group does not compile.
+//
+// A command for which nothing was generated yet does not compile either: the
+// compiler says that its type does not match Command[C, M, R], or that the method
+// AsCommand is missing. Run go generate in the package of the command.
 type Command[C, M, R any] interface {
 	// AsCommand returns the command as the machine's command type.
 	AsCommand() C

@@ -13,7 +13,8 @@ import (
 // struct, or the sealed interface of all its commands.
 //
 // mosaik-gen writes both methods for machines with typed commands. By hand,
-// Spec is one line with [Define] and Apply a switch.
+// Spec is one line with [Define] and Apply a switch. Where the compiler misses one
+// of them in a machine with typed commands, run go generate in its package.
 type StateMachine[C any] interface {
 	// Spec describes the machine. It must return the same on every call and
 	// in every process, before and after any Apply.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/mosaik-go/mosaik/gen"
 )
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// compare prints what is not as it is to be.
+// compare prints which files differ from what would be generated.
 func compare(result *gen.Result, stdout, stderr io.Writer) int {
 	differences, err := result.Check()
 	if err != nil {
@@ -74,10 +76,26 @@ func compare(result *gen.Result, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, short(line))
 	}
 	if len(differences) > 0 {
-		fmt.Fprintln(stderr, "mosaik-gen: generated files are not up to date; run go generate")
+		fmt.Fprintf(stderr, "mosaik-gen: generated files are not up to date; run go generate %s and commit what it writes\n", strings.Join(folders(differences), " "))
 		return 1
 	}
 	return 0
+}
+
+// folders returns the folders of the files that lines of [gen.Result.Check] are
+// about, as the go command takes them.
+func folders(differences []string) (out []string) {
+	for _, line := range differences {
+		path, _, _ := strings.Cut(line, ": ")
+		dir := filepath.Dir(short(path))
+		if !filepath.IsAbs(dir) && dir != "." {
+			dir = "./" + filepath.ToSlash(dir)
+		}
+		if !slices.Contains(out, dir) {
+			out = append(out, dir)
+		}
+	}
+	return out
 }
 
 // relative makes an error's positions relative to the current folder.

@@ -17,9 +17,11 @@ DESCRIPTION
                              and state, whose hash is the machine's signature
 
     Commit both. Code that does not compile yet, because it refers to what is to
-    be generated, is fine, and so are old files of ours in any state. One run
+    be generated, is fine, and so are old files of ours in any state. Files by hand
+    are never replaced, whatever their name. One run
     for ./... is as quick as one for a package. A file is written only if it
-    changes, and whole or not at all. Nothing is written if anything is refused.
+    changes, and whole or not at all. Nothing is written if anything is refused,
+    and everything that is refused is reported in one run.
 
     It is usually run by go generate:
 
@@ -36,7 +38,9 @@ OPTIONS
     -tags list  build tags, separated by commas
 
 DIRECTIVES
-    Each stands above a type, in its comment, without a space after the slashes.
+    Each stands above a type, in its comment, without a space after the slashes, in
+    a file that is not a test. A comment that is nearly one, as // mosaik:command, is
+    refused.
 
     //mosaik:machine name=ledger version=1 [level=1] [layout=array] [snapshot]
         A machine. Its name and version enter the group id: raise the version
@@ -70,32 +74,41 @@ DIRECTIVES
         that of the type unless it is given here, so that a type can be renamed.
         The numbers of variants on the wire follow the order of their names.
 
-    //mosaik:codec name=ip
-        The codec of another type, one that encodes itself or has no exported
-        fields: a struct with the methods
+    //mosaik:codec name=uuid [module]
+        The codec of another type, one that encodes itself or has fields that
+        are not exported: a struct with the methods
 
-          Append(dst []byte, v netip.Addr) ([]byte, error)
-          Decode(src []byte) (netip.Addr, error)
+          Append(dst []byte, v uuid.UUID) ([]byte, error)
+          Decode(src []byte) (uuid.UUID, error)
 
-        of the value, in the package of the machine, whose commands may then
-        hold the type, though not as a map key. For types that have
-        MarshalBinary and UnmarshalBinary one line does:
+        of the value. The commands of its package may then hold the type, as
+        keys of maps too unless it holds pointers, interfaces or floats; with
+        module, the commands of all packages of the module may. For types that
+        have UnmarshalText, and MarshalText or AppendText, one line is enough:
 
-          type addrCodec = codec.Binary[netip.Addr, *netip.Addr]
+          type uuidCodec = codec.Text[uuid.UUID, *uuid.UUID]
 
-        and codec.Text does it for MarshalText. On the wire values are bytes,
-        never nil, whose content is the codec's; the schema holds its name.
-        omitempty needs a method IsZero. Its author promises equal bytes for
+        codec.Binary does the same for UnmarshalBinary. Both refuse to decode
+        what they would write otherwise. On the wire values are bytes, never
+        nil, whose content is the codec's; the schema holds its name. omitempty
+        leaves out values for which IsZero returns true, or zero values where
+        there is no such method. The author of a codec promises equal bytes for
         equal values in every process and release: rename it when they change.
         Its errors and panics are errors of encoding and decoding.
 
+    //mosaik:package int=int64 uint=uint64
+        Above a package clause: the commands and states of the package's
+        machines may hold int, uint or both, also in types of other packages.
+        They are encoded as int64 and uint64.
+
 TYPES
     Commands may hold bool, int8 to int64, uint8 to uint64, float32, float64,
-    string, []byte, [n]byte, time.Time, time.Duration, types over these, structs,
-    slices, arrays, maps with string or integer keys, pointers, interfaces with
-    an unexported method, generic types with their arguments, types of other
-    packages, and types with a codec. Anything else is refused with its position
-    and the reason.
+    string, []byte, [n]byte, time.Time, time.Duration, netip.Addr, netip.Prefix,
+    big.Int, url.URL, types over these, structs, slices, arrays, maps with string
+    or integer keys, pointers, interfaces with an unexported method, generic types
+    with their arguments, types of other packages, and types with a codec, as keys
+    of maps too. int and uint need the tag mosaik:"int64" or mosaik:"uint64", or
+    //mosaik:package. Anything else is refused with its position and the reason.
 
     A command may hold commands by the interface that is generated, as in
 
@@ -118,9 +131,10 @@ TYPES
     go.mod. Constants of the standard library are not: releases of Go add some.
 
     Struct tags are those of github.com/vmihailenco/msgpack: a name, omitempty,
-    noinline, "-". Embedded structs are inlined; embedded pointers need noinline.
-    The tag mosaik:"max=n" bounds the bytes of a string, of a []byte and of what
-    a codec makes, and the elements of a slice or map.
+    noinline, "-". The fields of embedded structs and pointers take their place, and
+    less deep fields hide deeper ones of the same name. The tag mosaik:"max=n"
+    bounds the bytes of a string, of a []byte and of what a codec makes, and the
+    elements of a slice or map; mosaik:"max=n,int64" says both.
 
     Fields of commands that are not exported are not encoded, as with
     encoding/json: ApplyTo finds them zero, also on the caller's member. In a

@@ -4,6 +4,7 @@ package support
 import (
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -37,12 +38,12 @@ func (r *Random) Fill(v reflect.Value, depth int) {
 	switch v.Kind() {
 	case reflect.Bool:
 		v.SetBool(r.IntN(2) == 0)
-	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		v.SetInt(int64(r.Uint64() >> r.IntN(64)))
 		if r.IntN(2) == 0 {
 			v.SetInt(-v.Int())
 		}
-	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(r.Uint64() >> r.IntN(64))
 	case reflect.Float32, reflect.Float64:
 		v.SetFloat(r.NormFloat64())
@@ -73,7 +74,7 @@ func (r *Random) Fill(v reflect.Value, depth int) {
 			}
 			if f := v.Field(i); f.CanSet() && !r.State && v.Type().Field(i).Tag.Get("msgpack") != "-" {
 				r.Fill(f, depth+1)
-			} else if t := v.Type().Field(i); r.State && t.Tag.Get("mosaik") == "" && t.Name != "_" {
+			} else if t := v.Type().Field(i); r.State && t.Tag.Get("mosaik") != "-" && !strings.HasPrefix(t.Tag.Get("mosaik"), "identity") && t.Name != "_" {
 				r.Fill(reflect.NewAt(t.Type, f.Addr().UnsafePointer()).Elem(), depth+1)
 			}
 		}

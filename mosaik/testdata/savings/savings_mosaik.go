@@ -14,7 +14,9 @@ import (
 const _ = codec.IsAtLeastVersion1
 
 // Command is a command of [Savings]: [Deposit].
-type Command interface{ savingsCommand() }
+// A type that the compiler calls no Command, since it misses a method, became a command
+// after this file was written: run go generate.
+type Command interface{ savingsCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
 func (*Savings) Spec() sm.Spec[Command] {
@@ -77,7 +79,7 @@ func (savingsCodec) Decode(src []byte) (Command, error) {
 // AsCommand implements [sm.Command].
 func (c Deposit) AsCommand() Command { return c }
 
-func (Deposit) savingsCommand() {}
+func (Deposit) savingsCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
@@ -118,7 +120,7 @@ func (m *Savings) Restore(src io.Reader) error {
 	return codec.Rebuild("Savings", x, m.AfterRestore)
 }
 
-// This file is stale when the next function does not compile: run go generate.
+// This file is stale if the next function does not compile: run go generate.
 func _() {
 	type stale_run_go_generate_Deposit struct {
 		Account string
