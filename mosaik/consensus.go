@@ -95,7 +95,8 @@ func (c ConsensusConfig) WithMaxMissedHeartbeats(n int) ConsensusConfig {
 }
 
 // WithElectionTimeout sets how long a follower hears nothing from a leader
-// before it stands for election: more than the heartbeat interval, at most 1 h.
+// before it stands for election: more than the heartbeat interval, at least 3
+// ticks of the network's clock ([WithTick]), at most 1 h.
 func (c ConsensusConfig) WithElectionTimeout(d time.Duration) ConsensusConfig {
 	c.electionTimeout = d
 	return c
@@ -116,14 +117,18 @@ func (c ConsensusConfig) WithBootstrapDelay(d time.Duration) ConsensusConfig {
 }
 
 // WithForwardTimeout sets how long one attempt of a command may take before it
-// is tried again, within the caller's context: 1 ms to 1 h.
+// is tried again, within the caller's context: 1 ms to 1 h, and at least 3 ticks
+// of the network's clock ([WithTick]). Choose more than the round trip to the
+// most distant member.
 func (c ConsensusConfig) WithForwardTimeout(d time.Duration) ConsensusConfig {
 	c.forwardTimeout = d
 	return c
 }
 
 // WithQueryTimeout sets how long one attempt of a strong read may take before
-// it is tried again, within the caller's context: 1 ms to 1 h.
+// it is tried again, within the caller's context: 1 ms to 1 h, and at least 3
+// ticks of the network's clock ([WithTick]). Choose more than the round trip to
+// the most distant member.
 func (c ConsensusConfig) WithQueryTimeout(d time.Duration) ConsensusConfig {
 	c.queryTimeout = d
 	return c
@@ -199,6 +204,25 @@ func (c ConsensusConfig) Validate() error {
 	)
 	if err != nil {
 		return fmt.Errorf("mosaik: validate consensus config: %w", err)
+	}
+	return nil
+}
+
+// fits returns an error that names the first timeout that is too short for Raft's
+// clock, which counts in ticks.
+func (c ConsensusConfig) fits(tick time.Duration) error {
+	for _, t := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"election_timeout", c.electionTimeout},
+		{"forward_timeout", c.forwardTimeout},
+		{"query_timeout", c.queryTimeout},
+	} {
+		if t.value < minTicks*tick {
+			return fmt.Errorf("%s is %v: must be at least %d ticks of %v; raise it or shorten the tick (WithTick)",
+				t.name, t.value, minTicks, tick)
+		}
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// minTicks is how many ticks an election timeout has at least.
+// minTicks is how many ticks of Raft's clock a timeout that Raft measures has at
+// least. Raft counts whole ticks: a shorter timeout can end before its first try.
 const minTicks = 3
 
 // joined is a group that this network takes part in, shared by its handles.
@@ -177,9 +178,8 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 	if err := consensus.Validate(); err != nil {
 		return fail("%w", err)
 	}
-	if least := minTicks * s.net.opts.tick; consensus.ElectionTimeout() < least {
-		return fail("election timeout: %v is less than %d ticks of %v; raise it or shorten the tick (WithTick)",
-			consensus.ElectionTimeout(), minTicks, s.net.opts.tick)
+	if err := consensus.fits(s.net.opts.tick); err != nil {
+		return fail("%w", err)
 	}
 	if err := s.role.Validate(); err != nil {
 		return fail("%w", err)

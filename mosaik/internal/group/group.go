@@ -85,6 +85,11 @@ type Timing struct {
 	Heartbeat       bond.Heartbeat
 }
 
+// step returns how long the group's own reads of the membership and its changes
+// may take at a time. The timeouts of calls may be shorter than a round trip, and
+// then fail calls; they must not keep the group from forming.
+func (t Timing) step() time.Duration { return max(t.ElectionTimeout, t.Forward, t.Query) }
+
 // Group is a member's part in one group. Its methods may be called from any
 // goroutine.
 type Group struct {

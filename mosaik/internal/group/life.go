@@ -363,7 +363,7 @@ func (g *Group) readMembership(l *life) {
 	l.reading, l.readAgain = true, false
 	term := l.term
 	g.work(func() {
-		ctx, cancel := l.withTimeout(g.cfg.Timing.Query)
+		ctx, cancel := l.withTimeout(g.cfg.Timing.step())
 		defer cancel()
 		members, err := l.replica.Membership(ctx)
 		g.inbox.post(func() { g.membershipRead(l, term, members, err) })

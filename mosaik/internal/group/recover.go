@@ -170,7 +170,7 @@ func (g *Group) bequeath(l *life) {
 
 func (g *Group) proposeAll(l *life) error {
 	for entry := range l.estate {
-		ctx, cancel := l.withTimeout(g.cfg.Timing.Forward)
+		ctx, cancel := l.withTimeout(g.cfg.Timing.step())
 		err := l.replica.Propose(ctx, entry)
 		cancel()
 		if err != nil {
@@ -207,7 +207,7 @@ func (g *Group) Yield(ctx context.Context) error {
 func (g *Group) yield(ctx context.Context, l *life) error {
 	seal := format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSeal, Sequence: uint64(everything)}})
 	for g.current.Load() == l {
-		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.Forward)
+		try, cancel := context.WithTimeout(ctx, g.cfg.Timing.step())
 		err := l.replica.Propose(try, seal)
 		cancel()
 		if err == nil {

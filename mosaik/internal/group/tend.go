@@ -72,7 +72,7 @@ func (g *Group) reconcile() {
 	l.changing = true
 	id := l.members.ChangeID
 	g.work(func() {
-		ctx, cancel := l.withTimeout(g.cfg.Timing.Forward)
+		ctx, cancel := l.withTimeout(g.cfg.Timing.step())
 		defer cancel()
 		err := g.carryOut(ctx, l, id, c)
 		g.inbox.post(func() { g.changed(l, c, err) })
