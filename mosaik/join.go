@@ -120,6 +120,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
 		},
 		Schema:        schemaOf(spec),
+		Level:         spec.Level(),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
 		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec.Codec) },
 		History:       history,

@@ -59,6 +59,10 @@ type Member struct {
 	Leaving     bool        // wants to be removed
 	CaughtUp    bool        // was level with the leader when it last said so
 	Bonded      bool        // reachable from here, or this very member
+	Durable     bool        // its log outlives its process; false while it is not bonded
+	// Level is the highest level of the machine's schema that its program supports,
+	// from 1; 0 while it is not bonded.
+	Level uint32
 	// LastSeen is when the last bond with it ended, zero while it is reachable
 	// and if it never was.
 	LastSeen time.Time
@@ -112,7 +116,7 @@ func (j *joined) describe(s group.Status) Status {
 	for i, m := range s.Members {
 		out.Members[i] = Member{
 			Peer: m.Peer, Incarnation: m.Incarnation, Voter: m.Voter, Observer: m.Observer, Reluctant: m.Reluctant,
-			Leaving: m.Leaving, CaughtUp: m.CaughtUp, Bonded: m.Bonded, LastSeen: m.LastSeen,
+			Leaving: m.Leaving, CaughtUp: m.CaughtUp, Bonded: m.Bonded, Durable: m.Durable, Level: m.Level, LastSeen: m.LastSeen,
 			RTT: rtts[m.Peer], Addrs: slices.Clone(j.net.entry(m.Peer).Addrs),
 		}
 	}

@@ -3,7 +3,6 @@ package bond
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -259,7 +258,7 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	case kindIntro:
 		return with(parseIntro, payload, c.handleIntro)
 	}
-	return link.CodeUndecodable, fmt.Errorf("%w: kind %d is not known", errFrame, kind)
+	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
 }
 
 // with parses a payload and handles the result.

@@ -138,6 +138,9 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 	}
 	a.t = t
 	dropped(t, a.dial(link.Raft), frameChunk, marshal(ptr(batchOf(heartbeat))))
+	dropped(t, a.dial(link.Raft), frameDone, nil)
+	dropped(t, a.dial(link.Snapshot), frameBatch, marshal(ptr(batchOf(heartbeat))))
+	dropped(t, a.dial(link.Snapshot), frameDone, nil)
 
 	badChunks := map[string]func(*pb.Chunk){
 		"path":              func(c *pb.Chunk) { c.Filepath = "../../etc/passwd" },

@@ -70,7 +70,7 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	var buf []byte
 	for {
 		kind, payload, err := c.ReadFrame(limit, buf)
-		if err == nil {
+		if err == nil && isKnown(kind) {
 			err = receive(kind, payload)
 		}
 		if err != nil {

@@ -54,6 +54,7 @@ type Config struct {
 	Timing  Timing
 	Policy  Policy
 	Schema  Schema
+	Level   uint32 // the highest level of the schema that the machine supports, from 1
 	Role    Role
 	// Process is this process, the same for all groups that it joins.
 	Process Process

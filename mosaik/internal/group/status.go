@@ -40,6 +40,8 @@ type Member struct {
 	Current     bool // knows the last membership change
 	Reluctant   bool
 	Leaving     bool
+	Durable     bool        // its log outlives its process
+	Level       uint32      // the highest level of the schema that it supports, 0 while it is not bonded
 	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
 	Incarnation Incarnation // zero while it was not bonded
 }
@@ -158,6 +160,7 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 	}
 	if current {
 		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+		m.Durable, m.Level = a.Durable, a.Level
 		m.Current = a.Change == g.life.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]
