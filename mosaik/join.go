@@ -122,7 +122,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Schema:        schemaOf(spec),
 		Level:         spec.Level(),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
-		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec.Codec) },
+		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec) },
 		History:       history,
 		Log:           log,
 		Engine:        n.engine,
