@@ -17,9 +17,9 @@ import (
 type counter struct{}
 
 func (counter) Apply(sm.ApplyContext, uint32, []byte) (any, error, bool) { return nil, nil, true }
-func (counter) CanSnapshot() bool                                { return false }
-func (counter) Snapshot(io.Writer) error                         { return nil }
-func (counter) Restore(io.Reader) error                          { return nil }
+func (counter) CanSnapshot() bool                                        { return false }
+func (counter) Snapshot(io.Writer) error                                 { return nil }
+func (counter) Restore(io.Reader) error                                  { return nil }
 
 // instant is a transport that applies as soon as others had their turn.
 type instant struct {

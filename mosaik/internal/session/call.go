@@ -11,7 +11,7 @@ import (
 
 // Call is a batch of commands on its way. It is made by [Proposer.Submit].
 type Call struct {
-	p    *Proposer
+	p     *Proposer
 	cmds  [][]byte
 	level uint32 // of the schema, at which the commands are encoded
 	size  int    // the bytes that the commands take up in an entry
