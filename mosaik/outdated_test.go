@@ -264,6 +264,41 @@ func TestOlderProgramRefusesTheLogOfACrash(t *testing.T) {
 	d.wantPaid(1, d.groups...)
 }
 
+// A group whose members come back with a newer program is raised to its level, and
+// keeps what it held.
+func TestNewerProgramRaisesTheLevel(t *testing.T) {
+	t.Parallel()
+	t.Run("by log", func(t *testing.T) { t.Parallel(); testNewerProgramRaises(t, newShop) })
+	t.Run("by snapshot", func(t *testing.T) { t.Parallel(); testNewerProgramRaises(t, newKeptShop) })
+}
+
+func testNewerProgramRaises[M holder](t *testing.T, program func(release uint32) func() M) {
+	d := newDurables(t, program(1))
+	paid := int64(0)
+	for _, release := range []uint32{1, 3} {
+		d.newMachine = program(release)
+		d.joinAll()
+		for _, g := range d.groups {
+			if level := g.Status().Level; level != release {
+				t.Errorf("release %d: the group has level %d", release, level)
+			}
+		}
+		for i := range 30 {
+			mustDo(t, d.groups[i%3], step{[]string{"pay", "tip", "gift"}[i%int(release)], 1})
+			paid++
+		}
+		d.wantPaid(paid, d.groups...)
+		for _, n := range nodes(d.Cluster, nil) {
+			n.Close()
+		}
+		for _, n := range nodes(d.Cluster, nil) {
+			n.Restart()
+		}
+	}
+	_, err := mosaik.WithStateMachine(d.Node(0).Builder(), program(2)).WithLogStorage(logstore.Disk[step]()).Join(t.Context())
+	outdatedBy(t, "an older program", err, 3, 2)
+}
+
 // An older program that runs in a group whose level is above its own stops as soon as
 // it learns that, by the log or by a snapshot, in memory as on disk. Nothing of the
 // group is lost: the newer program goes on in its place.
