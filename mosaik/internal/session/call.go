@@ -13,8 +13,8 @@ import (
 type Call struct {
 	p     *Proposer
 	cmds  [][]byte
-	level uint32 // of the schema, at which the commands are encoded
 	size  int    // the bytes that the commands take up in an entry
+	level uint32 // of the schema, at which the commands are encoded
 	span  format.Span
 	lent  bool // belongs to a One: done gets a value and is never closed
 
