@@ -76,7 +76,7 @@ func (g *Group[C, M]) Applied(ctx context.Context, from sm.Index) iter.Seq2[Appl
 func (g *Group[C, M]) decode(r state.Record, index sm.Index, data []byte) (Applied[C], error) {
 	a := Applied[C]{Cursor: sm.Cursor{Term: r.Term, Index: index}, Time: r.Time}
 	var err error
-	if a.Command, err = g.codec.Decode(data); err != nil {
+	if a.Command, err = g.levels.decode(data, r.Level); err != nil {
 		return a, fmt.Errorf("%w: %w", ErrUndecodable, err)
 	}
 	return a, nil

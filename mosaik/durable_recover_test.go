@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -18,17 +19,29 @@ func TestDurableRecover(t *testing.T) {
 	for step := range 8 {
 		t.Run(fmt.Sprintf("dies at save %d by log", step), func(t *testing.T) {
 			t.Parallel()
-			testDurableRecover(t, newTill, int64(step))
+			testDurableRecover(t, newTill, nil, int64(step))
 		})
 		t.Run(fmt.Sprintf("dies at save %d by snapshot", step), func(t *testing.T) {
 			t.Parallel()
-			testDurableRecover(t, newKeptTill, int64(step))
+			testDurableRecover(t, newKeptTill, nil, int64(step))
+		})
+		if testing.Short() || step == 0 || step > 3 { // later the levels are in the new log
+			continue
+		}
+		t.Run(fmt.Sprintf("dies at save %d by log, with levels", step), func(t *testing.T) {
+			t.Parallel()
+			testDurableRecover(t, newShop(2), newShop(1), int64(step))
+		})
+		t.Run(fmt.Sprintf("dies at save %d by snapshot, with levels", step), func(t *testing.T) {
+			t.Parallel()
+			testDurableRecover(t, newKeptShop(2), newKeptShop(1), int64(step))
 		})
 	}
 }
 
-// testDurableRecover lets the failAt-th save of a recovery fail, none if it is 0.
-func testDurableRecover[M holder](t *testing.T, newMachine func() M, failAt int64) {
+// testDurableRecover lets the failAt-th save of a recovery fail, none if it is 0. If
+// there is an older program, that is refused wherever the recovery stands.
+func testDurableRecover[M holder](t *testing.T, newMachine, older func() M, failAt int64) {
 	d := newDurables(t, newMachine)
 	countdown := new(atomic.Int64)
 	d.joinWith(0, faultyStorage{countdown, logstore.Disk[step]()})
@@ -65,6 +78,10 @@ func testDurableRecover[M holder](t *testing.T, newMachine func() M, failAt int6
 		wantError(t, "recover on a disk that fails", err, errDisk)
 		d.Node(0).Crash()
 		d.Node(0).Restart()
+		if older != nil {
+			_, err := mosaik.WithStateMachine(d.Node(0).Builder(), older).WithLogStorage(logstore.Disk[step]()).Join(t.Context())
+			outdatedBy(t, "an older program", err, 2, 1)
+		}
 		d.join(0)
 		if stalls(); d.groups[0].Status().Stalled {
 			if now := d.groups[0].Status().Epoch; now != old {

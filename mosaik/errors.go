@@ -28,6 +28,13 @@ type RefusedError = link.RefusedError
 // [Group.Applied].
 type BehindError = state.BehindError
 
+// OutdatedError is an [ErrOutdated] with what is needed. Its fields are Found, the
+// level that the log or the snapshot needs, 0 where it is a matter of formats;
+// Supported, the highest level that the machine here supports; Entry, the cursor of
+// the log entry or of the snapshot, zero if the log's metadata said so; and Err,
+// which names the format.
+type OutdatedError = state.OutdatedError
+
 var (
 	// ErrForming reports that the group does not accept commands yet: it has
 	// not formed, or fewer voters than expected have joined. Nothing was
@@ -78,6 +85,17 @@ var (
 	// All groups whose logs are in one directory end together. Join returns it
 	// where the log cannot be opened.
 	ErrStorage = group.ErrStorage
+	// ErrOutdated reports that this program is older than what the group's log holds,
+	// a snapshot that another member sent included: the schema was raised to a level
+	// that the machine here does not support, or a newer release of this library
+	// wrote the log. The group has ended on this member, or Join did not begin; the
+	// log is left as it is. Run a newer program, which goes on from there. An
+	// [*OutdatedError] names both levels.
+	ErrOutdated = group.ErrOutdated
+	// ErrLevel reports a command that needs a higher level of the machine's schema
+	// than the group has. Nothing was applied. It can be issued again once the
+	// group's level was raised, see [Status].
+	ErrLevel = state.ErrLevel
 	// ErrTooLarge reports a batch that does not fit into one log entry, of about
 	// 4 MiB; the error names both sizes. Nothing was applied.
 	ErrTooLarge = session.ErrTooLarge
@@ -107,8 +125,8 @@ var (
 // among them. docs/guarantees.md says for each error what it means.
 func Retryable(err error) bool {
 	is := func(target error) bool { return errors.Is(err, target) }
-	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrStorage, ErrPoisoned, ErrTooLarge}, is) {
+	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrStorage, ErrPoisoned, ErrOutdated, ErrTooLarge}, is) {
 		return false
 	}
-	return slices.ContainsFunc([]error{ErrNotApplied, ErrForming, ErrStalled}, is)
+	return slices.ContainsFunc([]error{ErrNotApplied, ErrForming, ErrStalled, ErrLevel}, is)
 }

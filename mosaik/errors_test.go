@@ -29,7 +29,7 @@ var errorValues = map[string]error{
 	"ErrUnknownOutcome": mosaik.ErrUnknownOutcome, "ErrResultLost": mosaik.ErrResultLost,
 	"ErrNotApplied": mosaik.ErrNotApplied, "ErrPoisoned": mosaik.ErrPoisoned, "ErrTooLarge": mosaik.ErrTooLarge,
 	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,
-	"ErrOtherEpoch":        mosaik.ErrOtherEpoch,
+	"ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrOutdated": mosaik.ErrOutdated, "ErrLevel": mosaik.ErrLevel,
 	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently,
 }
 
@@ -121,6 +121,8 @@ func TestRetryable(t *testing.T) {
 		{"not applied in a closed group", errors.Join(mosaik.ErrNotApplied, mosaik.ErrClosed), false},
 		{"not applied on a superseded member", errors.Join(mosaik.ErrNotApplied, mosaik.ErrSuperseded), false},
 		{"not applied on a poisoned machine", errors.Join(mosaik.ErrNotApplied, mosaik.ErrPoisoned), false},
+		{"refused for its level", errors.Join(mosaik.ErrNotApplied, mosaik.ErrLevel), true},
+		{"not applied by an outdated program", errors.Join(mosaik.ErrNotApplied, mosaik.ErrOutdated), false},
 		{"refused for its size", errors.Join(mosaik.ErrNotApplied, mosaik.ErrTooLarge), false},
 	} {
 		if got := mosaik.Retryable(c.err); got != c.want {

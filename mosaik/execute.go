@@ -23,8 +23,8 @@ import (
 // Other errors say what is known: [ErrUnknownOutcome], perhaps applied;
 // [ErrNotApplied], not applied; [ErrResultLost], applied; [ErrTooLarge] and
 // [ErrEncode], not applied. One of the first two comes with [ErrForming],
-// [ErrStalled], [ErrClosed] and the error of a context that ends, and it is what
-// counts; [Retryable] looks at both.
+// [ErrStalled], [ErrLevel], [ErrClosed] and the error of a context that ends, and it
+// is what counts; [Retryable] looks at both.
 //
 // If the compiler says that the type of a new command does not match
 // sm.Command[C, M, R], run go generate in its package.
@@ -100,27 +100,37 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 		return Result{}, err
 	}
 	one := core.NewOne()
-	if one.Data, err = g.encode(one.Data, cmd); err != nil {
+	one.Level = core.Level()
+	if one.Data, err = g.encode(one.Data, cmd, one.Level); err != nil {
 		one.Release()
-		return Result{}, fmt.Errorf("%w: %w", ErrEncode, err)
+		return Result{}, fmt.Errorf("%w: %w", notEncoded(err), err)
 	}
 	index, result, err := core.Do(ctx, one, span)
 	return Result{Index: index, Value: result.Value, Err: result.Err}, err
 }
 
-// encode appends the bytes of a command.
-func (g *Group[C, M]) encode(dst []byte, cmd C) (_ []byte, err error) {
+// encode appends the bytes of a command at a level of the schema.
+func (g *Group[C, M]) encode(dst []byte, cmd C, level uint32) (_ []byte, err error) {
 	defer panicked(&err)
-	data, err := g.codec.Append(dst, cmd)
+	data, err := g.levels.append(dst, cmd, level)
 	if errors.Is(err, codec.ErrVariant) {
 		if value, ok := pointee(cmd); ok {
-			data, err = g.codec.Append(dst, value)
+			data, err = g.levels.append(dst, value, level)
 		}
 	}
 	if err != nil {
 		return dst, fmt.Errorf("a %T: %w", cmd, err)
 	}
 	return data, nil
+}
+
+// notEncoded returns what a command's error of encode means: a command that needs a
+// higher level can be issued again.
+func notEncoded(err error) error {
+	if errors.Is(err, ErrLevel) {
+		return ErrNotApplied
+	}
+	return ErrEncode
 }
 
 // pointee returns the command that cmd points to, if that is one, too. Commands
@@ -196,13 +206,13 @@ func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded := make([][]byte, len(cmds))
+	encoded, level := make([][]byte, len(cmds)), core.Level()
 	for i, cmd := range cmds {
-		if encoded[i], err = g.encode(nil, cmd); err != nil {
-			return nil, fmt.Errorf("%w: command %d of %d: %w", ErrEncode, i+1, len(cmds), err)
+		if encoded[i], err = g.encode(nil, cmd, level); err != nil {
+			return nil, fmt.Errorf("%w: command %d of %d: %w", notEncoded(err), i+1, len(cmds), err)
 		}
 	}
-	call, err := core.Submit(ctx, encoded, spanContext(ctx))
+	call, err := core.Submit(ctx, level, encoded, spanContext(ctx))
 	if err != nil {
 		return nil, err
 	}

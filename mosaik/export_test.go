@@ -14,3 +14,14 @@ func StatusOf[C any, M sm.StateMachine[C]](g *Group[C, M]) *watch.Value[group.St
 
 // CatalogOf lets tests wait for what a network learns of its peers.
 func CatalogOf(n *Network) discovery.Catalog { return n.catalog }
+
+// DecodeAt and AppendAt let tests decode and encode at a level of a schema.
+func DecodeAt[C any](spec sm.Spec[C], src []byte, level uint32) (C, error) {
+	l := levelsOf(spec)
+	return l.decode(src, level)
+}
+
+func AppendAt[C any](spec sm.Spec[C], cmd C, level uint32) ([]byte, error) {
+	l := levelsOf(spec)
+	return l.append(nil, cmd, level)
+}

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -15,12 +14,12 @@ import (
 // it with [Group.Leave].
 type Group[C any, M sm.StateMachine[C]] struct {
 	joined *joined
-	codec  codec.Codec[C]
+	levels levels[C]
 	closed *atomic.Bool
 }
 
 func newHandle[C any, M sm.StateMachine[C]](j *joined, spec sm.Spec[C]) *Group[C, M] {
-	return &Group[C, M]{joined: j, codec: spec.Codec, closed: new(atomic.Bool)}
+	return &Group[C, M]{joined: j, levels: levelsOf(spec), closed: new(atomic.Bool)}
 }
 
 // core returns the running group, or ErrClosed once the handle was closed.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -15,7 +14,7 @@ import (
 // machine is a user's machine with its types erased, for the state.
 type machine[C any, M sm.StateMachine[C]] struct {
 	machine M
-	codec   codec.Codec[C]
+	levels  levels[C]
 }
 
 // guarded calls what a user gave and makes an error of a panic.
@@ -36,12 +35,12 @@ func construct[M any](newMachine func() M) (M, error) {
 }
 
 // erase makes a fresh machine for the state.
-func erase[C any, M sm.StateMachine[C]](newMachine func() M, codec codec.Codec[C]) (state.Machine, error) {
+func erase[C any, M sm.StateMachine[C]](newMachine func() M, spec sm.Spec[C]) (state.Machine, error) {
 	m, err := construct(newMachine)
 	if err != nil {
 		return nil, err
 	}
-	erased := &machine[C, M]{machine: m, codec: codec}
+	erased := &machine[C, M]{machine: m, levels: levelsOf(spec)}
 	if batch, ok := any(m).(sm.BatchApplier[C]); ok {
 		return &batchMachine[C, M]{machine: erased, applier: batch}, nil
 	}
@@ -52,8 +51,8 @@ func erase[C any, M sm.StateMachine[C]](newMachine func() M, codec codec.Codec[C
 func (m *machine[C, M]) typed() M { return m.machine }
 
 // Apply implements [state.Machine].
-func (m *machine[C, M]) Apply(at sm.ApplyContext, cmd []byte) (result any, err error, ok bool) {
-	c, err := m.codec.Decode(cmd)
+func (m *machine[C, M]) Apply(at sm.ApplyContext, level uint32, cmd []byte) (result any, err error, ok bool) {
+	c, err := m.levels.decode(cmd, level)
 	if err != nil {
 		return nil, err, false
 	}
@@ -89,10 +88,10 @@ type batchMachine[C any, M sm.StateMachine[C]] struct {
 const maxBatchKept = 4096
 
 // ApplyBatch implements [state.BatchMachine].
-func (m *batchMachine[C, M]) ApplyBatch(info sm.ApplyInfo, cmds format.Commands, results []state.Result) {
+func (m *batchMachine[C, M]) ApplyBatch(info sm.ApplyInfo, level uint32, cmds format.Commands, results []state.Result) {
 	batch := m.batch
 	for i, cmd := range cmds.All() {
-		c, err := m.codec.Decode(cmd)
+		c, err := m.levels.decode(cmd, level)
 		switch {
 		case err == nil:
 			batch = append(batch, sm.Applying[C]{At: sm.NewApplyContext(info), Command: c})

@@ -41,6 +41,8 @@ func TestRecover(t *testing.T) {
 	t.Parallel()
 	t.Run("by log", func(t *testing.T) { t.Parallel(); testRecover(t, newTill) })
 	t.Run("by snapshot", func(t *testing.T) { t.Parallel(); testRecover(t, newKeptTill) })
+	t.Run("with levels by log", func(t *testing.T) { t.Parallel(); testRecover(t, newShop(3)) })
+	t.Run("with levels by snapshot", func(t *testing.T) { t.Parallel(); testRecover(t, newKeptShop(3)) })
 }
 
 // testRecover loses two of three voters for good, twice.

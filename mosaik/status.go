@@ -25,10 +25,11 @@ type Status struct {
 	Recovered int    // how many epochs this one continues, see [Group.Recover]
 	Leader    PeerID // zero for none
 	Term      sm.Term
-	Accepts   bool // commands are accepted, see [Policy.WithExpected]
-	Online    bool // see [When.Online]
-	Settled   bool // see [When.Settled]
-	Stalled   bool // there is no leader, and none can be elected
+	Level     uint32 // the level of the machine's schema that is active, from 1; 0 before the group formed
+	Accepts   bool   // commands are accepted, see [Policy.WithExpected]
+	Online    bool   // see [When.Online]
+	Settled   bool   // see [When.Settled]
+	Stalled   bool   // there is no leader, and none can be elected
 	// Waits says in words what this member waits for to be online or settled,
 	// "" for nothing. It is for people: the words may change.
 	Waits string
@@ -47,6 +48,9 @@ type Status struct {
 	// machine could not write it, or the disk could not keep it. The member goes
 	// on and tries again when another one is due; until one succeeds its log grows.
 	Snapshot error
+	// Outdated is the [*OutdatedError] with which the group has ended on this member,
+	// nil for none.
+	Outdated error
 }
 
 // Member is one member of the group as this one sees it.
@@ -59,6 +63,10 @@ type Member struct {
 	Leaving     bool        // wants to be removed
 	CaughtUp    bool        // was level with the leader when it last said so
 	Bonded      bool        // reachable from here, or this very member
+	Durable     bool        // its log outlives its process; false while it is not bonded
+	// Level is the highest level of the machine's schema that its program supports,
+	// from 1; 0 while it is not bonded.
+	Level uint32
 	// LastSeen is when the last bond with it ended, zero while it is reachable
 	// and if it never was.
 	LastSeen time.Time
@@ -97,9 +105,9 @@ func (w When) Statuses(ctx context.Context) iter.Seq[Status] {
 // describe adds what the network knows about the members.
 func (j *joined) describe(s group.Status) Status {
 	out := Status{
-		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Accepts: s.Opened,
+		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Level: s.Level, Accepts: s.Opened,
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
-		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot,
+		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
 	}
 	if len(s.Members) == 0 {
 		return out
@@ -112,7 +120,7 @@ func (j *joined) describe(s group.Status) Status {
 	for i, m := range s.Members {
 		out.Members[i] = Member{
 			Peer: m.Peer, Incarnation: m.Incarnation, Voter: m.Voter, Observer: m.Observer, Reluctant: m.Reluctant,
-			Leaving: m.Leaving, CaughtUp: m.CaughtUp, Bonded: m.Bonded, LastSeen: m.LastSeen,
+			Leaving: m.Leaving, CaughtUp: m.CaughtUp, Bonded: m.Bonded, Durable: m.Durable, Level: m.Level, LastSeen: m.LastSeen,
 			RTT: rtts[m.Peer], Addrs: slices.Clone(j.net.entry(m.Peer).Addrs),
 		}
 	}

@@ -25,7 +25,10 @@ type Entry[C any] struct {
 	Time      time.Time // of the proposer's clock
 	Session   [16]byte  // the proposer's
 	Sequence  uint64    // the number in the session, from 1, of kind commands
-	Commands  []C       // in their order; none for most kinds
+	// Level is of kind commands the level of the schema at which they are encoded, 0
+	// if it is not known, and of kind level the one to which it raises the schema.
+	Level    uint32
+	Commands []C // in their order; none for most kinds
 }
 
 // Kind says what a [Entry] is for.
@@ -76,10 +79,15 @@ func (k Kind) String() string {
 // never be applied, or was already: see [Entry]. What is committed may have been
 // refused, or be there again: a proposer
 // that does not know an outcome sends the same sequence once more, and only the
-// first counts. To know the state, apply the log by joining the group.
+// first counts. Commands of a higher level than the one to which the entries before
+// had raised the schema were refused. To know the state, apply the log by joining the group.
+//
+// Commands are decoded at the level of their entry, and those whose level is not
+// known at the newest one of the codec.
 //
 // The first error is the last thing yielded. It names the entry: one that cannot
-// be read, or whose commands are not those of the codec.
+// be read, or whose commands are not those of the codec. A [codec.ErrLevel] says
+// that they are of a level that only a newer codec has.
 func Read[C any](log logstore.Log, commands codec.Codec[C]) iter.Seq2[Entry[C], error] {
 	return func(yield func(Entry[C], error) bool) {
 		state, err := log.State()
@@ -114,16 +122,17 @@ func parse[C any](e engine.Entry, commands codec.Codec[C]) (Entry[C], error) {
 		Kind:    Kind(env.Kind),
 		Time:    time.Unix(0, env.Time).UTC(),
 		Session: env.Session,
+		Level:   env.Level,
 	}
 	switch env.Kind {
 	case format.KindCommands:
 		out.Sequence = env.Sequence
-		out.Commands, err = decodeAll(nil, env.Commands, commands)
+		out.Commands, err = decodeAll(nil, &env, commands)
 	case format.KindReplay:
 		for _, entry := range env.Commands.All() {
 			old, bad := format.Parse(entry)
 			if err = bad; err == nil && old.Kind == format.KindCommands {
-				out.Commands, err = decodeAll(out.Commands, old.Commands, commands)
+				out.Commands, err = decodeAll(out.Commands, &old, commands)
 			}
 			if err != nil {
 				break
@@ -136,10 +145,16 @@ func parse[C any](e engine.Entry, commands codec.Codec[C]) (Entry[C], error) {
 	return out, nil
 }
 
-// decodeAll appends the decoded commands to dst.
-func decodeAll[C any](dst []C, encoded format.Commands, commands codec.Codec[C]) ([]C, error) {
-	for i, b := range encoded.All() {
-		c, err := commands.Decode(b)
+// decodeAll appends the decoded commands of an entry to dst.
+func decodeAll[C any](dst []C, e *format.Envelope, commands codec.Codec[C]) ([]C, error) {
+	decode := commands.Decode
+	if leveled, ok := commands.(codec.Leveled[C]); ok && e.Level != 0 {
+		decode = func(b []byte) (C, error) { return leveled.DecodeLevel(b, e.Level) }
+	} else if e.Level > 1 {
+		return nil, fmt.Errorf("they are of level %d of the schema, the codec has level 1: %w", e.Level, codec.ErrLevel)
+	}
+	for i, b := range e.Commands.All() {
+		c, err := decode(b)
 		if err != nil {
 			return nil, fmt.Errorf("command %d: %w", i, err)
 		}

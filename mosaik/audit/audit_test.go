@@ -15,6 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/mosaik/audit"
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -211,5 +212,81 @@ func TestReadOfARecoveredGroup(t *testing.T) {
 	}
 	if !slices.Contains(kinds, "ancestor") || !slices.Contains(kinds, "replay") {
 		t.Errorf("the log holds %v, want what was taken over", kinds)
+	}
+}
+
+// shopCodec is the codec of a machine with several levels: payments of 100 and more
+// came with level 2.
+type shopCodec struct{ codec.Codec[step] }
+
+func (c shopCodec) AppendLevel(dst []byte, s step, _ uint32) ([]byte, error) { return c.Append(dst, s) }
+
+func (c shopCodec) DecodeLevel(src []byte, level uint32) (step, error) {
+	s, err := c.Decode(src)
+	if err == nil && (level > 2 || level < 2 && s.Paid >= 100) {
+		return step{}, &codec.Error{Op: "decode", Path: "step", Err: codec.ErrLevel}
+	}
+	return s, err
+}
+
+// Commands are decoded at the level of their entry, and where it is not known at the
+// newest.
+func TestReadDecodesAtTheLevel(t *testing.T) {
+	t.Parallel()
+	log, err := logstore.NewMemory[step]().Open(logstore.Opening[step]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	leveled := shopCodec{newTill().Spec().Codec}
+	entry := func(level uint32, paid int64) []byte {
+		cmd, err := leveled.Append(nil, step{paid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := format.Header{Kind: format.KindCommands, Level: level, Sequence: 1}
+		return format.AppendCommand(format.Begin(nil, h, nil, 1), cmd)
+	}
+	mark := func(h format.Header) []byte { return format.Append(nil, &format.Envelope{Header: h}) }
+	replay := func(entries ...[]byte) []byte {
+		b := format.Begin(nil, format.Header{Kind: format.KindReplay, Sequence: 1}, nil, len(entries))
+		for _, e := range entries {
+			b = format.AppendCommand(b, e)
+		}
+		return b
+	}
+	// What an entry holds, and what is wrong with it for each codec.
+	for i, test := range []struct {
+		data           []byte
+		level          uint32
+		commands       []step
+		leveled, plain error
+	}{
+		{entry(1, 7), 1, []step{{7}}, nil, nil},
+		{entry(2, 100), 2, []step{{100}}, nil, codec.ErrLevel},
+		{entry(0, 100), 0, []step{{100}}, nil, nil},
+		{mark(format.Header{Kind: format.KindLevel, Level: 2}), 2, nil, nil, nil},
+		{entry(1, 100), 1, nil, codec.ErrLevel, nil},
+		{entry(3, 7), 3, nil, codec.ErrLevel, codec.ErrLevel},
+		{replay(entry(1, 7), entry(2, 100)), 0, []step{{7}, {100}}, nil, codec.ErrLevel},
+		{replay(entry(2, 100), entry(1, 100)), 0, nil, codec.ErrLevel, codec.ErrLevel},
+	} {
+		b := logstore.Batch{Clear: true, Entries: []logstore.Entry{{Index: 1, Term: 1, Kind: 1<<7 | 2, Data: append([]byte{0}, test.data...)}}}
+		if err := log.Save(b); err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range audit.Read(log, codec.Codec[step](leveled)) {
+			if !errors.Is(err, test.leveled) {
+				t.Errorf("entry %d: error %v, want %v", i, err, test.leveled)
+			}
+			if err == nil && (e.Level != test.level || !slices.Equal(e.Commands, test.commands)) {
+				t.Errorf("entry %d: %+v, want level %d and %v", i, e, test.level, test.commands)
+			}
+		}
+		for _, err := range audit.Read(log, leveled.Codec) {
+			if !errors.Is(err, test.plain) {
+				t.Errorf("entry %d without levels: error %v, want %v", i, err, test.plain)
+			}
+		}
 	}
 }

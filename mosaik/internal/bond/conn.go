@@ -2,7 +2,6 @@ package bond
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -292,7 +291,7 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	case kindIntro:
 		return with(parseIntro, payload, c.handleIntro)
 	}
-	return link.CodeUndecodable, fmt.Errorf("%w: kind %d is not known", errFrame, kind)
+	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
 }
 
 // with parses a payload and handles the result.

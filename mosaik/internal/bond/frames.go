@@ -12,7 +12,11 @@ import (
 
 // Frames of mosaik/bond/1: the payloads of link frames, by kind. Integers are
 // big-endian; what has no length reaches to the end of the frame. A frame that
-// is shorter, longer or of another kind costs its sender the connection (30400).
+// is shorter or longer costs its sender the connection (30400). Behind SELECT a
+// frame of another kind is that of a newer program: it counts as a sign of life,
+// costs what its bytes cost, and is ignored. Before SELECT it costs its sender
+// the connection, as all but HELLO and SELECT do (400). A kind that has to be
+// understood needs another ALPN.
 //
 //	1 HELLO     first on every connection, from both ends
 //	    0  16   instance: random, drawn when the sender's process started

@@ -183,7 +183,7 @@ func TestSetupTimeout(t *testing.T) {
 
 func TestMalformedFramesCostTheConnection(t *testing.T) {
 	t.Parallel()
-	for kind := range uint8(13) {
+	for kind := kindHello; kind <= kindIntro; kind++ {
 		t.Run(fmt.Sprint("kind ", kind), func(t *testing.T) {
 			t.Parallel()
 			a := startNode(t, 0, nil)
@@ -192,7 +192,7 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 			if kind == kindHello {
 				r = dialRaw(t, a, 2)
 			}
-			r.send(kind, payload)
+			r.send(uint8(kind), payload)
 			r.expectGoodbye(link.CodeUndecodable)
 		})
 	}
@@ -204,11 +204,33 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 	})
 }
 
+// A newer peer may say more. Behind the handshake that is ignored, without a bond
+// as with one; what it costs is the business of the limits.
+func TestUnknownKindsAreIgnored(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r := connectRaw(t, a, 1)
+	for kind := range 256 {
+		if kind >= kindHello && kind <= kindIntro {
+			continue
+		}
+		for _, payload := range [][]byte{nil, {1, 2, 3}} {
+			r.send(uint8(kind), payload)
+			r.sync()
+		}
+	}
+	r.send(99, make([]byte, maxFrame))
+	r.sync()
+	r.send(99, make([]byte, maxFrame+1))
+	r.expectGoodbye(link.CodeUndecodable)
+}
+
 func TestProtocolViolations(t *testing.T) {
 	t.Parallel()
 	for name, violate := range map[string]func(a *node, r *raw){
 		"entries before HELLO": func(_ *node, r *raw) { r.sendEntries(r.entry(1)) },
 		"OPEN before HELLO":    func(_ *node, r *raw) { r.open(1) },
+		"unknown before HELLO": func(_ *node, r *raw) { r.send(99, nil) },
 		"two HELLOs":           func(_ *node, r *raw) { r.greet(1); r.greet(2) },
 		"SELECT of the higher": func(_ *node, r *raw) { r.greet(1); r.send(kindSelect, appendNumber(nil, 1)) },
 	} {
@@ -220,6 +242,13 @@ func TestProtocolViolations(t *testing.T) {
 			r.expectGoodbye(link.CodeProtocolViolation)
 		})
 	}
+	t.Run("unknown before SELECT", func(t *testing.T) {
+		t.Parallel()
+		r := dialRaw(t, startNode(t, 2, nil), 1) // which is to select
+		r.greet(1)
+		r.send(99, nil)
+		r.expectGoodbye(link.CodeProtocolViolation)
+	})
 	t.Run("OPEN with an old number", func(t *testing.T) {
 		t.Parallel()
 		for _, number := range []uint32{1, 2} {

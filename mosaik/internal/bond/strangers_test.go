@@ -116,10 +116,19 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestFloodOfEntriesIsSlowed sends a node more than strangers may at once, and
-// expects that others are served meanwhile.
-func TestFloodOfEntriesIsSlowed(t *testing.T) {
+// TestFloodIsSlowed sends a node more than strangers may at once, and expects that
+// others are served meanwhile.
+func TestFloodIsSlowed(t *testing.T) {
 	t.Parallel()
+	for name, kind := range map[string]uint8{"entries": kindEntries, "unknown kind": 99} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flood(t, kind)
+		})
+	}
+}
+
+func flood(t *testing.T, kind uint8) {
 	a := startNode(t, 0, nil)
 	rec := newRecorder()
 	g := testGroup(rec, "of a")
@@ -136,7 +145,7 @@ func TestFloodOfEntriesIsSlowed(t *testing.T) {
 	sent := make(chan error, 1)
 	go func() {
 		for range frames {
-			if err := flood.conn.WriteFrame(kindEntries, payload); err != nil {
+			if err := flood.conn.WriteFrame(kind, payload); err != nil {
 				sent <- err
 				return
 			}
@@ -193,7 +202,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.conn) // until the node hangs up
 		}, map[count]int64{{link.CodeAccepted, link.Received}: 1}},
 		"it talks nonsense": {func(_ *node, r *raw) {
-			r.send(200, nil)
+			r.send(kindOpen, nil)
 			r.expectGoodbye(link.CodeUndecodable)
 		}, map[count]int64{{link.CodeUndecodable, link.Sent}: 1}},
 		"it breaks the rules": {func(_ *node, r *raw) {

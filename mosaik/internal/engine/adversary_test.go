@@ -142,6 +142,9 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 	}
 	a.t = t
 	dropped(t, a.dial(link.Raft), frameChunk, marshal(ptr(batchOf(heartbeat))))
+	dropped(t, a.dial(link.Raft), frameDone, nil)
+	dropped(t, a.dial(link.Snapshot), frameBatch, marshal(ptr(batchOf(heartbeat))))
+	dropped(t, a.dial(link.Snapshot), frameDone, nil)
 
 	g.replicas[0].believe(9) // others' snapshots are not looked at
 	badChunks := map[string]func(*pb.Chunk){

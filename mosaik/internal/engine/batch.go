@@ -9,12 +9,16 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The kinds of the frames on raft and snapshot connections.
+// The kinds of the frames on raft and snapshot connections. Others are those of a
+// newer program, and ignored: what has to be understood needs another ALPN.
 const (
 	frameBatch uint8 = 1
 	frameChunk uint8 = 2
 	frameDone  uint8 = 3 // answers the last chunk of a snapshot: all of it arrived
 )
+
+// isKnown reports whether frames of the kind mean something here.
+func isKnown(kind uint8) bool { return kind >= frameBatch && kind <= frameDone }
 
 const (
 	// batchAim is where a batch of messages is cut, in bytes: dragonboat's own

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/logstore"
 )
 
 // Identity says whose log a log is. Epoch and Incarnation are the owner's; the
@@ -18,27 +20,39 @@ type Identity struct {
 	Epoch, Incarnation [16]byte
 }
 
-// metadata is what the engine keeps in [logstore.State.Meta], format 1:
+// metadata is what the engine keeps in [logstore.State.Meta], format 2:
 //
 //	offset  size  what
-//	0       1     format, 1
+//	0       1     format, 2
 //	1       1     flags: 1 bootstrapped, 2 joined (only with 1); others are 0
 //	2       1     dragonboat's type of state machine
 //	3       8     shard, little-endian, as all numbers
 //	11      8     replica
 //	19      16    epoch
 //	35      16    incarnation
-//	51      2     number of first members, 0 unless bootstrapped
-//	53            for each, by ascending replica: replica (8), length of its
+//	51      4     the highest level to which an entry or a snapshot that the
+//	              log has held may raise the schema, 0 for none
+//	55      2     number of first members, 0 unless bootstrapped
+//	57            for each, by ascending replica: replica (8), length of its
 //	              target (2), target
+//
+// The level is written together with the entry. It stays when the entry is pruned or
+// replaced, and is that of the log, until that is claimed for another replica: a
+// program that does not support it must not start the replica.
+//
+// Format 1 is read as well: it has no level, and nothing that it stands for raised
+// any.
 type metadata struct {
-	id   Identity
-	boot *pb.Bootstrap // nil before the first start
+	id    Identity
+	level uint32
+	boot  *pb.Bootstrap // nil before the first start
 }
 
 const (
-	metaFormat       = 1
-	metaHead         = 53
+	metaFormat       = 2
+	metaHead         = 57
+	metaHead1        = 53 // of format 1
+	metaLevel        = 51 // where the level is
 	flagBootstrapped = 1
 	flagJoined       = 2
 )
@@ -62,6 +76,7 @@ func (m *metadata) marshal() ([]byte, error) {
 	b = binary.LittleEndian.AppendUint64(b, m.id.Replica)
 	b = append(b, m.id.Epoch[:]...)
 	b = append(b, m.id.Incarnation[:]...)
+	b = binary.LittleEndian.AppendUint32(b, m.level)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(members)))
 	for _, replica := range slices.Sorted(maps.Keys(members)) {
 		target := members[replica]
@@ -75,14 +90,22 @@ func (m *metadata) marshal() ([]byte, error) {
 	return b, nil
 }
 
-// parseMetadata reads metadata, whatever b is. What it accepts marshals to b.
+// parseMetadata reads metadata, whatever b is. What it accepts of format 2 marshals
+// to b.
 func parseMetadata(b []byte) (*metadata, error) {
-	switch {
-	case len(b) == 0:
+	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: they are empty", errMeta)
-	case b[0] != metaFormat:
-		return nil, fmt.Errorf("the log's metadata are of format %d; this version reads format %d", b[0], metaFormat)
-	case len(b) < metaHead:
+	}
+	if b[0] != metaFormat && b[0] != 1 {
+		return nil, fmt.Errorf("%w: the log's metadata are of format %d; this version reads up to format %d", logstore.ErrFormat, b[0], metaFormat)
+	}
+	if b[0] == 1 {
+		if len(b) < metaHead1 {
+			return nil, fmt.Errorf("%w: %d bytes, at least %d are needed", errMeta, len(b), metaHead1)
+		}
+		b = slices.Insert(slices.Clone(b), metaLevel, 0, 0, 0, 0)
+	}
+	if len(b) < metaHead {
 		return nil, fmt.Errorf("%w: %d bytes, at least %d are needed", errMeta, len(b), metaHead)
 	}
 	flags, machine := b[1], b[2]
@@ -92,7 +115,8 @@ func parseMetadata(b []byte) (*metadata, error) {
 		Epoch:       [16]byte(b[19:]),
 		Incarnation: [16]byte(b[35:]),
 	}}
-	members, err := parseMembers(binary.LittleEndian.Uint16(b[51:]), b[metaHead:])
+	m.level = binary.LittleEndian.Uint32(b[metaLevel:])
+	members, err := parseMembers(binary.LittleEndian.Uint16(b[metaHead-2:]), b[metaHead:])
 	if err != nil {
 		return nil, err
 	}

@@ -21,27 +21,38 @@ var testIdentity = Identity{
 	Incarnation: [16]byte{0x10, 15: 0x1f},
 }
 
-// metadataGolden are records of format 1. They never change.
+const (
+	goldenHead = "0807060504030201" + "1817161514131211" +
+		"e00000000000000000000000000000ef" + "1000000000000000000000000000001f"
+	goldenMembers = "0200" + "0200000000000000" + "0300" + "747731" + "0000000000000080" + "0000"
+)
+
+// metadataGolden are records of formats 1 and 2. They never change. Those of format 1
+// are read, and written as format 2.
 var metadataGolden = []struct {
-	name string
-	hex  string
-	meta metadata
+	name   string
+	format int
+	hex    string
+	meta   metadata
 }{
+	{"identity, 1", 1, "010000" + goldenHead + "0000", metadata{id: testIdentity}},
 	{
-		"identity", "010000" + "0807060504030201" + "1817161514131211" +
-			"e00000000000000000000000000000ef" + "1000000000000000000000000000001f" + "0000",
-		metadata{id: testIdentity},
-	},
-	{
-		"bootstrapped", "010101" + "0807060504030201" + "1817161514131211" +
-			"e00000000000000000000000000000ef" + "1000000000000000000000000000001f" +
-			"0200" + "0200000000000000" + "0300" + "747731" + "0000000000000080" + "0000",
+		"bootstrapped, 1", 1, "010101" + goldenHead + goldenMembers,
 		metadata{id: testIdentity, boot: &pb.Bootstrap{Addresses: map[uint64]string{2: "tw1", 1 << 63: ""}, Type: pb.RegularStateMachine}},
 	},
 	{
-		"joined", "010302" + "0807060504030201" + "1817161514131211" +
-			"e00000000000000000000000000000ef" + "1000000000000000000000000000001f" + "0000",
+		"joined, 1", 1, "010302" + goldenHead + "0000",
 		metadata{id: testIdentity, boot: &pb.Bootstrap{Addresses: map[uint64]string{}, Join: true, Type: pb.ConcurrentStateMachine}},
+	},
+	{"identity", 2, "020000" + goldenHead + "00000000" + "0000", metadata{id: testIdentity}},
+	{"level", 2, "020000" + goldenHead + "04030201" + "0000", metadata{id: testIdentity, level: 0x01020304}},
+	{
+		"bootstrapped", 2, "020101" + goldenHead + "02000000" + goldenMembers,
+		metadata{id: testIdentity, level: 2, boot: &pb.Bootstrap{Addresses: map[uint64]string{2: "tw1", 1 << 63: ""}, Type: pb.RegularStateMachine}},
+	},
+	{
+		"joined", 2, "020302" + goldenHead + "03000000" + "0000",
+		metadata{id: testIdentity, level: 3, boot: &pb.Bootstrap{Addresses: map[uint64]string{}, Join: true, Type: pb.ConcurrentStateMachine}},
 	},
 }
 
@@ -49,20 +60,22 @@ func TestMetadataGolden(t *testing.T) {
 	t.Parallel()
 	for _, tt := range metadataGolden {
 		b, err := tt.meta.marshal()
-		if got := hex.EncodeToString(b); got != tt.hex || err != nil {
+		if got := hex.EncodeToString(b); tt.format == metaFormat && got != tt.hex || err != nil {
 			t.Errorf("%s: marshal = %s, %v\nwant %s", tt.name, got, err, tt.hex)
 		}
 		want, err := hex.DecodeString(tt.hex)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		got, err := parseMetadata(want)
-		if err != nil {
-			t.Errorf("%s: parse: %v", tt.name, err)
-			continue
-		}
-		if diff := cmp.Diff(&tt.meta, got, cmp.AllowUnexported(metadata{})); diff != "" {
-			t.Errorf("%s: parse (-want +got):\n%s", tt.name, diff)
+		for _, b := range [][]byte{want, b} {
+			got, err := parseMetadata(b)
+			if err != nil {
+				t.Errorf("%s: parse %x: %v", tt.name, b, err)
+				continue
+			}
+			if diff := cmp.Diff(&tt.meta, got, cmp.AllowUnexported(metadata{})); diff != "" {
+				t.Errorf("%s: parse %x (-want +got):\n%s", tt.name, b, diff)
+			}
 		}
 	}
 }
@@ -73,9 +86,15 @@ func TestMetadataRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatalf("marshal: %v", err)
 	}
-	for n := range good {
-		if _, err := parseMetadata(good[:n]); !errors.Is(err, errMeta) {
-			t.Errorf("parsing the first %d of %d bytes: %v, want %v", n, len(good), err, errMeta)
+	old, err := hex.DecodeString(metadataGolden[1].hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{good, old} {
+		for n := range b {
+			if _, err := parseMetadata(b[:n]); !errors.Is(err, errMeta) {
+				t.Errorf("parsing the first %d of %d bytes: %v, want %v", n, len(b), err, errMeta)
+			}
 		}
 	}
 	change := func(at int, to byte) []byte {
@@ -89,9 +108,11 @@ func TestMetadataRefuses(t *testing.T) {
 		"joined, not started":     change(1, 2),
 		"members, not started":    change(1, 0),
 		"members out of order":    change(metaHead+10+3+7, 0),
-		"fewer members":           change(51, 1),
-		"more members":            change(51, 3),
-		"later format":            change(0, 2),
+		"fewer members":           change(metaHead-2, 1),
+		"more members":            change(metaHead-2, 3),
+		"later format":            change(0, 3),
+		"format 0":                change(0, 0),
+		"format 1 of this length": change(0, 1),
 		"a target beyond the end": change(metaHead+8, 0xff),
 	} {
 		if m, err := parseMetadata(b); err == nil {
@@ -123,8 +144,11 @@ func FuzzParseMetadata(f *testing.F) {
 			return
 		}
 		again, err := m.marshal()
-		if err != nil || !bytes.Equal(again, b) {
+		if err != nil || b[0] == metaFormat && !bytes.Equal(again, b) {
 			t.Fatalf("%x was accepted and marshals to %x, %v", b, again, err)
+		}
+		if back, err := parseMetadata(again); err != nil || !cmp.Equal(m, back, cmp.AllowUnexported(metadata{})) {
+			t.Fatalf("%x was accepted and marshals to %x, which reads as %+v, %v", b, again, back, err)
 		}
 	})
 }
@@ -137,7 +161,7 @@ func TestIdentityStays(t *testing.T) {
 	}
 	id := testIdentity
 	id.Shard, id.Replica = routerShard, routerReplica
-	if err := Claim(log, id); err != nil {
+	if err := Claim(log, id, 0); err != nil {
 		t.Fatalf("Claim: %v", err)
 	}
 	if p, ok, err := ReadPast(log); p != (Past{Identity: id}) || !ok || err != nil {
@@ -160,7 +184,7 @@ func TestIdentityStays(t *testing.T) {
 	if _, _, err := ReadPast(log); !errors.Is(err, logstore.ErrClosed) {
 		t.Errorf("ReadPast of a closed log: %v, want ErrClosed", err)
 	}
-	if err := Claim(log, id); !errors.Is(err, logstore.ErrClosed) {
+	if err := Claim(log, id, 0); !errors.Is(err, logstore.ErrClosed) {
 		t.Errorf("Claim to a closed log: %v, want ErrClosed", err)
 	}
 }

@@ -22,9 +22,12 @@ type replicaLog struct {
 	key    raftio.NodeInfo
 	log    logstore.Log
 	failed func(error)
-	silent atomic.Bool // the log has failed
-	terms  termTable
-	cuts   cuts
+	// levelOf returns the level to which an entry may raise the schema, 0 for none;
+	// nil for none ever.
+	levelOf func(data []byte) uint32
+	silent  atomic.Bool // the log has failed, or was abandoned
+	terms   termTable
+	cuts    cuts
 
 	// What dragonboat last saved, for those who receive messages: its own may be later.
 	term, commit atomic.Uint64
@@ -194,12 +197,44 @@ func (l *replicaLog) save(u *pb.Update) {
 			b.Entries = append(b.Entries, e)
 		}
 		l.buf = b.Entries
-		return nil
+		return l.noteLevel(b, l.highest(u.EntriesToSave))
 	})
 	clear(l.buf) // lets go of the data
 	if l.buf = l.buf[:0]; cap(l.buf) > maxBuf {
 		l.buf = nil
 	}
+}
+
+// highest returns the highest level to which one of the entries may raise the schema.
+func (l *replicaLog) highest(entries []pb.Entry) (level uint32) {
+	if l.levelOf == nil {
+		return 0
+	}
+	for i := range entries {
+		if entries[i].ClientID != proposalClient {
+			continue
+		}
+		if data, err := payload(&entries[i]); err == nil {
+			level = max(level, l.levelOf(data))
+		}
+	}
+	return level
+}
+
+// noteLevel adds a level to the metadata if it is higher than that they have.
+func (l *replicaLog) noteLevel(b *logstore.Batch, level uint32) (err error) {
+	if level > l.meta.level {
+		l.meta.level = level
+		b.Meta, err = l.meta.marshal()
+	}
+	return err
+}
+
+// abandon notes a level in the log, and lets nothing follow: another program goes on
+// from there.
+func (l *replicaLog) abandon(level uint32) {
+	_ = l.write("note the level in", func(b *logstore.Batch) error { return l.noteLevel(b, level) })
+	l.silent.Store(true)
 }
 
 // isNews reports whether s is a snapshot, and later than the one that is known:

@@ -238,7 +238,7 @@ func TestRouterRegisterRefuses(t *testing.T) {
 		"another replica's": {batch: logstore.Batch{Meta: meta(routerShard, 3, nil)}, want: "replica 3 of shard 7"},
 		"another shard's":   {batch: logstore.Batch{Meta: meta(3, routerReplica, nil)}, want: "replica 9 of shard 3"},
 		"damaged metadata":  {batch: logstore.Batch{Meta: own[:20]}, want: "damaged"},
-		"later format":      {batch: logstore.Batch{Meta: []byte{2}}, want: "format 2"},
+		"later format":      {batch: logstore.Batch{Meta: []byte{3}}, want: "format 3"},
 		"commit past end":   {batch: logstore.Batch{Meta: own, Entries: entries, Hard: &logstore.HardState{Term: 1, Commit: 4}}, want: "commit index 4"},
 		"pruned too far":    {batch: logstore.Batch{Meta: own, Entries: entries, Snapshot: &snapshot}, prune: 3, want: "does not cover"},
 		"ends too early":    {batch: logstore.Batch{Meta: own, Entries: entries[:1], Snapshot: &snapshot}, want: "before its snapshot"},

@@ -38,11 +38,14 @@ func (m *machine) Update(e statemachine.Entry) (statemachine.Result, error) {
 		return statemachine.Result{}, nil
 	}
 	defer m.guard("apply")
-	m.user.Apply(Entry{
+	if err := m.user.Apply(Entry{
 		Index: sm.Index(e.Index),
 		Term:  m.replica.termOf(e.Index),
 		Data:  e.Cmd,
-	})
+	}); err != nil {
+		m.replica.abandon(fmt.Errorf("engine: apply entry %d: %w", e.Index, err))
+		return statemachine.Result{}, nil
+	}
 	if through, due := m.load.add(sm.Index(e.Index), len(e.Cmd)); due && m.user.CanSnapshot() {
 		m.replica.report(snapshotDue{m.replica, through})
 	}
@@ -101,7 +104,7 @@ func (m *machine) RecoverFromSnapshot(r io.Reader, _ []statemachine.SnapshotFile
 	m.load.restart()
 	defer m.guard("restore snapshot")
 	if err := m.user.Restore(r); err != nil {
-		m.replica.fail(fmt.Errorf("engine: restore snapshot: %w", err))
+		m.replica.abandon(fmt.Errorf("engine: restore snapshot: %w", err))
 	}
 	return nil
 }

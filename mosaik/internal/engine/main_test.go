@@ -148,6 +148,7 @@ type recorder struct {
 	snapPanics bool  // or panics with
 	restores   error // what Restore returns
 	panicsAt   string
+	refuses    map[string]error // what Apply returns for an entry
 	leaders    []leaderChanged
 	members    int
 	removed    int
@@ -188,12 +189,16 @@ func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-func (r *recorder) Apply(e Entry) {
+func (r *recorder) Apply(e Entry) error {
 	if r.panicsAt != "" && string(e.Data) == r.panicsAt {
 		panic("recorder: " + r.panicsAt)
 	}
+	if err := r.refuses[string(e.Data)]; err != nil {
+		return err
+	}
 	e.Data = slices.Clone(e.Data)
 	r.update(func() { r.applied = append(r.applied, e) })
+	return nil
 }
 
 func (r *recorder) CanSnapshot() bool { return !r.frozen }

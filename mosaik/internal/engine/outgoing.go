@@ -15,6 +15,9 @@ import (
 )
 
 const (
+	// maxAnswer bounds the payload of a frame on a connection that is dialled to
+	// send, in bytes.
+	maxAnswer = 1 << 10
 	// dialTimeout bounds one attempt to connect.
 	dialTimeout = 5 * time.Second
 	// writeTimeout bounds how long a peer that reads nothing holds up its
@@ -245,10 +248,14 @@ func (o *outgoing) connect() (*link.Conn, error) {
 // that is dialled to send is that a snapshot arrived.
 func (o *outgoing) watch(conn *link.Conn, gone chan<- struct{}) {
 	defer close(gone)
+	var buf [maxAnswer]byte
 	for {
-		kind, _, err := conn.ReadFrame(0, nil)
-		if err != nil || kind != frameDone {
+		kind, _, err := conn.ReadFrame(maxAnswer, buf[:])
+		if err != nil || isKnown(kind) && kind != frameDone {
 			break
+		}
+		if kind != frameDone {
+			continue
 		}
 		select {
 		case o.done <- struct{}{}:

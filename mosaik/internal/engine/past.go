@@ -8,9 +8,10 @@ import (
 
 // Claim makes a log that of the replica id, and forgets all that it held. The
 // claim survives restarts of the replica, and no other replica can be started
-// with the log.
-func Claim(log logstore.Log, id Identity) error {
-	b, err := (&metadata{id: id}).marshal()
+// with the log. The level is that to which what the replica will write raises the
+// schema at least, 0 if that is not known.
+func Claim(log logstore.Log, id Identity, level uint32) error {
+	b, err := (&metadata{id: id, level: level}).marshal()
 	if err == nil {
 		err = empty(log, logstore.Batch{Clear: true, Meta: b})
 	}
@@ -47,6 +48,8 @@ type Past struct {
 	Used bool
 	// Bootstrap says that the replica made its shard.
 	Bootstrap bool
+	// Level is the highest level to which what the log has held may raise the schema.
+	Level uint32
 }
 
 // ReadPast returns what a log tells about its replica; ok is false if it is
@@ -63,7 +66,7 @@ func ReadPast(log logstore.Log) (p Past, ok bool, err error) {
 	if err != nil {
 		return Past{}, false, fmt.Errorf("engine: read the past of a replica: %w", err)
 	}
-	p.Identity = m.id
+	p.Identity, p.Level = m.id, m.level
 	if m.boot != nil {
 		p.Used = st.Hard != logstore.HardState{} || st.Snapshot.Cursor.Index > 0 || st.Last.Index > 0
 		p.Bootstrap = !m.boot.Join

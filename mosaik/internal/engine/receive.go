@@ -75,7 +75,7 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 		if err == nil {
 			kind, payload, err = c.ReadFrame(limit, buf)
 		}
-		if err == nil {
+		if err == nil && isKnown(kind) {
 			err = receive(kind, payload)
 		}
 		if err != nil {

@@ -136,6 +136,20 @@ func (r *Replica) fail(err error) {
 	}
 }
 
+// abandon mutes the replica for good, because the rest of its log needs another
+// program, to which it leaves the log as it is.
+func (r *Replica) abandon(err error) {
+	var level uint32
+	var newer interface{ NeedsLevel() uint32 }
+	if errors.As(err, &newer) {
+		level = newer.NeedsLevel()
+	}
+	if l := r.engine.router.find(r.shard, r.id); l != nil {
+		l.abandon(level)
+	}
+	r.fail(err)
+}
+
 // muted reports whether the replica failed.
 func (r *Replica) muted() bool {
 	return r.failure.Load() != nil || r.engine.router.muted(r.shard, r.id)

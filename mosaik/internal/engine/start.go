@@ -106,6 +106,7 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
 		return err
 	}
+	e.router.find(r.shard, r.id).levelOf = cfg.LevelOf
 	e.router.worker(r.shard).serve(r)
 	defer recovered(&err)
 	var members map[uint64]string

@@ -39,8 +39,11 @@ const MaxProposal = 8 << 20
 // StateMachine is what a replica applies its log to. Its methods are called by
 // the engine only, never two at a time.
 type StateMachine interface {
-	// Apply applies one entry. It must not keep Data after it returns.
-	Apply(e Entry)
+	// Apply applies one entry. It must not keep Data after it returns. An error says
+	// that the entry must be applied by another program, and none may follow: it
+	// mutes the replica, and from then on nothing is written to its log. If the error
+	// has a method NeedsLevel() uint32, the level is noted in the log first.
+	Apply(e Entry) error
 	// CanSnapshot reports whether the other two methods work. If not they are
 	// never called and the log is kept whole.
 	CanSnapshot() bool
@@ -48,7 +51,7 @@ type StateMachine interface {
 	// and is reported by [Events.SnapshotFailed]; the replica goes on.
 	Snapshot(w io.Writer) error
 	// Restore replaces the whole state by what Snapshot wrote, on this replica
-	// or on another. An error mutes the replica.
+	// or on another. An error mutes the replica as one of Apply does.
 	Restore(r io.Reader) error
 }
 
@@ -90,7 +93,10 @@ type ReplicaConfig struct {
 	// ReadTimeout bounds a round of [Replica.ReadIndex], 0 for no bound.
 	ReadTimeout time.Duration
 	Log         logstore.Log
-	Machine     StateMachine
+	// LevelOf returns the level to which an entry may raise the schema, 0 for none.
+	// The highest is kept in the log, see [Past]. nil: none does.
+	LevelOf func(data []byte) uint32
+	Machine StateMachine
 	// A snapshot is taken when the machine has applied SnapshotEvery entries, or
 	// SnapshotBytes of them, since the last one was taken or tried. 0 is no
 	// bound; with both 0 none is taken.

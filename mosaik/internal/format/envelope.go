@@ -15,8 +15,10 @@ import (
 //	     0     1  version, 1
 //	     1     1  kind: 1 commands, 2 open, 3 seal, 4 level, 5 session,
 //	              6 ancestor, 7 replay, 8 restore
-//	     2     2  reserved, 0
-//	     4     4  schema level
+//	     2     2  flags, 0
+//	     4     4  level: of kind commands, the level of the schema at which they
+//	              are encoded, 0 if it is not known; of kind level, the one that
+//	              it raises to; of other kinds 0
 //	     8    16  session; of kind ancestor: the epoch that this one continues
 //	    24     8  sequence; of kind seal: how many commands are given up; of
 //	              kinds replay and restore: their number in the epoch, from 1
@@ -33,6 +35,16 @@ import (
 // their place kind ancestor carries the ids of the epochs that its epoch
 // continues, oldest first, kind replay whole entries of that epoch, and kind
 // restore the next part of a snapshot of it, of which an empty part is the end.
+//
+// Entries are replicated, so none is passed over that is only partly understood:
+// another version, kind or flag is that of a newer program and stops the replica.
+// What a newer program adds to an entry, it says by one of these.
+//
+// Before level entries were written, entries of commands had level 0. They were
+// encoded at the newest level of their time, and are decoded with all that any
+// level has. The level of an epoch is 1 until an entry of kind level raises it by
+// exactly one; any other such entry is void. Commands of a level above the epoch's
+// are void, too, and nobody decodes them.
 
 // Version is the version of the envelope that this package writes and reads.
 const Version = 1
@@ -51,8 +63,8 @@ const (
 var (
 	// ErrMalformed reports bytes that are not an envelope or not a snapshot.
 	ErrMalformed = errors.New("format: malformed")
-	// ErrVersion reports bytes of a version, or entries of a kind, that this
-	// package does not know: those of a newer program.
+	// ErrVersion reports bytes of a version, kind or flag that this package does
+	// not know: those of a newer program.
 	ErrVersion = errors.New("format: unknown version")
 )
 
@@ -77,7 +89,7 @@ type SessionID [16]byte
 // Header is the fixed part of an envelope.
 type Header struct {
 	Kind     Kind
-	Level    uint32 // schema level
+	Level    uint32 // of the commands, 0 if it is not known; of kind level: the one that it raises to
 	Session  SessionID
 	Sequence uint64 // the entry's number in its session, from 1
 	Time     int64  // the proposer's clock in Unix nanoseconds
@@ -234,8 +246,8 @@ func Parse(b []byte) (Envelope, error) {
 	if e.Kind < KindCommands || e.Kind > KindRestore {
 		return e, fmt.Errorf("%w: entry kind %d", ErrVersion, e.Kind)
 	}
-	if reserved := le.Uint16(b[2:]); reserved != 0 {
-		return e, fmt.Errorf("%w: reserved envelope bytes hold %#x", ErrMalformed, reserved)
+	if flags := le.Uint16(b[2:]); flags != 0 {
+		return e, fmt.Errorf("%w: entry flags %#x", ErrVersion, flags)
 	}
 	e.Level = le.Uint32(b[4:])
 	copy(e.Session[:], b[8:])

@@ -73,6 +73,12 @@ func TestEnvelopeGolden(t *testing.T) {
 
 	open := Envelope{Header: Header{Kind: KindOpen, Time: 1}}
 	golden(t, "envelope_open_v1.hex", Append(nil, &open))
+	raise := Envelope{Header: Header{Kind: KindLevel, Level: 2, Time: 1}}
+	golden(t, "envelope_level_v1.hex", Append(nil, &raise))
+	// Logs that were written before level entries were.
+	unknown := header
+	unknown.Level = 0
+	golden(t, "envelope_level_unknown_v1.hex", build(unknown, traces, commands()))
 }
 
 func TestEnvelopeSizes(t *testing.T) {
@@ -106,7 +112,8 @@ func TestEnvelopeRefused(t *testing.T) {
 		{"other version", set(0, 2), ErrVersion},
 		{"kind 0", set(1, 0), ErrVersion},
 		{"kind 9", set(1, 9), ErrVersion},
-		{"reserved", set(3, 1), ErrMalformed},
+		{"flags", set(2, 1), ErrVersion},
+		{"flags, the higher ones", set(3, 1), ErrVersion},
 		{"short header", valid[:headerSize-1], ErrMalformed},
 		{"no traces", valid[:headerSize], ErrMalformed},
 		{"trailing byte", append(bytes.Clone(valid), 0), ErrMalformed},

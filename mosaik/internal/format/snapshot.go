@@ -12,7 +12,8 @@ import (
 //	     0     7  magic "MSKSNAP"
 //	     7     1  version, 1
 //	     8     4  flags: bit 0 opened, bit 1 sealed, others 0
-//	    12     4  schema level
+//	    12     4  level of the schema, 0 if it is not known, as it was before
+//	              level entries were written
 //	    16     8  dense command count
 //	    24     8  Raft index of the last applied entry
 //	    32     8  Raft term of the last applied entry
@@ -45,6 +46,9 @@ import (
 // up; it costs more (0.8 against 1.4 GB/s where this was measured), which is
 // little beside moving the bytes. Neither protects against somebody who means
 // harm: streams come from authenticated members.
+//
+// A snapshot of another version, or with another flag, is that of a newer program
+// and stops the replica, and so does one of a level above the supported one.
 
 const (
 	snapshotMagic   = "MSKSNAP"
@@ -71,7 +75,7 @@ const (
 type Snapshot struct {
 	Opened   bool
 	Sealed   bool
-	Level    uint32 // schema level
+	Level    uint32 // of the schema, 0 if it is not known
 	Commands uint64 // dense command count
 	Index    uint64 // Raft index of the last applied entry
 	Term     uint64 // Raft term of the last applied entry
@@ -117,7 +121,7 @@ func (s *Snapshot) parse(b []byte) (sessions, ancestors int, err error) {
 	le := binary.LittleEndian
 	flags := le.Uint32(b[8:])
 	if flags&^(flagOpened|flagSealed) != 0 {
-		return 0, 0, fmt.Errorf("%w: snapshot flags %#x", ErrMalformed, flags)
+		return 0, 0, fmt.Errorf("%w: snapshot flags %#x", ErrVersion, flags)
 	}
 	*s = Snapshot{
 		Opened:   flags&flagOpened != 0,

@@ -70,6 +70,7 @@ func TestSnapshotGolden(t *testing.T) {
 	if string(machine) != "the machine's own bytes" {
 		t.Errorf("machine bytes %q", machine)
 	}
+	// A snapshot that was written before level entries were: its level is 0.
 	golden(t, "snapshot_sealed_v1.hex", write(t, Snapshot{Sealed: true}, nil))
 }
 

@@ -9,36 +9,68 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Announcement v1: what a member tells every peer that it has a bond with, in
-// the handshake and at each change. Integers are big-endian.
+// Announcement: what a member tells every peer that it has a bond with, in the
+// handshake and at each change. It is a list of fields, at most 4096 bytes.
+// Integers are big-endian.
 //
-//	offset  size  field
-//	0       1     version, 1
-//	1       1     phase: 0 seeking, 1 catching up, 2 caught up, 3 leaving
-//	2       1     flags: 1 observer, 2 opened, 4 poisoned, 8 leads, 16 votes
-//	3       1     reluctance factor, 1 for none
-//	4       16    incarnation
-//	20      16    epoch, zero for none
-//	36      8     dense count of applied commands
-//	44      2     policy: expected
-//	46      2     policy: minimum
-//	48      2     policy: maximum
-//	50      8     policy: grace in nanoseconds
-//	58      8     id of the last membership change that it knows of
-//	66      8     the start of the digest of the schema's newest level
-//	74      16    process: 8 bytes number of its start, 8 random
+//	offset  size  content
+//	     0     2  tag; tags ascend, and none comes twice
+//	     2     2  length n of the value
+//	     4     n  value
+//
+//	tag  size  value                                       left out for
+//	  1     1  phase: 1 catching up, 2 caught up,          seeking
+//	           3 leaving
+//	  2     4  flags: 1 observer, 2 opened, 4 poisoned,    0
+//	           8 leads, 16 votes, 32 durable
+//	  3     1  reluctance factor                           1, for none
+//	  4    16  incarnation                                 zero
+//	  5    16  process: 8 bytes number of its start,       zero
+//	           8 random
+//	  6    16  epoch                                       zero, for none
+//	  7     8  dense count of applied commands             0
+//	  8    14  policy: 2 bytes expected, 2 minimum,        zero
+//	           2 maximum, 8 grace in nanoseconds
+//	  9     8  id of the last membership change that       0
+//	           it knows of
+//	 10     8  the start of the digest of the schema's     zero
+//	           newest level
+//	 11     4  the highest level of the schema that it     1
+//	           supports
+//
+// A field whose value is the one in the last column is left out, so there is one
+// encoding of an announcement; another one is refused. A receiver ignores tags
+// and flags that it does not know: they are those of a newer program, which must
+// not rely on them being understood. The meaning and the size of a field never
+// change; what has to be said differently gets another tag.
 const (
-	announcementVersion = 1
-	announcementSize    = 90
+	tagPhase       = 1
+	tagFlags       = 2
+	tagFactor      = 3
+	tagIncarnation = 4
+	tagProcess     = 5
+	tagEpoch       = 6
+	tagCount       = 7
+	tagPolicy      = 8
+	tagChange      = 9
+	tagSchema      = 10
+	tagLevel       = 11
 )
 
 const (
-	flagObserver = 1 << iota
+	// maxAnnouncement bounds an announcement in bytes, with the fields that are
+	// ignored.
+	maxAnnouncement = 4096
+	fieldHead       = 4
+)
+
+const (
+	flagObserver uint32 = 1 << iota
 	flagOpened
 	flagPoisoned
 	flagLeads
 	flagVotes
-	knownFlags = flagObserver | flagOpened | flagPoisoned | flagLeads | flagVotes
+	flagDurable
 )
 
 // Phase is where a member stands on its way into an epoch.
@@ -74,12 +106,14 @@ type Announcement struct {
 	Poisoned bool // its machine panicked
 	Leads    bool // it leads its epoch
 	Votes    bool // it knows that it is a voter, and is bound to its epoch by it
+	Durable  bool // its log outlives its process
 	Tenure
 	Epoch  Epoch
 	Count  sm.Index // commands applied, dense
 	Policy Policy
 	Change uint64 // the last membership change that it knows of
 	Schema Schema
+	Level  uint32 // the highest level of its machine's schema, from 1
 }
 
 // Schema stands for the commands that a member knows: the start of the digest of
@@ -96,71 +130,173 @@ func (a Announcement) replica(peer sm.PeerID) uint64 {
 
 var errAnnouncement = errors.New("malformed announcement")
 
-func (a Announcement) append(b []byte) []byte {
-	var flags byte
-	if a.Role.Observer {
-		flags |= flagObserver
+func (a Announcement) flags() (flags uint32) {
+	for _, f := range []struct {
+		set bool
+		bit uint32
+	}{
+		{a.Role.Observer, flagObserver}, {a.Opened, flagOpened}, {a.Poisoned, flagPoisoned},
+		{a.Leads, flagLeads}, {a.Votes, flagVotes}, {a.Durable, flagDurable},
+	} {
+		if f.set {
+			flags |= f.bit
+		}
 	}
-	if a.Opened {
-		flags |= flagOpened
-	}
-	if a.Poisoned {
-		flags |= flagPoisoned
-	}
-	if a.Leads {
-		flags |= flagLeads
-	}
-	if a.Votes {
-		flags |= flagVotes
-	}
-	b = append(b, announcementVersion, byte(a.Phase), flags, byte(a.Role.Factor))
-	b = append(b, a.Incarnation[:]...)
-	b = append(b, a.Epoch[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(a.Count))
-	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Expected))
-	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Minimum))
-	b = binary.BigEndian.AppendUint16(b, uint16(a.Policy.Maximum))
-	b = binary.BigEndian.AppendUint64(b, uint64(a.Policy.Grace))
-	b = binary.BigEndian.AppendUint64(b, a.Change)
-	b = append(b, a.Schema[:]...)
-	return append(b, a.Process[:]...)
+	return flags
 }
 
+// append appends the announcement. A factor and a level of 0 count as 1.
+func (a Announcement) append(b []byte) []byte {
+	var value [16]byte
+	be := binary.BigEndian
+	if a.Phase != Seeking {
+		b = appendField(b, tagPhase, []byte{byte(a.Phase)})
+	}
+	if flags := a.flags(); flags != 0 {
+		b = appendField(b, tagFlags, be.AppendUint32(value[:0], flags))
+	}
+	if a.Role.Factor > 1 {
+		b = appendField(b, tagFactor, []byte{byte(a.Role.Factor)})
+	}
+	if a.Incarnation != (Incarnation{}) {
+		b = appendField(b, tagIncarnation, a.Incarnation[:])
+	}
+	if a.Process != (Process{}) {
+		b = appendField(b, tagProcess, a.Process[:])
+	}
+	if !a.Epoch.IsZero() {
+		b = appendField(b, tagEpoch, a.Epoch[:])
+	}
+	if a.Count != 0 {
+		b = appendField(b, tagCount, be.AppendUint64(value[:0], uint64(a.Count)))
+	}
+	if p := a.Policy; p != (Policy{}) {
+		v := be.AppendUint16(value[:0], uint16(p.Expected))
+		v = be.AppendUint16(v, uint16(p.Minimum))
+		v = be.AppendUint16(v, uint16(p.Maximum))
+		b = appendField(b, tagPolicy, be.AppendUint64(v, uint64(p.Grace)))
+	}
+	if a.Change != 0 {
+		b = appendField(b, tagChange, be.AppendUint64(value[:0], a.Change))
+	}
+	if a.Schema != (Schema{}) {
+		b = appendField(b, tagSchema, a.Schema[:])
+	}
+	if a.Level > 1 {
+		b = appendField(b, tagLevel, be.AppendUint32(value[:0], a.Level))
+	}
+	return b
+}
+
+func appendField(b []byte, tag uint16, value []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, tag)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
+	return append(b, value...)
+}
+
+// parseAnnouncement reads an announcement, whatever b is, and ignores the tags
+// and flags that it does not know.
 func parseAnnouncement(b []byte) (Announcement, error) {
-	if len(b) == 0 || b[0] != announcementVersion {
-		return Announcement{}, fmt.Errorf("%w: version is not %d", errAnnouncement, announcementVersion)
+	a := Announcement{Role: Role{Factor: 1}, Level: 1}
+	if len(b) > maxAnnouncement {
+		return a, fmt.Errorf("%w: %d bytes, at most %d are allowed", errAnnouncement, len(b), maxAnnouncement)
 	}
-	if len(b) != announcementSize {
-		return Announcement{}, fmt.Errorf("%w: %d bytes, not %d", errAnnouncement, len(b), announcementSize)
+	for last := -1; len(b) > 0; {
+		if len(b) < fieldHead {
+			return a, fmt.Errorf("%w: %d bytes follow field %d", errAnnouncement, len(b), last)
+		}
+		tag, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		b = b[fieldHead:]
+		switch {
+		case int(tag) <= last:
+			return a, fmt.Errorf("%w: field %d follows field %d", errAnnouncement, tag, last)
+		case size > len(b):
+			return a, fmt.Errorf("%w: field %d has %d bytes, %d are left", errAnnouncement, tag, size, len(b))
+		}
+		if err := a.set(tag, b[:size]); err != nil {
+			return a, err
+		}
+		last, b = int(tag), b[size:]
 	}
-	a := Announcement{
-		Phase:    Phase(b[1]),
-		Role:     Role{Observer: b[2]&flagObserver != 0, Factor: int(b[3])},
-		Opened:   b[2]&flagOpened != 0,
-		Poisoned: b[2]&flagPoisoned != 0,
-		Leads:    b[2]&flagLeads != 0,
-		Votes:    b[2]&flagVotes != 0,
-		Tenure:   Tenure{Incarnation(b[4:20]), Process(b[74:])},
-		Epoch:    Epoch(b[20:36]),
-		Count:    sm.Index(binary.BigEndian.Uint64(b[36:])),
-		Policy: Policy{
-			Expected: int(binary.BigEndian.Uint16(b[44:])),
-			Minimum:  int(binary.BigEndian.Uint16(b[46:])),
-			Maximum:  int(binary.BigEndian.Uint16(b[48:])),
-			Grace:    time.Duration(binary.BigEndian.Uint64(b[50:])),
-		},
-		Change: binary.BigEndian.Uint64(b[58:]),
-		Schema: Schema(b[66:74]),
-	}
-	switch {
-	case a.Phase > Leaving:
-		return Announcement{}, fmt.Errorf("%w: unknown %v", errAnnouncement, a.Phase)
-	case b[2]&^knownFlags != 0:
-		return Announcement{}, fmt.Errorf("%w: unknown flags %#x", errAnnouncement, b[2])
-	case a.Role.Factor < 1:
-		return Announcement{}, fmt.Errorf("%w: reluctance factor 0", errAnnouncement)
-	case (a.Phase == CatchingUp || a.Phase == CaughtUp) && a.Epoch.IsZero():
-		return Announcement{}, fmt.Errorf("%w: %v in no epoch", errAnnouncement, a.Phase)
+	if (a.Phase == CatchingUp || a.Phase == CaughtUp) && a.Epoch.IsZero() {
+		return a, fmt.Errorf("%w: %v in no epoch", errAnnouncement, a.Phase)
 	}
 	return a, nil
+}
+
+// fieldSizes are the sizes of the values of the fields that are known.
+var fieldSizes = map[uint16]int{
+	tagPhase: 1, tagFlags: 4, tagFactor: 1, tagIncarnation: 16, tagProcess: 16, tagEpoch: 16,
+	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4,
+}
+
+// set takes the value of a field, which is not yet set, unless its tag is not
+// known.
+func (a *Announcement) set(tag uint16, v []byte) error {
+	want, known := fieldSizes[tag]
+	if !known {
+		return nil
+	}
+	if len(v) != want {
+		return fmt.Errorf("%w: field %d has %d bytes, not %d", errAnnouncement, tag, len(v), want)
+	}
+	before, be := *a, binary.BigEndian
+	switch tag {
+	case tagPhase:
+		a.Phase = Phase(v[0])
+	case tagFlags:
+		flags := be.Uint32(v)
+		if flags == 0 {
+			return leftOut(tag)
+		}
+		a.setFlags(flags)
+		return nil // perhaps none that is known
+	case tagFactor:
+		a.Role.Factor = int(v[0])
+	case tagIncarnation:
+		a.Incarnation = Incarnation(v)
+	case tagProcess:
+		a.Process = Process(v)
+	case tagEpoch:
+		a.Epoch = Epoch(v)
+	case tagCount:
+		a.Count = sm.Index(be.Uint64(v))
+	case tagPolicy:
+		a.Policy = Policy{
+			Expected: int(be.Uint16(v)),
+			Minimum:  int(be.Uint16(v[2:])),
+			Maximum:  int(be.Uint16(v[4:])),
+			Grace:    time.Duration(be.Uint64(v[6:])),
+		}
+	case tagChange:
+		a.Change = be.Uint64(v)
+	case tagSchema:
+		a.Schema = Schema(v)
+	case tagLevel:
+		a.Level = be.Uint32(v)
+	}
+	switch {
+	case *a == before:
+		return leftOut(tag)
+	case a.Phase > Leaving:
+		return fmt.Errorf("%w: unknown %v", errAnnouncement, a.Phase)
+	case a.Role.Factor < 1:
+		return fmt.Errorf("%w: reluctance factor 0", errAnnouncement)
+	case a.Level < 1:
+		return fmt.Errorf("%w: level 0", errAnnouncement)
+	}
+	return nil
+}
+
+func (a *Announcement) setFlags(flags uint32) {
+	a.Role.Observer = flags&flagObserver != 0
+	a.Opened = flags&flagOpened != 0
+	a.Poisoned = flags&flagPoisoned != 0
+	a.Leads = flags&flagLeads != 0
+	a.Votes = flags&flagVotes != 0
+	a.Durable = flags&flagDurable != 0
+}
+
+func leftOut(tag uint16) error {
+	return fmt.Errorf("%w: field %d holds the value for which it is left out", errAnnouncement, tag)
 }

@@ -15,13 +15,24 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Submit queues the encoded commands as one atomic batch; see
+// Level returns the level of the schema at which commands are to be encoded: the
+// active one, or as long as none are let in the highest that the machine supports.
+func (g *Group) Level() uint32 {
+	if l := g.current.Load(); l != nil {
+		if level := l.state.Writes(); level != 0 {
+			return level
+		}
+	}
+	return g.cfg.Level
+}
+
+// Submit queues the commands, which are encoded at a level, as one atomic batch; see
 // [session.Proposer.Submit].
-func (g *Group) Submit(ctx context.Context, commands [][]byte, span format.Span) (*session.Call, error) {
+func (g *Group) Submit(ctx context.Context, level uint32, commands [][]byte, span format.Span) (*session.Call, error) {
 	if p := g.prospect.Get(); p.poisoned != nil {
 		return nil, p.poisoned
 	}
-	return g.proposer.Submit(ctx, commands, span)
+	return g.proposer.Submit(ctx, level, commands, span)
 }
 
 // NewOne returns the memory of a single command; see [session.One].

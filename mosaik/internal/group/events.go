@@ -11,8 +11,8 @@ import (
 // machine lets the engine apply entries to the state.
 type machine struct{ *state.State }
 
-// Apply implements [engine.StateMachine].
-func (m machine) Apply(e engine.Entry) { m.State.Apply(e.Index, e.Term, e.Data) }
+// Apply implements [engine.StateMachine]. Its error is a [*state.OutdatedError].
+func (m machine) Apply(e engine.Entry) error { return m.State.Apply(e.Index, e.Term, e.Data) }
 
 // events posts what the engine reports about a replica.
 type events struct {
@@ -104,6 +104,13 @@ func (o observer) opened() {
 
 func (o observer) ancestor(epoch [16]byte) {
 	events(o).post(func() { o.l.ancestors = append(o.l.ancestors, epoch) })
+}
+
+func (o observer) raised(level uint32) {
+	events(o).post(func() {
+		o.g.log.Info("the level of the schema is raised", "level", level)
+		o.g.reconcile()
+	})
 }
 
 func (o observer) sealed() {

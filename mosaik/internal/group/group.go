@@ -41,6 +41,8 @@ var (
 	ErrSuperseded = errors.New("mosaik: another process with the same identity joined later")
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
+	// ErrOutdated reports a log that needs a newer program than this one.
+	ErrOutdated = state.ErrOutdated
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("mosaik: group closed")
 )
@@ -54,6 +56,7 @@ type Config struct {
 	Timing  Timing
 	Policy  Policy
 	Schema  Schema
+	Level   uint32 // the highest level of the schema that the machine supports, from 1
 	Role    Role
 	// Process is this process, the same for all groups that it joins.
 	Process Process
@@ -145,7 +148,12 @@ func Join(cfg Config) (*Group, error) {
 		ended:    map[Epoch]sm.Index{},
 		latest:   map[sm.PeerID]Tenure{},
 	}
+	cfg.Level = max(1, cfg.Level)
+	g.cfg.Level = cfg.Level
 	past, err := recall(cfg)
+	if errors.Is(err, ErrOutdated) {
+		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mosaik: join group %s: %w: %w", cfg.ID.Short(), ErrStorage, err)
 	}
@@ -245,6 +253,9 @@ func (g *Group) shutDown() {
 	}
 	last := g.status.Get()
 	last.Online, last.Settled, last.Leader, last.Bonds = false, false, sm.PeerID{}, nil
+	if outdated := new(state.OutdatedError); errors.As(g.err, &outdated) {
+		last.Outdated, last.Waits = outdated, "a newer program"
+	}
 	g.status.Set(last)
 	g.status.End(g.err)
 	g.prospect.End(g.err)

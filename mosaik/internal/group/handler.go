@@ -18,6 +18,8 @@ import (
 //	                with it all that it held up to so many commands
 //	4 superseded    16 bytes incarnation, 16 bytes process: those of another
 //	                process with the receiver's identity, which goes on
+//
+// A message of another kind is that of a newer program, and ignored.
 const (
 	messageAnnounce   = 1
 	messageRemoved    = 2
@@ -93,8 +95,6 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		}
 		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
 		g.inbox.post(func() { g.superseded(other) })
-	default:
-		g.violated(peer)
 	}
 }
 
@@ -197,7 +197,10 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 
 // announcement returns what this member says about itself.
 func (g *Group) announcement() Announcement {
-	a := Announcement{Role: g.cfg.Role, Tenure: g.tenure, Policy: g.cfg.Policy, Schema: g.cfg.Schema, Count: g.applied.Get()}
+	a := Announcement{
+		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.applied.Get(),
+		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level,
+	}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
 		a.Leads, a.Votes, a.Change = l.leads(), l.votes(), l.members.ChangeID

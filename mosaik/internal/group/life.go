@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -47,6 +48,7 @@ type life struct {
 	changing  bool // a membership change is under way
 
 	estate    iter.Seq[[]byte] // what the epoch is still to take over, on the member that makes it
+	inherits  uint32           // the level of the schema that comes with it
 	ancestors []Epoch          // that the epoch continues
 }
 
@@ -78,6 +80,7 @@ func (g *Group) seek() {
 // birth is how an epoch begins that this member makes.
 type birth struct {
 	estate iter.Seq[[]byte] // what it takes over of the epoch that it continues, nil for nothing
+	level  uint32           // of that epoch
 }
 
 // enter starts this member's replica in the epoch, which begins with it if there
@@ -85,7 +88,7 @@ type birth struct {
 func (g *Group) enter(e Epoch, b *birth) {
 	l := &life{epoch: e, bootstrap: b != nil}
 	if b != nil {
-		l.estate = b.estate
+		l.estate, l.inherits = b.estate, b.level
 	}
 	g.start(l)
 }
@@ -107,12 +110,14 @@ func (g *Group) start(l *life) {
 		Group:    g.cfg.ID,
 		Network:  g.cfg.Network,
 		Machine:  l.machine,
+		Level:    g.cfg.Level,
 		History:  g.cfg.History,
 		Deliver:  g.proposer.Deliver,
 		Applied:  observer{g, l}.applied,
 		Opened:   observer{g, l}.opened,
 		Sealed:   observer{g, l}.sealed,
 		Ancestor: observer{g, l}.ancestor,
+		Raised:   observer{g, l}.raised,
 		Poisoned: observer{g, l}.poisoned,
 	})
 	g.ownIn(l.state, e, l.estate != nil)
@@ -133,6 +138,7 @@ func (g *Group) start(l *life) {
 		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
 		ReadTimeout:     g.cfg.Timing.Query,
 		Log:             g.cfg.Log,
+		LevelOf:         format.LevelOf,
 		Machine:         machine{l.state},
 		SnapshotEvery:   g.cfg.SnapshotEvery,
 		SnapshotBytes:   g.cfg.SnapshotBytes,
@@ -166,7 +172,7 @@ func (g *Group) claimLog(l *life) error {
 	}
 	return engine.Claim(g.cfg.Log, engine.Identity{
 		Shard: l.shard, Replica: l.id, Epoch: l.epoch, Incarnation: g.tenure.Incarnation,
-	})
+	}, l.inherits)
 }
 
 // campaign lets a lone voter elect itself without waiting for a timeout.

@@ -16,7 +16,9 @@ type steward struct {
 	self     sm.PeerID
 	resigns  string // why it must not go on leading, "" when it may
 	opened   bool
-	empty    bool // no command was applied yet
+	empty    bool   // no command was applied yet
+	level    uint32 // of the schema, active here
+	supports uint32 // the highest that this member's machine supports, and by their bonds all others'
 	epoch    Epoch
 	policy   Policy
 	members  engine.Membership
@@ -32,18 +34,20 @@ const (
 	changeRemove              // remove the replica
 	changeAdd                 // add the replica as non-voting
 	changePromote             // make the non-voting replica a voter
+	changeRaise               // commit the level entry
 	changeOpen                // commit the open entry
 	changeSeal                // commit the seal entry: yield to another epoch
 	changeTransfer            // hand leadership to the replica
 )
 
-var changeNames = [...]string{"none", "remove", "add", "promote", "open", "seal", "transfer"}
+var changeNames = [...]string{"none", "remove", "add", "promote", "raise", "open", "seal", "transfer"}
 
 // change is the one next step towards the membership that the group should have.
 type change struct {
 	kind    changeKind
 	replica uint64
 	peer    sm.PeerID
+	level   uint32 // of changeRaise
 	why     string
 	wait    time.Duration // of changeNone: look again after this long, 0 for at the next event
 }
@@ -55,7 +59,7 @@ func (c change) String() string {
 			return fmt.Sprintf("none, look again in %v", c.wait)
 		}
 		return "none"
-	case changeOpen, changeSeal:
+	case changeOpen, changeSeal, changeRaise:
 		return fmt.Sprintf("%s: %s", changeNames[c.kind], c.why)
 	}
 	return fmt.Sprintf("%s %s: %s", changeNames[c.kind], c.peer.Short(), c.why)
@@ -69,6 +73,7 @@ func (s steward) next() change {
 		steward.yield,
 		steward.removeReplaced,
 		steward.removeLeaving,
+		steward.raise,
 		steward.open,
 		steward.add,
 		steward.promote,
@@ -140,6 +145,17 @@ func (s steward) removeLeaving() change {
 		}
 	}
 	return change{}
+}
+
+// raise raises the level of the schema by one step until it is the one that the
+// members' machines support, before commands are let in or after a group has come
+// back with another program. Members with other levels have no bond with this one,
+// and a leader is in touch with most voters, so most of them support it.
+func (s steward) raise() change {
+	if s.level >= s.supports || s.resigns != "" {
+		return change{}
+	}
+	return change{kind: changeRaise, level: s.level + 1, why: fmt.Sprintf("to level %d of %d, which all members support", s.level+1, s.supports)}
 }
 
 // open lets commands in once the epoch has the voters that it was promised, and
@@ -393,8 +409,12 @@ func sortedReplicas(members map[uint64]sm.PeerID) []uint64 {
 
 // unsettled says why not everybody who is here is in place, "" if all are: every
 // bonded member of the group belongs to the epoch and has caught up, every voter
-// can be reached, and there are as many voters as there should be.
+// can be reached, there are as many voters as there should be, and the level of the
+// schema is the one that they support.
 func (s steward) unsettled() string {
+	if s.level < s.supports {
+		return fmt.Sprintf("level %d of the schema; %d is active", s.supports, s.level)
+	}
 	for _, peer := range sortedPeers(s.peers) {
 		a := s.peers[peer]
 		switch {

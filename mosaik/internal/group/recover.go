@@ -85,7 +85,7 @@ func (g *Group) recover() (Epoch, error) {
 	}
 	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
 	g.renew()
-	g.enter(newEpoch(), &birth{heir.Entries()})
+	g.enter(newEpoch(), &birth{heir.Entries(), l.state.Level()})
 	return l.epoch, nil
 }
 
@@ -119,7 +119,9 @@ func applyTail(s *state.State, entries iter.Seq2[engine.Entry, error]) error {
 		if s.SealedBy(e.Data) {
 			break
 		}
-		s.Apply(e.Index, e.Term, e.Data)
+		if err := s.Apply(e.Index, e.Term, e.Data); err != nil {
+			return err
+		}
 	}
 	if poisoned := s.Status().Poisoned; poisoned != nil {
 		return poisoned

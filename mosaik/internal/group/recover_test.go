@@ -17,7 +17,7 @@ import (
 // lines is a machine that keeps its commands.
 type lines []string
 
-func (l *lines) Apply(_ sm.ApplyContext, cmd []byte) (any, error, bool) {
+func (l *lines) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
 	*l = append(*l, string(cmd))
 	return nil, nil, true
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
 // past is the life whose log this member finds when it joins.
@@ -18,16 +19,20 @@ type past struct {
 
 // recall returns the life that ran with the log before, nil if there is none or
 // it cannot have promised anything to anybody. What earlier processes did not come
-// to remove beside the log goes.
+// to remove beside the log goes, unless the log needs a newer program: that is a
+// [*state.OutdatedError], and nothing is changed.
 func recall(cfg Config) (*past, error) {
+	found, ok, err := engine.ReadPast(cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	if found.Level > cfg.Level {
+		return nil, &state.OutdatedError{Found: found.Level, Supported: cfg.Level}
+	}
 	if files, ok := logstore.FilesOf(cfg.Log); ok {
 		if err := files.RemoveUnfinished(); err != nil {
 			return nil, err
 		}
-	}
-	found, ok, err := engine.ReadPast(cfg.Log)
-	if err != nil {
-		return nil, err
 	}
 	if !ok {
 		return nil, dropEstate(cfg.Log) // the log was cleared when its epoch was left

@@ -182,6 +182,14 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		s.now = s.now.Add(d)
 	case "opened":
 		s.lead.opened = true
+	case "level":
+		level, err := strconv.ParseUint(words[1], 10, 32)
+		if err != nil {
+			return err
+		}
+		supports, err := strconv.ParseUint(args["supports"], 10, 32)
+		s.lead.level, s.lead.supports = uint32(level), uint32(supports)
+		return err
 	case "commands":
 		s.lead.empty = false
 	case "empty":
@@ -302,6 +310,8 @@ func (s *scenario) tend(out *strings.Builder) {
 			return
 		case changeOpen:
 			s.lead.opened = true
+		case changeRaise:
+			s.lead.level = c.level
 		case changeAdd:
 			m.NonVoting[c.replica] = c.peer
 		case changePromote:

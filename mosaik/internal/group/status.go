@@ -16,6 +16,7 @@ type Status struct {
 	Epoch     Epoch     // zero before the group formed
 	Recovered int       // how many epochs this one continues
 	Opened    bool      // the epoch accepts commands
+	Level     uint32    // the level of the schema that is active, 0 without an epoch
 	Leader    sm.PeerID // zero for none
 	Term      sm.Term
 	Online    bool    // leads, or is level with a live leader, and the epoch is open
@@ -28,6 +29,7 @@ type Status struct {
 	Members   []Member
 	Poisoned  error // the machine's panic, nil for none
 	Snapshot  error // why the last snapshot failed, nil if it did not
+	Outdated  error // why this program cannot go on from the log, nil if it can
 }
 
 // Member is one member of a group as another sees it.
@@ -40,13 +42,15 @@ type Member struct {
 	Current     bool // knows the last membership change
 	Reluctant   bool
 	Leaving     bool
+	Durable     bool        // its log outlives its process
+	Level       uint32      // the highest level of the schema that it supports, 0 while it is not bonded
 	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
 	Incarnation Incarnation // zero while it was not bonded
 }
 
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term &&
-		s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
+		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
 		s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
@@ -89,6 +93,7 @@ func (g *Group) view() Status {
 	}
 	slices.SortFunc(s.Apart, Epoch.Compare)
 	s.Opened = l.opened
+	s.Level = l.state.Level()
 	s.Term = l.term
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
@@ -158,6 +163,7 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 	}
 	if current {
 		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+		m.Durable, m.Level = a.Durable, a.Level
 		m.Current = a.Change == g.life.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]

@@ -18,7 +18,7 @@ func (g *Group) steward() steward {
 	peers[g.cfg.Self] = g.announcement()
 	s := steward{
 		now: time.Now(), self: g.cfg.Self,
-		opened: l.opened, empty: g.applied.Get() == 0, epoch: l.epoch,
+		opened: l.opened, empty: g.applied.Get() == 0, level: l.state.Level(), supports: g.cfg.Level, epoch: l.epoch,
 		policy: g.cfg.Policy, members: l.members, peers: peers, lastSeen: g.lastSeen,
 	}
 	switch {
@@ -124,17 +124,20 @@ func (g *Group) carryOut(ctx context.Context, l *life, id uint64, c change) erro
 		return l.replica.Promote(ctx, id, c.replica, c.peer)
 	case changeTransfer:
 		return g.transfer(ctx, l, c.replica)
+	case changeRaise:
+		return g.proposeMark(ctx, l, format.Header{Kind: format.KindLevel, Level: c.level})
 	case changeOpen:
-		return g.proposeMark(ctx, l, format.KindOpen)
+		return g.proposeMark(ctx, l, format.Header{Kind: format.KindOpen})
 	case changeSeal:
-		return g.proposeMark(ctx, l, format.KindSeal)
+		return g.proposeMark(ctx, l, format.Header{Kind: format.KindSeal})
 	}
 	return nil
 }
 
 // proposeMark commits an entry of ours that carries no commands.
-func (g *Group) proposeMark(ctx context.Context, l *life, kind format.Kind) error {
-	return l.replica.Propose(ctx, format.Append(nil, &format.Envelope{Header: format.Header{Kind: kind, Time: time.Now().UnixNano()}}))
+func (g *Group) proposeMark(ctx context.Context, l *life, mark format.Header) error {
+	mark.Time = time.Now().UnixNano()
+	return l.replica.Propose(ctx, format.Append(nil, &format.Envelope{Header: mark}))
 }
 
 // transfer hands leadership to the replica and waits until it is gone. The

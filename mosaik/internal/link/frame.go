@@ -16,6 +16,10 @@ import (
 //	     0     4  length n of what follows, big-endian, n ≥ 1
 //	     4     1  kind, given its meaning by the protocol
 //	     5   n-1  payload
+//
+// The preface says that both ends speak the protocol. Behind it, and behind the
+// handshake of the protocol if it has one, a frame of an unknown kind is read and
+// ignored, within the limits of size and rate that hold for all frames.
 const frameHead = 5
 
 // ErrFrame reports a frame that is malformed or exceeds a limit: a fault of

@@ -16,10 +16,10 @@ import (
 // counter is the cheapest machine.
 type counter struct{}
 
-func (counter) Apply(sm.ApplyContext, []byte) (any, error, bool) { return nil, nil, true }
-func (counter) CanSnapshot() bool                                { return false }
-func (counter) Snapshot(io.Writer) error                         { return nil }
-func (counter) Restore(io.Reader) error                          { return nil }
+func (counter) Apply(sm.ApplyContext, uint32, []byte) (any, error, bool) { return nil, nil, true }
+func (counter) CanSnapshot() bool                                        { return false }
+func (counter) Snapshot(io.Writer) error                                 { return nil }
+func (counter) Restore(io.Reader) error                                  { return nil }
 
 // instant is a transport that applies as soon as others had their turn.
 type instant struct {
@@ -60,7 +60,7 @@ func BenchmarkSubmitWait(b *testing.B) {
 				go func() {
 					cmds := [][]byte{make([]byte, 16)}
 					for left.Add(-1) >= 0 {
-						c, err := p.Submit(b.Context(), cmds, format.Span{})
+						c, err := p.Submit(b.Context(), 1, cmds, format.Span{})
 						if err == nil {
 							_, _, err = c.Wait(b.Context())
 						}

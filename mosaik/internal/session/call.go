@@ -11,11 +11,12 @@ import (
 
 // Call is a batch of commands on its way. It is made by [Proposer.Submit].
 type Call struct {
-	p    *Proposer
-	cmds [][]byte
-	size int // the bytes that the commands take up in an entry
-	span format.Span
-	lent bool // belongs to a One: done gets a value and is never closed
+	p     *Proposer
+	cmds  [][]byte
+	size  int    // the bytes that the commands take up in an entry
+	level uint32 // of the schema, at which the commands are encoded
+	span  format.Span
+	lent  bool // belongs to a One: done gets a value and is never closed
 
 	// Guarded by the proposer's lock.
 	place      place

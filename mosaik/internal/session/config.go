@@ -56,7 +56,6 @@ type Config struct {
 	// are repeated by time alone.
 	Leader func() <-chan struct{}
 
-	Level       uint32        // schema level of the entries
 	MaxEntry    int           // bytes in an entry; a larger call is refused
 	MaxCommands int           // commands in an entry; a larger call goes alone
 	MaxQueue    int           // queued commands; Submit blocks above, a larger call waits for an empty queue

@@ -19,6 +19,7 @@ type flight struct {
 	sequence uint64
 	data     []byte
 	commands int
+	level    uint32  // of the schema, at which they are encoded
 	calls    []*Call // none when all of them were failed before it landed
 	traces   []format.Trace
 	launched time.Time       // when it was sent first
@@ -72,8 +73,8 @@ func (f *flight) wait(interrupt <-chan struct{}) bool {
 	return settled
 }
 
-// load takes calls out of the queue, as many as fit into one entry and at least
-// one if there is any.
+// load takes calls of one level out of the queue, as many as fit into one entry and
+// at least one if there is any.
 func (f *flight) load(q *queue, maxBytes, maxCommands int) (commands int) {
 	var size int
 	for c := q.first(); c != nil; c = q.first() {
@@ -81,9 +82,10 @@ func (f *flight) load(q *queue, maxBytes, maxCommands int) (commands int) {
 		if !c.span.IsZero() {
 			cost += format.MaxTrace
 		}
-		if len(f.calls) > 0 && (size+cost > maxBytes || commands+len(c.cmds) > maxCommands) {
+		if len(f.calls) > 0 && (size+cost > maxBytes || commands+len(c.cmds) > maxCommands || c.level != f.level) {
 			break
 		}
+		f.level = c.level
 		if !c.span.IsZero() {
 			f.traces = append(f.traces, format.Trace{Offset: commands, Span: c.span})
 		}

@@ -30,7 +30,7 @@ func isBusy(err error) bool { return errors.Is(err, errBusy) }
 // journal is a machine that remembers its commands; the result is the command.
 type journal struct{ Lines []string }
 
-func (j *journal) Apply(_ sm.ApplyContext, cmd []byte) (any, error, bool) {
+func (j *journal) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
 	if string(cmd) == "panic" {
 		panic("the machine is broken")
 	}
@@ -79,7 +79,7 @@ func newLocal(edit func(*local, *Config)) *local {
 	if edit != nil {
 		edit(l, &cfg)
 	}
-	l.state = state.New(state.Config{Machine: l.machine, Deliver: func(d state.Delivery) { l.Deliver(d) }})
+	l.state = state.New(state.Config{Machine: l.machine, Level: 5, Deliver: func(d state.Delivery) { l.Deliver(d) }})
 	l.kind(format.KindOpen)
 	l.Proposer = New(cfg)
 	return l
@@ -142,8 +142,12 @@ func (l *local) apply(data []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.index++
-	l.state.Apply(l.index, 1, data)
-	return nil
+	return l.state.Apply(l.index, 1, data)
+}
+
+// raise raises the replica's level by one, to level.
+func (l *local) raise(level uint32) {
+	_ = l.apply(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindLevel, Level: level}}))
 }
 
 func (l *local) kind(k format.Kind) {
@@ -168,7 +172,7 @@ func (l *local) entries() [][]string {
 // submit submits a call that must be taken.
 func (l *local) submit(t testing.TB, cmds ...string) *Call {
 	t.Helper()
-	c, err := l.Submit(t.Context(), encode(cmds), format.Span{})
+	c, err := l.Submit(t.Context(), 1, encode(cmds), format.Span{})
 	if err != nil {
 		t.Fatalf("submit %q: %v", cmds, err)
 	}

@@ -241,7 +241,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 					cancel()
 					continue
 				}
-				c, err := g.proposer.Submit(ctx, encode(cmds), format.Span{})
+				c, err := g.proposer.Submit(ctx, 1, encode(cmds), format.Span{})
 				if err != nil {
 					cancel()
 					outcomes[caller] = append(outcomes[caller], outcome{cmds: cmds, err: err})
@@ -268,7 +268,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 	g.calm = true
 	g.mu.Unlock()
 	// The last call is behind everything that is still on its way.
-	if _, _, err := must(g.proposer.Submit(t.Context(), encode([]string{"end"}), format.Span{})).Wait(t.Context()); err != nil &&
+	if _, _, err := must(g.proposer.Submit(t.Context(), 1, encode([]string{"end"}), format.Span{})).Wait(t.Context()); err != nil &&
 		!errors.Is(err, ErrUnknownOutcome) {
 		t.Errorf("the last call: %v", err)
 	}

@@ -16,7 +16,8 @@ const maxData = 4 << 10
 // memory is used again. Get one from [Proposer.NewOne], encode the command to its Data,
 // and give it to [Proposer.Do] or back by [One.Release].
 type One struct {
-	Data []byte // the command; its memory may be appended to from the start
+	Data  []byte // the command; its memory may be appended to from the start
+	Level uint32 // of the schema, at which the command is encoded
 
 	call Call
 	cmds [1][]byte
@@ -37,7 +38,7 @@ func (o *One) Release() {
 	if o.Data = o.Data[:0]; cap(o.Data) > maxData {
 		o.Data = nil
 	}
-	o.cmds[0] = nil
+	o.cmds[0], o.Level = nil, 0
 	o.call.p.ones.Put(o)
 }
 
@@ -47,7 +48,7 @@ func (o *One) Release() {
 func (p *Proposer) Do(ctx context.Context, o *One, span format.Span) (sm.Index, state.Result, error) {
 	c := &o.call
 	o.cmds[0] = o.Data
-	c.cmds, c.size, c.span, c.waiters = o.cmds[:], format.CommandSize(len(o.Data)), span, 1
+	c.cmds, c.level, c.size, c.span, c.waiters = o.cmds[:], o.Level, format.CommandSize(len(o.Data)), span, 1
 	if err := p.submit(ctx, c); err != nil {
 		return 0, state.Result{}, err
 	}

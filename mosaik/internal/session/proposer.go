@@ -57,8 +57,8 @@ func New(cfg Config) *Proposer {
 	return p
 }
 
-// Submit queues a call of encoded commands, which will stand next to each
-// other in one entry. Calls are applied in the order in which Submit is called.
+// Submit queues a call of commands that are encoded at a level of the schema, 0 if
+// it is not known. They will stand next to each other in one entry. Calls are applied in the order in which Submit is called.
 // It blocks only while the queue is full, until ctx ends: the error then, and for a
 // context that has ended before, joins the context's with [ErrNotApplied]. Once it
 // returned, ctx means nothing to the call. cmds must not be changed before the call is done. A zero span is
@@ -66,7 +66,7 @@ func New(cfg Config) *Proposer {
 //
 // A call without commands yields [ErrEmpty], one that exceeds Config.MaxEntry
 // [ErrTooLarge].
-func (p *Proposer) Submit(ctx context.Context, cmds [][]byte, span format.Span) (*Call, error) {
+func (p *Proposer) Submit(ctx context.Context, level uint32, cmds [][]byte, span format.Span) (*Call, error) {
 	if len(cmds) == 0 {
 		return nil, ErrEmpty
 	}
@@ -74,7 +74,7 @@ func (p *Proposer) Submit(ctx context.Context, cmds [][]byte, span format.Span) 
 	for _, cmd := range cmds {
 		size += format.CommandSize(len(cmd))
 	}
-	c := &Call{p: p, cmds: cmds, size: size, span: span, done: make(chan struct{})}
+	c := &Call{p: p, cmds: cmds, level: level, size: size, span: span, done: make(chan struct{})}
 	if err := p.submit(ctx, c); err != nil {
 		return nil, err
 	}
@@ -122,6 +122,9 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 func (p *Proposer) Deliver(d state.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if d.Restored && p.mayLackLevel(d.Sequence) && errors.Is(d.Err, state.ErrForming) && !errors.Is(d.Err, state.ErrSealed) {
+		d.Err = state.ErrLevel // for all that a snapshot says
+	}
 	isFirst := true
 	for _, f := range p.window {
 		if f.hasLanded {
@@ -132,6 +135,17 @@ func (p *Proposer) Deliver(d state.Delivery) {
 		}
 		isFirst = false
 	}
+}
+
+// mayLackLevel reports whether the entry of a number may have been refused for its
+// level, which says nothing of those before it. None is refused for the first.
+func (p *Proposer) mayLackLevel(sequence uint64) bool {
+	for _, f := range p.window {
+		if f.sequence == sequence {
+			return f.level > 1
+		}
+	}
+	return true
 }
 
 // deliver takes the outcome of an entry, which may be the first that has none.

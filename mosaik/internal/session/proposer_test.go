@@ -131,7 +131,7 @@ func TestCloseFailsEverything(t *testing.T) {
 		fails(t, a, cause, ErrUnknownOutcome)
 		fails(t, b, cause, ErrNotApplied)
 		fails(t, <-waiting, cause, ErrNotApplied)
-		if _, err := l.Submit(t.Context(), encode([]string{"late"}), format.Span{}); !errors.Is(err, cause) || !errors.Is(err, ErrNotApplied) {
+		if _, err := l.Submit(t.Context(), 1, encode([]string{"late"}), format.Span{}); !errors.Is(err, cause) || !errors.Is(err, ErrNotApplied) {
 			t.Errorf("submit after close: %v", err)
 		}
 		if n := len(l.attempts()); n != 1 {
@@ -165,7 +165,7 @@ func TestCloseOfAnIdleProposer(t *testing.T) {
 		l := newLocal(nil)
 		l.Close(nil)
 		l.Close(nil)
-		if _, err := l.Submit(t.Context(), encode([]string{"late"}), format.Span{}); !errors.Is(err, ErrClosed) {
+		if _, err := l.Submit(t.Context(), 1, encode([]string{"late"}), format.Span{}); !errors.Is(err, ErrClosed) {
 			t.Errorf("submit after close: %v", err)
 		}
 	})
@@ -189,12 +189,18 @@ func TestHeaderOfEntries(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var draws uint64
 		l := newLocal(func(_ *local, cfg *Config) {
-			cfg.Level = 5
 			cfg.Clock = func() time.Time { return time.Unix(0, 77) }
 			cfg.Rand = func() uint64 { draws++; return draws }
 		})
 		defer l.Close(nil)
-		values(t, l.submit(t, "a"))
+		for level := uint32(2); level <= 5; level++ {
+			l.raise(level)
+		}
+		c, err := l.Submit(t.Context(), 5, encode([]string{"a"}), format.Span{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values(t, c)
 		e, err := format.Parse([]byte(l.attempts()[0].data))
 		if err != nil {
 			t.Fatal(err)

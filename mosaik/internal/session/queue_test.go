@@ -27,7 +27,7 @@ func TestCallsGatherWhileAnEntryIsOnItsWay(t *testing.T) {
 		calls := []*Call{l.submit(t, "a")}
 		synctest.Wait()
 		calls = append(calls, l.submit(t, "b", "c"))
-		traced, err := l.Submit(t.Context(), encode([]string{"d"}), format.Span{Flags: 7})
+		traced, err := l.Submit(t.Context(), 1, encode([]string{"d"}), format.Span{Flags: 7})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,10 +64,10 @@ func TestEntriesKeepTheirLimits(t *testing.T) {
 		room := maxEntry - format.MaxOverhead - format.MaxTrace
 		half := strings.Repeat("x", room/2+format.MaxTrace)
 		full := strings.Repeat("y", room-format.CommandSize(room)+room)
-		if _, err := l.Submit(t.Context(), encode([]string{full + "y"}), format.Span{Flags: 1}); !errors.Is(err, ErrTooLarge) {
+		if _, err := l.Submit(t.Context(), 1, encode([]string{full + "y"}), format.Span{Flags: 1}); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("too large a call: %v", err)
 		}
-		if _, err := l.Submit(t.Context(), nil, format.Span{}); !errors.Is(err, ErrEmpty) {
+		if _, err := l.Submit(t.Context(), 1, nil, format.Span{}); !errors.Is(err, ErrEmpty) {
 			t.Errorf("empty call: %v", err)
 		}
 		l.submit(t, "first")
@@ -77,7 +77,7 @@ func TestEntriesKeepTheirLimits(t *testing.T) {
 		} {
 			l.submit(t, cmds...)
 		}
-		if _, err := l.Submit(t.Context(), encode([]string{full}), format.Span{Flags: 1}); err != nil {
+		if _, err := l.Submit(t.Context(), 1, encode([]string{full}), format.Span{Flags: 1}); err != nil {
 			t.Fatal(err)
 		}
 		last := l.submit(t, "last")
@@ -191,7 +191,7 @@ func TestFullQueueBlocksInOrder(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, time.Second)
 				}
 				defer cancel()
-				c, err := l.Submit(ctx, encode(cmds), format.Span{})
+				c, err := l.Submit(ctx, 1, encode(cmds), format.Span{})
 				if i == 1 && (!errors.Is(err, ErrNotApplied) || !errors.Is(err, context.DeadlineExceeded)) {
 					t.Errorf("submit to a full queue: %v", err)
 				} else if i != 1 && err != nil {

@@ -111,7 +111,6 @@ func (p *Proposer) openSession(ctx context.Context) error {
 func (p *Proposer) header(kind format.Kind) format.Header {
 	h := format.Header{
 		Kind:    kind,
-		Level:   p.cfg.Level,
 		Session: p.session,
 		Time:    p.cfg.Clock().UnixNano(),
 		Seed:    p.cfg.Rand(),

@@ -104,7 +104,7 @@ func TestEndOfAContextThatCameTooLate(t *testing.T) {
 					synctest.Wait()
 				}
 			}}
-			c, err := l.Submit(ctx, encode([]string{"c"}), format.Span{})
+			c, err := l.Submit(ctx, 1, encode([]string{"c"}), format.Span{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 		l.submit(t, string(make([]byte, 5000))) // goes into an empty queue
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := l.Submit(ctx, encode([]string{"no room"}), format.Span{})
+		_, err := l.Submit(ctx, 1, encode([]string{"no room"}), format.Span{})
 		if !errors.Is(err, ErrNotApplied) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("submit into a full queue: %v", err)
 		}

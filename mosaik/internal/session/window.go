@@ -143,7 +143,9 @@ func (p *Proposer) takeOff() *flight {
 		return nil
 	}
 	f.commands = commands
-	f.encode(p.header(format.KindCommands))
+	h := p.header(format.KindCommands)
+	h.Level = f.level
+	f.encode(h)
 	f.cancel = func() {}
 	p.sequence++
 	f.launched = time.Now()
@@ -215,7 +217,7 @@ func (p *Proposer) settle(f *flight) {
 	switch {
 	case err == nil:
 		f.succeed()
-	case errors.Is(err, state.ErrForming), errors.Is(err, state.ErrSealed):
+	case errors.Is(err, state.ErrForming), errors.Is(err, state.ErrSealed), errors.Is(err, state.ErrLevel):
 		f.fail(notApplied(err))
 	case errors.Is(err, state.ErrResultLost):
 		f.lose()

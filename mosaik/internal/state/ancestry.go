@@ -40,6 +40,7 @@ func (s *State) descend(n *news, e *format.Envelope) {
 		}
 		epochs = append(epochs, [16]byte(epoch))
 	}
+	s.level = 1 // until what is taken over says otherwise
 	s.ancestry.epochs = append(epochs, e.Session)
 	s.ancestry.next = 1
 	n.ancestors = s.ancestry.epochs
@@ -62,6 +63,8 @@ func (s *State) replay(n *news, at sm.Cursor, e *format.Envelope) {
 	for _, data := range e.Commands.All() {
 		old, err := format.Parse(data)
 		switch {
+		case errors.Is(err, format.ErrVersion):
+			s.unknown(n, at, err)
 		case err != nil:
 			// Was refused then as well.
 		case old.Kind == format.KindOpen:
@@ -69,9 +72,9 @@ func (s *State) replay(n *news, at sm.Cursor, e *format.Envelope) {
 		case old.Kind == format.KindCommands:
 			s.applyCommands(n, at, &old, s.opened)
 		default:
-			s.applyMark(at, &old)
+			s.applyMark(n, at, &old)
 		}
-		if s.poisoned != nil {
+		if s.over() != nil {
 			return
 		}
 	}
@@ -90,8 +93,7 @@ func (s *State) inherit(n *news, at sm.Cursor, e *format.Envelope) {
 		}
 		own := ancestry{epochs: s.ancestry.epochs, next: s.ancestry.next}
 		if err := s.load(n, &s.ancestry.parts); err != nil {
-			err.Entry = at
-			s.poison(n, err)
+			s.fail(n, err)
 			return
 		}
 		// What the snapshot says of its log is about another one.

@@ -15,7 +15,9 @@ type news struct {
 	opened    bool
 	sealed    bool
 	ancestors [][16]byte // that became known
+	raised    uint32     // the level that is active now, 0 if it did not change
 	poisoned  *PoisonedError
+	outdated  *OutdatedError
 	advanced  bool // to commands and raft
 	commands  sm.Index
 	raft      sm.Cursor
@@ -25,27 +27,34 @@ type news struct {
 }
 
 // Apply applies the entry at a position of Raft's log, as a whole: a query sees
-// all of its commands or none. It never fails and never panics. data is not
-// kept. A poisoned replica does nothing.
-func (s *State) Apply(index sm.Index, term sm.Term, data []byte) {
-	at := sm.Cursor{Term: term, Index: index}
-	s.tell(s.apply(at, data))
+// all of its commands or none. It never panics. data is not kept. A poisoned
+// replica does nothing. An [*OutdatedError] says that the entry is not applied, nor
+// any that follows: they need a newer program.
+func (s *State) Apply(index sm.Index, term sm.Term, data []byte) error {
+	n := s.apply(sm.Cursor{Term: term, Index: index}, data)
+	s.tell(n)
+	if n.outdated != nil {
+		return n.outdated
+	}
+	return nil
 }
 
 func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 	e, err := format.Parse(data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poisoned != nil {
+	if over := s.over(); over != nil {
+		n.outdated = s.outdated
 		if err == nil && e.Kind == format.KindCommands {
-			n.add(s.ours(e.Session), &e, Delivery{Err: s.poisoned})
+			n.add(s.ours(e.Session), &e, Delivery{Err: over})
 		}
 		return n
 	}
+	before := s.raft
 	s.raft = at
 	switch {
 	case errors.Is(err, format.ErrVersion):
-		s.poison(&n, &PoisonedError{Doing: "read log", Entry: at, Value: err})
+		s.unknown(&n, at, err)
 	case err != nil:
 		// Damaged, and refused alike by every replica.
 	case e.Kind == format.KindOpen:
@@ -62,20 +71,28 @@ func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 		s.inherit(&n, at, &e)
 	case e.Kind == format.KindCommands:
 		s.applyCommands(&n, at, &e, s.open())
+	case e.Kind == format.KindLevel && s.ancestry.next != 0:
+		// Void: the level is that of the epoch which is taken over.
 	default:
-		s.applyMark(at, &e)
+		s.applyMark(&n, at, &e)
 	}
-	if s.poisoned == nil {
+	switch {
+	case s.outdated != nil:
+		s.raft = before
+	case s.poisoned == nil:
 		s.advance(&n)
+	}
+	if e.Kind != format.KindCommands {
+		s.noteWrites()
 	}
 	return n
 }
 
 // applyMark applies an entry that only concerns what is kept beside the machine.
-func (s *State) applyMark(at sm.Cursor, e *format.Envelope) {
+func (s *State) applyMark(n *news, at sm.Cursor, e *format.Envelope) {
 	switch e.Kind {
 	case format.KindLevel:
-		s.level = max(s.level, e.Level)
+		s.raise(n, at, e.Level)
 	case format.KindSession:
 		s.sessions.open(e.Session, uint64(at.Index))
 	}
@@ -125,6 +142,9 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 	case !open:
 		n.add(ours, e, Delivery{Err: ErrForming})
 		return
+	case e.Level > s.level:
+		n.add(ours, e, Delivery{Err: ErrLevel})
+		return
 	}
 
 	var started time.Time
@@ -145,7 +165,7 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 		n.add(ours, e, Delivery{Err: err})
 		return
 	}
-	s.cfg.History.add(s.commands+1-sm.Index(e.Commands.Len()), at.Term, s.time, e.Commands)
+	s.cfg.History.add(s.commands+1-sm.Index(e.Commands.Len()), at.Term, s.time, e.Level, e.Commands)
 	n.add(ours, e, d)
 	if traced {
 		n.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}
@@ -181,6 +201,7 @@ func (n *news) add(ours *own, e *format.Envelope, d Delivery) {
 func (s *State) poison(n *news, err *PoisonedError) {
 	s.poisoned = err
 	n.poisoned = err
+	s.noteWrites()
 }
 
 // tell calls the functions of the configuration. Whoever learns an outcome
@@ -190,6 +211,9 @@ func (s *State) tell(n news) {
 		if s.cfg.Ancestor != nil {
 			s.cfg.Ancestor(epoch)
 		}
+	}
+	if n.raised != 0 && s.cfg.Raised != nil {
+		s.cfg.Raised(n.raised)
 	}
 	if n.opened && s.cfg.Opened != nil {
 		s.cfg.Opened()

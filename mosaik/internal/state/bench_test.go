@@ -12,7 +12,7 @@ import (
 // counter is the cheapest machine.
 type counter struct{ sum uint64 }
 
-func (c *counter) Apply(_ sm.ApplyContext, cmd []byte) (any, error, bool) {
+func (c *counter) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
 	c.sum += uint64(cmd[0])
 	return nil, nil, true
 }

@@ -16,6 +16,11 @@ var (
 	ErrSealed = fmt.Errorf("%w: its epoch yields to another", ErrForming)
 	// ErrPoisoned is what every [PoisonedError] is.
 	ErrPoisoned = errors.New("mosaik: state machine is poisoned")
+	// ErrLevel reports commands that were encoded at a level of the schema above
+	// the group's. They were not applied.
+	ErrLevel = errors.New("mosaik: the command needs a higher level of the schema than the group has")
+	// ErrOutdated is what every [OutdatedError] is.
+	ErrOutdated = errors.New("mosaik: this program is older than what the group's log holds")
 	// ErrUnknownSession reports an entry whose session is not in the table.
 	// This copy of it was not applied.
 	ErrUnknownSession = errors.New("mosaik: unknown session")
@@ -34,10 +39,10 @@ var (
 )
 
 // PoisonedError reports a replica whose state can no longer be trusted, because
-// the machine panicked, a snapshot could not be restored, or an entry was
-// written by a newer program. Nothing is applied or read any more.
+// the machine panicked or a snapshot could not be restored. Nothing is applied or
+// read any more.
 type PoisonedError struct {
-	Doing  string    // what failed: "apply", "restore" or "read log"
+	Doing  string    // what failed: "apply" or "restore"
 	Index  sm.Index  // the dense index of the command, 0 for none
 	Entry  sm.Cursor // the position of the entry in Raft's log
 	Offset int       // the offset of the command in the entry
@@ -62,6 +67,38 @@ func (e *PoisonedError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
+
+// OutdatedError reports a log or a snapshot that this program cannot go on from,
+// since a newer one wrote it: it raised the schema to a level that this program
+// does not support, or uses a format that it does not know. The member has stopped,
+// its log is left as it is, and a newer program goes on from there.
+type OutdatedError struct {
+	Found     uint32    // the level that is needed, 0 if it is not a matter of levels
+	Supported uint32    // the highest level that this program supports
+	Entry     sm.Cursor // the entry or the snapshot's last one, zero if the log's metadata say so
+	Err       error     // the format that is not known, nil if it is a matter of levels
+}
+
+// Error implements error.
+func (e *OutdatedError) Error() string {
+	at := "the log"
+	if e.Entry != (sm.Cursor{}) {
+		at = fmt.Sprintf("entry %v", e.Entry)
+	}
+	if e.Err != nil {
+		return fmt.Sprintf("%v: %s: %v; run a newer program", ErrOutdated, at, e.Err)
+	}
+	return fmt.Sprintf("%v: %s needs level %d of the schema, this program supports %d; run a newer program", ErrOutdated, at, e.Found, e.Supported)
+}
+
+// Is reports whether target is [ErrOutdated].
+func (e *OutdatedError) Is(target error) bool { return target == ErrOutdated }
+
+// Unwrap returns Err.
+func (e *OutdatedError) Unwrap() error { return e.Err }
+
+// NeedsLevel returns Found, for the log's metadata.
+func (e *OutdatedError) NeedsLevel() uint32 { return e.Found }
 
 // PanicError reports a query or a snapshot in which the machine panicked. It
 // spoils nothing: both only read.

@@ -38,6 +38,7 @@ type Record struct {
 	First    sm.Index // of its first command
 	Term     sm.Term
 	Time     time.Time
+	Level    uint32 // at which the commands are encoded, 0 if it is not known
 	Commands format.Commands
 }
 
@@ -113,13 +114,13 @@ func (h *History) Wake() {
 
 // add records an entry that was applied; its commands are copied. A nil History
 // records nothing.
-func (h *History) add(first sm.Index, term sm.Term, at int64, commands format.Commands) {
+func (h *History) add(first sm.Index, term sm.Term, at int64, level uint32, commands format.Commands) {
 	if h == nil || !h.recording.Load() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := Record{First: first, Term: term, Time: time.Unix(0, at).UTC(), Commands: commands}
+	r := Record{First: first, Term: term, Time: time.Unix(0, at).UTC(), Level: level, Commands: commands}
 	if commands.Len() == 0 || r.end() <= h.next {
 		return
 	}

@@ -26,12 +26,13 @@ var (
 type journal struct {
 	Lines        []string
 	contexts     []sm.ApplyContext
+	levels       []uint32 // at which they were decoded
 	noSnapshots  bool
 	restoreFails error
 	exits        bool // from snapshots
 }
 
-func (j *journal) Apply(at sm.ApplyContext, cmd []byte) (any, error, bool) {
+func (j *journal) Apply(at sm.ApplyContext, level uint32, cmd []byte) (any, error, bool) {
 	switch string(cmd) {
 	case "undecodable":
 		return nil, errDecode, false
@@ -44,6 +45,7 @@ func (j *journal) Apply(at sm.ApplyContext, cmd []byte) (any, error, bool) {
 	}
 	j.Lines = append(j.Lines, string(cmd))
 	j.contexts = append(j.contexts, at)
+	j.levels = append(j.levels, level)
 	return len(j.Lines), nil, true
 }
 
@@ -82,6 +84,7 @@ type replica struct {
 	machine    *journal
 	deliveries []Delivery
 	told       []string
+	errs       []error // of Apply
 	log        [][]byte
 	index      sm.Index
 	at         sm.Cursor // the last position of Applied
@@ -92,9 +95,13 @@ var (
 	others = format.SessionID{2}
 )
 
-func newReplica() *replica {
+func newReplica() *replica { return newReplicaOf(4) }
+
+// newReplicaOf returns a replica whose machine supports levels up to a level.
+func newReplicaOf(level uint32) *replica {
 	r := &replica{machine: &journal{}}
 	r.State = New(Config{
+		Level:   level,
 		Group:   sm.ID("group"),
 		Network: sm.ID("network"),
 		Machine: r.machine,
@@ -121,11 +128,13 @@ func (r *replica) tell(text string, args ...any) { r.told = append(r.told, fmt.S
 func (r *replica) next(data []byte) {
 	r.index++
 	r.log = append(r.log, data)
-	r.Apply(r.index, 1, data)
+	if err := r.Apply(r.index, 1, data); err != nil {
+		r.errs = append(r.errs, err)
+	}
 }
 
 func (r *replica) kind(k format.Kind) {
-	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: k, Level: 4}}))
+	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: k, Level: 2}}))
 }
 
 func (r *replica) open(id format.SessionID) {
@@ -146,7 +155,12 @@ func (r *replica) last(t *testing.T) Delivery {
 }
 
 func entry(id format.SessionID, sequence uint64, cmds ...string) []byte {
-	h := format.Header{Kind: format.KindCommands, Session: id, Sequence: sequence, Time: int64(sequence), Seed: 9}
+	return entryAt(1, id, sequence, cmds...)
+}
+
+// entryAt returns an entry of commands that are encoded at a level.
+func entryAt(level uint32, id format.SessionID, sequence uint64, cmds ...string) []byte {
+	h := format.Header{Kind: format.KindCommands, Level: level, Session: id, Sequence: sequence, Time: int64(sequence), Seed: 9}
 	b := format.Begin(nil, h, nil, len(cmds))
 	for _, cmd := range cmds {
 		b = format.AppendCommand(b, []byte(cmd))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,18 +15,18 @@ import (
 func (s *State) CanSnapshot() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.poisoned == nil && s.cfg.Machine.CanSnapshot()
+	return s.over() == nil && s.cfg.Machine.CanSnapshot()
 }
 
-// Snapshot writes the whole state, while nothing is applied. A poisoned
-// replica's error is its [*PoisonedError]; a panic of the machine is a
-// [*PanicError] and spoils nothing.
+// Snapshot writes the whole state, while nothing is applied. A replica that
+// applies nothing any more returns its [*PoisonedError] or [*OutdatedError]; a
+// panic of the machine is a [*PanicError] and spoils nothing.
 func (s *State) Snapshot(w io.Writer) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	switch {
-	case s.poisoned != nil:
-		return s.poisoned
+	switch err := s.over(); {
+	case err != nil:
+		return err
 	case !s.cfg.Machine.CanSnapshot():
 		return ErrNoSnapshot
 	case s.ancestry.next != 0:
@@ -57,7 +58,8 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 // Restore replaces the whole state by what Snapshot wrote. If it fails, the
 // replica misses a part of its history and perhaps half of its machine: it is
 // poisoned. A poisoned replica cannot be restored, since a machine that
-// panicked may hold its own locks.
+// panicked may hold its own locks. A snapshot that only a newer program can restore
+// is an [*OutdatedError], and nothing is replaced.
 func (s *State) Restore(r io.Reader) error {
 	n, err := s.restore(r)
 	s.tell(n)
@@ -67,28 +69,45 @@ func (s *State) Restore(r io.Reader) error {
 func (s *State) restore(r io.Reader) (n news, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poisoned != nil {
-		return n, s.poisoned
+	if err := s.over(); err != nil {
+		return n, err
 	}
-	if p := s.load(&n, r); p != nil {
-		s.poison(&n, p)
-		return n, p
+	if err = s.load(&n, r); err != nil {
+		s.fail(&n, err)
 	}
-	return n, nil
+	s.noteWrites()
+	return n, err
 }
 
-// load reads a snapshot into the state.
-func (s *State) load(n *news, r io.Reader) *PoisonedError {
+// fail ends the state's use because a snapshot could not be restored.
+func (s *State) fail(n *news, err error) {
+	switch err := err.(type) {
+	case *OutdatedError:
+		s.outdate(n, err)
+	case *PoisonedError:
+		s.poison(n, err)
+	}
+}
+
+// load reads a snapshot into the state. Its errors are a [*PoisonedError] and,
+// before anything was replaced, an [*OutdatedError].
+func (s *State) load(n *news, r io.Reader) error {
 	at := s.raft
-	fail := func(err error) *PoisonedError { return &PoisonedError{Doing: "restore", Entry: at, Value: err} }
+	fail := func(err error) error { return &PoisonedError{Doing: "restore", Entry: at, Value: err} }
 	if !s.cfg.Machine.CanSnapshot() {
 		return fail(ErrNoSnapshot)
 	}
 	sr, snap, err := format.NewSnapshotReader(r)
-	if err != nil {
+	switch {
+	case errors.Is(err, format.ErrVersion):
+		return &OutdatedError{Supported: s.cfg.Level, Entry: at, Err: err}
+	case err != nil:
 		return fail(err)
 	}
 	at = sm.Cursor{Term: sm.Term(snap.Term), Index: sm.Index(snap.Index)}
+	if snap.Level > s.cfg.Level {
+		return &OutdatedError{Found: snap.Level, Supported: s.cfg.Level, Entry: at}
+	}
 	table, err := restoreSessions(snap.Sessions)
 	if err != nil {
 		return fail(err)
@@ -107,7 +126,10 @@ func (s *State) load(n *news, r io.Reader) *PoisonedError {
 	n.opened = snap.Opened && !s.open()
 	n.sealed = snap.Sealed && !s.sealed
 	s.opened, s.sealed = snap.Opened, snap.Sealed
-	s.level, s.time = snap.Level, snap.Time
+	if level := max(1, snap.Level); level != s.level {
+		s.level, n.raised = level, level
+	}
+	s.time = snap.Time
 	s.commands, s.raft = sm.Index(snap.Commands), at
 	s.sessions = table
 	s.cfg.History.skip(s.commands + 1)

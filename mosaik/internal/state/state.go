@@ -14,9 +14,10 @@ import (
 
 // Machine is a typed machine without its types.
 type Machine interface {
-	// Apply decodes and applies a command. It is not ok when the command cannot
-	// be decoded; err then says why. cmd must not be kept.
-	Apply(at sm.ApplyContext, cmd []byte) (result any, err error, ok bool)
+	// Apply decodes and applies a command that was encoded at a level of the
+	// schema, from 1 to Config.Level, or 0 if the level is not known. It is not ok
+	// when the command cannot be decoded; err then says why. cmd must not be kept.
+	Apply(at sm.ApplyContext, level uint32, cmd []byte) (result any, err error, ok bool)
 	// CanSnapshot reports whether Snapshot and Restore work.
 	CanSnapshot() bool
 	Snapshot(w io.Writer) error
@@ -28,11 +29,11 @@ type Machine interface {
 // BatchMachine is a Machine that applies the commands of an entry together.
 type BatchMachine interface {
 	Machine
-	// ApplyBatch decodes and applies commands, the first of which info describes
-	// and whose indices follow each other. Outcomes go into results, which is
+	// ApplyBatch decodes and applies commands of one level, the first of which info
+	// describes and whose indices follow each other. Outcomes go into results, which is
 	// empty and as long as cmds or, if nobody wants them, nil; that of a command
 	// which cannot be decoded is [Undecodable].
-	ApplyBatch(info sm.ApplyInfo, cmds format.Commands, results []Result)
+	ApplyBatch(info sm.ApplyInfo, level uint32, cmds format.Commands, results []Result)
 }
 
 // Result is the outcome of one command on this replica.
@@ -47,8 +48,9 @@ type Delivery struct {
 	Sequence uint64
 	First    sm.Index // the index of the first command, 0 when none was applied
 	Results  []Result // one for each command, nil when Err is set
-	// Err says why there are no results: [ErrForming], [ErrSealed],
-	// [ErrUnknownSession], [ErrGap], [ErrResultLost] or a [*PoisonedError].
+	// Err says why there are no results: [ErrForming], [ErrSealed], [ErrLevel],
+	// [ErrUnknownSession], [ErrGap], [ErrResultLost], a [*PoisonedError] or an
+	// [*OutdatedError].
 	Err error
 	// Restored marks what a snapshot told: all entries up to Sequence that were
 	// not delivered before are used up. Err is [ErrResultLost] if the last of
@@ -63,6 +65,7 @@ type Config struct {
 	Group   sm.Digest
 	Network sm.Digest
 	Machine Machine
+	Level   uint32   // the highest level of its schema that Machine supports; 0 counts as 1
 	History *History // told of every command; nil for none
 
 	Deliver  func(Delivery)                          // an outcome of our own session
@@ -70,6 +73,7 @@ type Config struct {
 	Opened   func()                                  // the group is open now
 	Sealed   func()                                  // the group is sealed now
 	Ancestor func(epoch [16]byte)                    // the group continues another epoch
+	Raised   func(level uint32)                      // the level of the schema is active now
 	Poisoned func(*PoisonedError)                    // the replica is poisoned now
 	Traced   func(Traced)                            // an applied entry that carries traces
 }
@@ -88,21 +92,24 @@ type Status struct {
 	Commands sm.Index  // the dense index of the last command
 	Raft     sm.Cursor // the position of the last entry
 	Time     time.Time // the time of the last commands
-	Level    uint32    // the schema level
+	Level    uint32    // the level of the schema that is active, from 1
 	Sessions int       // how many sessions are open
 	Opened   bool
 	Sealed   bool
 	// Ancestors are the epochs that this one continues, oldest first.
 	Ancestors [][16]byte
-	Poisoned  *PoisonedError // nil if the replica is well
+	Poisoned  *PoisonedError // nil if the machine is well
+	Outdated  *OutdatedError // nil if this program knows all that was applied
 }
 
 // State is the replicated state of one group on one replica. Apply and Restore
 // are called by one goroutine; everything else may be called concurrently.
 type State struct {
-	cfg  Config
-	own  atomic.Pointer[own]
-	turn *turn // belongs to the goroutine that applies
+	cfg    Config
+	own    atomic.Pointer[own]
+	active atomic.Uint32 // what Level returns
+	writes atomic.Uint32 // what Writes returns
+	turn   *turn         // belongs to the goroutine that applies
 
 	mu       sync.RWMutex
 	commands sm.Index
@@ -114,6 +121,7 @@ type State struct {
 	sessions sessions
 	ancestry ancestry
 	poisoned *PoisonedError
+	outdated *OutdatedError
 }
 
 // own is the session whose outcomes are delivered.
@@ -126,7 +134,10 @@ type own struct {
 
 // New returns the state before the first entry.
 func New(cfg Config) *State {
-	return &State{cfg: cfg, turn: newTurn(cfg.Machine), sessions: newSessions()}
+	cfg.Level = max(1, cfg.Level)
+	s := &State{cfg: cfg, turn: newTurn(cfg.Machine), sessions: newSessions(), level: 1}
+	s.noteWrites()
+	return s
 }
 
 // Own makes id the session whose outcomes are delivered, in place of the one
@@ -147,7 +158,27 @@ func (s *State) Status() Status {
 		Sealed:    s.sealed,
 		Ancestors: slices.Clone(s.ancestry.epochs),
 		Poisoned:  s.poisoned,
+		Outdated:  s.outdated,
 	}
+}
+
+// Level returns the level of the schema that is active, from 1. It takes no lock.
+func (s *State) Level() uint32 { return s.active.Load() }
+
+// Writes returns the active level, at which commands are to be encoded, 0 as long
+// as none are let in. It takes no lock.
+func (s *State) Writes() uint32 { return s.writes.Load() }
+
+// over returns why nothing is applied or read any more, nil while it is. Called
+// with s.mu.
+func (s *State) over() error {
+	switch {
+	case s.poisoned != nil:
+		return s.poisoned
+	case s.outdated != nil:
+		return s.outdated
+	}
+	return nil
 }
 
 // Commands returns the dense index of the last command.
@@ -159,12 +190,13 @@ func (s *State) Commands() sm.Index {
 
 // Read calls query with the index of the last command, while nothing is
 // applied: the query sees whole entries only. It returns the query's error, a
-// [*PanicError] if the query panicked, or the [*PoisonedError] of the replica.
+// [*PanicError] if the query panicked, or the [*PoisonedError] or [*OutdatedError]
+// of the replica.
 func (s *State) Read(query func(at sm.Index) error) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.poisoned != nil {
-		return s.poisoned
+	if err := s.over(); err != nil {
+		return err
 	}
 	defer recovered("query", &err)
 	return query(s.commands)

@@ -17,6 +17,7 @@ type turn struct {
 	results  []Result     // nil if nobody wants them
 	info     sm.ApplyInfo // of the command that is being applied
 	offset   int          // its offset in the entry
+	level    uint32       // at which the commands are encoded, 0 if it is not known
 }
 
 func newTurn(m Machine) *turn {
@@ -33,7 +34,7 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) *Poisone
 		return nil
 	}
 	t := s.turn
-	t.commands, t.results, t.offset = e.Commands, results, 0
+	t.commands, t.results, t.offset, t.level = e.Commands, results, 0, e.Level
 	t.info = sm.ApplyInfo{
 		Index:   s.commands,
 		Term:    at.Term,
@@ -55,13 +56,13 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) *Poisone
 func (t *turn) take() {
 	if m, ok := t.machine.(BatchMachine); ok {
 		t.info.Index++ // a panic is that of the first, for all that is known
-		m.ApplyBatch(t.info, t.commands, t.results)
+		m.ApplyBatch(t.info, t.level, t.commands, t.results)
 		return
 	}
 	for i, cmd := range t.commands.All() {
 		t.offset = i
 		t.info.Index++
-		value, err, ok := t.machine.Apply(sm.NewApplyContext(t.info), cmd)
+		value, err, ok := t.machine.Apply(sm.NewApplyContext(t.info), t.level, cmd)
 		if t.results == nil {
 			continue
 		}
