@@ -136,8 +136,8 @@ TYPES
     bounds the bytes of a string, of a []byte and of what a codec makes, and the
     elements of a slice or map; mosaik:"max=n,int64" says both.
 
-    Fields of commands that are not exported are not encoded, as with
-    encoding/json: ApplyTo finds them zero, also on the caller's member. In a
+    Fields of commands that are not exported are refused, since ApplyTo would
+    find them zero, unless they are blank or have the tag msgpack:"-". In a
     state they count, while omitempty, max= and msgpack:"-" have no effect, and
     strings may hold any bytes.
 
