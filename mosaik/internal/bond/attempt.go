@@ -112,8 +112,7 @@ func (a *attempt) ended(err error) (report func()) {
 	case err == nil:
 		l.giveBack(a.taken)
 		l.succeeded()
-		p.worked, p.failures, p.left = a.addr, 0, nil
-		p.m.hangUp(p.id)
+		p.worked, p.failures, p.rounds, p.left = a.addr, 0, 0, nil
 		p.m.dialler.place(p, now)
 		p.errs = slices.DeleteFunc(p.errs, func(err error) bool { return !errors.Is(err, link.ErrForbidden) })
 		return p.takeErrors()

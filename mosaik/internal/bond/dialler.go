@@ -1,14 +1,10 @@
 package bond
 
 import (
-	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
-	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Who is dialled when
@@ -17,10 +13,11 @@ import (
 // whose addresses are a victim's. So one goroutine, run, decides for all peers.
 // A peer that is not connected waits for its time; then it is ready in one of two
 // lanes: that of members and of addresses at which a peer was reached before, or
-// that of all others. Peers that were never reached also pause for much longer. Each lane bounds the dials in flight,
-// their rate, and the rate for each destination (lane.go). What succeeds gives its
-// share of the rates back, so that a large network forms as fast as handshakes
-// complete, while a flood of dead addresses gets what failed dials may use.
+// that of all others. Peers that were never reached also pause for much longer.
+// Each lane bounds the dials in flight, their rate, and the rate for each
+// destination (lane.go). What succeeds gives its share of the rates back, so that
+// a large network forms as fast as handshakes complete, while a flood of dead
+// addresses gets what failed dials may use.
 //
 // A round dials the addresses of a peer, the one that worked last first. The next
 // one is dialled when the one before it has failed or has taken stagger, so that
@@ -47,16 +44,6 @@ const (
 	idleCheck = time.Hour
 )
 
-// The ranks of peers, the first to be dialled first.
-type rank int
-
-const (
-	rankMember   rank = iota // a bond with it was up
-	rankReached              // it was reached at an address that it still lists
-	rankGroup                // its entry lists a group that is joined here
-	rankStranger             // any other
-)
-
 // dialler decides when each peer is dialled. The manager's mutex guards it.
 type dialler struct {
 	m       *Manager
@@ -79,29 +66,6 @@ func newDialler(m *Manager) *dialler {
 		fresh:   newLane(freshLimits),
 		wake:    make(chan struct{}, 1),
 	}
-}
-
-// dialling is what the dialler knows about a peer.
-type dialling struct {
-	rank    rank
-	met     time.Time
-	next    time.Time // not dialled before
-	backoff backoff   // between rounds
-	hurried time.Time // the last time that a new entry made it be dialled
-
-	listed   []string // addresses of its entry when the round began
-	left     []string // of these, not dialled yet, best first
-	flying   int      // dials in flight, or whose connection is being served
-	errs     []error  // of this round
-	failures int      // dials since one succeeded
-	rounds   int      // that failed
-	crowded  int      // times that all its destinations were dialled too often
-	worked   string   // the address that was dialled successfully last
-	failed   failureLog
-
-	due   time.Time // when to look at it, in the queue of those that wait
-	queue *queue    // nil when it is in none
-	index int       // in queue
 }
 
 // run starts dials and forgets peers until the manager closes.
@@ -261,36 +225,6 @@ func (d *dialler) laneOf(p *peer) *lane {
 	return d.fresh
 }
 
-// rankBy returns the peer's rank if this is its entry. That it was reached counts
-// for the address at which it was, for as long as it lists that.
-func (p *peer) rankBy(entry discovery.Signed) rank {
-	switch {
-	case p.member:
-		return rankMember
-	case p.worked != "" && slices.Contains(entry.Addrs, p.worked):
-		return rankReached
-	}
-	return p.claim(entry)
-}
-
-// claim returns the rank that nothing but the entry speaks for.
-func (p *peer) claim(entry discovery.Signed) rank {
-	for group := range p.m.groups {
-		if entry.HasGroup(group) {
-			return rankGroup
-		}
-	}
-	return rankStranger
-}
-
-// follower is 1 if the peer, not this end, selects connections, and 0 otherwise.
-func (p *peer) follower() int {
-	if p.m.decides(p.id) {
-		return 0
-	}
-	return 1
-}
-
 // launch begins a dial to the best address of the peer that may be dialled now.
 // When there is none the peer waits or ends its round.
 func (d *dialler) launch(p *peer, l *lane, now time.Time, chores *[]func()) {
@@ -331,113 +265,4 @@ func (d *dialler) launch(p *peer, l *lane, now time.Time, chores *[]func()) {
 		*chores = append(*chores, p.endRound(now))
 	}
 	d.place(p, now)
-}
-
-// yield returns how long a peer waits whose destinations may be dialled again in
-// d. Many can wait for one destination: the more often a peer did in vain, the
-// more seldom it asks.
-func (p *peer) yield(d time.Duration) time.Duration {
-	d <<= min(p.crowded, 10)
-	p.crowded++
-	return min(d+rand.N(d), renewal)
-}
-
-// inOrder returns a copy of the addresses with the one that worked last first.
-func inOrder(addrs []string, worked string) []string {
-	addrs = slices.Clone(addrs)
-	if i := slices.Index(addrs, worked); i > 0 {
-		copy(addrs[1:], addrs[:i])
-		addrs[0] = worked
-	}
-	return addrs
-}
-
-// endRound has the peer pause after all its addresses have failed. What it
-// returns logs why, without the mutex.
-func (p *peer) endRound(now time.Time) (report func()) {
-	p.rounds++
-	p.next = now.Add(p.pause())
-	return p.takeErrors()
-}
-
-// pause draws the pause after a round. A peer that was never reached may not
-// exist.
-func (p *peer) pause() time.Duration {
-	cfg := &p.m.cfg
-	entry, _ := cfg.Catalog.Get(p.id)
-	switch p.rankBy(entry) {
-	case rankGroup:
-		return p.backoff.pauseUpTo(max(cfg.Redial.Max, cfg.Unreached/10))
-	case rankStranger:
-		return p.backoff.pauseUpTo(max(cfg.Redial.Max, cfg.Unreached))
-	}
-	return p.backoff.pause()
-}
-
-// takeErrors empties the round's errors and returns what logs them.
-func (p *peer) takeErrors() (report func()) {
-	err := errors.Join(p.errs...)
-	p.errs = nil
-	if !p.failed.changed(err) {
-		return func() {}
-	}
-	m, id := p.m, p.id
-	return func() { m.cfg.Logger.Warn("cannot reach peer", "peer", id.Short(), "error", err) }
-}
-
-// hurry has a peer with a new entry be dialled soon. A peer could renew its entry
-// all the time: unless it is a member, it is dialled sooner than its backoff says
-// once in each renewal.
-func (p *peer) hurry(entry discovery.Signed, now time.Time) {
-	if len(p.left) > 0 && !slices.Equal(p.listed, entry.Addrs) {
-		p.left = nil // of an older entry
-		p.next = now.Add(p.pause())
-	}
-	soon := now.Add(p.m.cfg.Redial.Min)
-	if !p.member && !p.hurried.IsZero() {
-		soon = later(soon, p.hurried.Add(renewal))
-	}
-	if p.next.After(soon) {
-		p.next, p.hurried = soon, soon
-	}
-	p.touch()
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-// lost reports whether the peer must be forgotten: it has no connection and has
-// given no sign of life for too long.
-func (p *peer) lost(now time.Time) bool {
-	return len(p.conns) == 0 && p.flying == 0 && p.m.peers[p.id] == p && !p.alive.Add(p.m.cfg.ForgetAfter).After(now)
-}
-
-// bury drops peers and leaves tombstones. It returns what is to be done about
-// them without the mutex.
-func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
-	if len(gone) == 0 {
-		return nil
-	}
-	for id, t := range m.forgotten {
-		if t.until.Before(now) {
-			delete(m.forgotten, id)
-		}
-	}
-	for _, p := range gone {
-		entry, _ := m.cfg.Catalog.Get(p.id)
-		m.forgotten[p.id] = tombstone{entry.Version, now.Add(m.cfg.ForgetAfter)}
-		delete(m.peers, p.id)
-		chores = append(chores, func() { m.forget(p.id) })
-	}
-	return chores
-}
-
-// forget drops the entry of a buried peer.
-func (m *Manager) forget(id sm.PeerID) {
-	m.cfg.Catalog.Forget(id)
-	m.cfg.Logger.Info("forgot a peer that cannot be reached", "peer", id.Short())
 }

@@ -30,7 +30,7 @@ var (
 	memberLimits = laneLimits{first: 64, least: 64, most: 64, burst: 256, rate: 64, destBurst: 128, destRate: 32}
 	// freshLimits are for all other addresses: entries may be made up, and the
 	// addresses those of a victim.
-	freshLimits = laneLimits{first: 8, least: 4, most: 32, burst: 64, rate: 16, destBurst: 32, destRate: 4}
+	freshLimits = laneLimits{first: 16, least: 4, most: 32, burst: 64, rate: 16, destBurst: 32, destRate: 4}
 )
 
 // maxDests is how many destinations are counted before those that may be dialled

@@ -263,6 +263,12 @@ func anyEntry(discovery.Signed) bool { return true }
 // and returns it.
 func (n *node) awaitConn(peer sm.PeerID, ok func(*conn) bool) *conn {
 	n.t.Helper()
+	return n.awaitConnFor(patience, peer, ok)
+}
+
+// awaitConnFor is awaitConn with another patience.
+func (n *node) awaitConnFor(patience time.Duration, peer sm.PeerID, ok func(*conn) bool) *conn {
+	n.t.Helper()
 	for timeout := time.After(patience); ; {
 		n.manager.mu.Lock()
 		p := n.manager.peers[peer]

@@ -22,13 +22,6 @@ type peer struct {
 	dialling
 }
 
-// tombstone remembers the entry of a forgotten peer, so that other peers, which
-// forget at other times, do not bring it back.
-type tombstone struct {
-	version uint64
-	until   time.Time
-}
-
 // meet returns the peer, which it gets to know if need be.
 func (m *Manager) meet(id sm.PeerID) *peer {
 	if p := m.peers[id]; p != nil {
