@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -20,6 +21,8 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 			}
 		}
 	})
+	goOn := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(goOn)
 	second := connectRaw(t, a, 2)
 	a.bearWith(second)
 	group := testGroup(nil, "").ID
@@ -46,7 +49,7 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 	say(first, "two")
 	second.expectGoodbye(link.CodeProtocolViolation)
 	first.settle()
-	close(release)
+	goOn()
 	for _, want := range []report{
 		{"message", first.id.Peer(), 0, "block"},
 		{"message", first.id.Peer(), 0, "one"},
