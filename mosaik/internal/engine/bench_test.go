@@ -77,3 +77,16 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkScan is the part of BenchmarkReceive that checks the encoding of 64 messages.
+func BenchmarkScan(b *testing.B) {
+	answer := pb.Message{Type: pb.HeartbeatResp, ShardID: shard, From: 1, To: 2, Term: 3}
+	frame := marshal(ptr(batchOf(slices.Repeat([]pb.Message{answer}, 64)...)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := scanBatch(frame); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(64*b.N), "ns/message")
+}

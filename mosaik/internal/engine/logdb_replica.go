@@ -260,6 +260,7 @@ func (l *replicaLog) importSnapshot(s *pb.Snapshot) error {
 			return err
 		}
 		l.setHard(pb.State{Term: s.Term, Commit: s.Index})
+		l.members.restore(&s.Membership)
 		hard := toHard(l.hard)
 		l.kept = l.hard
 		b.Clear, b.Reset, b.Hard = true, &b.Snapshot.Cursor, &hard
@@ -278,6 +279,7 @@ func (l *replicaLog) clear() {
 		l.meta = metadata{id: Identity{Shard: l.key.ShardID, Replica: l.key.ReplicaID}}
 		l.kept, l.snapshot = pb.State{}, logstore.Snapshot{}
 		l.setHard(pb.State{})
+		l.members.seen.Store(nil)
 		l.terms.clear()
 		return nil
 	})

@@ -59,8 +59,10 @@ func (m *members) standing(replica uint64) standing {
 
 // restore replaces the membership by that of a snapshot.
 func (m *members) restore(s *pb.Membership) {
-	m.seen.Store(&roster{change: s.ConfigChangeId, voters: maps.Clone(s.Addresses), nonVoting: maps.Clone(s.NonVotings),
-		removed: maps.Clone(s.Removed)})
+	m.seen.Store(&roster{
+		change: s.ConfigChangeId, voters: maps.Clone(s.Addresses),
+		nonVoting: maps.Clone(s.NonVotings), removed: maps.Clone(s.Removed),
+	})
 }
 
 // note takes into account what dragonboat saves and commits. It is called by one

@@ -32,7 +32,9 @@ const (
 )
 
 // fromLeader holds the types that only the leader of their term sends.
-var fromLeader = [...]bool{pb.Replicate: true, pb.Heartbeat: true, pb.TimeoutNow: true, pb.ReadIndexResp: true, pb.InstallSnapshot: true}
+var fromLeader = [...]bool{
+	pb.Replicate: true, pb.Heartbeat: true, pb.TimeoutNow: true, pb.ReadIndexResp: true, pb.InstallSnapshot: true,
+}
 
 // isFromLeader reports whether only leaders send messages of the type.
 func isFromLeader(t pb.MessageType) bool { return int(t) < len(fromLeader) && fromLeader[t] }

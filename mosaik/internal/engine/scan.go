@@ -144,30 +144,35 @@ func scanMessage(b []byte) int {
 	if len(b) < leastMessage {
 		return -1
 	}
-	s := scanner{rest: b}
 	var last byte
 	entries := 0
-	for s.next() {
-		tag := s.byte()
-		switch tag {
-		case 11<<3 | tagBytes: // an entry
-			if entries++; entries > 1 && last != tag || len(s.bytes()) < leastEntry {
+	for i := 0; i < len(b); {
+		tag := b[i]
+		i++
+		if tag&7 == tagVarint && tag > 0 && tag <= 13<<3 { // mostly, so without a scanner
+			n := i
+			for n < len(b) && b[n] >= 0x80 {
+				n++
+			}
+			if n == len(b) || n-i >= 10 {
 				return -1
 			}
-		case 12<<3 | tagBytes:
-			if !bytes.Equal(s.bytes(), emptySnapshot) {
-				return -1
-			}
-		default:
-			if tag&7 != tagVarint || tag == 0 || tag > 13<<3 {
-				return -1
-			}
-			s.varint()
+			i, last = n+1, tag
+			continue
 		}
-		last = tag
-	}
-	if s.bad {
-		return -1
+		s := scanner{rest: b[i:]}
+		content := s.bytes()
+		switch {
+		case s.bad:
+			return -1
+		case tag == 11<<3|tagBytes: // an entry
+			if entries++; entries > 1 && last != tag || len(content) < leastEntry {
+				return -1
+			}
+		case tag != 12<<3|tagBytes || !bytes.Equal(content, emptySnapshot):
+			return -1
+		}
+		i, last = len(b)-len(s.rest), tag
 	}
 	return entries
 }
