@@ -2,17 +2,8 @@ package mosaik_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/tls"
-	"encoding/binary"
 	"errors"
-	"io"
-	"net"
-	"runtime"
-	"runtime/metrics"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,244 +11,99 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// The kinds of frames that strangers speak by hand; docs/formats.md has them.
-const (
-	frameHello   = 1
-	frameSelect  = 2
-	frameEntries = 3
-	frameOpen    = 4
-	frameAccept  = 5
-	frameClose   = 6
-	frameIntro   = 11
-)
-
-// fromElsewhere dials from another address than the cluster's where the loopback
-// interface has several.
-func fromElsewhere() net.Dialer {
-	if runtime.GOOS != "linux" {
-		return net.Dialer{}
-	}
-	return net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+// besieged is a group of three members, one on each node of a cluster, that an
+// attacker in another process attacks.
+type besieged struct {
+	t      testing.TB
+	c      *testutil.Cluster
+	groups []tillGroup
+	// tickets says that the group requires tickets, which its members have.
+	tickets bool
+	// paid counts the commands that were committed, and unknown those of which
+	// it is not known.
+	paid, unknown int64
 }
 
-// stranger is somebody with an identity and without a key, who speaks the
-// protocol by hand.
-type stranger struct {
-	id      link.Identity
-	network sm.Digest
-	link    *link.Link
+// besiegedPassword is the ticket of the members of a group that requires one.
+var besiegedPassword = password{"open sesame"}
+
+// besiege starts a group of three that is about to be attacked, with the options
+// for each node.
+func besiege(t testing.TB, a attack, options func(node int) []mosaik.Option) *besieged {
+	t.Helper()
+	b := &besieged{t: t, c: testutil.NewCluster(t, 3, testutil.WithNodeOptions(options)), tickets: a.who == aKeyHolder}
+	for i := range b.c.Len() {
+		b.join(b.c.Node(i))
+	}
+	testutil.Settle(t, b.groups...)
+	b.pay(0)
+	return b
 }
 
-func newStranger(network sm.Digest) (*stranger, error) {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	s := &stranger{network: network}
-	if s.id, err = link.NewIdentity(key); err != nil {
-		return nil, err
-	}
-	dialer := fromElsewhere()
-	s.link, err = link.Listen(link.Config{Identity: s.id, Network: network, Listen: "127.0.0.1:0", Dial: dialer.DialContext})
-	return s, err
-}
-
-// entry returns the stranger's signed entry.
-func (s *stranger) entry(groups ...sm.Digest) (discovery.Signed, error) {
-	return discovery.Sign(s.id, discovery.Entry{Network: s.network, Version: 1, Groups: groups})
-}
-
-// bond connects to a node and goes as far as somebody without a key gets: to an
-// OPEN whose proof is wrong. It returns the code that this is answered with.
-func (s *stranger) bond(ctx context.Context, addr string, group sm.Digest, open func(theirs []byte) []byte) (link.Code, error) {
-	c, err := s.link.Dial(ctx, addr, sm.PeerID{}, link.Bond)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	hello := make([]byte, 30)
-	hello[17], hello[21], hello[29] = 1, 1, 1
-	frames := []struct {
-		kind    uint8
-		payload []byte
-	}{{frameHello, hello}}
-	if s.id.Peer().Compare(c.Peer()) < 0 {
-		frames = append(frames, struct {
-			kind    uint8
-			payload []byte
-		}{frameSelect, binary.BigEndian.AppendUint64(nil, 1)})
-	}
-	for _, f := range frames {
-		if err := c.WriteFrame(f.kind, f.payload); err != nil {
-			return 0, err
+// join joins the group on another node.
+func (b *besieged) join(n *testutil.Node) tillGroup {
+	b.t.Helper()
+	// The times are those of a real group: an attack on a busy machine must not
+	// look like the loss of a leader.
+	builder := mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three).WithConsensusConfig(mosaik.DefaultConsensusConfig())
+	if b.tickets {
+		if err := n.Net().AddTicket(besiegedPassword.ticket()); err != nil {
+			b.t.Fatal(err)
 		}
+		builder = builder.RequireTicket(besiegedPassword)
 	}
-	for {
-		kind, payload, err := c.ReadFrame(1<<20, nil)
-		if err != nil {
-			return 0, err
+	g := testutil.JoinWith(n, builder)
+	b.groups = append(b.groups, g)
+	return g
+}
+
+// pay has a member commit a command, whatever time it takes.
+func (b *besieged) pay(member int) {
+	b.t.Helper()
+	for ctx := soon(b.t); ; {
+		_, err := mosaik.Execute(ctx, b.groups[member], pay(1))
+		switch {
+		case err == nil:
+			b.paid++
+			return
+		case ctx.Err() != nil || !errors.Is(err, mosaik.ErrStalled):
+			b.t.Fatalf("pay through member %d: %v", member, err)
+		case errors.Is(err, mosaik.ErrUnknownOutcome):
+			b.unknown++
 		}
-		switch kind {
-		case frameEntries: // the connection is selected
-			if group.IsZero() {
-				continue
-			}
-			e, err := s.entry(group)
-			if err != nil {
-				return 0, err
-			}
-			raw := e.Bytes()
-			if err := c.WriteFrame(frameEntries, binary.BigEndian.AppendUint32(nil, uint32(len(raw))), raw); err != nil {
-				return 0, err
-			}
-			group = sm.Digest{} // once
-		case frameOpen:
-			if err := c.WriteFrame(frameOpen, open(payload)); err != nil {
-				return 0, err
-			}
-		case frameIntro, frameAccept:
-			return 0, errors.New("a stranger is told about the group")
-		case frameClose:
-			return link.Code(binary.BigEndian.Uint32(payload[40:])), nil
+		if err := b.groups[member].When().Online(ctx); err != nil {
+			b.t.Fatalf("member %d is not online again: %v", member, err)
 		}
 	}
 }
 
-// wrongProof makes an OPEN with a proof that is made up.
-func wrongProof(theirs []byte) []byte {
-	open := slices.Clone(theirs)
-	open[len(open)-1] ^= 1
-	return open
-}
-
-// assault is something that somebody without a key can do to a node.
-type assault struct {
-	name string
-	do   func(ctx context.Context, n *testutil.Node, group sm.Digest) error
-}
-
-// expectRefusal turns what an assault got into an error unless it is the code.
-func expectRefusal(err error, code link.Code) error {
-	var refused *link.RefusedError
-	if errors.As(err, &refused) && refused.Code != code {
-		return errors.New("refused with " + refused.Code.String())
-	}
-	if err == nil {
-		return errors.New("not refused")
-	}
-	return nil // refused so, or dropped by a limit
-}
-
-// hang does something with a TCP connection and waits until the node closes it.
-func hang(ctx context.Context, n *testutil.Node, do func(net.Conn)) error {
-	dialer := fromElsewhere()
-	raw, err := dialer.DialContext(ctx, "tcp", n.Addr())
+// check fails the test unless all members hold the same, which is what was paid.
+func (b *besieged) check() {
+	b.t.Helper()
+	first, err := mosaik.Query(soon(b.t), b.groups[0], sum{}, mosaik.Strong)
 	if err != nil {
-		return nil // the backlog is full
+		b.t.Fatal(err)
 	}
-	defer raw.Close()
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	do(raw)
-	_, _ = io.Copy(io.Discard, raw)
-	return nil
+	if first.Value < b.paid || first.Value > b.paid+b.unknown {
+		b.t.Errorf("the sum is %d, want %d, or up to %d more whose outcome is unknown", first.Value, b.paid, b.unknown)
+	}
+	wantSum(b.t, first.Value, b.groups...)
 }
 
-// asStranger runs an assault of somebody with a new identity.
-func asStranger(network sm.Digest, do func(*stranger) error) error {
-	s, err := newStranger(network)
-	if err != nil {
-		return err
+// payUntil has all members commit commands, in turn, at least so many and until
+// done reports true after each of them did.
+func (b *besieged) payUntil(least int, done func() bool) {
+	b.t.Helper()
+	for n := 0; n < least || !done(); n += len(b.groups) {
+		for i := range b.groups {
+			b.pay(i)
+		}
 	}
-	defer s.link.Close()
-	return do(s)
-}
-
-var assaults = []assault{
-	{"half open", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return hang(ctx, n, func(net.Conn) {})
-	}},
-	{"garbage", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return hang(ctx, n, func(raw net.Conn) { _, _ = io.WriteString(raw, "GET / HTTP/1.1\r\n\r\n") })
-	}},
-	{"truncated", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return hang(ctx, n, func(raw net.Conn) { _, _ = io.WriteString(raw, "\x16\x03\x01\x3f\xff\x01") })
-	}},
-	{"old TLS", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return hang(ctx, n, func(raw net.Conn) {
-			_ = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}).HandshakeContext(ctx)
-		})
-	}},
-	{"other protocol", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return hang(ctx, n, func(raw net.Conn) {
-			_ = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}).HandshakeContext(ctx)
-		})
-	}},
-	{"other network", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return asStranger(sm.ID("elsewhere"), func(s *stranger) error {
-			_, err := s.link.Dial(ctx, n.Addr(), sm.PeerID{}, link.Bond)
-			return expectRefusal(err, link.CodeOtherNetwork)
-		})
-	}},
-	{"raft without a bond", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return asStranger(n.Net().ID(), func(s *stranger) error {
-			_, err := s.link.Dial(ctx, n.Addr(), sm.PeerID{}, link.Raft)
-			return expectRefusal(err, link.CodeUnknownPeer)
-		})
-	}},
-	{"snapshot without a bond", func(ctx context.Context, n *testutil.Node, _ sm.Digest) error {
-		return asStranger(n.Net().ID(), func(s *stranger) error {
-			_, err := s.link.Dial(ctx, n.Addr(), sm.PeerID{}, link.Snapshot)
-			return expectRefusal(err, link.CodeUnknownPeer)
-		})
-	}},
-	{"wrong proof", func(ctx context.Context, n *testutil.Node, group sm.Digest) error {
-		return asStranger(n.Net().ID(), func(s *stranger) error {
-			code, err := s.bond(ctx, n.Addr(), group, wrongProof)
-			if err == nil && code != link.CodeWrongProof {
-				return errors.New("refused with " + code.String())
-			}
-			return nil
-		})
-	}},
-	{"reflected proof", func(ctx context.Context, n *testutil.Node, group sm.Digest) error {
-		return asStranger(n.Net().ID(), func(s *stranger) error {
-			code, err := s.bond(ctx, n.Addr(), group, func(theirs []byte) []byte { return theirs })
-			if err == nil && code != link.CodeWrongProof {
-				return errors.New("refused with " + code.String())
-			}
-			return nil
-		})
-	}},
-}
-
-// flood has as many assailants as said attack every node, each with one assault
-// after the other, until it is stopped. It reports how often each assault was
-// carried out.
-func flood(t testing.TB, c *testutil.Cluster, group sm.Digest, assailants int) (stop func(), counts []atomic.Int64) {
-	ctx, cancel := context.WithCancel(t.Context())
-	counts = make([]atomic.Int64, len(assaults))
-	var running sync.WaitGroup
-	for i := range assailants {
-		running.Go(func() {
-			for k := i; ctx.Err() == nil; k++ {
-				one, end := context.WithTimeout(ctx, time.Second)
-				a := k % len(assaults)
-				if err := assaults[a].do(one, c.Node(k/len(assaults)%c.Len()), group); err != nil && ctx.Err() == nil && one.Err() == nil {
-					t.Errorf("%s: %v", assaults[a].name, err)
-				}
-				end()
-				counts[a].Add(1)
-			}
-		})
-	}
-	return func() { cancel(); running.Wait() }, counts
 }
 
 // refusals returns what a reader counted as refused, by code and direction, and
@@ -287,57 +133,130 @@ func refusals(t *testing.T, reader *metric.ManualReader) (refused map[link.Code]
 	return refused, dropped
 }
 
-// TestGroupGoesOnUnderAFlood has strangers do all that they can do without the
-// key while the members work, and looks at what is left of it.
-func TestGroupGoesOnUnderAFlood(t *testing.T) {
-	t.Parallel()
-	var readers [4]*metric.ManualReader
+// bounds say what an attack may cost the three victims together, above what they
+// take when it is calm.
+type bounds struct {
+	memory      uint64 // bytes
+	goroutines  int
+	descriptors int
+	dials       int64 // connections of victims to made-up peers
+}
+
+// boundsOf returns the bounds of an attack. They are totals and do not grow with
+// the number of assailants, except for the connections that victims accept. An
+// assailant has at most three at a time, and as many that are about to end; each
+// takes a descriptor and three goroutines.
+func boundsOf(a attack) bounds {
+	accepted := min(6*a.assailants, 3*link.DefaultMaxConns)
+	return bounds{memory: 256 << 20, goroutines: 1024 + 3*accepted, descriptors: 256 + accepted, dials: 2000}
+}
+
+// check fails the test if the peak exceeds the bounds.
+func (b bounds) check(t *testing.T, calm, peak burden, seen report) {
+	t.Helper()
+	t.Logf("calm: %v; peak: %v; attacker: %v", calm, peak, seen)
+	if raceDetector() {
+		b.memory *= 4
+	}
+	if got := peak.memory - min(peak.memory, calm.memory); got > b.memory {
+		t.Errorf("the attack took %d MiB of memory, want at most %d", got>>20, b.memory>>20)
+	}
+	if got := peak.goroutines - calm.goroutines; got > b.goroutines {
+		t.Errorf("the attack took %d goroutines, want at most %d", got, b.goroutines)
+	}
+	if got := peak.descriptors - calm.descriptors; got > b.descriptors {
+		t.Errorf("the attack took %d descriptors, want at most %d", got, b.descriptors)
+	}
+	if got := seen.Counts["dials"]; got > b.dials {
+		t.Errorf("the victims dialled made-up peers %d times, want at most %d", got, b.dials)
+	}
+}
+
+// TestAdversaries has an attacker in another process carry out each attack on a
+// group of three. The group must keep committing while the attack lasts, let a
+// newcomer in, and be what it was before; what the attack costs is bounded. The
+// subtests are not parallel: they measure this process.
+//
+//	go test ./mosaik -run TestAdversaries -assailants 1000
+func TestAdversaries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("attacks take a second each and more")
+	}
+	for _, a := range attacks() {
+		if *assailants > 0 {
+			a.assailants = *assailants
+		} else if raceDetector() {
+			a.assailants = (a.assailants + 3) / 4
+		}
+		t.Run(a.name, func(t *testing.T) { withstand(t, a) })
+	}
+}
+
+// withstand carries out one attack.
+func withstand(t *testing.T, a attack) {
+	b := besiege(t, a, func(int) []mosaik.Option { return nil })
+	before, calm, gauge := b.groups[0].Status(), calmBurden(), startGauge(t)
+	begun := time.Now()
+	phase := func(name string) { t.Logf("%s after %v", name, time.Since(begun).Round(time.Millisecond)) }
+	attacker := startAttacker(t, b.c, a, b.groups[0].ID())
+	defer func() { boundsOf(a).check(t, calm, gauge.peak(), attacker.report.Get()) }() // also if the group stands still
+	attacker.await("under way", func(r report) bool { return r.UnderWay })
+	phase("under way")
+	b.payUntil(30, func() bool {
+		seen := attacker.report.Get()
+		for what, times := range a.enough {
+			if seen.Counts[what] < times {
+				return false
+			}
+		}
+		return true
+	})
+	phase("withstood")
+	newcomer := b.join(b.c.Add())
+	if err := newcomer.When().Online(soon(t)); err != nil {
+		t.Fatalf("a newcomer during the attack: %v", err)
+	}
+	phase("a newcomer is in")
+	b.payUntil(8, func() bool { return true })
+	attacker.stop()
+
+	b.check()
+	after := b.groups[0].Status()
+	if after.Epoch != before.Epoch {
+		t.Errorf("the attack took the group from epoch %s to epoch %s", before.Epoch, after.Epoch)
+	}
+	if after.Term > before.Term+1000 {
+		t.Errorf("the attack took the group from term %d to term %d", before.Term, after.Term)
+	}
+}
+
+// TestRefusalsUnderAFlood has strangers begin connections in every way in which
+// one can fail, and looks at what the members count of it.
+func TestRefusalsUnderAFlood(t *testing.T) {
+	var readers [3]*metric.ManualReader
 	for i := range readers {
 		readers[i] = metric.NewManualReader()
 	}
-	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(i int) []mosaik.Option {
+	a, _ := attackNamed("handshakes")
+	a.assailants = 24
+	b := besiege(t, a, func(i int) []mosaik.Option {
 		return []mosaik.Option{mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(readers[i])))}
-	}))
-	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
-	testutil.Settle(t, groups...)
-	mustPay(t, groups[0], 1)
-	before := groups[0].Status()
-
-	stop, counts := flood(t, c, groups[0].ID(), 24)
-	paid := int64(1)
-	for done := false; !done; {
-		mustPay(t, groups[paid%3], 1)
-		paid++
-		done = true
-		for i := range counts {
-			done = done && counts[i].Load() >= 6
+	})
+	attacker := startAttacker(t, b.c, a, b.groups[0].ID())
+	total := map[link.Code]int64{}
+	wanted := []link.Code{link.CodeOtherNetwork, link.CodeUnknownPeer, link.CodeWrongProof}
+	b.payUntil(1, func() bool {
+		clear(total)
+		for _, reader := range readers {
+			refused, _ := refusals(t, reader)
+			for code, n := range refused {
+				total[code] += n
+			}
 		}
-	}
-	stop()
-
-	wantSum(t, paid, groups...)
-	after := groups[0].Status()
-	if after.Epoch != before.Epoch || len(after.Members) != len(before.Members) {
-		t.Errorf("the flood took epoch %s with %d members to epoch %s with %d", before.Epoch, len(before.Members), after.Epoch, len(after.Members))
-	}
-	var total = map[link.Code]int64{}
-	for i, reader := range readers[:3] {
-		refused, dropped := refusals(t, reader)
-		t.Logf("node %d dropped %d and refused %v", i, dropped, refused)
-		for code, n := range refused {
-			total[code] += n
-		}
-	}
-	for _, code := range []link.Code{link.CodeOtherNetwork, link.CodeUnknownPeer, link.CodeWrongProof} {
-		if total[code] == 0 {
-			t.Errorf("no refusal with code %d was counted", code)
-		}
-	}
-	late := joinThree(c.Add()) // who has the key gets in
-	if err := late.When().Online(soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	wantSum(t, paid, late)
+		return !slices.ContainsFunc(wanted, func(code link.Code) bool { return total[code] == 0 })
+	})
+	attacker.stop()
+	b.check()
 }
 
 // TestRefusalsAreTypedErrors looks at a refusal from both sides.
@@ -375,47 +294,4 @@ func wantRefused[M sm.StateMachine[step]](t *testing.T, g *mosaik.Group[step, M]
 		}
 	}
 	t.Errorf("refused are %+v, want %+v", g.Status().Refused, want)
-}
-
-// BenchmarkFlood measures commands while nothing else happens and while
-// strangers flood all members: how long they take, how large the heap gets, and
-// how much of it and how many goroutines are left when the strangers are gone.
-func BenchmarkFlood(b *testing.B) {
-	for _, run := range []struct {
-		name       string
-		assailants int
-	}{{"calm", 0}, {"flood", 32}} {
-		b.Run(run.name, func(b *testing.B) {
-			c := testutil.NewCluster(b, 3)
-			groups := testutil.JoinAll(c, newTill)
-			mustPay(b, groups[0], 1)
-			stop, _ := flood(b, c, groups[0].ID(), run.assailants)
-			var took []time.Duration
-			var peak uint64
-			for b.Loop() {
-				begin := time.Now()
-				mustPay(b, groups[0], 1)
-				took = append(took, time.Since(begin))
-				if len(took)%128 == 0 {
-					peak = max(peak, heapObjects())
-				}
-			}
-			stop()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
-			b.ReportMetric(float64(peak)/1e6, "peak-MB")
-			runtime.GC()
-			b.ReportMetric(float64(heapObjects())/1e6, "after-MB")
-			b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines-after")
-		})
-	}
-}
-
-// heapObjects returns how many bytes of the heap objects take, dead ones that
-// are not collected yet among them.
-func heapObjects() uint64 {
-	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(s)
-	return s[0].Value.Uint64()
 }
