@@ -136,10 +136,10 @@ TYPES
     bounds the bytes of a string, of a []byte and of what a codec makes, and the
     elements of a slice or map; mosaik:"max=n,int64" says both.
 
-    Fields of commands that are not exported are refused, unless they are blank or
-    tagged msgpack:"-": they would not be encoded. In a state they count, while
-    omitempty, max= and msgpack:"-" have no effect, and strings may hold any
-    bytes.
+    Fields of commands that are not exported are refused, since ApplyTo would
+    find them zero, unless they are blank or have the tag msgpack:"-". In a
+    state they count, while omitempty, max= and msgpack:"-" have no effect, and
+    strings may hold any bytes.
 
 EXIT STATUS
     0   all is well

@@ -1,0 +1,247 @@
+package gen
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// graph draws the types of a package from bytes; behind their end there are
+// zeros, for which it draws what ends a type.
+type graph struct {
+	rest   []byte
+	types  int // named types, T0 and so on
+	sums   int // sealed interfaces, S0 and so on
+	budget int // fields that may still be drawn
+}
+
+func (g *graph) below(n int) int {
+	if len(g.rest) == 0 {
+		return 0
+	}
+	b := g.rest[0]
+	g.rest = g.rest[1:]
+	return int(b) % n
+}
+
+// leaves are what a type can end with.
+var leaves = []string{"bool", "int8", "int64", "uint16", "float32", "string", "[]byte", "[3]byte", "time.Time", "time.Duration", "struct{}", "[0]int32", "Enum", "ZeroInt", "ZeroMap", "*ZeroStruct", "Owned"}
+
+// typ draws a type. What is within a container can lead back to any named one;
+// what is not only to later ones, so that no struct holds itself.
+func (g *graph) typ(after, depth int, within bool) string {
+	choice := g.below(8)
+	if depth > 4 {
+		choice = 0
+	}
+	lowest := after + 1
+	if within {
+		lowest = 0
+	}
+	switch choice {
+	case 1:
+		if n := g.types - lowest; n > 0 {
+			return fmt.Sprintf("T%d", lowest+g.below(n))
+		}
+	case 2:
+		return "[]" + g.typ(after, depth+1, true)
+	case 3:
+		return fmt.Sprintf("map[%s]%s", []string{"string", "int16", "Enum", "Word"}[g.below(4)], g.typ(after, depth+1, true))
+	case 4:
+		inner := g.typ(after, depth+1, true)
+		if strings.IndexAny(inner, "[*S") == 0 && !strings.HasPrefix(inner, "[3]") && !strings.HasPrefix(inner, "[0]") || strings.HasPrefix(inner, "map") || inner == "ZeroMap" {
+			return inner // a pointer to it is refused
+		}
+		return "*" + inner
+	case 5:
+		return fmt.Sprintf("[%d]%s", g.below(4), g.typ(after, depth+1, within))
+	case 6:
+		if g.sums > 0 {
+			return fmt.Sprintf("S%d", g.below(g.sums))
+		}
+	case 7:
+		return "struct {\n" + g.fields(after, depth+1, within) + "}"
+	}
+	return leaves[g.below(len(leaves))]
+}
+
+// fields draws the fields of a struct.
+func (g *graph) fields(after, depth int, within bool) string {
+	var out strings.Builder
+	switch g.below(8) {
+	case 1:
+		out.WriteString("_msgpack struct{} `msgpack:\",as_array\"`\n")
+	case 2:
+		out.WriteString("_msgpack struct{} `msgpack:\",omitempty\"`\n")
+	case 3:
+		out.WriteString("_msgpack struct{} `msgpack:\",as_array,omitempty\"`\n")
+	}
+	for i := range g.below(6) {
+		if g.budget--; g.budget < 0 {
+			break
+		}
+		tag := ""
+		switch g.below(4) {
+		case 1, 2:
+			tag = " `msgpack:\",omitempty\"`"
+		case 3:
+			tag = fmt.Sprintf(" `msgpack:\"n%d,omitempty\"`", i)
+		}
+		fmt.Fprintf(&out, "F%d %s%s\n", i, g.typ(after, depth, within), tag)
+	}
+	return out.String()
+}
+
+// state draws the fields of a machine.
+func (g *graph) state() string {
+	fields := g.fields(-1, 0, false)
+	if strings.HasPrefix(fields, "_msgpack") { // which speaks of commands
+		_, fields, _ = strings.Cut(fields, "\n")
+	}
+	return strings.ReplaceAll(fields, "\nF", "\nf")
+}
+
+// source draws a package.
+func (g *graph) source() string {
+	var types, commands, list, variants strings.Builder
+	for _, k := range kinds {
+		if slices.Contains([]string{"Enum", "Word", "ZeroInt", "ZeroMap", "ZeroStruct", "Owned"}, k.name) {
+			fmt.Fprintln(&types, k.decl)
+		}
+	}
+	for i := range g.types {
+		switch g.below(4) {
+		case 1:
+			fmt.Fprintf(&types, "type T%d []%s\n", i, g.typ(i, 1, false))
+		case 2:
+			fmt.Fprintf(&types, "type T%d map[string]%s\n", i, g.typ(i, 1, false))
+		default:
+			fmt.Fprintf(&types, "type T%d struct {\n%s}\n", i, g.fields(i, 1, false))
+		}
+		for s := range g.sums {
+			if g.below(3) == 1 {
+				fmt.Fprintf(&types, "func (T%d) s%d() {}\n", i, s)
+			}
+		}
+	}
+	for s := range g.sums {
+		// Each sum has a variant that ends, and may have others.
+		fmt.Fprintf(&types, "type S%d interface{ s%[1]d() }\ntype V%[1]d struct{ A int8 `msgpack:\",omitempty\"` }\nfunc (*V%[1]d) s%[1]d() {}\n", s)
+		fmt.Fprintf(&variants, "reflect.TypeFor[S%d](): {&V%[1]d{}", s)
+		for i := range g.types {
+			if strings.Contains(types.String(), fmt.Sprintf("func (T%d) s%d()", i, s)) {
+				fmt.Fprintf(&variants, ", reflect.Zero(reflect.TypeFor[T%d]()).Interface()", i)
+			}
+		}
+		variants.WriteString("},\n")
+	}
+	for c := range 1 + g.below(3) {
+		fmt.Fprintf(&commands, "//mosaik:command\ntype C%d struct {\n%s}\n\nfunc (*C%[1]d) ApplyTo(*Maps, sm.ApplyContext) (int64, error) { return 0, nil }\n\ntype plainC%[1]d C%[1]d\n\n", c, g.fields(-1, 0, false))
+		plain := fmt.Sprintf("Plain: reflect.TypeFor[plainC%d](), ", c)
+		if g.sums > 0 {
+			plain = ""
+		}
+		fmt.Fprintf(&list, "{Command: new(C%d), %sLossy: true},\n", c, plain)
+	}
+	return fmt.Sprintf(`package p
+
+import (
+	"time"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+var _ time.Time
+var _ codec.Error
+
+//mosaik:machine name=maps version=1 snapshot
+type Maps struct {
+%s}
+
+%s%s
+`, g.state(), &commands, &types) + "//cases\n" + list.String() + "//variants\n" + variants.String()
+}
+
+// draw returns the source of a package, and of a file beside it with the cases
+// that a test runs.
+func draw(data []byte) (source, cases string) {
+	g := graph{rest: data, budget: 120}
+	g.types, g.sums = g.below(9), g.below(3)
+	source, rest, _ := strings.Cut(g.source(), "//cases\n")
+	list, variants, _ := strings.Cut(rest, "//variants\n")
+	return source, fmt.Sprintf(`package p
+
+import (
+	"reflect"
+
+	"example.com/t/support"
+)
+
+var Cases = []support.Case{
+%s}
+
+var Variants = map[reflect.Type][]any{
+%s}
+`, list, variants)
+}
+
+// FuzzGenerate draws a graph of types, generates for it and checks the types of
+// what comes out, all in memory. One graph in fuzzCompiled, by its hash, and
+// each seed is compiled and run, against vmihailenco/msgpack: that takes more
+// than a second, the rest a few milliseconds. In three seconds it is mostly the
+// seeds that are run, and some hundreds of graphs that are generated for; in ten
+// minutes, some hundreds of the many thousands are run as well.
+//
+// It never draws: levels and what evolves; packages beside the one, and their
+// types; generic types; embedded structs; layout=array; machines without
+// snapshots; two machines in a package; names that are hard to quote or clash;
+// limits (max=); types that are refused, which TestRefusals is for; and graphs of
+// more than 120 fields. Values are random, and small.
+func FuzzGenerate(f *testing.F) {
+	for seed := range byte(4) {
+		sum := sha256.Sum256([]byte{seed})
+		data := sum[:]
+		for len(data) < 500 {
+			sum = sha256.Sum256(data)
+			data = append(data, sum[:]...)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		source, cases := draw(data)
+		pkg, code, err := inMemory(t, source)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, source)
+		}
+		text := schemaOf(pkg.Machines[0]).text()
+		parsed, err := parseSchema(text)
+		if err != nil || parsed.text() != text {
+			t.Fatalf("the schema is read as another one: %v\n%s", err, text)
+		}
+		if _, again, _ := inMemory(t, source); string(again) != string(code) {
+			t.Fatalf("generating again gives another result\n%s", source)
+		}
+		if sha256.Sum256(data)[0] >= 256/fuzzCompiled && len(data) != 512 || testing.Short() {
+			return
+		}
+		files := map[string]string{
+			"ofall/p.go":      source,
+			"ofall/cases.go":  cases,
+			"run/run_test.go": fmt.Sprintf(corpusRunner, "all \"example.com/t/ofall\"\n", "{\"Graph\", all.Cases, new(all.Maps), all.Variants},\n"),
+		}
+		addSupport(t, files)
+		defer func() {
+			if t.Failed() && os.Getenv("CI") == "" {
+				t.Log(source)
+			}
+		}()
+		runModule(t, files)
+	})
+}
+
+// fuzzCompiled is how many graphs there are for each one that is compiled.
+const fuzzCompiled = 64
