@@ -13,7 +13,9 @@ import (
 const _ = codec.IsAtLeastVersion1
 
 // Command is a command of [Store]: [Put].
-type Command interface{ storeCommand() }
+// A type that the compiler calls no Command, since it misses a method, became a command
+// after this file was written: run go generate.
+type Command interface{ storeCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
 func (*Store) Spec() sm.Spec[Command] {
@@ -76,7 +78,7 @@ func (storeCodec) Decode(src []byte) (Command, error) {
 // AsCommand implements [sm.Command].
 func (c Put) AsCommand() Command { return c }
 
-func (Put) storeCommand() {}
+func (Put) storeCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
@@ -115,7 +117,7 @@ func (m *Store) Restore(src io.Reader) error {
 	return nil
 }
 
-// This file is stale when the next function does not compile: run go generate.
+// This file is stale if the next function does not compile: run go generate.
 func _() {
 	type stale_run_go_generate_Put struct {
 		Name     string
