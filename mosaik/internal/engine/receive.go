@@ -198,8 +198,9 @@ func (r *Replica) lacks(from sm.PeerID, m *pb.Message, last, acknowledged sm.Ind
 	}
 	r.fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, but peer %s, which leads term %d, says that "+
 		"the replica acknowledged %d: the directory may be an older copy, its disk may have lost what it synced, or the "+
-		"peer may be wrong; keep the log, and compare %d with what the other members applied (Status.AppliedIndex)",
-		ErrStorage, logstore.ErrCorrupt, r.id, r.shard, last, from.Short(), m.Term, acknowledged, acknowledged))
+		"peer may be wrong; keep the directory, and if the other members follow that leader (Status.Leader), start this "+
+		"member with a new, empty one",
+		ErrStorage, logstore.ErrCorrupt, r.id, r.shard, last, from.Short(), m.Term, acknowledged))
 }
 
 // claimMembers refuses entries that add a replica which is another peer's: dragonboat
