@@ -584,7 +584,7 @@ func TestOlderLogEndsItsReplica(t *testing.T) {
 	g.recs[2].mu.Lock()
 	err := g.recs[2].failures[0]
 	g.recs[2].mu.Unlock()
-	if !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) || !strings.Contains(err.Error(), "keep the log") {
+	if !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) || !strings.Contains(err.Error(), "keep the directory") {
 		t.Errorf("the replica ended with %v, want %v, %v and what to do", err, ErrStorage, logstore.ErrCorrupt)
 	}
 }
