@@ -79,6 +79,13 @@ func (w *web) to(ok func(addr string) bool) (times []time.Time) {
 	return times
 }
 
+// load returns how many dials are in flight, and the most that ever were.
+func (w *web) load() (now, most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flying, w.most
+}
+
 // others returns the dials but those to an address.
 func (w *web) others(addr string) []dialled {
 	w.mu.Lock()
@@ -146,9 +153,14 @@ func addrOf(addr string) net.Addr {
 
 // inBubble runs a test with a node on a web, in a bubble.
 func inBubble(t *testing.T, hole func(addr string) bool, test func(t *testing.T, w *web, a *node)) {
+	inBubbleWith(t, func(s *setup, w *web) { onWeb(w, "127.0.0.1:1", hole)(s) }, test)
+}
+
+// inBubbleWith is inBubble with another setup of the node.
+func inBubbleWith(t *testing.T, change func(s *setup, w *web), test func(t *testing.T, w *web, a *node)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{}
-		a := startNode(t, 0, func(s *setup) { onWeb(w, "127.0.0.1:1", hole)(s); s.config.Redial = Backoff{} })
+		a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{}; change(s, w) })
 		test(t, w, a)
 		a.stop()
 		synctest.Wait()

@@ -45,8 +45,8 @@ func TestStormIsBounded(t *testing.T) {
 					if per := 4; most > per*limits.most {
 						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.most)
 					}
-					if w.most > limits.most {
-						t.Errorf("%d dials at a time, want at most %d", w.most, limits.most)
+					if _, most := w.load(); most > limits.most {
+						t.Errorf("%d dials at a time, want at most %d", most, limits.most)
 					}
 					dials := w.to(everywhere)
 					wantRate(t, "all dials", dials, limits.burst, limits.rate)
@@ -126,8 +126,8 @@ func TestBackoffOfUnreachedPeers(t *testing.T) {
 		"renewed in a group": {[]sm.Digest{testGroup(nil, "").ID}, true, false, rounds(defaultUnreached/10) + renewed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
-				a.manager.cfg.ForgetAfter = 24 * time.Hour
+			steady := func(s *setup, w *web) { onWeb(w, "127.0.0.1:1", nowhere)(s); s.config.ForgetAfter = 24 * time.Hour }
+			inBubbleWith(t, steady, func(t *testing.T, w *web, a *node) {
 				a.join(testGroup(newRecorder(), ""))
 				version := uint64(1)
 				addr := anywhere
@@ -254,8 +254,8 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 			t.Errorf("%d dials, want 4: the others were not needed", before)
 		}
 		synctest.Wait()
-		if w.flying != 0 {
-			t.Errorf("%d dials are still in flight", w.flying)
+		if now, _ := w.load(); now != 0 {
+			t.Errorf("%d dials are still in flight", now)
 		}
 
 		c := a.awaitConn(b.peer(), anyConn)
