@@ -15,7 +15,7 @@ import (
 func TestFormationTakesTwoDials(t *testing.T) {
 	const n, pairs = 12, 12 * 11 / 2
 	for _, took := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			w := &web{}
 			begin := time.Now()
 			var nodes []*node
