@@ -92,14 +92,15 @@ func (a *attempt) run() {
 	m.mu.Unlock()
 	report()
 
-	if err == nil {
-		m.serve(lc)
+	if err != nil {
+		return
 	}
+	m.serve(lc)
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	a.p.flying--
 	m.dialler.place(a.p, time.Now())
 	m.dialler.signal()
-	m.mu.Unlock()
 }
 
 // ended notes how the dial ended. What it returns logs what went wrong, without
@@ -107,6 +108,9 @@ func (a *attempt) run() {
 func (a *attempt) ended(err error) (report func()) {
 	p, l, now := a.p, a.lane, time.Now()
 	l.flying--
+	if err != nil { // otherwise its connection counts as well
+		p.flying--
+	}
 	defer p.m.dialler.signal()
 	switch {
 	case err == nil:
@@ -129,11 +133,12 @@ func (a *attempt) ended(err error) (report func()) {
 	p.failures++
 	p.errs = append(p.errs, err)
 	p.next = now // for the next address
-	if len(p.left) > 0 || p.flying > 1 {
-		p.m.dialler.place(p, now)
-		return func() {}
+	report = func() {}
+	if len(p.left) == 0 && p.flying == 0 {
+		report = p.endRound(now)
 	}
-	return p.endRound(now)
+	p.m.dialler.place(p, now)
+	return report
 }
 
 // check decides about what the socket of the dial connects to.

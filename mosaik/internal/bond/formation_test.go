@@ -15,7 +15,7 @@ import (
 func TestFormationTakesTwoDials(t *testing.T) {
 	const n, pairs = 12, 12 * 11 / 2
 	for _, took := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			w := &web{}
 			begin := time.Now()
 			var nodes []*node
@@ -44,7 +44,7 @@ func TestFormationTakesTwoDials(t *testing.T) {
 			if got := time.Since(begin); got > 2*took {
 				t.Errorf("it took %v where a dial takes %v, want two dials at most", got, took)
 			}
-			if got := len(w.dials); got != pairs {
+			if got := len(w.others("")); got != pairs {
 				t.Errorf("%d dials for %d pairs", got, pairs)
 			}
 			for _, n := range nodes {
