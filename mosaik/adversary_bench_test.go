@@ -59,7 +59,8 @@ func floodRound(b *testing.B, a attack) {
 	l.between(floodAfter)
 	l.stop()
 
-	b.Logf("%s: calm %v, attack %v; burden calm %v, peak %v; attacker: %v; %d failed", a.name, before, during, calm, peak, seen, l.failed)
+	b.Logf("calm %v, attack %v; burden calm %v, peak %v; attacker: %v; %d failed",
+		before, during, calm, peak, seen, l.failed)
 	b.ReportMetric(before.rate(), "calm-cmd/s")
 	b.ReportMetric(during.rate(), "attack-cmd/s")
 	b.ReportMetric(during.rate()/before.rate(), "ratio")

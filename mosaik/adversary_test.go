@@ -36,7 +36,8 @@ var besiegedPassword = password{"open sesame"}
 // for each node.
 func besiege(t testing.TB, a attack, options func(node int) []mosaik.Option) *besieged {
 	t.Helper()
-	b := &besieged{t: t, c: testutil.NewCluster(t, 3, testutil.WithNodeOptions(options)), tickets: a.who == aKeyHolder}
+	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(options))
+	b := &besieged{t: t, c: c, tickets: a.who == aKeyHolder}
 	for i := range b.c.Len() {
 		b.join(b.c.Node(i))
 	}
@@ -50,7 +51,8 @@ func (b *besieged) join(n *testutil.Node) tillGroup {
 	b.t.Helper()
 	// The times are those of a real group: an attack on a busy machine must not
 	// look like the loss of a leader.
-	builder := mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three).WithConsensusConfig(mosaik.DefaultConsensusConfig())
+	builder := mosaik.WithStateMachine(n.Builder(), newTill).
+		WithMembership(three).WithConsensusConfig(mosaik.DefaultConsensusConfig())
 	if b.tickets {
 		if err := n.Net().AddTicket(besiegedPassword.ticket()); err != nil {
 			b.t.Fatal(err)
@@ -90,7 +92,8 @@ func (b *besieged) check() {
 		b.t.Fatal(err)
 	}
 	if first.Value < b.paid || first.Value > b.paid+b.unknown {
-		b.t.Errorf("the sum is %d, want %d, or up to %d more whose outcome is unknown", first.Value, b.paid, b.unknown)
+		b.t.Errorf("the sum is %d, want %d, or up to %d more whose outcome is unknown",
+			first.Value, b.paid, b.unknown)
 	}
 	wantSum(b.t, first.Value, b.groups...)
 }
@@ -199,7 +202,9 @@ func withstand(t *testing.T, a attack) {
 	begun := time.Now()
 	phase := func(name string) { t.Logf("%s after %v", name, time.Since(begun).Round(time.Millisecond)) }
 	attacker := startAttacker(t, b.c, a, b.groups[0].ID())
-	defer func() { boundsOf(a).check(t, calm, gauge.peak(), attacker.report.Get()) }() // also if the group stands still
+	defer func() { // also if the group stands still
+		boundsOf(a).check(t, calm, gauge.peak(), attacker.report.Get())
+	}()
 	attacker.await("under way", func(r report) bool { return r.UnderWay })
 	phase("under way")
 	b.payUntil(30, func() bool {

@@ -309,7 +309,8 @@ func fill(ctx context.Context, s *siege, first [][]byte) error {
 		}
 	}
 	// The last ones are of all sizes, so that no gap is left.
-	sizes := slices.Repeat([]int{discovery.MaxCatalogBytes / (discovery.MaxPeers - 256)}, discovery.MaxPeers-192-len(first))
+	const most = discovery.MaxCatalogBytes / (discovery.MaxPeers - 256)
+	sizes := slices.Repeat([]int{most}, discovery.MaxPeers-192-len(first))
 	for size := 1024; size >= 16; size /= 2 {
 		sizes = append(sizes, slices.Repeat([]int{size}, 16)...)
 	}

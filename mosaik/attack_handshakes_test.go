@@ -66,12 +66,14 @@ var badHandshakes = []struct {
 	}},
 	{"old TLS", func(ctx context.Context, _ *siege, i int, addr string) error {
 		return hang(ctx, i, addr, func(raw net.Conn) {
-			_ = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}).HandshakeContext(ctx)
+			old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}
+			_ = tls.Client(raw, old).HandshakeContext(ctx)
 		})
 	}},
 	{"other protocol", func(ctx context.Context, _ *siege, i int, addr string) error {
 		return hang(ctx, i, addr, func(raw net.Conn) {
-			_ = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}).HandshakeContext(ctx)
+			other := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+			_ = tls.Client(raw, other).HandshakeContext(ctx)
 		})
 	}},
 	{"other network", func(ctx context.Context, _ *siege, i int, addr string) error {
@@ -139,7 +141,9 @@ func expectRefusal(err error, code link.Code) error {
 
 // wantWrongProof tries to make a bond with a proof that does not hold, and
 // returns an error if the victim says anything but that.
-func wantWrongProof(ctx context.Context, g *siege, i int, addr string, prove func(theirs []byte) sm.Digest) error {
+func wantWrongProof(
+	ctx context.Context, g *siege, i int, addr string, prove func(theirs []byte) sm.Digest,
+) error {
 	return asStranger(g.Network, i, func(s *stranger) error {
 		c, err := s.call(ctx, addr)
 		if err != nil {
@@ -158,10 +162,11 @@ func wantWrongProof(ctx context.Context, g *siege, i int, addr string, prove fun
 		}
 		_, err = c.next(frameIntro)
 		var refused refusalCode
+		honest := []link.Code{link.CodeWrongProof, link.CodeTimeout, link.CodeUnknownPeer}
 		switch {
 		case err == nil:
 			return errors.New("a stranger is told about the group")
-		case errors.As(err, &refused) && !slices.Contains([]link.Code{link.CodeWrongProof, link.CodeTimeout, link.CodeUnknownPeer}, link.Code(refused)):
+		case errors.As(err, &refused) && !slices.Contains(honest, link.Code(refused)):
 			return err
 		}
 		return nil

@@ -177,7 +177,9 @@ func stalledBatches(ctx context.Context, s *siege) error {
 // largestTerm sends each victim one heartbeat of the largest term there is. If
 // the victim believes it, no term is left in which a leader could be elected.
 func largestTerm(ctx context.Context, s *siege) error {
-	return toEach(ctx, s, func(m replicas) []byte { return raftBatch(raftMessage(m, heartbeat, math.MaxUint64, 0)) })
+	return toEach(ctx, s, func(m replicas) []byte {
+		return raftBatch(raftMessage(m, heartbeat, math.MaxUint64, 0))
+	})
 }
 
 // lostEntriesOfOldTerm sends each victim a heartbeat of a term that is long

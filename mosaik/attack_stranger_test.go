@@ -25,7 +25,6 @@ const (
 	frameOpen    = 4
 	frameAccept  = 5
 	frameClose   = 6
-	frameMessage = 7
 	framePing    = 8
 	framePong    = 9
 	frameGoodbye = 10
@@ -163,7 +162,7 @@ func entryFrames(entries [][]byte) (payloads [][]byte) {
 	return payloads
 }
 
-// refusal is the code with which a victim ended a connection or a handshake.
+// refusalCode is the code with which a victim ended a connection or a handshake.
 type refusalCode link.Code
 
 func (r refusalCode) Error() string { return fmt.Sprintf("refused: %d, %s", r, link.Code(r)) }
@@ -182,8 +181,9 @@ func (c *call) next(kind uint8) ([]byte, error) {
 			err = c.WriteFrame(framePong, payload)
 		case got == frameGoodbye:
 			err = refusalCode(binary.BigEndian.Uint32(payload))
-		case got == frameClose && (kind == frameIntro || kind == frameAccept) && c.opens == binary.BigEndian.Uint32(payload[36:]):
-			err = refusalCode(binary.BigEndian.Uint32(payload[40:])) // of the last OPEN
+		case got == frameClose && c.opens == binary.BigEndian.Uint32(payload[36:]) && // the last OPEN
+			(kind == frameIntro || kind == frameAccept):
+			err = refusalCode(binary.BigEndian.Uint32(payload[40:]))
 		}
 		if err != nil {
 			return nil, err
@@ -214,7 +214,8 @@ type handshake struct {
 // open sends an OPEN with the proof.
 func (c *call) open(group, proof sm.Digest) error {
 	c.opens++
-	return c.WriteFrame(frameOpen, slices.Concat(group[:], binary.BigEndian.AppendUint32(nil, c.opens), []byte{1}, proof[:]))
+	head := append(binary.BigEndian.AppendUint32(group[:], c.opens), 1) // one proof
+	return c.WriteFrame(frameOpen, head, proof[:])
 }
 
 // prove proves the key to the victim and returns what that then says about
@@ -295,11 +296,8 @@ func id64(parts ...[]byte) uint64 {
 	return max(1, binary.LittleEndian.Uint64(d[:8]))
 }
 
-// raftFrame and snapFrame are the kinds of frames on the other connections.
-const (
-	raftFrame = 1
-	snapFrame = 2
-)
+// raftFrame is the kind of frames on connections for Raft.
+const raftFrame = 1
 
 // heartbeat is the number that dragonboat gives the type of message.
 const heartbeat = 17

@@ -23,7 +23,8 @@ import (
 )
 
 // assailants replaces the number of assailants that each attack has by default.
-var assailants = flag.Int("assailants", 0, "how many assailants each attack has, 0 for the attack's own number")
+var assailants = flag.Int("assailants", 0,
+	"how many assailants each attack of TestAdversaries has, 0 for the attack's own number")
 
 // attackerOrder tells a process that it is the attacker of a test, and what to
 // attack: an [order] in JSON.
@@ -214,7 +215,10 @@ func startAttacker(t testing.TB, c *testutil.Cluster, a attack, group sm.Digest)
 			name, args = nice, append([]string{"-n", "10", os.Args[0]}, args...)
 		}
 	}
-	p := &attacker{t: t, cmd: exec.Command(name, args...), report: watching.New(report{}), done: make(chan struct{})}
+	p := &attacker{
+		t: t, cmd: exec.Command(name, args...),
+		report: watching.New(report{}), done: make(chan struct{}),
+	}
 	p.cmd.Env = append(os.Environ(), attackerOrder+"="+string(text))
 	p.cmd.Stderr = t.Output()
 	in, err := p.cmd.StdinPipe()
