@@ -2,9 +2,10 @@ package gen
 
 import (
 	"crypto/sha256"
+	"flag"
 	"fmt"
-	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -13,9 +14,10 @@ import (
 // zeros, for which it draws what ends a type.
 type graph struct {
 	rest   []byte
-	types  int // named types, T0 and so on
-	sums   int // sealed interfaces, S0 and so on
-	budget int // fields that may still be drawn
+	types  []int // the kinds of named types, T0 and so on: 1 is a slice, 2 a map, all else a struct
+	sums   int   // sealed interfaces, S0 and so on
+	budget int   // fields that may still be drawn
+	flat   bool  // a named slice or map is drawn, and no struct within it so far
 }
 
 func (g *graph) below(n int) int {
@@ -38,12 +40,12 @@ func (g *graph) typ(after, depth int, within bool) string {
 		choice = 0
 	}
 	lowest := after + 1
-	if within {
+	if within && !g.flat {
 		lowest = 0
 	}
 	switch choice {
 	case 1:
-		if n := g.types - lowest; n > 0 {
+		if n := len(g.types) - lowest; n > 0 {
 			return fmt.Sprintf("T%d", lowest+g.below(n))
 		}
 	case 2:
@@ -55,6 +57,11 @@ func (g *graph) typ(after, depth int, within bool) string {
 		if strings.IndexAny(inner, "[*S") == 0 && !strings.HasPrefix(inner, "[3]") && !strings.HasPrefix(inner, "[0]") || strings.HasPrefix(inner, "map") || inner == "ZeroMap" {
 			return inner // a pointer to it is refused
 		}
+		if named, ok := strings.CutPrefix(inner, "T"); ok {
+			if i, _ := strconv.Atoi(named); g.types[i] == 1 || g.types[i] == 2 {
+				return inner
+			}
+		}
 		return "*" + inner
 	case 5:
 		return fmt.Sprintf("[%d]%s", g.below(4), g.typ(after, depth+1, within))
@@ -63,6 +70,8 @@ func (g *graph) typ(after, depth int, within bool) string {
 			return fmt.Sprintf("S%d", g.below(g.sums))
 		}
 	case 7:
+		defer func(flat bool) { g.flat = flat }(g.flat)
+		g.flat = false
 		return "struct {\n" + g.fields(after, depth+1, within) + "}"
 	}
 	return leaves[g.below(len(leaves))]
@@ -112,15 +121,17 @@ func (g *graph) source() string {
 			fmt.Fprintln(&types, k.decl)
 		}
 	}
-	for i := range g.types {
-		switch g.below(4) {
+	for i, kind := range g.types {
+		g.flat = kind == 1 || kind == 2
+		switch kind {
 		case 1:
-			fmt.Fprintf(&types, "type T%d []%s\n", i, g.typ(i, 1, false))
+			fmt.Fprintf(&types, "type T%d []%s\n", i, g.typ(i, 1, true))
 		case 2:
-			fmt.Fprintf(&types, "type T%d map[string]%s\n", i, g.typ(i, 1, false))
+			fmt.Fprintf(&types, "type T%d map[string]%s\n", i, g.typ(i, 1, true))
 		default:
 			fmt.Fprintf(&types, "type T%d struct {\n%s}\n", i, g.fields(i, 1, false))
 		}
+		g.flat = false
 		for s := range g.sums {
 			if g.below(3) == 1 {
 				fmt.Fprintf(&types, "func (T%d) s%d() {}\n", i, s)
@@ -170,7 +181,10 @@ type Maps struct {
 // that a test runs.
 func draw(data []byte) (source, cases string) {
 	g := graph{rest: data, budget: 120}
-	g.types, g.sums = g.below(9), g.below(3)
+	for range g.below(9) {
+		g.types = append(g.types, g.below(4))
+	}
+	g.sums = g.below(3)
 	source, rest, _ := strings.Cut(g.source(), "//cases\n")
 	list, variants, _ := strings.Cut(rest, "//variants\n")
 	return source, fmt.Sprintf(`package p
@@ -189,30 +203,36 @@ var Variants = map[reflect.Type][]any{
 `, list, variants)
 }
 
-// FuzzGenerate draws a graph of types, generates for it and checks the types of
-// what comes out, all in memory. One graph in fuzzCompiled, by its hash, and
-// each seed is compiled and run, against vmihailenco/msgpack: that takes more
-// than a second, the rest a few milliseconds. In three seconds it is mostly the
-// seeds that are run, and some hundreds of graphs that are generated for; in ten
-// minutes, some hundreds of the many thousands are run as well.
+// graphBytes returns the bytes of which the graph of that number is drawn.
+func graphBytes(number int) []byte {
+	var out []byte
+	for i := range 16 {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", number, i))
+		out = append(out, sum[:]...)
+	}
+	return out
+}
+
+// FuzzGenerate draws a graph of types, generates for it, and checks the types of
+// what comes out as the compiler would, all in memory: that takes milliseconds,
+// so that three seconds are some hundreds of graphs. TestGraphs compiles and runs
+// what is generated for such graphs; within a fuzz target, an input must not take
+// ten seconds.
 //
-// It never draws: levels and what evolves; packages beside the one, and their
+// Never drawn are: levels and what evolves; packages beside the one, and their
 // types; generic types; embedded structs; layout=array; machines without
 // snapshots; two machines in a package; names that are hard to quote or clash;
 // limits (max=); types that are refused, which TestRefusals is for; and graphs of
-// more than 120 fields. Values are random, and small.
+// more than 120 fields.
 func FuzzGenerate(f *testing.F) {
-	for seed := range byte(4) {
-		sum := sha256.Sum256([]byte{seed})
-		data := sum[:]
-		for len(data) < 500 {
-			sum = sha256.Sum256(data)
-			data = append(data, sum[:]...)
-		}
-		f.Add(data)
+	if _, err := imported(); err != nil {
+		f.Fatal(err)
+	}
+	for seed := range 8 {
+		f.Add(graphBytes(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		source, cases := draw(data)
+		source, _ := draw(data)
 		pkg, code, err := inMemory(t, source)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, source)
@@ -225,23 +245,34 @@ func FuzzGenerate(f *testing.F) {
 		if _, again, _ := inMemory(t, source); string(again) != string(code) {
 			t.Fatalf("generating again gives another result\n%s", source)
 		}
-		if sha256.Sum256(data)[0] >= 256/fuzzCompiled && len(data) != 512 || testing.Short() {
-			return
-		}
-		files := map[string]string{
-			"ofall/p.go":      source,
-			"ofall/cases.go":  cases,
-			"run/run_test.go": fmt.Sprintf(corpusRunner, "all \"example.com/t/ofall\"\n", "{\"Graph\", all.Cases, new(all.Maps), all.Variants},\n"),
-		}
-		addSupport(t, files)
-		defer func() {
-			if t.Failed() && os.Getenv("CI") == "" {
-				t.Log(source)
-			}
-		}()
-		runModule(t, files)
 	})
 }
 
-// fuzzCompiled is how many graphs there are for each one that is compiled.
-const fuzzCompiled = 64
+var (
+	graphs = flag.Int("graphs", 8, "how many random graphs of types TestGraphs compiles and runs")
+	first  = flag.Int("graph", 0, "the `number` of the first of them; the others follow")
+)
+
+// TestGraphs generates for random graphs of types, as FuzzGenerate draws them,
+// compiles what comes out and runs it, against vmihailenco/msgpack where a graph
+// has no interfaces. To search for ten minutes:
+//
+//	go test ./gen -run TestGraphs -graph 1000 -graphs 300 -timeout 30m
+func TestGraphs(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles several packages")
+	}
+	files := make(map[string]string)
+	var imports, groups strings.Builder
+	for i := range *graphs {
+		number := *first + i
+		folder := fmt.Sprintf("graph%d", number)
+		files[folder+"/p.go"], files[folder+"/cases.go"] = draw(graphBytes(number))
+		fmt.Fprintf(&imports, "%s \"example.com/t/%[1]s\"\n", folder)
+		fmt.Fprintf(&groups, "{%q, %[1]s.Cases, new(%[1]s.Maps), %[1]s.Variants},\n", folder)
+	}
+	files["run/run_test.go"] = fmt.Sprintf(corpusRunner, &imports, &groups)
+	addSupport(t, files)
+	runModule(t, files, "-test.parallel=4")
+}
