@@ -20,8 +20,8 @@ import (
 func everywhere(string) bool { return true }
 func nowhere(string) bool    { return false }
 
-// crowd returns how many made-up peers a test has: as many as a catalog holds.
-func crowd() int {
+// madeUpPeers returns how many made-up peers a test has: as many as a catalog holds.
+func madeUpPeers() int {
 	if underRace() {
 		return 500
 	}
@@ -41,7 +41,7 @@ func TestStormIsBounded(t *testing.T) {
 				inBubble(t, hole, func(t *testing.T, w *web, a *node) {
 					a.join(testGroup(newRecorder(), ""))
 					before := runtime.NumGoroutine()
-					a.flood(crowd(), 1, anywhere, groups...)
+					a.flood(madeUpPeers(), 1, anywhere, groups...)
 					most := 0
 					for range 60 {
 						time.Sleep(time.Second)
@@ -183,7 +183,7 @@ func TestMembersAreRedialledInAStorm(t *testing.T) {
 				br.want(t, up(a, "of a"))
 				b.crash()
 				ar.want(t, down(b, link.CodeUnexpectedClose))
-				a.flood(crowd()-1, 1, anywhere, testGroup(nil, "").ID)
+				a.flood(madeUpPeers()-1, 1, anywhere, testGroup(nil, "").ID)
 				gone := time.Now()
 				time.Sleep(time.Minute)
 				last := gone
@@ -218,7 +218,7 @@ func TestNewcomersOvertakeFailures(t *testing.T) {
 		t.Skip("signing thousands of entries takes seconds")
 	}
 	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
-		a.flood(crowd()-1, 1, anywhere)
+		a.flood(madeUpPeers()-1, 1, anywhere)
 		time.Sleep(5 * time.Minute) // the first addresses of all were dialled
 		e := discovery.Entry{Network: network, Version: 1, Addrs: []string{"127.0.0.1:2"}}
 		a.catalog.Put(signEntry(t, identity(t, 1), e))
