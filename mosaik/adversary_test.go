@@ -102,7 +102,11 @@ func (b *besieged) check() {
 // done reports true after each of them did.
 func (b *besieged) payUntil(least int, done func() bool) {
 	b.t.Helper()
+	ctx := soon(b.t)
 	for n := 0; n < least || !done(); n += len(b.groups) {
+		if ctx.Err() != nil {
+			b.t.Fatalf("%d commands were committed, and the attacker did not do what it should", n)
+		}
 		for i := range b.groups {
 			b.pay(i)
 		}

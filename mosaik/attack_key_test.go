@@ -218,7 +218,7 @@ func toEach(ctx context.Context, s *siege, batch func(replicas) []byte) error {
 					<-ctx.Done()
 					return net.ErrClosed
 				})
-				if err != nil {
+				if err != nil && ctx.Err() == nil {
 					s.count("repelled")
 				}
 				rest(ctx, 20*time.Millisecond)

@@ -275,19 +275,44 @@ type replicas struct {
 // the epoch of the victim, whose own announcement is given. docs/formats.md has
 // the layout.
 func impersonate(group sm.Digest, victim, self sm.PeerID, announced []byte) (replicas, []byte, error) {
-	if len(announced) != 90 {
-		return replicas{}, nil, fmt.Errorf("an announcement of %d bytes", len(announced))
+	const phase, flags, incarnation, process, epoch, policy, change, schema, level = 1, 2, 4, 5, 6, 8, 9, 10, 11
+	theirs := map[uint16][]byte{}
+	for rest := announced; len(rest) > 0; {
+		if len(rest) < 4 || len(rest) < 4+int(binary.BigEndian.Uint16(rest[2:])) {
+			return replicas{}, nil, fmt.Errorf("an announcement that ends within a field: % x", announced)
+		}
+		n := 4 + binary.BigEndian.Uint16(rest[2:])
+		theirs[binary.BigEndian.Uint16(rest)] = rest[4:n]
+		rest = rest[n:]
 	}
-	incarnation, epoch := announced[4:20], announced[20:36]
-	m := replicas{shard: id64(group[:], epoch), to: id64(victim[:], epoch, incarnation)}
-	hello := slices.Clone(announced)
-	hello[1], hello[2], hello[3] = 1, 1, 1
-	binary.BigEndian.PutUint64(hello[4:], uint64(time.Now().UnixNano()))
-	rand.Read(hello[14:20])
-	clear(hello[36:44])
-	rand.Read(hello[82:90])
-	m.from = id64(self[:], epoch, hello[4:20])
-	return m, hello, nil
+	if len(theirs[incarnation]) != 16 || len(theirs[epoch]) != 16 {
+		return replicas{}, nil, fmt.Errorf("an announcement without epoch and incarnation: % x", announced)
+	}
+	mine := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
+	mine = append(mine, make([]byte, 8)...)
+	rand.Read(mine[10:])
+	start := make([]byte, 16)
+	rand.Read(start[8:])
+	var hello []byte
+	for _, f := range []struct {
+		tag   uint16
+		value []byte
+	}{
+		{phase, []byte{1}}, {flags, []byte{0, 0, 0, 1}}, {incarnation, mine}, {process, start},
+		{epoch, theirs[epoch]}, {policy, theirs[policy]}, {change, theirs[change]},
+		{schema, theirs[schema]}, {level, theirs[level]},
+	} {
+		if len(f.value) > 0 {
+			hello = binary.BigEndian.AppendUint16(hello, f.tag)
+			hello = binary.BigEndian.AppendUint16(hello, uint16(len(f.value)))
+			hello = append(hello, f.value...)
+		}
+	}
+	return replicas{
+		shard: id64(group[:], theirs[epoch]),
+		from:  id64(self[:], theirs[epoch], mine),
+		to:    id64(victim[:], theirs[epoch], theirs[incarnation]),
+	}, hello, nil
 }
 
 // id64 derives shard and replica ids.

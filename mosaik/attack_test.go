@@ -37,8 +37,8 @@ type attack struct {
 func attacks() []attack {
 	return []attack{
 		{"handshakes", aStranger, 200, handshakes, everyHandshake(5)},
-		{"dial storm", aStranger, 16, dialStorm, map[string]int64{"renewals": 4}},
-		{"dial tarpit", aStranger, 16, dialTarpit, map[string]int64{"renewals": 4}},
+		{"dial storm", aStranger, 16, dialStorm, map[string]int64{"renewals": 32}},
+		{"dial tarpit", aStranger, 16, dialTarpit, map[string]int64{"renewals": 32}},
 		{"bad signatures", aStranger, 256, badSignatures, map[string]int64{"frames": 512}},
 		{"deaf connections", aStranger, 300, deafConnections, map[string]int64{"signs of life": 600}},
 		{"full catalog", aStranger, 16, fullCatalog, nil},
@@ -47,9 +47,9 @@ func attacks() []attack {
 		{"refused bonds", aKeyHolder, 64, refusedBonds, map[string]int64{"refused": 256}},
 		{"huge presentations", aKeyHolder, 64, hugePresentations, map[string]int64{"presentations": 128}},
 		{"raft of a key holder", aKeyHolder, 16, raftMessages, map[string]int64{"batches": 256}},
-		{"raft bomb of a key holder", aKeyHolder, 16, raftBomb, map[string]int64{"bombs": 32}},
-		{"stalled batches of a key holder", aKeyHolder, 32, stalledBatches, map[string]int64{"stalled": 64}},
-		{"raft bomb of an observer", aMember, 6, raftBomb, map[string]int64{"bombs": 32}},
+		{"raft bomb of a key holder", aKeyHolder, 16, raftBomb, map[string]int64{"bombs": 16}},
+		{"stalled batches of a key holder", aKeyHolder, 32, stalledBatches, map[string]int64{"stalled": 40}},
+		{"raft bomb of an observer", aMember, 6, raftBomb, map[string]int64{"bombs": 16}},
 		{"largest term", aMember, 1, largestTerm, map[string]int64{"sent": 3}},
 		{"lost entries at an old term", aMember, 1, lostEntriesOfOldTerm, map[string]int64{"sent": 3}},
 		{"lost entries of no leader", aMember, 1, lostEntriesOfNoLeader, map[string]int64{"sent": 3}},

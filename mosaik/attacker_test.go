@@ -48,6 +48,8 @@ type report struct {
 	// UnderWay says that the attack has reached its full strength once.
 	UnderWay bool
 	Counts   map[string]int64
+	// Repelled says why an assailant was repelled last.
+	Repelled string
 	// Failure is an answer of a victim that the attack must not get.
 	Failure string
 }
@@ -81,6 +83,14 @@ func (s *siege) attempt(what string) {
 	if s.attempts++; s.attempts == s.Assailants {
 		s.report.UnderWay = true
 	}
+}
+
+// repelled counts an assailant that was repelled, which is an attempt.
+func (s *siege) repelled(err error) {
+	s.attempt("repelled")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Repelled = err.Error()
 }
 
 // underWay notes that the attack has reached its full strength.
@@ -120,7 +130,7 @@ func (s *siege) each(ctx context.Context, do func(ctx context.Context, i int) er
 		running.Go(func() {
 			for ctx.Err() == nil {
 				if err := do(ctx, i); err != nil {
-					s.attempt("repelled")
+					s.repelled(err)
 					rest(ctx, 20*time.Millisecond)
 				}
 			}
@@ -299,6 +309,9 @@ func (r report) String() string {
 	fmt.Fprintf(&b, "under way %t", r.UnderWay)
 	for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
 		fmt.Fprintf(&b, ", %s %d", what, r.Counts[what])
+	}
+	if r.Repelled != "" {
+		fmt.Fprintf(&b, ", at last by %q", r.Repelled)
 	}
 	if r.Failure != "" {
 		fmt.Fprintf(&b, ", failure %q", r.Failure)
