@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -148,7 +149,7 @@ func TestDialFilter(t *testing.T) {
 			want := fmt.Sprint(b.peer().Short(), " ", b.addr())
 			if c.reason == "" {
 				a.awaitConn(b.peer(), anyConn)
-				if got := <-calls; got != want {
+				if got := next(t, calls); got != want {
 					t.Errorf("the filter was asked about %s, want %s", got, want)
 				}
 				return
@@ -163,7 +164,7 @@ func TestDialFilter(t *testing.T) {
 				t.Errorf("Dial for another protocol: error %v, want %v", err, link.ErrForbidden)
 			}
 			for range 6 { // rounds, of which the last may meet the end
-				<-calls
+				next(t, calls)
 			}
 			a.stop()
 			if got := a.dialCounts()[link.DialForbidden]; got < 5 {
@@ -179,6 +180,18 @@ func TestDialFilter(t *testing.T) {
 				t.Errorf("logged %d times, want once:\n%s", logged, strings.Join(logs.lines(), "\n"))
 			}
 		})
+	}
+}
+
+// next returns what comes next.
+func next(t *testing.T, calls <-chan string) string {
+	t.Helper()
+	select {
+	case got := <-calls:
+		return got
+	case <-time.After(patience):
+		t.Fatal("the filter was not asked in time")
+		return ""
 	}
 }
 
@@ -202,4 +215,20 @@ func TestSeedsAreNotFiltered(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
+}
+
+// TestSeedsOfOthersEntries asks about a seed's address in an entry of a peer, and
+// about one beside it.
+func TestSeedsOfOthersEntries(t *testing.T) {
+	t.Parallel()
+	m := New(Config{Catalog: newTestCatalog(t), Seeds: []string{"127.0.0.1:7"}})
+	check := func(netip.AddrPort) error { return errFilter }
+	for addr, good := range map[string]bool{"127.0.0.1:7": true, "127.0.0.1:8": false} {
+		if _, err := m.newAttempt(&peer{m: m}, m.dialler.fresh, addr, nil); (err == nil) != good {
+			t.Errorf("an attempt to %s: %v, want %v", addr, err, good)
+		}
+		if got := m.unlessConfigured(addr, check); (got == nil) != good {
+			t.Errorf("%s is checked: %v, want %v", addr, got != nil, !good)
+		}
+	}
 }

@@ -59,6 +59,14 @@ func (m *Manager) newAttempt(p *peer, l *lane, addr string, own []string) (*atte
 // configured reports whether the address is a seed, which may always be dialled.
 func (m *Manager) configured(addr string) bool { return slices.Contains(m.cfg.Seeds, addr) }
 
+// unlessConfigured returns the check for dials to the address: nil for a seed.
+func (m *Manager) unlessConfigured(addr string, check link.Check) link.Check {
+	if m.configured(addr) {
+		return nil
+	}
+	return check
+}
+
 // destination returns what dials to an IP address are counted under.
 func destination(ip netip.Addr) string {
 	ip = discovery.Unwrap(ip)
@@ -81,11 +89,7 @@ func (a *attempt) begin(now time.Time) {
 // run dials, and serves the connection until its end.
 func (a *attempt) run() {
 	m := a.p.m
-	check := a.check
-	if m.configured(a.addr) {
-		check = nil
-	}
-	lc, err := m.dial(a.addr, a.p.id, check)
+	lc, err := m.dial(a.addr, a.p.id, m.unlessConfigured(a.addr, a.check))
 
 	m.mu.Lock()
 	report := a.ended(err)
@@ -238,10 +242,7 @@ func (m *Manager) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*l
 	var errs []error
 	for _, addr := range inOrder(entry.Addrs, worked) {
 		check := func(addr netip.AddrPort) error { return m.mayDial(peer, addr) }
-		if m.configured(addr) {
-			check = nil
-		}
-		c, err := m.cfg.Link.DialChecked(ctx, addr, peer, p, check)
+		c, err := m.cfg.Link.DialChecked(ctx, addr, peer, p, m.unlessConfigured(addr, check))
 		if err == nil {
 			return c, nil
 		}
