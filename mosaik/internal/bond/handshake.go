@@ -256,6 +256,7 @@ func (b *bond) rise() {
 	b.hello = nil
 	b.counted = Info{Peer: peer, Since: b.since}
 	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
+	b.vouch()
 	b.c.hasten()
 }
 

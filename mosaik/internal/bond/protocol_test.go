@@ -211,7 +211,7 @@ func TestUnknownKindsAreIgnored(t *testing.T) {
 	a := startNode(t, 0, nil)
 	r := connectRaw(t, a, 1)
 	for kind := range 256 {
-		if kind >= kindHello && kind <= kindIntro {
+		if kind >= kindHello && kind <= kindMembers {
 			continue
 		}
 		for _, payload := range [][]byte{nil, {1, 2, 3}} {
@@ -219,9 +219,9 @@ func TestUnknownKindsAreIgnored(t *testing.T) {
 			r.sync()
 		}
 	}
-	r.send(99, make([]byte, maxFrame))
+	r.send(99, make([]byte, maxStrangerFrame))
 	r.sync()
-	r.send(99, make([]byte, maxFrame+1))
+	r.send(99, make([]byte, maxStrangerFrame+1))
 	r.expectGoodbye(link.CodeUndecodable)
 }
 

@@ -107,8 +107,12 @@ func (r *raw) expect(kind uint8) []byte {
 func (r *raw) sync() {
 	r.t.Helper()
 	r.send(kindPing, appendNumber(nil, 42))
-	if got := r.expect(kindPong); !bytes.Equal(got, appendNumber(nil, 42)) {
-		r.t.Fatalf("PONG has % x, want 42", got)
+	kind, got := r.read()
+	for kind == kindPing { // the node's own, on a busy machine
+		kind, got = r.read()
+	}
+	if kind != kindPong || !bytes.Equal(got, appendNumber(nil, 42)) {
+		r.t.Fatalf("got a frame of kind %d (% x), want PONG with 42", kind, got)
 	}
 }
 

@@ -12,8 +12,10 @@ const (
 	// relayBatch bounds the entries of one frame, in bytes, unless it has one
 	// only.
 	relayBatch = 16 << 10
-	// relayInterval is the shortest time between two frames of news: of an
-	// entry that changes more often only the last version is passed on.
+	// News is passed on at once in newsBurst frames, and then in one for each
+	// relayInterval: of an entry that changes more often only the last version is
+	// passed on. A network that forms needs the burst, or entries would wait.
+	newsBurst     = 16
 	relayInterval = 50 * time.Millisecond
 )
 
@@ -25,6 +27,7 @@ type writer struct {
 	c      *conn
 	ready  bool // the connection is selected, and what was queued then is taken
 	cursor uint64
+	pace   *budget         // of frames of news
 	next   time.Time       // no more entries before
 	due    *time.Timer     // fires then
 	news   <-chan struct{} // closed when there is something behind the cursor; nil if there may be
@@ -32,7 +35,11 @@ type writer struct {
 
 // write writes until the connection has ended.
 func (c *conn) write() {
-	w := writer{c: c, due: time.NewTimer(0)}
+	w := writer{
+		c:    c,
+		pace: newBudget(newsBurst, float64(time.Second/relayInterval), time.Now()),
+		due:  time.NewTimer(0),
+	}
 	defer w.due.Stop()
 	for more := true; more; {
 		select {
@@ -108,7 +115,9 @@ func (w *writer) relay(now time.Time) error {
 	w.cursor, w.next = cursor, now
 	if !more {
 		w.news = news
-		w.next = now.Add(relayInterval)
+		if len(entries) > 0 {
+			w.next = now.Add(w.pace.take(1, now))
+		}
 	}
 	if len(entries) > 0 {
 		size, err := w.entries(entries)
