@@ -13,7 +13,7 @@ import (
 )
 
 // TestHonestPeersConnectInAStorm sends a node a catalog of made-up peers over one
-// connection, renewed again and again, each with 16 loopback addresses of which
+// connection, and renewed ones over others, each with 16 loopback addresses of which
 // half hang. Meanwhile peers of its group connect, and one that only it can dial.
 func TestHonestPeersConnectInAStorm(t *testing.T) {
 	if testing.Short() {
@@ -29,7 +29,7 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 	}
 	honest := map[string]bool{}
 	a := startNode(t, 0, func(s *setup) {
-		s.config.HandshakeTimeout = 0
+		s.config.HandshakeTimeout = patience / 3
 		s.config.Redial = Backoff{}
 		s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			mu.Lock()
@@ -49,10 +49,9 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 	})
 	rec := newRecorder()
 	a.join(testGroup(rec, "of a"))
-	flood := connectRaw(t, a, 7, sm.ID("some group"))
 	before := runtime.NumGoroutine()
 	storm := func(version uint64) {
-		entries := make([]discovery.Signed, 500)
+		entries := make([]discovery.Signed, crowd()/8)
 		for peer := range entries {
 			e := discovery.Entry{Network: network, Version: version, Groups: []sm.Digest{testGroup(nil, "").ID}}
 			for i := range discovery.MaxAddrs {
@@ -60,6 +59,8 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 			}
 			entries[peer] = signEntry(t, madeUp(peer), e)
 		}
+		flood := connectRaw(t, a, 10+int(version), sm.ID("some group"))
+		defer flood.conn.Close()
 		flood.sendEntries(entries...)
 		flood.send(kindPing, appendNumber(nil, 42))
 		for kind := uint8(0); kind != kindPong; { // entries of the others may come before
