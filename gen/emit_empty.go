@@ -10,21 +10,25 @@ import (
 // is never made of the text.
 type condition struct {
 	is, not string
+	calls   bool // it calls a function
 	or      bool // is is a disjunction, so that not is a conjunction
 	and     bool // is is a conjunction, so that not is a disjunction
 }
 
-// when returns the condition of two comparisons or calls that are opposites.
+// when returns the condition of two comparisons that are opposites.
 func when(is, not string) condition { return condition{is: is, not: not} }
+
+// calling returns the condition of a call.
+func calling(call string) condition { return condition{is: call, not: "!" + call, calls: true} }
 
 // all returns the condition that each of several holds. There is at least one.
 func all(of []condition) condition {
 	if len(of) == 1 {
 		return of[0]
 	}
-	is, not := make([]string, len(of)), make([]string, len(of))
+	is, not, calls := make([]string, len(of)), make([]string, len(of)), false
 	for i, c := range of {
-		is[i], not[i] = c.is, c.not
+		is[i], not[i], calls = c.is, c.not, calls || c.calls
 		if c.or {
 			is[i] = "(" + c.is + ")"
 		}
@@ -32,11 +36,13 @@ func all(of []condition) condition {
 			not[i] = "(" + c.not + ")"
 		}
 	}
-	return condition{is: strings.Join(is, " && "), not: strings.Join(not, " || "), and: true}
+	return condition{is: strings.Join(is, " && "), not: strings.Join(not, " || "), calls: calls, and: true}
 }
 
 // negated returns the opposite of c as a whole.
-func (c condition) negated() condition { return condition{is: c.not, not: c.is, or: c.and, and: c.or} }
+func (c condition) negated() condition {
+	return condition{is: c.not, not: c.is, calls: c.calls, or: c.and, and: c.or}
+}
 
 // emptiness says which values of a type vmihailenco/msgpack takes for empty.
 type emptiness uint8
@@ -145,12 +151,12 @@ func promoter(t types.Type) *types.Var {
 // so or not.
 func (e *emitter) empty(t *Type, value string) condition {
 	if t.decidesEmpty() {
-		method := value + ".IsZero()"
+		method := calling(value + ".IsZero()")
 		switch t.typ.Underlying().(type) {
 		case *types.Pointer, *types.Slice, *types.Map:
-			return all([]condition{when(value+" != nil", value+" == nil"), when("!"+method, method)}).negated()
+			return all([]condition{when(value+" != nil", value+" == nil"), method.negated()}).negated()
 		}
-		return when(method, "!"+method)
+		return method
 	}
 	switch t.Kind {
 	case Bool:
@@ -160,14 +166,12 @@ func (e *emitter) empty(t *Type, value string) condition {
 	case Pointer, Sum:
 		return when(value+" == nil", value+" != nil")
 	case Struct:
-		call := e.emptyFunction(t) + "(&" + value + ")"
-		return when(call, "!"+call)
+		return calling(e.emptyFunction(t) + "(&" + value + ")")
 	case Own:
-		call := e.codec() + ".IsZero(" + value + ")"
 		if t.codec.ready != nil && t.codec.ready.zero != "" {
 			return when(value+t.codec.ready.zero+" == 0", value+t.codec.ready.zero+" != 0")
 		}
-		return when(call, "!"+call)
+		return calling(e.codec() + ".IsZero(" + value + ")")
 	}
 	return when(value+" == 0", value+" != 0")
 }
@@ -210,16 +214,16 @@ func (e *emitter) emptyStruct(t *Type) {
 // presence says when a field is on the wire.
 type presence struct {
 	never bool   // it is always left out
-	ask   string // the variable that tells, "" when it is always there
+	ask   string // the condition under which it is there, "" when it always is
 }
 
 // fieldVariable returns the name of the variable that tells whether the field at
 // index i of a struct is there.
 func fieldVariable(i int) string { return fmt.Sprintf("f%d", i) }
 
-// presences writes the variables that tell which fields of a struct that is a
-// map are there, and its header. Both the header and the fields go by them, so
-// that they cannot disagree.
+// presences returns when each field of a struct that is a map is there, and
+// writes its header. Both the header and the fields go by the same condition of
+// each field, so that they cannot disagree.
 func (e *emitter) presences(t *Type) []presence {
 	out := make([]presence, len(t.Fields))
 	always, asked := 0, 0
@@ -243,8 +247,12 @@ func (e *emitter) presences(t *Type) []presence {
 			always++
 		default:
 			asked++
-			out[i].ask = fieldVariable(i)
-			e.p("%s := %s", out[i].ask, e.empty(f.Type, "v"+f.selector).negated().is)
+			there := e.empty(f.Type, "v"+f.selector).negated()
+			out[i].ask = there.is
+			if there.calls { // once is enough, and what a method says may change
+				out[i].ask = fieldVariable(i)
+				e.p("%s := %s", out[i].ask, there.is)
+			}
 		}
 	}
 	if asked == 0 {
