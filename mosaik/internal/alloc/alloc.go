@@ -35,14 +35,15 @@ func measure(call func()) uint64 {
 type Bound struct{ PerByte, Fixed int }
 
 // Check fails the test if decode allocates more than the bound allows on one of the
-// inputs. The test must not be parallel.
+// inputs, or twice as much under the race detector, which keeps the compiler from
+// growing slices in place. The test must not be parallel.
 func (b Bound) Check(t *testing.T, decode func([]byte), inputs ...[]byte) {
 	t.Helper()
 	if len(inputs) == 0 {
 		t.Fatal("alloc: there are no inputs")
 	}
 	for _, in := range inputs {
-		most := uint64(b.Fixed + b.PerByte*len(in))
+		most := slack * uint64(b.Fixed+b.PerByte*len(in))
 		call := func() { decode(in) }
 		got := measure(call)
 		for try := 1; got > most && try < tries; try++ {

@@ -51,7 +51,7 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 	a.join(testGroup(rec, "of a"))
 	before := runtime.NumGoroutine()
 	storm := func(version uint64) {
-		entries := make([]discovery.Signed, crowd()/8)
+		entries := make([]discovery.Signed, madeUpPeers()/8)
 		for peer := range entries {
 			e := discovery.Entry{Network: network, Version: version, Groups: []sm.Digest{testGroup(nil, "").ID}}
 			for i := range discovery.MaxAddrs {
