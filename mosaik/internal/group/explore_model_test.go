@@ -1,0 +1,285 @@
+package group
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// The model that explore_test.go explores: three members with logs in memory. The
+// deciding functions are the real ones; what surrounds them, Raft included, is
+// small enough here to be compared as a value.
+//
+// Raft is taken to be correct: an epoch's log is one list that only grows, and
+// grows only while a majority of the voters that it names is up and in the epoch.
+// Members apply it late, hear of each other late, and forget everything when they
+// crash.
+const (
+	modelMembers = 3
+	modelEpochs  = 3  // at most; a history that makes more is not followed
+	modelEntries = 12 // of an epoch's log, likewise
+	modelLives   = 6  // incarnations of a member, likewise
+)
+
+type entryKind uint8
+
+const (
+	entryBirth entryKind = iota + 1
+	entryAdd
+	entryPromote
+	entryRemove
+	entryOpen
+	entrySeal
+	entryCommand
+)
+
+// modelEntry is an entry of an epoch's log; member and life name a replica.
+type modelEntry struct {
+	kind         entryKind
+	member, life uint8
+}
+
+// modelEpoch is an epoch: its place among the others, its log and who leads it.
+type modelEpoch struct {
+	rank   uint8 // epochs compare by it
+	size   uint8
+	leader uint8 // 1 + member, 0 for none
+	log    [modelEntries]modelEntry
+}
+
+// heard is what a member last heard of a bonded peer.
+type heard struct {
+	bonded                 bool
+	process, life, in      uint8
+	phase                  Phase
+	votes, opened, counted bool
+}
+
+// modelMember is one member.
+type modelMember struct {
+	up       bool
+	process  uint8 // counts its starts
+	life     uint8 // its incarnation
+	in       uint8 // 1 + epoch, 0 for none
+	made     bool  // it made the epoch
+	applied  uint8 // entries of the epoch's log
+	caughtUp bool
+	waited   bool  // the bootstrap delay has passed
+	stalled  bool  // a leader has been missed for longer than elections take
+	ended    uint8 // epochs that it knows to be over, a bit each
+	told     uint8 // epochs whose end it is about to hear of
+	missing  uint8 // peers missed for longer than the grace
+	peers    [modelMembers]heard
+}
+
+// world is a state of the model.
+type world struct {
+	members [modelMembers]modelMember
+	epochs  [modelEpochs]modelEpoch
+	made    uint8 // epochs
+	crashes uint8
+}
+
+// membership is what the first entries of a log say. Replicas are member and life.
+type membership struct {
+	voters, nonVoting, removed   []modelEntry
+	opened, sealed, holdsCommand bool
+	dispensable                  bool // the replica asked about lost its vote, or others had a quorum while it voted
+}
+
+func (m *membership) drop(r modelEntry) {
+	is := func(o modelEntry) bool { return o == r }
+	m.voters = slices.DeleteFunc(m.voters, is)
+	m.nonVoting = slices.DeleteFunc(m.nonVoting, is)
+}
+
+// read returns the membership after n entries, and what [engine.Indispensable] says
+// of a log that holds them.
+func (e *modelEpoch) read(n uint8, about modelEntry) (m membership) {
+	for _, x := range e.log[:n] {
+		voted := slices.Contains(m.voters, about)
+		r := modelEntry{member: x.member, life: x.life}
+		switch x.kind {
+		case entryBirth:
+			m.voters = append(m.voters, r)
+		case entryAdd:
+			m.nonVoting = append(m.nonVoting, r)
+		case entryPromote:
+			m.drop(r)
+			m.voters = append(m.voters, r)
+		case entryRemove:
+			m.drop(r)
+			m.removed = append(m.removed, r)
+		case entryOpen:
+			m.opened = true
+		case entrySeal:
+			m.sealed = m.sealed || !m.holdsCommand
+		case entryCommand:
+			m.holdsCommand = true
+		}
+		votes := slices.Contains(m.voters, about)
+		m.dispensable = m.dispensable || voted && !votes || votes && len(m.voters) > 2
+	}
+	return m
+}
+
+func (w *world) replica(p int) modelEntry {
+	return modelEntry{member: uint8(p), life: w.members[p].life}
+}
+
+// runs reports whether the replica runs in the epoch.
+func (w *world) runs(e int, r modelEntry) bool {
+	m := &w.members[r.member]
+	return m.up && m.in == uint8(e+1) && m.life == r.life
+}
+
+// quorum reports whether a majority of the epoch's voters runs.
+func (w *world) quorum(e int) bool {
+	m := w.all(e)
+	n := 0
+	for _, r := range m.voters {
+		if w.runs(e, r) {
+			n++
+		}
+	}
+	return n > len(m.voters)/2
+}
+
+// gone reports whether a majority of the epoch's voters is lost for good.
+func (w *world) gone(e int) bool {
+	m := w.all(e)
+	n := 0
+	for _, r := range m.voters {
+		if x := &w.members[r.member]; x.life == r.life && x.in == uint8(e+1) && x.up {
+			n++
+		}
+	}
+	return n <= len(m.voters)/2
+}
+
+func (w *world) all(e int) membership { return w.epochs[e].read(w.epochs[e].size, modelEntry{}) }
+
+// own returns what the member has applied of its epoch.
+func (w *world) own(p int) membership {
+	m := &w.members[p]
+	return w.epochs[m.in-1].read(m.applied, w.replica(p))
+}
+
+func (w *world) says(p int) heard {
+	m := &w.members[p]
+	h := heard{bonded: true, process: m.process, life: m.life, in: m.in, phase: Seeking}
+	if m.in != 0 {
+		own := w.own(p)
+		h.phase = CatchingUp
+		if m.caughtUp {
+			h.phase = CaughtUp
+		}
+		h.votes = slices.Contains(own.voters, w.replica(p))
+		h.opened, h.counted = own.opened, own.holdsCommand
+	}
+	return h
+}
+
+// What the real functions see: ids made of the model's numbers.
+
+var modelStart = time.Unix(1_000_000, 0)
+
+func modelPeer(p int) sm.PeerID { return sm.PeerID{byte(p + 1)} }
+
+func (w *world) epochID(in uint8) (e Epoch) {
+	if in != 0 {
+		e[0] = w.epochs[in-1].rank
+	}
+	return e
+}
+
+func modelLife(n uint8) Incarnation { return Incarnation{n} }
+
+type replicaKey struct {
+	member, life uint8
+	epoch        Epoch
+}
+
+// replicaIDs remembers what replicaID returns.
+type replicaIDs map[replicaKey]uint64
+
+func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
+	key := replicaKey{r.member, r.life, e}
+	id, ok := ids[key]
+	if !ok {
+		id = replicaID(modelPeer(int(r.member)), e, modelLife(r.life))
+		ids[key] = id
+	}
+	return id
+}
+
+func (w *world) announcement(h heard, policy Policy) Announcement {
+	a := Announcement{
+		Phase: h.phase, Role: Role{Factor: 1}, Opened: h.opened, Votes: h.votes,
+		Tenure: Tenure{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy,
+	}
+	if h.counted {
+		a.Count = 1
+	}
+	return a
+}
+
+func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
+	out := map[sm.PeerID]Announcement{}
+	for q, h := range w.members[p].peers {
+		if h.bonded {
+			out[modelPeer(q)] = w.announcement(h, policy)
+		}
+	}
+	return out
+}
+
+// seeker returns what the member, which is in no epoch, knows.
+func (w *world) seeker(p int, policy Policy) seeker {
+	m := &w.members[p]
+	s := seeker{
+		now: modelStart, self: modelPeer(p), role: Role{Factor: 1}, policy: policy, since: modelStart, delay: time.Second,
+		ended: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
+	}
+	if m.waited {
+		s.since = modelStart.Add(-time.Hour)
+	}
+	for e := range w.made {
+		if m.ended&(1<<e) != 0 {
+			s.ended[w.epochID(e+1)] = 0
+		}
+	}
+	return s
+}
+
+// steward returns what the leader of the epoch knows.
+func (w *world) steward(p int, policy Policy, ids replicaIDs) steward {
+	m := &w.members[p]
+	own, id := w.own(p), w.epochID(m.in)
+	s := steward{
+		now: modelStart, self: modelPeer(p), opened: own.opened, empty: !own.holdsCommand, epoch: id, policy: policy,
+		members: engine.Membership{Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{}},
+		peers:   w.announcements(p, policy), lastSeen: map[sm.PeerID]time.Time{},
+	}
+	s.peers[s.self] = w.announcement(w.says(p), policy)
+	for _, r := range own.voters {
+		s.members.Voters[ids.of(r, id)] = modelPeer(int(r.member))
+	}
+	for _, r := range own.nonVoting {
+		s.members.NonVoting[ids.of(r, id)] = modelPeer(int(r.member))
+	}
+	for _, r := range own.removed {
+		s.members.Removed[ids.of(r, id)] = struct{}{}
+	}
+	for q, h := range m.peers {
+		if q != p && !h.bonded {
+			s.lastSeen[modelPeer(q)] = modelStart
+			if m.missing&(1<<q) != 0 {
+				s.lastSeen[modelPeer(q)] = modelStart.Add(-time.Hour)
+			}
+		}
+	}
+	return s
+}

@@ -1,0 +1,454 @@
+package group
+
+import (
+	"fmt"
+	"slices"
+)
+
+// step is something that can happen in a world: to a member or an epoch, and
+// perhaps with respect to another.
+type step struct {
+	what    string // with verbs for the numbers
+	numbers [2]int
+	args    int
+	then    world
+}
+
+func (s step) String() string {
+	return fmt.Sprintf(s.what, []any{s.numbers[0], s.numbers[1]}[:s.args]...)
+}
+
+// explorer finds what can happen.
+type explorer struct {
+	policy     Policy
+	maxCrashes uint8
+	ids        replicaIDs
+	cut        int    // histories that were not followed, since they exceed the model
+	broken     string // what a step broke, "" while nothing is
+}
+
+func newExplorer(expected int, maxCrashes uint8) *explorer {
+	return &explorer{
+		policy:     Policy{Expected: expected, Minimum: expected/2 + 1, Maximum: 5, Grace: 30e9},
+		maxCrashes: maxCrashes,
+		ids:        replicaIDs{},
+	}
+}
+
+// steps returns all that can happen next, the faults last.
+func (x *explorer) steps(w *world) (steps []step, faults int) {
+	try := func(do func(w *world) bool, what string, numbers ...int) {
+		if next := *w; do(&next) {
+			s := step{what: what, args: len(numbers), then: next}
+			copy(s.numbers[:], numbers)
+			steps = append(steps, s)
+		}
+	}
+	for e := range int(w.made) {
+		try(func(w *world) bool { return x.command(w, e) }, "epoch %d: a command", e)
+		try(func(w *world) bool { return w.stepDown(e) }, "epoch %d: its leader steps down", e)
+		for p := range modelMembers {
+			try(func(w *world) bool { return w.elect(e, p) }, "epoch %d: %d is elected", e, p)
+		}
+	}
+	for p := range modelMembers {
+		for q := range modelMembers {
+			if p == q {
+				continue
+			}
+			if p < q {
+				try(func(w *world) bool { return w.bond(p, q) }, "%d and %d bond", p, q)
+			}
+			try(func(w *world) bool { return w.hear(p, q) }, "%d hears of %d", p, q)
+			try(func(w *world) bool { return w.unbond(p, q) }, "%d loses its bond with %d", p, q)
+			try(func(w *world) bool { return w.miss(p, q) }, "%d misses %d for longer than the grace", p, q)
+		}
+		try(func(w *world) bool { return x.apply(w, p) }, "%d applies an entry", p)
+		try(func(w *world) bool { return w.catchUp(p) }, "%d catches up", p)
+		try(func(w *world) bool { return x.tend(w, p) }, "%d tends the membership", p)
+		try(func(w *world) bool { return w.removal(p) }, "%d hears that it was removed", p)
+		for e := range int(w.made) {
+			try(func(w *world) bool { return x.hearEnd(w, p, e) }, "%d hears that epoch %d is over", p, e)
+		}
+		try(func(w *world) bool { return w.strand(p) }, "%d is stranded", p)
+		for _, rank := range x.ranks(w) {
+			try(func(w *world) bool { return x.seek(w, p, rank) }, "%d seeks", p)
+		}
+		try(func(w *world) bool { return w.wait(p) }, "the bootstrap delay of %d passes", p)
+		try(func(w *world) bool { return x.forsake(w, p) }, "%d gives its epoch up", p)
+		try(func(w *world) bool { return w.stall(p) }, "%d misses a leader", p)
+		try(func(w *world) bool { return w.start(p) }, "%d starts", p)
+	}
+	faults = len(steps)
+	for p := range modelMembers {
+		try(func(w *world) bool { return x.crash(w, p) }, "%d crashes", p)
+	}
+	return steps, faults
+}
+
+// commit appends an entry, if the member leads and a majority is there.
+func (x *explorer) commit(w *world, p int, kind entryKind, r modelEntry) bool {
+	e := int(w.members[p].in) - 1
+	epoch := &w.epochs[e]
+	if epoch.leader != uint8(p+1) || !w.quorum(e) {
+		return false
+	}
+	if epoch.size == modelEntries {
+		x.cut++
+		return false
+	}
+	r.kind = kind
+	epoch.log[epoch.size] = r
+	epoch.size++
+	if kind == entryOpen {
+		x.opens(w, e)
+	}
+	return true
+}
+
+// opens checks that no other epoch is open, unless its majority is lost for good.
+func (x *explorer) opens(w *world, e int) {
+	for o := range int(w.made) {
+		if all := w.all(o); o != e && all.opened && !all.sealed && !w.gone(o) {
+			x.broken = fmt.Sprintf("epochs %d and %d are both open", o, e)
+		}
+	}
+}
+
+func (x *explorer) command(w *world, e int) bool {
+	all := w.all(e)
+	leader := int(w.epochs[e].leader) - 1
+	if leader < 0 || !all.opened || all.sealed || all.holdsCommand || !x.commit(w, leader, entryCommand, modelEntry{}) {
+		return false
+	}
+	for p := range w.members {
+		if m := &w.members[p]; m.up && m.ended&(1<<e) != 0 {
+			x.broken = fmt.Sprintf("a command is applied in epoch %d, of which %d knows the end", e, p)
+		}
+	}
+	return true
+}
+
+func (w *world) elect(e, p int) bool {
+	if w.epochs[e].leader != 0 || !slices.Contains(w.all(e).voters, w.replica(p)) || !w.runs(e, w.replica(p)) || !w.quorum(e) {
+		return false
+	}
+	w.epochs[e].leader = uint8(p + 1)
+	for q := range w.members {
+		if m := &w.members[q]; m.in == uint8(e+1) {
+			m.stalled = false
+		}
+	}
+	return true
+}
+
+// stepDown is Raft's check-quorum.
+func (w *world) stepDown(e int) bool {
+	if w.epochs[e].leader == 0 || w.quorum(e) {
+		return false
+	}
+	w.epochs[e].leader = 0
+	return true
+}
+
+func (w *world) bond(p, q int) bool {
+	a, b := &w.members[p], &w.members[q]
+	if !a.up || !b.up || a.peers[q].bonded || b.peers[p].bonded {
+		return false
+	}
+	a.missing &^= 1 << q
+	b.missing &^= 1 << p
+	w.listen(p, q)
+	w.listen(q, p)
+	return true
+}
+
+// listen notes what q says, and has q told of the end of its epoch if p knows it.
+func (w *world) listen(p, q int) {
+	h := w.says(q)
+	w.members[p].peers[q] = h
+	if h.in != 0 && w.members[p].ended&(1<<(h.in-1)) != 0 {
+		w.members[q].told |= 1 << (h.in - 1)
+	}
+}
+
+func (w *world) hear(p, q int) bool {
+	a, b := &w.members[p], &w.members[q]
+	if !a.up || !b.up || !a.peers[q].bonded || a.peers[q].process != b.process || a.peers[q] == w.says(q) {
+		return false
+	}
+	w.listen(p, q)
+	return true
+}
+
+func (w *world) unbond(p, q int) bool {
+	a, b := &w.members[p], &w.members[q]
+	if !a.up || !a.peers[q].bonded || b.up && a.peers[q].process == b.process {
+		return false
+	}
+	a.peers[q] = heard{}
+	return true
+}
+
+func (w *world) miss(p, q int) bool {
+	a := &w.members[p]
+	if !a.up || a.in == 0 || a.peers[q].bonded || a.missing&(1<<q) != 0 {
+		return false
+	}
+	a.missing |= 1 << q
+	return true
+}
+
+// conclude notes that an epoch is over and tells the peers that are in it.
+func (x *explorer) conclude(w *world, p, e int) {
+	if w.all(e).holdsCommand {
+		x.broken = fmt.Sprintf("%d ends epoch %d, which holds a command", p, e)
+	}
+	w.members[p].ended |= 1 << e
+	for q, h := range w.members[p].peers {
+		if h.bonded && h.in == uint8(e+1) && w.members[q].up && w.members[q].process == h.process {
+			w.members[q].told |= 1 << e
+		}
+	}
+}
+
+// exit ends the member's life in its epoch.
+func (w *world) exit(p int) {
+	m := &w.members[p]
+	if epoch := &w.epochs[m.in-1]; epoch.leader == uint8(p+1) {
+		epoch.leader = 0
+	}
+	m.in, m.made, m.applied, m.caughtUp, m.waited, m.stalled = 0, false, 0, false, false, false
+	m.life++
+}
+
+func (x *explorer) apply(w *world, p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 {
+		return false
+	}
+	e := int(m.in) - 1
+	all := w.all(e)
+	member := slices.Contains(all.voters, w.replica(p)) || slices.Contains(all.nonVoting, w.replica(p))
+	if !member || m.applied == w.epochs[e].size {
+		return false
+	}
+	m.applied++
+	if w.own(p).sealed {
+		x.conclude(w, p, e)
+		w.exit(p)
+	}
+	return true
+}
+
+func (w *world) catchUp(p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 || m.caughtUp {
+		return false
+	}
+	epoch, own := &w.epochs[m.in-1], w.own(p)
+	member := slices.Contains(own.voters, w.replica(p)) || slices.Contains(own.nonVoting, w.replica(p))
+	if !member || epoch.leader == 0 || m.applied != epoch.size {
+		return false
+	}
+	m.caughtUp = true
+	return true
+}
+
+// tend makes the change that the leader decides on, once it has applied all.
+func (x *explorer) tend(w *world, p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 {
+		return false
+	}
+	epoch := &w.epochs[m.in-1]
+	if epoch.leader != uint8(p+1) || m.applied != epoch.size {
+		return false
+	}
+	c := w.steward(p, x.policy, x.ids).next()
+	replica := func() modelEntry {
+		for q := range modelMembers {
+			for life := range uint8(modelLives + 1) {
+				if r := (modelEntry{member: uint8(q), life: life}); x.ids.of(r, w.epochID(m.in)) == c.replica {
+					return r
+				}
+			}
+		}
+		panic("a change of an unknown replica")
+	}
+	switch c.kind {
+	case changeRemove:
+		return x.commit(w, p, entryRemove, replica())
+	case changeAdd:
+		return x.commit(w, p, entryAdd, replica())
+	case changePromote:
+		return x.commit(w, p, entryPromote, replica())
+	case changeOpen:
+		return x.commit(w, p, entryOpen, modelEntry{})
+	case changeSeal:
+		return x.commit(w, p, entrySeal, modelEntry{})
+	}
+	return false
+}
+
+func (w *world) removal(p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 || !slices.Contains(w.all(int(m.in)-1).removed, w.replica(p)) {
+		return false
+	}
+	w.exit(p)
+	return true
+}
+
+func (x *explorer) hearEnd(w *world, p, e int) bool {
+	m := &w.members[p]
+	if !m.up || m.told&(1<<e) == 0 {
+		return false
+	}
+	m.told &^= 1 << e
+	if m.in != uint8(e+1) {
+		m.ended |= 1 << e
+		return true
+	}
+	if w.own(p).holdsCommand {
+		return true // it knows better
+	}
+	x.conclude(w, p, e)
+	w.exit(p)
+	return true
+}
+
+// strand is [Group.stranded].
+func (w *world) strand(p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 || m.made || m.caughtUp {
+		return false
+	}
+	for _, h := range m.peers {
+		if h.bonded && h.in == m.in && h.phase == CaughtUp {
+			return false
+		}
+	}
+	w.exit(p)
+	return true
+}
+
+// ranks returns the places that a new epoch can have among those that there are.
+func (x *explorer) ranks(w *world) []uint8 {
+	if w.made == 0 {
+		return []uint8{100}
+	}
+	low, high := uint8(255), uint8(0)
+	for _, e := range w.epochs[:w.made] {
+		low, high = min(low, e.rank), max(high, e.rank)
+	}
+	return []uint8{low - 1, high + 1}
+}
+
+func (x *explorer) seek(w *world, p int, rank uint8) bool {
+	m := &w.members[p]
+	if !m.up || m.in != 0 {
+		return false
+	}
+	move := w.seeker(p, x.policy).next()
+	switch {
+	case !move.join.IsZero():
+		for e := range w.made {
+			if w.epochID(e+1) == move.join {
+				m.in = e + 1
+			}
+		}
+		return rank == x.ranks(w)[0] // once
+	case move.bootstrap:
+		if w.made == modelEpochs || m.life >= modelLives {
+			x.cut++
+			return false
+		}
+		w.epochs[w.made] = modelEpoch{rank: rank, size: 1, leader: uint8(p + 1), log: [modelEntries]modelEntry{{entryBirth, uint8(p), m.life}}}
+		w.made++
+		m.in, m.made = w.made, true
+		return true
+	}
+	return false
+}
+
+func (w *world) wait(p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in != 0 || m.waited {
+		return false
+	}
+	m.waited = true
+	return true
+}
+
+func (w *world) stall(p int) bool {
+	m := &w.members[p]
+	if !m.up || m.in == 0 || m.stalled {
+		return false
+	}
+	e := int(m.in) - 1
+	all := w.all(e)
+	member := slices.Contains(all.voters, w.replica(p)) || slices.Contains(all.nonVoting, w.replica(p))
+	if member && w.epochs[e].leader != 0 {
+		return false
+	}
+	m.stalled = true
+	return true
+}
+
+// forsake is [Group.forsaken], with the log of a member that stores all there is.
+func (x *explorer) forsake(w *world, p int) bool {
+	m := &w.members[p]
+	if !m.up || !m.stalled || m.life >= modelLives {
+		return false
+	}
+	e := int(m.in) - 1
+	own, stored := w.own(p), w.epochs[e].read(w.epochs[e].size, w.replica(p))
+	member := slices.Contains(stored.voters, w.replica(p)) || slices.Contains(stored.nonVoting, w.replica(p))
+	if !member {
+		stored = own // nobody sent it anything
+	}
+	o := outlook{
+		votes:         slices.Contains(own.voters, w.replica(p)),
+		opened:        stored.opened,
+		commands:      stored.holdsCommand,
+		indispensable: !stored.dispensable,
+	}
+	for _, h := range m.peers {
+		o.voterSeen = o.voterSeen || h.bonded && h.in == m.in && h.votes
+	}
+	switch o.verdict() {
+	case depart:
+		w.exit(p)
+	case dissolve:
+		x.conclude(w, p, e)
+		w.exit(p)
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *world) start(p int) bool {
+	m := &w.members[p]
+	if m.up {
+		return false
+	}
+	*m = modelMember{up: true, process: m.process + 1, life: m.life + 1}
+	return true
+}
+
+func (x *explorer) crash(w *world, p int) bool {
+	m := &w.members[p]
+	if !m.up || w.crashes == x.maxCrashes {
+		return false
+	}
+	if m.in != 0 {
+		if epoch := &w.epochs[m.in-1]; epoch.leader == uint8(p+1) {
+			epoch.leader = 0
+		}
+	}
+	*m = modelMember{process: m.process, life: m.life}
+	w.crashes++
+	return true
+}

@@ -1,0 +1,197 @@
+package group
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
+
+// TestExplore explores what three members can do to each other while a group
+// forms, members crash and forget everything, and news is late. One history is
+// fair: what can happen happens in turn. The test follows every history that
+// deviates from it a few times, by any other event or a crash, and long random
+// histories.
+//
+// Where the number of members is expected, no second epoch opens while the first
+// can still commit. No epoch that holds a command is ended. And from every state,
+// once faults end, the members come together, unless an epoch that opened has lost
+// most of its voters for good, which is for [Group.Recover].
+//
+//	go test ./mosaik/internal/group -run TestExplore -explore 3 -v
+func TestExplore(t *testing.T) {
+	deviations, walks := *exploreDeviations, 50
+	if testing.Short() {
+		walks = 10
+	}
+	for _, expected := range []int{2, 3} {
+		for _, crashes := range []uint8{1, 2} {
+			t.Run(fmt.Sprintf("expected %d, %d crashes", expected, crashes), func(t *testing.T) {
+				t.Parallel()
+				newSearch(t, expected, crashes).deviate(deviations)
+				newSearch(t, expected, crashes).walk(walks, 150)
+			})
+		}
+	}
+}
+
+// search follows histories and remembers how it got to each state.
+type search struct {
+	t    *testing.T
+	x    *explorer
+	from map[world]origin
+	left map[world]int // deviations that were left in the state, at most
+}
+
+type origin struct {
+	before world
+	step   step
+}
+
+func newSearch(t *testing.T, expected int, crashes uint8) *search {
+	return &search{t, newExplorer(expected, crashes), map[world]origin{}, map[world]int{}}
+}
+
+// newWorld returns the world in which all members have just started.
+func newWorld() (w world) {
+	for p := range w.members {
+		w.members[p] = modelMember{up: true, process: 1, life: 1}
+	}
+	return w
+}
+
+// deviate follows every history that deviates from the fair one at most n times.
+func (s *search) deviate(n int) {
+	w := newWorld()
+	s.left[w] = n
+	queue, ends := []world{w}, 0
+	for len(queue) > 0 {
+		w := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		left := s.left[w]
+		steps, faults := s.x.steps(&w)
+		next := s.x.fair(steps[:faults])
+		if next < 0 {
+			ends++
+			s.wantTogether(w)
+		}
+		for i, step := range steps {
+			remain := left
+			if i != next {
+				remain--
+			}
+			if was, seen := s.left[step.then]; remain < 0 || seen && was >= remain {
+				continue
+			} else if !seen {
+				s.from[step.then] = origin{w, step}
+			}
+			s.left[step.then] = remain
+			queue = append(queue, step.then)
+			s.check(step.then)
+		}
+		s.check(w)
+	}
+	s.t.Logf("%d states, %d of them ends, with at most %d deviations; %d steps not followed", len(s.left), ends, n, s.x.cut)
+}
+
+// walk follows histories of random steps, and then the fair one to its end.
+func (s *search) walk(histories, steps int) {
+	for seed := range histories {
+		draw := rand.New(rand.NewPCG(uint64(seed), 0))
+		w := newWorld()
+		clear(s.from)
+		for n := 0; ; n++ {
+			all, faults := s.x.steps(&w)
+			next := s.x.fair(all[:faults])
+			if next < 0 || n > 10*steps {
+				break
+			}
+			switch {
+			case n >= steps:
+			case len(all) > faults && draw.IntN(15) == 0:
+				next = faults + draw.IntN(len(all)-faults)
+			default:
+				next = draw.IntN(faults)
+			}
+			if _, seen := s.from[all[next].then]; !seen {
+				s.from[all[next].then] = origin{w, all[next]}
+			}
+			w = all[next].then
+			s.check(w)
+		}
+		s.wantTogether(w)
+	}
+}
+
+// fair returns the index of what happens next in the fair history: news before
+// decisions, and patience ends last. It is -1 where nothing happens any more.
+func (x *explorer) fair(steps []step) int {
+	patience := -1
+	for i := range steps {
+		switch what := steps[i].what; {
+		case strings.Contains(what, "a command"): // perhaps never
+		case strings.Contains(what, "misses"), strings.Contains(what, "gives its epoch up"), strings.Contains(what, "delay"):
+			if patience < 0 {
+				patience = i
+			}
+		default:
+			return i
+		}
+	}
+	return patience
+}
+
+func (s *search) check(w world) {
+	if s.x.broken != "" {
+		s.t.Fatalf("%s:\n%s", s.x.broken, s.history(w))
+	}
+}
+
+func (s *search) wantTogether(w world) {
+	if why := s.x.apart(&w); why != "" {
+		s.t.Fatalf("%s:\n%s\n%+v", why, s.history(w), w)
+	}
+}
+
+// history tells how a world came about.
+func (s *search) history(w world) string {
+	var steps []string
+	for o := s.from[w]; o.step.what != "" && len(steps) < 500; o = s.from[o.before] {
+		steps = append([]string{o.step.String()}, steps...)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// apart says why the members are not together at the end of a history, "" if they
+// are or need not be.
+func (x *explorer) apart(w *world) string {
+	if int(w.made) == modelEpochs {
+		return "" // the history may have been cut short
+	}
+	for e := range int(w.made) {
+		if w.all(e).opened && w.gone(e) || w.epochs[e].size == modelEntries {
+			return ""
+		}
+	}
+	for p := range w.members {
+		if w.members[p].life >= modelLives {
+			return ""
+		}
+	}
+	in := w.members[0].in
+	if in == 0 {
+		return "member 0 is in no epoch"
+	}
+	if !w.all(int(in) - 1).opened {
+		return fmt.Sprintf("epoch %d is not open", in-1)
+	}
+	for p := range w.members {
+		if m := &w.members[p]; m.in != in || !m.caughtUp {
+			return fmt.Sprintf("member %d is not in epoch %d, or has not caught up", p, in-1)
+		}
+	}
+	return ""
+}
