@@ -89,7 +89,7 @@ var (
 	// a snapshot that another member sent included: the schema was raised to a level
 	// that the machine here does not support, or a newer release of this library
 	// wrote the log. The group has ended on this member, or Join did not begin; the
-	// log is left as it is. Run a newer program, which goes on from there. An
+	// log is left as it is. Run a newer program, which continues from there. An
 	// [*OutdatedError] names both levels.
 	ErrOutdated = group.ErrOutdated
 	// ErrLevel reports a command that needs a higher level of the machine's schema

@@ -20,7 +20,7 @@ const (
 	verifyRate  = 128
 	verifyBytes = 16 << 10
 	// The first entry that a peer sends about itself is not among them, or
-	// newcomers would wait for whoever floods. It costs less than the handshake
+	// newcomers would wait for a flood. It costs less than the handshake
 	// that precedes it.
 	firstBurst = 1024
 	firstRate  = 512

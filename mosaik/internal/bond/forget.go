@@ -19,7 +19,7 @@ func (p *peer) lost(now time.Time) bool {
 	return len(p.conns) == 0 && p.flying == 0 && p.m.peers[p.id] == p && !p.alive.Add(p.m.cfg.ForgetAfter).After(now)
 }
 
-// bury drops peers and leaves tombstones. It returns what is to be done about
+// bury drops peers and leaves tombstones. It returns what must be done about
 // them without the mutex.
 func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
 	if len(gone) == 0 {

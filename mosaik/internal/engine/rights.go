@@ -68,7 +68,7 @@ func (r *Replica) takes(l *replicaLog, from sm.PeerID, m *pb.Message, now time.T
 		// forward its last. It decided on what it saw when it led.
 		return false
 	case m.Type == pb.HeartbeatResp && sender != voting:
-		// dragonboat counts whoever confirms a read. Leaders ask voters only, and know
+		// dragonboat counts any replica that confirms a read. Leaders ask voters only, and know
 		// them all: a promotion is in the log before it counts.
 		m.Hint, m.HintHigh = 0, 0
 	}

@@ -127,7 +127,7 @@ func (s *search) walk(histories, steps int) {
 }
 
 // fair returns the index of what happens next in the fair history: news before
-// decisions, and patience ends last. It is -1 where nothing happens any more.
+// decisions, and patience ends last. It is -1 where nothing more can happen.
 func (x *explorer) fair(steps []step) int {
 	patience := -1
 	for i := range steps {
