@@ -2,6 +2,7 @@ package bond
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,9 +56,13 @@ func TestOwnNewsIsNotHeldBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raws, err := parseEntries(r.expect(kindEntries))
-		if err != nil || len(raws) != 1 || string(raws[0]) != string(s.Bytes()) {
-			t.Fatalf("got %d entries, error %v, want version %d", len(raws), err, s.Version)
+		parsed, err := parseEntries(r.expect(kindEntries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raws := slices.Collect(parsed)
+		if len(raws) != 1 || string(raws[0]) != string(s.Bytes()) {
+			t.Fatalf("got %d entries, want version %d", len(raws), s.Version)
 		}
 	}
 }

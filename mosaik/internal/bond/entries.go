@@ -29,7 +29,7 @@ func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 	if code != link.CodeAccepted {
 		return code, nil
 	}
-	for _, raw := range raws {
+	for raw := range raws {
 		if code, err := c.handleEntry(raw, kind == kindMembers); code != link.CodeAccepted {
 			return code, err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -170,26 +171,34 @@ func appendEntries(entries []discovery.Signed) [][]byte {
 	return frames
 }
 
-// parseEntries returns the bytes of each entry, parts of b.
-func parseEntries(b []byte) ([][]byte, error) {
-	n := 0
-	for at := uint64(0); at+4 <= uint64(len(b)); n++ {
-		at += 4 + uint64(binary.BigEndian.Uint32(b[at:]))
+// parseEntries returns the bytes of each entry, parts of b. A frame of entries
+// without a byte is no frame of ours: it would cost more than it weighs.
+func parseEntries(b []byte) (iter.Seq[[]byte], error) {
+	if len(b) == 0 {
+		return nil, fmt.Errorf("%w: ENTRIES without an entry", errFrame)
 	}
-	entries := make([][]byte, 0, n)
-	for first := true; first || len(b) > 0; first = false {
-		if len(b) < 4 {
+	for rest := b; len(rest) > 0; {
+		if len(rest) < 4 {
 			return nil, fmt.Errorf("%w: ENTRIES ends within a length", errFrame)
 		}
-		n := binary.BigEndian.Uint32(b)
-		b = b[4:]
-		if uint64(n) > uint64(len(b)) {
+		switch n := binary.BigEndian.Uint32(rest); {
+		case n == 0:
+			return nil, fmt.Errorf("%w: ENTRIES with an entry of 0 bytes", errFrame)
+		case uint64(n) > uint64(len(rest)-4):
 			return nil, fmt.Errorf("%w: ENTRIES ends within an entry of %d bytes", errFrame, n)
+		default:
+			rest = rest[4+n:]
 		}
-		entries = append(entries, b[:n:n])
-		b = b[n:]
 	}
-	return entries, nil
+	return func(yield func([]byte) bool) {
+		for rest := b; len(rest) > 0; {
+			n := 4 + binary.BigEndian.Uint32(rest)
+			if !yield(rest[4:n:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}, nil
 }
 
 type openFrame struct {

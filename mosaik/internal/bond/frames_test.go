@@ -26,12 +26,15 @@ func reencode(kind uint8, payload []byte) ([]byte, error) {
 		return appendNumber(nil, n), err
 	case kindEntries, kindMembers:
 		raws, err := parseEntries(payload)
+		if err != nil {
+			return nil, err
+		}
 		var b []byte
-		for _, raw := range raws {
+		for raw := range raws {
 			b = append(b, byte(len(raw)>>24), byte(len(raw)>>16), byte(len(raw)>>8), byte(len(raw)))
 			b = append(b, raw...)
 		}
-		return b, err
+		return b, nil
 	case kindOpen:
 		return encoded(parseOpen(payload))
 	case kindAccept:
@@ -70,7 +73,7 @@ var goldenFrames = []struct {
 		helloFrame{instance: instanceID(bytes.Repeat([]byte{0xaa}, 16)), version: 1, flags: flagOnly, seq: 0x0102030405060708}.append(nil),
 		strings.Repeat("aa", 16) + "0001" + "00000001" + "0102030405060708"},
 	{"SELECT", kindSelect, appendNumber(nil, 258), "0000000000000102"},
-	{"ENTRIES", kindEntries, []byte("\x00\x00\x00\x02ab\x00\x00\x00\x00"), "000000026162" + "00000000"},
+	{"ENTRIES", kindEntries, []byte("\x00\x00\x00\x02ab\x00\x00\x00\x01c"), "000000026162" + "0000000163"},
 	{"OPEN", kindOpen,
 		openFrame{group: digest(0x11), number: 258, proofs: []sm.Digest{digest(0x22), digest(0x33)}}.append(nil),
 		strings.Repeat("11", 32) + "00000102" + "02" + strings.Repeat("22", 32) + strings.Repeat("33", 32)},
@@ -137,6 +140,7 @@ func TestFramesThatMakeNoSense(t *testing.T) {
 		"CLOSE with code 0":        {kindClose, closeFrame{mine: 1}.append(nil)},
 		"GOODBYE with code 0":      {kindGoodbye, appendCode(nil, 0)},
 		"no ENTRIES":               {kindEntries, nil},
+		"ENTRIES of nothing":       {kindEntries, []byte{0, 0, 0, 0}},
 		"ENTRIES cut in a length":  {kindEntries, []byte{0, 0, 0, 0, 0}},
 		"ENTRIES cut in an entry":  {kindEntries, []byte{0, 0, 0, 2, 1}},
 		"ENTRIES of absurd length": {kindEntries, []byte{255, 255, 255, 255, 1}},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,7 +129,7 @@ func TestEntriesFillFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, raws...)
+		got = slices.AppendSeq(got, raws)
 	}
 	for i, e := range entries {
 		if i >= len(got) || !bytes.Equal(got[i], e.Bytes()) {
