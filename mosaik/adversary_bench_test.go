@@ -27,9 +27,9 @@ const (
 // attack from another process, and afterwards: commands in a second and their
 // 99th percentile, the largest memory, goroutines and descriptors, and how long
 // it takes until the group is calm again. One iteration is one round of about 12
-// seconds:
+// seconds. The members and the attacker each have a processor to themselves:
 //
-//	go test ./mosaik -run '^$' -bench Flood -benchtime 1x -count 3
+//	taskset -c 0 go test ./mosaik -run '^$' -bench Flood -benchtime 1x -count 3 -attackercpu 1
 func BenchmarkFlood(b *testing.B) {
 	for _, a := range attacks() {
 		if *assailants > 0 {

@@ -26,6 +26,11 @@ import (
 var assailants = flag.Int("assailants", 0,
 	"how many assailants each attack of TestAdversaries has, 0 for the attack's own number")
 
+// attackerCPU pins the attacker's process. An attacker that shares its processors
+// with the members takes their time whether they defend themselves or not.
+var attackerCPU = flag.String("attackercpu", "",
+	"the processors on which the attacker runs, as taskset -c takes them; empty for all")
+
 // attackerOrder tells a process that it is the attacker of a test, and what to
 // attack: an [order] in JSON.
 const attackerOrder = "MOSAIK_TEST_ATTACKER"
@@ -218,12 +223,9 @@ func startAttacker(t testing.TB, c *testutil.Cluster, a attack, group sm.Digest)
 		t.Fatal(err)
 	}
 	name, args := os.Args[0], []string{"-test.run", "^TestAttacker$", "-test.timeout", "0"}
-	if _, measured := t.(*testing.B); measured {
-		// A real attacker has processors of its own. This one yields to the
-		// victims where both want the processor.
-		if nice, err := exec.LookPath("nice"); err == nil {
-			name, args = nice, append([]string{"-n", "10", os.Args[0]}, args...)
-		}
+	if *attackerCPU != "" {
+		// A real attacker has processors of its own.
+		name, args = "taskset", append([]string{"-c", *attackerCPU, os.Args[0]}, args...)
 	}
 	p := &attacker{
 		t: t, cmd: exec.Command(name, args...),

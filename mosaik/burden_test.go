@@ -38,7 +38,7 @@ func calmBurden() burden {
 
 // sampleEvery is how often a gauge looks. Allocations that live for less may be
 // missed, but what the runtime has from the system stays longer.
-const sampleEvery = 5 * time.Millisecond
+const sampleEvery = 50 * time.Millisecond
 
 // gauge keeps the largest burden that it saw.
 type gauge struct {

@@ -20,22 +20,25 @@ const (
 	verifyRate  = 128
 	verifyBytes = 16 << 10
 	// The first entry that a peer sends about itself is not among them, or
-	// newcomers would wait for a flood. It costs less than the handshake
-	// that precedes it.
+	// newcomers would wait for a flood. There are no more of them than
+	// connections, whose rate is bounded.
 	firstBurst = 1024
-	firstRate  = 512
+	firstRate  = 256
 	// A peer with a bond, or at the address of a seed, has a budget of its own.
 	trustedBurst = 2 * (discovery.MaxPeers + discovery.MaxMembers)
 	trustedRate  = 1024
 
 	// Frames with at most smallFrame bytes of payload are counted, those of a
 	// handshake among them; larger ones are measured. The heartbeats of as many
-	// connections as a link accepts by default are half of the rate.
+	// connections as a link accepts by default are all of the rate.
 	smallFrame = 4 << 10
-	smallBurst = 64 << 10
-	smallRate  = 16 << 10
-	bulkBurst  = 64 << 20
-	bulkRate   = 16 << 20
+	smallBurst = 32 << 10
+	smallRate  = 8 << 10
+	// A frame of the handshake of a bond makes us compute proofs, consult
+	// validators and answer.
+	proofCost = 32
+	bulkBurst = 64 << 20
+	bulkRate  = 16 << 20
 	// What one connection may send besides, in bytes, with frameCost added for
 	// each frame.
 	strangerBurst = 4 << 20
@@ -44,9 +47,9 @@ const (
 
 	// What strangers are sent of the catalog, in bytes; a frame counts as
 	// relayCost at least.
-	relayBurst = 64 << 20
-	relayRate  = 8 << 20
-	relayCost  = 2 << 10
+	relayBurst = 32 << 20
+	relayRate  = 4 << 20
+	relayCost  = 8 << 10
 )
 
 // budgets are those that all strangers share.
@@ -182,7 +185,7 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 
 // payForFrame waits for as long as a frame that was read is ahead of its time. A
 // peer with a bond is trusted not to send too much.
-func (c *conn) payForFrame(bytes int) {
+func (c *conn) payForFrame(kind uint8, bytes int) {
 	c.m.mu.Lock()
 	trusted := c.trusted()
 	c.m.mu.Unlock()
@@ -190,7 +193,11 @@ func (c *conn) payForFrame(bytes int) {
 		return
 	}
 	if bytes <= smallFrame {
-		c.payAll(claim{c.left.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.small, 1})
+		count := 1.0
+		if kind == kindOpen || kind == kindIntro {
+			count = proofCost
+		}
+		c.payAll(claim{c.left.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.small, count})
 		return
 	}
 	n := float64(bytes + frameCost)
@@ -223,6 +230,7 @@ func (c *conn) payAll(claims ...claim) bool {
 	if wait == 0 {
 		return true
 	}
+	c.lc.Rest()
 	c.deaf(true)
 	defer c.deaf(false)
 	timer := time.NewTimer(wait)

@@ -2,7 +2,6 @@ package bond
 
 import (
 	"errors"
-	"io"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
@@ -14,6 +13,9 @@ const (
 	// lingerTime bounds how long a connection that says goodbye waits for its
 	// last frames to be taken.
 	lingerTime = time.Second
+	// lingerBytes bounds what it reads meanwhile: the largest frame that may have
+	// been on its way without a bond, and that again.
+	lingerBytes = 2 * maxStrangerFrame
 	// maxConns bounds the connections that one peer may have at a time. Two
 	// cross at a start; more come only while old ones are being noticed dead.
 	maxConns = 8
@@ -45,9 +47,10 @@ type conn struct {
 	corrected uint64           // version of the peer's own entry that it was sent
 	kept      bool             // the catalog was asked to keep it
 
-	bonds map[sm.Digest]*bond
-	up    int    // bonds that are up
-	opens uint32 // OPEN frames sent
+	bonds     map[sm.Digest]*bond
+	up        int       // bonds that are up
+	trustedAt time.Time // when up became 1
+	opens     uint32    // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
 	opened uint32
@@ -71,6 +74,9 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	go func() { defer close(probe); c.probe() }()
 
 	code, tell := c.read()
+	if tell && (code == link.CodeUndecodable || code == link.CodeProtocolViolation) {
+		lc.Bar()
+	}
 
 	m.mu.Lock()
 	c.end(code, tell)
@@ -84,7 +90,7 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 		// Closing with bytes unread would reset the connection, and the other
 		// end might never read our goodbye. The deadline that end has set bounds
 		// this. Behind the other's own goodbye there is nothing to read.
-		_, _ = io.Copy(io.Discard, lc)
+		lc.Drain(lingerBytes)
 	}
 
 	m.mu.Lock()
@@ -187,6 +193,8 @@ func (c *conn) send(kind uint8, payload []byte) bool {
 // read handles frames until the connection ends and returns why, and whether
 // the other end must learn it.
 func (c *conn) read() (code link.Code, tell bool) {
+	c.lc.TakeTurns(true)
+	defer c.lc.Rest()
 	var buf []byte
 	for {
 		kind, payload, err := c.readFrame(buf)
@@ -212,7 +220,7 @@ func (c *conn) read() (code link.Code, tell bool) {
 			return code, true
 		}
 		buf = c.frameHandled(payload)
-		c.payForFrame(len(payload))
+		c.payForFrame(kind, len(payload))
 	}
 }
 

@@ -1,6 +1,10 @@
 package bond
 
-import "github.com/mosaik-go/mosaik/mosaik/internal/link"
+import (
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+)
 
 // What connections hold of frames: those that wait to be written, those that are
 // being written, and larger ones that are being read or handled. Beyond its own
@@ -71,12 +75,20 @@ func (m *Manager) shed(count *int, limit int) {
 	most.end(link.CodeBusy, false)
 }
 
-// count adds n to the bonds that are up and has the connection counted where it
+// count adds n, 1 or -1, to the bonds that are up and has the connection counted where it
 // belongs.
 func (c *conn) count(n int) {
 	before, _, _ := c.ledger()
 	*before -= c.holds
-	c.up += n
+	switch c.up += n; {
+	case c.up == n:
+		c.trustedAt = time.Now()
+		c.m.cfg.Link.Trust(c.lc.RemoteAddr())
+		c.lc.TakeTurns(false)
+	case c.up == 0:
+		c.m.cfg.Link.Distrust(c.lc.RemoteAddr(), time.Since(c.trustedAt))
+		c.lc.TakeTurns(true)
+	}
 	after, _, _ := c.ledger()
 	*after += c.holds
 }

@@ -223,3 +223,53 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedPeerIsNotRead has a peer send as fast as it can after it was refused:
+// that costs the node no more than the bytes which may have been on their way.
+func TestRefusedPeerIsNotRead(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r := dialRaw(t, a, 1)
+	r.open(1) // before HELLO
+	r.expectGoodbye(link.CodeProtocolViolation)
+	const most = 16 << 20 // what the system keeps of a connection is much less
+	written := 0
+	for b := make([]byte, 64<<10); ; {
+		n, err := r.conn.Write(b)
+		if written += n; err != nil {
+			break
+		}
+		if written > most {
+			t.Fatalf("%d bytes were taken from a peer that was refused, want at most %d and what the system keeps", written, lingerBytes)
+		}
+	}
+}
+
+// TestViolationBars has a peer break the protocol: nobody is let in from its
+// address for a while, but where a member is.
+func TestViolationBars(t *testing.T) {
+	t.Parallel()
+	a := startNode(t, 0, nil)
+	r := dialRaw(t, a, 1)
+	r.open(1) // before HELLO
+	r.expectGoodbye(link.CodeProtocolViolation)
+	again := func() error {
+		c, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	if err := again(); !errors.Is(err, link.ErrHandshake) {
+		t.Fatalf("dialled again after a violation: error %v, want one of the handshake", err)
+	}
+
+	a, r, _, _ = rawBond(t, nil)
+	other := newRaw(t, 3)
+	other.dial(a)
+	other.open(1)
+	other.expectGoodbye(link.CodeProtocolViolation)
+	if err := again(); err != nil {
+		t.Errorf("dialled again from the address of a member: %v", err)
+	}
+}

@@ -67,8 +67,13 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	defer context.AfterFunc(e.ctx, func() { c.Close() })()
 
 	e.peers.reached(c.Peer())
+	defer c.Rest()
 	var buf []byte
-	for {
+	for admitted := false; ; {
+		if !admitted {
+			admitted, _ = e.peers.speaks(c.Peer())
+			c.TakeTurns(!admitted)
+		}
 		err := e.awaitAdmission(ctx, c)
 		var kind uint8
 		var payload []byte
@@ -77,6 +82,9 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 		}
 		if err == nil && isKnown(kind) {
 			err = receive(kind, payload)
+		}
+		if errors.Is(err, errBad) {
+			c.Bar()
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrClosed) {
@@ -113,6 +121,7 @@ func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn) error {
 	if ok {
 		return nil
 	}
+	c.Rest()
 	timer := time.NewTimer(admissionTimeout)
 	defer timer.Stop()
 	for !ok {

@@ -59,6 +59,17 @@ func (l *Link) acceptAll(ctx context.Context) {
 	}
 }
 
+// Trust says that connections from the address are welcome at any time, because
+// a peer there has proved itself. Those from other addresses have to share what
+// is left, and may be barred.
+func (l *Link) Trust(addr net.Addr) { l.gate.trust(addr, time.Now()) }
+
+// Distrust takes one call of Trust back, which was valid for so long. It remains
+// valid for as long again, but not for more than ten minutes.
+func (l *Link) Distrust(addr net.Addr, lasted time.Duration) {
+	l.gate.distrust(addr, lasted, time.Now())
+}
+
 // enter serves an accepted connection if the limits allow it.
 func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 	attempt, cancel := context.WithTimeout(ctx, l.config.HandshakeTimeout)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -15,6 +16,8 @@ import (
 // ours. It is a [net.Conn] whose methods may be called concurrently, except
 // that only one goroutine may read, by Read or ReadFrame.
 type Conn struct {
+	gate    *gate
+	patient *patient
 	tls     *tls.Conn
 	reader  *bufio.Reader
 	peer    sm.PeerID
@@ -100,6 +103,18 @@ func (c *Conn) Read(b []byte) (int, error) { return c.reader.Read(b) }
 
 // Write implements [net.Conn]. Bytes of concurrent calls do not mix.
 func (c *Conn) Write(b []byte) (int, error) { return c.tls.Write(b) }
+
+// Bar says that the peer sent what no honest peer sends. For ten seconds no
+// connection is accepted from its address, unless that is trusted.
+func (c *Conn) Bar() { c.gate.bar(c.RemoteAddr(), time.Now()) }
+
+// Drain drops what still arrives, without decrypting it, until the stream ends,
+// the read deadline passes, or so many bytes have come. It belongs to the
+// goroutine that reads, and nothing can be read after it.
+func (c *Conn) Drain(bytes int64) {
+	c.Rest()
+	_, _ = io.CopyN(io.Discard, c.patient.Conn, bytes)
+}
 
 // Close closes the connection at once; calls that wait on it return an error.
 // Closing twice does nothing.

@@ -18,6 +18,10 @@ import (
 // either fails, or the context ends before they are through, raw is closed.
 // Nobody but want, unless it is zero, may be at the other end.
 func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.PeerID, protocols []string, greet func(*Conn) error) error {
+	c.gate, c.patient = l.gate, newPatient(raw, l.turnstile)
+	raw = c.patient
+	c.TakeTurns(!c.dialled)
+	defer c.Rest()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	config := l.tlsConfig(protocols, func(state tls.ConnectionState) (err error) {
 		c.peer, err = l.verify(state, want)
@@ -43,8 +47,10 @@ func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.Pee
 	}
 	if err != nil {
 		c.Close()
+		return err
 	}
-	return err
+	c.TakeTurns(false)
+	return nil
 }
 
 // tlsConfig returns the configuration of one connection, at either end. Nothing

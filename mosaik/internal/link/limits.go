@@ -25,6 +25,16 @@ const (
 	maxConnsPerPeer = 16
 	// maxSources bounds the addresses without a connection that are remembered.
 	maxSources = 4096
+	// A handshake and what follows it cost a millisecond of a processor, so new
+	// connections are bounded from all addresses together: so many at once, and
+	// so many in a second after that. Trusted addresses are not among them.
+	newBurst, newRate = 256, 128
+	// maxTrust bounds how long an address remains trusted after the last reason
+	// for it has ended: members come back.
+	maxTrust = 10 * time.Minute
+	// barLasts is how long nobody is let in from an address from which somebody
+	// sent what no honest peer sends, unless it is trusted.
+	barLasts = 10 * time.Second
 )
 
 // Limits bounds what others can make this peer hold and do. What exceeds a limit
@@ -33,8 +43,10 @@ type Limits struct {
 	// Conns bounds accepted connections, those in their handshake included, and
 	// ConnsPerAddr those from one IP address (of IPv6, from one /64 network). Of
 	// ConnsPerAddr a 32nd may be in their handshake at a time; a quarter may
-	// come at once, and a 16th in every second after that. Zeros are
-	// DefaultMaxConns and DefaultMaxConnsPerAddr.
+	// come at once, and a 16th in every second after that. From all addresses
+	// together 256 may come at once and 128 in every second after that; those
+	// that [Link.Trust] named do not count. Zeros are DefaultMaxConns and
+	// DefaultMaxConnsPerAddr.
 	Conns, ConnsPerAddr int
 }
 
@@ -57,6 +69,7 @@ type gate struct {
 
 	mu         sync.Mutex // guards what follows
 	conns      int
+	tokens     tokens    // of addresses that are not trusted
 	handshakes list.List // of *visit, oldest first
 	sources    map[netip.Prefix]*source
 	peers      map[sm.PeerID]int
@@ -65,8 +78,27 @@ type gate struct {
 // source is where connections come from.
 type source struct {
 	conns, handshakes int
-	tokens            float64 // connections that may come at once
-	counted           time.Time
+	tokens            tokens
+	trusted           int       // reasons to trust it
+	trustedUntil      time.Time // after the last one
+	barredUntil       time.Time
+}
+
+func (s *source) isTrusted(now time.Time) bool { return s.trusted > 0 || now.Before(s.trustedUntil) }
+
+// tokens are the connections that may come at once.
+type tokens struct {
+	left    float64
+	counted time.Time
+}
+
+func (t *tokens) grow(now time.Time, burst, rate float64) {
+	if t.counted.IsZero() {
+		t.left = burst
+	} else {
+		t.left = min(burst, t.left+now.Sub(t.counted).Seconds()*rate)
+	}
+	t.counted = now
 }
 
 // visit is one accepted connection from before its handshake to its end.
@@ -94,10 +126,19 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 		return nil, LimitConns
 	case s.conns >= g.limits.ConnsPerAddr:
 		return nil, LimitAddrConns
+	case now.Before(s.barredUntil) && !s.isTrusted(now):
+		return nil, LimitBarred
 	case s.handshakes >= g.limits.handshakesPerAddr():
 		return nil, LimitAddrHandshakes
-	case s.tokens < 1:
+	case s.tokens.left < 1:
 		return nil, LimitAddrRate
+	}
+	if !s.isTrusted(now) {
+		g.tokens.grow(now, newBurst, newRate)
+		if g.tokens.left < 1 {
+			return nil, LimitRate
+		}
+		g.tokens.left--
 	}
 	evicted := LimitNone
 	if g.handshakes.Len() >= maxHandshakes {
@@ -106,7 +147,7 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 		oldest.stop()
 		evicted = LimitHandshakes
 	}
-	s.tokens--
+	s.tokens.left--
 	s.conns++
 	s.handshakes++
 	g.conns++
@@ -121,17 +162,41 @@ func (g *gate) source(from netip.Prefix, now time.Time) *source {
 	if s == nil {
 		if len(g.sources) >= maxSources+g.conns {
 			for p, old := range g.sources {
-				if old.conns == 0 {
+				if old.conns == 0 && !old.isTrusted(now) && !now.Before(old.barredUntil) {
 					delete(g.sources, p)
 				}
 			}
 		}
-		s = &source{tokens: g.limits.burst(), counted: now}
+		s = &source{}
 		g.sources[from] = s
 	}
-	s.tokens = min(g.limits.burst(), s.tokens+now.Sub(s.counted).Seconds()*g.limits.rate())
-	s.counted = now
+	s.tokens.grow(now, g.limits.burst(), g.limits.rate())
 	return s
+}
+
+// trust counts a reason to trust an address.
+func (g *gate) trust(addr net.Addr, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.source(prefixOf(addr), now).trusted++
+}
+
+// distrust takes back a reason that lasted so long.
+func (g *gate) distrust(addr net.Addr, lasted time.Duration, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.source(prefixOf(addr), now)
+	s.trusted--
+	if until := now.Add(min(lasted, maxTrust)); until.After(s.trustedUntil) {
+		s.trustedUntil = until
+	}
+}
+
+// bar keeps connections from an address out for a time.
+func (g *gate) bar(addr net.Addr, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.source(prefixOf(addr), now).barredUntil = now.Add(barLasts)
 }
 
 // letIn counts the connection as the peer's and reports whether it may have one

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -77,6 +78,7 @@ func TestGateBoundsHandshakes(t *testing.T) {
 	v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitAddrHandshakes)
 	for i := v.g.handshakes.Len(); i < maxHandshakes; i++ {
+		v.now = v.now.Add(time.Second / newRate) // the rate is another test's
 		v.enter(net.IPv4(10, 1, byte(i>>8), byte(i)).String(), LimitNone)
 	}
 	v.enter("10.0.0.2", LimitHandshakes)
@@ -117,6 +119,7 @@ func TestGateForgets(t *testing.T) {
 	v := newVisits(t, 10, 10)
 	stays := v.enter("10.0.0.1", LimitNone)
 	for i := range 3 * maxSources {
+		v.now = v.now.Add(time.Second / newRate)
 		v.enter(net.IPv4(11, byte(i>>16), byte(i>>8), byte(i)).String(), LimitNone).leave()
 	}
 	if got := len(v.g.sources); got > maxSources+1 {
@@ -300,4 +303,53 @@ func TestThousandsOfConnections(t *testing.T) {
 	if got := dropped(server)[LimitAddrHandshakes] + dropped(server)[LimitAddrRate]; got != int64(len(raws)-kept) {
 		t.Errorf("%d connections were counted as dropped, want %d", got, len(raws)-kept)
 	}
+}
+
+// TestGateBoundsAllAddresses has connections come from more addresses than any
+// limit of one address could bound.
+func TestGateBoundsAllAddresses(t *testing.T) {
+	t.Parallel()
+	v := newVisits(t, DefaultMaxConns, DefaultMaxConnsPerAddr)
+	next := 0
+	come := func(n int, want Limit) {
+		t.Helper()
+		for range n {
+			if visit := v.enter(fmt.Sprintf("127.1.%d.%d", next/250, 1+next%250), want); visit != nil {
+				visit.leave()
+			}
+			next++
+		}
+	}
+	member := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	v.g.trust(member, v.now)
+	come(newBurst, LimitNone)
+	come(3, LimitRate)
+	v.enter("127.0.0.1", LimitNone).leave()
+	v.now = v.now.Add(time.Second)
+	come(newRate, LimitNone)
+	come(1, LimitRate)
+
+	v.g.distrust(member, time.Minute, v.now)
+	v.now = v.now.Add(time.Minute - time.Second)
+	come(newBurst, LimitNone)
+	v.enter("127.0.0.1", LimitNone).leave()
+	v.now = v.now.Add(time.Second)
+	come(newRate, LimitNone)
+	v.enter("127.0.0.1", LimitRate)
+}
+
+// TestGateBars bars an address, which trust outweighs.
+func TestGateBars(t *testing.T) {
+	t.Parallel()
+	v := newVisits(t, DefaultMaxConns, DefaultMaxConnsPerAddr)
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	v.g.bar(addr, v.now)
+	v.enter("127.0.0.1", LimitBarred)
+	v.enter("127.0.0.2", LimitNone)
+	v.g.trust(addr, v.now)
+	v.enter("127.0.0.1", LimitNone)
+	v.g.distrust(addr, 0, v.now)
+	v.enter("127.0.0.1", LimitBarred)
+	v.now = v.now.Add(barLasts)
+	v.enter("127.0.0.1", LimitNone)
 }

@@ -76,7 +76,9 @@ type Link struct {
 	listener net.Listener
 	gate     *gate
 	tally    Tally
-	running  sync.WaitGroup // the accept loop and the accepted connections
+	// Connections whose other end is a stranger pass it.
+	turnstile *turnstile
+	running   sync.WaitGroup // the accept loop and the accepted connections
 
 	mu       sync.Mutex // guards what follows
 	handlers map[Protocol]Handler
@@ -95,7 +97,7 @@ func Listen(config Config) (*Link, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
+	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), turnstile: newTurnstile(), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
 	if l.listener == nil {
 		var err error
 		if l.listener, err = net.Listen("tcp", config.Listen); err != nil {

@@ -17,12 +17,14 @@ const (
 	LimitHandshakes           // handshakes; the oldest was given up
 	LimitAddrHandshakes       // handshakes with one address
 	LimitAddrRate             // connections from one address in a time
+	LimitRate                 // connections from addresses that are not trusted in a time
+	LimitBarred               // connections from an address from which came what no honest peer sends
 	limits
 )
 
 // String names the limit in metrics and logs.
 func (l Limit) String() string {
-	return [...]string{"none", "connections", "address_connections", "handshakes", "address_handshakes", "address_rate"}[l]
+	return [...]string{"none", "connections", "address_connections", "handshakes", "address_handshakes", "address_rate", "rate", "barred"}[l]
 }
 
 // Direction says who refused.

@@ -1,0 +1,121 @@
+package link
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestTurnstileShare has goroutines of many connections want to work all the
+// time: one works at a time, and all of them work for their share.
+func TestTurnstileShare(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			work   = time.Millisecond
+			length = 10 * time.Second
+		)
+		ts := newTurnstile()
+		done := make(chan struct{})
+		counts := make(chan int)
+		busy := false
+		for range 50 {
+			go func() {
+				n := 0
+				for ts.enter(done) {
+					if busy {
+						t.Error("two work at the same time")
+					}
+					busy = true
+					time.Sleep(work) // the time of the bubble
+					busy = false
+					ts.leave()
+					n++
+				}
+				counts <- n
+			}()
+		}
+		time.Sleep(length)
+		close(done)
+		sum, least := 0, 1<<30
+		for range 50 {
+			n := <-counts
+			sum, least = sum+n, min(least, n)
+		}
+		want := int((strangersBurst + time.Duration(float64(length)*strangersShare)) / work)
+		if sum < want-50 || sum > want+50 {
+			t.Errorf("%d turns in %v, want about %d", sum, length, want)
+		}
+		if least < sum/50-2 {
+			t.Errorf("one connection had %d turns of %d", least, sum)
+		}
+	})
+}
+
+// TestTurnEnds has every way in which the turn of a connection ends be followed by
+// the turn of another one.
+func TestTurnEnds(t *testing.T) {
+	t.Parallel()
+	ts := newTurnstile()
+	conn := func() (*Conn, net.Conn) {
+		a, b := net.Pipe()
+		t.Cleanup(func() { a.Close(); b.Close() })
+		c := &Conn{patient: newPatient(a, ts)}
+		c.TakeTurns(true)
+		return c, b
+	}
+	read := func(c *Conn, from net.Conn) {
+		t.Helper()
+		go from.Write([]byte{1})
+		if _, err := c.patient.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	passes := func(what string) {
+		t.Helper()
+		if len(ts.turn) != 0 {
+			t.Fatalf("%s did not end the turn", what)
+		}
+	}
+	a, from := conn()
+
+	read(a, from)
+	if len(ts.turn) != 1 {
+		t.Fatal("a stranger works without a turn")
+	}
+	a.Rest()
+	passes("Rest")
+	a.Rest()
+
+	read(a, from)
+	read(a, from)
+	a.TakeTurns(false)
+	read(a, from)
+	passes("a read of a connection that takes no turns")
+	a.Enter()()
+	passes("Enter of a connection that takes no turns")
+
+	a.TakeTurns(true)
+	leave := a.Enter()
+	go from.Read(make([]byte, 1))
+	if _, err := a.patient.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	passes("a write")
+	leave()
+	a.Enter()()
+	passes("leave")
+
+	read(a, from)
+	b, _ := conn()
+	entered := make(chan struct{})
+	go func() { defer close(entered); b.Enter()() }()
+	b.patient.Close()
+	<-entered
+	if len(ts.turn) != 1 {
+		t.Error("a closed connection took the turn of another one")
+	}
+	a.Rest()
+	passes("Rest")
+}
