@@ -197,7 +197,7 @@ func WithSeeds(addrs ...string) Option {
 }
 
 // WithTags attaches words to the peer's entry, for other peers to read: a zone,
-// a version. At most 64, of 1 to 64 bytes of UTF-8 each.
+// a version. At most 64, of 1 to 64 bytes each: UTF-8 of printable characters.
 func WithTags(tags ...string) Option {
 	return optionFunc(func(o *options) error {
 		o.tags = append(o.tags, tags...)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -124,8 +126,8 @@ func (e *Entry) check() error {
 	}
 	for i, tag := range e.Tags {
 		switch {
-		case tag == "" || len(tag) > MaxTag || !utf8.ValidString(tag):
-			return fmt.Errorf("%w: tag %q is not 1 to %d bytes of UTF-8", ErrEntry, tag, MaxTag)
+		case tag == "" || len(tag) > MaxTag || !isPrintable(tag):
+			return fmt.Errorf("%w: tag %q is not 1 to %d bytes of printable UTF-8", ErrEntry, tag, MaxTag)
 		case i > 0 && e.Tags[i-1] >= tag:
 			return fmt.Errorf("%w: the tags do not ascend", ErrEntry)
 		}
@@ -181,4 +183,10 @@ func Sign(id link.Identity, e Entry) (Signed, error) {
 	}
 	body := appendBody(nil, &e)
 	return Signed{Entry: e, raw: append(body, id.Sign(signed(body))...)}, nil
+}
+
+// isPrintable reports whether s is UTF-8 that shows as what it is, in logs, too: no
+// control characters, line breaks or changes of direction.
+func isPrintable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -176,6 +176,9 @@ var broken = map[string]func(*Entry){
 	"is not 1 to 64 bytes":        func(e *Entry) { e.Tags = []string{strings.Repeat("t", MaxTag+1)} },
 	`tag "" is not`:               func(e *Entry) { e.Tags = []string{""} },
 	`tag "\xff" is not`:           func(e *Entry) { e.Tags = []string{"\xff"} },
+	`tag "a\nb" is not`:           func(e *Entry) { e.Tags = []string{"a\nb"} },
+	`tag "\u202eab" is not`:       func(e *Entry) { e.Tags = []string{"\u202eab"} },
+	`tag "\x1b[2J" is not`:        func(e *Entry) { e.Tags = []string{"\x1b[2J"} },
 	"65 extensions":               func(e *Entry) { e.Extensions = make([]Extension, MaxExtensions+1) },
 	"extensions hold 65537 bytes": func(e *Entry) {
 		e.Extensions = []Extension{{1, make([]byte, MaxExtensionBytes)}, {2, []byte{0}}}
