@@ -24,7 +24,7 @@ import (
 //	       32  group id; ascending, none twice
 //	   1  number of tags, at most 64; for each
 //	        1  length, 1 to 64
-//	        n  UTF-8; ascending, none twice
+//	        n  UTF-8 of printable characters; ascending, none twice
 //	   2  number of extensions, at most 64; for each
 //	        2  type; ascending, a type may stand there several times
 //	        4  length; at most 65536 over all extensions

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -499,5 +501,73 @@ func TestCommitOfTruncatedEntries(t *testing.T) {
 	hungUp(t, c)
 	if err := r.settle(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPromotionsAreThoseOfDragonboat draws changes of a group of three, promotions and
+// removals of voters that never start among them, and compares what each log tells with
+// what dragonboat does. No more than one voter is dead at a time, or no change would be
+// committed.
+func TestPromotionsAreThoseOfDragonboat(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	leader := g.replicas[0]
+	peer := func(i uint64) sm.PeerID { return sm.PeerID{200, byte(i)} }
+	r := rand.New(rand.NewPCG(1, 2))
+	outcomes := map[string]int{}
+	for i := range 150 {
+		must(t, leader, fmt.Sprint("change ", i)) // so that all changes before it are applied here
+		m, err := leader.Membership(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := 4 + uint64(i)/12 // removed replicas never come back
+		id, change := first+r.Uint64N(4), m.ChangeID
+		if r.IntN(6) == 0 {
+			change -= r.Uint64N(3)
+		}
+		lead(t, leader, 1)
+		what := "add"
+		switch op := r.IntN(5); {
+		case op < 2:
+			err = leader.AddNonVoting(within(t), change, id, peer(id))
+		case op < 4 && len(m.Voters) == 3:
+			what = "promote"
+			err = leader.Promote(within(t), change, id, peer(id))
+		default:
+			what = "remove"
+			err = leader.Remove(within(t), change, id)
+		}
+		switch {
+		case err == nil:
+			outcomes[what+" accepted"]++
+		case errors.Is(err, ErrRejected):
+			outcomes[what+" rejected"]++
+		}
+		must(t, leader, fmt.Sprint("after change ", i))
+		if m, err = leader.Membership(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		l := leader.engine.router.find(shard, 1)
+		seen := l.members.seen.Load()
+		got := Membership{ChangeID: seen.change, Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{}}
+		for id := range seen.removed {
+			got.Removed[id] = struct{}{}
+		}
+		for from, to := range map[*map[uint64]string]map[uint64]sm.PeerID{&seen.voters: got.Voters, &seen.nonVoting: got.NonVoting} {
+			for id, target := range *from {
+				if to[id], err = sm.ParsePeerID(target); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if diff := cmp.Diff(m, got); diff != "" {
+			t.Fatalf("after change %d, %s of replica %d at %d (%v), the log tells (-want +got):\n%s", i, what, id, change, err, diff)
+		}
+	}
+	for _, what := range []string{"add accepted", "add rejected", "promote accepted", "promote rejected", "remove accepted", "remove rejected"} {
+		if outcomes[what] == 0 {
+			t.Errorf("nothing was drawn whose outcome is %q: %v", what, outcomes)
+		}
 	}
 }
