@@ -46,7 +46,8 @@ var kinds = []kind{
 	{name: "Enum", typ: "Enum", decl: "type Enum int16\nconst (\nFirst Enum = iota - 1\nSecond\nThird\n)", more: true},
 	{name: "Word", typ: "Word", decl: "type Word string\nconst Hello Word = \"hello\"", more: true},
 	{name: "Octets", typ: "[]Octet", decl: "type Octet uint8", noPointer: true, more: true},
-	{name: "OctetArray", typ: "[3]Octet2", decl: "type Octet2 uint8", more: true},
+	// vmihailenco/msgpack panics on such an array that is the value of a map.
+	{name: "OctetArray", typ: "[3]Octet2", decl: "type Octet2 uint8", unknown: true, more: true},
 	{name: "Generic", typ: "Generic[int8]", decl: "type Generic[T any] struct{ A T `msgpack:\",omitempty\"`; B []T `msgpack:\",omitempty\"` }"},
 
 	// What is always empty.
