@@ -113,7 +113,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	}
 	n.catalog, err = discovery.NewCatalog(identity, discovery.Entry{
 		Peer: identity.Peer(), Network: id, Addrs: addrs, Tags: o.tags,
-	})
+	}, o.clock)
 	if err != nil {
 		return nil, err
 	}

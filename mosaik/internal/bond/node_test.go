@@ -79,7 +79,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	if !s.noAddr {
 		entry.Addrs = []string{l.Addr().String()}
 	}
-	catalog, err := discovery.NewCatalog(id, entry)
+	catalog, err := discovery.NewCatalog(id, entry, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
