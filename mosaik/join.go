@@ -111,7 +111,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
-		Process: n.process,
+		Origin:  n.origin,
 		Network: n.id,
 		ID:      p.id,
 		Secrets: p.key.secrets(),

@@ -37,6 +37,9 @@ import (
 //	           newest level
 //	 11     4  the highest level of the schema that it     1
 //	           supports
+//	 12    16  id of its network's directory               zero, for none
+//	 13     8  when its process started, by its clock, in  0
+//	           Unix nanoseconds
 //
 // A field whose value is the one in the last column is left out, so there is one
 // encoding of an announcement; another one is refused. A receiver ignores tags
@@ -55,6 +58,8 @@ const (
 	tagChange      = 9
 	tagSchema      = 10
 	tagLevel       = 11
+	tagDirectory   = 12
+	tagStarted     = 13
 )
 
 const (
@@ -185,6 +190,12 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Level > 1 {
 		b = appendField(b, tagLevel, be.AppendUint32(value[:0], a.Level))
 	}
+	if a.Directory != (Directory{}) {
+		b = appendField(b, tagDirectory, a.Directory[:])
+	}
+	if a.Started != 0 {
+		b = appendField(b, tagStarted, be.AppendUint64(value[:0], a.Started))
+	}
 	return b
 }
 
@@ -227,7 +238,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 // fieldSizes are the sizes of the values of the fields that are known.
 var fieldSizes = map[uint16]int{
 	tagPhase: 1, tagFlags: 4, tagFactor: 1, tagIncarnation: 16, tagProcess: 16, tagEpoch: 16,
-	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4,
+	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4, tagDirectory: 16, tagStarted: 8,
 }
 
 // set takes the value of a field, which is not yet set, unless its tag is not
@@ -274,6 +285,10 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.Schema = Schema(v)
 	case tagLevel:
 		a.Level = be.Uint32(v)
+	case tagDirectory:
+		a.Directory = Directory(v)
+	case tagStarted:
+		a.Started = be.Uint64(v)
 	}
 	switch {
 	case *a == before:

@@ -203,8 +203,7 @@ func (g *Group) beginAnew() {
 
 // renew draws the incarnation of the next life.
 func (g *Group) renew() {
-	g.lives++
-	g.tenure.Incarnation = newIncarnation(g.joined, g.lives)
+	g.tenure = g.cfg.Origin.begin(g.tenure.Incarnation)
 	g.since = time.Now()
 	g.applied.Set(0)
 }
