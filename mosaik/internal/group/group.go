@@ -119,6 +119,7 @@ type Group struct {
 	peers       map[sm.PeerID]Announcement
 	lastSeen    map[sm.PeerID]time.Time
 	refused     refusals
+	opponents   map[sm.PeerID]opponent
 	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
 	leaving     bool
 	dismissed   bool // the replica is no member any more, and none follows
@@ -145,6 +146,7 @@ func Join(cfg Config) (*Group, error) {
 		ended:    map[Epoch]sm.Index{},
 
 		successions: map[sm.PeerID]*succession{},
+		opponents:   map[sm.PeerID]opponent{},
 	}
 	cfg.Level = max(1, cfg.Level)
 	g.cfg.Level = cfg.Level

@@ -126,11 +126,16 @@ func (h handler) Down(peer sm.PeerID, code link.Code) {
 	h.g.inbox.post(func() { h.g.unbonded(peer, code) })
 }
 
-func (h handler) Refused(peer sm.PeerID, code link.Code) {
-	if h.g.refused.note(peer, code) {
+func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
+	news := h.g.refused.note(peer, code)
+	if news {
 		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
-		h.g.inbox.post(func() {}) // the status has changed
 	}
+	var said *Announcement
+	if a, err := parseAnnouncement(hello); err == nil && hello != nil {
+		said = &a
+	}
+	h.g.inbox.post(func() { h.g.opposed(peer, code, said) }) // the status may have changed as well
 }
 
 // violated ends the bond with a peer that does not keep to the protocol.
@@ -148,6 +153,7 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 		return
 	}
 	delete(g.lastSeen, peer)
+	delete(g.opponents, peer)
 	g.refused.forget(peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
@@ -236,12 +242,16 @@ func (g *Group) apart(a Announcement) bool {
 // unbonded takes the end of a bond into account.
 func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
-	if _, bonded := g.peers[peer]; bonded { // otherwise it was refused, and says nothing about the one that is missed
+	a, bonded := g.peers[peer]
+	if bonded { // otherwise it was refused, and says nothing about the one that is missed
 		g.lastSeen[peer] = time.Now()
 	}
 	delete(g.peers, peer)
 	if final(code) {
 		g.refused.note(peer, code)
+		if bonded {
+			g.opposed(peer, code, &a)
+		}
 	}
 	g.timers.clear("expiry " + peer.String())
 	if l := g.life; l != nil && !g.hopeless(l) {

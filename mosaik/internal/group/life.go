@@ -65,7 +65,7 @@ func (g *Group) seek() {
 	m := seeker{
 		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
 		since: g.since, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
-		ended: g.ended, peers: g.peers,
+		ended: g.ended, peers: g.peers, barred: g.barred(now),
 	}.next()
 	switch {
 	case !m.join.IsZero():

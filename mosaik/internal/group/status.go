@@ -117,7 +117,9 @@ func (g *Group) seekingWaits() string {
 	for _, a := range g.peers {
 		observers = observers && a.Role.Observer
 	}
-	switch {
+	switch opponent := g.opponent(); {
+	case opponent != "":
+		return opponent
 	case observers:
 		return "a member that may vote: all that are here are observers"
 	case g.cfg.Policy.Expected > len(g.peers)+1:
