@@ -31,6 +31,7 @@ func fullAnnouncement() Announcement {
 		Change:   0x1112131415161718,
 		Schema:   Schema{0x21, 0x22, 7: 0x28},
 		Level:    0x41424344,
+		Token:    0x6162636465666768,
 	}
 }
 
@@ -112,7 +113,7 @@ func TestAnnouncementUnknownFields(t *testing.T) {
 	unknown := func(tag uint16, n int) []byte { return appendField(nil, tag, bytes.Repeat([]byte{0xff}, n)) }
 	for name, list := range map[string][][]byte{
 		"in front": slices.Insert(slices.Clone(fields), 0, unknown(0, 1)),
-		"behind":   append(slices.Clone(fields), unknown(tagStarted+1, 0), unknown(tagStarted+2, 300), unknown(0xffff, 8)),
+		"behind":   append(slices.Clone(fields), unknown(tagToken+1, 0), unknown(tagToken+2, 300), unknown(0xffff, 8)),
 	} {
 		a, err := parseAnnouncement(slices.Concat(list...))
 		if err != nil {

@@ -74,6 +74,10 @@ type Config struct {
 	// SnapshotEvery and SnapshotBytes are how many log entries, or bytes of
 	// them, make a snapshot due.
 	SnapshotEvery, SnapshotBytes uint64
+	// TokenFloor is what fencing tokens must be above, 0 for nothing.
+	TokenFloor uint64
+	// Clock seeds the fencing tokens of an epoch that opens here; nil is time.Now.
+	Clock func() time.Time
 
 	Logger *slog.Logger
 }
@@ -124,6 +128,7 @@ type Group struct {
 	leaving     bool
 	dismissed   bool // the replica is no member any more, and none follows
 	stalled     bool
+	tokens      uint64 // the highest fencing token of earlier epochs
 	left        *watch.Value[farewell]
 	err         error // why the loop ends
 	timers      timers
@@ -149,7 +154,10 @@ func Join(cfg Config) (*Group, error) {
 		opponents:   map[sm.PeerID]opponent{},
 	}
 	cfg.Level = max(1, cfg.Level)
-	g.cfg.Level = cfg.Level
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	g.cfg = cfg
 	past, err := recall(cfg)
 	if errors.Is(err, ErrOutdated) {
 		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)

@@ -267,7 +267,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 func (g *Group) announcement() Announcement {
 	a := Announcement{
 		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.applied.Get(),
-		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level,
+		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level, Token: max(g.tokens, g.cfg.TokenFloor),
 	}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil

@@ -210,6 +210,7 @@ func (g *Group) renew() {
 
 // stopReplica stops a life's replica and waits until nothing of it runs.
 func (g *Group) stopReplica(l *life) {
+	g.tokens = max(g.tokens, g.token(l))
 	g.current.Store(nil)
 	l.cancel() // wakes readers, which must not find the life again
 	g.life = nil
