@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -39,6 +40,7 @@ type Dir struct {
 	lock   io.Closer
 	key    ed25519.PrivateKey
 	starts uint64
+	id     [16]byte
 }
 
 // OpenDir opens a directory, made if need be, and locks it until [Dir.Close] or
@@ -87,6 +89,10 @@ func (d *Dir) Identity() ed25519.PrivateKey { return d.key }
 
 // Starts returns how often the directory was opened, this time included.
 func (d *Dir) Starts() uint64 { return d.starts }
+
+// ID returns the directory's name, random and not zero. It stays when the
+// directory moves, and copies share it.
+func (d *Dir) ID() [16]byte { return d.id }
 
 // Close gives the directory back. Close the logs in it first.
 func (d *Dir) Close() error {
@@ -166,8 +172,11 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	if err := FilesIn(d.path).RemoveUnfinished(); err != nil {
 		return err
 	}
-	o.peer, d.starts = peer, o.starts+1
-	o.starts = d.starts
+	for o.id == [16]byte{} { // a new directory, or one of format 1
+		rand.Read(o.id[:]) // never fails: crypto/rand ends the process instead
+	}
+	o.peer, o.starts = peer, o.starts+1
+	d.starts, d.id = o.starts, o.id
 	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
 }
 

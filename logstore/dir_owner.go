@@ -7,20 +7,26 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The file that says whose a directory is, format 1. Integers are little-endian.
+// The file that says whose a directory is, format 2. Integers are little-endian.
 //
 //	offset  size  content
 //	     0     8  magic "MSKDIR\r\n"
-//	     8     4  format, 1
+//	     8     4  format, 2
 //	    12    32  network id
 //	    44    32  peer id
 //	    76     8  how often the directory was opened, from 1
-//	    84    32  BLAKE3 hash of everything before
+//	    84    16  id of the directory, random, not zero
+//	   100    32  BLAKE3 hash of everything before
+//
+// Format 1 is read as well: it has no id, and the next start draws one.
 const (
 	ownerMagic  = "MSKDIR\r\n"
-	ownerFormat = 1
+	ownerFormat = 2
 	ownerHead   = 12
-	ownerSize   = 116
+	ownerID     = 84 // where the id is
+	hashSize    = 32
+	ownerSize1  = ownerID + hashSize // of format 1
+	ownerSize   = ownerID + 16 + hashSize
 )
 
 // owner says whose a directory is.
@@ -28,6 +34,7 @@ type owner struct {
 	network sm.Digest
 	peer    sm.PeerID
 	starts  uint64
+	id      [16]byte // zero where format 1 was read
 }
 
 func (o owner) marshal() []byte {
@@ -36,28 +43,42 @@ func (o owner) marshal() []byte {
 	b = append(b, o.network[:]...)
 	b = append(b, o.peer[:]...)
 	b = binary.LittleEndian.AppendUint64(b, o.starts)
+	b = append(b, o.id[:]...)
 	sum := sm.Parts(b)
 	return append(b, sum[:]...)
 }
 
-// parseOwner reads an owner, whatever b is. What it accepts marshals to b.
+// parseOwner reads an owner, whatever b is.
 func parseOwner(b []byte) (owner, error) {
-	switch {
-	case len(b) < ownerHead || string(b[:len(ownerMagic)]) != ownerMagic:
+	if len(b) < ownerHead || string(b[:len(ownerMagic)]) != ownerMagic {
 		return owner{}, fmt.Errorf("%w: it does not begin like one", ErrCorrupt)
-	case binary.LittleEndian.Uint32(b[8:]) != ownerFormat:
-		return owner{}, fmt.Errorf("%w: format %d; this version reads format %d", ErrFormat, binary.LittleEndian.Uint32(b[8:]), ownerFormat)
-	case len(b) > ownerSize:
-		return owner{}, fmt.Errorf("%w: it is longer than %d bytes", ErrCorrupt, ownerSize)
-	case len(b) != ownerSize:
-		return owner{}, fmt.Errorf("%w: %d bytes, not %d", ErrCorrupt, len(b), ownerSize)
 	}
-	if sum := sm.Parts(b[:84]); sm.Digest(b[84:]) != sum {
+	size, format := ownerSize, binary.LittleEndian.Uint32(b[8:])
+	switch format {
+	case ownerFormat:
+	case 1:
+		size = ownerSize1
+	default:
+		return owner{}, fmt.Errorf("%w: format %d; this version reads formats 1 to %d", ErrFormat, format, ownerFormat)
+	}
+	switch {
+	case len(b) > size:
+		return owner{}, fmt.Errorf("%w: it is longer than %d bytes", ErrCorrupt, size)
+	case len(b) != size:
+		return owner{}, fmt.Errorf("%w: %d bytes, not %d", ErrCorrupt, len(b), size)
+	}
+	body := b[:size-hashSize]
+	if sum := sm.Parts(body); sm.Digest(b[len(body):]) != sum {
 		return owner{}, fmt.Errorf("%w: its hash is wrong", ErrCorrupt)
 	}
-	return owner{
+	o := owner{
 		network: sm.Digest(b[12:44]),
 		peer:    sm.PeerID(b[44:76]),
 		starts:  binary.LittleEndian.Uint64(b[76:]),
-	}, nil
+	}
+	copy(o.id[:], body[ownerID:])
+	if format != 1 && o.id == [16]byte{} {
+		return owner{}, fmt.Errorf("%w: its id is zero", ErrCorrupt)
+	}
+	return o, nil
 }

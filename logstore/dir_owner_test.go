@@ -2,6 +2,8 @@ package logstore
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/sm"
@@ -11,7 +13,7 @@ import (
 // every other value, and cut to every length.
 func TestOwnerDamaged(t *testing.T) {
 	t.Parallel()
-	o := owner{network: sm.ID("network"), peer: sm.PeerID(sm.ID("peer")), starts: 3}
+	o := owner{network: sm.ID("network"), peer: sm.PeerID(sm.ID("peer")), starts: 3, id: [16]byte{15: 9}}
 	whole := o.marshal()
 	if got, err := parseOwner(whole); err != nil || got != o {
 		t.Fatalf("the whole file: %+v, error %v; want %+v", got, err, o)
@@ -35,5 +37,38 @@ func TestOwnerDamaged(t *testing.T) {
 	}
 	if got, err := parseOwner(append(whole, 0)); !refused(err) {
 		t.Errorf("with a byte more: it is read as %+v, error %v", got, err)
+	}
+}
+
+// TestOwnerWithoutID opens a directory of format 1, which has no id: the start draws
+// one, counts on, and keeps both.
+func TestOwnerWithoutID(t *testing.T) {
+	t.Parallel()
+	path, network := t.TempDir(), sm.ID("network")
+	first, err := OpenDir(path, network, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := owner{network: network, peer: peerOf(first.Identity()), starts: 7}.marshal()[:ownerID]
+	old[8] = 1
+	sum := sm.Parts(old)
+	if err := os.WriteFile(filepath.Join(path, dirOwner), append(old, sum[:]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var ids [2][16]byte
+	for i := range ids {
+		d, err := OpenDir(path, network, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids[i] = d.ID(); d.Starts() != uint64(8+i) || ids[i] == [16]byte{} || ids[i] != ids[0] {
+			t.Errorf("start %d has the id %x, and the one before %x; want start %d and one id", d.Starts(), ids[i], ids[0], 8+i)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

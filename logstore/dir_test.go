@@ -62,8 +62,11 @@ func TestDirKeepsItsIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := openDir(t, moved, first.Identity())
-	if !second.Identity().Equal(first.Identity()) || second.Starts() != 2 {
-		t.Errorf("start %d has another identity, or the number is not 2", second.Starts())
+	if !second.Identity().Equal(first.Identity()) || second.Starts() != 2 || second.ID() != first.ID() {
+		t.Errorf("start %d has another identity or id, or the number is not 2", second.Starts())
+	}
+	if other := openDir(t, t.TempDir(), first.Identity()); other.ID() == first.ID() || other.ID() == [16]byte{} {
+		t.Errorf("another directory has the id %x; the first has %x", other.ID(), first.ID())
 	}
 	info, err := os.Stat(filepath.Join(moved, "identity.pem"))
 	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
@@ -134,11 +137,13 @@ func TestDirRefuses(t *testing.T) {
 		"key is no key":   {prepare: edit("identity.pem", cut(30)), want: logstore.ErrCorrupt},
 		"newer format":    {prepare: edit("network", func(b []byte) []byte { b[8]++; return b }), want: logstore.ErrFormat},
 		"empty record":    {prepare: edit("network", cut(0)), want: logstore.ErrCorrupt},
-		"short record":    {prepare: edit("network", cut(115)), want: logstore.ErrCorrupt},
+		"short record":    {prepare: edit("network", cut(131)), want: logstore.ErrCorrupt},
+		"older format":    {prepare: edit("network", func(b []byte) []byte { b[8]--; return b }), want: logstore.ErrCorrupt},
 		"other magic":     {prepare: edit("network", flip(0)), want: logstore.ErrCorrupt},
 		"flipped network": {prepare: edit("network", flip(12)), want: logstore.ErrCorrupt},
 		"flipped start":   {prepare: edit("network", flip(76)), want: logstore.ErrCorrupt},
-		"flipped hash":    {prepare: edit("network", flip(115)), want: logstore.ErrCorrupt},
+		"flipped id":      {prepare: edit("network", flip(84)), want: logstore.ErrCorrupt},
+		"flipped hash":    {prepare: edit("network", flip(131)), want: logstore.ErrCorrupt},
 		"something else": {prepare: func(t *testing.T, path string) {
 			if err := os.Rename(filepath.Join(path, "network"), filepath.Join(path, "thesis.txt")); err != nil {
 				t.Fatal(err)

@@ -25,7 +25,11 @@ type settings struct {
 	validators []ticket.Validator
 	role       Role
 	policy     Policy
+	tokenFloor uint64
 }
+
+// maxTokenFloor bounds the token floor: tokens are above it, and must not overflow.
+const maxTokenFloor = 1 << 62
 
 func (s settings) withConsensus(c ConsensusConfig) settings {
 	s.consensus = &c
@@ -40,6 +44,8 @@ func (s settings) withTicket(v ticket.Validator) settings {
 func (s settings) withRole(r Role) settings { s.role = r; return s }
 
 func (s settings) withMembership(p Policy) settings { s.policy = p; return s }
+
+func (s settings) withTokenFloor(n uint64) settings { s.tokenFloor = n; return s }
 
 // KeyedBuilder is a group with a key and no machine yet. It is a value: every
 // method returns a changed copy and leaves the receiver as it was.
@@ -72,6 +78,18 @@ func (b KeyedBuilder) WithRole(r Role) KeyedBuilder { return KeyedBuilder{b.sett
 // same; those that differ refuse each other. The last call wins.
 func (b KeyedBuilder) WithMembership(p Policy) KeyedBuilder {
 	return KeyedBuilder{b.settings.withMembership(p)}
+}
+
+// WithTokenFloor makes fencing tokens higher than n, 0 to 1<<62: the highest token
+// that the fenced resource has seen. The last call wins. A group that forms takes it
+// into account when a member that has it founds the group; in a group that exists a
+// leader that has it raises the tokens before it claims to lead ([Group.Leadership]).
+// Members need not have the same floor, but only those that have it raise the tokens.
+//
+// It is needed only where a group forms again, after all members with memory logs
+// ended or all directories were lost, on machines whose clocks may have gone back.
+func (b KeyedBuilder) WithTokenFloor(n uint64) KeyedBuilder {
+	return KeyedBuilder{b.settings.withTokenFloor(n)}
 }
 
 // Join joins the group for leader election only. See [GroupBuilder.Join].
@@ -138,6 +156,13 @@ func (b GroupBuilder[C, S, M]) WithRole(r Role) GroupBuilder[C, S, M] {
 // [KeyedBuilder.WithMembership].
 func (b GroupBuilder[C, S, M]) WithMembership(p Policy) GroupBuilder[C, S, M] {
 	b.settings = b.settings.withMembership(p)
+	return b
+}
+
+// WithTokenFloor makes fencing tokens higher than n. See
+// [KeyedBuilder.WithTokenFloor].
+func (b GroupBuilder[C, S, M]) WithTokenFloor(n uint64) GroupBuilder[C, S, M] {
+	b.settings = b.settings.withTokenFloor(n)
 	return b
 }
 

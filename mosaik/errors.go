@@ -57,8 +57,10 @@ var (
 	// it go: its vote is needed, and nobody could take its place. The group
 	// misses it as it would after a crash.
 	ErrVoteNeeded = group.ErrVoteNeeded
-	// ErrSuperseded reports that another process with this one's identity joined
-	// a group later. Only the later one may go on; all groups of this one end.
+	// ErrSuperseded reports that another process with this one's identity takes
+	// precedence in a group: it joined later, or it lives and joined earlier by a
+	// clock that was ahead, or this process continues from an older copy of its
+	// directory. All groups of this process end.
 	ErrSuperseded = group.ErrSuperseded
 	// ErrClosed reports a call on a handle that was closed, a group that was
 	// left, or a closed network.

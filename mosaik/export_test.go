@@ -1,6 +1,8 @@
 package mosaik
 
 import (
+	"time"
+
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
@@ -14,6 +16,14 @@ func StatusOf[C any, M sm.StateMachine[C]](g *Group[C, M]) *watch.Value[group.St
 
 // CatalogOf lets tests wait for what a network learns of its peers.
 func CatalogOf(n *Network) discovery.Catalog { return n.catalog }
+
+// WithClock sets the clock that orders the processes of one identity.
+func WithClock(now func() time.Time) Option {
+	return optionFunc(func(o *options) error {
+		o.clock = now
+		return nil
+	})
+}
 
 // DecodeAt and AppendAt let tests decode and encode at a level of a schema.
 func DecodeAt[C any](spec sm.Spec[C], src []byte, level uint32) (C, error) {

@@ -111,7 +111,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
-		Process: n.process,
+		Origin:  n.origin,
 		Network: n.id,
 		ID:      p.id,
 		Secrets: p.key.secrets(),
@@ -130,6 +130,8 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Bonds:         n.bonds,
 		Admission:     admission,
 		Superseded:    n.supersede,
+		TokenFloor:    p.tokenFloor,
+		Clock:         n.opts.clock,
 		SnapshotEvery: uint64(n.opts.snapshotEvery),
 		SnapshotBytes: uint64(n.opts.snapshotBytes),
 		Logger:        n.log,
@@ -187,6 +189,9 @@ func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, new
 	}
 	if err := s.policy.Validate(); err != nil {
 		return fail("%w", err)
+	}
+	if s.tokenFloor > maxTokenFloor {
+		return fail("the token floor is %d: must be at most %d", s.tokenFloor, uint64(maxTokenFloor))
 	}
 	signatures := make([]sm.Digest, len(s.validators))
 	for i, v := range s.validators {
@@ -301,6 +306,8 @@ func (p plan) difference(o plan) string {
 		return fmt.Sprintf("its role is %v, not %v", p.role, o.role)
 	case p.policy != o.policy:
 		return fmt.Sprintf("its membership is %v, not %v", p.policy, o.policy)
+	case p.tokenFloor != o.tokenFloor:
+		return fmt.Sprintf("its token floor is %d, not %d", p.tokenFloor, o.tokenFloor)
 	}
 	return ""
 }

@@ -8,26 +8,29 @@ import (
 // Leadership is this member's claim to lead.
 type Leadership struct {
 	Epoch Epoch
-	// Token grows with each new leader of the group, also over [Group.Recover].
-	// Whatever a leader does outside of the group should carry it, and whoever
-	// is asked refuses a token lower than one that it has seen: a leader that
-	// was replaced does not know it at once. Epochs that formed apart have
-	// tokens that cannot be compared.
+	// Token is the fencing token: it grows with each new leader of the group, also
+	// over [Group.Recover], and also when all members ended and others form the
+	// group again. What a leader does outside of the group should carry it, and a
+	// resource that is asked refuses a token lower than the highest that it has
+	// seen: a leader that was replaced does not know it at once.
+	//
+	// A group that forms again starts with the time of its founder's clock, in
+	// microseconds. Where clocks may be wrong, give the members the highest token
+	// that the resource has seen, see [GroupBuilder.WithTokenFloor]. Two epochs that
+	// formed apart have tokens that cannot be compared until they have met and one
+	// was given up. Tokens fit into 53 bits as long as clocks are right.
 	Token uint64
 }
 
-// tokenTerms is how many bits of a token are the term; the rest is how many
-// epochs this one continues.
-const tokenTerms = 48
-
 // Leadership returns this member's claim to lead. It is false if
-// [Group.IsLeader] is.
+// [Group.IsLeader] is, and for as long as it takes a leader to commit that its
+// token is above the floor.
 func (g *Group[C, M]) Leadership() (Leadership, bool) {
 	s := g.status()
-	if !leads(s, g.joined.net.Self()) {
+	if !leads(s, g.joined.net.Self()) || s.Token == 0 {
 		return Leadership{}, false
 	}
-	return Leadership{Epoch: s.Epoch, Token: uint64(s.Recovered)<<tokenTerms | uint64(s.Term)}, true
+	return Leadership{Epoch: s.Epoch, Token: s.Token}, true
 }
 
 // TransferLeadership lets the leader hand the lead to another voter, the zero

@@ -30,7 +30,7 @@ type Network struct {
 	opts      options
 	log       *slog.Logger
 	dir       *logstore.Dir // nil without one
-	process   group.Process
+	origin    *group.Origin
 	link      *link.Link
 	catalog   discovery.Catalog
 	unwatch   func() // ends the watch on the catalog
@@ -113,7 +113,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	}
 	n.catalog, err = discovery.NewCatalog(identity, discovery.Entry{
 		Peer: identity.Peer(), Network: id, Addrs: addrs, Tags: o.tags,
-	})
+	}, o.clock)
 	if err != nil {
 		return nil, err
 	}
@@ -136,18 +136,18 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 }
 
 // ownKey returns the private key of the process, from the network's directory
-// if there is one, which is open from then on, and notes which start of it this
-// process is.
+// if there is one, which is open from then on, and sets the origin of the process's
+// incarnations.
 func (n *Network) ownKey() (ed25519.PrivateKey, error) {
 	if n.opts.dir != "" {
 		dir, err := logstore.OpenDir(n.opts.dir, n.id, n.opts.identity)
 		if err != nil {
 			return nil, err
 		}
-		n.dir, n.process = dir, group.NewProcess(dir.Starts())
+		n.dir, n.origin = dir, group.NewOrigin(dir.Starts(), dir.ID(), n.opts.clock())
 		return dir.Identity(), nil
 	}
-	n.process = group.NewProcess(0)
+	n.origin = group.NewOrigin(0, group.Directory{}, n.opts.clock())
 	if n.opts.identity != nil {
 		return n.opts.identity, nil
 	}
@@ -287,9 +287,9 @@ func (n *Network) Close() error {
 	return n.err
 }
 
-// supersede ends every group: another process has this one's identity and was
-// started later. Since both would go on taking each other's place, this one ends
-// its connections as well. It does not wait.
+// supersede ends every group: another process has this one's identity and takes
+// precedence. Since both would keep taking each other's place, this one ends its
+// connections as well. It does not wait.
 func (n *Network) supersede() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -59,6 +59,7 @@ type options struct {
 	dial         DialFunc
 	dialFilter   func(PeerID, netip.AddrPort) error
 	tick         time.Duration
+	clock        func() time.Time // dates entries and processes, seeds tokens; tests set it
 	leaveTimeout time.Duration
 	meters       metric.MeterProvider
 	tracers      trace.TracerProvider
@@ -76,6 +77,7 @@ func newOptions(opts []Option) (options, error) {
 		listen:       defaultListen,
 		logger:       slog.New(slog.DiscardHandler),
 		tick:         defaultTick,
+		clock:        time.Now,
 		leaveTimeout: defaultLeaveTimeout,
 
 		snapshotEvery: defaultSnapshotEvery,

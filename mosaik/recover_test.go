@@ -3,7 +3,9 @@ package mosaik_test
 import (
 	"encoding/json"
 	"io"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/sm"
@@ -45,9 +47,17 @@ func TestRecover(t *testing.T) {
 	t.Run("with levels by snapshot", func(t *testing.T) { t.Parallel(); testRecover(t, newKeptShop(3)) })
 }
 
-// testRecover loses two of three voters for good, twice.
+// testRecover loses two of three voters for good, twice. The clock of the member that
+// recovers goes back by an hour each time that it is read.
 func testRecover[M holder](t *testing.T, newMachine func() M) {
-	c := testutil.NewCluster(t, 3)
+	var reads atomic.Int64
+	start := time.Now()
+	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(i int) []mosaik.Option {
+		if i > 0 {
+			return nil
+		}
+		return []mosaik.Option{mosaik.WithClock(func() time.Time { return start.Add(-time.Duration(reads.Add(1)) * time.Hour) })}
+	}))
 	ctx := soon(t)
 	join := func(n *testutil.Node) *mosaik.Group[step, M] {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newMachine).WithMembership(three))

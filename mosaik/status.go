@@ -16,7 +16,8 @@ import (
 // zero Epoch means none.
 type Epoch = group.Epoch
 
-// Incarnation tells the lives of one member apart; later ones compare higher.
+// Incarnation tells the lives of one member apart. Later ones of one process, or of
+// one directory, compare higher.
 type Incarnation = group.Incarnation
 
 // Status is what a member knows about its group at one moment.

@@ -357,7 +357,7 @@ func TestReachedAddressesOnly(t *testing.T) {
 
 func newTestCatalog(t *testing.T) discovery.Catalog {
 	t.Helper()
-	c, err := discovery.NewCatalog(identity(t, 0), discovery.Entry{Network: network})
+	c, err := discovery.NewCatalog(identity(t, 0), discovery.Entry{Network: network}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 // entry about itself is sent the newest, once, so that it signs a newer one.
 func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64, member bool) bool {
 	if self := c.m.cfg.Catalog.Self(); peer == self.Peer {
-		return version <= self.Version
+		return version < self.Version || bytes.Equal(raw, self.Bytes())
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

@@ -60,8 +60,9 @@ type Handler interface {
 	Message(peer sm.PeerID, payload []byte)
 	// Down reports the end of a bond and why it came.
 	Down(peer sm.PeerID, code link.Code)
-	// Refused reports a handshake that failed, whichever side refused.
-	Refused(peer sm.PeerID, code link.Code)
+	// Refused reports a handshake that failed, whichever side refused. hello is what
+	// the other end's Hello returned, nil if that had not come.
+	Refused(peer sm.PeerID, code link.Code, hello []byte)
 }
 
 // Info describes a bond.

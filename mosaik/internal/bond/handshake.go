@@ -296,6 +296,7 @@ func (b *bond) reset(code link.Code) {
 		b.backoff.succeeded(now.Sub(b.since))
 		b.c.count(-1)
 	}
+	hello := b.hello
 	b.sent, b.recv, b.met, b.agreed, b.acked, b.up = 0, 0, false, false, false, false
 	b.hello, b.until = nil, time.Time{}
 	b.retry = now.Add(b.backoff.pause())
@@ -307,7 +308,7 @@ func (b *bond) reset(code link.Code) {
 		return
 	}
 	b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
-	b.ms.post(b, 0, func() { handler.Refused(peer, code) })
+	b.ms.post(b, len(hello), func() { handler.Refused(peer, code, hello) })
 }
 
 func (c *conn) sendClose(f closeFrame) {

@@ -2,6 +2,7 @@ package bond
 
 import (
 	"slices"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -133,6 +134,27 @@ func (ms *Membership) Bonds() []Info {
 	}
 	slices.SortFunc(infos, func(a, b Info) int { return a.Peer.Compare(b.Peer) })
 	return infos
+}
+
+// Presence is where a peer is, as far as its connection and its entry tell.
+type Presence struct {
+	Connected bool
+	Listed    bool      // its entry lists the group
+	Alive     time.Time // its last sign of life while it is not connected, zero if it is not known
+}
+
+// Presence returns where a peer is.
+func (ms *Membership) Presence(peer sm.PeerID) Presence {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	var at Presence
+	if entry, known := ms.m.entry(peer); known {
+		at.Listed = entry.HasGroup(ms.group.ID)
+	}
+	if p := ms.m.peers[peer]; p != nil {
+		at.Connected, at.Alive = p.current != nil, p.alive
+	}
+	return at
 }
 
 // bond returns the group's bond on the peer's current connection, in whatever

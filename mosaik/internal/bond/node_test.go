@@ -79,7 +79,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	if !s.noAddr {
 		entry.Addrs = []string{l.Addr().String()}
 	}
-	catalog, err := discovery.NewCatalog(id, entry)
+	catalog, err := discovery.NewCatalog(id, entry, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +138,7 @@ type recorder struct {
 	reports chan report
 	accept  func(peer sm.PeerID, hello []byte) link.Code
 	on      func(report) // called first, on the handler's goroutine
+	refused func(hello []byte)
 }
 
 func newRecorder() *recorder { return &recorder{reports: make(chan report, 100_000)} }
@@ -160,7 +161,12 @@ func (r *recorder) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) 
 func (r *recorder) Up(p sm.PeerID, hello []byte)     { r.record("up", p, 0, hello) }
 func (r *recorder) Message(p sm.PeerID, b []byte)    { r.record("message", p, 0, b) }
 func (r *recorder) Down(p sm.PeerID, code link.Code) { r.record("down", p, code, nil) }
-func (r *recorder) Refused(p sm.PeerID, c link.Code) { r.record("refused", p, c, nil) }
+func (r *recorder) Refused(p sm.PeerID, c link.Code, hello []byte) {
+	r.record("refused", p, c, nil)
+	if r.refused != nil {
+		r.refused(hello)
+	}
+}
 
 // next returns the next report.
 func (r *recorder) next(t testing.TB) report {

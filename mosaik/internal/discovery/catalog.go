@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -27,10 +28,13 @@ const (
 // maxScan bounds the changes that one call of [Catalog.Changes] looks at.
 const maxScan = 256
 
-// maxOvertakes bounds how often a catalog signs its own entry anew because a
-// newer one of its own turned up: two live processes with one identity must not
-// outbid each other for ever.
-const maxOvertakes = 16
+// maxOvertakes bounds how often in a row a catalog signs its own entry again because
+// a newer one of its own turned up, and overtakeRest is the pause that ends a row: two
+// live processes with one identity must not outbid each other at full speed.
+const (
+	maxOvertakes = 16
+	overtakeRest = time.Minute
+)
 
 // Catalog holds the newest entry of every known peer and this peer's own. Its
 // methods may be called concurrently.
@@ -79,7 +83,8 @@ type Catalog interface {
 
 // catalog is the Catalog that NewCatalog makes.
 type catalog struct {
-	id link.Identity
+	id    link.Identity
+	clock func() time.Time
 
 	// changing is held through a change and the calls of its watchers, which
 	// keeps those in order; mu only while the fields are touched.
@@ -87,7 +92,8 @@ type catalog struct {
 	mu       sync.Mutex
 
 	self      Signed
-	overtakes int
+	overtakes int       // in a row
+	overtook  time.Time // when the last of them was
 	others    map[sm.PeerID]*known
 	strangers room
 	members   room
@@ -126,16 +132,19 @@ func (r *room) add(peers, bytes int) {
 }
 
 // NewCatalog returns a catalog that knows only this peer's own entry, e, whose
-// network, addresses and so on the caller has set. Its version is the time in
-// nanoseconds, so that a restarted peer's entry is newer than those before.
-func NewCatalog(id link.Identity, e Entry) (Catalog, error) {
-	e.Version = now()
+// network, addresses and so on the caller has set. Its version is the clock's time in
+// nanoseconds, so that a restarted peer's entry is newer than those before. Where it
+// is not, because a clock was wrong, others send the newer one back and the catalog
+// overtakes it.
+func NewCatalog(id link.Identity, e Entry, clock func() time.Time) (Catalog, error) {
+	e.Version = version(clock())
 	self, err := Sign(id, e)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: make catalog: %w", err)
 	}
 	return &catalog{
 		id:        id,
+		clock:     clock,
 		self:      self,
 		others:    map[sm.PeerID]*known{},
 		strangers: room{maxPeers: MaxPeers, maxBytes: MaxCatalogBytes},
@@ -144,7 +153,8 @@ func NewCatalog(id link.Identity, e Entry) (Catalog, error) {
 	}, nil
 }
 
-func now() uint64 { return uint64(time.Now().UnixNano()) }
+// version returns the version of an entry that is signed at a time.
+func version(at time.Time) uint64 { return uint64(max(0, at.UnixNano())) }
 
 func (c *catalog) Self() Signed {
 	c.mu.Lock()
@@ -155,7 +165,7 @@ func (c *catalog) Self() Signed {
 func (c *catalog) Update(change func(*Entry)) (Signed, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	return c.update(change, now())
+	return c.update(change, version(c.clock()))
 }
 
 // update is Update for a caller that holds changing. The new version is higher
@@ -323,15 +333,19 @@ func (c *catalog) Len() int {
 	return len(c.others)
 }
 
-// overtake signs our own entry anew when s, ours too, is newer: we signed it
-// before a restart, when our clock was ahead, and others would go on preferring
-// it.
+// overtake signs our own entry again when s, ours too, is another one and not older:
+// a process before this one signed it, whose clock was ahead, and others would keep
+// preferring it.
 func (c *catalog) overtake(s Signed) {
-	self := c.Self()
-	if s.Network != self.Network || s.Version <= self.Version || c.overtakes == maxOvertakes || s.Version == math.MaxUint64 {
+	self, now := c.Self(), time.Now()
+	if now.Sub(c.overtook) >= overtakeRest {
+		c.overtakes = 0
+	}
+	if s.Network != self.Network || s.Version < self.Version || bytes.Equal(s.raw, self.raw) || c.overtakes == maxOvertakes || s.Version == math.MaxUint64 {
 		return
 	}
 	c.overtakes++
+	c.overtook = now
 	// The entry itself is unchanged and keeps the rules.
 	_, _ = c.update(func(*Entry) {}, s.Version+1)
 }

@@ -15,7 +15,7 @@ var network = sm.ID("network")
 
 func newTestCatalog(t *testing.T) Catalog {
 	t.Helper()
-	c, err := NewCatalog(identity(t, 1), Entry{Network: network, Addrs: []string{"self:1"}})
+	c, err := NewCatalog(identity(t, 1), Entry{Network: network, Addrs: []string{"self:1"}}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestNewCatalog(t *testing.T) {
 	if _, err := Parse(self.Bytes()); err != nil {
 		t.Error(err)
 	}
-	_, err := NewCatalog(identity(t, 1), Entry{})
+	_, err := NewCatalog(identity(t, 1), Entry{}, time.Now)
 	wantErr(t, "no network", err, "discovery: make catalog: ")
 }
 
@@ -153,6 +153,27 @@ func TestOvertake(t *testing.T) {
 	c.Put(of(t, 1, version+1))
 	if got := c.Self().Version; got != version {
 		t.Errorf("version %d, want %d: this must end some time", got, version)
+	}
+	c.(*catalog).overtook = time.Now().Add(-overtakeRest)
+	c.Put(of(t, 1, version+1))
+	if got := c.Self().Version; got != version+2 {
+		t.Errorf("version %d after a pause, want %d", got, version+2)
+	}
+}
+
+// TestOvertakeOfTheSameAge shows a catalog an entry of its own peer that was signed at
+// the same time by its clock and says something else.
+func TestOvertakeOfTheSameAge(t *testing.T) {
+	t.Parallel()
+	c := newTestCatalog(t)
+	own := c.Self()
+	c.Put(own)
+	if got := c.Self().Version; got != own.Version {
+		t.Errorf("version %d after its own entry came back, want %d", got, own.Version)
+	}
+	c.Put(of(t, 1, own.Version, func(e *Entry) { e.Tags = []string{"old"} }))
+	if got := c.Self(); got.Version != own.Version+1 || len(got.Tags) != 0 {
+		t.Errorf("the own entry has version %d, tags %v, want %d and none", got.Version, got.Tags, own.Version+1)
 	}
 }
 

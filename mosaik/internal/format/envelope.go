@@ -20,8 +20,10 @@ import (
 //	              are encoded, 0 if it is not known; of kind level, the one that
 //	              it raises to; of other kinds 0
 //	     8    16  session; of kind ancestor: the epoch that this one continues
-//	    24     8  sequence; of kind seal: how many commands are given up; of
-//	              kinds replay and restore: their number in the epoch, from 1
+//	    24     8  sequence; of kind open: what a leader's fencing token is above,
+//	              at most 1<<62, 0 for nothing; of kind seal: how many commands
+//	              are given up; of kinds replay and restore: their number in
+//	              the epoch, from 1
 //	    32     8  the proposer's time, Unix nanoseconds, signed
 //	    40     8  seed
 //	    48     -  uvarint t, then t trace contexts:
@@ -83,6 +85,10 @@ const (
 	KindRestore  Kind = 8 // restores a snapshot of the epoch before, part by part
 )
 
+// MaxTokenBase bounds the token base of an epoch, so that tokens do not overflow. A
+// larger one in an open entry has no effect.
+const MaxTokenBase = 1 << 62
+
 // SessionID names a proposer's session. It is drawn at random and never reused.
 type SessionID [16]byte
 
@@ -91,7 +97,7 @@ type Header struct {
 	Kind     Kind
 	Level    uint32 // of the commands, 0 if it is not known; of kind level: the one that it raises to
 	Session  SessionID
-	Sequence uint64 // the entry's number in its session, from 1
+	Sequence uint64 // the entry's number in its session, from 1; of kind open: the token base
 	Time     int64  // the proposer's clock in Unix nanoseconds
 	Seed     uint64 // drawn at random by the proposer
 }

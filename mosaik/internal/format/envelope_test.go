@@ -73,6 +73,8 @@ func TestEnvelopeGolden(t *testing.T) {
 
 	open := Envelope{Header: Header{Kind: KindOpen, Time: 1}}
 	golden(t, "envelope_open_v1.hex", Append(nil, &open))
+	open.Sequence = 0x0102030405060708 // the token base
+	golden(t, "envelope_open_tokens_v1.hex", Append(nil, &open))
 	raise := Envelope{Header: Header{Kind: KindLevel, Level: 2, Time: 1}}
 	golden(t, "envelope_level_v1.hex", Append(nil, &raise))
 	// Logs that were written before level entries were.

@@ -11,7 +11,7 @@ import (
 //	offset  size  field
 //	     0     7  magic "MSKSNAP"
 //	     7     1  version, 1
-//	     8     4  flags: bit 0 opened, bit 1 sealed, others 0
+//	     8     4  flags: bit 0 opened, bit 1 sealed, bit 2 token base, others 0
 //	    12     4  level of the schema, 0 if it is not known, as it was before
 //	              level entries were written
 //	    16     8  dense command count
@@ -28,6 +28,7 @@ import (
 //	                         0 when that entry applied none
 //	                 8 bytes Raft index of the last use
 //	     -  16·a  ancestors: the epochs that this one continues, oldest first
+//	     -     8  token base, 1 to 1<<62, only with flag bit 2
 //	     -     4  check
 //	     -     -  chunks of the machine's bytes:
 //	                 4 bytes length, 1 to 65536
@@ -62,6 +63,8 @@ const (
 
 	flagOpened = 1 << 0
 	flagSealed = 1 << 1
+	flagTokens = 1 << 2
+	tokensSize = 8
 
 	// MaxSessions bounds the session table of a snapshot.
 	MaxSessions = 1 << 16
@@ -83,6 +86,7 @@ type Snapshot struct {
 	Sessions []Session
 	// Ancestors are the epochs that this one continues, oldest first.
 	Ancestors [][16]byte
+	TokenBase uint64 // what a leader's term is added to, 0 for none
 }
 
 // Session is one line of the session table.
@@ -102,6 +106,9 @@ func (s *Snapshot) append(dst []byte) []byte {
 	if s.Sealed {
 		flags |= flagSealed
 	}
+	if s.TokenBase != 0 {
+		flags |= flagTokens
+	}
 	le := binary.LittleEndian
 	dst = append(dst, snapshotMagic...)
 	dst = append(dst, snapshotVersion)
@@ -116,11 +123,11 @@ func (s *Snapshot) append(dst []byte) []byte {
 }
 
 // parse decodes the fixed header and returns the number of sessions and of
-// ancestors.
+// ancestors. A token base that is still to be read is 1.
 func (s *Snapshot) parse(b []byte) (sessions, ancestors int, err error) {
 	le := binary.LittleEndian
 	flags := le.Uint32(b[8:])
-	if flags&^(flagOpened|flagSealed) != 0 {
+	if flags&^(flagOpened|flagSealed|flagTokens) != 0 {
 		return 0, 0, fmt.Errorf("%w: snapshot flags %#x", ErrVersion, flags)
 	}
 	*s = Snapshot{
@@ -131,6 +138,9 @@ func (s *Snapshot) parse(b []byte) (sessions, ancestors int, err error) {
 		Index:    le.Uint64(b[24:]),
 		Term:     le.Uint64(b[32:]),
 		Time:     int64(le.Uint64(b[40:])),
+	}
+	if flags&flagTokens != 0 {
+		s.TokenBase = 1
 	}
 	n, a := le.Uint32(b[48:]), le.Uint32(b[52:])
 	switch {

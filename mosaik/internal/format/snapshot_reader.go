@@ -95,6 +95,7 @@ func (r *SnapshotReader) open() (Snapshot, error) {
 // allocate for a long table.
 func (r *SnapshotReader) tables(s *Snapshot, sessions, ancestors int) error {
 	var line [sessionSize]byte
+	has := s.TokenBase != 0
 	for range sessions {
 		if _, err := io.ReadFull(r.r, line[:]); err != nil {
 			return unexpected(err)
@@ -111,11 +112,21 @@ func (r *SnapshotReader) tables(s *Snapshot, sessions, ancestors int) error {
 		r.count(line[:ancestorSize])
 		s.Ancestors = append(s.Ancestors, [16]byte(line[:ancestorSize]))
 	}
+	if has {
+		if _, err := io.ReadFull(r.r, line[:tokensSize]); err != nil {
+			return unexpected(err)
+		}
+		r.count(line[:tokensSize])
+		s.TokenBase = binary.LittleEndian.Uint64(line[:])
+	}
 	if _, err := io.ReadFull(r.r, line[:checkSize]); err != nil {
 		return unexpected(err)
 	}
 	if !r.checked(line[:checkSize]) {
 		return fmt.Errorf("%w: damaged session table", ErrMalformed)
+	}
+	if has && (s.TokenBase == 0 || s.TokenBase > MaxTokenBase) {
+		return fmt.Errorf("%w: token base %d, not from 1 to %d", ErrMalformed, s.TokenBase, uint64(MaxTokenBase))
 	}
 	return nil
 }

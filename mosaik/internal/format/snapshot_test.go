@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
+	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -72,6 +75,40 @@ func TestSnapshotGolden(t *testing.T) {
 	}
 	// A snapshot that was written before level entries were: its level is 0.
 	golden(t, "snapshot_sealed_v1.hex", write(t, Snapshot{Sealed: true}, nil))
+}
+
+func TestSnapshotTokenBase(t *testing.T) {
+	t.Parallel()
+	for _, base := range []uint64{1, 0x0102030405060708, MaxTokenBase} {
+		want := snapshot
+		want.TokenBase = base
+		b := write(t, want, []byte("machine"))
+		if base > 1 && base < MaxTokenBase {
+			golden(t, "snapshot_tokens_v1.hex", b)
+		}
+		got, machine, err := read(bytes.NewReader(b))
+		if diff := cmp.Diff(want, got); diff != "" || string(machine) != "machine" || err != nil {
+			t.Errorf("base %d: machine %q, error %v, snapshot (-want +got):\n%s", base, machine, err, diff)
+		}
+	}
+	large := snapshot
+	large.TokenBase = MaxTokenBase + 1
+	if _, err := NewSnapshotWriter(io.Discard, &large); err == nil {
+		t.Error("a token base that is too large was written")
+	}
+	// A stream that says that there is one, and holds 0 or more than there may be.
+	for _, base := range []uint64{0, MaxTokenBase + 1, math.MaxUint64} {
+		s := Snapshot{TokenBase: 5}
+		b := s.append(nil)
+		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+		head := len(b)
+		b = binary.LittleEndian.AppendUint64(b, base)
+		crc := crc32.Checksum(slices.Concat(b[:head-checkSize], b[head:]), castagnoli)
+		b = binary.LittleEndian.AppendUint32(b, crc)
+		if _, _, err := NewSnapshotReader(bytes.NewReader(b)); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "token base") {
+			t.Errorf("a token base of %d: error %v", base, err)
+		}
+	}
 }
 
 func TestSnapshotStreamsAnySize(t *testing.T) {

@@ -31,6 +31,9 @@ func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	if len(s.Ancestors) > MaxAncestors {
 		return nil, fmt.Errorf("format: write snapshot: %d ancestors, at most %d are allowed", len(s.Ancestors), MaxAncestors)
 	}
+	if s.TokenBase > MaxTokenBase {
+		return nil, fmt.Errorf("format: write snapshot: token base %d, at most %d is allowed", s.TokenBase, uint64(MaxTokenBase))
+	}
 	sw := &SnapshotWriter{
 		w:     w,
 		hash:  blake3.New(sumSize, nil),
@@ -44,6 +47,9 @@ func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	}
 	for _, a := range s.Ancestors {
 		head = append(head, a[:]...)
+	}
+	if s.TokenBase != 0 {
+		head = binary.LittleEndian.AppendUint64(head, s.TokenBase)
 	}
 	sw.put(sw.check(head, start))
 	return sw, sw.err

@@ -37,6 +37,9 @@ func (g *Group) Recheck(peer sm.PeerID) {
 		if _, bonded := g.peers[peer]; bonded {
 			g.review(peer)
 		}
+		if _, opposes := g.opponents[peer]; opposes {
+			g.seek() // it may have left the group
+		}
 	})
 }
 

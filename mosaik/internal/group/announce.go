@@ -37,6 +37,11 @@ import (
 //	           newest level
 //	 11     4  the highest level of the schema that it     1
 //	           supports
+//	 12    16  id of its network's directory               zero, for none
+//	 13     8  when its process started, by its clock, in  0
+//	           Unix nanoseconds
+//	 14     8  highest fencing token that it knows of,     0
+//	           from earlier epochs or its configuration
 //
 // A field whose value is the one in the last column is left out, so there is one
 // encoding of an announcement; another one is refused. A receiver ignores tags
@@ -55,6 +60,9 @@ const (
 	tagChange      = 9
 	tagSchema      = 10
 	tagLevel       = 11
+	tagDirectory   = 12
+	tagStarted     = 13
+	tagToken       = 14
 )
 
 const (
@@ -114,6 +122,7 @@ type Announcement struct {
 	Change uint64 // the last membership change that it knows of
 	Schema Schema
 	Level  uint32 // the highest level of its machine's schema, from 1
+	Token  uint64 // the highest fencing token that it knows of, but for its epoch's
 }
 
 // Schema stands for the commands that a member knows: the start of the digest of
@@ -185,6 +194,15 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Level > 1 {
 		b = appendField(b, tagLevel, be.AppendUint32(value[:0], a.Level))
 	}
+	if a.Directory != (Directory{}) {
+		b = appendField(b, tagDirectory, a.Directory[:])
+	}
+	if a.Started != 0 {
+		b = appendField(b, tagStarted, be.AppendUint64(value[:0], a.Started))
+	}
+	if a.Token != 0 {
+		b = appendField(b, tagToken, be.AppendUint64(value[:0], a.Token))
+	}
 	return b
 }
 
@@ -227,7 +245,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 // fieldSizes are the sizes of the values of the fields that are known.
 var fieldSizes = map[uint16]int{
 	tagPhase: 1, tagFlags: 4, tagFactor: 1, tagIncarnation: 16, tagProcess: 16, tagEpoch: 16,
-	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4,
+	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4, tagDirectory: 16, tagStarted: 8, tagToken: 8,
 }
 
 // set takes the value of a field, which is not yet set, unless its tag is not
@@ -274,6 +292,12 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.Schema = Schema(v)
 	case tagLevel:
 		a.Level = be.Uint32(v)
+	case tagDirectory:
+		a.Directory = Directory(v)
+	case tagStarted:
+		a.Started = be.Uint64(v)
+	case tagToken:
+		a.Token = be.Uint64(v)
 	}
 	switch {
 	case *a == before:

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"os"
 	"slices"
@@ -25,13 +24,14 @@ func fullAnnouncement() Announcement {
 		Poisoned: true,
 		Leads:    true,
 		Durable:  true,
-		Tenure:   Tenure{Incarnation{1, 2, 3}, Process{7: 0x31, 15: 0x32}},
+		Tenure:   Tenure{Incarnation{1, 2, 3}, Process{7: 0x31, 15: 0x32}, Directory{15: 0x33}, 0x5152535455565758},
 		Epoch:    Epoch{4, 5, 6},
 		Count:    0x0102030405060708,
 		Policy:   Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
 		Change:   0x1112131415161718,
 		Schema:   Schema{0x21, 0x22, 7: 0x28},
 		Level:    0x41424344,
+		Token:    0x6162636465666768,
 	}
 }
 
@@ -113,7 +113,7 @@ func TestAnnouncementUnknownFields(t *testing.T) {
 	unknown := func(tag uint16, n int) []byte { return appendField(nil, tag, bytes.Repeat([]byte{0xff}, n)) }
 	for name, list := range map[string][][]byte{
 		"in front": slices.Insert(slices.Clone(fields), 0, unknown(0, 1)),
-		"behind":   append(slices.Clone(fields), unknown(12, 0), unknown(13, 300), unknown(0xffff, 8)),
+		"behind":   append(slices.Clone(fields), unknown(tagToken+1, 0), unknown(tagToken+2, 300), unknown(0xffff, 8)),
 	} {
 		a, err := parseAnnouncement(slices.Concat(list...))
 		if err != nil {
@@ -223,7 +223,7 @@ func TestPolicyVoters(t *testing.T) {
 }
 
 func TestIdentifiersDiffer(t *testing.T) {
-	e, i := newEpoch(), newIncarnation(time.Now(), 0)
+	e, i := newEpoch(), newTestIncarnation()
 	if e == newEpoch() || e.IsZero() {
 		t.Error("two epochs are alike")
 	}
@@ -233,44 +233,11 @@ func TestIdentifiersDiffer(t *testing.T) {
 		"replica":             replicaID(p, e, i),
 		"another peer":        replicaID(peerOf("q"), e, i),
 		"another epoch":       replicaID(p, newEpoch(), i),
-		"another incarnation": replicaID(p, e, newIncarnation(time.Now(), 0)),
+		"another incarnation": replicaID(p, e, newTestIncarnation()),
 	} {
 		if other, ok := ids[id]; ok {
 			t.Errorf("%s and %s share the replica id %d", name, other, id)
 		}
 		ids[id] = name
-	}
-	order := []Incarnation{
-		newIncarnation(time.Unix(1, 0), 0), newIncarnation(time.Unix(1, 0), 1), newIncarnation(time.Unix(1, 0), 300),
-		newIncarnation(time.Unix(2, 0), 0), newIncarnation(time.Unix(2, 0), math.MaxInt),
-	}
-	for i := range order[1:] {
-		if order[i+1].Compare(order[i]) <= 0 {
-			t.Errorf("incarnation %x is later than %x and does not compare higher", order[i+1], order[i])
-		}
-	}
-}
-
-func TestTenureExcludes(t *testing.T) {
-	life := func(at int64) Incarnation { return newIncarnation(time.Unix(at, 0), 0) }
-	old, young := life(1), life(2)
-	first, second := NewProcess(1), NewProcess(2)
-	for _, test := range []struct {
-		name string
-		met  Tenure
-		o    Tenure
-		want bool
-	}{
-		{"nobody was met", Tenure{}, Tenure{old, first}, false},
-		{"the same process", Tenure{old, first}, Tenure{old, first}, false},
-		{"a later life", Tenure{old, second}, Tenure{young, first}, false},
-		{"an earlier life", Tenure{young, first}, Tenure{old, second}, true},
-		{"a later start", Tenure{old, first}, Tenure{old, second}, false},
-		{"an earlier start", Tenure{old, second}, Tenure{old, first}, true},
-		{"a copy opened as often", Tenure{old, first}, Tenure{old, NewProcess(1)}, true},
-	} {
-		if got := test.met.excludes(test.o); got != test.want {
-			t.Errorf("%s: excludes is %t, want %t", test.name, got, test.want)
-		}
 	}
 }

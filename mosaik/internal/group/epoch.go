@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"math"
-	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -33,57 +31,6 @@ func (e Epoch) Compare(o Epoch) int { return bytes.Compare(e[:], o[:]) }
 
 // String returns the epoch as 32 hexadecimal digits.
 func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
-
-// Incarnation tells the lives of one peer in a group apart: 8 bytes time at
-// which the process joined the group, in nanoseconds, 2 bytes number of its lives
-// before this one, 6 random bytes, so that a peer that lost its memory cannot
-// draw an old one again. Later incarnations compare higher, and all of a process
-// that joined later compare higher than all of one that joined earlier. A life
-// goes on in later processes if its log outlives them.
-type Incarnation [16]byte
-
-func newIncarnation(joined time.Time, lives int) Incarnation {
-	var i Incarnation
-	binary.BigEndian.PutUint64(i[:8], uint64(joined.UnixNano()))
-	binary.BigEndian.PutUint16(i[8:], uint16(min(lives, math.MaxUint16)))
-	rand.Read(i[10:])
-	return i
-}
-
-// Compare orders incarnations by start time: -1, 0 or +1.
-func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:]) }
-
-// began returns when the first process of the incarnation joined the group.
-func (i Incarnation) began() time.Time { return time.Unix(0, int64(binary.BigEndian.Uint64(i[:8]))) }
-
-// Process tells the processes apart that one incarnation runs in, one after the
-// other: 8 bytes number of the start of its directory, and 8 random bytes, so
-// that copies of a directory differ that were opened as often.
-type Process [16]byte
-
-// NewProcess returns that of the given start of a directory, 0 without one.
-func NewProcess(start uint64) Process {
-	var p Process
-	binary.BigEndian.PutUint64(p[:8], start)
-	rand.Read(p[8:])
-	return p
-}
-
-// Tenure tells the processes apart that have the same identity.
-type Tenure struct {
-	Incarnation Incarnation
-	Process     Process
-}
-
-// excludes reports whether o must not go on beside t, which was met before it:
-// it is an earlier incarnation, or an earlier start of the same, or one from a
-// copy of the directory. Two copies that others met first each exclude the other.
-func (t Tenure) excludes(o Tenure) bool {
-	if c := t.Incarnation.Compare(o.Incarnation); c != 0 {
-		return c > 0
-	}
-	return t.Process != o.Process && bytes.Compare(t.Process[:8], o.Process[:8]) >= 0
-}
 
 // shardID returns the Raft shard of a group's epoch.
 func shardID(group sm.Digest, e Epoch) uint64 { return id64(group[:], e[:]) }

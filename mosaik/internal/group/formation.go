@@ -15,6 +15,7 @@ type seeker struct {
 	since  time.Time     // when it began to seek
 	delay  time.Duration // bootstrap delay, its reluctance included
 	ended  map[Epoch]sm.Index
+	barred time.Duration              // a group that lives refuses this member, at least for so long; 0 for none
 	peers  map[sm.PeerID]Announcement // of the peers with a live bond
 }
 
@@ -58,6 +59,9 @@ func (s seeker) next() move {
 		// The lowest bootstraps and its announcement wakes us; if it goes
 		// away instead, the end of its bond does.
 		return move{}
+	}
+	if s.barred > 0 {
+		return move{wait: s.barred}
 	}
 	return move{bootstrap: true}
 }

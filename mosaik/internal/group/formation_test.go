@@ -7,6 +7,38 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
+// A member that a living group refuses founds none beside it, but joins an epoch that
+// it may join, and waits for others as it would.
+func TestSeekerIsBarred(t *testing.T) {
+	t.Parallel()
+	role, now := Role{Factor: 1}, time.Unix(1_000_000, 0)
+	for name, tc := range map[string]struct {
+		expected int
+		delay    time.Duration
+		barred   time.Duration
+		peers    map[string]Announcement
+		want     move
+	}{
+		"not barred":              {want: move{bootstrap: true}},
+		"barred":                  {barred: time.Second, want: move{wait: time.Second}},
+		"before the delay passed": {barred: time.Second, delay: time.Minute, want: move{wait: time.Minute}},
+		"all expected are here":   {barred: time.Second, expected: 2, peers: map[string]Announcement{"b": {Role: role}}, want: move{wait: time.Second}},
+		"an epoch to join":        {barred: time.Second, peers: map[string]Announcement{"b": {Role: role, Epoch: Epoch{1}, Phase: CaughtUp}}, want: move{join: Epoch{1}}},
+	} {
+		peers := map[sm.PeerID]Announcement{}
+		for p, a := range tc.peers {
+			peers[peerOf(p)] = a
+		}
+		got := seeker{
+			now: now, since: now, delay: tc.delay, self: peerOf("a"), role: role, policy: Policy{Expected: tc.expected, Minimum: 1, Maximum: 5},
+			peers: peers, barred: tc.barred,
+		}.next()
+		if got != tc.want {
+			t.Errorf("%s: the move is %+v, want %+v", name, got, tc.want)
+		}
+	}
+}
+
 // Only members that caught up vouch for an epoch. Those on their way into one
 // are waited for: to join after them would be to wait for each other, and to
 // bootstrap beside them might make a second epoch.

@@ -36,9 +36,9 @@ var (
 	// has no voter to spare. It counts as a dead voter until it comes back or
 	// another takes its place.
 	ErrVoteNeeded = errors.New("mosaik: the group has no voter to spare")
-	// ErrSuperseded reports that another process with this one's identity joined
-	// later. Only the later one may go on.
-	ErrSuperseded = errors.New("mosaik: another process with the same identity joined later")
+	// ErrSuperseded reports that another process with this one's identity keeps
+	// running, or that this one continues from an older copy of a directory.
+	ErrSuperseded = errors.New("mosaik: another process with the same identity takes precedence")
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
 	// ErrOutdated reports a log that needs a newer program than this one.
@@ -58,8 +58,8 @@ type Config struct {
 	Schema  Schema
 	Level   uint32 // the highest level of the schema that the machine supports, from 1
 	Role    Role
-	// Process is this process, the same for all groups that it joins.
-	Process Process
+	// Origin makes this process's incarnations, in all groups that it joins.
+	Origin *Origin
 	// NewMachine makes a fresh machine for each life of the member.
 	NewMachine func() (state.Machine, error)
 	// History is told of the commands that are applied.
@@ -74,6 +74,10 @@ type Config struct {
 	// SnapshotEvery and SnapshotBytes are how many log entries, or bytes of
 	// them, make a snapshot due.
 	SnapshotEvery, SnapshotBytes uint64
+	// TokenFloor is what fencing tokens must be above, 0 for nothing.
+	TokenFloor uint64
+	// Clock seeds the fencing tokens of an epoch that opens here; nil is time.Now.
+	Clock func() time.Time
 
 	Logger *slog.Logger
 }
@@ -112,22 +116,22 @@ type Group struct {
 	workers  sync.WaitGroup        // what the loop started
 
 	// What follows belongs to the loop.
-	life      *life
-	joined    time.Time
-	lives     int // before the present one
-	tenure    Tenure
-	latest    map[sm.PeerID]Tenure // of peers, the latest seen
-	since     time.Time            // when seeking began
-	peers     map[sm.PeerID]Announcement
-	lastSeen  map[sm.PeerID]time.Time
-	refused   refusals
-	ended     map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
-	leaving   bool
-	dismissed bool // the replica is no member any more, and none follows
-	stalled   bool
-	left      *watch.Value[farewell]
-	err       error // why the loop ends
-	timers    timers
+	life        *life
+	tenure      Tenure
+	successions map[sm.PeerID]*succession // of peers that bonded
+	since       time.Time                 // when seeking began
+	peers       map[sm.PeerID]Announcement
+	lastSeen    map[sm.PeerID]time.Time
+	refused     refusals
+	opponents   map[sm.PeerID]opponent
+	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
+	leaving     bool
+	dismissed   bool // the replica is no member any more, and none follows
+	stalled     bool
+	tokens      uint64 // the highest fencing token of earlier epochs
+	left        *watch.Value[farewell]
+	err         error // why the loop ends
+	timers      timers
 }
 
 // Join starts a member's part in a group and returns at once.
@@ -141,15 +145,19 @@ func Join(cfg Config) (*Group, error) {
 		applied:  watch.New(sm.Index(0)),
 		left:     watch.New(farewell{}),
 		done:     make(chan struct{}),
-		joined:   time.Now(),
 		since:    time.Now(),
 		peers:    map[sm.PeerID]Announcement{},
 		lastSeen: map[sm.PeerID]time.Time{},
 		ended:    map[Epoch]sm.Index{},
-		latest:   map[sm.PeerID]Tenure{},
+
+		successions: map[sm.PeerID]*succession{},
+		opponents:   map[sm.PeerID]opponent{},
 	}
 	cfg.Level = max(1, cfg.Level)
-	g.cfg.Level = cfg.Level
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	g.cfg = cfg
 	past, err := recall(cfg)
 	if errors.Is(err, ErrOutdated) {
 		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
@@ -158,14 +166,11 @@ func Join(cfg Config) (*Group, error) {
 		return nil, fmt.Errorf("mosaik: join group %s: %w: %w", cfg.ID.Short(), ErrStorage, err)
 	}
 	begin := g.seek
-	g.tenure = Tenure{newIncarnation(g.joined, 0), cfg.Process}
 	if past != nil {
-		g.tenure.Incarnation = past.incarnation
-		// Whatever the clock says, what follows the incarnation is later.
-		if began := past.incarnation.began(); !g.joined.After(began) {
-			g.joined = began.Add(1)
-		}
+		g.tenure = cfg.Origin.resume(past.incarnation)
 		begin = func() { g.resume(past) }
+	} else {
+		g.tenure = cfg.Origin.begin(Incarnation{})
 	}
 	g.timers.post = func(f func()) { g.inbox.post(f) }
 	a := g.announcement()

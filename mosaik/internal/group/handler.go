@@ -16,8 +16,9 @@ import (
 //	                receiver's replica is no member any more
 //	3 sealed        16 bytes epoch, 8 bytes count, big-endian: it is over, and
 //	                with it all that it held up to so many commands
-//	4 superseded    16 bytes incarnation, 16 bytes process: those of another
-//	                process with the receiver's identity, which goes on
+//	4 superseded    16 bytes incarnation, 16 bytes process: another process with
+//	                the receiver's identity keeps running, and the receiver's
+//	                incarnation must not
 //
 // A message of another kind is that of a newer program, and ignored.
 const (
@@ -30,7 +31,8 @@ const (
 // handler takes what the bonds report and posts it to the group's goroutine.
 type handler struct{ g *Group }
 
-// Accept compares what members must agree on. It reads nothing that changes.
+// Accept compares what members must agree on, then has the peer's tickets and its
+// standing looked at.
 func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
@@ -49,7 +51,29 @@ func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 		answer(link.CodeSchema)
 		return
 	}
-	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) { answer(code) })
+	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) {
+		if code != link.CodeAccepted {
+			answer(code)
+			return
+		}
+		h.g.inbox.post(func() { answer(h.g.receive(peer, a.Tenure)) })
+	})
+}
+
+// receive decides about a bond with a process by its standing. One that must wait is
+// refused before it has a bond, and would enter an epoch; one that must stop is told
+// so on its bond.
+func (g *Group) receive(peer sm.PeerID, t Tenure) link.Code {
+	s := g.succession(peer)
+	if s.judge(t, g.missed(peer)) != waiting {
+		return link.CodeAccepted
+	}
+	s.note(t, waiting)
+	if g.refused.note(peer, link.CodeSuperseded) {
+		g.log.Warn("refused a process: the one before it with the same identity may live", "peer", peer.Short(),
+			"grace", g.cfg.Policy.Grace)
+	}
+	return link.CodeSuperseded
 }
 
 func (h handler) Up(peer sm.PeerID, hello []byte) {
@@ -73,7 +97,7 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 			g.violated(peer)
 			return
 		}
-		g.inbox.post(func() { g.announced(peer, a) })
+		g.inbox.post(func() { g.announcedAgain(peer, a) })
 	case messageRemoved:
 		if len(body) != 24 {
 			g.violated(peer)
@@ -93,8 +117,8 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 			g.violated(peer)
 			return
 		}
-		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
-		g.inbox.post(func() { g.superseded(other) })
+		incarnation, by := Incarnation(body[:16]), Process(body[16:])
+		g.inbox.post(func() { g.superseded(incarnation, by) })
 	}
 }
 
@@ -102,11 +126,16 @@ func (h handler) Down(peer sm.PeerID, code link.Code) {
 	h.g.inbox.post(func() { h.g.unbonded(peer, code) })
 }
 
-func (h handler) Refused(peer sm.PeerID, code link.Code) {
-	if h.g.refused.note(peer, code) {
+func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
+	news := h.g.refused.note(peer, code)
+	if news {
 		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
-		h.g.inbox.post(func() {}) // the status has changed
 	}
+	var said *Announcement
+	if a, err := parseAnnouncement(hello); err == nil && hello != nil {
+		said = &a
+	}
+	h.g.inbox.post(func() { h.g.opposed(peer, code, said) }) // the status may have changed as well
 }
 
 // violated ends the bond with a peer that does not keep to the protocol.
@@ -117,13 +146,14 @@ func (g *Group) violated(peer sm.PeerID) {
 // bonded takes a new bond into account.
 func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.log.Info("bonded", "peer", peer.Short(), "phase", a.Phase)
-	if latest := g.latest[peer]; latest.excludes(a.Tenure) {
-		g.log.Warn("refused an earlier process of a peer", "peer", peer.Short())
-		g.send(peer, slices.Concat([]byte{messageSuperseded}, latest.Incarnation[:], latest.Process[:]))
-		g.bonds.Close(peer, link.CodeSuperseded)
+	s := g.succession(peer)
+	standing := s.judge(a.Tenure, g.missed(peer))
+	if s.note(a.Tenure, standing); standing != admitted {
+		g.refuse(peer, a.Tenure, standing)
 		return
 	}
 	delete(g.lastSeen, peer)
+	delete(g.opponents, peer)
 	g.refused.forget(peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
@@ -131,24 +161,56 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	g.review(peer) // the tickets may have changed since
 }
 
-// superseded takes into account that a peer knows another process with this
-// member's identity, which is the one to go on.
-func (g *Group) superseded(other Tenure) {
-	if !other.excludes(g.tenure) {
-		return
+// refuse ends the bond with a process that does not have the standing for it.
+func (g *Group) refuse(peer sm.PeerID, t Tenure, standing standing) {
+	if standing == superseded {
+		g.log.Warn("refused a process: another one with its identity takes precedence", "peer", peer.Short())
+		by := g.successions[peer].latest.Process
+		g.send(peer, slices.Concat([]byte{messageSuperseded}, t.Incarnation[:], by[:]))
 	}
-	g.log.Error("another process with this identity goes on; this one stops")
+	g.bonds.Close(peer, link.CodeSuperseded)
+}
+
+// succession returns what is remembered of the processes of a peer.
+func (g *Group) succession(peer sm.PeerID) *succession {
+	if g.successions[peer] == nil {
+		g.successions[peer] = &succession{}
+	}
+	return g.successions[peer]
+}
+
+// missed reports whether a peer has had no bond for longer than the grace.
+func (g *Group) missed(peer sm.PeerID) bool {
+	seen, gone := g.lastSeen[peer]
+	return gone && time.Since(seen) >= g.cfg.Policy.Grace
+}
+
+// superseded takes into account that a peer knows another process with this
+// member's identity, which keeps running.
+func (g *Group) superseded(incarnation Incarnation, by Process) {
+	if incarnation != g.tenure.Incarnation || by == g.tenure.Process {
+		return // this member has begun a later life since
+	}
+	g.log.Error("another process with this identity keeps running; this one stops")
 	g.end(ErrSuperseded)
 	g.cfg.Superseded()
 }
 
-// announced takes into account what a bonded peer says about itself.
-func (g *Group) announced(peer sm.PeerID, a Announcement) {
-	if g.latest[peer].excludes(a.Tenure) {
+// announcedAgain takes into account a message with what a bonded peer says about
+// itself.
+func (g *Group) announcedAgain(peer sm.PeerID, a Announcement) {
+	s := g.succession(peer)
+	if _, bonded := g.peers[peer]; !bonded || a.Process != s.latest.Process || s.judge(a.Tenure, false) != admitted {
 		return // its bond is about to end
 	}
+	s.note(a.Tenure, admitted)
+	g.announced(peer, a)
+}
+
+// announced takes into account what a bonded peer says about itself.
+func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	old, known := g.peers[peer]
-	g.peers[peer], g.latest[peer] = a, a.Tenure
+	g.peers[peer] = a
 	if g.apart(a) && !(known && g.apart(old)) {
 		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
 			"peer", peer.Short(), "epoch", a.Epoch.String())
@@ -180,10 +242,16 @@ func (g *Group) apart(a Announcement) bool {
 // unbonded takes the end of a bond into account.
 func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
+	a, bonded := g.peers[peer]
+	if bonded { // otherwise it was refused, and says nothing about the one that is missed
+		g.lastSeen[peer] = time.Now()
+	}
 	delete(g.peers, peer)
-	g.lastSeen[peer] = time.Now()
 	if final(code) {
 		g.refused.note(peer, code)
+		if bonded {
+			g.opposed(peer, code, &a)
+		}
 	}
 	g.timers.clear("expiry " + peer.String())
 	if l := g.life; l != nil && !g.hopeless(l) {
@@ -199,7 +267,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 func (g *Group) announcement() Announcement {
 	a := Announcement{
 		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.applied.Get(),
-		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level,
+		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level, Token: max(g.tokens, g.cfg.TokenFloor),
 	}
 	if l := g.life; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil

@@ -65,7 +65,7 @@ func (g *Group) seek() {
 	m := seeker{
 		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
 		since: g.since, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
-		ended: g.ended, peers: g.peers,
+		ended: g.ended, peers: g.peers, barred: g.barred(now),
 	}.next()
 	switch {
 	case !m.join.IsZero():
@@ -203,14 +203,14 @@ func (g *Group) beginAnew() {
 
 // renew draws the incarnation of the next life.
 func (g *Group) renew() {
-	g.lives++
-	g.tenure.Incarnation = newIncarnation(g.joined, g.lives)
+	g.tenure = g.cfg.Origin.begin(g.tenure.Incarnation)
 	g.since = time.Now()
 	g.applied.Set(0)
 }
 
 // stopReplica stops a life's replica and waits until nothing of it runs.
 func (g *Group) stopReplica(l *life) {
+	g.tokens = max(g.tokens, g.token(l))
 	g.current.Store(nil)
 	l.cancel() // wakes readers, which must not find the life again
 	g.life = nil

@@ -24,6 +24,10 @@ type steward struct {
 	members  engine.Membership
 	peers    map[sm.PeerID]Announcement // of this member and of the peers with a live bond, any epoch
 	lastSeen map[sm.PeerID]time.Time    // when the bond with a peer ended, for those without
+
+	// Of the leader: its token, what that must be above, and the highest token of
+	// another epoch that it believes.
+	token, tokenFloor, tokenLimit uint64
 }
 
 // changeKind says what a change does.
@@ -48,6 +52,7 @@ type change struct {
 	replica uint64
 	peer    sm.PeerID
 	level   uint32 // of changeRaise
+	tokens  uint64 // of changeOpen: the token base
 	why     string
 	wait    time.Duration // of changeNone: look again after this long, 0 for at the next event
 }
@@ -75,6 +80,7 @@ func (s steward) next() change {
 		steward.removeLeaving,
 		steward.raise,
 		steward.open,
+		steward.raiseTokens,
 		steward.add,
 		steward.promote,
 		steward.retireObservers,

@@ -84,6 +84,12 @@ func (g *Group) recover() (Epoch, error) {
 		return l.epoch, err
 	}
 	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
+	base, err := g.nextTokenBase(l)
+	if err != nil {
+		g.end(err)
+		return l.epoch, err
+	}
+	heir.SetTokenBase(base)
 	g.renew()
 	g.enter(newEpoch(), &birth{heir.Entries(), l.state.Level()})
 	return l.epoch, nil

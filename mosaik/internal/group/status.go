@@ -19,6 +19,7 @@ type Status struct {
 	Level     uint32    // the level of the schema that is active, 0 without an epoch
 	Leader    sm.PeerID // zero for none
 	Term      sm.Term
+	Token     uint64  // of the leader, 0 while it is not above what it must be
 	Online    bool    // leads, or is level with a live leader, and the epoch is open
 	Settled   bool    // online, and everybody who is here is in place
 	Stalled   bool    // no leader, and none can be elected
@@ -49,7 +50,7 @@ type Member struct {
 }
 
 func (s Status) equal(o Status) bool {
-	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term &&
+	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
 		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
 		s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
@@ -95,6 +96,9 @@ func (g *Group) view() Status {
 	s.Opened = l.opened
 	s.Level = l.state.Level()
 	s.Term = l.term
+	if token := g.token(l); token > g.cfg.TokenFloor {
+		s.Token = token
+	}
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
 	s.Poisoned, s.Snapshot = l.poisoned, l.snapshot
@@ -117,7 +121,9 @@ func (g *Group) seekingWaits() string {
 	for _, a := range g.peers {
 		observers = observers && a.Role.Observer
 	}
-	switch {
+	switch opponent := g.opponent(); {
+	case opponent != "":
+		return opponent
 	case observers:
 		return "a member that may vote: all that are here are observers"
 	case g.cfg.Policy.Expected > len(g.peers)+1:

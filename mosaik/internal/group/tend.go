@@ -20,6 +20,7 @@ func (g *Group) steward() steward {
 		now: time.Now(), self: g.cfg.Self,
 		opened: l.opened, empty: g.applied.Get() == 0, level: l.state.Level(), supports: g.cfg.Level, epoch: l.epoch,
 		policy: g.cfg.Policy, members: l.members, peers: peers, lastSeen: g.lastSeen,
+		token: g.token(l), tokenFloor: g.cfg.TokenFloor, tokenLimit: g.tokenLimit(l),
 	}
 	switch {
 	case g.leaving:
@@ -67,6 +68,9 @@ func (g *Group) reconcile() {
 			g.timers.set("grace", c.wait, g.reconcile)
 		}
 		return
+	}
+	if c.kind == changeOpen {
+		c.tokens = g.tokenBase(l)
 	}
 	g.log.Info("membership change", "change", c.String())
 	l.changing = true
@@ -127,7 +131,7 @@ func (g *Group) carryOut(ctx context.Context, l *life, id uint64, c change) erro
 	case changeRaise:
 		return g.proposeMark(ctx, l, format.Header{Kind: format.KindLevel, Level: c.level})
 	case changeOpen:
-		return g.proposeMark(ctx, l, format.Header{Kind: format.KindOpen})
+		return g.proposeMark(ctx, l, format.Header{Kind: format.KindOpen, Sequence: c.tokens})
 	case changeSeal:
 		return g.proposeMark(ctx, l, format.Header{Kind: format.KindSeal})
 	}

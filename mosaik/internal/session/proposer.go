@@ -31,6 +31,7 @@ type Proposer struct {
 	// Owned by run.
 	session  format.SessionID
 	isOpen   bool          // the session is
+	opening  time.Duration // how long the next attempt to open it may take, 0 for Config.Attempt
 	sequence uint64        // the number of the next entry
 	isFolded bool          // what is on its way is sent again one by one
 	way      time.Duration // how long an entry is on its way, at its quickest

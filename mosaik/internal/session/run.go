@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
@@ -15,7 +16,7 @@ func (p *Proposer) run(ctx context.Context) {
 	pause := p.cfg.Retry
 	for p.awaitWork(ctx) {
 		changed := p.cfg.Leader() // before the attempt: a change during it counts
-		if err := p.step(ctx); err == nil {
+		if err := p.step(ctx, changed); err == nil {
 			pause = p.cfg.Retry
 			continue
 		}
@@ -66,11 +67,12 @@ func (p *Proposer) rest(ctx context.Context, changed <-chan struct{}, pause time
 }
 
 // step makes one attempt at what is to be sent next, and waits for what was
-// sent. An error means that it is worth another attempt.
-func (p *Proposer) step(ctx context.Context) error {
+// sent. An error means that it is worth another attempt. changed is closed when
+// another attempt is likely to end otherwise.
+func (p *Proposer) step(ctx context.Context, changed <-chan struct{}) error {
 	switch {
 	case !p.isOpen:
-		return p.openSession(ctx)
+		return p.openSession(ctx, changed)
 	case p.isFolded:
 		return p.repeat(ctx)
 	}
@@ -86,23 +88,47 @@ func (p *Proposer) newSession() {
 	p.cfg.Own(p.session)
 }
 
+// maxOpening bounds one attempt to open a session.
+const maxOpening = time.Minute
+
+// errChanged is an attempt that was given up because the leader changed.
+var errChanged = errors.New("session: the leader changed")
+
 // openSession makes one attempt to open the session. One that may have been
 // opened is given up for a new one: if its entry came late, after the session
 // was used and dropped from the table, it would begin anew and apply its
 // commands again.
-func (p *Proposer) openSession(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Attempt)
+//
+// Unlike that of commands, the outcome of an attempt that was given up does not
+// count. So where an attempt ends by its time, as it must if that is shorter than a
+// round trip, the next one gets twice the time, and ends early when the leader
+// changes.
+func (p *Proposer) openSession(ctx context.Context, changed <-chan struct{}) error {
+	limit := max(p.cfg.Attempt, p.opening)
+	if p.opening == 0 {
+		changed = nil
+	}
+	try, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	e := format.Envelope{Header: p.header(format.KindSession)}
 	started := time.Now()
-	attempt, err := p.cfg.Transport.Start(ctx, format.Append(nil, &e))
+	attempt, err := p.cfg.Transport.Start(try, format.Append(nil, &e))
 	if err == nil {
-		_, err = attempt.Wait(ctx, nil)
+		var settled bool
+		if settled, err = attempt.Wait(try, changed); err == nil && !settled {
+			err = errChanged
+		}
 	}
-	if err == nil {
+	p.opening = 0
+	switch {
+	case err == nil:
 		p.isOpen = true
 		p.learn(time.Since(started))
-	} else if !p.cfg.IsVoid(err) {
+		return nil
+	case try.Err() != nil && ctx.Err() == nil:
+		p.opening = min(2*limit, max(limit, maxOpening))
+	}
+	if !p.cfg.IsVoid(err) {
 		p.newSession()
 	}
 	return err

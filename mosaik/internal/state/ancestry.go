@@ -69,6 +69,7 @@ func (s *State) replay(n *news, at sm.Cursor, e *format.Envelope) {
 			// Was refused then as well.
 		case old.Kind == format.KindOpen:
 			s.opened = true
+			s.raiseTokens(old.Sequence)
 		case old.Kind == format.KindCommands:
 			s.applyCommands(n, at, &old, s.opened)
 		default:

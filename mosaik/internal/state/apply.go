@@ -60,6 +60,7 @@ func (s *State) apply(at sm.Cursor, data []byte) (n news) {
 	case e.Kind == format.KindOpen:
 		n.opened = !s.open()
 		s.opened, s.ancestry.next = true, 0
+		s.raiseTokens(e.Sequence)
 	case e.Kind == format.KindSeal:
 		n.sealed = s.sealedBy(&e)
 		s.sealed = s.sealed || n.sealed
@@ -95,6 +96,13 @@ func (s *State) applyMark(n *news, at sm.Cursor, e *format.Envelope) {
 		s.raise(n, at, e.Level)
 	case format.KindSession:
 		s.sessions.open(e.Session, uint64(at.Index))
+	}
+}
+
+// raiseTokens raises the token base to that of an open entry, which may come again.
+func (s *State) raiseTokens(base uint64) {
+	if base <= format.MaxTokenBase && base > s.tokens.Load() {
+		s.tokens.Store(base)
 	}
 }
 

@@ -16,7 +16,12 @@ type Heir struct {
 	payloads  [][]byte
 	next      uint64 // of the replays that the parent's log itself holds
 	opened    bool
+	tokens    uint64
 }
+
+// SetTokenBase sets what the new epoch's fencing tokens are above. It is called
+// before [Heir.Entries].
+func (h *Heir) SetTokenBase(base uint64) { h.tokens = base }
 
 // heirPart is how many bytes go into one entry, unless a single old entry is
 // larger.
@@ -99,6 +104,6 @@ func (h *Heir) Entries() iter.Seq[[]byte] {
 			}
 			rest = rest[n:]
 		}
-		entry(format.Header{Kind: format.KindOpen}, nil)
+		entry(format.Header{Kind: format.KindOpen, Sequence: h.tokens}, nil)
 	}
 }

@@ -42,6 +42,7 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 		Time:      s.time,
 		Sessions:  s.sessions.list(),
 		Ancestors: s.ancestry.epochs,
+		TokenBase: s.tokens.Load(),
 	})
 	if err != nil {
 		return err
@@ -129,6 +130,7 @@ func (s *State) load(n *news, r io.Reader) error {
 	if level := max(1, snap.Level); level != s.level {
 		s.level, n.raised = level, level
 	}
+	s.tokens.Store(snap.TokenBase)
 	s.time = snap.Time
 	s.commands, s.raft = sm.Index(snap.Commands), at
 	s.sessions = table

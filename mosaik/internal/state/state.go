@@ -118,6 +118,7 @@ type State struct {
 	level    uint32
 	opened   bool
 	sealed   bool
+	tokens   atomic.Uint64 // the token base; set with mu
 	sessions sessions
 	ancestry ancestry
 	poisoned *PoisonedError
@@ -168,6 +169,10 @@ func (s *State) Level() uint32 { return s.active.Load() }
 // Writes returns the active level, at which commands are to be encoded, 0 as long
 // as none are let in. It takes no lock.
 func (s *State) Writes() uint32 { return s.writes.Load() }
+
+// TokenBase returns what fencing tokens of the epoch are above, 0 for nothing. It
+// never falls. It takes no lock.
+func (s *State) TokenBase() uint64 { return s.tokens.Load() }
 
 // over returns why nothing is applied or read any more, nil while it is. Called
 // with s.mu.

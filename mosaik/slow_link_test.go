@@ -1,0 +1,32 @@
+package mosaik_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// TestForwardTimeoutBelowTheRoundTrip has members whose round trip takes four times as
+// long as an attempt of a command may. Commands take longer, and succeed on each.
+func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	c.Delay(0, 1, 100*time.Millisecond)
+	var groups []tillGroup
+	for i := range 2 {
+		consensus := testutil.FastConsensus().WithElectionTimeout(2 * time.Second).WithForwardTimeout(50 * time.Millisecond)
+		b := mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(consensus), newTill)
+		groups = append(groups, testutil.JoinWith(c.Node(i), b))
+	}
+	testutil.Settle(t, groups...)
+	want := int64(0)
+	for _, g := range groups {
+		for range 2 {
+			if want++; mustPay(t, g, 1) != want {
+				t.Errorf("the sum is not %d", want)
+			}
+		}
+	}
+}
