@@ -47,6 +47,7 @@ type conn struct {
 
 	bonds map[sm.Digest]*bond
 	up    int    // bonds that are up
+	calls int    // CALLBACK frames of the other end that are being carried out
 	opens uint32 // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
@@ -290,6 +291,8 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 		return with(parsePong, payload, c.handlePong)
 	case kindIntro:
 		return with(parseIntro, payload, c.handleIntro)
+	case kindCallback:
+		return with(parseCallback, payload, c.handleCallback)
 	}
 	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
 }
