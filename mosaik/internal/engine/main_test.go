@@ -64,8 +64,8 @@ type node struct {
 	book   *book
 }
 
-// Dial implements [Network].
-func (n *node) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
+// Connect implements [Network].
+func (n *node) Connect(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
 	addr, err := n.book.get(peer)
 	if err != nil {
 		return nil, err
@@ -413,7 +413,12 @@ type group struct {
 
 func newGroup(t testing.TB, n int, change func(*ReplicaConfig)) *group {
 	t.Helper()
-	g := &group{nodes: cluster(t, n)}
+	return groupOn(t, cluster(t, n), change)
+}
+
+func groupOn(t testing.TB, nodes []*node, change func(*ReplicaConfig)) *group {
+	t.Helper()
+	g := &group{nodes: nodes}
 	introduce(shard, g.nodes)
 	for i, node := range g.nodes {
 		rec := newRecorder()

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link/proxytest"
+)
+
+// behind puts a proxy before a node: others reach it there from now on.
+func (n *node) behind(t testing.TB) *proxytest.Proxy {
+	t.Helper()
+	addr, err := n.book.get(n.peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := proxytest.New(t, addr)
+	n.book.put(n.peer, p.Addr())
+	return p
+}
+
+// proxied is a group whose nodes reach each other through proxies, one before each.
+func proxied(t testing.TB, n int, change func(*ReplicaConfig)) (*group, []*proxytest.Proxy) {
+	t.Helper()
+	nodes := cluster(t, n)
+	var proxies []*proxytest.Proxy
+	for _, node := range nodes {
+		proxies = append(proxies, node.behind(t))
+	}
+	return groupOn(t, nodes, change), proxies
+}
+
+// A connection that a network loses silently is replaced, whichever it is.
+func TestLostConnectionsAreReplaced(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string][]int{
+		"to a follower": {1}, "to the leader": {0}, "to two followers": {1, 2}, "of all": {0, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, proxies := proxied(t, 3, nil)
+			lead(t, g.replicas[0], 1)
+			must(t, g.replicas[2], "before")
+			agree(t, g.recs, 1)
+			for _, i := range lost {
+				if proxies[i].Lose(string(link.Raft)) == 0 {
+					t.Fatalf("there is no connection to node %d to be lost", i+1)
+				}
+			}
+			must(t, g.replicas[0], "after")
+			agree(t, g.recs, 2)
+			for _, r := range g.replicas {
+				if err := r.ReadIndex(within(t)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// A connection that is lost again and again leaves nothing behind at the end that cannot
+// learn of it: there is room for few connections of a peer.
+func TestLostConnectionsAreClosedAtBothEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loses connections for seconds")
+	}
+	t.Parallel()
+	g, proxies := proxied(t, 2, nil)
+	lead(t, g.replicas[0], 1)
+	for i := range 20 {
+		proxies[1].Lose(string(link.Raft))
+		must(t, g.replicas[0], fmt.Sprint(i))
+		agree(t, g.recs, i+1)
+	}
+}
+
+// A replica catches up by log over a link that carries 60 kB a second, though
+// connections break, and is sent little more than once what it lacks.
+func TestNarrowLinkCatchesUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	for name, breaks := range map[string]int{"": 0, "that breaks": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const entries, size, rate = 100, 10_000, 60_000
+			nodes := cluster(t, 2)
+			introduce(shard, nodes)
+			proxy := nodes[1].behind(t)
+			first, second := newRecorder(), newRecorder()
+			first.frozen = true
+			r := nodes[0].start(1, first, true, nil)
+			elect(t, r, first)
+			for i := range entries {
+				must(t, r, fmt.Sprintf("%d %s", i, slices.Repeat([]byte{'x'}, size)))
+			}
+			proxy.Limit(rate)
+			addNonVoting(t, r, nodes[1], 2)
+			nodes[1].start(2, second, false, nil)
+			for i := range breaks {
+				want := (i + 1) * entries / (breaks + 1)
+				second.wait(t, "a part of the log", func() bool { return len(second.applied) >= want })
+				proxy.Break(string(link.Raft))
+			}
+			agree(t, []*recorder{first, second}, entries)
+			if got, most := proxy.Bytes(string(link.Raft)), entries*size*3/2; got > most {
+				t.Errorf("%d bytes were carried for a log of %d; want %d at most", got, entries*size, most)
+			}
+		})
+	}
+}
+
+// A leader that needs a voter behind a narrow link keeps its quorum while the voter
+// catches up: heartbeats do not wait behind what it lacks.
+func TestHeartbeatsOvertakeTheLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	g, proxies := proxied(t, 2, func(c *ReplicaConfig) { c.ElectionTimeout = 2 * time.Second })
+	lead(t, g.replicas[0], 1)
+	_, term, _ := g.replicas[0].Leader()
+	proxies[1].Limit(60_000)
+	for i := range 4 {
+		must(t, g.replicas[0], fmt.Sprintf("%d %s", i, slices.Repeat([]byte{'x'}, 100_000)))
+	}
+	agree(t, g.recs, 4)
+	if leader, now, _ := g.replicas[0].Leader(); leader != 1 || now != term {
+		t.Errorf("replica %d leads term %d; want replica 1 in term %d still", leader, now, term)
+	}
+}
