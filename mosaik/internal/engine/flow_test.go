@@ -8,6 +8,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/proxytest"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // behind puts a proxy before a node: others reach it there from now on.
@@ -84,11 +85,11 @@ func TestNarrowLinkCatchesUp(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	t.Parallel()
-	for name, breaks := range map[string]int{"": 0, "that breaks": 3} {
+	const entries, size, rate = 100, 10_000, 60_000
+	for name, breaks := range map[string][]int{"steady": nil, "that breaks": {300_000, 600_000, 900_000}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const entries, size, rate = 100, 10_000, 60_000
-			nodes := cluster(t, 2)
+			nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
 			introduce(shard, nodes)
 			proxy := nodes[1].behind(t)
 			first, second := newRecorder(), newRecorder()
@@ -99,13 +100,9 @@ func TestNarrowLinkCatchesUp(t *testing.T) {
 				must(t, r, fmt.Sprintf("%d %s", i, slices.Repeat([]byte{'x'}, size)))
 			}
 			proxy.Limit(rate)
+			proxy.BreakAfter(string(link.Raft), breaks...)
 			addNonVoting(t, r, nodes[1], 2)
 			nodes[1].start(2, second, false, nil)
-			for i := range breaks {
-				want := (i + 1) * entries / (breaks + 1)
-				second.wait(t, "a part of the log", func() bool { return len(second.applied) >= want })
-				proxy.Break(string(link.Raft))
-			}
 			agree(t, []*recorder{first, second}, entries)
 			if got, most := proxy.Bytes(string(link.Raft)), entries*size*3/2; got > most {
 				t.Errorf("%d bytes were carried for a log of %d; want %d at most", got, entries*size, most)
@@ -121,14 +118,24 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	g, proxies := proxied(t, 2, func(c *ReplicaConfig) { c.ElectionTimeout = 2 * time.Second })
+	nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
+	proxy := nodes[1].behind(t)
+	g := groupOn(t, nodes, func(c *ReplicaConfig) { c.ElectionTimeout = time.Second })
 	lead(t, g.replicas[0], 1)
 	_, term, _ := g.replicas[0].Leader()
-	proxies[1].Limit(60_000)
-	for i := range 4 {
-		must(t, g.replicas[0], fmt.Sprintf("%d %s", i, slices.Repeat([]byte{'x'}, 100_000)))
+	proxy.Limit(60_000)
+	ctx, proposals := within(t), make(chan error)
+	for i := range 40 {
+		go func() {
+			proposals <- g.replicas[0].Propose(ctx, fmt.Appendf(nil, "%d %s", i, slices.Repeat([]byte{'x'}, 10_000)))
+		}()
 	}
-	agree(t, g.recs, 4)
+	for range 40 {
+		if err := <-proposals; err != nil {
+			t.Error(err)
+		}
+	}
+	agree(t, g.recs, 40)
 	if leader, now, _ := g.replicas[0].Leader(); leader != 1 || now != term {
 		t.Errorf("replica %d leads term %d; want replica 1 in term %d still", leader, now, term)
 	}

@@ -167,6 +167,14 @@ func (p *peers) answered(id sm.PeerID) {
 	}
 }
 
+// answers reports whether the peer has acknowledged what was sent to it.
+func (p *peers) answers(id sm.PeerID) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	known := p.known[id]
+	return known != nil && known.answers
+}
+
 // expectsAnswer reports whether a connection to the peer must be given up because it
 // acknowledges nothing. A peer that never did may run an older release, which does not; or
 // its first connection was lost at once, which another one shows.

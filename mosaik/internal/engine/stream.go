@@ -33,9 +33,10 @@ const (
 )
 
 const (
-	// minPatience is the least time for which a connection may be silent, and
-	// defaultPatience that of a connection to a peer with which no replica is shared.
-	minPatience     = 200 * time.Millisecond
+	// minPatience is the least time for which a connection may be silent: TCP sends again
+	// what was lost after 200 ms or more. defaultPatience is that of a connection to a peer
+	// with which no replica is shared.
+	minPatience     = 500 * time.Millisecond
 	defaultPatience = 2 * time.Second
 	// silentTicks is how many ticks without an acknowledgment end a connection. The
 	// patience has four; the first may be short. Ticks are counted, because a process that
@@ -66,10 +67,11 @@ var (
 
 // stream is one connection that was opened to send.
 type stream struct {
-	o    *outgoing
-	conn *link.Conn
-	gone chan struct{} // closed when the connection has ended
-	news chan struct{} // holds a token when an acknowledgment came
+	o       *outgoing
+	conn    *link.Conn
+	answers bool          // the peer has acknowledged what was sent to it before
+	gone    chan struct{} // closed when the connection has ended
+	news    chan struct{} // holds a token when an acknowledgment came
 
 	sent     atomic.Uint64 // bytes of frames that were handed to the connection
 	acked    atomic.Uint64 // of these, how many the receiver has read
@@ -83,7 +85,10 @@ type stream struct {
 }
 
 func newStream(o *outgoing, conn *link.Conn) *stream {
-	s := &stream{o: o, conn: conn, gone: make(chan struct{}), news: make(chan struct{}, 1)}
+	s := &stream{
+		o: o, conn: conn, answers: o.engine.peers.answers(o.peer),
+		gone: make(chan struct{}), news: make(chan struct{}, 1),
+	}
 	s.window.Store(firstWindow)
 	s.backlog.replicas = map[replicaKey]*progress{}
 	return s
@@ -114,8 +119,8 @@ func (s *stream) adapt() (changed <-chan struct{}) {
 // inFlight returns how many bytes were sent and are not acknowledged.
 func (s *stream) inFlight() int64 { return int64(s.sent.Load() - s.acked.Load()) }
 
-// isPaced reports whether the receiver acknowledges what arrives.
-func (s *stream) isPaced() bool { return s.signs.Load() > 0 }
+// isPaced reports whether the receiver acknowledges what arrives, as far as is known.
+func (s *stream) isPaced() bool { return s.answers || s.signs.Load() > 0 }
 
 // write sends a frame. It blocks for as long as the connection makes progress.
 func (s *stream) write(kind uint8, payload []byte) error {

@@ -4,6 +4,7 @@ package proxytest
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type Proxy struct {
 	rate   int          // bytes a second in each direction of all flows, 0 for no bound
 	next   [2]time.Time // when the next byte may go, for each direction
 	bytes  map[string]int
+	breaks map[string][]int
 }
 
 // Flow is one connection through the proxy.
@@ -49,10 +51,24 @@ func New(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{t: t, listener: listener, target: target, bytes: map[string]int{}}
+	p := &Proxy{t: t, listener: listener, target: target, bytes: map[string]int{}, breaks: map[string][]int{}}
 	p.running.Go(p.accept)
 	t.Cleanup(p.Close)
 	return p
+}
+
+// buffer is what the kernel may hold at one end of a connection, in bytes: megabytes would
+// hide that a link is slow. Less than a segment of the loopback interface, 64 KiB, would
+// stall TCP.
+const buffer = 64 << 10
+
+// Dial opens a connection of which the kernel holds little at this end.
+func Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(buffer)
+	}
+	return c, err
 }
 
 // Addr returns the address at which the proxy listens.
@@ -95,6 +111,14 @@ func (p *Proxy) Break(protocol string) int {
 		f.close()
 	}
 	return len(flows)
+}
+
+// BreakAfter is Break whenever so many bytes of the protocol were carried to the target in
+// all.
+func (p *Proxy) BreakAfter(protocol string, bytes ...int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breaks[protocol] = bytes
 }
 
 // Bytes returns how many bytes of a protocol were carried to the target.
@@ -211,8 +235,12 @@ func (f *Flow) close() {
 // pass counts bytes and waits until they may go.
 func (p *Proxy) pass(protocol string, direction, n int) {
 	p.mu.Lock()
+	due := false
 	if direction == toTarget {
 		p.bytes[protocol] += n
+		if at := p.breaks[protocol]; len(at) > 0 && p.bytes[protocol] >= at[0] {
+			due, p.breaks[protocol] = true, at[1:]
+		}
 	}
 	var wait time.Duration
 	if p.rate > 0 {
@@ -225,4 +253,7 @@ func (p *Proxy) pass(protocol string, direction, n int) {
 	}
 	p.mu.Unlock()
 	time.Sleep(wait)
+	if due {
+		p.Break(protocol)
+	}
 }
