@@ -47,7 +47,7 @@ func (s *stream) send(batch pb.MessageBatch) error {
 	at := position{acked: s.acked.Load(), now: time.Now(), patience: time.Duration(s.patience.Load())}
 	direct, lost, begin := s.backlog.sort(batch.Requests, s.window.Load()-s.inFlight(), at)
 	if begin {
-		s.o.watchers.Go(func() { s.drain(batch) })
+		s.startDrain(batch)
 	}
 	s.o.unreachable(lost)
 	if batch.Requests = direct; len(direct) == 0 {
@@ -56,6 +56,11 @@ func (s *stream) send(batch pb.MessageBatch) error {
 	err := s.sendBatch(batch)
 	s.backlog.wrote(direct, s.sent.Load())
 	return err
+}
+
+// startDrain is apart from send because what a closure refers to is allocated.
+func (s *stream) startDrain(batch pb.MessageBatch) {
+	s.o.watchers.Go(func() { s.drain(batch) })
 }
 
 // drain sends what waits until nothing does, or the connection ends.
