@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -138,5 +139,69 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	agree(t, g.recs, 40)
 	if leader, now, _ := g.replicas[0].Leader(); leader != 1 || now != term {
 		t.Errorf("replica %d leads term %d; want replica 1 in term %d still", leader, now, term)
+	}
+}
+
+// What goes wrong with a peer is known until it is reached again.
+func TestTroubles(t *testing.T) {
+	t.Parallel()
+	g, proxies := proxied(t, 2, nil)
+	lead(t, g.replicas[0], 1)
+	n, peer := g.nodes[0], g.nodes[1].peer
+	await := func(what string, ok func(Trouble) bool) {
+		t.Helper()
+		for ctx := within(t); !ok(n.engine.Troubles(shard)[peer]); {
+			select {
+			case <-time.After(tick):
+			case <-ctx.Done():
+				t.Fatalf("waited in vain for %s; there is %+v", what, n.engine.Troubles(shard))
+			}
+		}
+	}
+	addr, err := n.book.get(peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.book.put(peer, "127.0.0.1:1")
+	proxies[1].Break(string(link.Raft))
+	await("failures", func(got Trouble) bool {
+		return got.Failures > 2 && got.Err != nil && !got.Since.IsZero()
+	})
+	if got := n.engine.Troubles(shard + 1); len(got) > 0 {
+		t.Errorf("another shard has %v", got)
+	}
+	n.book.put(peer, addr)
+	await("none", func(got Trouble) bool { return got.Failures == 0 })
+}
+
+// A snapshot crosses a link that takes longer for a chunk than any deadline lasts, and is
+// sent once.
+func TestNarrowLinkCarriesASnapshot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute")
+	}
+	t.Parallel()
+	const entries, size, rate = 10, 100_000, 60_000
+	nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
+	introduce(shard, nodes)
+	proxy := nodes[1].behind(t)
+	every := func(c *ReplicaConfig) { c.SnapshotEvery = 8 }
+	first, second := newRecorder(), newRecorder()
+	r := nodes[0].start(1, first, true, every)
+	elect(t, r, first)
+	random, data := rand.NewChaCha8([32]byte{}), make([]byte, size)
+	for range entries {
+		random.Read(data)
+		must(t, r, string(data))
+	}
+	first.wait(t, "a snapshot", func() bool { return first.taken > 0 })
+	proxy.Limit(rate)
+	addNonVoting(t, r, nodes[1], 2)
+	nodes[1].start(2, second, false, every)
+	agree(t, []*recorder{first, second}, entries)
+	second.wait(t, "a restored snapshot", func() bool { return second.restored > 0 })
+	got := proxy.Bytes(string(link.Raft)) + proxy.Bytes(string(link.Snapshot))
+	if most := entries * size * 3 / 2; got > most {
+		t.Errorf("%d bytes were carried for a state of %d; want %d at most", got, entries*size, most)
 	}
 }
