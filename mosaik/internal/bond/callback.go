@@ -18,9 +18,9 @@ const frameToken = 1
 
 const (
 	// maxCalls bounds the calls of this peer that wait to be answered, and
-	// maxCallsOfPeer the connections that another peer has it open, at a time.
+	// maxCallsOfPeer the connections that another peer has it open and keep.
 	maxCalls       = 256
-	maxCallsOfPeer = 8
+	maxCallsOfPeer = 16
 	// maxProtocol bounds the name of a protocol, in bytes.
 	maxProtocol = 64
 )
@@ -146,7 +146,8 @@ func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
 // handleCallback opens a connection for a peer with a bond that asks for it.
 func (c *conn) handleCallback(f callbackFrame) link.Code {
 	m := c.m
-	if c.up == 0 || c.ended || c.calls >= maxCallsOfPeer || f.protocol != link.Raft && f.protocol != link.Snapshot {
+	isFor := f.protocol == link.Raft || f.protocol == link.Snapshot
+	if c.up == 0 || c.ended || c.calls >= maxCallsOfPeer || !isFor {
 		return link.CodeAccepted // the peer's call is not answered
 	}
 	if f.failed {
@@ -163,10 +164,12 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 			case <-ctx.Done():
 			}
 		})
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			c.calls--
+		}()
 		lc, err := m.openFor(ctx, c.p.id, f)
-		m.mu.Lock()
-		c.calls--
-		m.mu.Unlock()
 		if err != nil {
 			m.cfg.Logger.Debug("cannot connect to a peer that asks for it", "peer", c.p.id.Short(), "error", err)
 			return

@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -176,6 +177,32 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 		}
 		r.sync()
 		wantCalls(t, a, r, 0)
+	})
+	t.Run("without end", func(t *testing.T) {
+		t.Parallel()
+		a := startNode(t, 0, func(s *setup) { s.raft = echo })
+		a.join(testGroup(newRecorder(), "of a"))
+		r := connectRaw(t, a, 1, testGroup(nil, "").ID)
+		r.bond(1, 1)
+		opened := make(chan struct{}, 3*maxCallsOfPeer)
+		r.link.Handle(link.Callback, func(ctx context.Context, _ *link.Conn) {
+			opened <- struct{}{}
+			<-ctx.Done()
+		})
+		r.link.Serve()
+		r.sendEntries(signEntry(t, r.id, discovery.Entry{
+			Network: network, Version: 2, Groups: []sm.Digest{testGroup(nil, "").ID},
+			Addrs: []string{r.link.Addr().String()},
+		}))
+		for range 2 * maxCallsOfPeer {
+			r.send(kindCallback, callbackFrame{protocol: link.Raft}.append(nil))
+		}
+		r.sync()
+		wantCalls(t, a, r, maxCallsOfPeer)
+		for range maxCallsOfPeer {
+			<-opened
+		}
+		wantCalls(t, a, r, maxCallsOfPeer)
 	})
 	t.Run("with the token of another", func(t *testing.T) {
 		t.Parallel()

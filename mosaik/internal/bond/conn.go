@@ -47,7 +47,7 @@ type conn struct {
 
 	bonds map[sm.Digest]*bond
 	up    int    // bonds that are up
-	calls int    // CALLBACK frames of the other end that are being carried out
+	calls int    // connections that the other end has this one open and keep
 	opens uint32 // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.

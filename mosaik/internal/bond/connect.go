@@ -52,7 +52,7 @@ func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
 	defer m.mu.Unlock()
 	var all map[sm.PeerID]Obstacle
 	for id, p := range m.peers {
-		o := Obstacle{p.reverse.err, !p.reverse.blames.IsZero() && time.Since(p.reverse.blames) < blameTime}
+		o := Obstacle{Dial: p.reverse.err, Blamed: time.Since(p.reverse.blames) < blameTime}
 		if p.current == nil || o == (Obstacle{}) {
 			continue
 		}
@@ -68,7 +68,9 @@ func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
 // fails, or takes longer than a quarter of a second, a peer with a bond is asked to open
 // it: one of the two may be behind a NAT or a firewall. The first connection counts. The
 // caller owns it, and paces its calls.
-func (m *Manager) Connect(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
+func (m *Manager) Connect(
+	ctx context.Context, peer sm.PeerID, p link.Protocol,
+) (*link.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tries sync.WaitGroup
 	defer tries.Wait() // what loses ends with the context

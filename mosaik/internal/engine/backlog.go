@@ -69,7 +69,9 @@ func (b *backlog) isWaiting() bool {
 // returns those that may be sent now, in the memory of messages, and those that were
 // dropped and must be reported. Others wait: begin is true if a goroutine must be started
 // that sends them.
-func (b *backlog) sort(messages []pb.Message, room int64, at position) (direct, lost []pb.Message, begin bool) {
+func (b *backlog) sort(
+	messages []pb.Message, room int64, at position,
+) (direct, lost []pb.Message, begin bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {

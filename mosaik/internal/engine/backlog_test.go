@@ -121,7 +121,7 @@ func TestFullBacklog(t *testing.T) {
 // replica was forgotten.
 func TestBacklogKeepsTheLogWhole(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := newSorter(t)
 		sent := uint64(1) // the next entry that has not left

@@ -206,7 +206,8 @@ func (s *stream) guard(changed <-chan struct{}) {
 			if s.o.protocol == link.Raft { // that a snapshot failed is noted where it does
 				s.o.engine.peers.failed(s.o.peer, link.Raft, err, time.Now())
 			}
-			s.o.engine.log.Warn("engine: connection replaced", "peer", s.o.peer.Short(), "protocol", s.o.protocol, "error", err)
+			s.o.engine.log.Warn("engine: connection replaced",
+				"peer", s.o.peer.Short(), "protocol", s.o.protocol, "error", err)
 			s.conn.Close()
 			return
 		}
