@@ -2,6 +2,7 @@ package mosaik_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -27,26 +28,25 @@ func proxied(t *testing.T, n int) (nets []*mosaik.Network, proxies []*proxytest.
 		}
 		proxy := proxytest.New(t, l.Addr().String())
 		nets = append(nets, openNetwork(t, id, mosaik.WithListener(l), mosaik.WithAdvertise(proxy.Addr()),
-			mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithLogger(slog.New(slog.DiscardHandler))))
+			mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithDialer(proxytest.Dial),
+			mosaik.WithLogger(slog.New(slog.DiscardHandler))))
 		proxies = append(proxies, proxy)
 		seeds = append(seeds, proxy.Addr())
 	}
 	return nets, proxies
 }
 
-// joinOn joins a group on every network and waits until it has settled.
-func joinOn(t *testing.T, nets []*mosaik.Network) (groups []tillGroup) {
+// joinOn joins a group of which two members are expected.
+func joinOn(t *testing.T, key mosaik.GroupKey, nets ...*mosaik.Network) (groups []tillGroup) {
 	t.Helper()
-	key := mosaik.RandomKey()
 	for _, n := range nets {
 		g, err := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(len(nets))), newTill).Join(t.Context())
+			WithMembership(mosaik.DefaultPolicy().WithExpected(2)), newTill).Join(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		groups = append(groups, g)
 	}
-	testutil.Settle(t, groups...)
 	return groups
 }
 
@@ -58,7 +58,8 @@ func TestSilentConnectionsAreReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			nets, proxies := proxied(t, 3)
-			groups := joinOn(t, nets)
+			groups := joinOn(t, mosaik.RandomKey(), nets...)
+			testutil.Settle(t, groups...)
 			mustPay(t, groups[0], 1)
 			wantSum(t, 1, groups...)
 			leader := groups[0].Status().Leader
@@ -80,6 +81,36 @@ func TestSilentConnectionsAreReplaced(t *testing.T) {
 			}
 			testutil.Settle(t, groups...)
 		})
+	}
+}
+
+// A member joins behind a link of 60 kB a second, over which it catches up by log. It is
+// sent little more than once what the group has.
+func TestNarrowLink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute")
+	}
+	t.Parallel()
+	const commands, size, rate = 80, 10_000, 60_000
+	nets, proxies := proxied(t, 3)
+	key := mosaik.RandomKey()
+	groups := joinOn(t, key, nets[:2]...)
+	testutil.Settle(t, groups...)
+	for range commands {
+		// A verb that no till knows: it is in the log, and changes nothing.
+		if _, err := groups[0].Execute(soon(t), step{Verb: strings.Repeat("x", size)}); errors.Is(err, mosaik.ErrNotApplied) {
+			t.Fatal(err)
+		}
+	}
+	mustPay(t, groups[0], 1)
+	proxies[2].Limit(rate)
+	late := joinOn(t, key, nets[2])
+	if err := late[0].When().Online(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantSum(t, 1, late...)
+	if got, most := proxies[2].Bytes(string(link.Raft)), commands*size*3/2; got > most {
+		t.Errorf("%d bytes were carried for a log of %d; want %d at most", got, commands*size, most)
 	}
 }
 

@@ -144,6 +144,9 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 
 // What goes wrong with a peer is known until it is reached again.
 func TestTroubles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	g, proxies := proxied(t, 2, nil)
 	lead(t, g.replicas[0], 1)
