@@ -121,22 +121,22 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	t.Parallel()
 	nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
 	proxy := nodes[1].behind(t)
-	g := groupOn(t, nodes, func(c *ReplicaConfig) { c.ElectionTimeout = time.Second })
+	g := groupOn(t, nodes, func(c *ReplicaConfig) { c.ElectionTimeout = 2 * time.Second })
 	lead(t, g.replicas[0], 1)
 	_, term, _ := g.replicas[0].Leader()
 	proxy.Limit(60_000)
 	ctx, proposals := within(t), make(chan error)
-	for i := range 40 {
+	for i := range 60 {
 		go func() {
 			proposals <- g.replicas[0].Propose(ctx, fmt.Appendf(nil, "%d %s", i, slices.Repeat([]byte{'x'}, 10_000)))
 		}()
 	}
-	for range 40 {
+	for range 60 {
 		if err := <-proposals; err != nil {
 			t.Error(err)
 		}
 	}
-	agree(t, g.recs, 40)
+	agree(t, g.recs, 60)
 	if leader, now, _ := g.replicas[0].Leader(); leader != 1 || now != term {
 		t.Errorf("replica %d leads term %d; want replica 1 in term %d still", leader, now, term)
 	}

@@ -97,23 +97,22 @@ func newStream(o *outgoing, conn *link.Conn) *stream {
 // start asks for acknowledgments. The goroutines that it starts end with the connection,
 // and the outgoing waits for them.
 func (s *stream) start() {
-	changed := s.adapt()
+	watch, changed := s.adapt()
+	_ = s.write(frameWatch, watch) // before all else; listen learns of a failure as well
 	s.o.watchers.Go(s.listen)
 	s.o.watchers.Go(func() { s.guard(changed) })
 }
 
-// adapt takes the patience with the peer from the replicas that are shared with it, and
-// tells the receiver. The channel is closed when the patience may have changed.
-func (s *stream) adapt() (changed <-chan struct{}) {
+// adapt takes the patience with the peer from the replicas that are shared with it. It
+// returns the WATCH that tells the receiver, nil if the patience is the same, and a channel
+// that is closed when it may have changed.
+func (s *stream) adapt() (watch []byte, changed <-chan struct{}) {
 	patience, changed := s.o.engine.patience(s.o.peer)
 	if s.patience.Swap(int64(patience)) == int64(patience) {
-		return changed
+		return nil, changed
 	}
-	var b [watchSize]byte
-	binary.BigEndian.PutUint64(b[:], s.o.lane)
-	binary.BigEndian.PutUint32(b[8:], uint32(patience/8/time.Millisecond))
-	_ = s.write(frameWatch, b[:]) // listen learns of the end of the connection as well
-	return changed
+	watch = binary.BigEndian.AppendUint64(nil, s.o.lane)
+	return binary.BigEndian.AppendUint32(watch, uint32(patience/8/time.Millisecond)), changed
 }
 
 // inFlight returns how many bytes were sent and are not acknowledged.
@@ -193,13 +192,17 @@ func (s *stream) guard(changed <-chan struct{}) {
 		timer := time.NewTimer(tick)
 		select {
 		case <-timer.C:
-		case <-changed:
-			timer.Stop()
-			changed = s.adapt()
-			continue
 		case <-s.gone:
 			timer.Stop()
 			return
+		}
+		select {
+		case <-changed: // looked at seldom, as many admissions come at once
+			var watch []byte
+			if watch, changed = s.adapt(); watch != nil { // guard must not block
+				s.o.watchers.Go(func() { _ = s.write(frameWatch, watch) })
+			}
+		default:
 		}
 		if err := s.look(&w, tick); err != nil {
 			s.cause.Store(&err)
