@@ -169,6 +169,9 @@ func WithListener(ln net.Listener) Option {
 // reach this process, 16 at most. By default these are the address listened on
 // or, when that is a wildcard, its port on each address of the machine's
 // interfaces.
+//
+// A process that cannot be dialled there connects to others by itself, and they ask it to
+// when they need more connections; both sides log it, and [Status].Links says so.
 func WithAdvertise(addrs ...string) Option {
 	return optionFunc(func(o *options) error {
 		for _, addr := range addrs {

@@ -49,6 +49,15 @@ func (s *schedule) cutOneWay() string {
 	return fmt.Sprintf("cut one way %d %d", i, j)
 }
 
+// forget has the network lose a connection between two nodes silently.
+func (s *schedule) forget() string {
+	i, j := s.link()
+	if !s.c.Forget(i, j) {
+		return ""
+	}
+	return fmt.Sprintf("forget a connection %d %d", i, j)
+}
+
 func (s *schedule) heal() string {
 	i, j := s.link()
 	s.c.Heal(i, j)

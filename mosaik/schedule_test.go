@@ -171,7 +171,7 @@ type chance struct {
 // were in the epoch could be enough to form another one while they are cut off.
 func (s *schedule) chances() []chance {
 	some := []chance{
-		{38, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
+		{35, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {3, s.forget}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
 		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm},
 	}
 	if s.logs == onDisk {

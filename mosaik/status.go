@@ -40,6 +40,10 @@ type Status struct {
 	// Members are those that belong to the group, voters first; empty until it
 	// has formed.
 	Members []Member
+	// Links says in words, by peer, what is wrong with the connections between this member
+	// and peers that have a bond with it; nil for nothing. It is for people: the words may
+	// change.
+	Links map[PeerID]string
 	// Refused are peers that have no bond with this member because one side
 	// refused it, with the last reason; at most 32, since anybody may try.
 	Refused []RefusedError
@@ -90,8 +94,8 @@ func (g *Group[C, M]) Status() Status {
 // others. It is empty until the group has formed.
 func (g *Group[C, M]) Members() []Member { return g.Status().Members }
 
-// Statuses yields the status, then each later one. Round-trip times and
-// addresses alone are no change. It ends with ctx or with the group. A consumer
+// Statuses yields the status, then each later one. Round-trip times,
+// addresses and links alone are no change. It ends with ctx or with the group. A consumer
 // that is slow misses statuses in between, never the last.
 func (w When) Statuses(ctx context.Context) iter.Seq[Status] {
 	return func(yield func(Status) bool) {
@@ -110,6 +114,7 @@ func (j *joined) describe(s group.Status) Status {
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
 		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
 	}
+	out.Links = j.links(s)
 	if len(s.Members) == 0 {
 		return out
 	}

@@ -146,6 +146,12 @@ func (c *Cluster) Delay(i, j int, delay time.Duration) {
 // may connect again.
 func (c *Cluster) Drop(i, j int) { c.web.Drop(i, j) }
 
+// Forget loses one of the connections between two nodes, drawn at random, as a middlebox
+// that forgets a flow does: nothing that is sent on it arrives any longer, neither end
+// learns of it, and healing the link does not bring it back. Other connections work. It
+// reports whether there was one.
+func (c *Cluster) Forget(i, j int) bool { return c.web.Forget(i, j) }
+
 // Isolate cuts the links between a node and all others.
 func (c *Cluster) Isolate(i int) { c.others(i, c.Cut) }
 

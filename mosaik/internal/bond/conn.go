@@ -50,6 +50,7 @@ type conn struct {
 	bonds     map[sm.Digest]*bond
 	up        int       // bonds that are up
 	trustedAt time.Time // when up became 1
+	calls     int       // connections that the other end has this one open and keep
 	opens     uint32    // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
@@ -298,6 +299,8 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 		return with(parsePong, payload, c.handlePong)
 	case kindIntro:
 		return with(parseIntro, payload, c.handleIntro)
+	case kindCallback:
+		return with(parseCallback, payload, c.handleCallback)
 	}
 	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
 }

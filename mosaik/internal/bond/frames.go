@@ -73,19 +73,26 @@ import (
 //
 //	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group in
 //	            which it has one with the receiver, who has room for them
+//
+//	13 CALLBACK asks a receiver with a bond to open a connection to the sender, which
+//	            cannot open it, or not soon
+//	    0  16   token: random; the first frame on that connection carries it
+//	   16   1   1 if the sender could not open one, 0 if it tries
+//	   17   …   protocol of the connection: its ALPN otherwise
 const (
-	kindHello   = 1
-	kindSelect  = 2
-	kindEntries = 3
-	kindOpen    = 4
-	kindAccept  = 5
-	kindClose   = 6
-	kindMessage = 7
-	kindPing    = 8
-	kindPong    = 9
-	kindGoodbye = 10
-	kindIntro   = 11
-	kindMembers = 12
+	kindHello    = 1
+	kindSelect   = 2
+	kindEntries  = 3
+	kindOpen     = 4
+	kindAccept   = 5
+	kindClose    = 6
+	kindMessage  = 7
+	kindPing     = 8
+	kindPong     = 9
+	kindGoodbye  = 10
+	kindIntro    = 11
+	kindMembers  = 12
+	kindCallback = 13
 )
 
 const (

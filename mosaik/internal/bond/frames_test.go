@@ -54,6 +54,8 @@ func reencode(kind uint8, payload []byte) ([]byte, error) {
 		return appendCode(nil, code), err
 	case kindIntro:
 		return encoded(parseIntro(payload))
+	case kindCallback:
+		return encoded(parseCallback(payload))
 	}
 	return nil, errFrame
 }
@@ -85,6 +87,8 @@ var goldenFrames = []struct {
 	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
 	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
 	{"MEMBERS", kindMembers, []byte("\x00\x00\x00\x02ab"), "000000026162"},
+	{"CALLBACK", kindCallback, callbackFrame{token: callToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),
+		strings.Repeat("aa", 16) + "01" + "70"},
 }
 
 func TestGoldenFrames(t *testing.T) {
@@ -106,7 +110,7 @@ func TestGoldenFrames(t *testing.T) {
 // TestCutFrames parses every prefix of every frame, and one byte too many.
 func TestCutFrames(t *testing.T) {
 	t.Parallel()
-	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize} // then anything goes
+	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // then anything goes
 	for _, g := range goldenFrames {
 		if g.kind == kindEntries || g.kind == kindMembers {
 			continue
@@ -139,6 +143,8 @@ func TestFramesThatMakeNoSense(t *testing.T) {
 		"ACCEPT by OPEN 0":         {kindAccept, acceptFrame{theirs: 1}.append(nil)},
 		"CLOSE with code 0":        {kindClose, closeFrame{mine: 1}.append(nil)},
 		"GOODBYE with code 0":      {kindGoodbye, appendCode(nil, 0)},
+		"CALLBACK of a long name":  {kindCallback, callbackFrame{protocol: link.Protocol(strings.Repeat("x", maxProtocol+1))}.append(nil)},
+		"CALLBACK that is unsure":  {kindCallback, append(bytes.Repeat([]byte{2}, 17), 'p')},
 		"no ENTRIES":               {kindEntries, nil},
 		"ENTRIES of nothing":       {kindEntries, []byte{0, 0, 0, 0}},
 		"ENTRIES cut in a length":  {kindEntries, []byte{0, 0, 0, 0, 0}},

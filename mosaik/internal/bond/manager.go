@@ -42,6 +42,7 @@ type Manager struct {
 	news      chan struct{}        // closed and replaced when an entry changes
 	conns     uint64               // connections so far
 	held      held
+	calls     map[callToken]*call
 	hellos    uint64 // HELLO frames sent
 	selects   uint64 // SELECT frames sent
 }
@@ -58,6 +59,7 @@ func New(cfg Config) *Manager {
 		groups:    map[sm.Digest]*Membership{},
 		dials:     map[*context.CancelFunc]sm.PeerID{},
 		forgotten: map[sm.PeerID]tombstone{},
+		calls:     map[callToken]*call{},
 		budgets:   newBudgets(time.Now()),
 		seeds:     map[string]sm.PeerID{},
 		news:      make(chan struct{}),
@@ -71,6 +73,7 @@ func New(cfg Config) *Manager {
 // and begins to dial. It is called once.
 func (m *Manager) Start() {
 	m.cfg.Link.Handle(link.Bond, func(_ context.Context, lc *link.Conn) { m.serve(lc) })
+	m.cfg.Link.Handle(link.Callback, m.serveCallback)
 	unwatch := m.cfg.Catalog.Watch(m.entryChanged)
 	m.mu.Lock()
 	defer m.mu.Unlock()

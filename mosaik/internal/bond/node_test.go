@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -55,6 +56,8 @@ type setup struct {
 	resolver *net.Resolver
 	groups   []sm.Digest
 	noAddr   bool   // the entry has no address
+	addr     string // of the entry, "" for the one that is listened on
+	raft     link.Handler
 	config   Config // Link and Catalog are filled in
 }
 
@@ -77,7 +80,10 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	}
 	entry := discovery.Entry{Network: s.network, Groups: s.groups}
 	if !s.noAddr {
-		entry.Addrs = []string{l.Addr().String()}
+		entry.Addrs = []string{cmp.Or(s.addr, l.Addr().String())}
+	}
+	if s.raft != nil {
+		l.Handle(link.Raft, s.raft)
 	}
 	catalog, err := discovery.NewCatalog(id, entry, time.Now)
 	if err != nil {

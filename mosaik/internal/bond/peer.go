@@ -18,6 +18,7 @@ type peer struct {
 	alive   time.Time     // its last sign of life
 	member  bool          // a bond with it was up: it holds a group's key
 	changed chan struct{} // closed and replaced when anything above changes
+	reverse reverse       // how connections to it come about (connect.go)
 
 	dialling
 }

@@ -211,7 +211,7 @@ func TestUnknownKindsAreIgnored(t *testing.T) {
 	a := startNode(t, 0, nil)
 	r := connectRaw(t, a, 1)
 	for kind := range 256 {
-		if kind >= kindHello && kind <= kindMembers {
+		if kind >= kindHello && kind <= kindCallback {
 			continue
 		}
 		for _, payload := range [][]byte{nil, {1, 2, 3}} {

@@ -15,10 +15,12 @@ const (
 	frameBatch uint8 = 1
 	frameChunk uint8 = 2
 	frameDone  uint8 = 3 // answers the last chunk of a snapshot: all of it arrived
+	frameWatch uint8 = 4 // asks for acknowledgments of what arrives (stream.go)
+	frameAck   uint8 = 5 // is one
 )
 
 // isKnown reports whether frames of the kind mean something here.
-func isKnown(kind uint8) bool { return kind >= frameBatch && kind <= frameDone }
+func isKnown(kind uint8) bool { return kind >= frameBatch && kind <= frameAck }
 
 const (
 	// batchAim is where a batch of messages is cut, in bytes: dragonboat's own
@@ -247,20 +249,28 @@ func cut(batch pb.MessageBatch, send func(pb.MessageBatch) error) error {
 // cutMessage cuts a message with entries into messages of about batchAim bytes.
 func cutMessage(m *pb.Message) []pb.Message {
 	var parts []pb.Message
-	rest := *m
-	for len(rest.Entries) > 0 {
-		n, size := 1, rest.Entries[0].SizeUpperLimit()
-		for n < len(rest.Entries) && size+rest.Entries[n].SizeUpperLimit() <= batchAim {
-			size += rest.Entries[n].SizeUpperLimit()
-			n++
-		}
-		part := rest
-		part.Entries = rest.Entries[:n:n]
+	for rest := *m; len(rest.Entries) > 0; {
+		var part pb.Message
+		part, rest = split(rest, batchAim)
 		parts = append(parts, part)
-		if last := part.Entries[n-1]; m.Type == pb.Replicate {
-			rest.LogIndex, rest.LogTerm = last.Index, last.Term
-		}
-		rest.Entries = rest.Entries[n:]
 	}
 	return parts
+}
+
+// split cuts a message between its entries, so that the first part has one entry and
+// otherwise about aim bytes at most. The rest has no entries if that is all of it.
+func split(m pb.Message, aim int) (part, rest pb.Message) {
+	part, rest = m, m
+	n := min(1, len(m.Entries))
+	for size := 0; n < len(m.Entries); n++ {
+		size += m.Entries[n-1].SizeUpperLimit()
+		if size+m.Entries[n].SizeUpperLimit() > aim {
+			break
+		}
+	}
+	part.Entries, rest.Entries = m.Entries[:n:n], m.Entries[n:]
+	if n > 0 && m.Type == pb.Replicate {
+		rest.LogIndex, rest.LogTerm = m.Entries[n-1].Index, m.Entries[n-1].Term
+	}
+	return part, rest
 }

@@ -38,6 +38,7 @@ type Engine struct {
 	host      *dragonboat.NodeHost
 	serving   sync.WaitGroup // connections that others dialled
 	sends     sync.Map       // replicaKey: the replicas to which a snapshot is under way
+	lanes     lanes          // of connections that others dialled
 	close     func() error   // sync.OnceValue
 
 	// ctx ends when Close begins. Connections outlive the calls that bring them.

@@ -80,9 +80,10 @@ func TestUnknownAnswersAreIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, gone := &outgoing{done: make(chan struct{}, 1)}, make(chan struct{})
-	go o.watch(c, gone)
-	for what, done := range map[string]chan struct{}{"the answer": o.done, "the end": gone} {
+	o := &outgoing{engine: newSender(t).Engine, done: make(chan struct{}, 1)}
+	s := newStream(o, c)
+	go s.listen()
+	for what, done := range map[string]chan struct{}{"the answer": o.done, "the end": s.gone} {
 		select {
 		case <-done:
 		case <-within(t).Done():

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -38,6 +39,7 @@ const shard = 0xfeed_0001
 type book struct {
 	mu    sync.Mutex
 	addrs map[sm.PeerID]string
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: as usual
 }
 
 func (b *book) put(p sm.PeerID, addr string) {
@@ -64,8 +66,8 @@ type node struct {
 	book   *book
 }
 
-// Dial implements [Network].
-func (n *node) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
+// Connect implements [Network].
+func (n *node) Connect(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
 	addr, err := n.book.get(peer)
 	if err != nil {
 		return nil, err
@@ -80,7 +82,9 @@ func listen(t testing.TB, b *book, seed byte) (*link.Link, sm.PeerID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := link.Listen(link.Config{Identity: id, Network: sm.ID("engine_test"), Listen: "127.0.0.1:0", HandshakeTimeout: patience})
+	l, err := link.Listen(link.Config{
+		Identity: id, Network: sm.ID("engine_test"), Listen: "127.0.0.1:0", Dial: b.dial, HandshakeTimeout: patience,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +122,11 @@ func (n *node) close() {
 // cluster opens n nodes.
 func cluster(t testing.TB, n int) []*node {
 	t.Helper()
-	b := &book{addrs: map[sm.PeerID]string{}}
+	return clusterOn(t, &book{addrs: map[sm.PeerID]string{}}, n)
+}
+
+func clusterOn(t testing.TB, b *book, n int) []*node {
+	t.Helper()
 	var nodes []*node
 	for i := range n {
 		nodes = append(nodes, open(t, b, byte(i+1)))
@@ -414,7 +422,12 @@ type group struct {
 
 func newGroup(t testing.TB, n int, change func(*ReplicaConfig)) *group {
 	t.Helper()
-	g := &group{nodes: cluster(t, n)}
+	return groupOn(t, cluster(t, n), change)
+}
+
+func groupOn(t testing.TB, nodes []*node, change func(*ReplicaConfig)) *group {
+	t.Helper()
+	g := &group{nodes: nodes}
 	introduce(shard, g.nodes)
 	for i, node := range g.nodes {
 		rec := newRecorder()

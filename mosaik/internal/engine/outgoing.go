@@ -20,12 +20,8 @@ const (
 	maxAnswer = 1 << 10
 	// dialTimeout bounds one attempt to connect.
 	dialTimeout = 5 * time.Second
-	// writeTimeout bounds how long a peer that reads nothing holds up its
-	// queue. Deadlines are renewed when half of it is used up, not for each
-	// frame.
-	writeTimeout = 10 * time.Second
-	// doneTimeout bounds how long a peer may take to store a snapshot, of
-	// which the last bytes are on their way.
+	// doneTimeout bounds how long a peer may take to store a snapshot, all of which
+	// has arrived.
 	doneTimeout = 30 * time.Second
 )
 
@@ -33,27 +29,27 @@ const (
 // reached a moment ago.
 var errPausing = errors.New("engine: the peer could not be reached a moment ago")
 
-// outgoing is a connection to a peer, opened at the first use. Its Send
-// methods are called from one goroutine.
+// outgoing is what dragonboat sends through: a connection to a peer, opened at the first
+// use and again at the next use after it has ended. Its Send methods are called from one
+// goroutine.
 type outgoing struct {
 	engine   *Engine
 	peer     sm.PeerID
 	protocol link.Protocol
+	lane     uint64 // tells the peer which of its connections another one replaces
 	// dragonboat's Send methods have no context: this one ends with the
 	// NodeHost or with Close.
 	ctx      context.Context
 	cancel   context.CancelFunc
 	unwatch  func() bool    // stops waiting for ctx
-	watchers sync.WaitGroup // one for each connection
+	watchers sync.WaitGroup // the goroutines of all streams
 
-	deadline time.Time     // of writes, as last set
-	lost     bool          // a piece of the snapshot was lost
-	sending  *replicaKey   // the replica whose snapshot this is
-	done     chan struct{} // holds a token when a snapshot arrived
+	lost    bool          // a piece of the snapshot was lost
+	sending *replicaKey   // the replica whose snapshot this is
+	done    chan struct{} // holds a token when a snapshot arrived
 
-	mu   sync.Mutex
-	conn *link.Conn    // nil while there is none
-	gone chan struct{} // closed when the last connection has ended
+	mu     sync.Mutex
+	stream *stream // nil while there is none
 }
 
 var (
@@ -77,9 +73,35 @@ func (o *outgoing) Close() {
 func (o *outgoing) hangUp() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.conn != nil {
-		o.conn.Close()
-		o.conn = nil
+	if o.stream != nil {
+		o.stream.conn.Close()
+		o.stream = nil
+	}
+}
+
+// drop takes into account that a stream has ended. Raft is told that what was in flight is
+// lost.
+func (o *outgoing) drop(s *stream) {
+	o.mu.Lock()
+	if o.stream == s {
+		o.stream = nil
+	}
+	o.mu.Unlock()
+	var lost []pb.Message
+	for _, key := range s.backlog.abandon() {
+		if r := o.engine.replica(key.shard); r != nil && s.inFlight() > 0 {
+			lost = append(lost, pb.Message{ShardID: key.shard, From: r.id, To: key.replica})
+		}
+	}
+	o.unreachable(lost)
+}
+
+// forget has everything sent again to a replica that lacks what was sent.
+func (o *outgoing) forget(key replicaKey) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.stream != nil {
+		o.stream.backlog.forget(key)
 	}
 }
 
@@ -94,10 +116,10 @@ func (o *outgoing) SendMessageBatch(batch pb.MessageBatch) error {
 	if len(batch.Requests) == 0 {
 		return nil
 	}
-	o.engine.noteSent(batch.Requests)
-	err := cut(batch, func(piece pb.MessageBatch) error {
-		return o.write(frameBatch, piece.SizeUpperLimit(), piece.MarshalTo)
-	})
+	s, err := o.connect()
+	if err == nil {
+		err = s.send(batch)
+	}
 	if err != nil && !errors.Is(err, errPausing) {
 		o.engine.log.Debug("engine: messages dropped", "peer", o.peer.Short(), "error", err)
 		o.unreachable(batch.Requests)
@@ -108,6 +130,9 @@ func (o *outgoing) SendMessageBatch(batch pb.MessageBatch) error {
 // unreachable tells Raft that what it sent is lost, so that it does not count
 // on it.
 func (o *outgoing) unreachable(lost []pb.Message) {
+	if len(lost) == 0 {
+		return
+	}
 	told := map[replicaKey]bool{}
 	var reports []pb.Message
 	for i := range lost {
@@ -133,6 +158,7 @@ func (o *outgoing) SendChunk(chunk pb.Chunk) error {
 	}
 	if err := o.sendChunk(&chunk); err != nil {
 		o.lost = true
+		o.engine.peers.failed(o.peer, link.Snapshot, fmt.Errorf("send a snapshot: %w", err), time.Now())
 		o.engine.log.Debug("engine: snapshot dropped", "peer", o.peer.Short(), "shard", chunk.ShardID, "error", err)
 		o.inform(pb.Message{Type: pb.SnapshotStatus, ShardID: chunk.ShardID, From: chunk.ReplicaID, To: chunk.From, Reject: true})
 	}
@@ -154,21 +180,38 @@ func (o *outgoing) sendChunk(chunk *pb.Chunk) error {
 	if !o.engine.maySend(o.peer, &pb.Message{ShardID: chunk.ShardID, From: chunk.From, To: chunk.ReplicaID}) {
 		return errRefused
 	}
-	if err := o.write(frameChunk, chunk.Size(), chunk.MarshalTo); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+	s, err := o.connect()
+	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(doneTimeout)
-	defer timer.Stop()
-	o.mu.Lock()
-	gone := o.gone
-	o.mu.Unlock()
-	select {
-	case <-o.done:
-		return nil
-	case <-gone:
-	case <-timer.C:
+	if err := s.marshal(frameChunk, chunk.Size(), chunk.MarshalTo); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+		return err
 	}
-	return errRefused
+	return o.awaitDone(s)
+}
+
+// awaitDone returns when the peer has stored the snapshot. As long as bytes of it are in
+// flight, the stream's guard watches over them.
+func (o *outgoing) awaitDone(s *stream) error {
+	for begin := time.Now(); ; {
+		timer := time.NewTimer(time.Until(begin.Add(doneTimeout)))
+		select {
+		case <-o.done:
+			timer.Stop()
+			o.engine.peers.recovered(o.peer, link.Snapshot)
+			return nil
+		case <-s.gone:
+			timer.Stop()
+			return s.why(errRefused)
+		case <-s.news:
+			timer.Stop()
+			if s.inFlight() > 0 {
+				begin = time.Now()
+			}
+		case <-timer.C:
+			return errRefused
+		}
+	}
 }
 
 // inform tells dragonboat what became of its messages.
@@ -178,94 +221,36 @@ func (o *outgoing) inform(reports ...pb.Message) {
 	}
 }
 
-// marshalled keeps the buffers in which messages are encoded.
-var marshalled = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxKept is the largest buffer that is kept, in bytes.
-const maxKept = 1 << 20
-
-// write sends a frame of at most size bytes.
-func (o *outgoing) write(kind uint8, size int, marshal func([]byte) (int, error)) error {
-	conn, err := o.connect()
-	if err != nil {
-		return err
-	}
-	buf := marshalled.Get().(*[]byte)
-	defer marshalled.Put(buf)
-	b := slices.Grow((*buf)[:0], size)[:size]
-	if size <= maxKept {
-		*buf = b
-	}
-	n, err := marshal(b)
-	if err != nil {
-		return fmt.Errorf("engine: encode message: %w", err)
-	}
-	if now := time.Now(); o.deadline.Sub(now) < writeTimeout/2 {
-		o.deadline = now.Add(writeTimeout)
-		conn.SetWriteDeadline(o.deadline)
-	}
-	if err := conn.WriteFrame(kind, b[:n]); err != nil {
-		o.hangUp()
-		return fmt.Errorf("engine: send to %s: %w", o.peer.Short(), err)
-	}
-	return nil
-}
-
-// connect returns the connection, opening it if there is none.
-func (o *outgoing) connect() (*link.Conn, error) {
+// connect returns the stream, opening a connection if there is none.
+func (o *outgoing) connect() (*stream, error) {
 	o.mu.Lock()
-	conn := o.conn
+	s := o.stream
 	o.mu.Unlock()
-	if conn != nil {
-		return conn, nil
+	if s != nil {
+		return s, nil
 	}
 	if o.engine.peers.pausing(o.peer, time.Now()) {
 		return nil, errPausing
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, dialTimeout)
 	defer cancel()
-	conn, err := o.engine.network.Dial(ctx, o.peer, o.protocol)
+	conn, err := o.engine.network.Connect(ctx, o.peer, o.protocol)
 	if err != nil {
 		o.engine.peers.missed(o.peer, time.Now())
+		if o.protocol == link.Raft {
+			o.engine.peers.failed(o.peer, link.Raft, err, time.Now())
+		}
 		return nil, fmt.Errorf("engine: connect to %s: %w", o.peer.Short(), err)
 	}
 	o.engine.peers.reached(o.peer)
-	o.deadline = time.Time{}
-	gone := make(chan struct{})
+	s = newStream(o, conn)
 	o.mu.Lock()
-	o.conn, o.gone = conn, gone
+	o.stream = s
 	o.mu.Unlock()
-	o.watchers.Go(func() { o.watch(conn, gone) })
+	s.start()
 	if !o.engine.peers.track(o) || o.ctx.Err() != nil {
 		o.hangUp()
 		return nil, fmt.Errorf("engine: connect to %s: it was expelled", o.peer.Short())
 	}
-	return conn, nil
-}
-
-// watch hangs up when the peer does: without it a message would be lost before
-// the end of the connection is noticed. All that a peer says on a connection
-// that is dialled to send is that a snapshot arrived.
-func (o *outgoing) watch(conn *link.Conn, gone chan<- struct{}) {
-	defer close(gone)
-	var buf [maxAnswer]byte
-	for {
-		kind, _, err := conn.ReadFrame(maxAnswer, buf[:])
-		if err != nil || isKnown(kind) && kind != frameDone {
-			break
-		}
-		if kind != frameDone {
-			continue
-		}
-		select {
-		case o.done <- struct{}{}:
-		default:
-		}
-	}
-	conn.Close()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.conn == conn {
-		o.conn = nil
-	}
+	return s, nil
 }

@@ -16,7 +16,7 @@ import (
 // deadEnd is a network on which nobody is reached.
 type deadEnd struct{ dials int }
 
-func (d *deadEnd) Dial(context.Context, sm.PeerID, link.Protocol) (*link.Conn, error) {
+func (d *deadEnd) Connect(context.Context, sm.PeerID, link.Protocol) (*link.Conn, error) {
 	d.dials++
 	return nil, errors.New("dead end")
 }

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -34,6 +37,10 @@ type peer struct {
 	fails    int               // dials that failed in a row
 	retry    time.Time         // not dialled again before
 	conns    map[*outgoing]struct{}
+
+	answers    bool // it has acknowledged what was sent to it
+	unanswered bool // a connection was given up because it did not
+	troubles   map[link.Protocol]Trouble
 }
 
 func newPeers() *peers {
@@ -64,6 +71,7 @@ func (p *peers) admit(shard, replica uint64, id sm.PeerID) bool {
 	known := p.get(id)
 	if old, ok := known.admitted[shard]; ok && old != replica {
 		known.hangUp()
+		known.answers, known.unanswered = false, false // it may be another program
 	}
 	known.admitted[shard] = replica
 	known.fails, known.retry = 0, time.Time{}
@@ -147,6 +155,60 @@ func (p *peers) missed(id sm.PeerID, now time.Time) {
 	if known := p.known[id]; known != nil {
 		known.retry = now.Add(min(maxPause, minPause<<min(known.fails, 10)))
 		known.fails++
+	}
+}
+
+// answered notes that the peer acknowledges what is sent to it.
+func (p *peers) answered(id sm.PeerID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.known[id]; known != nil {
+		known.answers = true
+	}
+}
+
+// answers reports whether the peer has acknowledged what was sent to it.
+func (p *peers) answers(id sm.PeerID) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	known := p.known[id]
+	return known != nil && known.answers
+}
+
+// expectsAnswer reports whether a connection to the peer must be given up because it
+// acknowledges nothing. A peer that never did may run an older release, which does not; or
+// its first connection was lost at once, which another one shows.
+func (p *peers) expectsAnswer(id sm.PeerID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.known[id]
+	if known == nil {
+		return true
+	}
+	expected := known.answers || !known.unanswered
+	known.unanswered = true
+	return expected
+}
+
+// shards returns the shards for which the peer was admitted, and a channel that is closed
+// when another admission may have changed that.
+func (p *peers) shards(id sm.PeerID) (shards []uint64, changed <-chan struct{}) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if known := p.known[id]; known != nil {
+		shards = slices.Collect(maps.Keys(known.admitted))
+	}
+	return shards, p.admission
+}
+
+// lacking notes that a replica does not have what was sent to it, which is sent again.
+func (p *peers) lacking(id sm.PeerID, key replicaKey) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if known := p.known[id]; known != nil {
+		for o := range known.conns {
+			o.forget(key)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 const (
@@ -74,10 +76,14 @@ func (e *Engine) noteSent(messages []pb.Message) {
 
 // goOn adds, behind acknowledgments of what noteSent noted, the answers to
 // heartbeats that make dragonboat send more.
-func (e *Engine) goOn(messages []pb.Message) []pb.Message {
+func (e *Engine) goOn(from sm.PeerID, messages []pb.Message) []pb.Message {
 	for i := 0; i < len(messages); i++ {
 		m := messages[i]
-		if m.Type != pb.ReplicateResp || m.Reject {
+		if m.Type != pb.ReplicateResp {
+			continue
+		}
+		if m.Reject {
+			e.peers.lacking(from, replicaKey{m.ShardID, m.From})
 			continue
 		}
 		if r := e.replica(m.ShardID); r != nil {

@@ -33,8 +33,8 @@ type receipt struct {
 }
 
 // syncEvery is how many bytes of a snapshot are synced at once. Nothing is read
-// meanwhile, which the sender bears for half of [writeTimeout] at least, and after
-// the last of them for [doneTimeout].
+// meanwhile, which the sender bears for [stallTimeout], and after the last of them for
+// [doneTimeout].
 const syncEvery = 8 << 20
 
 // receiptError reports that the disk does not keep what comes in.

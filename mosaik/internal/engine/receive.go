@@ -62,6 +62,8 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	e.leave()
 	defer e.serving.Done()
 	defer end()
+	acks := acks{conn: c, lanes: &e.lanes, lane: lane{peer: c.Peer()}}
+	defer acks.close()
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	defer context.AfterFunc(e.ctx, func() { c.Close() })()
@@ -74,15 +76,21 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 			admitted, _ = e.peers.speaks(c.Peer())
 			c.TakeTurns(!admitted)
 		}
-		err := e.awaitAdmission(ctx, c)
+		err := e.awaitAdmission(ctx, c, &acks)
 		var kind uint8
 		var payload []byte
 		if err == nil {
 			kind, payload, err = c.ReadFrame(limit, buf)
 		}
 		if err == nil && isKnown(kind) {
-			err = receive(kind, payload)
+			acks.busy.Store(true)
+			if kind == frameWatch {
+				err = acks.watch(payload)
+			} else {
+				err = receive(kind, payload)
+			}
 		}
+		acks.handled()
 		if errors.Is(err, errBad) {
 			c.Bar()
 		}
@@ -103,7 +111,7 @@ const (
 	// here. It has room for some messages without entries, which are dropped.
 	smallFrame = 1 << 10
 	// admissionTimeout bounds how long a larger one waits: as long as its sender does.
-	admissionTimeout = writeTimeout
+	admissionTimeout = stallTimeout
 )
 
 // errStranger reports a large frame of a peer that was not admitted in time.
@@ -112,7 +120,7 @@ var errStranger = errors.New("engine: a large frame of a peer that speaks for no
 // awaitAdmission returns when the next frame may be read: a large one once its sender
 // speaks for a replica here. Members announce themselves on another connection than
 // this one, so a frame may overtake the announcement.
-func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn) error {
+func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn, acks *acks) error {
 	size, err := c.PeekFrame()
 	if err != nil || size <= smallFrame {
 		return err
@@ -122,6 +130,8 @@ func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn) error {
 		return nil
 	}
 	c.Rest()
+	acks.busy.Store(true)
+	defer acks.busy.Store(false)
 	timer := time.NewTimer(admissionTimeout)
 	defer timer.Stop()
 	for !ok {
@@ -166,7 +176,7 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 	if batch.Requests = append(taken, appends...); len(batch.Requests) == 0 {
 		return nil
 	}
-	batch.Requests = e.goOn(batch.Requests)
+	batch.Requests = e.goOn(from, batch.Requests)
 	err := e.transport.hand(batch)
 	for i := range batch.Requests {
 		m := &batch.Requests[i]

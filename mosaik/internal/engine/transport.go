@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/lni/dragonboat/v4/config"
@@ -84,7 +85,10 @@ func (t *transport) outgoing(ctx context.Context, target string, protocol link.P
 		return nil, fmt.Errorf("engine: connect to %q: %w", target, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	o := &outgoing{engine: t.engine, peer: peer, protocol: protocol, ctx: ctx, cancel: cancel, done: make(chan struct{}, 1)}
+	o := &outgoing{
+		engine: t.engine, peer: peer, protocol: protocol, lane: rand.Uint64(),
+		ctx: ctx, cancel: cancel, done: make(chan struct{}, 1),
+	}
 	o.unwatch = context.AfterFunc(ctx, o.hangUp)
 	return o, nil
 }

@@ -65,9 +65,9 @@ type Entry struct {
 
 // Network opens connections to peers.
 type Network interface {
-	// Dial connects to peer, whose address it finds itself, and proves that it
-	// is that peer.
-	Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error)
+	// Connect returns a connection to peer, whose address it finds itself, and proves
+	// that it is that peer. Either end may have opened it; this one sends on it.
+	Connect(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error)
 }
 
 // Config is what an [Engine] needs. All fields but Logger are required.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
@@ -19,10 +20,15 @@ type Conn struct {
 	gate    *gate
 	patient *patient
 	tls     *tls.Conn
+	meter   *meter // beneath tls
 	reader  *bufio.Reader
 	peer    sm.PeerID
 	dialled bool
-	close   func() error // sync.OnceValue
+	close   func() error  // sync.OnceValue
+	done    chan struct{} // closed by close
+
+	content atomic.Uint64 // bytes that reader has read of tls
+	preface uint64        // of these, what came before the first frame; set by the handshake
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -38,6 +44,18 @@ func (c *Conn) Peer() sm.PeerID { return c.peer }
 
 // Dialled reports whether this end opened the connection.
 func (c *Conn) Dialled() bool { return c.dialled }
+
+// Received returns how many bytes of frames have arrived, heads included, whether or not
+// they were read: what the other end counts as it writes frames. While a frame
+// arrives the count grows in steps of up to 16 KiB, the size of a TLS record.
+func (c *Conn) Received() uint64 { return c.content.Load() - c.preface }
+
+// Traffic returns how many bytes the connection has read and written beneath TLS. The
+// counts grow while a record is in flight; they show that something moves.
+func (c *Conn) Traffic() (read, written uint64) { return c.meter.read.Load(), c.meter.written.Load() }
+
+// Done returns a channel that is closed when the connection is closed at this end.
+func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // protocol returns what the connection is for.
 func (c *Conn) protocol() Protocol { return Protocol(c.tls.ConnectionState().NegotiatedProtocol) }

@@ -27,21 +27,25 @@ func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.Pee
 		c.peer, err = l.verify(state, want)
 		return err
 	})
+	c.meter = &meter{Conn: raw}
 	if c.dialled {
-		c.tls = tls.Client(raw, config)
+		c.tls = tls.Client(c.meter, config)
 	} else {
-		c.tls = tls.Server(raw, config)
+		c.tls = tls.Server(c.meter, config)
 	}
-	c.reader = bufio.NewReader(c.tls)
+	c.reader = bufio.NewReader(counted{c.tls, &c.content})
+	c.done = make(chan struct{})
 	// TLS's own Close waits for a peer that does not read.
 	c.close = sync.OnceValue(func() error {
 		l.untrack(c)
+		close(c.done)
 		return raw.Close()
 	})
 	err := c.tls.Handshake()
 	if err == nil {
 		err = greet(c)
 	}
+	c.preface = c.content.Load() - uint64(c.reader.Buffered())
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}

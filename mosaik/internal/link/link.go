@@ -22,6 +22,9 @@ const (
 	Bond     Protocol = "mosaik/bond/1"
 	Raft     Protocol = "mosaik/raft/1"
 	Snapshot Protocol = "mosaik/snap/1"
+	// Callback is for connections that the receiver of what is sent opens, because the
+	// sender cannot.
+	Callback Protocol = "mosaik/back/1"
 )
 
 // defaultHandshakeTimeout bounds a handshake when the configuration does not.
@@ -143,6 +146,21 @@ func (l *Link) Handle(p Protocol, h Handler) {
 		panic(fmt.Sprintf("link: handle %s: called after Serve or twice", p))
 	}
 	l.handlers[p] = h
+}
+
+// ServeDialled has the handler of the protocol serve a connection that this end opened, as
+// if it had been accepted for the protocol, and closes it. It returns when the handler
+// does; without a handler it is false.
+func (l *Link) ServeDialled(ctx context.Context, c *Conn, p Protocol) bool {
+	defer c.Close()
+	l.mu.Lock()
+	h := l.handlers[p]
+	l.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	h(ctx, c)
+	return true
 }
 
 // Tally returns the link's counts, to which its protocols add.

@@ -15,6 +15,8 @@ type conn struct {
 	out, in  *pipe
 	closed   atomic.Bool
 
+	forgotten bool // nothing arrives for good; guarded by the web's lock
+
 	readBy, writeBy *deadline
 }
 

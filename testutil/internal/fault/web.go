@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -147,7 +148,7 @@ func (w *Web) set(h hop, cut bool) {
 		delete(w.cut, h)
 	}
 	for c := range w.conns {
-		c.hold(w.cut[hop{c.from, c.to}], w.cut[hop{c.to, c.from}])
+		c.hold(c.forgotten || w.cut[hop{c.from, c.to}], c.forgotten || w.cut[hop{c.to, c.from}])
 	}
 	w.wake()
 }
@@ -179,6 +180,27 @@ func (w *Web) Drop(i, j int) {
 			c.abort()
 		}
 	}
+}
+
+// Forget loses one of the connections between two nodes, drawn at random: nothing that is
+// sent on it arrives any longer, whatever the link says, and neither end learns of it. It
+// reports whether there was one.
+func (w *Web) Forget(i, j int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var some []*conn
+	for c := range w.conns {
+		if (c.from == i && c.to == j || c.from == j && c.to == i) && !c.forgotten {
+			some = append(some, c)
+		}
+	}
+	if len(some) == 0 {
+		return false
+	}
+	c := some[rand.IntN(len(some))]
+	c.forgotten = true
+	c.hold(true, true)
+	return true
 }
 
 // wake ends the present waits; the caller holds the lock.

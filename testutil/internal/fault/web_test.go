@@ -66,6 +66,32 @@ func TestDialOfANodeThatIsDown(t *testing.T) {
 	wantText(t, accepted, "back")
 }
 
+// A connection that is forgotten carries nothing in either direction, not even its end,
+// and healing does not help. Others work.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 2)
+	if w.web.Forget(0, 1) {
+		t.Error("a connection was forgotten where there is none")
+	}
+	dialled, accepted := w.connect(0, 1)
+	if !w.web.Forget(1, 0) || w.web.Forget(1, 0) {
+		t.Fatal("the connection was not forgotten, or twice")
+	}
+	w.web.Cut(0, 1)
+	w.web.Heal(0, 1)
+	send(t, dialled, "lost")
+	send(t, accepted, "lost")
+	dialled.Close()
+	other, peer := w.connect(0, 1)
+	send(t, other, "arrives")
+	wantText(t, peer, "arrives")
+	w.web.Close()
+	if n, err := accepted.Read(make([]byte, 10)); n > 0 {
+		t.Errorf("read %d bytes of a forgotten connection, error %v", n, err)
+	}
+}
+
 func TestDialOfAnAddressOutside(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, 1)

@@ -1,0 +1,195 @@
+package bond
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// A connection that a CALLBACK frame asks for is of the protocol mosaik/back/1. The peer
+// that opens it sends one frame of kind 1 with the token of the CALLBACK. From then on the
+// connection is as if the other end had opened it for the protocol that it asked for.
+const frameToken = 1
+
+const (
+	// maxCalls bounds the calls of this peer that wait to be answered, and
+	// maxCallsOfPeer the connections that another peer has it open and keep.
+	maxCalls       = 256
+	maxCallsOfPeer = 16
+	// maxProtocol bounds the name of a protocol, in bytes.
+	maxProtocol = 64
+)
+
+var (
+	// errNoBond reports a peer that cannot be asked because there is no bond with it.
+	errNoBond = errors.New("there is no bond with it over which it could be asked to connect")
+	// errUnanswered reports a peer that was asked to connect and did not in time.
+	errUnanswered = errors.New("it was asked to connect and did not")
+)
+
+// callToken tells calls apart.
+type callToken [16]byte
+
+// call is a connection that a peer was asked to open.
+type call struct {
+	peer    sm.PeerID
+	arrived chan *link.Conn
+	over    <-chan struct{} // closed when nobody waits
+}
+
+type callbackFrame struct {
+	token    callToken
+	failed   bool
+	protocol link.Protocol
+}
+
+func (f callbackFrame) append(b []byte) []byte {
+	b = append(b, f.token[:]...)
+	failed := byte(0)
+	if f.failed {
+		failed = 1
+	}
+	return append(append(b, failed), f.protocol...)
+}
+
+func parseCallback(b []byte) (f callbackFrame, err error) {
+	n := len(f.token) + 1
+	if len(b) <= n || len(b) > n+maxProtocol {
+		return f, fmt.Errorf("%w: CALLBACK has %d bytes, want %d to %d", errFrame, len(b), n+1, n+maxProtocol)
+	}
+	if b[n-1] > 1 {
+		return f, fmt.Errorf("%w: CALLBACK has %d for a truth value", errFrame, b[n-1])
+	}
+	copy(f.token[:], b)
+	f.failed, f.protocol = b[n-1] == 1, link.Protocol(b[n:])
+	return f, nil
+}
+
+// callBack asks the peer to open a connection for the protocol and waits for it, at most
+// for the handshake timeout. failed says that this end could not.
+func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol, failed bool) (*link.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
+	defer cancel()
+	c := &call{peer: peer, arrived: make(chan *link.Conn), over: ctx.Done()}
+	token, err := m.call(c, callbackFrame{failed: failed, protocol: p})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.calls, token)
+	}()
+	select {
+	case lc := <-c.arrived:
+		return lc, nil
+	case <-m.done:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, errUnanswered
+	}
+}
+
+// call sends the frame that asks the peer.
+func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
+	rand.Read(f.token[:])
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.peers[c.peer]
+	switch {
+	case m.closing:
+		return f.token, ErrClosed
+	case known == nil || known.current == nil || known.current.up == 0:
+		return f.token, errNoBond
+	case len(m.calls) >= maxCalls:
+		return f.token, fmt.Errorf("%d peers are being asked to connect at a time; no more are allowed", maxCalls)
+	}
+	m.calls[f.token] = c
+	known.current.send(kindCallback, f.append(nil))
+	return f.token, nil
+}
+
+// serveCallback takes a connection that this end has asked for. It is a handler for
+// [link.Callback].
+func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
+	lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
+	var token callToken
+	kind, payload, err := lc.ReadFrame(len(token), nil)
+	if err != nil || kind != frameToken || copy(token[:], payload) < len(token) {
+		return
+	}
+	lc.SetReadDeadline(time.Time{})
+	m.mu.Lock()
+	c := m.calls[token]
+	m.mu.Unlock()
+	if c == nil || c.peer != lc.Peer() {
+		return // nobody waits
+	}
+	select {
+	case c.arrived <- lc:
+	case <-c.over:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select { // it belongs to the caller now, and ends with the link
+	case <-lc.Done():
+	case <-ctx.Done():
+	}
+}
+
+// handleCallback opens a connection for a peer with a bond that asks for it.
+func (c *conn) handleCallback(f callbackFrame) link.Code {
+	m := c.m
+	isFor := f.protocol == link.Raft || f.protocol == link.Snapshot
+	if c.up == 0 || c.ended || c.calls >= maxCallsOfPeer || !isFor {
+		return link.CodeAccepted // the peer's call is not answered
+	}
+	if f.failed {
+		c.p.reverse.blamed(m, c.p.id)
+	}
+	c.calls++
+	m.running.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		m.running.Go(func() {
+			select {
+			case <-m.done:
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			c.calls--
+		}()
+		lc, err := m.openFor(ctx, c.p.id, f)
+		if err != nil {
+			m.cfg.Logger.Debug("cannot connect to a peer that asks for it", "peer", c.p.id.Short(), "error", err)
+			return
+		}
+		m.cfg.Link.ServeDialled(ctx, lc, f.protocol)
+	})
+	return link.CodeAccepted
+}
+
+// openFor opens a connection that a peer has asked for and sends the token.
+func (m *Manager) openFor(ctx context.Context, peer sm.PeerID, f callbackFrame) (*link.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
+	defer cancel()
+	lc, err := m.dialAnywhere(ctx, peer, link.Callback)
+	if err != nil {
+		return nil, err
+	}
+	if err := lc.WriteFrame(frameToken, f.token[:]); err != nil {
+		lc.Close()
+		return nil, err
+	}
+	return lc, nil
+}

@@ -1,0 +1,37 @@
+package link
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+)
+
+// meter counts the bytes of a connection.
+type meter struct {
+	net.Conn
+	read, written atomic.Uint64
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	m.read.Add(uint64(n))
+	return n, err
+}
+
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.written.Add(uint64(n))
+	return n, err
+}
+
+// counted is a reader whose bytes are counted.
+type counted struct {
+	io.Reader
+	n *atomic.Uint64
+}
+
+func (r counted) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.n.Add(uint64(n))
+	return n, err
+}
