@@ -15,6 +15,10 @@ func StatusOf[C any, M sm.StateMachine[C]](g *Group[C, M]) *watch.Value[group.St
 // CatalogOf lets tests wait for what a network learns of its peers.
 func CatalogOf(n *Network) discovery.Catalog { return n.catalog }
 
+// RechecksOf returns how often groups were told to look at a peer's tickets again,
+// because of a new entry.
+func RechecksOf(n *Network) int64 { return n.rechecks.Load() }
+
 // DecodeAt and AppendAt let tests decode and encode at a level of a schema.
 func DecodeAt[C any](spec sm.Spec[C], src []byte, level uint32) (C, error) {
 	l := levelsOf(spec)
