@@ -26,7 +26,7 @@ func processorTime(b *testing.B) time.Duration {
 //
 //	go test ./mosaik -run - -bench StartGroups/groups=100 -benchtime 1x
 func BenchmarkStartGroups(b *testing.B) {
-	for _, groups := range []int{10, 100, 500} {
+	for _, groups := range []int{10, 100, 300, 500} {
 		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
 			for b.Loop() {
 				id := mosaik.NewNetworkID(b.Name())
