@@ -112,7 +112,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t)
 	f.joinAll()
-	key, err := mosaik.KeyFromText("idle")
+	key, err := mosaik.KeyFromDigest(sm.ID("idle"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -228,7 +228,7 @@ func awaitTickets(t *testing.T, c *testutil.Cluster, want []ticket.Ticket) {
 	for i := range c.Len() {
 		catalog := mosaik.CatalogOf(c.Node(i).Net())
 		news := make(chan struct{}, 1)
-		stop := catalog.Watch(func(discovery.Signed) {
+		stop := catalog.Watch(func(_, _ discovery.Signed) {
 			select {
 			case news <- struct{}{}:
 			default:

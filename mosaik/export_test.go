@@ -25,6 +25,10 @@ func WithClock(now func() time.Time) Option {
 	})
 }
 
+// RechecksOf returns how often groups were told to look at a peer's tickets again,
+// because of a new entry.
+func RechecksOf(n *Network) int64 { return n.rechecks.Load() }
+
 // DecodeAt and AppendAt let tests decode and encode at a level of a schema.
 func DecodeAt[C any](spec sm.Spec[C], src []byte, level uint32) (C, error) {
 	l := levelsOf(spec)

@@ -119,7 +119,7 @@ func TestLeaderThatLeavesHandsOver(t *testing.T) {
 	for _, n := range nodes(c, leader) {
 		catalog := mosaik.CatalogOf(n.Net())
 		changed := make(chan struct{}, 1)
-		unwatch := catalog.Watch(func(discovery.Signed) {
+		unwatch := catalog.Watch(func(_, _ discovery.Signed) {
 			select {
 			case changed <- struct{}{}:
 			default:

@@ -275,13 +275,17 @@ func (n *Network) examiner(validators []ticket.Validator) *examiner {
 
 // advertise lets this peer's entry list the groups that it has joined. It must
 // not be called with n.mu held: whoever watches the catalog may take it.
-func (n *Network) advertise() {
+func (n *Network) advertise() { n.updateGroups(func(j *joined) bool { return j.handles > 0 }) }
+
+// updateGroups lets this peer's entry list the groups that listed accepts, which is
+// called with n.mu held.
+func (n *Network) updateGroups(listed func(*joined) bool) {
 	if _, err := n.catalog.Update(func(e *discovery.Entry) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		e.Groups = e.Groups[:0]
 		for id, j := range n.groups {
-			if j.handles > 0 {
+			if listed(j) {
 				e.Groups = append(e.Groups, id)
 			}
 		}

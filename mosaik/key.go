@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
@@ -43,12 +45,55 @@ var errKeyUnmarshal = errors.New("mosaik: unmarshal group key: keys are marshall
 // exactly 64 hexadecimal digits, the BLAKE3-256 hash of s otherwise. Every
 // character counts, a trailing newline too. The hash does not make a guessable
 // text safe: use at least 128 random bits, such as 32 hexadecimal digits.
-// Blank text is an error.
+//
+// Text that is too short to hold 128 bits is an error, blank text included. What
+// it can hold depends on its length and on the kinds of characters in it: 39
+// digits, 28 lower-case letters, 25 of both, or 20 characters of all kinds are
+// enough. Longer text may still be guessable.
 func KeyFromText(s string) (GroupKey, error) {
-	if strings.TrimSpace(s) == "" {
-		return GroupKey{}, errors.New("mosaik: make group key: the text is blank; use at least 128 random bits")
+	switch bits := entropyBound(s); {
+	case strings.TrimSpace(s) == "":
+		return GroupKey{}, fmt.Errorf("mosaik: make group key: the text is blank; use at least %d random bits", keyBits)
+	case bits < keyBits:
+		return GroupKey{}, fmt.Errorf("mosaik: make group key: the text is too short: it holds at most %d bits of entropy, "+
+			"and at least %d are required; use 32 random hexadecimal digits or more (openssl rand -hex 32)", int(bits), keyBits)
 	}
 	return KeyFromDigest(sm.ID(s))
+}
+
+// keyBits is the entropy that the text of a key must be able to hold, in bits.
+const keyBits = 128
+
+// entropyBound returns how many bits of entropy a text can hold: its characters
+// are taken as drawn at random from all characters of their kinds.
+func entropyBound(s string) float64 {
+	var lower, upper, digits, marks, others bool
+	n := 0
+	for _, r := range strings.TrimSpace(s) {
+		n++
+		switch {
+		case 'a' <= r && r <= 'z':
+			lower = true
+		case 'A' <= r && r <= 'Z':
+			upper = true
+		case '0' <= r && r <= '9':
+			digits = true
+		case r < utf8.RuneSelf:
+			marks = true
+		default:
+			others = true
+		}
+	}
+	kinds := 0
+	for _, k := range []struct {
+		has  bool
+		size int
+	}{{lower, 26}, {upper, 26}, {digits, 10}, {marks, 33}, {others, 1 << 10}} {
+		if k.has {
+			kinds += k.size
+		}
+	}
+	return float64(n) * math.Log2(float64(max(1, kinds)))
 }
 
 // KeyFromDigest returns the key whose secret is d itself. The zero digest is an

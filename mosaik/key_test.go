@@ -243,6 +243,55 @@ func TestGroupKeyRefusesNoSecret(t *testing.T) {
 	}
 }
 
+// TestShortKeysAreRefused tries texts of each kind of character that hold just
+// enough, and one character less.
+func TestShortKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	const all = "aA0!"
+	for name, c := range map[string]struct {
+		alphabet string
+		length   int // the least that is accepted
+	}{
+		"digits":                {"0123456789", 39},
+		"lower case":            {"abcdefghijklmnopqrstuvwxyz", 28},
+		"upper case":            {"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 28},
+		"hexadecimal":           {"0123456789abcdef", 25},
+		"letters":               {"aBcDeFgH", 23},
+		"letters and digits":    {"aB0cD1", 22},
+		"all printable":         {all, 20},
+		"other than ASCII":      {"日本語", 13},
+		"all, and white space ": {all + " \t", 20},
+	} {
+		text := func(n int) string {
+			runes := []rune(strings.Repeat(c.alphabet, n))[:n]
+			runes[n-1] = runes[0] // no white space at the end
+			return string(runes)
+		}
+		key, err := KeyFromText(text(c.length))
+		if err != nil || key.IsZero() {
+			t.Errorf("%s: %d characters are refused: %v", name, c.length, err)
+		}
+		for n := 1; n < c.length; n++ {
+			key, err := KeyFromText(text(n))
+			if err == nil || !key.IsZero() {
+				t.Errorf("%s: %d characters are accepted", name, n)
+				continue
+			}
+			for _, want := range []string{"too short", "128", "bits of entropy", "openssl rand -hex 32"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: error %q does not name %q", name, err, want)
+				}
+			}
+			if n > 3 && strings.Contains(err.Error(), text(n)) {
+				t.Errorf("%s: error %q shows the text", name, err)
+			}
+		}
+		if _, err := KeyFromText(text(c.length-1) + " \n"); err == nil {
+			t.Errorf("%s: white space at the end counts as entropy", name)
+		}
+	}
+}
+
 func TestRandomKeysDiffer(t *testing.T) {
 	t.Parallel()
 	a, b := RandomKey(), RandomKey()

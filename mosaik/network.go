@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
@@ -19,9 +20,6 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// maxAddrs is how many addresses a peer advertises at most.
-const maxAddrs = 16
 
 // Network is this process's place on a network of peers. Make one with [Open];
 // a process may hold several. Its methods may be called from any goroutine.
@@ -37,6 +35,7 @@ type Network struct {
 	bonds     *bond.Manager
 	engine    *engine.Engine
 	telemetry *telemetry
+	rechecks  atomic.Int64 // of peers' tickets by groups, because of new entries
 
 	ticketsMu sync.Mutex // held through a change of tickets
 	tickets   []ticket.Ticket
@@ -99,7 +98,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
-	if n.telemetry, err = newTelemetry(n); err != nil {
+	if n.telemetry, err = newTelemetry(n, identity.Peer()); err != nil {
 		return nil, errors.Join(err, n.link.Close())
 	}
 	defer func() {
@@ -107,9 +106,13 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 			err = errors.Join(err, n.link.Close(), n.telemetry.close())
 		}
 	}()
-	addrs, err := advertised(o.advertise, n.link.Addr())
+	addrs, omitted, err := advertised(o.advertise, n.link.Addr(), net.InterfaceAddrs)
 	if err != nil {
 		return nil, err
+	}
+	if len(omitted) > 0 {
+		n.log.Warn("addresses are not advertised: there are too many; name the right ones (WithAdvertise)",
+			"limit", maxAddrs, "advertised", addrs, "omitted_addrs", omitted)
 	}
 	n.catalog, err = discovery.NewCatalog(identity, discovery.Entry{
 		Peer: identity.Peer(), Network: id, Addrs: addrs, Tags: o.tags,
@@ -117,9 +120,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
-	n.bonds = bond.New(bond.Config{
-		Link: n.link, Catalog: n.catalog, Seeds: o.seeds, DialFilter: o.dialFilter, Logger: n.log,
-	})
+	n.bonds = bond.New(n.bondConfig())
 	n.engine, err = engine.Open(engine.Config{
 		Self: identity.Peer(), Tick: o.tick, Logger: n.log, Network: n.bonds,
 	})
@@ -164,41 +165,6 @@ func (n *Network) closeDir() error {
 		return nil
 	}
 	return n.dir.Close()
-}
-
-// advertised returns the addresses to tell peers.
-func advertised(given []string, bound net.Addr) ([]string, error) {
-	if len(given) > maxAddrs {
-		return nil, fmt.Errorf("advertise: %d addresses; at most %d are allowed", len(given), maxAddrs)
-	}
-	if len(given) > 0 {
-		return given, nil
-	}
-	tcp, ok := bound.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return []string{bound.String()}, nil
-	}
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("advertise: list the machine's addresses: %w", err)
-	}
-	var addrs, loopback []string
-	for _, a := range all {
-		ip, ok := a.(*net.IPNet)
-		if !ok || ip.IP.IsLinkLocalUnicast() {
-			continue
-		}
-		addr := (&net.TCPAddr{IP: ip.IP, Port: tcp.Port}).String()
-		if ip.IP.IsLoopback() {
-			loopback = append(loopback, addr)
-			continue
-		}
-		addrs = append(addrs, addr)
-	}
-	if len(addrs) == 0 {
-		addrs = loopback
-	}
-	return addrs[:min(len(addrs), maxAddrs)], nil
 }
 
 // ID returns the network's id.
@@ -281,6 +247,7 @@ func (n *Network) Close() error {
 	}
 	leaving.Wait()
 	n.ending.Wait()
+	n.sayFarewell()
 	n.unwatch()
 	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close(), n.closeDir())
 	close(n.done)

@@ -104,7 +104,9 @@ func newOptions(opts []Option) (options, error) {
 
 // WithDir gives the network a directory, made if need be, that outlives the
 // process and keeps its identity: a process that is started again with it is
-// the same peer, under whatever name and address. The logs of groups joined with
+// the same peer, under any name and address. It also keeps the addresses of the
+// peers that it knew, which are dialled like seeds while those peers are not known.
+// The logs of groups joined with
 // [logstore.Disk] lie in it, too, and their members go on where they were. The
 // directory belongs to one network and one peer, and while the network is open
 // to it alone. A member must never be started from a copy: its group may have
@@ -168,7 +170,8 @@ func WithListener(ln net.Listener) Option {
 // WithAdvertise sets the addresses, host:port, under which peers are told to
 // reach this process, 16 at most. By default these are the address listened on
 // or, when that is a wildcard, its port on each address of the machine's
-// interfaces.
+// interfaces, of IPv4 only when that is 0.0.0.0. Those beyond the sixteenth are
+// left out and logged.
 //
 // A process that cannot be dialled there connects to others by itself, and they ask it to
 // when they need more connections; both sides log it, and [Status].Links says so.
@@ -185,10 +188,11 @@ func WithAdvertise(addrs ...string) Option {
 }
 
 // WithSeeds names addresses, host:port, of some peers; any one of them is
-// enough to learn of all. A seed that cannot be reached is tried again for as
-// long as the network is open; [Network.Connected] tells why it cannot. Seeds
-// of several calls add up. Naming the process itself does no harm. Seeds are
-// dialled regardless of [WithDialFilter].
+// enough to learn of all. Of a name every IP address is tried, 16 at a time. A
+// seed that cannot be reached is tried again for as long as the network is open;
+// [Network.Connected] tells why it cannot. So is one that leads to the process
+// itself, such as a load balancer: naming the process itself does no harm. Seeds
+// of several calls add up. They are dialled regardless of [WithDialFilter].
 func WithSeeds(addrs ...string) Option {
 	return optionFunc(func(o *options) error {
 		for _, addr := range addrs {
@@ -210,8 +214,12 @@ func WithTags(tags ...string) Option {
 	})
 }
 
-// WithLogger sets where the network logs. By default it logs nothing. Of each
-// message at most 100 are logged at once and 10 in every second after that.
+// WithLogger sets where the network logs. By default it logs nothing. Lines of one
+// cause, which have the same message and are about the same peer, group or the
+// like, are logged at most once a minute at the levels warn and error, and at the
+// level info five times and then once a minute. Of each message at most 100 are
+// logged at once and 10 in every second after that. The next line that is logged
+// has an attribute "omitted" with the number of those that were left out.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(o *options) error {
 		if l == nil {
@@ -228,7 +236,8 @@ func WithLogger(l *slog.Logger) Option {
 // The rules and the filter of [WithDialFilter] then see an IP address that a peer
 // advertises before dial does. Of a name they see the remote address of the
 // connection that dial returns, if that is a [*net.TCPAddr], before anything is
-// sent on it. Behind a proxy that is the proxy's address: what a name stands for
+// sent on it. The name of a seed that leads to no other peer is resolved here as
+// well, and dial is called with its IP addresses. Behind a proxy that is the proxy's address: what a name stands for
 // is then up to the proxy.
 func WithDialer(dial DialFunc) Option {
 	return optionFunc(func(o *options) error {

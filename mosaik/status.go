@@ -47,6 +47,9 @@ type Status struct {
 	// Refused are peers that have no bond with this member because one side
 	// refused it, with the last reason; at most 32, since anybody may try.
 	Refused []RefusedError
+	// Mismatch is not nil while connected peers are in other groups and none of
+	// them is in this one. Changes of it alone are no news for [When.Statuses].
+	Mismatch *Mismatch
 	// Poisoned is the panic of this member's machine, nil for none.
 	Poisoned error
 	// Snapshot is why this member's last snapshot failed, nil if it did not: the
@@ -113,6 +116,10 @@ func (j *joined) describe(s group.Status) Status {
 		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Level: s.Level, Accepts: s.Opened,
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
 		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
+		Mismatch: j.mismatch(),
+	}
+	if out.Mismatch != nil && out.Waits != "" {
+		out.Waits += "; " + out.Mismatch.String()
 	}
 	out.Links = j.links(s)
 	if len(s.Members) == 0 {

@@ -20,12 +20,13 @@ const scope = "github.com/mosaik-go/mosaik"
 // telemetry is a network's spans and metrics.
 type telemetry struct {
 	net      *Network
+	self     PeerID
 	tracer   trace.Tracer
 	observed metric.Registration
 }
 
-func newTelemetry(n *Network) (*telemetry, error) {
-	t := &telemetry{net: n, tracer: n.opts.tracers.Tracer(scope)}
+func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
+	t := &telemetry{net: n, self: self, tracer: n.opts.tracers.Tracer(scope)}
 	meter := n.opts.meters.Meter(scope)
 	groups, err := meter.Int64ObservableUpDownCounter("mosaik.groups.active",
 		metric.WithDescription("Groups that the process has joined."), metric.WithUnit("{group}"))
@@ -75,7 +76,7 @@ func newTelemetry(n *Network) (*telemetry, error) {
 				active++
 			}
 			status := j.core.Status().Get()
-			here := metric.WithAttributes(t.networkAttribute(), t.groupAttribute(id))
+			here := t.here(t.groupAttribute(id))
 			o.ObserveInt64(bonds, int64(len(status.Bonds)), here)
 			for i, s := range groupStates {
 				o.ObserveInt64(states[i], s.value(status), here)
@@ -89,15 +90,15 @@ func newTelemetry(n *Network) (*telemetry, error) {
 			o.ObserveInt64(members, int64(voters), here, metric.WithAttributes(attribute.Bool("voter", true)))
 			o.ObserveInt64(members, int64(len(status.Members)-voters), here, metric.WithAttributes(attribute.Bool("voter", false)))
 		}
-		o.ObserveInt64(groups, int64(active), metric.WithAttributes(t.networkAttribute()))
+		o.ObserveInt64(groups, int64(active), t.here())
 		n.link.Tally().EachRefused(func(code link.Code, d link.Direction, count int64) {
-			o.ObserveInt64(refused, count, metric.WithAttributes(t.networkAttribute(), codeAttribute(code), attribute.String("direction", d.String())))
+			o.ObserveInt64(refused, count, t.here(codeAttribute(code), attribute.String("direction", d.String())))
 		})
 		n.link.Tally().EachDropped(func(l link.Limit, count int64) {
-			o.ObserveInt64(dropped, count, metric.WithAttributes(t.networkAttribute(), attribute.String("limit", l.String())))
+			o.ObserveInt64(dropped, count, t.here(attribute.String("limit", l.String())))
 		})
 		n.link.Tally().EachDialled(func(outcome link.Outcome, count int64) {
-			o.ObserveInt64(dials, count, metric.WithAttributes(t.networkAttribute(), attribute.String("outcome", outcome.String())))
+			o.ObserveInt64(dials, count, t.here(attribute.String("outcome", outcome.String())))
 		})
 		return nil
 	}, observed...)
@@ -126,8 +127,18 @@ func one(is bool) int64 {
 
 func (t *telemetry) close() error { return t.observed.Unregister() }
 
-func (t *telemetry) networkAttribute() attribute.KeyValue {
-	return attribute.String("network", t.net.id.Short())
+// here returns the attributes of what is measured of the network, and more. Of
+// several networks in one process those with the same id differ in self.
+func (t *telemetry) here(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributes(append(t.attributes(), more...)...)
+}
+
+// attributes returns those that tell the network from others in the process.
+func (t *telemetry) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("network", t.net.id.Short()),
+		attribute.String("self", t.self.Short()),
+	}
 }
 
 func (t *telemetry) groupAttribute(id GroupID) attribute.KeyValue {
@@ -153,7 +164,7 @@ func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context
 			return ctx, noSpan
 		}
 	}
-	return t.tracer.Start(ctx, name, trace.WithAttributes(t.networkAttribute(), t.groupAttribute(id)))
+	return t.tracer.Start(ctx, name, trace.WithAttributes(append(t.attributes(), t.groupAttribute(id))...))
 }
 
 // endSpan ends a span with the outcome of what it covers.

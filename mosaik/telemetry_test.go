@@ -59,16 +59,16 @@ func points(t *testing.T, reader *metric.ManualReader) []point {
 			for _, p := range data {
 				network, _ := p.Attributes.Value("network")
 				id, grouped := p.Attributes.Value("group")
-				want := 1
+				want := 2
 				if grouped {
-					want = 2
+					want = 3
 				}
 				name := m.Name
 				if voter, ok := p.Attributes.Value("voter"); ok {
-					name, want = fmt.Sprintf("%s voter=%v", name, voter.AsBool()), 3
+					name, want = fmt.Sprintf("%s voter=%v", name, voter.AsBool()), 4
 				}
 				if p.Attributes.Len() != want {
-					t.Errorf("%s has the attributes %v, want network and group alone", m.Name, p.Attributes.ToSlice())
+					t.Errorf("%s has the attributes %v, want network, self and group alone", m.Name, p.Attributes.ToSlice())
 				}
 				all = append(all, point{name, network.AsString(), id.AsString(), p.Value})
 			}
@@ -78,6 +78,43 @@ func points(t *testing.T, reader *metric.ManualReader) []point {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Group, b.Group))
 	})
 	return all
+}
+
+// TestMetricsOfSeveralNetworks has two networks with one id, in one process, share a
+// meter provider: what is measured of each can be told apart.
+func TestMetricsOfSeveralNetworks(t *testing.T) {
+	t.Parallel()
+	reader := metric.NewManualReader()
+	provider := mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader)))
+	id := mosaik.NewNetworkID(t.Name())
+	want := map[string]int64{}
+	for groups := range 3 {
+		n := openNetwork(t, id, provider)
+		for range groups {
+			if _, err := n.Groups().WithKey(mosaik.RandomKey()).Join(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want[n.Self().Short()] = int64(groups)
+	}
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &collected); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, scope := range collected.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if m.Name == "mosaik.groups.active" {
+				for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+					self, _ := p.Attributes.Value("self")
+					got[self.AsString()] = p.Value
+				}
+			}
+		}
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("active groups by self (-want +got):\n%s", diff)
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -1,6 +1,7 @@
 package mosaik
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -76,14 +77,19 @@ func ticketsOf(e discovery.Signed) []ticket.Ticket {
 	return nil
 }
 
-// recheck lets every group look at a peer's tickets again.
-func (n *Network) recheck(e discovery.Signed) {
-	if e.Peer == n.Self() {
+// recheck lets the groups that a peer's new entry concerns look at its tickets
+// again: none if the entry carries the same tickets as the one before, which is
+// zero for none, and otherwise those that require tickets.
+func (n *Network) recheck(e, before discovery.Signed) {
+	if e.Peer == n.Self() || slices.EqualFunc(e.Extension(extensionTickets), before.Extension(extensionTickets), bytes.Equal) {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, j := range n.groups {
-		j.core.Recheck(e.Peer)
+		if len(j.validators) > 0 {
+			n.rechecks.Add(1)
+			j.core.Recheck(e.Peer)
+		}
 	}
 }

@@ -28,7 +28,7 @@ quit
 deposit alice 1
 `
 	var out strings.Builder
-	config := nodeConfig{listen: "127.0.0.1:0", key: "a key of a test", network: t.Name(), name: "ada", members: 1}
+	config := nodeConfig{listen: "127.0.0.1:0", key: "the key that all nodes of a test share", network: t.Name(), name: "ada", members: 1}
 	if err := runNode(soon(t), config, strings.NewReader(script), &out); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type process struct {
 // start starts a node. It is killed with the test unless it ended before.
 func start(t testing.TB, name string, args ...string) *process {
 	t.Helper()
-	args = append(args, "-name", name, "-network", t.Name(), "-key", "a key of a test", "-v")
+	args = append(args, "-name", name, "-network", t.Name(), "-key", "the key that all nodes of a test share", "-v")
 	p := &process{t: t, name: name, cmd: exec.CommandContext(soon(t), program, args...), lines: make(chan string)}
 	p.cmd.Stderr = t.Output()
 	var err error

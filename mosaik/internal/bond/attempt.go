@@ -123,7 +123,7 @@ func (a *attempt) ended(err error) (report func()) {
 		p.worked, p.failures, p.rounds, p.left = a.addr, 0, 0, nil
 		p.m.dialler.place(p, now)
 		p.errs = slices.DeleteFunc(p.errs, func(err error) bool { return !errors.Is(err, link.ErrForbidden) })
-		return p.takeErrors()
+		return p.takeErrors(now)
 	case p.m.closing, len(p.conns) > 0, p.m.peers[p.id] != p, errors.Is(err, context.Canceled):
 		l.giveBack(a.taken) // it was not needed
 		p.left, p.errs = nil, nil

@@ -155,9 +155,11 @@ func (c *conn) trusted() bool {
 	if c.up > 0 {
 		return true
 	}
-	for _, peer := range c.m.seeds {
-		if peer == c.p.id {
-			return true
+	for _, s := range c.m.seeds {
+		for _, peer := range s.peers {
+			if peer == c.p.id {
+				return true
+			}
 		}
 	}
 	return false

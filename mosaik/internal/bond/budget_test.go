@@ -151,7 +151,11 @@ func TestFullCatalog(t *testing.T) {
 			r := connectRaw(t, a, 1)
 			a.bearWith(r)
 			if seed {
-				a.manager.answered("seed", r.id.Peer())
+				s := a.manager.newSeed("127.0.0.1:7", maxSeedPause)
+				s.peers["127.0.0.1:7"] = r.id.Peer()
+				a.manager.mu.Lock()
+				a.manager.seeds = append(a.manager.seeds, s)
+				a.manager.mu.Unlock()
 			}
 			begin := time.Now()
 			r.sendEntries(entries...)

@@ -49,9 +49,24 @@ type Config struct {
 	// catalog after its last sign of life; 0 is 10 min.
 	ForgetAfter time.Duration
 
+	// Sightings are peers that an earlier process knew. While one of them is
+	// unknown, its addresses are dialled like seeds, with pauses of up to a minute,
+	// within the rules for addresses and if DialFilter allows them. Without
+	// Remember they are ignored.
+	Sightings []discovery.Sighting
+	// Remember keeps the peers that are worth dialling by a later process, at most
+	// [discovery.MaxSightings]. It is called from one goroutine, soon after they
+	// change, every hour, and before Close returns. Nil keeps nothing.
+	Remember func([]discovery.Sighting) error
+
+	// Mismatch reports that connected peers announce groups and none of them this
+	// one, which is joined for longer than 5 s: once for each [Manager.Join]. It is
+	// called without locks from one goroutine and must return soon. Nil is allowed.
+	Mismatch func(group sm.Digest, m Mismatch)
+
 	// Logger is told of peers that come and go (info), of addresses that
-	// cannot be reached (warn, once per change of the error) and of refusals
-	// (debug); nil is silence.
+	// cannot be reached (once per change of the error; info at first, and warn
+	// after 10 s or if they never will be) and of refusals (debug); nil is silence.
 	Logger *slog.Logger
 }
 

@@ -81,7 +81,14 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 
 	m.mu.Lock()
 	c.end(code, tell)
+	var chores []func()
+	if code == link.CodeCancelled && !tell { // the peer's goodbye
+		chores = m.departed(c.p, time.Now())
+	}
 	m.mu.Unlock()
+	for _, do := range chores {
+		do()
+	}
 	<-write
 	<-probe
 	m.mu.Lock()
@@ -111,6 +118,9 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		return nil
 	}
 	p := m.meet(lc.Peer())
+	if lc.Dialled() && lc.RemoteAddr() != nil {
+		p.answered = lc.RemoteAddr().String()
+	}
 	if lc.Dialled() && !p.wantsDialled() || len(p.conns) >= maxConns {
 		return nil
 	}
@@ -176,6 +186,9 @@ func (c *conn) end(code link.Code, tell bool) {
 	}
 	if len(p.conns) == 0 {
 		p.idle(now)
+		close(c.m.parted)
+		c.m.parted = make(chan struct{})
+		c.m.lookout.signal()
 	}
 	p.touch()
 }

@@ -156,9 +156,11 @@ func (m *Manager) seedsOf(peer sm.PeerID) (addrs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, _ := m.entry(peer)
-	for addr, id := range m.seeds {
-		if id == peer && !slices.Contains(entry.Addrs, addr) {
-			addrs = append(addrs, addr)
+	for _, s := range m.seeds {
+		for addr, id := range s.peers {
+			if id == peer && !slices.Contains(entry.Addrs, addr) && !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
 		}
 	}
 	return addrs

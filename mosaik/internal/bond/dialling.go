@@ -1,12 +1,15 @@
 package bond
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // The ranks of peers, the first to be dialled first.
@@ -35,6 +38,8 @@ type dialling struct {
 	rounds   int      // that failed
 	crowded  int      // times that all its destinations were dialled too often
 	worked   string   // the address that was dialled successfully last
+	answered string   // the IP address and port at which it answered last
+	alarmed  bool     // that it cannot be reached is logged as a warning
 	failed   failureLog
 
 	due   time.Time // when to look at it, in the queue of those that wait
@@ -96,8 +101,14 @@ func inOrder(addrs []string, worked string) []string {
 func (p *peer) endRound(now time.Time) (report func()) {
 	p.rounds++
 	p.next = now.Add(p.pause())
-	return p.takeErrors()
+	return p.takeErrors(now)
 }
+
+// deadShare bounds the pause between rounds to a peer that was reached by a share
+// of the time since its last sign of life: 12 is a twelfth. A partition heals soon
+// after its end, and peers that are dead cost less and less until they are
+// forgotten.
+const deadShare = 12
 
 // pause draws the pause after a round. A peer that was never reached may not
 // exist.
@@ -110,18 +121,29 @@ func (p *peer) pause() time.Duration {
 	case rankStranger:
 		return p.backoff.pauseUpTo(max(cfg.Redial.Max, cfg.Unreached))
 	}
-	return p.backoff.pause()
+	return p.backoff.pauseUpTo(max(cfg.Redial.Max, time.Since(p.alive)/deadShare))
 }
 
 // takeErrors empties the round's errors and returns what logs them.
-func (p *peer) takeErrors() (report func()) {
+func (p *peer) takeErrors(now time.Time) (report func()) {
 	err := errors.Join(p.errs...)
 	p.errs = nil
-	if !p.failed.changed(err) {
+	changed := p.failed.changed(err)
+	// A peer may just restart. That its address must not be dialled is for people.
+	alarm := err != nil && (errors.Is(err, link.ErrForbidden) || now.Sub(p.alive) >= alarmAfter)
+	level := slog.LevelInfo
+	if alarm {
+		level = slog.LevelWarn
+		changed = changed || !p.alarmed
+	}
+	p.alarmed = alarm
+	if !changed {
 		return func() {}
 	}
 	m, id := p.m, p.id
-	return func() { m.cfg.Logger.Warn("cannot reach peer", "peer", id.Short(), "error", err) }
+	return func() {
+		m.cfg.Logger.Log(context.Background(), level, "cannot reach peer", "peer", id.Short(), "error", err)
+	}
 }
 
 // hurry has a peer with a new entry be dialled soon. A peer could renew its entry

@@ -273,31 +273,13 @@ func crossedDials(t *testing.T) {
 	}
 }
 
-func TestOwnAddressAsSeed(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	logs := newLogs()
-	a := startNode(t, 0, func(s *setup) {
-		s.listener = l
-		s.config.Seeds = []string{l.Addr().String()}
-		s.config.Logger = slog.New(logs)
-	})
-	logs.await(t, "dropped a seed")
-	if got := a.catalog.All(); len(got) != 0 {
-		t.Errorf("knows %v, want nobody", got)
-	}
-}
-
 // TestUnreachableSeed counts what is logged while a seed cannot be reached.
 func TestUnreachableSeed(t *testing.T) {
 	t.Parallel()
 	logs := newLogs()
 	attempts := make(chan error)
 	a := startNode(t, 0, func(s *setup) {
-		s.config.Seeds = []string{"192.0.2.1:7"}
+		s.config.Seeds = []string{"127.0.0.1:7"}
 		s.config.Logger = slog.New(logs)
 		s.dial = func(ctx context.Context, _, addr string) (net.Conn, error) {
 			select {
@@ -358,6 +340,7 @@ func (l *logs) WithGroup(string) slog.Handler            { return l }
 func (l *logs) Handle(_ context.Context, r slog.Record) error {
 	line := r.Message
 	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	line += " level=" + r.Level.String()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, line)

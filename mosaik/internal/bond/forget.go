@@ -22,25 +22,49 @@ func (p *peer) lost(now time.Time) bool {
 // bury drops peers and leaves tombstones. It returns what must be done about
 // them without the mutex.
 func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
-	if len(gone) == 0 {
+	for _, p := range gone {
+		m.entomb(p, now)
+		m.sightings.tend(p.id) // it may be back in an hour
+		chores = append(chores, func() { m.forget(p.id, "forgot a peer that cannot be reached") })
+	}
+	return chores
+}
+
+// departed forgets a peer that has said goodbye and is in no group: what it was in
+// it has left, and if it returns it says so itself. A peer that only restarts
+// keeps its groups, and other processes of its identity have connections.
+func (m *Manager) departed(p *peer, now time.Time) (chores []func()) {
+	entry, known := m.entry(p.id)
+	if m.closing || m.peers[p.id] != p || len(p.conns) > 0 || !known || len(entry.Groups) > 0 {
 		return nil
 	}
+	p.dequeue()
+	m.entomb(p, now)
+	m.hangUp(p.id)
+	m.sightings.drop(p.id)
+	return []func(){func() { m.forget(p.id, "forgot a peer that left") }}
+}
+
+// entomb drops a peer and leaves a tombstone.
+func (m *Manager) entomb(p *peer, now time.Time) {
 	for id, t := range m.forgotten {
 		if t.until.Before(now) {
 			delete(m.forgotten, id)
 		}
 	}
-	for _, p := range gone {
-		entry, _ := m.entry(p.id)
-		m.forgotten[p.id] = tombstone{entry.Version, now.Add(m.cfg.ForgetAfter)}
-		delete(m.peers, p.id)
-		chores = append(chores, func() { m.forget(p.id) })
-	}
-	return chores
+	entry, _ := m.entry(p.id)
+	m.forgotten[p.id] = tombstone{entry.Version, now.Add(m.cfg.ForgetAfter)}
+	delete(m.peers, p.id)
 }
 
-// forget drops the entry of a buried peer.
-func (m *Manager) forget(id sm.PeerID) {
+// forget drops the entry of a peer that is no longer known, unless it is back.
+func (m *Manager) forget(id sm.PeerID, why string) {
+	m.mu.Lock()
+	back := m.peers[id] != nil
+	m.mu.Unlock()
+	if back {
+		return
+	}
 	m.cfg.Catalog.Forget(id)
-	m.cfg.Logger.Info("forgot a peer that cannot be reached", "peer", id.Short())
+	m.cfg.Logger.Info(why, "peer", id.Short())
 }

@@ -257,6 +257,9 @@ func (b *bond) rise() {
 	b.counted = Info{Peer: peer, Since: b.since}
 	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
 	b.vouch()
+	if entry, known := b.c.m.entry(peer); known {
+		b.c.m.sightings.note(b.c.p, entry)
+	}
 	b.c.hasten()
 }
 

@@ -21,6 +21,7 @@ type Manager struct {
 	instance instanceID
 
 	reach   reachability
+	lookout lookout
 	dialler *dialler
 	budgets budgets
 
@@ -38,9 +39,11 @@ type Manager struct {
 	groups    map[sm.Digest]*Membership
 	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
 	forgotten map[sm.PeerID]tombstone
-	seeds     map[string]sm.PeerID // who answered at a seed's address last
-	news      chan struct{}        // closed and replaced when an entry changes
-	conns     uint64               // connections so far
+	seeds     []*seed       // the configured ones
+	sightings *sightings    // nil when nothing is kept
+	news      chan struct{} // closed and replaced when an entry changes
+	parted    chan struct{} // closed and replaced when a peer's last connection ends
+	conns     uint64        // connections so far
 	held      held
 	calls     map[callToken]*call
 	hellos    uint64 // HELLO frames sent
@@ -61,8 +64,15 @@ func New(cfg Config) *Manager {
 		forgotten: map[sm.PeerID]tombstone{},
 		calls:     map[callToken]*call{},
 		budgets:   newBudgets(time.Now()),
-		seeds:     map[string]sm.PeerID{},
 		news:      make(chan struct{}),
+		parted:    make(chan struct{}),
+		lookout:   newLookout(),
+	}
+	for _, addr := range cfg.Seeds {
+		m.seeds = append(m.seeds, m.newSeed(addr, maxSeedPause))
+	}
+	if cfg.Remember != nil {
+		m.sightings = newSightings(m, cfg.Sightings)
 	}
 	m.dialler = newDialler(m)
 	rand.Read(m.instance[:])
@@ -86,8 +96,13 @@ func (m *Manager) Start() {
 		m.meet(e.Peer)
 	}
 	m.running.Go(m.dialler.run)
-	for _, addr := range m.cfg.Seeds {
-		m.running.Go(func() { m.tend(addr) })
+	m.running.Go(m.lookout.run(m))
+	for _, s := range m.seeds {
+		m.running.Go(s.run)
+	}
+	if m.sightings != nil {
+		m.running.Go(m.sightings.run)
+		m.sightings.tendAll()
 	}
 }
 
@@ -137,6 +152,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	}
 	ms := newMembership(m, g)
 	m.groups[g.ID] = ms
+	m.lookout.signal()
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
 		entry, ok := m.entry(p.id)
@@ -153,7 +169,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 }
 
 // entryChanged is called by the catalog for each new entry.
-func (m *Manager) entryChanged(s discovery.Signed) {
+func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {
@@ -165,6 +181,8 @@ func (m *Manager) entryChanged(s discovery.Signed) {
 	}
 	p, now := m.meet(s.Peer), time.Now()
 	p.alive = now
+	m.sightings.note(p, s)
+	m.lookout.signal()
 	p.hurry(s, now)
 	if p.current != nil {
 		p.current.offerAll(s)
@@ -183,18 +201,4 @@ func (m *Manager) announce(s discovery.Signed) {
 			}
 		}
 	}
-}
-
-// pause waits for d, or until changed or done is closed. It reports whether the
-// manager goes on.
-func (m *Manager) pause(d time.Duration, changed <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-changed:
-	case <-m.done:
-		return false
-	}
-	return true
 }

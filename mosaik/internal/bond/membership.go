@@ -54,10 +54,12 @@ type Membership struct {
 	queue   []event
 	pending backlog // of all bonds, also of connections that have ended
 	left    bool
+	joined  time.Time
+	warned  bool // its mismatch was reported
 }
 
 func newMembership(m *Manager, g Group) *Membership {
-	return &Membership{m: m, group: g, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	return &Membership{m: m, group: g, wake: make(chan struct{}, 1), done: make(chan struct{}), joined: time.Now()}
 }
 
 // Send queues a message to the peer, a copy of payload, and reports whether it

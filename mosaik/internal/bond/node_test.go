@@ -253,7 +253,7 @@ func seeds(nodes ...*node) func(*setup) {
 func (n *node) awaitEntry(peer sm.PeerID, ok func(discovery.Signed) bool) discovery.Signed {
 	n.t.Helper()
 	news := make(chan discovery.Signed, 1000)
-	defer n.catalog.Watch(func(s discovery.Signed) { news <- s })()
+	defer n.catalog.Watch(func(s, _ discovery.Signed) { news <- s })()
 	if s, known := n.catalog.Get(peer); known && ok(s) {
 		return s
 	}

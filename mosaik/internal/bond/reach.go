@@ -21,6 +21,9 @@ type reachability struct{ value *watch.Value[reach] }
 
 func newReachability() reachability { return reachability{watch.New(reach{})} }
 
+// peers returns how many peers are connected and have told what they know.
+func (r reachability) peers() int { return r.value.Get().peers }
+
 // connected counts a connection over which entries have come, or with -1 no more.
 func (r reachability) connected(n int) {
 	r.value.Update(func(v reach) (reach, bool) {

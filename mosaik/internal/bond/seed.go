@@ -1,101 +1,303 @@
 package bond
 
 import (
+	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// maxSeedPause bounds the pause before a seed is tried again: one that comes back
-// may be new and alone, and makes a group of its own unless it is met within the
-// bootstrap delay, which is 3 s by default. There are few seeds.
-const maxSeedPause = 2 * time.Second
+const (
+	// maxSeedPause bounds the pause before a seed is tried again: one that comes back
+	// may be new and alone, and makes a group of its own unless it is met within the
+	// bootstrap delay, which is 3 s by default. There are few seeds.
+	maxSeedPause = 2 * time.Second
+	// calmSeedPause bounds it in place of maxSeedPause while every address of the
+	// seed leads to a connected peer or to this peer itself, and some peer is
+	// connected. A name is resolved again at the end of each pause.
+	calmSeedPause = 30 * time.Second
+	// maxSeedAddrs bounds the addresses of one seed that are dialled in one round. Of
+	// a name with more, each round draws some.
+	maxSeedAddrs = 16
+	// alarmAfter is how long a seed, or a peer, may be out of reach before that is a
+	// warning: processes of one deployment start, and restart, one after the other.
+	alarmAfter = 10 * time.Second
+)
 
-// tend dials a seed until the manager closes, whenever there is no connection
-// to the peer that answered there last. A seed that is this peer is dropped.
-func (m *Manager) tend(addr string) {
-	pauses := backoff{bounds: Backoff{m.cfg.Redial.Min, max(m.cfg.Redial.Min, min(m.cfg.Redial.Max, maxSeedPause))}}
-	var failures failureLog
-	var last sm.PeerID
+// seed is a place where some peer may be: a configured address, whose host may be
+// a name with many IP addresses, or the last known addresses of a peer
+// (sightings.go). Its goroutine dials, in rounds, every address whose peer is not
+// connected. Which peer answers does not matter. An address that leads to this
+// peer itself is tried again like one that fails: behind it may be a load balancer,
+// or a name that will be another machine's.
+type seed struct {
+	m *Manager
+	// name is the configured address, "" for a sighting.
+	name string
+	// list returns the addresses to dial. The seed ends when it is errSeedOver.
+	list   func(ctx context.Context) ([]string, error)
+	check  func(addr string) link.Check // nil for no check
+	pauses backoff
+
+	failures failureLog
+	failing  time.Time // when the seed began to fail, zero while it does not
+	alarmed  bool      // that is logged as a warning
+	calm     time.Time // when the seed became calm, zero while it is not
+
+	// peers holds the peer that answered last at each address. The manager's mutex
+	// guards it.
+	peers map[string]sm.PeerID
+}
+
+// errSeedOver ends a seed.
+var errSeedOver = errors.New("the seed is over")
+
+func (m *Manager) newSeed(name string, longest time.Duration) *seed {
+	longest = max(m.cfg.Redial.Min, min(m.cfg.Redial.Max, longest))
+	return &seed{
+		m:      m,
+		name:   name,
+		list:   func(ctx context.Context) ([]string, error) { return m.cfg.Link.Resolve(ctx, name) },
+		pauses: backoff{bounds: Backoff{m.cfg.Redial.Min, longest}},
+		peers:  map[string]sm.PeerID{},
+	}
+}
+
+// run dials the seed until the manager closes or the seed is over. What the dialer
+// makes of a name comes first; the addresses of the name are dialled if that leads
+// to no other peer.
+func (s *seed) run() {
+	byName := s.name != "" && s.m.cfg.Link.DialsNames(s.name)
 	for {
-		if connected := m.connected(last); connected != nil {
-			select {
-			case <-connected:
-				continue
-			case <-m.done:
+		var o outcome
+		if byName {
+			o = s.round([]string{s.name})
+		}
+		if o.reached == 0 {
+			addrs, err := s.addrs()
+			switch {
+			case errors.Is(err, errSeedOver):
 				return
+			case err != nil && !byName:
+				o.errs = append(o.errs, err)
+			}
+			// What a dialer makes of the name does not matter where the addresses lead
+			// somewhere.
+			if more := s.round(addrs); len(addrs) > 0 && more.good() {
+				o = more
+			} else {
+				o.add(more)
 			}
 		}
-		lc, err := m.dial(addr, sm.PeerID{}, nil)
-		switch {
-		case errors.Is(err, link.ErrSelf):
-			m.cfg.Logger.Debug("dropped a seed that is this peer itself", "addr", addr)
-			return
-		case err == nil:
-			last = lc.Peer()
-			m.answered(addr, last)
-			pauses.succeeded(m.serve(lc))
-		}
-		m.reach.seed(addr, err)
-		if failures.changed(err) {
-			m.cfg.Logger.Warn("cannot reach seed", "seed", addr, "error", err)
-		}
-		if !m.pause(pauses.pause(), nil) {
+		s.report(o)
+		if !s.rest(o.good()) {
 			return
 		}
 	}
 }
 
-// answered notes which peer is at a seed's address.
-func (m *Manager) answered(addr string, peer sm.PeerID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seeds[addr] = peer
+// outcome is how a round ended.
+type outcome struct {
+	reached int     // addresses whose peers are connected
+	errs    []error // of the others
 }
 
-// connected returns a channel that is closed when something changes about a
-// peer that there is a connection to, or nil when there is none.
-func (m *Manager) connected(id sm.PeerID) <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if p := m.peers[id]; p != nil && len(p.conns) > 0 {
-		return p.changed
+func (o *outcome) add(more outcome) {
+	o.reached += more.reached
+	o.errs = append(o.errs, more.errs...)
+}
+
+// good reports whether every address led to a peer, perhaps to this one.
+func (o outcome) good() bool {
+	return !slices.ContainsFunc(o.errs, func(err error) bool { return !errors.Is(err, link.ErrSelf) })
+}
+
+// addrs returns the addresses of the next round.
+func (s *seed) addrs() ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.m.cfg.HandshakeTimeout)
+	defer cancel()
+	s.m.mu.Lock()
+	if s.m.closing {
+		s.m.mu.Unlock()
+		return nil, ErrClosed
 	}
-	return nil
-}
-
-// failureLog remembers what went wrong last, so that what goes wrong repeatedly
-// is logged once per change.
-type failureLog struct{ last string }
-
-// changed reports whether err, nil for success, is an error other than the one
-// before.
-func (f *failureLog) changed(err error) bool {
-	text := ""
-	if err != nil && !errors.Is(err, ErrClosed) {
-		text = rootCause(err)
+	s.m.dials[&cancel] = sm.PeerID{}
+	s.m.mu.Unlock()
+	addrs, err := s.list(ctx)
+	s.m.mu.Lock()
+	delete(s.m.dials, &cancel)
+	s.m.mu.Unlock()
+	if len(addrs) > maxSeedAddrs {
+		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+		addrs = addrs[:maxSeedAddrs]
 	}
-	changed := text != "" && text != f.last
-	f.last = text
-	return changed
+	return addrs, err
 }
 
-// rootCause returns the text of the errors that err wraps, without what they
-// are wrapped in: port numbers there differ from attempt to attempt.
-func rootCause(err error) string {
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			return rootCause(inner)
+// round dials the addresses whose peers are not connected: the next one when one
+// has ended or has taken stagger.
+func (s *seed) round(addrs []string) (o outcome) {
+	var left []string
+	left, o.reached = s.missing(addrs)
+	ended := make(chan error, len(left))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for flying := 0; len(left) > 0 || flying > 0; {
+		select {
+		case <-timer.C:
+			if len(left) > 0 {
+				addr := left[0]
+				left = left[1:]
+				flying++
+				s.m.running.Go(func() { s.dial(addr, ended) })
+				timer.Reset(stagger)
+			}
+		case err := <-ended:
+			flying--
+			if err == nil {
+				o.reached++
+			} else {
+				o.errs = append(o.errs, err)
+			}
+			timer.Reset(0)
+		case <-s.m.done:
+			return o
 		}
-	case interface{ Unwrap() []error }:
-		text := ""
-		for _, inner := range e.Unwrap() {
-			text += rootCause(inner) + "\n"
-		}
-		return text
 	}
-	return err.Error()
+	return o
+}
+
+// missing returns the addresses whose peers are not connected, and the number of
+// the others. What is known about addresses that the seed no longer has is dropped.
+func (s *seed) missing(addrs []string) (missing []string, connected int) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	for addr, peer := range s.peers {
+		if !slices.Contains(addrs, addr) && !s.m.isConnected(peer) {
+			delete(s.peers, addr)
+		}
+	}
+	for _, addr := range addrs {
+		if s.m.isConnected(s.peers[addr]) {
+			connected++
+		} else {
+			missing = append(missing, addr)
+		}
+	}
+	return missing, connected
+}
+
+// dial dials one address, reports how that ended and serves the connection.
+func (s *seed) dial(addr string, ended chan<- error) {
+	var check link.Check
+	if s.check != nil {
+		check = s.check(addr)
+	}
+	lc, err := s.m.dial(addr, sm.PeerID{}, check)
+	if err == nil {
+		s.m.mu.Lock()
+		s.peers[addr] = lc.Peer()
+		s.m.mu.Unlock()
+	}
+	ended <- err
+	if err == nil {
+		s.m.serve(lc)
+	}
+}
+
+// rest waits until the next round. It is false when the manager closes.
+func (s *seed) rest(good bool) bool {
+	m, now := s.m, time.Now()
+	m.mu.Lock()
+	parted := m.parted
+	m.mu.Unlock()
+	var timer *time.Timer
+	if good && m.reach.peers() > 0 {
+		if s.calm.IsZero() {
+			s.calm = now
+		}
+		timer = time.NewTimer(s.pauses.pauseUpTo(max(calmSeedPause, s.pauses.bounds.Max)))
+	} else {
+		s.calm = time.Time{}
+		timer = time.NewTimer(s.pauses.pause())
+	}
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-m.done:
+			return false
+		case <-parted:
+		}
+		m.mu.Lock()
+		parted = m.parted
+		lost := s.lost()
+		m.mu.Unlock()
+		if !s.calm.IsZero() && (lost || m.reach.peers() == 0) {
+			s.pauses.succeeded(time.Since(s.calm))
+			s.calm = time.Time{}
+			timer.Reset(s.pauses.pause())
+		}
+	}
+}
+
+// lost reports whether a peer that answered at an address of the seed is not
+// connected. The caller holds the mutex.
+func (s *seed) lost() bool {
+	for _, peer := range s.peers {
+		if !s.m.isConnected(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// report notes and logs how a round ended.
+func (s *seed) report(o outcome) {
+	if s.name == "" {
+		return
+	}
+	err := errors.Join(o.errs...)
+	if o.reached > 0 {
+		err = nil
+	}
+	s.m.reach.seed(s.name, err)
+	if o.good() {
+		err = nil // its own address is often among the seeds of a peer
+	}
+	now := time.Now()
+	changed := s.failures.changed(err)
+	switch {
+	case err == nil:
+		s.failing, s.alarmed = time.Time{}, false
+		return
+	case s.failing.IsZero():
+		s.failing = now
+	}
+	alarm := isLasting(err) || now.Sub(s.failing) >= alarmAfter
+	switch {
+	case alarm && (changed || !s.alarmed):
+		s.alarmed = true
+		s.m.cfg.Logger.Warn("cannot reach seed", "seed", s.name, "error", err)
+	case changed:
+		s.m.cfg.Logger.Info("cannot reach seed", "seed", s.name, "error", err)
+	}
+}
+
+// isLasting reports whether an error of a dial shows that another one is of no use.
+func isLasting(err error) bool {
+	refused := new(link.RefusedError)
+	return errors.As(err, &refused) && (refused.Code == link.CodeOtherNetwork || refused.Code == link.CodeUndecodable)
+}
+
+// isConnected reports whether there is a connection to the peer. The caller holds
+// the mutex.
+func (m *Manager) isConnected(id sm.PeerID) bool {
+	p := m.peers[id]
+	return p != nil && len(p.conns) > 0
 }

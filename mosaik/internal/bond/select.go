@@ -2,7 +2,6 @@ package bond
 
 import (
 	"bytes"
-	"fmt"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -111,11 +110,13 @@ func (c *conn) install() {
 	c.selected, c.since, c.p.alive = true, now, now
 	c.m.dialler.connected = now
 	c.m.hangUp(c.p.id)
-	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", fmt.Sprint(c.lc.RemoteAddr()))
+	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", c.lc.RemoteAddr())
 	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
 	if entry, ok := c.m.entry(c.p.id); ok {
 		c.offerAll(entry)
+		c.m.sightings.note(c.p, entry)
 	}
+	c.m.lookout.signal()
 	c.wakeProbe()
 	c.p.touch()
 }

@@ -72,11 +72,12 @@ type Catalog interface {
 	Get(sm.PeerID) (Signed, bool)
 	// All returns the entries of all other peers, sorted by peer.
 	All() []Signed
-	// Watch has f called with each new entry from now on, others' and own, one
-	// call at a time and in the order of the changes. f runs within Put and
-	// Update: it must not block and must not call Put, Keep, Update or Forget. A call
-	// may be under way when cancel returns; none begins after it.
-	Watch(f func(Signed)) (cancel func())
+	// Watch has f called with each new entry from now on, others' and own, and with
+	// the entry that it replaces, zero for none, one call at a time and in the order
+	// of the changes. f runs within Put and Update: it must not block and must not
+	// call Put, Keep, Update or Forget. A call may be in flight when cancel returns;
+	// none begins after it.
+	Watch(f func(s, before Signed)) (cancel func())
 	// Forget drops the entry of another peer. Watchers are not told.
 	Forget(sm.PeerID)
 }
@@ -99,7 +100,7 @@ type catalog struct {
 	members   room
 	changes   []change // ascending; only a peer's last one counts
 	last      uint64   // sequence of the last change
-	watchers  map[*func(Signed)]struct{}
+	watchers  map[*func(s, before Signed)]struct{}
 }
 
 // known is another peer's entry.
@@ -149,7 +150,7 @@ func NewCatalog(id link.Identity, e Entry, clock func() time.Time) (Catalog, err
 		others:    map[sm.PeerID]*known{},
 		strangers: room{maxPeers: MaxPeers, maxBytes: MaxCatalogBytes},
 		members:   room{maxPeers: MaxMembers, maxBytes: MaxMemberBytes},
-		watchers:  map[*func(Signed)]struct{}{},
+		watchers:  map[*func(s, before Signed)]struct{}{},
 	}, nil
 }
 
@@ -186,7 +187,7 @@ func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	c.mu.Lock()
 	c.self = self
 	c.mu.Unlock()
-	c.tell(self)
+	c.tell(self, old)
 	return self, nil
 }
 
@@ -199,10 +200,11 @@ func (c *catalog) PutFrom(s Signed, source uint64) bool {
 		c.overtake(s)
 		return false
 	}
+	before, _ := c.Get(s.Peer)
 	if !c.take(s, source) {
 		return false
 	}
-	c.tell(s)
+	c.tell(s, before)
 	return true
 }
 
@@ -258,9 +260,10 @@ func (c *catalog) counts(x change) bool {
 func (c *catalog) Keep(s Signed) bool {
 	c.changing.Lock()
 	defer c.changing.Unlock()
+	before, _ := c.Get(s.Peer)
 	kept, news := c.keep(s)
 	if news {
-		c.tell(s)
+		c.tell(s, before)
 	}
 	return kept
 }
@@ -370,7 +373,7 @@ func (c *catalog) All() []Signed {
 	return all
 }
 
-func (c *catalog) Watch(f func(Signed)) (cancel func()) {
+func (c *catalog) Watch(f func(s, before Signed)) (cancel func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := &f
@@ -394,7 +397,7 @@ func (c *catalog) Forget(peer sm.PeerID) {
 }
 
 // tell calls the watchers. The caller holds changing, not mu.
-func (c *catalog) tell(s Signed) {
+func (c *catalog) tell(s, before Signed) {
 	c.mu.Lock()
 	watchers := slices.Collect(maps.Keys(c.watchers))
 	c.mu.Unlock()
@@ -403,7 +406,7 @@ func (c *catalog) tell(s Signed) {
 		_, still := c.watchers[f]
 		c.mu.Unlock()
 		if still {
-			(*f)(s)
+			(*f)(s, before)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func TestUpdate(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
 	var told []Signed
-	c.Watch(func(s Signed) { told = append(told, s) })
+	c.Watch(func(s, _ Signed) { told = append(told, s) })
 	old := c.Self()
 	group := sm.Digest{7}
 	s, err := c.Update(func(e *Entry) {
@@ -91,7 +91,7 @@ func TestPut(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
 	var told []uint64
-	c.Watch(func(s Signed) { told = append(told, s.Version) })
+	c.Watch(func(s, _ Signed) { told = append(told, s.Version) })
 	for i, step := range []struct {
 		s    Signed
 		want bool
@@ -138,7 +138,7 @@ func TestOvertake(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
 	var told int
-	c.Watch(func(Signed) { told++ })
+	c.Watch(func(_, _ Signed) { told++ })
 	version := c.Self().Version
 	for i := range maxOvertakes {
 		version += 1 << 50
@@ -232,7 +232,7 @@ func TestMembersHaveRoom(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t).(*catalog)
 	var told []uint64
-	c.Watch(func(s Signed) { told = append(told, s.Version) })
+	c.Watch(func(s, _ Signed) { told = append(told, s.Version) })
 	c.Put(of(t, 2, 1))
 	size := len(of(t, 2, 1).Bytes())
 	fill(c, size)
@@ -341,7 +341,7 @@ func TestWatch(t *testing.T) {
 	c := newTestCatalog(t)
 	var calls int // unguarded: calls must not overlap
 	var last uint64
-	cancel := c.Watch(func(s Signed) {
+	cancel := c.Watch(func(s, _ Signed) {
 		calls++
 		if s.Peer != c.Self().Peer { // the catalog can be read from within
 			return
@@ -379,6 +379,6 @@ func TestWatch(t *testing.T) {
 	}
 	// A watcher may cancel itself, and another, from within.
 	var own func()
-	own = c.Watch(func(Signed) { own() })
+	own = c.Watch(func(_, _ Signed) { own() })
 	c.Put(of(t, 9, 2))
 }

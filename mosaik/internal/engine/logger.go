@@ -12,7 +12,7 @@ import (
 
 // quietFor is how long a line with the same format is not logged again.
 // dragonboat repeats some of its warnings thousands of times a second.
-const quietFor = time.Second
+const quietFor = time.Minute
 
 // bridgeLogs sends what dragonboat logs to slog's default logger: its errors
 // as warnings, the rest at the debug level. dragonboat's loggers belong to the

@@ -35,10 +35,6 @@ func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
 // shardID returns the Raft shard of a group's epoch.
 func shardID(group sm.Digest, e Epoch) uint64 { return id64(group[:], e[:]) }
 
-// replicaID returns the id of a peer's replica in an epoch. Since it is derived
-// from the proven peer id, no peer can speak for another's replica.
-func replicaID(peer sm.PeerID, e Epoch, i Incarnation) uint64 { return id64(peer[:], e[:], i[:]) }
-
 // id64 returns the first 8 bytes of the parts' digest. Raft reserves 0.
 func id64(parts ...[]byte) uint64 {
 	d := sm.Parts(parts...)

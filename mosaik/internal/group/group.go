@@ -291,6 +291,9 @@ func (g *Group) Applied() *watch.Value[sm.Index] { return g.applied }
 // Bonds returns the live bonds.
 func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
 
+// Mismatch returns what connected peers announce in place of this group.
+func (g *Group) Mismatch() bond.Mismatch { return g.bonds.Mismatch() }
+
 // timers are the loop's pending looks into the future.
 type timers struct {
 	post func(func())

@@ -1,0 +1,156 @@
+package bond
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+const (
+	// mismatchAfter is how long a group has been joined before a mismatch is
+	// reported: other members may join a moment later.
+	mismatchAfter = 5 * time.Second
+	// mismatchPause bounds how often all groups are looked at.
+	mismatchPause = time.Second
+	// maxMismatchGroups bounds the groups that a mismatch names.
+	maxMismatchGroups = 16
+)
+
+// Mismatch describes connected peers that announce groups which are not joined
+// here, while no connected peer announces the group in question. Members whose
+// group ids differ by mistake look like that.
+type Mismatch struct {
+	Peers  int         // connected peers that announce groups that are not joined here
+	Groups []sm.Digest // these groups, ascending, at most 16
+}
+
+// Mismatch returns what connected peers announce in place of this group, and the
+// zero value if one of them announces it or none announces another.
+func (ms *Membership) Mismatch() Mismatch {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	return ms.m.survey().of(ms)
+}
+
+// survey is what connected peers announce.
+type survey struct {
+	entries []discovery.Signed
+	foreign Mismatch // for groups that none of them announces
+}
+
+// survey returns what connected peers announce. The caller holds the mutex.
+func (m *Manager) survey() survey {
+	var s survey
+	for _, p := range m.peers {
+		if p.current == nil {
+			continue
+		}
+		entry, known := m.entry(p.id)
+		if !known {
+			continue
+		}
+		s.entries = append(s.entries, entry)
+		foreign := false
+		for _, g := range entry.Groups {
+			if m.groups[g] != nil {
+				continue
+			}
+			foreign = true
+			if len(s.foreign.Groups) == maxMismatchGroups {
+				break // entries are free to make, and may be long
+			}
+			if !slices.Contains(s.foreign.Groups, g) {
+				s.foreign.Groups = append(s.foreign.Groups, g)
+			}
+		}
+		if foreign {
+			s.foreign.Peers++
+		}
+	}
+	slices.SortFunc(s.foreign.Groups, func(a, b sm.Digest) int { return sm.PeerID(a).Compare(sm.PeerID(b)) })
+	return s
+}
+
+// of returns the mismatch of a group.
+func (s survey) of(ms *Membership) Mismatch {
+	announced := func(e discovery.Signed) bool { return e.HasGroup(ms.group.ID) }
+	if ms.left || s.foreign.Peers == 0 || slices.ContainsFunc(s.entries, announced) {
+		return Mismatch{}
+	}
+	return s.foreign
+}
+
+// lookout reports mismatches: once for each membership, and when something has
+// changed about the connected peers or their entries.
+type lookout struct{ wake chan struct{} }
+
+func newLookout() lookout { return lookout{make(chan struct{}, 1)} }
+
+// signal has the lookout look soon.
+func (l lookout) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run returns the function of the lookout's goroutine.
+func (l lookout) run(m *Manager) func() {
+	return func() {
+		if m.cfg.Mismatch == nil {
+			return
+		}
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for {
+			select {
+			case <-l.wake:
+			case <-timer.C:
+			case <-m.done:
+				return
+			}
+			next := m.reportMismatches(time.Now())
+			pause := time.NewTimer(mismatchPause)
+			select {
+			case <-pause.C:
+			case <-m.done:
+				pause.Stop()
+				return
+			}
+			timer.Reset(next)
+		}
+	}
+}
+
+// reportMismatches reports those that are new and returns when to look again if
+// nothing changes before.
+func (m *Manager) reportMismatches(now time.Time) (next time.Duration) {
+	found := map[sm.Digest]Mismatch{}
+	m.mu.Lock()
+	next = idleCheck
+	var s *survey
+	for id, ms := range m.groups {
+		if ms.warned {
+			continue
+		}
+		if wait := ms.joined.Add(mismatchAfter).Sub(now); wait > 0 {
+			next = min(next, wait)
+			continue
+		}
+		if s == nil {
+			all := m.survey()
+			s = &all
+		}
+		if mismatch := s.of(ms); mismatch.Peers > 0 {
+			ms.warned = true
+			found[id] = mismatch
+		}
+	}
+	m.mu.Unlock()
+	for id, mismatch := range found {
+		m.cfg.Mismatch(id, mismatch)
+	}
+	return next
+}

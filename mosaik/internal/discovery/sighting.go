@@ -1,0 +1,147 @@
+package discovery
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// The file of known peers in a network's directory, format 1. Integers are
+// little-endian.
+//
+//	offset  size  content
+//	     0     8  magic "MSKPEER\n"
+//	     8     4  format, 1
+//	    12    32  network id
+//	    44     2  number of peers, at most 64; for each
+//	           32  peer id; none twice
+//	            8  when it was connected last, in seconds since 1970
+//	            1  number of addresses, 1 to 4; for each
+//	              1  length, 3 to 255
+//	              n  host:port, printable ASCII without spaces; none twice
+//	     …    32  BLAKE3 hash of everything before
+const (
+	sightingsMagic  = "MSKPEER\n"
+	sightingsFormat = 1
+	sightingsHead   = 46
+)
+
+// The bounds of the file of known peers.
+const (
+	MaxSightings     = 64 // peers
+	MaxSightingAddrs = 4  // addresses of one peer
+	// MaxSightingsSize is the length of the longest file in bytes.
+	MaxSightingsSize = sightingsHead + MaxSightings*(32+8+1+MaxSightingAddrs*(1+MaxAddr)) + 32
+)
+
+// ErrSightings reports bytes that are not a file of known peers.
+var ErrSightings = errors.New("malformed file of known peers")
+
+// Sighting says where a peer was when it was connected last.
+type Sighting struct {
+	Peer  sm.PeerID
+	At    time.Time // in whole seconds
+	Addrs []string  // 1 to [MaxSightingAddrs], the best one first
+}
+
+// AppendSightings appends the file of the peers of a network, which keep the
+// bounds, to b.
+func AppendSightings(b []byte, network sm.Digest, peers []Sighting) []byte {
+	begin := len(b)
+	b = append(b, sightingsMagic...)
+	b = binary.LittleEndian.AppendUint32(b, sightingsFormat)
+	b = append(b, network[:]...)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(peers)))
+	for _, p := range peers {
+		b = append(b, p.Peer[:]...)
+		b = binary.LittleEndian.AppendUint64(b, uint64(max(0, p.At.Unix())))
+		b = append(b, byte(len(p.Addrs)))
+		for _, addr := range p.Addrs {
+			b = append(append(b, byte(len(addr))), addr...)
+		}
+	}
+	sum := sm.Parts(b[begin:])
+	return append(b, sum[:]...)
+}
+
+// ParseSightings reads a file of known peers. Whatever b holds is safe: any fault
+// is [ErrSightings]. What it accepts is what AppendSightings makes of the result.
+func ParseSightings(b []byte, network sm.Digest) ([]Sighting, error) {
+	fail := func(format string, args ...any) ([]Sighting, error) {
+		return nil, fmt.Errorf("%w: "+format, append([]any{ErrSightings}, args...)...)
+	}
+	switch {
+	case len(b) > MaxSightingsSize:
+		return fail("it has more than %d bytes", MaxSightingsSize)
+	case len(b) < sightingsHead+32 || string(b[:8]) != sightingsMagic:
+		return fail("it does not begin like one")
+	case binary.LittleEndian.Uint32(b[8:]) != sightingsFormat:
+		return fail("format %d; this version reads format %d", binary.LittleEndian.Uint32(b[8:]), sightingsFormat)
+	}
+	body, sum := b[:len(b)-32], sm.Digest(b[len(b)-32:])
+	switch {
+	case sm.Parts(body) != sum:
+		return fail("its hash is wrong")
+	case sm.Digest(body[12:44]) != network:
+		return fail("it is of network %s, not of %s", sm.Digest(body[12:44]).Short(), network.Short())
+	}
+	n := int(binary.LittleEndian.Uint16(body[44:]))
+	if n > MaxSightings {
+		return fail("it has %d peers, at most %d are allowed", n, MaxSightings)
+	}
+	r := reader{rest: body[sightingsHead:]}
+	peers := make([]Sighting, 0, n)
+	for range n {
+		s, err := r.sighting()
+		if err != nil {
+			return fail("%w", err)
+		}
+		if slices.ContainsFunc(peers, func(p Sighting) bool { return p.Peer == s.Peer }) {
+			return fail("peer %s is in it twice", s.Peer.Short())
+		}
+		peers = append(peers, s)
+	}
+	if len(r.rest) > 0 {
+		return fail("%d bytes are left over", len(r.rest))
+	}
+	return peers, nil
+}
+
+// sighting reads one peer.
+func (r *reader) sighting() (Sighting, error) {
+	var s Sighting
+	copy(s.Peer[:], r.bytes(len(s.Peer)))
+	at := uint64(0)
+	if b := r.bytes(8); b != nil {
+		at = binary.LittleEndian.Uint64(b)
+	}
+	count := int(r.uint8())
+	switch {
+	case r.err != nil:
+		return s, r.err
+	case at > math.MaxInt32<<8: // beyond the year 19000 times have no text
+		return s, fmt.Errorf("peer %s was connected %d s after 1970", s.Peer.Short(), at)
+	case count < 1 || count > MaxSightingAddrs:
+		return s, fmt.Errorf("peer %s has %d addresses, 1 to %d are allowed", s.Peer.Short(), count, MaxSightingAddrs)
+	}
+	s.At = time.Unix(int64(at), 0)
+	for range count {
+		addr := string(r.bytes(int(r.uint8())))
+		if r.err != nil {
+			return s, r.err
+		}
+		if err := checkAddr(addr); err != nil {
+			return s, fmt.Errorf("peer %s: %w", s.Peer.Short(), err)
+		}
+		if slices.Contains(s.Addrs, addr) {
+			return s, fmt.Errorf("peer %s has address %s twice", s.Peer.Short(), addr)
+		}
+		s.Addrs = append(s.Addrs, addr)
+	}
+	return s, nil
+}

@@ -1,0 +1,81 @@
+package mosaik
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
+	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// peersFile is the file of known peers in a network's directory.
+const peersFile = "peers"
+
+// bondConfig returns what the bonds of the network work with. With a directory
+// they begin with the peers that an earlier process knew.
+func (n *Network) bondConfig() bond.Config {
+	c := bond.Config{
+		Link: n.link, Catalog: n.catalog, Seeds: n.opts.seeds, DialFilter: n.opts.dialFilter,
+		Mismatch: n.mismatched, Logger: n.log,
+	}
+	if n.dir == nil {
+		return c
+	}
+	dir, err := filepath.Abs(n.opts.dir)
+	if err != nil {
+		n.log.Warn("known peers are not kept", "error", err)
+		return c
+	}
+	files := logstore.FilesIn(dir)
+	if c.Sightings, err = readPeers(files, n.id); err != nil {
+		n.log.Warn("the file of known peers is ignored", "file", filepath.Join(dir, peersFile), "error", err)
+	}
+	c.Remember = func(peers []discovery.Sighting) error { return writePeers(files, n.id, peers) }
+	return c
+}
+
+// readPeers reads the file of known peers, of which there is none before the first
+// peer was met.
+func readPeers(files logstore.Files, network sm.Digest) ([]discovery.Sighting, error) {
+	file, err := files.Open(peersFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(file, discovery.MaxSightingsSize+1))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	return discovery.ParseSightings(content, network)
+}
+
+// writePeers replaces the file of known peers.
+func writePeers(files logstore.Files, network sm.Digest, peers []discovery.Sighting) error {
+	err := files.Write(peersFile, func(w io.Writer) error {
+		_, err := w.Write(discovery.AppendSightings(nil, network, peers))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write the file %s: %w", peersFile, err)
+	}
+	return nil
+}
+
+// sayFarewell advertises only the groups that this peer has not left, before it
+// says goodbye: peers forget one that is in no group and says goodbye at once.
+func (n *Network) sayFarewell() {
+	n.mu.Lock()
+	superseded := n.superseded
+	n.mu.Unlock()
+	if superseded || n.opts.leaveTimeout == 0 {
+		return // the identity lives on, or the end is that of a crash
+	}
+	n.updateGroups(func(j *joined) bool { return j.core.Durable() })
+}
