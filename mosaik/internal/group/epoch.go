@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"time"
 
@@ -34,6 +35,25 @@ func (e Epoch) Compare(o Epoch) int { return bytes.Compare(e[:], o[:]) }
 // String returns the epoch as 32 hexadecimal digits.
 func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
 
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (e Epoch) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (e *Epoch) UnmarshalText(text []byte) error { return unmarshalHex("epoch", e[:], text) }
+
+// unmarshalHex fills id with bytes whose hexadecimal digits are given.
+func unmarshalHex(what string, id, text []byte) error {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return fmt.Errorf("mosaik: parse %s: %d bytes of text; want %d hexadecimal digits", what, len(text), hex.EncodedLen(len(id)))
+	}
+	b, err := hex.AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("mosaik: parse %s: %w", what, err)
+	}
+	copy(id, b)
+	return nil
+}
+
 // Incarnation tells the lives of one peer in a group apart: 8 bytes time at
 // which the process joined the group, in nanoseconds, 2 bytes number of its lives
 // before this one, 6 random bytes, so that a peer that lost its memory cannot
@@ -48,6 +68,17 @@ func newIncarnation(joined time.Time, lives int) Incarnation {
 	binary.BigEndian.PutUint16(i[8:], uint16(min(lives, math.MaxUint16)))
 	rand.Read(i[10:])
 	return i
+}
+
+// String returns the incarnation as 32 hexadecimal digits.
+func (i Incarnation) String() string { return hex.EncodeToString(i[:]) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (i *Incarnation) UnmarshalText(text []byte) error {
+	return unmarshalHex("incarnation", i[:], text)
 }
 
 // Compare orders incarnations by start time: -1, 0 or +1.

@@ -55,7 +55,7 @@ func TestPanicPoisons(t *testing.T) {
 	if err := r.Snapshot(io.Discard); err != error(p) {
 		t.Errorf("snapshot: %v", err)
 	}
-	if err := r.Read(func(sm.Index) error { t.Error("the query runs"); return nil }); err != error(p) {
+	if err := r.Read(&Query{Run: func(sm.Index, Machine) error { t.Error("the query runs"); return nil }}); err != error(p) {
 		t.Errorf("read: %v", err)
 	}
 	if err := r.Restore(bytes.NewReader(nil)); err != error(p) {
@@ -115,12 +115,12 @@ func TestReadSeesWholeEntries(t *testing.T) {
 	go func() {
 		defer close(done)
 		for {
-			err := r.Read(func(at sm.Index) error {
+			err := r.Read(&Query{Run: func(at sm.Index, _ Machine) error {
 				if n := len(r.machine.Lines); n%3 != 0 || sm.Index(n) != at {
 					t.Errorf("a query sees %d commands at index %d, entries have three", n, at)
 				}
 				return errDomain
-			})
+			}})
 			if !errors.Is(err, errDomain) {
 				t.Errorf("read: %v, want the query's error", err)
 			}
@@ -141,9 +141,9 @@ func TestReadSeesWholeEntries(t *testing.T) {
 func TestPanickingQuerySpoilsNothing(t *testing.T) {
 	t.Parallel()
 	r := ready()
-	err := r.Read(func(sm.Index) error { panic("a bad query") })
+	err := r.Read(&Query{Call: r, Run: func(sm.Index, Machine) error { panic("a bad query") }})
 	var p *PanicError
-	if !errors.As(err, &p) || p.Doing != "query" || p.Value != "a bad query" || len(p.Stack) == 0 {
+	if !errors.As(err, &p) || p.Doing != "query *state.replica" || p.Value != "a bad query" || len(p.Stack) == 0 {
 		t.Errorf("read: %v, want the panic", err)
 	}
 	r.commands(mine, 1, "a")
