@@ -100,13 +100,14 @@ func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, 
 	if err != nil {
 		return Result{}, Epoch{}, err
 	}
+	applying := core.Applying()
 	one := core.NewOne()
 	one.Level = core.Level()
 	if one.Data, err = g.encode(one.Data, cmd, one.Level); err != nil {
 		one.Release()
 		return Result{}, Epoch{}, fmt.Errorf("%w: %w", notEncoded(err), err)
 	}
-	at, result, err := core.Do(ctx, one, span)
+	at, result, err := core.Do(ctx, applying, one, span)
 	return Result{Index: at.Index, Value: result.Value, Err: result.Err}, at.Epoch, err
 }
 

@@ -46,8 +46,9 @@ func (g *Group) Submit(ctx context.Context, level uint32, commands [][]byte, spa
 func (g *Group) NewOne() *session.One { return g.proposer.NewOne() }
 
 // Do replicates a single encoded command; see [session.Proposer.Do].
-func (g *Group) Do(ctx context.Context, one *session.One, span format.Span) (session.Place, state.Result, error) {
-	if err := g.CheckCaller(); err != nil {
+// applying is what Applying returned when the call began.
+func (g *Group) Do(ctx context.Context, applying sm.Index, one *session.One, span format.Span) (session.Place, state.Result, error) {
+	if err := g.checkCaller(applying); err != nil {
 		one.Release()
 		return session.Place{}, state.Result{}, err
 	}
@@ -148,9 +149,6 @@ type Need struct {
 // Read runs the query on a machine of this member while nothing is applied to it, and
 // returns the epoch in which the machine's index counts.
 func (g *Group) Read(ctx context.Context, need Need, q *state.Query) (Epoch, error) {
-	if err := g.CheckCaller(); err != nil {
-		return Epoch{}, err
-	}
 	for {
 		l, err := g.reader(ctx, need)
 		if err != nil {
@@ -228,8 +226,20 @@ func (g *Group) Ended() error {
 
 // CheckCaller returns [state.ErrInApply] if the caller was called by Apply of this
 // member's machine: what waits for the group would wait for itself.
-func (g *Group) CheckCaller() error {
-	if s := g.applies.Load(); s != nil && s.IsCaller() {
+func (g *Group) CheckCaller() error { return g.checkCaller(g.Applying()) }
+
+// Applying returns the index of the command that this member's machine applies now, 0 for
+// none.
+func (g *Group) Applying() sm.Index {
+	if s := g.applies.Load(); s != nil {
+		return s.Applying()
+	}
+	return 0
+}
+
+// checkCaller is CheckCaller with what Applying returned when the call began.
+func (g *Group) checkCaller(applying sm.Index) error {
+	if applying != 0 && g.applies.Load().IsCaller(applying) {
 		return state.ErrInApply
 	}
 	return nil

@@ -79,6 +79,9 @@ func (g *Group) reader(ctx context.Context, need Need) (*life, error) {
 	if s := g.serves.Load(); s != nil && !need.Strong && s.count() >= need.AtLeast {
 		return s, nil
 	}
+	if err := g.CheckCaller(); err != nil {
+		return nil, err
+	}
 	l := g.current.Load()
 	if l == nil {
 		return nil, g.awaitLife(ctx)

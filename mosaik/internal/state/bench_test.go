@@ -97,7 +97,7 @@ func BenchmarkIsCaller(b *testing.B) {
 			s.turn.applying.Store(busy)
 			for b.Loop() {
 				below(10, func() {
-					if s.IsCaller() {
+					if s.IsCaller(s.Applying()) {
 						b.Fatal("it does")
 					}
 				})

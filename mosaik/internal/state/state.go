@@ -199,10 +199,15 @@ func (s *State) Commands() sm.Index {
 
 // Read runs the query with the index of the last command, while nothing is
 // applied: it sees whole entries only. It returns the query's error, a
-// [*PanicError] if the query panicked, or the [*PoisonedError] or [*OutdatedError]
-// of the replica. q must not be used again before Read returned.
+// [*PanicError] if the query panicked, the [*PoisonedError] or [*OutdatedError]
+// of the replica, or [ErrInApply]. q must not be used again before Read returned.
 func (s *State) Read(q *Query) (err error) {
-	s.mu.RLock()
+	if !s.mu.TryRLock() {
+		if s.IsCaller(s.Applying()) {
+			return ErrInApply
+		}
+		s.mu.RLock()
+	}
 	defer s.mu.RUnlock()
 	if err := s.over(); err != nil {
 		return err

@@ -138,7 +138,7 @@ func TestIsCaller(t *testing.T) {
 	var deep func(int) bool
 	deep = func(depth int) bool {
 		if depth == 0 {
-			return r.IsCaller()
+			return r.IsCaller(r.Applying())
 		}
 		return deep(depth - 1)
 	}
@@ -150,7 +150,7 @@ func TestIsCaller(t *testing.T) {
 			}
 		}
 		other := make(chan bool)
-		go func() { other <- r.IsCaller() }()
+		go func() { other <- r.IsCaller(r.Applying()) }()
 		if <-other {
 			t.Errorf("command %s: a goroutine that Apply started counts as its own", cmd)
 		}
@@ -159,7 +159,7 @@ func TestIsCaller(t *testing.T) {
 			<-done
 		}
 	})
-	if r.IsCaller() {
+	if r.IsCaller(r.Applying()) {
 		t.Error("a call of Apply, and nothing is applied")
 	}
 	ended := make(chan struct{})
@@ -168,7 +168,7 @@ func TestIsCaller(t *testing.T) {
 		r.commands(others, 1, "a", "b", "last")
 	}()
 	<-busy
-	if r.IsCaller() {
+	if r.IsCaller(r.Applying()) {
 		t.Error("a call of Apply from a goroutine beside it")
 	}
 	close(done)
