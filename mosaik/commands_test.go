@@ -279,7 +279,7 @@ func TestReadAtLeast(t *testing.T) {
 		read <- reading{answer, err}
 	}()
 	mustPay(t, groups[1], 1)
-	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next}) {
+	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
 		t.Errorf("the read at %d returned %+v, error %v", next, got.answer, got.err)
 	}
 

@@ -34,6 +34,7 @@ type shutGroup = *mosaik.Group[step, *shut]
 type gates struct {
 	closed atomic.Bool   // machines made from now on wait for the gate
 	gate   chan struct{} // closed to open it
+	open   func()        // does so, once
 	made   chan int      // the node for which such a machine was made
 }
 
@@ -82,7 +83,6 @@ func reading(ctx context.Context, t *testing.T, name string, g shutGroup) {
 // machine until the new one has passed it. All other calls wait for the new replica.
 func TestReplacedReplica(t *testing.T) {
 	t.Parallel()
-	const before, meanwhile = 300, 5
 	for name, c := range map[string]struct {
 		nodes  int
 		policy mosaik.Policy
@@ -112,21 +112,16 @@ func TestReplacedReplica(t *testing.T) {
 				return []mosaik.Option{mosaik.WithHistory(1 << 20)}
 			}))
 			s := &gates{gate: make(chan struct{}), made: make(chan int, c.nodes)}
-			open := sync.OnceFunc(func() { close(s.gate) })
-			defer open()
+			s.open = sync.OnceFunc(func() { close(s.gate) })
 			var groups []shutGroup
 			for i := range c.nodes {
 				groups = append(groups, s.join(cluster.Node(i), c.policy))
 			}
 			testutil.Settle(t, groups...)
 			leader := leaderOf(t, cluster, groups[0]).Index()
-			for range before {
-				if _, err := groups[leader].Execute(soon(t), step{"pay", 1}); err != nil {
-					t.Fatal(err)
-				}
-			}
+			payOnes(soon(t), t, groups[leader], replacedAt)
 			for _, g := range groups {
-				if err := g.When().Committed(soon(t), before); err != nil {
+				if err := g.When().Committed(soon(t), replacedAt); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -134,81 +129,91 @@ func TestReplacedReplica(t *testing.T) {
 			var working sync.WaitGroup
 			defer working.Wait()
 			defer stop()
+			defer s.open()
 			for i, g := range groups {
 				working.Go(func() { reading(ctx, t, fmt.Sprintf("member %d", i), g) })
 			}
 			s.closed.Store(true)
 			c.replace(t, cluster, groups, leader)
-			g := groups[<-s.made]
-			followed := make(chan sm.Index, 2*before)
-			working.Go(func() {
-				defer close(followed)
-				for a, err := range g.Applied(ctx, mosaik.Epoch{}, 1) {
-					if err != nil {
-						return
-					}
-					followed <- a.Cursor.Index
-				}
-			})
-			read := func(c mosaik.Consistency) (mosaik.Answer[int64], error) {
-				return mosaik.Read(ctx, g, c, func(m *shut) (int64, error) { return m.sum, nil })
+			wantKept(ctx, t, s, groups[<-s.made], groups[leader])
+		})
+	}
+}
+
+// replacedAt and replacedUntil are how many commands a group has at least when a replica is
+// replaced, and when the new one begins to apply them.
+const replacedAt, replacedUntil = 300, 305
+
+// persist calls until the outcome is known: a busy machine may lose its leader.
+func persist(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		if ctx.Err() != nil || !mosaik.Retryable(err) && !errors.Is(err, mosaik.ErrUnknownOutcome) {
+			return err
+		}
+	}
+}
+
+// payOnes executes payments of 1, of which n or more are applied.
+func payOnes(ctx context.Context, t *testing.T, g shutGroup, n int) {
+	t.Helper()
+	for range n {
+		if err := persist(ctx, func() error { _, err := g.Execute(ctx, step{"pay", 1}); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantKept fails the test unless a member whose new machine waits for the gate answers from
+// the former one what that can answer, and the rest once the gate is open.
+func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) {
+	t.Helper()
+	read := func(c mosaik.Consistency) (mosaik.Answer[int64], error) {
+		return mosaik.Read(ctx, g, c, func(m *shut) (int64, error) { return m.sum, nil })
+	}
+	// What needs the new replica waits for it.
+	opened := make(chan struct{})
+	var waiting sync.WaitGroup
+	for what, call := range map[string]func() error{
+		"a strong read":           func() error { _, err := read(mosaik.Strong); return err },
+		"a read at a later index": func() error { _, err := read(mosaik.AtLeast(replacedUntil + 1)); return err },
+		"a command":               func() error { _, err := g.Execute(ctx, step{"pay", 1}); return err },
+	} {
+		waiting.Go(func() {
+			err := persist(ctx, call)
+			select {
+			case <-opened:
+			default:
+				t.Errorf("%s is over, and the new machine is empty", what)
 			}
-			// What needs the new replica waits for it.
-			done := make(chan string, 3)
-			opened := make(chan struct{})
-			wait := func(what string, call func() error) {
-				working.Go(func() {
-					err := call()
-					select {
-					case <-opened:
-					default:
-						t.Errorf("%s is over, error %v, and the new machine is empty", what, err)
-					}
-					if err != nil {
-						t.Errorf("%s: %v", what, err)
-					}
-					done <- what
-				})
-			}
-			wait("a strong read", func() error {
-				_, err := read(mosaik.Strong)
-				return err
-			})
-			wait("a read at a later command", func() error {
-				_, err := read(mosaik.AtLeast(before + meanwhile + 1))
-				return err
-			})
-			wait("a command", func() error {
-				_, err := g.Execute(ctx, step{"pay", 1})
-				return err
-			})
-			for range meanwhile {
-				if _, err := groups[leader].Execute(soon(t), step{"pay", 1}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, c := range []mosaik.Consistency{mosaik.Weak, mosaik.AtLeast(before)} {
-				if got, err := read(c); err != nil || got.Index < before || got.Index > before+meanwhile {
-					t.Errorf("a read, %v, while the new machine is empty: %+v, error %v", c, got, err)
-				}
-			}
-			if at := g.Committed(); at < before {
-				t.Errorf("%d commands are committed while the new machine is empty", at)
-			}
-			close(opened)
-			open()
-			for range 3 {
-				<-done
-			}
-			if err := g.When().Online(ctx); err != nil {
-				t.Error(err)
-			}
-			for want := sm.Index(1); want <= before+meanwhile+1; want++ {
-				if got := <-followed; got != want {
-					t.Fatalf("followed command %d, want %d", got, want)
-				}
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
 			}
 		})
+	}
+	payOnes(ctx, t, leader, replacedUntil-replacedAt)
+	for _, c := range []mosaik.Consistency{mosaik.Weak, mosaik.AtLeast(replacedAt)} {
+		if got, err := read(c); err != nil || got.Index < replacedAt {
+			t.Errorf("a read, %v, while the new machine is empty: %+v, error %v", c, got, err)
+		}
+	}
+	if at := g.Committed(); at < replacedAt {
+		t.Errorf("%d commands are committed while the new machine is empty", at)
+	}
+	close(opened)
+	s.open()
+	waiting.Wait()
+	if err := g.When().Online(ctx); err != nil {
+		t.Error(err)
+	}
+	next := sm.Index(1)
+	for a, err := range g.Applied(ctx, g.Status().Epoch, 1) {
+		if err != nil || a.Cursor.Index != next {
+			t.Fatalf("followed command %d, want %d, error %v", a.Cursor.Index, next, err)
+		}
+		if next++; next > replacedUntil+1 {
+			break
+		}
 	}
 }
 

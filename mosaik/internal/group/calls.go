@@ -159,12 +159,12 @@ func (g *Group) Read(ctx context.Context, need Need, q *state.Query) (Epoch, err
 		}
 		// An epoch that lets no commands in knows nothing of those that another
 		// one acknowledges.
-		if need.Strong {
+		if need.Strong && l.state.Writes() == 0 {
 			if s := l.state.Status(); !s.Opened || s.Sealed {
 				return Epoch{}, ErrForming
 			}
 		}
-		return l.epoch, g.outcome(l, l.state.Read(q))
+		return l.epoch, g.outcome(l, l.state.Read(ctx, q))
 	}
 }
 

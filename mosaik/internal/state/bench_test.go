@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"testing"
@@ -83,7 +84,7 @@ func BenchmarkRead(b *testing.B) {
 	s := New(Config{Machine: &counter{}, Slow: func([]Slow) {}})
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.Read(&Query{Run: func(sm.Index, Machine) error { return nil }}); err != nil {
+		if err := s.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
@@ -118,6 +120,7 @@ type State struct {
 	turn   *turn         // belongs to the goroutine that applies
 
 	watchdog *watchdog
+	readers  readers
 
 	mu       sync.RWMutex
 	commands sm.Index
@@ -200,15 +203,21 @@ func (s *State) Commands() sm.Index {
 // Read runs the query with the index of the last command, while nothing is
 // applied: it sees whole entries only. It returns the query's error, a
 // [*PanicError] if the query panicked, the [*PoisonedError] or [*OutdatedError]
-// of the replica, or [ErrInApply]. q must not be used again before Read returned.
-func (s *State) Read(q *Query) (err error) {
-	if !s.mu.TryRLock() {
+// of the replica, [ErrInApply], or the context's error, wrapped, when that ends while
+// something is applied. q must not be used again before Read returned.
+func (s *State) Read(ctx context.Context, q *Query) (err error) {
+	if s.mu.TryRLock() {
+		defer s.mu.RUnlock()
+	} else {
 		if s.IsCaller(s.Applying()) {
 			return ErrInApply
 		}
-		s.mu.RLock()
+		release, err := s.readers.await(ctx, &s.mu)
+		if err != nil {
+			return fmt.Errorf("mosaik: query: wait for an Apply: %w", err)
+		}
+		defer release()
 	}
-	defer s.mu.RUnlock()
 	if err := s.over(); err != nil {
 		return err
 	}

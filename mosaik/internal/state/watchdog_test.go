@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -99,7 +100,7 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		until := make(chan struct{})
 		for range maxWatched + 4 {
 			q := ask{until}
-			go r.Read(&Query{Call: q, Run: q.run})
+			go r.Read(context.Background(), &Query{Call: q, Run: q.run})
 		}
 		time.Sleep(2 * SlowLimit)
 		if len(told) != maxWatched {
@@ -117,7 +118,7 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		}
 		// A function is known by its name, and a place is free again after a panic.
 		for range maxWatched + 1 {
-			if err := r.Read(&Query{Call: nameOf, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
+			if err := r.Read(context.Background(), &Query{Call: nameOf, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
 				!strings.Contains(err.Error(), "state.nameOf: no") {
 				t.Errorf("a query that panics: %v", err)
 			}
