@@ -40,8 +40,8 @@ type Query struct {
 // nobody takes the time. While calls run, a timer looks at them twice in SlowLimit, and
 // what it sees for long is reported.
 //
-// Of a command the machine's Apply runs alone; up to maxWatched queries run beside each
-// other.
+// One Apply runs at a time, and any number of queries, of which maxWatched are watched. The
+// timer ends with the calls: an idle machine has none.
 type watchdog struct {
 	turn    *turn
 	names   func(level uint32, cmd []byte) string // the type of a command

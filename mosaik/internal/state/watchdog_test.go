@@ -54,6 +54,7 @@ func TestWatchdogReportsSlowApply(t *testing.T) {
 			})
 			r.commands(others, 1, "a", "slow b", "slow c", "d")
 			time.Sleep(2 * SlowLimit)
+			synctest.Wait()
 			var expected [][]Slow
 			if want {
 				expected = [][]Slow{
@@ -103,6 +104,7 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 			go r.Read(context.Background(), &Query{Call: q, Run: q.run})
 		}
 		time.Sleep(2 * SlowLimit)
+		synctest.Wait()
 		if len(told) != maxWatched {
 			t.Fatalf("%d queries are reported, want %d", len(told), maxWatched)
 		}
@@ -113,6 +115,7 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		}
 		close(until)
 		time.Sleep(SlowLimit)
+		synctest.Wait()
 		if len(told) != 0 {
 			t.Errorf("%d queries are reported and over", len(told))
 		}
