@@ -9,8 +9,9 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// slowApply is how long a slow member of a schedule takes for a command.
-const slowApply = 20 * time.Millisecond
+// slowApply is how long a slow member of a schedule takes for a command: long beside the
+// others, and short enough for one that comes back to apply a schedule's commands again.
+const slowApply = 2 * time.Millisecond
 
 // slowDown makes the machine of a member slow, or fast again.
 func (s *schedule) slowDown() string {
