@@ -24,7 +24,7 @@ type followed struct {
 // followToTheEnd begins to follow, and tells each command and how it ended.
 func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Group[step, M], from sm.Index) (each <-chan int64, end <-chan followed) {
 	commands, ended := make(chan int64, 1000), make(chan followed, 1)
-	applied := g.Applied(ctx, from)
+	applied := g.Applied(ctx, mosaik.Epoch{}, from)
 	go func() {
 		var f followed
 		for a, err := range applied {
@@ -42,8 +42,12 @@ func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Grou
 // lonely makes two members that were apart at birth, each with an epoch of its own.
 func lonely(t *testing.T) (*testutil.Cluster, []tillGroup) {
 	c := recording(t, 2, 1<<20)
+	return c, lonelyIn(t, c)
+}
+
+// lonelyIn joins two nodes that were apart at birth.
+func lonelyIn(t *testing.T, c *testutil.Cluster) (groups []tillGroup) {
 	c.Cut(0, 1)
-	var groups []tillGroup
 	for i := range 2 {
 		n := c.Node(i)
 		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
@@ -55,7 +59,7 @@ func lonely(t *testing.T) (*testutil.Cluster, []tillGroup) {
 			t.Fatal(err)
 		}
 	}
-	return c, groups
+	return groups
 }
 
 // Where a member gives its epoch up, with commands in it, who follows it hears
@@ -71,7 +75,7 @@ func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	}
 	_, kept := followToTheEnd(ctx, yields, 1)
 	each, end := followToTheEnd(ctx, stays, 2)
-	later := yields.Applied(ctx, 2) // is ranged over when the epoch has changed
+	later := yields.Applied(ctx, mosaik.Epoch{}, 2) // is ranged over when the epoch has changed
 	c.Heal(0, 1)
 	for s := range yields.When().Statuses(ctx) {
 		if len(s.Apart) == 1 {
@@ -301,5 +305,62 @@ func TestAppliedOfAFailedStorage(t *testing.T) {
 	wantError(t, "following", f.err, errDisk)
 	if !slices.Equal(f.amounts, paid) {
 		t.Errorf("followed %v, and paid %v", f.amounts, paid)
+	}
+}
+
+// Who follows behind a read does not come to follow another epoch, in which its index means
+// another command, however late it begins, and whether or not commands were recorded before.
+func TestAppliedOfAnotherEpoch(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]mosaik.Option{"recorded": {mosaik.WithHistory(1 << 20)}, "not recorded": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := testutil.NewCluster(t, 2, testutil.WithNodeOptions(func(int) []mosaik.Option { return options }))
+			groups := lonelyIn(t, c)
+			stays, yields := groups[0], groups[1]
+			ctx := soon(t)
+			for n := range int64(3) {
+				mustPay(t, stays, n)
+				mustPay(t, yields, 10+n)
+			}
+			view, err := mosaik.Query(ctx, yields, sum{}, mosaik.Strong)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paid, err := mosaik.ExecuteIndexed(ctx, yields, pay(20))
+			if err != nil || view.Epoch != yields.Status().Epoch || paid.Epoch != view.Epoch || paid.Index != view.Index+1 {
+				t.Fatalf("read %+v, paid %+v in epoch %v, error %v", view, paid, yields.Status().Epoch, err)
+			}
+			c.Heal(0, 1)
+			for s := range yields.When().Statuses(ctx) {
+				if len(s.Apart) == 1 {
+					break
+				}
+			}
+			if err := yields.Yield(ctx); err != nil {
+				t.Fatal(err)
+			}
+			testutil.Settle(t, groups...)
+			for _, from := range []sm.Index{1, view.Index, view.Index + 1, 100} {
+				for a, err := range yields.Applied(ctx, view.Epoch, from) {
+					if !errors.Is(err, mosaik.ErrOtherEpoch) {
+						t.Errorf("following the other epoch from %d: %+v, error %v", from, a, err)
+						break
+					}
+				}
+			}
+			// A read again, and following after it.
+			if view, err = mosaik.Query(ctx, yields, sum{}, mosaik.Strong); err != nil {
+				t.Fatal(err)
+			}
+			applied := yields.Applied(ctx, view.Epoch, view.Index+1)
+			mustPay(t, stays, 100)
+			for a, err := range applied {
+				if err != nil || a.Command.N != 100 || a.Epoch != view.Epoch || a.Cursor.Index != view.Index+1 {
+					t.Errorf("following after the second read: %+v, error %v", a, err)
+				}
+				break
+			}
+		})
 	}
 }

@@ -98,8 +98,10 @@ func (b KeyedBuilder) Join(ctx context.Context) (*Group[struct{}, sm.NoOp], erro
 }
 
 // WithStateMachine gives the group its machine. newMachine makes a fresh one; it
-// is called at each join, and again whenever the member begins anew in a living
-// process. The log is kept in memory unless [GroupBuilder.WithLogStorage] says
+// is called at each join, and again when the member gets another replica in a living
+// process. Then two machines can exist at a time: the former one answers reads until the
+// new one has applied as much (see [Query]). So machines must not share anything that only
+// one of them may use, such as a file. The log is kept in memory unless [GroupBuilder.WithLogStorage] says
 // otherwise.
 //
 // It is a function because a Go method cannot introduce the types that come in

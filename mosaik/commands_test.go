@@ -249,7 +249,7 @@ func TestReadAtLeast(t *testing.T) {
 	for i := range 30 {
 		writer, reader := groups[i%3], groups[(i+1)%3]
 		paid, err := mosaik.ExecuteIndexed(ctx, writer, pay(1))
-		if want := (mosaik.Answer[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1)}); err != nil || paid != want {
+		if want := (mosaik.Answer[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1), Epoch: writer.Status().Epoch}); err != nil || paid != want {
 			t.Fatalf("pay: %+v, error %v; want %+v", paid, err, want)
 		}
 		got, err := mosaik.Query(ctx, reader, sum{}, mosaik.AtLeast(paid.Index))
@@ -279,7 +279,7 @@ func TestReadAtLeast(t *testing.T) {
 		read <- reading{answer, err}
 	}()
 	mustPay(t, groups[1], 1)
-	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next}) {
+	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
 		t.Errorf("the read at %d returned %+v, error %v", next, got.answer, got.err)
 	}
 

@@ -22,6 +22,13 @@ type CloseCode = link.Code
 // [Network.Connected]. Its fields are Peer, a [PeerID], and Code, a [CloseCode].
 type RefusedError = link.RefusedError
 
+// PoisonedError is an [ErrPoisoned] of a machine that panicked, or that could not restore
+// a snapshot. Its fields are Doing, "apply" or "restore"; Command, the type of the command;
+// Index, the command's index; Entry and Offset, its place in the log; Value, which Apply
+// panicked with, or the error; and Stack, as [runtime/debug.Stack] words it. Where a machine
+// applies batches, the command is the first of its log entry.
+type PoisonedError = state.PoisonedError
+
 // BehindError reports applied commands that this member does not hold one by one.
 // Its fields are of type sm.Index: Index, of the command that was asked for, and
 // First, of the first command that is held, or of the next one. See
@@ -80,6 +87,12 @@ var (
 	// that its constructor failed; the member applies and answers nothing any more. The
 	// error names the command's index and what it panicked with.
 	ErrPoisoned = state.ErrPoisoned
+	// ErrInApply reports a command, a query, or a call of [Group.Leave], [Group.Recover],
+	// [Group.Yield] or [Network.Close], that the Apply of the group's machine made on the
+	// goroutine that applies. It would wait for itself; nothing was done. The same calls
+	// from a goroutine that Apply waits for are not noticed, and wait until their context
+	// ends.
+	ErrInApply = state.ErrInApply
 	// ErrStorage reports that this member's log could not be read or written: the
 	// disk is full, or fails. The group has ended on this member, others go on.
 	// The error that it wraps says why. Leave the group, and join it again when
@@ -106,9 +119,9 @@ var (
 	// ErrUndecodable is the outcome of a command that this machine's codec
 	// refuses to decode. It counts as a command and changes nothing.
 	ErrUndecodable = state.ErrUndecodable
-	// ErrOtherEpoch reports to who follows a group's commands that this member
-	// gave its epoch up for another one, where indices mean other commands. What
-	// was made of the old ones is to be made anew.
+	// ErrOtherEpoch ends [Group.Applied] when this member is in another epoch than the
+	// consumer, where indices refer to different commands. Discard state derived from the
+	// old indices, read the machine, and resume after the index of that answer.
 	ErrOtherEpoch = state.ErrOtherEpoch
 	// ErrEncode reports a command that could not be encoded, nil ones among them,
 	// or whose codec panicked. Nothing was applied.

@@ -30,7 +30,7 @@ var errorValues = map[string]error{
 	"ErrNotApplied": mosaik.ErrNotApplied, "ErrPoisoned": mosaik.ErrPoisoned, "ErrTooLarge": mosaik.ErrTooLarge,
 	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,
 	"ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrOutdated": mosaik.ErrOutdated, "ErrLevel": mosaik.ErrLevel,
-	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently,
+	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently, "ErrInApply": mosaik.ErrInApply,
 }
 
 // errorTable returns the table of docs/guarantees.md: by the names of the error

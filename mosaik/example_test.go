@@ -112,7 +112,7 @@ func ExampleGroup_Applied() {
 		fmt.Println(err)
 		return
 	}
-	for applied, err := range group.Applied(ctx, start.Index+1) {
+	for applied, err := range group.Applied(ctx, start.Epoch, start.Index+1) {
 		var behind *mosaik.BehindError
 		if errors.As(err, &behind) {
 			fmt.Println("read again:", behind)

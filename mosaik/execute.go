@@ -35,18 +35,18 @@ func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M]
 
 // ExecuteIndexed is [Execute] and also returns the index of the command, where
 // the machine declined it, too, and with [ErrResultLost] where it is known, 0
-// otherwise. A query with [AtLeast] of it reads one's own write on every member.
+// otherwise, and the epoch in which the index counts. A query with [AtLeast] of it reads one's own write on every member.
 func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (Answer[R], error) {
 	command, err := asCommand(cmd)
 	if err != nil {
 		return Answer[R]{}, fmt.Errorf("%w: %w", ErrEncode, err)
 	}
-	result, err := g.execute(ctx, command)
-	if err != nil {
-		return Answer[R]{Index: result.Index}, err
+	result, epoch, err := g.execute(ctx, command)
+	answer := Answer[R]{Index: result.Index, Epoch: epoch}
+	if err == nil {
+		answer.Value, err = typed[R](result)
 	}
-	r, err := typed[R](result)
-	return Answer[R]{Value: r, Index: result.Index}, err
+	return answer, err
 }
 
 // asCommand returns the command as the machine's codec takes it.
@@ -76,37 +76,39 @@ func typed[R any](result Result) (R, error) {
 // machines: it returns what the machine's Apply returned on this member. A
 // pointer to a command is as good as the command.
 func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (any, error) {
-	result, err := g.execute(ctx, cmd)
+	result, _, err := g.execute(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
 	return result.Value, result.Err
 }
 
-// execute executes one command. The span tells of the machine's own error, too.
-func (g *Group[C, M]) execute(ctx context.Context, cmd C) (Result, error) {
+// execute executes one command and returns its result, whose index counts in the epoch.
+// The span records the machine's own error, too.
+func (g *Group[C, M]) execute(ctx context.Context, cmd C) (Result, Epoch, error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
 	if span == noSpan {
 		return g.do(ctx, cmd, format.Span{})
 	}
-	result, err := g.do(ctx, cmd, spanContext(ctx))
+	result, epoch, err := g.do(ctx, cmd, spanContext(ctx))
 	endSpan(span, cmp.Or(err, result.Err))
-	return result, err
+	return result, epoch, err
 }
 
-func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, error) {
+func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, Epoch, error) {
 	core, err := g.core()
 	if err != nil {
-		return Result{}, err
+		return Result{}, Epoch{}, err
 	}
+	applying := core.Applying()
 	one := core.NewOne()
 	one.Level = core.Level()
 	if one.Data, err = g.encode(one.Data, cmd, one.Level); err != nil {
 		one.Release()
-		return Result{}, fmt.Errorf("%w: %w", notEncoded(err), err)
+		return Result{}, Epoch{}, fmt.Errorf("%w: %w", notEncoded(err), err)
 	}
-	index, result, err := core.Do(ctx, one, span)
-	return Result{Index: index, Value: result.Value, Err: result.Err}, err
+	at, result, err := core.Do(ctx, applying, one, span)
+	return Result{Index: at.Index, Value: result.Value, Err: result.Err}, at.Epoch, err
 }
 
 // encode appends the bytes of a command at a level of the schema.

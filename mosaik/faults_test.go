@@ -123,7 +123,7 @@ func TestPanicInAQueryIsAnError(t *testing.T) {
 	g := testutil.JoinAll(c, newTill)[0]
 	for _, consistency := range []mosaik.Consistency{mosaik.Weak, mosaik.Strong} {
 		_, err := mosaik.Read(soon(t), g, consistency, func(*till) (int, error) { panic("what a question") })
-		if err == nil || !strings.Contains(err.Error(), "query: what a question") {
+		if err == nil || !strings.Contains(err.Error(), "query "+module+"/mosaik_test.TestPanicInAQueryIsAnError.func1: what a question") {
 			t.Errorf("%v query that panics: %v", consistency, err)
 		}
 		if errors.Is(err, mosaik.ErrPoisoned) {

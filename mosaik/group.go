@@ -2,6 +2,7 @@ package mosaik
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,10 @@ func (g *Group[C, M]) core() (*group.Group, error) {
 	return g.joined.core, nil
 }
 
-// status returns what this member knows, and nothing once the handle was closed.
+// status returns what this member knows, and only that once the handle was closed.
 func (g *Group[C, M]) status() group.Status {
 	if g.closed.Load() {
-		return group.Status{}
+		return group.Status{Ended: ErrClosed, Waits: "nothing: this handle was closed"}
 	}
 	return g.joined.core.Status().Get()
 }
@@ -106,8 +107,11 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.closed} }
 // nobody else or they did not. To stop and come back as the same member, close
 // the network instead.
 //
-// Leaving twice does nothing.
+// Leaving twice does nothing. The machine's Apply cannot leave: that is [ErrInApply].
 func (g *Group[C, M]) Leave(ctx context.Context) error {
+	if err := g.joined.core.CheckCaller(); err != nil {
+		return fmt.Errorf("mosaik: leave group %s: %w", g.joined.id.Short(), err)
+	}
 	if g.closed.Swap(true) {
 		return nil
 	}

@@ -72,6 +72,9 @@ func (g *Group[C, M]) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := core.CheckCaller(); err != nil {
+		return fmt.Errorf("mosaik: recover group %s: %w", g.ID().Short(), err)
+	}
 	return core.Recover(ctx)
 }
 
@@ -84,6 +87,9 @@ func (g *Group[C, M]) Yield(ctx context.Context) error {
 	core, err := g.core()
 	if err != nil {
 		return err
+	}
+	if err := core.CheckCaller(); err != nil {
+		return fmt.Errorf("mosaik: yield an epoch of group %s: %w", g.ID().Short(), err)
 	}
 	return core.Yield(ctx)
 }

@@ -42,7 +42,7 @@ var breaks = []struct{ file, text, broken string }{
 		`case e.Sequence > session.Sequence+1 && broken != "sequence gaps allowed":`,
 	},
 	{
-		"internal/group/calls.go",
+		"internal/group/serving.go",
 		"if need.Strong {",
 		`if need.Strong && broken != "strong reads made weak" {`,
 	},

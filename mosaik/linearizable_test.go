@@ -72,7 +72,12 @@ func (w *linear) now() int64 { return int64(time.Since(w.began)) }
 // join lets members repeat entries soon, so that late copies of them abound.
 func (w *linear) join(n *testutil.Node, p mosaik.Policy) member {
 	b := n.Builder().WithMembership(p).WithConsensusConfig(testutil.FastConsensus().WithForwardTimeout(150 * time.Millisecond))
-	return testutil.JoinWith(n, mosaik.WithStateMachine(b, newRegisters).WithLogStorage(w.storage))
+	newSlow := func() *registers {
+		r := newRegisters()
+		r.slow = &w.slow[n.Index()]
+		return r
+	}
+	return testutil.JoinWith(n, mosaik.WithStateMachine(b, newSlow).WithLogStorage(w.storage))
 }
 
 func (w *linear) round(id int64, g member) func(context.Context, int) {

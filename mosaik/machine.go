@@ -60,6 +60,15 @@ func (m *machine[C, M]) Apply(at sm.ApplyContext, level uint32, cmd []byte) (res
 	return result, err, true
 }
 
+// NameCommand implements [state.Namer].
+func (m *machine[C, M]) NameCommand(level uint32, cmd []byte) string {
+	c, err := m.levels.decode(cmd, level)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%T", c)
+}
+
 // CanSnapshot implements [state.Machine].
 func (m *machine[C, M]) CanSnapshot() bool {
 	_, ok := any(m.machine).(sm.Snapshotter)

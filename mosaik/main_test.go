@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ var errShort = errors.New("the till is short")
 type till struct {
 	sum  int64
 	done []int64
+	slow *atomic.Int64 // how many nanoseconds a command takes, nil for none
 }
 
 func newTill() *till { return &till{} }
@@ -50,6 +52,9 @@ type step struct {
 func (*till) Spec() sm.Spec[step] { return sm.Define[step]("till", 1) }
 
 func (c *till) Apply(at sm.ApplyContext, s step) (any, error) {
+	if c.slow != nil {
+		time.Sleep(time.Duration(c.slow.Load()))
+	}
 	switch s.Verb {
 	case "pay":
 		return pay(s.N).ApplyTo(c, at)

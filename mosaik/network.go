@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -224,7 +226,8 @@ func (n *Network) Peers() []Peer {
 //
 // Every call that waits on the network returns [ErrClosed]. Close waits until
 // nothing of it runs any more. Closing again waits for, and returns the same as,
-// the first call.
+// the first call. The Apply of a machine cannot close the network of its group: that is
+// [ErrInApply], and nothing is closed.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	if n.closed {
@@ -232,11 +235,14 @@ func (n *Network) Close() error {
 		<-n.done
 		return n.err
 	}
-	n.closed = true
-	groups := make([]*joined, 0, len(n.groups))
-	for _, j := range n.groups {
-		groups = append(groups, j)
+	groups := slices.Collect(maps.Values(n.groups))
+	for _, j := range groups {
+		if err := j.core.CheckCaller(); err != nil {
+			n.mu.Unlock()
+			return fmt.Errorf("mosaik: close network %s: %w", n.id.Short(), err)
+		}
 	}
+	n.closed = true
 	n.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(context.Background(), n.opts.leaveTimeout)

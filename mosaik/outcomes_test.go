@@ -91,7 +91,7 @@ func TestCausesOfContexts(t *testing.T) {
 		"feed":         func(ctx context.Context) error { _, err := g.Feed(ctx, step{"pay", 1}); return err },
 		"wait":         func(ctx context.Context) error { _, err := waiting.Wait(ctx); return err },
 		"applied": func(ctx context.Context) (err error) {
-			for _, err = range g.Applied(ctx, 100) {
+			for _, err = range g.Applied(ctx, mosaik.Epoch{}, 100) {
 			}
 			return err
 		},

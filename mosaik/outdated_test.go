@@ -392,7 +392,7 @@ func TestCommandAboveTheGroupsLevel(t *testing.T) {
 	if got, want := newer.Status().Level, uint32(1); got != want {
 		t.Errorf("the group has level %d, want %d", got, want)
 	}
-	follow := newer.Applied(soon(t), 1)
+	follow := newer.Applied(soon(t), mosaik.Epoch{}, 1)
 	mustDo(t, newer, step{"pay", 3})
 	for i, g := range groups {
 		got, err := mosaik.Read(soon(t), g, mosaik.Strong, func(c *shop) (int64, error) { return c.sum, nil })

@@ -53,28 +53,44 @@ func (c Consistency) String() string {
 	return fmt.Sprintf("consistency(%d)", uint64(c))
 }
 
-// Answer is the answer to a query, and the index of the last command that it
-// reflects.
+// Answer is the answer to a query or a command.
 type Answer[R any] struct {
 	Value R
+	// Index is that of the last command that the answer reflects.
 	Index sm.Index
+	// Epoch is the one in which Index counts. [Group.Applied] takes both, so that it
+	// does not continue in another epoch, where the index means another command.
+	Epoch Epoch
 }
 
 // Query asks the group's machine. The query runs on the caller's goroutine, on
-// this member's machine, while nothing is applied to it; keep it short. It must
-// not call its own group, not even to ask again: a command would wait until its
-// context ends, and another query perhaps for ever, and with it all that the
-// member applies. Errors are the query's own, [ErrForming] while this member is in no epoch, and in a
+// this member's machine, while nothing is applied to it; keep it short. [Status.Slow]
+// lists queries that run longer than a second. A query must not call its own group: a
+// command would block until its context ends; another query can deadlock, and with it
+// all that the member applies. A query that the machine's Apply makes is [ErrInApply].
+//
+// Errors are the query's own, [ErrForming] while this member is in no epoch, and in a
 // strong read also while its epoch accepts no commands, [ErrStalled] and
 // [ErrClosed], and the context's, wrapped. A query that panics yields an error
 // and does no harm to the group.
+//
+// A member can lose its replica and get another one in the same epoch: when its vote is
+// taken from it, or when it was replaced while it could not be reached. The former
+// replica's machine then answers Weak reads, and AtLeast reads up to its index, until the
+// new one has applied as much; Strong reads wait for the new one. Answers of one epoch
+// never go back.
 func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
-	return Read(ctx, g, c, func(m M) (R, error) { return q.Query(m) })
+	return ask(ctx, g, c, q, q.Query)
 }
 
 // Read is [Query] with a function in place of a query type. read must not change
 // the machine, nor keep or return anything that aliases its state.
-func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (_ Answer[R], err error) {
+func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (Answer[R], error) {
+	return ask(ctx, g, c, read, read)
+}
+
+// ask reads the machine. What is called names it in reports.
+func ask[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, called any, read func(M) (R, error)) (_ Answer[R], err error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.query", g.joined.id)
 	defer func() { endSpan(span, err) }()
 	index, ok := c.index()
@@ -90,10 +106,10 @@ func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c
 		return Answer[R]{}, err
 	}
 	var answer Answer[R]
-	err = core.Read(ctx, need, func(at sm.Index, m state.Machine) error {
-		v, err := read(m.(interface{ typed() M }).typed())
-		answer = Answer[R]{Value: v, Index: at}
+	answer.Epoch, err = core.Read(ctx, need, &state.Query{Call: called, Run: func(at sm.Index, m state.Machine) (err error) {
+		answer.Index = at
+		answer.Value, err = read(m.(interface{ typed() M }).typed())
 		return err
-	})
+	}})
 	return answer, err
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -16,6 +18,7 @@ import (
 type registers struct {
 	Values map[string]string
 	Done   []int64
+	slow   *atomic.Int64 // how many nanoseconds a command takes, nil for none
 }
 
 func newRegisters() *registers { return &registers{Values: map[string]string{}} }
@@ -31,6 +34,9 @@ func (*registers) Spec() sm.Spec[assign] { return sm.Define[assign]("registers",
 
 // Apply returns the new value of the register.
 func (r *registers) Apply(_ sm.ApplyContext, a assign) (any, error) {
+	if r.slow != nil {
+		time.Sleep(time.Duration(r.slow.Load()))
+	}
 	r.Done = append(r.Done, a.Number)
 	r.Values[a.Key] = a.after(r.Values[a.Key])
 	return r.Values[a.Key], nil
@@ -38,7 +44,7 @@ func (r *registers) Apply(_ sm.ApplyContext, a assign) (any, error) {
 
 func (r *registers) Snapshot(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 func (r *registers) Restore(from io.Reader) error {
-	*r = registers{}
+	*r = registers{slow: r.slow}
 	return json.NewDecoder(from).Decode(r)
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type audit struct {
 	t        *testing.T
 	policy   mosaik.Policy
 	watchers sync.WaitGroup
+	slow     [mostNodes]atomic.Int64 // how many nanoseconds a command takes on each node
 
 	mu      sync.Mutex
 	clients int64
@@ -116,13 +118,11 @@ func (a *audit) client(ctx context.Context, w workload, g member) *client {
 // tills is the workload of numbers that are paid into a till.
 type tills struct{ *audit }
 
-func (tills) join(n *testutil.Node, p mosaik.Policy) member {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(p))
-}
-
 func (w tills) round(id int64, g member) func(context.Context, int) {
 	number := id << 32
+	var here mosaik.Answer[int64]
 	return func(ctx context.Context, commands int) {
+		w.readHere(ctx, g.(tillGroup), &here)
 		for range commands {
 			number++
 			w.call(ctx, g.(tillGroup), number)

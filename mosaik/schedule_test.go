@@ -175,9 +175,9 @@ func (s *schedule) chances() []chance {
 		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm},
 	}
 	if s.logs == onDisk {
-		return append(some, chance{1, s.restartAll}, chance{2, s.calm})
+		return append(some, chance{1, s.restartAll}, chance{2, s.calm}, chance{2, s.slowDown})
 	}
-	return append(some, chance{2, s.leave}, chance{1, s.grow})
+	return append(some, chance{2, s.leave}, chance{1, s.grow}, chance{2, s.slowDown})
 }
 
 // step draws what happens next until something can.
@@ -225,6 +225,7 @@ func (s *schedule) report() {
 func (s *schedule) end() {
 	s.t.Helper()
 	s.c.HealAll()
+	s.hurry()
 	for _, a := range s.actors {
 		if a.joined() || a.out {
 			continue

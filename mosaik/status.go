@@ -2,6 +2,7 @@ package mosaik
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"slices"
 	"time"
@@ -59,6 +60,29 @@ type Status struct {
 	// Outdated is the [*OutdatedError] with which the group has ended on this member,
 	// nil for none.
 	Outdated error
+	// Slow are the calls of this member's machine that have run for longer than a second
+	// and still run: at most one command, and at most 16 queries. While one runs, the
+	// member applies nothing else. Each is logged, but at most one a minute, and counted in
+	// the metric mosaik.groups.machine.slow_calls.
+	Slow []SlowCall
+	// Ended is why this member's part in the group has ended, or [ErrClosed] once this
+	// handle was closed, for instance by [Group.Leave]; nil while it continues.
+	Ended error
+}
+
+// SlowCall is a call of the machine that runs long.
+type SlowCall struct {
+	Doing string // "apply" or "query"
+	// Type is the type of the command or query, or the name of the function given to
+	// [Read]; "" if the command was over when it was looked at.
+	Type string
+	// Index is the command's index, or of a query the index of the last command that it
+	// reads. Where a machine applies batches, it is the first of the log entry.
+	Index sm.Index
+	// Since is when the call was first seen to run. It began at most half a second before.
+	Since time.Time
+	// For is how long the call had run by then: the time since Since.
+	For time.Duration
 }
 
 // Member is one member of the group as this one sees it.
@@ -77,21 +101,33 @@ type Member struct {
 	Level uint32
 	// LastSeen is when the last bond with it ended, zero while it is reachable
 	// and if it never was.
-	LastSeen time.Time
+	LastSeen time.Time `json:",omitzero"`
 	// RTT is the last measured round-trip time to it, 0 if there is none.
 	RTT time.Duration
 	// Addrs are the addresses that it advertises, empty if they are not known.
 	Addrs []string
 }
 
-// Status returns what this member knows about the group now, and nothing once
-// the handle was closed.
-func (g *Group[C, M]) Status() Status {
-	if g.closed.Load() {
-		return Status{}
+// MarshalJSON implements [json.Marshaler]: an object of the fields, with ids, epochs,
+// incarnations, codes and errors as text, and null for no error.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type fields Status // without this method
+	text := func(err error) *string {
+		if err == nil {
+			return nil
+		}
+		message := err.Error()
+		return &message
 	}
-	return g.joined.describe(g.joined.core.Status().Get())
+	return json.Marshal(struct {
+		fields
+		Poisoned, Snapshot, Outdated, Ended *string
+	}{fields(s), text(s.Poisoned), text(s.Snapshot), text(s.Outdated), text(s.Ended)})
 }
+
+// Status returns what this member knows about the group now. Once the handle was
+// closed, that is only Ended.
+func (g *Group[C, M]) Status() Status { return g.joined.describe(g.status()) }
 
 // Members returns the members that belong to the group: voters first, then the
 // others. It is empty until the group has formed.
@@ -116,7 +152,10 @@ func (j *joined) describe(s group.Status) Status {
 		Epoch: s.Epoch, Recovered: s.Recovered, Leader: s.Leader, Term: s.Term, Level: s.Level, Accepts: s.Opened,
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
 		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
-		Mismatch: j.mismatch(),
+		Mismatch: j.mismatch(), Ended: s.Ended,
+	}
+	for _, c := range s.Slow {
+		out.Slow = append(out.Slow, SlowCall{c.Doing, c.Type, c.Index, c.Since, time.Since(c.Since)})
 	}
 	if out.Mismatch != nil && out.Waits != "" {
 		out.Waits += "; " + out.Mismatch.String()

@@ -66,7 +66,12 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	observed = append(observed, refused, dropped, dials)
+	slow, err := meter.Int64ObservableCounter("mosaik.groups.machine.slow_calls",
+		metric.WithDescription("Calls of this member's machine that ran for longer than a second, by whether they applied a command."), metric.WithUnit("{call}"))
+	if err != nil {
+		return nil, err
+	}
+	observed = append(observed, refused, dropped, dials, slow)
 	t.observed, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -81,6 +86,9 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 			for i, s := range groupStates {
 				o.ObserveInt64(states[i], s.value(status), here)
 			}
+			applies, queries := j.core.SlowCalls()
+			o.ObserveInt64(slow, applies, here, metric.WithAttributes(attribute.String("doing", "apply")))
+			o.ObserveInt64(slow, queries, here, metric.WithAttributes(attribute.String("doing", "query")))
 			voters := 0
 			for _, m := range status.Members {
 				if m.Voter {
@@ -115,6 +123,7 @@ var groupStates = [...]struct {
 	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Apart)) }},
 	{"term", "The Raft term that this member is in.", func(s group.Status) int64 { return int64(s.Term) }},
 	{"snapshot.failing", "1 while this member's last snapshot failed and its log grows.", func(s group.Status) int64 { return one(s.Snapshot != nil) }},
+	{"machine.slow", "Calls of this member's machine that have run for longer than a second and still run.", func(s group.Status) int64 { return int64(len(s.Slow)) }},
 	{"recovered", "How many epochs the present one continues.", func(s group.Status) int64 { return int64(s.Recovered) }},
 }
 

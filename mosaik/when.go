@@ -153,6 +153,9 @@ func wait[T any](ctx context.Context, w When, v *watch.Value[T], what string, ok
 	if w.closed.Load() {
 		return ErrClosed
 	}
+	if err := w.joined.core.CheckCaller(); err != nil {
+		return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, err)
+	}
 	_, err := v.Wait(ctx, ok)
 	switch {
 	case err == nil:

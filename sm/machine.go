@@ -27,7 +27,9 @@ type StateMachine[C any] interface {
 	// is an outcome like any other and stops nothing. After a panic, and in
 	// tests after runtime.Goexit, which t.Fatal calls, the machine is not used any
 	// more on this member; elsewhere Apply must not call Goexit. It must not call
-	// its own group either, which would wait for Apply.
+	// its own group either, which would wait for Apply: calls on Apply's own goroutine
+	// return an error, others block. While Apply runs, the member applies nothing else, in
+	// this group and perhaps in others of the process.
 	Apply(at ApplyContext, cmd C) (any, error)
 }
 

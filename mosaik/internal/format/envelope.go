@@ -170,6 +170,16 @@ func (c Commands) Size() int { return len(c.b) }
 // Clone returns a list that aliases nothing.
 func (c Commands) Clone() Commands { return Commands{c.n, bytes.Clone(c.b)} }
 
+// At returns the command at an offset from 0 to Len-1, as All yields it.
+func (c Commands) At(offset int) []byte {
+	for i, cmd := range c.All() {
+		if i == offset {
+			return cmd
+		}
+	}
+	return nil
+}
+
 // All yields each command with its offset in the entry. The bytes alias the
 // envelope's and must not be changed.
 func (c Commands) All() iter.Seq2[int, []byte] {

@@ -3,7 +3,6 @@ package group
 import (
 	"testing"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -25,7 +24,10 @@ func TestApart(t *testing.T) {
 		{"the peer is in none", &life{epoch: ours}, 1, Announcement{}, false},
 		{"this member is in none", nil, 1, Announcement{Epoch: theirs, Count: 1}, false},
 	} {
-		g := &Group{life: c.life, applied: watch.New(c.applied)}
+		g := &Group{life: c.life}
+		if c.life != nil {
+			c.life.applied.Store(uint64(c.applied))
+		}
 		if got := g.apart(c.peer); got != c.want {
 			t.Errorf("%s: apart = %v, want %v", c.name, got, c.want)
 		}

@@ -18,7 +18,11 @@ import (
 // Level returns the level of the schema at which commands are to be encoded: the
 // active one, or as long as none are let in the highest that the machine supports.
 func (g *Group) Level() uint32 {
-	if l := g.current.Load(); l != nil {
+	// A replica that takes the place of another one in its epoch knows less at first.
+	for _, l := range [...]*life{g.current.Load(), g.serves.Load()} {
+		if l == nil {
+			continue
+		}
 		if level := l.state.Writes(); level != 0 {
 			return level
 		}
@@ -29,6 +33,9 @@ func (g *Group) Level() uint32 {
 // Submit queues the commands, which are encoded at a level, as one atomic batch; see
 // [session.Proposer.Submit].
 func (g *Group) Submit(ctx context.Context, level uint32, commands [][]byte, span format.Span) (*session.Call, error) {
+	if err := g.CheckCaller(); err != nil {
+		return nil, err
+	}
 	if p := g.prospect.Get(); p.poisoned != nil {
 		return nil, p.poisoned
 	}
@@ -39,9 +46,14 @@ func (g *Group) Submit(ctx context.Context, level uint32, commands [][]byte, spa
 func (g *Group) NewOne() *session.One { return g.proposer.NewOne() }
 
 // Do replicates a single encoded command; see [session.Proposer.Do].
-func (g *Group) Do(ctx context.Context, one *session.One, span format.Span) (sm.Index, state.Result, error) {
+// applying is what Applying returned when the call began.
+func (g *Group) Do(ctx context.Context, applying sm.Index, one *session.One, span format.Span) (session.Place, state.Result, error) {
+	if err := g.checkCaller(applying); err != nil {
+		one.Release()
+		return session.Place{}, state.Result{}, err
+	}
 	if p := g.prospect.Get(); p.poisoned != nil {
-		return 0, state.Result{}, p.poisoned
+		return session.Place{}, state.Result{}, p.poisoned
 	}
 	return g.proposer.Do(ctx, one, span)
 }
@@ -68,9 +80,9 @@ func isVoid(err error) bool { return errors.Is(err, engine.ErrNotApplied) }
 // owned is the proposer's session, which each life's state must know. It has a
 // lock of its own: the proposer sets it while the loop may begin a life.
 type owned struct {
-	mu    sync.Mutex
-	id    format.SessionID
-	state *state.State // of the latest life, nil before the first
+	mu   sync.Mutex
+	id   format.SessionID
+	life *life // the latest, nil before the first
 }
 
 // own makes id the session whose outcomes are delivered, in this life and later
@@ -79,19 +91,23 @@ func (g *Group) own(id format.SessionID) {
 	g.owned.mu.Lock()
 	defer g.owned.mu.Unlock()
 	g.owned.id = id
-	if g.owned.state != nil {
-		g.owned.state.Own(id)
+	if g.owned.life != nil {
+		g.owned.life.state.Own(id)
 	}
 }
 
 // ownIn tells a new life's state the proposer's session, and the history which
 // epoch the state is in.
-func (g *Group) ownIn(s *state.State, e Epoch, continues bool) {
+func (g *Group) ownIn(l *life, continues bool) {
 	g.owned.mu.Lock()
 	defer g.owned.mu.Unlock()
-	g.owned.state = s
-	s.Own(g.owned.id)
-	g.cfg.History.Enter(e, continues)
+	var before sm.Index
+	if g.owned.life != nil {
+		before = g.owned.life.count()
+	}
+	g.owned.life = l
+	l.state.Own(g.owned.id)
+	g.cfg.History.Enter(l.epoch, continues, before)
 }
 
 // History returns the commands applied here, which are recorded from now on at
@@ -99,8 +115,8 @@ func (g *Group) ownIn(s *state.State, e Epoch, continues bool) {
 func (g *Group) History() *state.History {
 	g.owned.mu.Lock()
 	defer g.owned.mu.Unlock()
-	if g.owned.state != nil {
-		g.owned.state.Record()
+	if g.owned.life != nil {
+		g.owned.life.state.Record()
 	} else {
 		g.cfg.History.Record()
 	}
@@ -130,42 +146,26 @@ type Need struct {
 	AtLeast sm.Index // has applied this command
 }
 
-// Read lets read look at the local machine while nothing is applied to it.
-func (g *Group) Read(ctx context.Context, need Need, read func(sm.Index, state.Machine) error) error {
+// Read runs the query on a machine of this member while nothing is applied to it, and
+// returns the epoch in which the machine's index counts.
+func (g *Group) Read(ctx context.Context, need Need, q *state.Query) (Epoch, error) {
 	for {
-		l := g.current.Load()
-		if l == nil {
-			if err := g.Ended(); err != nil {
-				return err
-			}
-			return ErrForming
-		}
-		again, err := g.catchUp(ctx, l, need)
+		l, err := g.reader(ctx, need)
 		if err != nil {
-			return err
+			return Epoch{}, err
 		}
-		if again {
+		if l == nil {
 			continue
 		}
 		// An epoch that lets no commands in knows nothing of those that another
 		// one acknowledges.
-		if s := l.state.Status(); need.Strong && (!s.Opened || s.Sealed) {
-			return ErrForming
+		if need.Strong && l.state.Writes() == 0 {
+			if s := l.state.Status(); !s.Opened || s.Sealed {
+				return Epoch{}, ErrForming
+			}
 		}
-		return l.state.Read(func(at sm.Index) error { return read(at, l.machine) })
+		return l.epoch, g.outcome(l, l.state.Read(ctx, q))
 	}
-}
-
-// catchUp waits until the life's state is as new as is needed. It reports true
-// when the replica was stopped meanwhile.
-func (g *Group) catchUp(ctx context.Context, l *life, need Need) (again bool, err error) {
-	if need.Strong {
-		return g.readIndex(ctx, l)
-	}
-	if need.AtLeast > 0 {
-		return g.awaitIndex(ctx, l, need.AtLeast)
-	}
-	return false, nil
 }
 
 // readIndex asks the leader, through any number of leaders, how far the group
@@ -199,7 +199,7 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again bool, err error) {
 	for {
 		applied, changed := g.applied.Changed(), g.prospect.Changed()
-		if l.state.Commands() >= index {
+		if l.count() >= index {
 			return false, nil
 		}
 		if err := g.giveUp(); err != nil {
@@ -220,6 +220,27 @@ func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again 
 func (g *Group) Ended() error {
 	if why := g.why.Load(); why != nil {
 		return *why
+	}
+	return nil
+}
+
+// CheckCaller returns [state.ErrInApply] if the caller was called by Apply of this
+// member's machine: what waits for the group would wait for itself.
+func (g *Group) CheckCaller() error { return g.checkCaller(g.Applying()) }
+
+// Applying returns the index of the command that this member's machine applies now, 0 for
+// none.
+func (g *Group) Applying() sm.Index {
+	if s := g.applies.Load(); s != nil {
+		return s.Applying()
+	}
+	return 0
+}
+
+// checkCaller is CheckCaller with what Applying returned when the call began.
+func (g *Group) checkCaller(applying sm.Index) error {
+	if applying != 0 && g.applies.Load().IsCaller(applying) {
+		return state.ErrInApply
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -31,6 +32,25 @@ func (e Epoch) Compare(o Epoch) int { return bytes.Compare(e[:], o[:]) }
 
 // String returns the epoch as 32 hexadecimal digits.
 func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (e Epoch) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (e *Epoch) UnmarshalText(text []byte) error { return unmarshalHex("epoch", e[:], text) }
+
+// unmarshalHex fills id with bytes whose hexadecimal digits are given.
+func unmarshalHex(what string, id, text []byte) error {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return fmt.Errorf("mosaik: parse %s: %d bytes of text; want %d hexadecimal digits", what, len(text), hex.EncodedLen(len(id)))
+	}
+	b, err := hex.AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("mosaik: parse %s: %w", what, err)
+	}
+	copy(id, b)
+	return nil
+}
 
 // shardID returns the Raft shard of a group's epoch.
 func shardID(group sm.Digest, e Epoch) uint64 { return id64(group[:], e[:]) }

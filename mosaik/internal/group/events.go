@@ -81,11 +81,15 @@ type observer struct {
 }
 
 func (o observer) applied(index sm.Index, _ sm.Cursor) {
-	before := o.g.applied.Get()
+	before := o.l.count()
 	if index == before {
 		return
 	}
-	o.g.applied.Set(index)
+	o.g.serve(o.l, index)
+	o.l.applied.Store(uint64(index))
+	if index > o.g.applied.Get() {
+		o.g.applied.Set(index)
+	}
 	if before == 0 {
 		events(o).post(o.g.announce)
 	}
@@ -120,7 +124,9 @@ func (o observer) sealed() {
 func (o observer) poisoned(err *state.PoisonedError) {
 	o.g.cfg.History.Poison(err)
 	events(o).post(func() {
-		o.g.log.Error("the machine panicked; this member applies nothing any more", "error", err)
+		o.g.log.Error("machine panicked: this member applies nothing more", "doing", err.Doing, "command", err.Command,
+			"index", err.Index, "entry", err.Entry, "offset", err.Offset, "error", fmt.Sprint(err.Value),
+			"stack", state.Frames(err.Stack))
 		o.l.poisoned = err
 		o.g.announce()
 		o.g.reconcile()

@@ -84,7 +84,7 @@ func (g *Group) dissolve(l *life) {
 // outlook reads the log for what the epoch may hold. What cannot be read counts
 // as something to lose.
 func (g *Group) outlook(l *life) outlook {
-	o := outlook{votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0 || l.estate != nil}
+	o := outlook{votes: l.votes(), opened: l.opened, commands: l.count() > 0 || l.estate != nil}
 	for peer, a := range g.peers {
 		if a.Epoch == l.epoch && a.Votes && peer != g.cfg.Self {
 			o.voterSeen = true

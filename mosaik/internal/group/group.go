@@ -109,7 +109,10 @@ type Group struct {
 	prospect *watch.Value[prospect]
 	applied  *watch.Value[sm.Index]
 	current  atomic.Pointer[life] // the loop's life, for calls
+	serves   atomic.Pointer[life] // whose machine answers reads: the same, or a former life of its epoch
 	hello    atomic.Pointer[Announcement]
+	applies  atomic.Pointer[state.State] // of the latest life, also before its replica has started
+	slow     slowCalls
 	owned    owned
 	done     chan struct{}         // closed when the loop ended
 	why      atomic.Pointer[error] // why the part ends, nil while it goes on
@@ -244,6 +247,7 @@ func (g *Group) shutDown() {
 	g.proposer.Close(g.err)
 	g.bonds.Leave()
 	g.cfg.Admission.Close()
+	g.serves.Store(nil)
 	if l := g.life; l != nil {
 		g.stopReplica(l)
 	}
@@ -258,6 +262,7 @@ func (g *Group) shutDown() {
 	}
 	last := g.status.Get()
 	last.Online, last.Settled, last.Leader, last.Bonds = false, false, sm.PeerID{}, nil
+	last.Ended, last.Stalled, last.Waits = g.err, false, "nothing: the group has ended on this member"
 	if outdated := new(state.OutdatedError); errors.As(g.err, &outdated) {
 		last.Outdated, last.Waits = outdated, "a newer program"
 	}
@@ -285,7 +290,8 @@ func (g *Group) Supersede() {
 // ends when the member's part does, with the reason.
 func (g *Group) Status() *watch.Value[Status] { return g.status }
 
-// Applied returns the dense index of the last command applied here.
+// Applied returns the dense index of the last command applied here. It does not go back
+// within an epoch: while a new replica catches up, it is the former one's.
 func (g *Group) Applied() *watch.Value[sm.Index] { return g.applied }
 
 // Bonds returns the live bonds.

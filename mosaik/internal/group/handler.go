@@ -236,7 +236,7 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 // nor this member's is empty, so that neither yields.
 func (g *Group) apart(a Announcement) bool {
 	l := g.life
-	return l != nil && !a.Epoch.IsZero() && a.Epoch != l.epoch && a.Count > 0 && g.applied.Get() > 0
+	return l != nil && !a.Epoch.IsZero() && a.Epoch != l.epoch && a.Count > 0 && l.count() > 0
 }
 
 // unbonded takes the end of a bond into account.
@@ -266,7 +266,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 // announcement returns what this member says about itself.
 func (g *Group) announcement() Announcement {
 	a := Announcement{
-		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.applied.Get(),
+		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.count(),
 		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level, Token: max(g.tokens, g.cfg.TokenFloor),
 	}
 	if l := g.life; l != nil {

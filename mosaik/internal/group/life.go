@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -26,6 +27,8 @@ type life struct {
 	replica   *engine.Replica
 	state     *state.State
 	machine   state.Machine
+	applied   atomic.Uint64   // what count returns
+	slowSeen  []state.Slow    // what the watchdog told last, on its goroutine
 	ctx       context.Context // ends with the life
 	cancel    context.CancelFunc
 
@@ -38,8 +41,9 @@ type life struct {
 	level      bool      // is level with the present leader
 	leaderless time.Time // since when there has been no leader, if there is none
 	poisoned   error
-	snapshot   error // why the last snapshot failed, nil if it did not
-	hangs      bool  // a disk does not answer, and nothing is heard or said
+	snapshot   error        // why the last snapshot failed, nil if it did not
+	slow       []state.Slow // calls of the machine that run long
+	hangs      bool         // a disk does not answer, and nothing is heard or said
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 
@@ -109,6 +113,7 @@ func (g *Group) start(l *life) {
 	l.state = state.New(state.Config{
 		Group:    g.cfg.ID,
 		Network:  g.cfg.Network,
+		Epoch:    e,
 		Machine:  l.machine,
 		Level:    g.cfg.Level,
 		History:  g.cfg.History,
@@ -119,8 +124,10 @@ func (g *Group) start(l *life) {
 		Ancestor: observer{g, l}.ancestor,
 		Raised:   observer{g, l}.raised,
 		Poisoned: observer{g, l}.poisoned,
+		Slow:     observer{g, l}.slow,
 	})
-	g.ownIn(l.state, e, l.estate != nil)
+	g.prepare(l)
+	g.ownIn(l, l.estate != nil)
 	if err := g.claimLog(l); err != nil {
 		l.cancel()
 		g.end(fmt.Errorf("mosaik: prepare the log of group %s: %w", g.cfg.ID.Short(), err))
@@ -150,8 +157,7 @@ func (g *Group) start(l *life) {
 		return
 	}
 	l.replica = replica
-	g.life = l
-	g.current.Store(l)
+	g.took(l)
 	g.leaderChanged(l, 0, 0)
 	if l.bootstrap && !l.resumed {
 		g.campaign(l)
@@ -192,6 +198,7 @@ func (g *Group) exit(why string) {
 
 // beginAnew seeks an epoch as a new incarnation.
 func (g *Group) beginAnew() {
+	g.retire()
 	if err := g.forget(); err != nil {
 		g.end(err)
 		return
@@ -205,7 +212,6 @@ func (g *Group) beginAnew() {
 func (g *Group) renew() {
 	g.tenure = g.cfg.Origin.begin(g.tenure.Incarnation)
 	g.since = time.Now()
-	g.applied.Set(0)
 }
 
 // stopReplica stops a life's replica and waits until nothing of it runs.
@@ -260,13 +266,14 @@ func (g *Group) conclude(e Epoch, commands sm.Index) {
 			g.sendSealed(peer, e)
 		}
 	}
+	g.retire()
 }
 
 // toldSealed takes into account that another member saw the end of an epoch. Who
 // applied more commands than that gave up knows better.
 func (g *Group) toldSealed(e Epoch, commands sm.Index) {
 	if l := g.life; l != nil && l.epoch == e {
-		applied := g.applied.Get()
+		applied := l.count()
 		if applied > commands {
 			return
 		}
@@ -278,6 +285,7 @@ func (g *Group) toldSealed(e Epoch, commands sm.Index) {
 		return
 	}
 	g.ended[e] = max(g.ended[e], commands)
+	g.retire()
 }
 
 // stranded ends a life that led nowhere: this member never caught up, so that it

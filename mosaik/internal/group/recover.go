@@ -75,6 +75,7 @@ func (g *Group) recover() (Epoch, error) {
 		return l.epoch, err
 	}
 	g.stopReplica(l)
+	g.unserve()
 	err = g.applyRest(l)
 	if err == nil && l.state.Status().Raft != at {
 		heir, _, err = g.heir(l)

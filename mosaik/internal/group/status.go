@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -28,9 +29,11 @@ type Status struct {
 	Bonds     []sm.PeerID
 	Refused   []link.RefusedError // peers that one side refused a bond with
 	Members   []Member
-	Poisoned  error // the machine's panic, nil for none
-	Snapshot  error // why the last snapshot failed, nil if it did not
-	Outdated  error // why this program cannot go on from the log, nil if it can
+	Poisoned  error        // the machine's panic, nil for none
+	Snapshot  error        // why the last snapshot failed, nil if it did not
+	Outdated  error        // why this program cannot go on from the log, nil if it can
+	Slow      []state.Slow // calls of the machine that run long
+	Ended     error        // why the member's part has ended, nil while it continues
 }
 
 // Member is one member of a group as another sees it.
@@ -52,7 +55,7 @@ type Member struct {
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
 		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
-		s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
+		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
 
@@ -63,7 +66,7 @@ func (g *Group) publish() {
 		g.status.Set(s)
 	}
 	g.prospect.Update(func(old prospect) (prospect, bool) {
-		p := prospect{s.Epoch, s.Leader, s.Term, s.Stalled, s.Poisoned}
+		p := prospect{g.life, s.Epoch, s.Leader, s.Term, s.Stalled, s.Poisoned}
 		return p, p != old
 	})
 }
@@ -71,6 +74,7 @@ func (g *Group) publish() {
 // prospect is the part of a status on which it depends whether a failed attempt
 // to commit something is worth repeating.
 type prospect struct {
+	life     *life // to be compared only
 	epoch    Epoch
 	leader   sm.PeerID
 	term     sm.Term
@@ -81,6 +85,9 @@ type prospect struct {
 func (g *Group) view() Status {
 	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare), Refused: g.refused.list()}
 	l := g.life
+	if former := g.serves.Load(); former != nil && former != l {
+		s.Slow = append(s.Slow, former.slow...)
+	}
 	if l == nil {
 		s.Waits = g.seekingWaits()
 		return s
@@ -102,6 +109,7 @@ func (g *Group) view() Status {
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
 	s.Poisoned, s.Snapshot = l.poisoned, l.snapshot
+	s.Slow = append(s.Slow, l.slow...)
 	for _, m := range []map[uint64]sm.PeerID{l.members.Voters, l.members.NonVoting} {
 		for _, replica := range sortedReplicas(m) {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
@@ -149,6 +157,14 @@ func (g *Group) waits(l *life) string {
 		return "the state of the epoch before"
 	case !l.opened:
 		return fmt.Sprintf("voters enough to accept commands: %d are needed", g.cfg.Policy.Floor())
+	}
+	for _, c := range l.slow {
+		if c.Doing == "apply" {
+			return fmt.Sprintf("its machine, which has not returned from command %d (%s)", c.Index, c.Type)
+		}
+	}
+	if s := g.serves.Load(); s != nil && s != l {
+		return "its new replica to catch up; the machine of the former one answers weak reads"
 	}
 	return "its replica to catch up"
 }

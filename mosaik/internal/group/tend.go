@@ -18,7 +18,7 @@ func (g *Group) steward() steward {
 	peers[g.cfg.Self] = g.announcement()
 	s := steward{
 		now: time.Now(), self: g.cfg.Self,
-		opened: l.opened, empty: g.applied.Get() == 0, level: l.state.Level(), supports: g.cfg.Level, epoch: l.epoch,
+		opened: l.opened, empty: l.count() == 0, level: l.state.Level(), supports: g.cfg.Level, epoch: l.epoch,
 		policy: g.cfg.Policy, members: l.members, peers: peers, lastSeen: g.lastSeen,
 		token: g.token(l), tokenFloor: g.cfg.TokenFloor, tokenLimit: g.tokenLimit(l),
 	}

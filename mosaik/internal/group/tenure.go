@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,17 @@ import (
 // directories had ids, incarnations in them began with a time, too; those compare
 // lower.
 type Incarnation [16]byte
+
+// String returns the incarnation as 32 hexadecimal digits.
+func (i Incarnation) String() string { return hex.EncodeToString(i[:]) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (i *Incarnation) UnmarshalText(text []byte) error {
+	return unmarshalHex("incarnation", i[:], text)
+}
 
 // Compare orders incarnations of one process, or of one directory, by their age:
 // -1, 0 or +1.

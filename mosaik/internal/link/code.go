@@ -2,6 +2,8 @@ package link
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -70,6 +72,23 @@ func (c Code) String() string {
 		return codes[i].meaning
 	}
 	return "code without a name"
+}
+
+// MarshalText implements [encoding.TextMarshaler]: the number and what it means.
+func (c Code) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d %s", uint32(c), c), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler] for a number, with or without what
+// it means.
+func (c *Code) UnmarshalText(text []byte) error {
+	number, _, _ := strings.Cut(string(text), " ")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return fmt.Errorf("link: parse code: %w", err)
+	}
+	*c = Code(n)
+	return nil
 }
 
 // RefusedError reports that a peer refused a connection or a bond.

@@ -26,6 +26,7 @@ type Call struct {
 	givenUp    error         // why the last of them stopped waiting for a call that was sent
 
 	// Written once, before done is closed.
+	epoch   [16]byte // in which first counts
 	first   sm.Index
 	results []state.Result
 	err     error

@@ -113,6 +113,7 @@ func (f *flight) succeed() {
 	first, results := f.outcome.First, f.outcome.Results
 	for _, c := range f.calls {
 		n := len(c.cmds)
+		c.epoch = f.outcome.Epoch
 		c.end(first, results[:n:n], nil)
 		first, results = first+sm.Index(n), results[n:]
 	}
@@ -123,6 +124,7 @@ func (f *flight) lose() {
 	first := f.outcome.First
 	for _, c := range f.calls {
 		n := len(c.cmds)
+		c.epoch = f.outcome.Epoch
 		c.end(first, nil, f.outcome.Err)
 		first += sm.Index(n)
 	}

@@ -287,7 +287,8 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 func do(ctx context.Context, p *Proposer, cmd string) outcome {
 	one := p.NewOne()
 	one.Data = append(one.Data, cmd...)
-	first, result, err := p.Do(ctx, one, format.Span{})
+	at, result, err := p.Do(ctx, one, format.Span{})
+	first := at.Index
 	return outcome{[]string{cmd}, first, []state.Result{result}, err}
 }
 

@@ -42,25 +42,32 @@ func (o *One) Release() {
 	o.call.p.ones.Put(o)
 }
 
-// Do brings the command into the log and returns its index and its result. It
+// Place is where a command was applied: an index counts in its epoch. The zero Place says
+// that it is not known.
+type Place struct {
+	Epoch [16]byte
+	Index sm.Index
+}
+
+// Do brings the command into the log and returns its place and its result. It
 // ends as [Proposer.Submit] and [Call.Wait] do, one after the other. The One
 // must not be used any more, whatever Do returned.
-func (p *Proposer) Do(ctx context.Context, o *One, span format.Span) (sm.Index, state.Result, error) {
+func (p *Proposer) Do(ctx context.Context, o *One, span format.Span) (Place, state.Result, error) {
 	c := &o.call
 	o.cmds[0] = o.Data
 	c.cmds, c.level, c.size, c.span, c.waiters = o.cmds[:], o.Level, format.CommandSize(len(o.Data)), span, 1
 	if err := p.submit(ctx, c); err != nil {
-		return 0, state.Result{}, err
+		return Place{}, state.Result{}, err
 	}
 	if err := c.wait(ctx); err != nil {
-		return 0, state.Result{}, err // it is still under way
+		return Place{}, state.Result{}, err // it is still in flight
 	}
-	first, err := c.first, c.err
+	at, err := Place{c.epoch, c.first}, c.err
 	var result state.Result
 	if err == nil {
 		result = c.results[0]
 	}
 	*c = Call{p: p, lent: true, done: c.done}
 	o.Release()
-	return first, result, err
+	return at, result, err
 }

@@ -162,7 +162,7 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 	}
 	var d Delivery
 	if e.Commands.Len() > 0 {
-		d.First = s.commands + 1
+		d.Epoch, d.First = s.cfg.Epoch, s.commands+1
 		session.First = uint64(d.First)
 	}
 	if ours != nil {

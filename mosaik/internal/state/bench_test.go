@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"testing"
@@ -60,4 +61,56 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkApplyOne applies entries of one command of 16 bytes.
+func BenchmarkApplyOne(b *testing.B) {
+	s := New(Config{Machine: &counter{}, Deliver: func(Delivery) {}, Slow: func([]Slow) {}})
+	s.Own(mine)
+	s.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
+	s.Apply(2, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSession, Session: mine}}))
+	data := format.AppendCommand(format.Begin(nil, format.Header{Kind: format.KindCommands, Session: mine}, nil, 1), make([]byte, 16))
+	var sequence uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		sequence++
+		binary.LittleEndian.PutUint64(data[24:], sequence)
+		s.Apply(sm.Index(sequence+2), 1, data)
+	}
+}
+
+// BenchmarkRead runs queries that do nothing.
+func BenchmarkRead(b *testing.B) {
+	s := New(Config{Machine: &counter{}, Slow: func([]Slow) {}})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkIsCaller asks whether a machine applies on this goroutine, below some frames.
+func BenchmarkIsCaller(b *testing.B) {
+	s := New(Config{Machine: &counter{}})
+	for _, busy := range []uint64{0, 1} {
+		b.Run([]string{"idle", "applying"}[busy], func(b *testing.B) {
+			s.turn.applying.Store(busy)
+			for b.Loop() {
+				below(10, func() {
+					if s.IsCaller(s.Applying()) {
+						b.Fatal("it does")
+					}
+				})
+			}
+		})
+	}
+}
+
+func below(frames int, f func()) {
+	if frames == 0 {
+		f()
+		return
+	}
+	below(frames-1, f)
 }

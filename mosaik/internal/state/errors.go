@@ -32,8 +32,11 @@ var (
 	// ErrResultLost reports commands that were applied, but whose results this
 	// replica does not know, because it caught up by a snapshot.
 	ErrResultLost = errors.New("mosaik: command was applied, its result is lost")
-	// ErrOtherEpoch reports that the indices of commands began anew.
-	ErrOtherEpoch = errors.New("mosaik: the group went on in another epoch")
+	// ErrOtherEpoch reports that the indices of commands count in another epoch.
+	ErrOtherEpoch = errors.New("mosaik: this member is in another epoch of the group")
+	// ErrInApply reports a call that the machine's Apply made of its own group, which waits
+	// until Apply returns. Nothing was done.
+	ErrInApply = errors.New("mosaik: a machine's Apply called its own group")
 	// ErrNoSnapshot reports a machine that cannot be snapshotted.
 	ErrNoSnapshot = errors.New("mosaik: machine has no snapshots")
 )
@@ -42,19 +45,24 @@ var (
 // the machine panicked or a snapshot could not be restored. Nothing is applied or
 // read any more.
 type PoisonedError struct {
-	Doing  string    // what failed: "apply" or "restore"
-	Index  sm.Index  // the dense index of the command, 0 for none
-	Entry  sm.Cursor // the position of the entry in Raft's log
-	Offset int       // the offset of the command in the entry
-	Value  any       // the value of the panic, or the error
-	Stack  []byte    // the stack of the panic, nil for none
+	Doing   string    // what failed: "apply" or "restore"
+	Command string    // the type of the command, "" for none; where a machine applies batches, of the first one
+	Index   sm.Index  // the dense index of the command, 0 for none
+	Entry   sm.Cursor // the position of the entry in Raft's log
+	Offset  int       // the offset of the command in the entry
+	Value   any       // the value of the panic, or the error
+	Stack   []byte    // the stack of the panic, nil for none
 }
 
 // Error implements error.
 func (e *PoisonedError) Error() string {
 	if e.Index != 0 {
-		return fmt.Sprintf("mosaik: state machine is poisoned: %s command %d (entry %v, offset %d): %v",
-			e.Doing, e.Index, e.Entry, e.Offset, e.Value)
+		command := ""
+		if e.Command != "" {
+			command = ", " + e.Command
+		}
+		return fmt.Sprintf("mosaik: state machine is poisoned: %s command %d%s (entry %v, offset %d): %v",
+			e.Doing, e.Index, command, e.Entry, e.Offset, e.Value)
 	}
 	return fmt.Sprintf("mosaik: state machine is poisoned: %s (entry %v): %v", e.Doing, e.Entry, e.Value)
 }
@@ -103,7 +111,7 @@ func (e *OutdatedError) NeedsLevel() uint32 { return e.Found }
 // PanicError reports a query or a snapshot in which the machine panicked. It
 // spoils nothing: both only read.
 type PanicError struct {
-	Doing string // "query" or "snapshot"
+	Doing string // "query" and its name, or "snapshot"
 	Value any    // the value of the panic
 	Stack []byte
 }

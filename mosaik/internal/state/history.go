@@ -23,8 +23,10 @@ type History struct {
 	recording atomic.Bool
 
 	mu         sync.Mutex
-	epoch      [16]byte
-	generation uint64 // of what indices mean
+	epoch      [16]byte   // zero before the first
+	epochs     [][16]byte // in which indices mean the same as in this one, itself included
+	used       bool       // indices of these epochs stand for commands
+	generation uint64     // of what indices mean
 	records    []Record
 	bytes      int
 	next       sm.Index      // of the next command
@@ -35,6 +37,7 @@ type History struct {
 
 // Record is an applied log entry with commands.
 type Record struct {
+	Epoch    [16]byte
 	First    sm.Index // of its first command
 	Term     sm.Term
 	Time     time.Time
@@ -43,7 +46,7 @@ type Record struct {
 }
 
 // recordCost is what a record takes beside the bytes of its commands.
-const recordCost = 96
+const recordCost = 112
 
 // end returns the index behind the record's last command.
 func (r Record) end() sm.Index { return r.First + sm.Index(r.Commands.Len()) }
@@ -75,15 +78,20 @@ func (s *State) Record() {
 	s.cfg.History.record(s.commands + 1)
 }
 
-// Enter says that the next state is in the epoch. Indices go on if it is the
-// same epoch, if it continues what this member applied, or if nothing was applied
-// in the one before.
-func (h *History) Enter(epoch [16]byte, continues bool) {
+// Enter says that the next state is in the epoch, and how many commands the state before
+// had applied. Indices keep their meaning if it is the same epoch, if it continues what
+// this member applied, or if nothing was applied in the one before.
+func (h *History) Enter(epoch [16]byte, continues bool, applied sm.Index) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if epoch != h.epoch && !continues && h.next > 1 {
+	h.used = h.used || applied > 0
+	if epoch != h.epoch && !continues && h.used {
 		h.generation++
+		h.epochs, h.used = nil, false
 		h.forget(1)
+	}
+	if !slices.Contains(h.epochs, epoch) {
+		h.epochs = append(h.epochs, epoch)
 	}
 	h.epoch, h.poisoned = epoch, nil
 	h.wake()
@@ -120,7 +128,7 @@ func (h *History) add(first sm.Index, term sm.Term, at int64, level uint32, comm
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := Record{First: first, Term: term, Time: time.Unix(0, at).UTC(), Level: level, Commands: commands}
+	r := Record{Epoch: h.epoch, First: first, Term: term, Time: time.Unix(0, at).UTC(), Level: level, Commands: commands}
 	if commands.Len() == 0 || r.end() <= h.next {
 		return
 	}
@@ -174,21 +182,36 @@ func (h *History) first() sm.Index {
 	return h.records[0].First
 }
 
-// Generation returns what [History.Next] is to be asked with: it changes when
-// indices come to mean other commands.
-func (h *History) Generation() uint64 {
+// Origin is what indices mean to a consumer.
+type Origin struct {
+	generation uint64
+	epoch      [16]byte // zero for that of the generation
+}
+
+// Origin returns what the indices of an epoch mean, the zero epoch standing for the
+// present one.
+func (h *History) Origin(epoch [16]byte) Origin {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.generation
+	return Origin{h.generation, epoch}
+}
+
+// isOther reports whether indices have another meaning now; the caller holds the lock.
+func (h *History) isOther(o Origin) bool {
+	if o.generation != h.generation {
+		return true
+	}
+	var none [16]byte
+	return o.epoch != none && h.epoch != none && !slices.Contains(h.epochs, o.epoch)
 }
 
 // Next returns the entry that holds the command of the index, at least 1, and
 // waits until there is one. Errors are a [*BehindError], [ErrOtherEpoch], the
-// context's error, whatever stop returns, why the replica is poisoned and why the
+// context's error, what stop returns, why the replica is poisoned and why the
 // history ended. stop runs under the history's lock.
-func (h *History) Next(ctx context.Context, generation uint64, index sm.Index, stop func() error) (Record, error) {
+func (h *History) Next(ctx context.Context, from Origin, index sm.Index, stop func() error) (Record, error) {
 	for {
-		r, changed, err := h.look(generation, index, stop)
+		r, changed, err := h.look(from, index, stop)
 		if err != nil || changed == nil {
 			return r, err
 		}
@@ -202,14 +225,14 @@ func (h *History) Next(ctx context.Context, generation uint64, index sm.Index, s
 
 // look returns the entry, or a channel that is closed when it is worth looking
 // again.
-func (h *History) look(generation uint64, index sm.Index, stop func() error) (r Record, changed <-chan struct{}, err error) {
+func (h *History) look(from Origin, index sm.Index, stop func() error) (r Record, changed <-chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := stop(); err != nil {
 		return r, nil, err
 	}
 	switch first := h.first(); {
-	case generation != h.generation:
+	case h.isOther(from):
 		return r, nil, ErrOtherEpoch
 	case index < first:
 		return r, nil, &BehindError{Index: index, First: first}

@@ -13,6 +13,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
+// none stands for the present epoch.
+var none [16]byte
+
 // remember gives the replica a history.
 func (r *replica) remember(h *History) *replica {
 	r.State.cfg.History = h
@@ -20,11 +23,11 @@ func (r *replica) remember(h *History) *replica {
 }
 
 // held returns what is held from the index on, and the error after the last.
-func held(h *History, generation uint64, from sm.Index) (lines []string, err error) {
+func held(h *History, origin Origin, from sm.Index) (lines []string, err error) {
 	enough := errors.New("enough")
 	for {
-		record, err := h.Next(context.Background(), generation, from, func() error {
-			if from == h.next && h.ended == nil && h.poisoned == nil && generation == h.generation {
+		record, err := h.Next(context.Background(), origin, from, func() error {
+			if from == h.next && h.ended == nil && h.poisoned == nil && !h.isOther(origin) {
 				return enough
 			}
 			return nil
@@ -46,7 +49,7 @@ func held(h *History, generation uint64, from sm.Index) (lines []string, err err
 
 func wantHeld(t *testing.T, h *History, from sm.Index, want ...string) {
 	t.Helper()
-	got, err := held(h, h.Generation(), from)
+	got, err := held(h, h.Origin(none), from)
 	if err != nil {
 		t.Errorf("following from %d: %v", from, err)
 	}
@@ -81,11 +84,11 @@ func TestHistoryHoldsWhatWasApplied(t *testing.T) {
 
 	r.commands(mine, 5, "d", "panic")
 	h.Poison(r.Status().Poisoned)
-	got, err := held(h, h.Generation(), 5)
+	got, err := held(h, h.Origin(none), 5)
 	if diff := cmp.Diff([]string{"5 c"}, got); diff != "" || !errors.Is(err, ErrPoisoned) {
 		t.Errorf("a poisoned replica's history ends with %v; (-want +got):\n%s", err, diff)
 	}
-	h.Enter(h.epoch, false) // with another machine
+	h.Enter(h.epoch, false, h.next-1) // with another machine
 	wantHeld(t, h, 5, "5 c")
 }
 
@@ -102,16 +105,16 @@ func TestHistoryIsBounded(t *testing.T) {
 		}
 	}
 	first := h.records[0].First
-	_, err := held(h, h.Generation(), first-1)
+	_, err := held(h, h.Origin(none), first-1)
 	var behind *BehindError
 	if !errors.As(err, &behind) || *behind != (BehindError{Index: first - 1, First: first}) || first < 1500 {
 		t.Errorf("following from %d: %v; want that the first is %d", first-1, err, first)
 	}
-	if got, err := held(h, h.Generation(), first); err != nil || len(got) != int(2001-first) {
+	if got, err := held(h, h.Origin(none), first); err != nil || len(got) != int(2001-first) {
 		t.Errorf("%d commands are held from %d on, error %v; want all up to 2000", len(got), first, err)
 	}
 	r.commands(mine, 1001, string(make([]byte, 2*limit)))
-	if got, err := held(h, h.Generation(), 2001); err != nil || len(got) != 1 {
+	if got, err := held(h, h.Origin(none), 2001); err != nil || len(got) != 1 {
 		t.Errorf("of a large last entry %d commands are held, error %v; want it", len(got), err)
 	}
 }
@@ -136,7 +139,7 @@ func TestHistoryBeginsWhereItIsAskedFor(t *testing.T) {
 	r.commands(mine, 2, "c")
 	r.Record() // again
 	wantHeld(t, h, 3, "3 c")
-	_, err := held(h, h.Generation(), 2)
+	_, err := held(h, h.Origin(none), 2)
 	var behind *BehindError
 	if !errors.As(err, &behind) || behind.First != 3 {
 		t.Errorf("following what was not recorded: %v; want that the first is 3", err)
@@ -147,13 +150,13 @@ func TestHistoryAcrossLives(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	h.Enter([16]byte{1}, false)
+	h.Enter([16]byte{1}, false, h.next-1)
 	r := ready().remember(h)
 	r.commands(mine, 1, "a", "b")
-	generation := h.Generation()
+	generation := h.Origin(none)
 
 	// The same epoch is applied again, and goes on.
-	h.Enter([16]byte{1}, false)
+	h.Enter([16]byte{1}, false, h.next-1)
 	again := ready().remember(h)
 	again.commands(mine, 1, "a", "b")
 	if len(h.records) != 1 {
@@ -180,20 +183,30 @@ func TestHistoryAcrossLives(t *testing.T) {
 	}
 
 	// An epoch that this member's own state is taken over to goes on.
-	h.Enter([16]byte{2}, true)
-	if h.Generation() != generation {
+	h.Enter([16]byte{2}, true, h.next-1)
+	if h.Origin(none) != generation {
 		t.Error("indices began anew in an epoch that continues the one before")
 	}
+	for epoch, want := range map[byte]error{1: nil, 2: nil, 3: ErrOtherEpoch} {
+		if _, err := held(h, h.Origin([16]byte{epoch}), 6); !errors.Is(err, want) {
+			t.Errorf("following epoch %d in epoch 2, which continues epoch 1: %v, want %v", epoch, err, want)
+		}
+	}
 	// Another does not.
-	h.Enter([16]byte{3}, false)
+	h.Enter([16]byte{3}, false, h.next-1)
 	ready().remember(h).commands(mine, 1, "z")
 	if _, err := held(h, generation, 6); !errors.Is(err, ErrOtherEpoch) {
 		t.Errorf("following into another epoch: %v", err)
 	}
 	wantHeld(t, h, 1, "1 z")
+	for epoch, want := range map[byte]error{1: ErrOtherEpoch, 2: ErrOtherEpoch, 3: nil} {
+		if _, err := held(h, h.Origin([16]byte{epoch}), 2); !errors.Is(err, want) {
+			t.Errorf("following epoch %d in epoch 3: %v, want %v", epoch, err, want)
+		}
+	}
 	gone := errors.New("gone")
 	h.End(gone)
-	if _, err := held(h, h.Generation(), 2); err != gone {
+	if _, err := held(h, h.Origin(none), 2); err != gone {
 		t.Errorf("following what has ended: %v", err)
 	}
 }
@@ -203,9 +216,9 @@ func TestHistoryOfAnEmptyEpoch(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	h.Enter([16]byte{1}, false)
-	generation := h.Generation()
-	h.Enter([16]byte{2}, false)
+	h.Enter([16]byte{1}, false, h.next-1)
+	generation := h.Origin(none)
+	h.Enter([16]byte{2}, false, h.next-1)
 	ready().remember(h).commands(mine, 1, "a")
 	if got, err := held(h, generation, 1); err != nil || len(got) != 1 {
 		t.Errorf("followed %q, error %v; want one command", got, err)

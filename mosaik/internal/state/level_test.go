@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"testing"
 
@@ -156,7 +157,7 @@ func wantOutdated(t *testing.T, r *replica, err error, before Status, lines []st
 	if d := r.last(t); !errors.Is(d.Err, ErrOutdated) {
 		t.Errorf("a later entry has the outcome %v, want %v", d.Err, ErrOutdated)
 	}
-	if err := r.Read(func(sm.Index) error { return nil }); !errors.Is(err, ErrOutdated) {
+	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); !errors.Is(err, ErrOutdated) {
 		t.Errorf("a query: %v, want %v", err, ErrOutdated)
 	}
 	if err := r.Snapshot(&bytes.Buffer{}); r.CanSnapshot() || !errors.Is(err, ErrOutdated) {

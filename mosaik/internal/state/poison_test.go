@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -55,7 +56,7 @@ func TestPanicPoisons(t *testing.T) {
 	if err := r.Snapshot(io.Discard); err != error(p) {
 		t.Errorf("snapshot: %v", err)
 	}
-	if err := r.Read(func(sm.Index) error { t.Error("the query runs"); return nil }); err != error(p) {
+	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { t.Error("the query runs"); return nil }}); err != error(p) {
 		t.Errorf("read: %v", err)
 	}
 	if err := r.Restore(bytes.NewReader(nil)); err != error(p) {
@@ -115,12 +116,12 @@ func TestReadSeesWholeEntries(t *testing.T) {
 	go func() {
 		defer close(done)
 		for {
-			err := r.Read(func(at sm.Index) error {
+			err := r.Read(context.Background(), &Query{Run: func(at sm.Index, _ Machine) error {
 				if n := len(r.machine.Lines); n%3 != 0 || sm.Index(n) != at {
 					t.Errorf("a query sees %d commands at index %d, entries have three", n, at)
 				}
 				return errDomain
-			})
+			}})
 			if !errors.Is(err, errDomain) {
 				t.Errorf("read: %v, want the query's error", err)
 			}
@@ -141,13 +142,63 @@ func TestReadSeesWholeEntries(t *testing.T) {
 func TestPanickingQuerySpoilsNothing(t *testing.T) {
 	t.Parallel()
 	r := ready()
-	err := r.Read(func(sm.Index) error { panic("a bad query") })
+	err := r.Read(context.Background(), &Query{Call: r, Run: func(sm.Index, Machine) error { panic("a bad query") }})
 	var p *PanicError
-	if !errors.As(err, &p) || p.Doing != "query" || p.Value != "a bad query" || len(p.Stack) == 0 {
+	if !errors.As(err, &p) || p.Doing != "query *state.replica" || p.Value != "a bad query" || len(p.Stack) == 0 {
 		t.Errorf("read: %v, want the panic", err)
 	}
 	r.commands(mine, 1, "a")
 	if d := r.last(t); d.Err != nil {
 		t.Errorf("delivered %+v after a panicking query", d)
 	}
+}
+
+// Queries that wait for an Apply end with their contexts, and one goroutine waits for all
+// of them. Those that still wait are answered when the Apply is over.
+func TestReadWaitsForItsContext(t *testing.T) {
+	t.Parallel()
+	busy, gate := make(chan struct{}), make(chan struct{})
+	r := newActor(Config{}, func(string) {
+		close(busy)
+		<-gate
+	})
+	applied := make(chan struct{})
+	go func() {
+		defer close(applied)
+		r.commands(others, 1, "a")
+	}()
+	<-busy
+	const each = 50
+	ctx, cancel := context.WithCancel(t.Context())
+	given, kept := make(chan error, each), make(chan error, each)
+	for range each {
+		go func() {
+			given <- r.Read(ctx, &Query{Run: func(sm.Index, Machine) error { t.Error("it runs beside Apply"); return nil }})
+		}()
+		go func() {
+			kept <- r.Read(t.Context(), &Query{Run: func(at sm.Index, _ Machine) error {
+				if at != 1 {
+					t.Errorf("it runs at index %d", at)
+				}
+				return errDomain
+			}})
+		}()
+	}
+	cancel()
+	for range each {
+		if err := <-given; !errors.Is(err, context.Canceled) {
+			t.Errorf("a query whose context ended: %v", err)
+		}
+	}
+	close(gate)
+	for range each {
+		if err := <-kept; err != errDomain {
+			t.Errorf("a query that waited: %v", err)
+		}
+	}
+	<-applied
+	if !r.mu.TryLock() {
+		t.Fatal("the lock is still held")
+	}
+	r.mu.Unlock()
 }

@@ -169,7 +169,7 @@ func (s *State) deliverLost(n *news) {
 	}
 	o.delivered = line.Sequence
 	d := Delivery{
-		Session: o.id, Sequence: line.Sequence, First: sm.Index(line.First), Err: ErrResultLost, Restored: true,
+		Session: o.id, Sequence: line.Sequence, Epoch: s.cfg.Epoch, First: sm.Index(line.First), Err: ErrResultLost, Restored: true,
 	}
 	if line.First == 0 && s.sealed {
 		d.Err = ErrSealed

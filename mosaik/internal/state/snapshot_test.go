@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"testing"
@@ -171,7 +172,7 @@ func TestFailedRestorePoisons(t *testing.T) {
 		if (len(p.Stack) > 0) != (test.want == nil) {
 			t.Errorf("%s: stack %q", test.name, p.Stack)
 		}
-		if got := r.Read(func(sm.Index) error { return nil }); got != error(p) {
+		if got := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); got != error(p) {
 			t.Errorf("%s: read: %v, want the poison", test.name, got)
 		}
 		if diff := cmp.Diff([]string{"poisoned restore"}, r.told); diff != "" {

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
@@ -46,6 +48,7 @@ type Result struct {
 type Delivery struct {
 	Session  format.SessionID
 	Sequence uint64
+	Epoch    [16]byte // in which indices count
 	First    sm.Index // the index of the first command, 0 when none was applied
 	Results  []Result // one for each command, nil when Err is set
 	// Err says why there are no results: [ErrForming], [ErrSealed], [ErrLevel],
@@ -64,6 +67,7 @@ type Delivery struct {
 type Config struct {
 	Group   sm.Digest
 	Network sm.Digest
+	Epoch   [16]byte // in which the indices of commands count
 	Machine Machine
 	Level   uint32   // the highest level of its schema that Machine supports; 0 counts as 1
 	History *History // told of every command; nil for none
@@ -76,6 +80,10 @@ type Config struct {
 	Raised   func(level uint32)                      // the level of the schema is active now
 	Poisoned func(*PoisonedError)                    // the replica is poisoned now
 	Traced   func(Traced)                            // an applied entry that carries traces
+
+	// Slow is told which calls of the machine run long, whenever that changes, one call at
+	// a time. It is called from a goroutine of its own and must not block. nil: nobody looks.
+	Slow func([]Slow)
 }
 
 // Traced tells of an applied entry that carries trace contexts.
@@ -111,6 +119,9 @@ type State struct {
 	writes atomic.Uint32 // what Writes returns
 	turn   *turn         // belongs to the goroutine that applies
 
+	watchdog *watchdog
+	readers  readers
+
 	mu       sync.RWMutex
 	commands sm.Index
 	raft     sm.Cursor
@@ -137,6 +148,7 @@ type own struct {
 func New(cfg Config) *State {
 	cfg.Level = max(1, cfg.Level)
 	s := &State{cfg: cfg, turn: newTurn(cfg.Machine), sessions: newSessions(), level: 1}
+	s.watchdog = newWatchdog(s.turn, &s.cfg)
 	s.noteWrites()
 	return s
 }
@@ -193,23 +205,34 @@ func (s *State) Commands() sm.Index {
 	return s.commands
 }
 
-// Read calls query with the index of the last command, while nothing is
-// applied: the query sees whole entries only. It returns the query's error, a
-// [*PanicError] if the query panicked, or the [*PoisonedError] or [*OutdatedError]
-// of the replica.
-func (s *State) Read(query func(at sm.Index) error) (err error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+// Read runs the query with the index of the last command, while nothing is
+// applied: it sees whole entries only. It returns the query's error, a
+// [*PanicError] if the query panicked, the [*PoisonedError] or [*OutdatedError]
+// of the replica, [ErrInApply], or the context's error, wrapped, when that ends while
+// something is applied. q must not be used again before Read returned.
+func (s *State) Read(ctx context.Context, q *Query) (err error) {
+	if s.mu.TryRLock() {
+		defer s.mu.RUnlock()
+	} else {
+		if s.IsCaller(s.Applying()) {
+			return ErrInApply
+		}
+		release, err := s.readers.await(ctx, &s.mu)
+		if err != nil {
+			return fmt.Errorf("mosaik: query: wait for an Apply: %w", err)
+		}
+		defer release()
+	}
 	if err := s.over(); err != nil {
 		return err
 	}
-	defer recovered("query", &err)
-	return query(s.commands)
-}
-
-// recovered turns a panic into a PanicError. It is deferred.
-func recovered(doing string, err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{Doing: doing, Value: v, Stack: debug.Stack()}
-	}
+	q.at = s.commands
+	place := s.watchdog.enter(q)
+	defer func() {
+		leave(place)
+		if v := recover(); v != nil {
+			err = &PanicError{Doing: "query " + nameOf(q.Call), Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return q.Run(q.at, s.cfg.Machine)
 }

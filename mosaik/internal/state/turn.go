@@ -1,6 +1,9 @@
 package state
 
 import (
+	"bytes"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
@@ -12,7 +15,12 @@ import (
 type turn struct {
 	machine Machine
 	caller  *apart.Caller
+	// applying is the index of the command that is being applied, of the first one while
+	// a batch is, and 0 between entries.
+	applying atomic.Uint64
 
+	ending   sync.Mutex // held when a turn ends, and by those who look at its commands
+	first    sm.Index   // of the entry's first command
 	commands format.Commands
 	results  []Result     // nil if nobody wants them
 	info     sm.ApplyInfo // of the command that is being applied
@@ -34,7 +42,7 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) *Poisone
 		return nil
 	}
 	t := s.turn
-	t.commands, t.results, t.offset, t.level = e.Commands, results, 0, e.Level
+	t.first, t.commands, t.results, t.offset, t.level = s.commands+1, e.Commands, results, 0, e.Level
 	t.info = sm.ApplyInfo{
 		Index:   s.commands,
 		Term:    at.Term,
@@ -43,16 +51,43 @@ func (s *State) run(at sm.Cursor, e *format.Envelope, results []Result) *Poisone
 		Time:    time.Unix(0, s.time),
 		Seed:    e.Seed,
 	}
+	t.applying.Store(uint64(t.first))
+	s.watchdog.begin()
 	broken, stack := t.caller.Call()
-	t.commands, t.results = format.Commands{}, nil
+	t.end()
 	if broken != nil {
-		return &PoisonedError{Doing: "apply", Index: t.info.Index, Entry: at, Offset: t.offset, Value: broken, Stack: stack}
+		return &PoisonedError{
+			Doing: "apply", Index: t.info.Index, Entry: at, Offset: t.offset, Value: broken, Stack: stack,
+			Command: s.watchdog.names(e.Level, e.Commands.At(t.offset)),
+		}
 	}
 	s.commands += sm.Index(e.Commands.Len())
 	return nil
 }
 
-// take lets the machine apply the commands, at least one.
+// end ends the turn.
+func (t *turn) end() {
+	t.ending.Lock()
+	t.applying.Store(0)
+	t.commands, t.results = format.Commands{}, nil
+	t.ending.Unlock()
+}
+
+// peek returns a copy of the command that is being applied, and the level at which it is
+// encoded. It is not ok when another one is by now. It may be called from any goroutine.
+func (t *turn) peek(index sm.Index) (level uint32, cmd []byte, ok bool) {
+	t.ending.Lock()
+	defer t.ending.Unlock()
+	if t.applying.Load() != uint64(index) {
+		return 0, nil, false
+	}
+	return t.level, bytes.Clone(t.commands.At(int(index - t.first))), true
+}
+
+// take lets the machine apply the commands, at least one. It keeps a frame of its own, by
+// which [State.IsCaller] knows the goroutine.
+//
+//go:noinline
 func (t *turn) take() {
 	if m, ok := t.machine.(BatchMachine); ok {
 		t.info.Index++ // a panic is that of the first, for all that is known
@@ -62,6 +97,9 @@ func (t *turn) take() {
 	for i, cmd := range t.commands.All() {
 		t.offset = i
 		t.info.Index++
+		if i > 0 {
+			t.applying.Store(uint64(t.info.Index))
+		}
 		value, err, ok := t.machine.Apply(sm.NewApplyContext(t.info), t.level, cmd)
 		if t.results == nil {
 			continue

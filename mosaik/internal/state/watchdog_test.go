@@ -1,0 +1,210 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// actor is a machine whose commands do what a test says. It names its commands.
+type actor struct{ act func(cmd string) }
+
+func (m *actor) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
+	m.act(string(cmd))
+	return nil, nil, true
+}
+func (*actor) CanSnapshot() bool                           { return false }
+func (*actor) Snapshot(io.Writer) error                    { return nil }
+func (*actor) Restore(io.Reader) error                     { return nil }
+func (*actor) NameCommand(level uint32, cmd []byte) string { return fmt.Sprintf("%s@%d", cmd, level) }
+
+// newActor returns an open state of an actor.
+func newActor(cfg Config, act func(cmd string)) *replica {
+	cfg.Machine = &actor{act}
+	r := &replica{State: New(cfg)}
+	r.kind(format.KindOpen)
+	r.open(mine)
+	r.open(others)
+	return r
+}
+
+// A call that runs for longer than the limit is reported, and that it is over. Shorter ones
+// are not, however many there are.
+func TestWatchdogReportsSlowApply(t *testing.T) {
+	for took, want := range map[time.Duration]bool{
+		SlowLimit * 9 / 10: false, SlowLimit * 8 / 5: true, 10 * SlowLimit: true,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var told [][]Slow
+			began := time.Now()
+			r := newActor(Config{Slow: func(calls []Slow) { told = append(told, calls) }}, func(cmd string) {
+				if strings.HasPrefix(cmd, "slow") {
+					time.Sleep(took)
+				}
+			})
+			r.commands(others, 1, "a", "slow b", "slow c", "d")
+			time.Sleep(2 * SlowLimit)
+			synctest.Wait()
+			var expected [][]Slow
+			if want {
+				expected = [][]Slow{
+					{{Doing: "apply", Type: "slow b@1", Index: 2}},
+					{{Doing: "apply", Type: "slow c@1", Index: 3}},
+					{},
+				}
+			}
+			var quiet [][]Slow
+			for i, calls := range told {
+				for _, c := range calls {
+					if c.Since.Before(began) || c.Since.After(began.Add(2*took)) {
+						t.Errorf("%v: %+v is seen at another time", took, c)
+					}
+				}
+				if len(calls) > 0 || i == len(told)-1 { // a look may fall between two calls
+					quiet = append(quiet, calls)
+				}
+			}
+			if diff := cmp.Diff(expected, quiet, cmpopts.IgnoreFields(Slow{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%v: told (-want +got):\n%s", took, diff)
+			}
+			if r.watchdog.armed.Load() {
+				t.Errorf("%v: a look is due although nothing runs", took)
+			}
+		})
+	}
+}
+
+// ask is a query that waits.
+type ask struct{ until chan struct{} }
+
+func (a ask) run(at sm.Index, _ Machine) error {
+	<-a.until
+	return nil
+}
+
+// Queries are watched beside each other, as many as there is room for.
+func TestWatchdogReportsSlowQueries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Slow
+		r := newActor(Config{Slow: func(calls []Slow) { told = calls }}, func(string) {})
+		r.commands(others, 1, "a", "b")
+		until := make(chan struct{})
+		for range maxWatched + 4 {
+			q := ask{until}
+			go r.Read(context.Background(), &Query{Call: q, Run: q.run})
+		}
+		time.Sleep(2 * SlowLimit)
+		synctest.Wait()
+		if len(told) != maxWatched {
+			t.Fatalf("%d queries are reported, want %d", len(told), maxWatched)
+		}
+		for _, c := range told {
+			if c.Doing != "query" || c.Type != "state.ask" || c.Index != 2 {
+				t.Errorf("reported %+v", c)
+			}
+		}
+		close(until)
+		time.Sleep(SlowLimit)
+		synctest.Wait()
+		if len(told) != 0 {
+			t.Errorf("%d queries are reported and over", len(told))
+		}
+		// A function is known by its name, and a place is free again after a panic.
+		for range maxWatched + 1 {
+			if err := r.Read(context.Background(), &Query{Call: nameOf, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
+				!strings.Contains(err.Error(), "state.nameOf: no") {
+				t.Errorf("a query that panics: %v", err)
+			}
+		}
+		for i := range r.watchdog.queries {
+			if r.watchdog.queries[i].Load() != nil {
+				t.Errorf("place %d is taken", i)
+			}
+		}
+	})
+}
+
+// Only what Apply calls on its own goroutine is a call of Apply, at any depth of the stack
+// and wherever in an entry.
+func TestIsCaller(t *testing.T) {
+	t.Parallel()
+	var r *replica
+	var deep func(int) bool
+	deep = func(depth int) bool {
+		if depth == 0 {
+			return r.IsCaller(r.Applying())
+		}
+		return deep(depth - 1)
+	}
+	busy, done := make(chan struct{}), make(chan struct{})
+	r = newActor(Config{}, func(cmd string) {
+		for _, depth := range []int{0, 1, 40, 60, 61, 62, 63, 64, 65, 128, 1000} {
+			if !deep(depth) {
+				t.Errorf("command %s, depth %d: a call of Apply is not known as one", cmd, depth)
+			}
+		}
+		other := make(chan bool)
+		go func() { other <- r.IsCaller(r.Applying()) }()
+		if <-other {
+			t.Errorf("command %s: a goroutine that Apply started counts as its own", cmd)
+		}
+		if cmd == "last" {
+			close(busy)
+			<-done
+		}
+	})
+	if r.IsCaller(r.Applying()) {
+		t.Error("a call of Apply, and nothing is applied")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.commands(others, 1, "a", "b", "last")
+	}()
+	<-busy
+	if r.IsCaller(r.Applying()) {
+		t.Error("a call of Apply from a goroutine beside it")
+	}
+	close(done)
+	<-ended
+}
+
+// What is logged of a stack is what the machine's author can use.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	for what, act := range map[string]func(){
+		"a panic":   func() { panic("no") },
+		"no memory": func() { var p *actor; p.act("") },
+		"a panic in a deferred call": func() {
+			defer func() { panic(fmt.Sprint("again: ", recover())) }()
+			panic("no")
+		},
+	} {
+		r := newActor(Config{}, func(string) { act() })
+		r.commands(others, 1, "a")
+		p := r.Status().Poisoned
+		if p == nil || p.Command != "a@1" || p.Index != 1 {
+			t.Fatalf("%s: poisoned by %+v", what, p)
+		}
+		frames := Frames(p.Stack)
+		if len(frames) < 3 || len(frames) > 8 || !strings.Contains(frames[0], "TestFrames.func") ||
+			!strings.Contains(frames[0], "watchdog_test.go:") || !strings.Contains(frames[len(frames)-1], "(*actor).Apply") {
+			t.Errorf("%s: frames are\n%s\nof\n%s", what, strings.Join(frames, "\n"), p.Stack)
+		}
+	}
+	for _, stack := range []string{"", "goroutine 1 [running]:", "\n\n\n", "x\npanic(\n"} {
+		if frames := Frames([]byte(stack)); len(frames) > 0 {
+			t.Errorf("frames of %q: %q", stack, frames)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package mosaik_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/testutil"
+)
+
+// A status in JSON is for people and their tools: ids, epochs and codes are text.
+func TestStatusJSON(t *testing.T) {
+	t.Parallel()
+	const file = "testdata/status.json"
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := mosaik.Status{
+		Epoch: mosaik.Epoch{1, 2, 15: 3}, Recovered: 1, Leader: mosaik.PeerID{4, 31: 5}, Term: 6, Level: 2,
+		Accepts: true, Online: true, Waits: "voter 0400000000, which cannot be reached",
+		Apart: []mosaik.Epoch{{7}},
+		Members: []mosaik.Member{
+			{Peer: mosaik.PeerID{4, 31: 5}, Incarnation: mosaik.Incarnation{8}, Voter: true, CaughtUp: true, Bonded: true, Level: 2,
+				RTT: 250 * time.Microsecond, Addrs: []string{"127.0.0.1:7000"}},
+			{Peer: mosaik.PeerID{9}, LastSeen: at},
+		},
+		Refused: []mosaik.RefusedError{{Peer: mosaik.PeerID{10}, Code: 30403}, {Peer: mosaik.PeerID{11}, Code: 7}},
+		Poisoned: &mosaik.PoisonedError{
+			Doing: "apply", Command: "bank.Deposit", Index: 12, Offset: 1, Value: "the ledger is broken",
+		},
+		Snapshot: errors.New("the disk is full"),
+		Slow:     []mosaik.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
+		Ended:    mosaik.ErrClosed,
+	}
+	got, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("run go test ./mosaik -run TestStatusJSON -update if this should change (-want +got):\n%s", diff)
+	}
+
+	// What names something can be read back.
+	var back struct {
+		Epoch   mosaik.Epoch
+		Apart   []mosaik.Epoch
+		Members []mosaik.Member
+		Refused []mosaik.RefusedError
+	}
+	if err := json.NewDecoder(bytes.NewReader(got)).Decode(&back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Epoch != s.Epoch || cmp.Diff(s.Apart, back.Apart) != "" || cmp.Diff(s.Members, back.Members) != "" || cmp.Diff(s.Refused, back.Refused) != "" {
+		t.Errorf("read back %+v", back)
+	}
+	for _, text := range []string{`"01"`, `"` + strings.Repeat("0", 31) + `x"`, `7`} {
+		var epoch mosaik.Epoch
+		var incarnation mosaik.Incarnation
+		if json.Unmarshal([]byte(text), &epoch) == nil || json.Unmarshal([]byte(text), &incarnation) == nil {
+			t.Errorf("%s is an epoch or an incarnation", text)
+		}
+	}
+	var code mosaik.CloseCode
+	if err := json.Unmarshal([]byte(`"x 30403"`), &code); err == nil {
+		t.Errorf("a code without a number is %d", code)
+	}
+}
+
+// A handle that was closed says so, and so does one whose network was closed.
+func TestStatusOfAnEnd(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	g := testutil.JoinAll(c, newTill)[0]
+	other := testutil.JoinAll(c, newTill)[0]
+	if s := g.Status(); s.Ended != nil || !s.Online {
+		t.Errorf("the status of a member: %+v", s)
+	}
+	if err := g.Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	for what, closed := range map[string]tillGroup{"a handle that was closed": g, "a handle whose network was closed": other} {
+		if closed == other {
+			c.Node(0).Close()
+		}
+		s := closed.Status()
+		if !errors.Is(s.Ended, mosaik.ErrClosed) || !strings.HasPrefix(s.Waits, "nothing: ") || s.Online || s.Settled {
+			t.Errorf("%s: %+v", what, s)
+		}
+		if text, err := json.Marshal(s); err != nil || !strings.Contains(string(text), `"Ended":"mosaik: group closed"`) {
+			t.Errorf("%s: %s, %v", what, text, err)
+		}
+	}
+}
