@@ -19,6 +19,12 @@ type Epoch = group.Epoch
 // Incarnation tells the lives of one member apart; later ones compare higher.
 type Incarnation = group.Incarnation
 
+// Ghost is a voter that cannot be reached and counts all the same. Its fields are
+// Peer, a [PeerID]; Since, when its last bond with this member ended; Gone, in words
+// how it is known that it does not come back as what it was, "" if it is not known;
+// and Cost, in words what that costs the group and what an operator can do.
+type Ghost = group.Ghost
+
 // Status is what a member knows about its group at one moment.
 type Status struct {
 	Epoch     Epoch  // zero before the group formed
@@ -39,6 +45,10 @@ type Status struct {
 	// Members are those that belong to the group, voters first; empty until it
 	// has formed.
 	Members []Member
+	// Ghosts are voters that cannot be reached and count all the same: those that
+	// were missed for longer than the grace or are known not to come back and, while
+	// there is no quorum, all that are missed.
+	Ghosts []Ghost
 	// Refused are peers that have no bond with this member because one side
 	// refused it, with the last reason; at most 32, since anybody may try.
 	Refused []RefusedError
@@ -109,6 +119,7 @@ func (j *joined) describe(s group.Status) Status {
 		Online: s.Online, Settled: s.Settled, Stalled: s.Stalled,
 		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
 	}
+	out.Ghosts = slices.Clone(s.Ghosts)
 	if len(s.Members) == 0 {
 		return out
 	}

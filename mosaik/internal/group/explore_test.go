@@ -11,8 +11,8 @@ import (
 var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
 
 // TestExplore explores what three members can do to each other while a group
-// forms, members crash and forget everything, and news is late. One history is
-// fair: what can happen happens in turn. The test follows every history that
+// forms, members crash and forget everything, come back as what they were or as
+// another peer, or end with a goodbye, and news is late. One history is fair: what can happen happens in turn. The test follows every history that
 // deviates from it a few times, by any other event or a crash, and long random
 // histories.
 //
@@ -29,11 +29,13 @@ func TestExplore(t *testing.T) {
 	}
 	for _, expected := range []int{2, 3} {
 		for _, crashes := range []uint8{1, 2} {
-			t.Run(fmt.Sprintf("expected %d, %d crashes", expected, crashes), func(t *testing.T) {
-				t.Parallel()
-				newSearch(t, expected, crashes).deviate(deviations)
-				newSearch(t, expected, crashes).walk(walks, 150)
-			})
+			for _, elects := range []bool{false, true} {
+				t.Run(fmt.Sprintf("expected %d, %d crashes, elects %v", expected, crashes, elects), func(t *testing.T) {
+					t.Parallel()
+					newSearch(t, expected, crashes, elects).deviate(deviations)
+					newSearch(t, expected, crashes, elects).walk(walks, 150)
+				})
+			}
 		}
 	}
 }
@@ -51,8 +53,8 @@ type origin struct {
 	step   step
 }
 
-func newSearch(t *testing.T, expected int, crashes uint8) *search {
-	return &search{t, newExplorer(expected, crashes), map[world]origin{}, map[world]int{}}
+func newSearch(t *testing.T, expected int, crashes uint8, elects bool) *search {
+	return &search{t, newExplorer(expected, crashes, elects), map[world]origin{}, map[world]int{}}
 }
 
 // newWorld returns the world in which all members have just started.

@@ -10,8 +10,9 @@ import (
 type outlook struct {
 	votes         bool // this member knows that it is a voter
 	voterSeen     bool // another voter of the epoch can be reached
-	opened        bool // the log here says that commands were let in
+	opened        bool // the log here, or a member that caught up, says that commands were let in
 	commands      bool // the log here holds commands, or what another epoch left, or that is still to be taken over
+	commandless   bool // the machine has no commands, so that what another epoch left is nothing
 	indispensable bool // nothing was or will be committed that is not in the log here
 }
 
@@ -84,10 +85,12 @@ func (g *Group) dissolve(l *life) {
 // outlook reads the log for what the epoch may hold. What cannot be read counts
 // as something to lose.
 func (g *Group) outlook(l *life) outlook {
-	o := outlook{votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0 || l.estate != nil}
+	o := outlook{commandless: g.cfg.Commandless, votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0 || l.estate != nil}
 	for peer, a := range g.peers {
-		if a.Epoch == l.epoch && a.Votes && peer != g.cfg.Self {
-			o.voterSeen = true
+		if a.Epoch == l.epoch && peer != g.cfg.Self {
+			o.voterSeen = o.voterSeen || a.Votes
+			// To join again what it vouches for would lead here again.
+			o.opened = o.opened || a.Opened && a.Phase == CaughtUp
 		}
 	}
 	if o.commands {
@@ -141,6 +144,7 @@ func (o *outlook) see(proposal []byte, letIn bool) bool {
 		return true
 	case e.Kind == format.KindCommands:
 		o.commands = o.commands || letIn
+	case o.commandless && (e.Kind == format.KindAncestor || e.Kind == format.KindReplay || e.Kind == format.KindRestore):
 	case e.Kind != format.KindSeal && e.Kind != format.KindLevel && e.Kind != format.KindSession:
 		o.commands = true
 	}

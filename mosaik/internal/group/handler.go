@@ -18,6 +18,9 @@ import (
 //	                with it all that it held up to so many commands
 //	4 superseded    16 bytes incarnation, 16 bytes process: those of another
 //	                process with the receiver's identity, which goes on
+//	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes index, big-endian:
+//	                the sender's replica has ended for good, its log is forgotten,
+//	                and the last membership change in that is the one at the index
 //
 // A message of another kind is that of a newer program, and ignored.
 const (
@@ -25,6 +28,7 @@ const (
 	messageRemoved    = 2
 	messageSealed     = 3
 	messageSuperseded = 4
+	messageGoodbye    = 6
 )
 
 // handler takes what the bonds report and posts it to the group's goroutine.
@@ -95,6 +99,13 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		}
 		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
 		g.inbox.post(func() { g.superseded(other) })
+	case messageGoodbye:
+		if len(body) != 32 {
+			g.violated(peer)
+			return
+		}
+		epoch, replica, change := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:]), binary.BigEndian.Uint64(body[24:])
+		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change) })
 	}
 }
 
@@ -124,6 +135,7 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 		return
 	}
 	delete(g.lastSeen, peer)
+	g.timers.clear("ghost " + peer.String())
 	g.refused.forget(peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
@@ -156,6 +168,9 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	if _, over := g.ended[a.Epoch]; over {
 		g.sendSealed(peer, a.Epoch)
 	}
+	if l := g.life; l != nil {
+		g.meet(l, peer, a)
+	}
 	if l := g.life; l != nil && !g.hopeless(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
@@ -186,6 +201,10 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 		g.refused.note(peer, code)
 	}
 	g.timers.clear("expiry " + peer.String())
+	if l := g.life; l != nil {
+		g.lose(l, peer)
+		g.timers.set("ghost "+peer.String(), g.cfg.Policy.Grace, func() {}) // the status changes
+	}
 	if l := g.life; l != nil && !g.hopeless(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reviewLeader(l)

@@ -43,6 +43,9 @@ type life struct {
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 
+	met  map[uint64]*met                      // other replicas of the epoch, by their ids
+	held func() (engine.HeldMembership, bool) // the membership from the replica's log
+
 	reading   bool // a look at the membership is under way
 	readAgain bool // and another one is due
 	changing  bool // a membership change is under way
@@ -149,7 +152,10 @@ func (g *Group) start(l *life) {
 		g.end(fmt.Errorf("mosaik: start a replica of group %s: %w", g.cfg.ID.Short(), err))
 		return
 	}
-	l.replica = replica
+	l.replica, l.held = replica, replica.Held()
+	for peer, a := range g.peers {
+		g.meet(l, peer, a)
+	}
 	g.life = l
 	g.current.Store(l)
 	g.leaderChanged(l, 0, 0)
@@ -214,6 +220,7 @@ func (g *Group) stopReplica(l *life) {
 	g.current.Store(nil)
 	l.cancel() // wakes readers, which must not find the life again
 	g.life = nil
+	g.refuseRemovals(ErrNotLeader)
 	if err := l.replica.Stop(); err != nil && !errors.Is(err, engine.ErrClosed) {
 		g.log.Error("stopping the replica failed", "error", err)
 	}
@@ -404,6 +411,7 @@ func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership,
 		g.removed(l.epoch, l.id)
 		return
 	}
+	g.forgetMet(l)
 	g.reviewLeader(l)
 	if l.leader != 0 && term == l.term {
 		l.level = true
