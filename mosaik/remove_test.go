@@ -19,12 +19,12 @@ func wantUnremovable(t *testing.T, what string, err error, words string) {
 	}
 }
 
-// TestRemove removes voters that do not come back, and refuses where the group
+// TestRemove removes a voter that does not come back, and refuses where the group
 // would suffer.
 func TestRemove(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 5)
-	groups := electAll(t, c, patient(5).WithMinimumVoters(3))
+	c := testutil.NewCluster(t, 3)
+	groups := electAll(t, c, patient(3))
 	leader := leaderOf(t, c, groups[0])
 	g := groups[leader.Index()]
 	others := nodes(c, leader)
@@ -37,69 +37,59 @@ func TestRemove(t *testing.T) {
 		t.Errorf("remove a peer that is no member: %v", err)
 	}
 
-	// With five voters, three of which must stay, one can go, and a second. The
-	// third cannot: a newcomer must take its place first.
-	c.Node(others[3].Index()).Crash()
-	remove(t, g, others[3].Peer())
-	wantMembers(t, voters(leader, others[0], others[1], others[2]), g)
-	c.Node(others[2].Index()).Crash()
-	remove(t, g, others[2].Peer())
-	wantMembers(t, voters(leader, others[0], others[1]), g)
-	c.Node(others[1].Index()).Crash()
-	awaitLost(t, g, others[1].Peer())
-	wantUnremovable(t, "remove one of three", g.Remove(ctx, others[1].Peer()), "must keep 3; start another member first")
-	ghost := ghostOf(t, g, others[1].Peer())
+	gone := others[1].Peer()
+	others[1].Crash()
+	awaitLost(t, g, gone)
+	if err := g.Remove(ctx, gone); err != nil {
+		t.Fatalf("remove: %v", err)
+	}
+	wantMembers(t, voters(leader, others[0]), g, groups[others[0].Index()])
+	if s := g.Status(); len(s.Ghosts) != 0 {
+		t.Errorf("ghosts %+v", s.Ghosts)
+	}
+
+	// Without a quorum nobody can be removed.
+	others[0].Crash()
+	awaitStatus(t, g, "without a quorum", func(s mosaik.Status) bool { return s.Stalled })
+	wantError(t, "remove without a quorum", g.Remove(ctx, others[0].Peer()), mosaik.ErrNotLeader)
+}
+
+// TestGhost names a dead voter that the group cannot do without, and lets a newcomer
+// take its place.
+func TestGhost(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 3)
+	policy := patient(3).WithMinimumVoters(3)
+	groups := electAll(t, c, policy)
+	leader := leaderOf(t, c, groups[0])
+	g := groups[leader.Index()]
+	others := nodes(c, leader)
+	gone := others[1].Peer()
+	others[1].Crash()
+	ghost := ghostOf(t, g, gone)
 	if !strings.Contains(ghost.Cost, "of 3 voters 2 are needed and 2 can be reached") || !strings.Contains(ghost.Cost, "call Remove") {
 		t.Errorf("the ghost costs: %s", ghost.Cost)
 	}
-	n := c.Node(others[3].Index())
-	n.RestartAnew()
-	back := elect(n, patient(5).WithMinimumVoters(3))
+	wantUnremovable(t, "remove one of three", g.Remove(soon(t), gone), "must keep 3; start another member first")
+	others[1].RestartAnew()
+	back := elect(others[1], policy)
 	testutil.Settle(t, g, back)
-	wantMembers(t, voters(leader, others[0], n), g, back)
-
-	// Without a quorum nobody can be removed.
-	n.Crash()
-	others[0].Crash()
-	for s := range g.When().Statuses(ctx) {
-		if s.Stalled {
-			break
-		}
-	}
-	wantError(t, "remove without a quorum", g.Remove(ctx, n.Peer()), mosaik.ErrNotLeader)
+	wantMembers(t, voters(leader, others[0], others[1]), g, back)
 }
 
 // awaitLost waits until the member has no bond with the peer.
 func awaitLost(t *testing.T, g electionGroup, peer mosaik.PeerID) {
 	t.Helper()
 	bonded := func(m mosaik.Member) bool { return m.Peer == peer && m.Bonded }
-	for s := range g.When().Statuses(soon(t)) {
-		if !slices.ContainsFunc(s.Members, bonded) {
-			return
-		}
-	}
-	t.Fatalf("the bond with %s does not end", peer.Short())
-}
-
-// remove removes a peer once its bond has ended.
-func remove(t *testing.T, g electionGroup, peer mosaik.PeerID) {
-	t.Helper()
-	awaitLost(t, g, peer)
-	if err := g.Remove(soon(t), peer); err != nil {
-		t.Fatalf("remove: %v", err)
-	}
+	awaitStatus(t, g, "without a bond with "+peer.Short(), func(s mosaik.Status) bool { return !slices.ContainsFunc(s.Members, bonded) })
 }
 
 // ghostOf waits until the member names the peer as a ghost.
 func ghostOf(t *testing.T, g electionGroup, peer mosaik.PeerID) mosaik.Ghost {
 	t.Helper()
-	for s := range g.When().Statuses(soon(t)) {
-		if i := slices.IndexFunc(s.Ghosts, func(g mosaik.Ghost) bool { return g.Peer == peer }); i >= 0 {
-			return s.Ghosts[i]
-		}
-	}
-	t.Fatalf("%s is no ghost", peer.Short())
-	return mosaik.Ghost{}
+	is := func(g mosaik.Ghost) bool { return g.Peer == peer }
+	s := awaitStatus(t, g, "with the ghost "+peer.Short(), func(s mosaik.Status) bool { return slices.ContainsFunc(s.Ghosts, is) })
+	return s.Ghosts[slices.IndexFunc(s.Ghosts, is)]
 }
 
 // TestRemoveAfter loses voters one by one that nobody can prove to be gone. Where
@@ -114,11 +104,9 @@ func TestRemoveAfter(t *testing.T) {
 	others := nodes(c, leader)
 	for i := len(others) - 1; i > 0; i-- {
 		c.Isolate(others[i].Index())
-		for s := range g.When().Statuses(soon(t)) {
-			if s.Leader == leader.Peer() && !slices.ContainsFunc(s.Members, func(m mosaik.Member) bool { return m.Peer == others[i].Peer() }) {
-				break
-			}
-		}
+		awaitStatus(t, g, "without the voter", func(s mosaik.Status) bool {
+			return s.Leader == leader.Peer() && !slices.ContainsFunc(s.Members, func(m mosaik.Member) bool { return m.Peer == others[i].Peer() })
+		})
 	}
 	wantMembers(t, voters(leader, others[0]), g)
 	c.HealAll()

@@ -132,12 +132,10 @@ func TestLastVoterContinues(t *testing.T) {
 				wantSum(t, 5, groups...)
 				return
 			}
-			for s := range groups[0].When().Statuses(soon(t)) {
-				known := func(g mosaik.Ghost) bool { return g.Gone != "" && strings.Contains(g.Cost, "Recover") }
-				if s.Stalled && len(s.Ghosts) == 2 && !slices.ContainsFunc(s.Ghosts, func(g mosaik.Ghost) bool { return !known(g) }) {
-					break
-				}
-			}
+			awaitStatus(t, groups[0], "that names both as gone", func(s mosaik.Status) bool {
+				unknown := func(g mosaik.Ghost) bool { return g.Gone == "" || !strings.Contains(g.Cost, "Recover") }
+				return s.Stalled && len(s.Ghosts) == 2 && !slices.ContainsFunc(s.Ghosts, unknown)
+			})
 			if s := groups[0].Status(); s.Epoch != epoch || !s.Stalled {
 				t.Errorf("the group has gone on: %s", tell(s))
 			}
@@ -150,28 +148,29 @@ func TestLastVoterContinues(t *testing.T) {
 	}
 }
 
-// TestGoodbyeFreesTheLastVoter lets one of two voters leave whose vote is needed.
-// The other one continues, and accepts nothing before another member has come.
+// TestGoodbyeFreesTheLastVoter lets two of three voters leave, the second of which is
+// needed. The last one continues, and accepts nothing before another member has come.
 func TestGoodbyeFreesTheLastVoter(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 2)
-	policy := patient(2)
+	c := testutil.NewCluster(t, 3)
+	policy := patient(3)
 	groups := electAll(t, c, policy)
 	old := groups[0].Status().Epoch
+	if err := groups[2].Leave(soon(t)); err != nil {
+		t.Fatal(err)
+	}
 	err := groups[1].Leave(soon(t))
 	wantError(t, "leave", err, mosaik.ErrVoteNeeded)
-	for s := range groups[0].When().Statuses(soon(t)) {
-		if s.Epoch != old && s.Recovered == 1 && s.Leader == c.Node(0).Peer() {
-			if s.Accepts {
-				t.Error("one of two accepts commands")
-			}
-			break
-		}
+	s := awaitStatus(t, groups[0], "of another epoch", func(s mosaik.Status) bool {
+		return s.Epoch != old && s.Recovered == 1 && s.Leader == c.Node(0).Peer()
+	})
+	if s.Accepts {
+		t.Error("one of three accepts commands")
 	}
 	c.Node(1).Crash()
 	c.Node(1).RestartAnew()
 	groups[1] = elect(c.Node(1), policy)
-	testutil.Settle(t, groups...)
+	testutil.Settle(t, groups[:2]...)
 }
 
 // TestSurvivorsApart ends three of five voters, which come back without what they
@@ -192,19 +191,17 @@ func TestSurvivorsApart(t *testing.T) {
 		groups[i] = elect(c.Node(i), policy)
 	}
 	for _, g := range groups[:2] {
-		for s := range g.When().Statuses(soon(t)) {
+		s := awaitStatus(t, g, "that names three as gone", func(s mosaik.Status) bool {
 			gone := 0
 			for _, ghost := range s.Ghosts {
 				if ghost.Gone != "" {
 					gone++
 				}
 			}
-			if gone == 3 && len(s.Ghosts) == 4 {
-				if s.Epoch != epoch {
-					t.Errorf("a survivor of two has begun another epoch: %s", tell(s))
-				}
-				break
-			}
+			return gone == 3 && len(s.Ghosts) == 4
+		})
+		if s.Epoch != epoch {
+			t.Errorf("a survivor of two has begun another epoch: %s", tell(s))
 		}
 	}
 	c.Heal(0, 1)
@@ -212,4 +209,16 @@ func TestSurvivorsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	testutil.Settle(t, groups...)
+}
+
+// awaitStatus waits for a status of the member that is so.
+func awaitStatus(t testing.TB, g interface{ When() mosaik.When }, what string, so func(mosaik.Status) bool) (last mosaik.Status) {
+	t.Helper()
+	for last = range g.When().Statuses(soon(t)) {
+		if so(last) {
+			return last
+		}
+	}
+	t.Fatalf("no status %s; the last: %s", what, tell(last))
+	return last
 }

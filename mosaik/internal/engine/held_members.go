@@ -1,14 +1,23 @@
 package engine
 
-import "github.com/mosaik-go/mosaik/sm"
+import (
+	"slices"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
 
 // HeldMembership is the membership of a shard as one replica's log tells it,
 // which needs no leader and may be older than what the others know.
 type HeldMembership struct {
 	Membership // of the last change that is known to be committed
-	// LastChange is the index of the last change in the log, committed or not. It
-	// is Membership.ChangeID where the log holds no other.
-	LastChange uint64
+	// LastChange is where the log holds its last change, committed or not. Where
+	// that entry is pruned the term is that of a later one.
+	LastChange sm.Cursor
+	// Last is the last entry of the log.
+	Last sm.Cursor
+	// Promoted are the replicas that a change in the log makes voters which is not
+	// known to be committed.
+	Promoted []uint64
 }
 
 // Held returns a function that reads the membership from the replica's log. The
@@ -20,22 +29,45 @@ func (r *Replica) Held() func() (HeldMembership, bool) {
 		if l == nil {
 			return HeldMembership{}, false
 		}
-		return l.members.held()
+		h, last, ok := l.members.held()
+		if !ok {
+			return HeldMembership{}, false
+		}
+		return h, l.locate(&h, sm.Index(last)) == nil
 	}
 }
 
-// held returns the membership without what cannot be read.
-func (m *members) held() (HeldMembership, bool) {
+// locate sets the cursors of the last entry and of the last change, which is at the
+// index.
+func (l *replicaLog) locate(h *HeldMembership, change sm.Index) error {
+	state, err := l.log.State()
+	if err != nil {
+		return err
+	}
+	h.Last, h.LastChange = state.Last, sm.Cursor{Term: state.Pruned.Term, Index: change}
+	if change <= state.Pruned.Index {
+		return nil
+	}
+	for e, err := range l.log.Entries(change, change+1) {
+		if err != nil {
+			return err
+		}
+		h.LastChange.Term = e.Term
+	}
+	return nil
+}
+
+// held returns the membership, and the index of the last change.
+func (m *members) held() (h HeldMembership, last uint64, ok bool) {
 	r := m.seen.Load()
 	if r == nil || r.change == 0 {
-		return HeldMembership{}, false
+		return HeldMembership{}, 0, false
 	}
-	h := HeldMembership{
+	h = HeldMembership{
 		Membership: Membership{
 			ChangeID: r.change, Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{},
 			Removed: make(map[uint64]struct{}, len(r.removed)),
 		},
-		LastChange: r.change,
 	}
 	for _, side := range []struct {
 		from map[uint64]string
@@ -44,7 +76,7 @@ func (m *members) held() (HeldMembership, bool) {
 		for replica, target := range side.from {
 			peer, err := sm.ParsePeerID(target)
 			if err != nil {
-				return HeldMembership{}, false
+				return HeldMembership{}, 0, false
 			}
 			side.to[replica] = peer
 		}
@@ -52,8 +84,13 @@ func (m *members) held() (HeldMembership, bool) {
 	for replica := range r.removed {
 		h.Removed[replica] = struct{}{}
 	}
-	for _, index := range r.open {
-		h.LastChange = max(h.LastChange, index)
+	if len(r.open) == 0 {
+		return h, r.change, true
 	}
-	return h, true
+	for replica := range r.promoted {
+		if _, votes := r.voters[replica]; !votes {
+			h.Promoted = append(h.Promoted, replica)
+		}
+	}
+	return h, max(r.change, slices.Max(r.open)), true
 }

@@ -3,6 +3,7 @@ package group
 import (
 	"iter"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 )
 
@@ -15,9 +16,8 @@ import (
 //   - every other voter is provably gone. Who cannot be reached is not, and neither
 //     is a voter that others replaced meanwhile: two survivors of five would each
 //     be a group;
-//   - no membership change that this member does not know was committed, or there
-//     may be other voters: its own log holds none that is open, and no log of
-//     another voter held a later one when it ended.
+//   - no membership change was committed that this member's log lacks, or there may
+//     be other voters: no log of another voter held a later one when it ended.
 //
 // What is then in the new epoch is closed, as that of a bootstrap is, until there
 // are voters enough: members that know of no epoch may be forming one.
@@ -44,22 +44,46 @@ func (g *Group) continueAlone(l *life) bool {
 // lastVoter reports whether this member's replica votes and every other voter that
 // there may be has provably ended.
 func (g *Group) lastVoter(l *life) bool {
-	members, ok := l.heldMembers()
-	if _, votes := members.Voters[l.id]; !ok || !votes {
+	held, ok := l.held()
+	if _, votes := held.Voters[l.id]; !ok || !votes {
 		return false
 	}
-	for replica := range members.Voters {
+	for replica := range held.Voters {
+		if replica != l.id && !l.endedFor(replica, held) {
+			return false
+		}
+	}
+	for _, replica := range held.Promoted {
+		// With one that is here, those who are gone have no quorum either.
 		m := l.met[replica]
-		if replica != l.id && (m == nil || m.goodbye && m.change > members.ChangeID || !m.goodbye && !m.superseded) {
+		if m == nil {
+			return false
+		}
+		if a, bonded := g.peers[m.peer]; !(bonded && a.replica(m.peer) == replica) && !l.endedFor(replica, held) {
 			return false
 		}
 	}
 	for _, a := range g.peers {
-		if a.Epoch == l.epoch && a.Change > members.ChangeID {
+		if a.Epoch == l.epoch && a.Change > uint64(held.LastChange.Index) {
 			return false // it knows of voters that this member does not
 		}
 	}
 	return true
+}
+
+// endedFor reports whether a replica has provably ended, and knew of no membership
+// change that may be committed and is not in this member's log.
+func (l *life) endedFor(replica uint64, held engine.HeldMembership) bool {
+	m := l.met[replica]
+	switch {
+	case m == nil:
+		return false
+	case m.goodbye:
+		// A log that ends with an entry of a later leader, or further on in the same
+		// term, holds the change if that was committed.
+		return held.Last.Compare(m.change) >= 0
+	}
+	return m.superseded
 }
 
 // closed yields the entries of an heir without the one that lets commands in.

@@ -65,7 +65,7 @@ func (g *Group) forsaken(l *life) bool {
 // nowhere.
 func (g *Group) hopeless(l *life) bool {
 	g.reviewQuorum(l)
-	return g.stranded(l) || g.forsaken(l)
+	return g.stranded(l) || g.continueAlone(l) || g.forsaken(l)
 }
 
 // dissolve ends an epoch that can never commit anything without this member's

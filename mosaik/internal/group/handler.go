@@ -18,9 +18,9 @@ import (
 //	                with it all that it held up to so many commands
 //	4 superseded    16 bytes incarnation, 16 bytes process: those of another
 //	                process with the receiver's identity, which goes on
-//	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes index, big-endian:
-//	                the sender's replica has ended for good, its log is forgotten,
-//	                and the last membership change in that is the one at the index
+//	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes term, 8 bytes index,
+//	                big-endian: the sender's replica has ended for good, its log is
+//	                forgotten, and the last membership change in it was there
 //
 // A message of another kind is that of a newer program, and ignored.
 const (
@@ -100,11 +100,12 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
 		g.inbox.post(func() { g.superseded(other) })
 	case messageGoodbye:
-		if len(body) != 32 {
+		if len(body) != 40 {
 			g.violated(peer)
 			return
 		}
-		epoch, replica, change := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:]), binary.BigEndian.Uint64(body[24:])
+		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
+		change := sm.Cursor{Term: sm.Term(binary.BigEndian.Uint64(body[24:])), Index: sm.Index(binary.BigEndian.Uint64(body[32:]))}
 		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change) })
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
-	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -20,10 +19,10 @@ type met struct {
 	addrs   []string // all that it advertised
 	shared  bool     // one of these is another peer's as well
 
-	goodbye    bool   // it ended in order, for good
-	change     uint64 // with goodbye: the last membership change in its log
-	vacant     bool   // no bond, and all its addresses are refused or another peer's
-	superseded bool   // its peer has a later incarnation, and no address answers as this one
+	goodbye    bool      // it ended in order, for good
+	change     sm.Cursor // with goodbye: the last membership change in its log
+	vacant     bool      // no bond, and all its addresses are refused or another peer's
+	superseded bool      // its peer has a later incarnation, and no address answers as this one
 
 	probing bool
 	tries   int // probes that proved nothing
@@ -211,14 +210,15 @@ func (g *Group) sayGoodbye(l *life) {
 	}
 	message := append([]byte{messageGoodbye}, l.epoch[:]...)
 	message = binary.BigEndian.AppendUint64(message, l.id)
-	message = binary.BigEndian.AppendUint64(message, held.LastChange)
+	message = binary.BigEndian.AppendUint64(message, uint64(held.LastChange.Term))
+	message = binary.BigEndian.AppendUint64(message, uint64(held.LastChange.Index))
 	for peer := range g.peers {
 		g.send(peer, message)
 	}
 }
 
 // saidGoodbye takes into account that a peer's replica has ended for good.
-func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica, change uint64) {
+func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor) {
 	l := g.life
 	if l == nil || l.epoch != e {
 		return
@@ -232,14 +232,4 @@ func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica, change uint64) {
 	if !g.continueAlone(l) {
 		g.reconcile()
 	}
-}
-
-// heldMembers returns the membership from the log of a life's replica, if the log
-// holds no change that may yet be committed.
-func (l *life) heldMembers() (engine.Membership, bool) {
-	if l.held == nil {
-		return engine.Membership{}, false
-	}
-	held, ok := l.held()
-	return held.Membership, ok && held.LastChange == held.ChangeID
 }

@@ -30,7 +30,7 @@ func (g *Group) reviewQuorum(l *life) {
 			g.warnStalled(l)
 		}
 		g.inbox.post(again(func(l *life) {
-			if !g.forsaken(l) && !g.continueAlone(l) {
+			if !g.continueAlone(l) && !g.forsaken(l) {
 				g.reconcile()
 			}
 		}))
