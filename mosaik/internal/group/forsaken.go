@@ -86,13 +86,7 @@ func (g *Group) dissolve(l *life) {
 // as something to lose.
 func (g *Group) outlook(l *life) outlook {
 	o := outlook{commandless: g.cfg.Commandless, votes: l.votes(), opened: l.opened, commands: g.applied.Get() > 0 || l.estate != nil}
-	for peer, a := range g.peers {
-		if a.Epoch == l.epoch && peer != g.cfg.Self {
-			o.voterSeen = o.voterSeen || a.Votes
-			// To join again what it vouches for would lead here again.
-			o.opened = o.opened || a.Opened && a.Phase == CaughtUp
-		}
-	}
+	g.lookAround(l, &o)
 	if o.commands {
 		return o
 	}
@@ -111,6 +105,17 @@ func (g *Group) outlook(l *life) outlook {
 		o.commands = true
 	}
 	return o
+}
+
+// lookAround takes into account what the bonded peers of the epoch say.
+func (g *Group) lookAround(l *life, o *outlook) {
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch && peer != g.cfg.Self {
+			o.voterSeen = o.voterSeen || a.Votes
+			// To join again what it vouches for would lead here again.
+			o.opened = o.opened || a.Opened && a.Phase == CaughtUp
+		}
+	}
 }
 
 // survey looks at the log's proposals. If the beginning was pruned, commands may

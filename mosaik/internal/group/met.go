@@ -220,16 +220,22 @@ func (g *Group) sayGoodbye(l *life) {
 // saidGoodbye takes into account that a peer's replica has ended for good.
 func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor) {
 	l := g.life
-	if l == nil || l.epoch != e {
+	if l == nil || !l.noteGoodbye(peer, e, replica, change) {
 		return
 	}
-	m := l.met[replica]
-	if m == nil || m.peer != peer {
-		return // it speaks for its own replica only
-	}
-	m.goodbye, m.change = true, change
 	g.reviewQuorum(l)
 	if !g.continueAlone(l) {
 		g.reconcile()
 	}
+}
+
+// noteGoodbye notes a goodbye, and reports false for one that does not concern the
+// life, or speaks for another peer's replica.
+func (l *life) noteGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor) bool {
+	m := l.met[replica]
+	if l.epoch != e || m == nil || m.peer != peer {
+		return false
+	}
+	m.goodbye, m.change = true, change
+	return true
 }
