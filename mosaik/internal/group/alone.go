@@ -2,6 +2,7 @@ package group
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
@@ -17,7 +18,8 @@ import (
 //     is a voter that others replaced meanwhile: two survivors of five would each
 //     be a group;
 //   - no membership change was committed that this member's log lacks, or there may
-//     be other voters: no log of another voter held a later one when it ended.
+//     be other voters: a goodbye names the last one in its sender's log, and the
+//     voters by it. If it is later than this log, they must be gone as well.
 //
 // What is then in the new epoch is closed, as that of a bootstrap is, until there
 // are voters enough: members that know of no epoch may be forming one.
@@ -71,19 +73,26 @@ func (g *Group) lastVoter(l *life) bool {
 	return true
 }
 
-// endedFor reports whether a replica has provably ended, and knew of no membership
-// change that may be committed and is not in this member's log.
+// endedFor reports whether a replica has provably ended, with all the voters that it
+// knew of and this member's log does not.
 func (l *life) endedFor(replica uint64, held engine.HeldMembership) bool {
-	m := l.met[replica]
-	switch {
-	case m == nil:
+	if !l.ended(replica) {
 		return false
-	case m.goodbye:
-		// A log that ends with an entry of a later leader, or further on in the same
-		// term, holds the change if that was committed.
-		return held.Last.Compare(m.change) >= 0
 	}
-	return m.superseded
+	// A log that ends with an entry of a later leader, or further on in the same term,
+	// holds the change if that was committed.
+	m := l.met[replica]
+	if !m.goodbye || held.Last.Compare(m.change) >= 0 {
+		return true
+	}
+	unknown := func(voter uint64) bool { return voter != l.id && !l.ended(voter) }
+	return slices.Contains(m.voters, l.id) && !slices.ContainsFunc(m.voters, unknown)
+}
+
+// ended reports whether a replica has provably ended.
+func (l *life) ended(replica uint64) bool {
+	m := l.met[replica]
+	return m != nil && (m.goodbye || m.superseded)
 }
 
 // closed yields the entries of an heir without the one that lets commands in.

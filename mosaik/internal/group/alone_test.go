@@ -26,8 +26,10 @@ var others = []struct {
 	{"nobody at its addresses", false, &met{vacant: true}, false},
 	{"said goodbye", true, &met{goodbye: true, change: sm.Cursor{Term: 2, Index: 7}}, false},
 	{"said goodbye with an earlier leader's change", true, &met{goodbye: true, change: sm.Cursor{Term: 1, Index: 30}}, false},
-	{"said goodbye and knew more", false, &met{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}}, false},
-	{"said goodbye and knew a later leader", false, &met{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}}, false},
+	{"said goodbye and knew more voters", false, &met{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1, 9}}, false},
+	{"said goodbye and knew a later leader", false, &met{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}, voters: []uint64{1, 9}}, false},
+	{"said goodbye and knew that this one is out", false, &met{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}}, false},
+	{"said goodbye and knew fewer voters", true, &met{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1}}, false},
 	{"began again", true, &met{superseded: true}, true},
 }
 
@@ -94,7 +96,7 @@ func TestGoodbyeSpeaksForItsSender(t *testing.T) {
 		{"c", e, 5, false}, {"b", Epoch{2}, 5, false}, {"b", e, 6, false}, {"b", e, 5, true},
 	} {
 		l := &life{epoch: e, met: map[uint64]*met{5: {peer: b}}}
-		if got := l.noteGoodbye(peerOf(tc.from), tc.epoch, tc.replica, sm.Cursor{}); got != tc.want || l.met[5].goodbye != tc.want {
+		if got := l.noteGoodbye(peerOf(tc.from), tc.epoch, tc.replica, sm.Cursor{}, nil); got != tc.want || l.met[5].goodbye != tc.want {
 			t.Errorf("%s about replica %d of %s: noted %t, want %t", tc.from, tc.replica, tc.epoch, got, tc.want)
 		}
 	}

@@ -19,8 +19,9 @@ import (
 //	4 superseded    16 bytes incarnation, 16 bytes process: those of another
 //	                process with the receiver's identity, which goes on
 //	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes term, 8 bytes index,
-//	                big-endian: the sender's replica has ended for good, its log is
-//	                forgotten, and the last membership change in it was there
+//	                8 bytes for each of up to 256 replica ids, big-endian: the sender's
+//	                replica has ended for good, its log is forgotten, the last membership
+//	                change in it was at term and index, and these may vote by it
 //
 // A message of another kind is that of a newer program, and ignored.
 const (
@@ -30,6 +31,9 @@ const (
 	messageSuperseded = 4
 	messageGoodbye    = 6
 )
+
+// maxGoodbyeVoters bounds the replicas that a goodbye names.
+const maxGoodbyeVoters = 256
 
 // handler takes what the bonds report and posts it to the group's goroutine.
 type handler struct{ g *Group }
@@ -100,13 +104,17 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		other := Tenure{Incarnation(body[:16]), Process(body[16:])}
 		g.inbox.post(func() { g.superseded(other) })
 	case messageGoodbye:
-		if len(body) != 40 {
+		if len(body) < 40 || len(body) > 40+8*maxGoodbyeVoters || len(body)%8 != 0 {
 			g.violated(peer)
 			return
 		}
 		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
 		change := sm.Cursor{Term: sm.Term(binary.BigEndian.Uint64(body[24:])), Index: sm.Index(binary.BigEndian.Uint64(body[32:]))}
-		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change) })
+		var voters []uint64
+		for at := 40; at < len(body); at += 8 {
+			voters = append(voters, binary.BigEndian.Uint64(body[at:]))
+		}
+		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change, voters) })
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	stopTime = 5 * time.Second
 	// goodbyeTime bounds how long a replica has to stop before the bonds end
 	// without a goodbye.
-	goodbyeTime = time.Second
+	goodbyeTime = 3 * time.Second
 )
 
 // farewell is how leaving ended.

@@ -21,6 +21,7 @@ type met struct {
 
 	goodbye    bool      // it ended in order, for good
 	change     sm.Cursor // with goodbye: the last membership change in its log
+	voters     []uint64  // with goodbye: the replicas that vote by its log, or may
 	vacant     bool      // no bond, and all its addresses are refused or another peer's
 	superseded bool      // its peer has a later incarnation, and no address answers as this one
 
@@ -51,7 +52,7 @@ func (g *Group) meet(l *life, peer sm.PeerID, a Announcement) {
 	// It lives, so that whatever seemed to prove its end was wrong, but for its word.
 	*m = met{
 		peer: peer, tenure: a.Tenure, durable: a.Durable, addrs: m.addrs, shared: m.shared,
-		goodbye: m.goodbye, change: m.change, probing: m.probing,
+		goodbye: m.goodbye, change: m.change, voters: m.voters, probing: m.probing,
 	}
 	if len(m.addrs) == 0 {
 		m.addrs = g.cfg.Bonds.Whereabouts(peer).Addrs
@@ -201,7 +202,7 @@ func (g *Group) answersAsLater(m *met, answers []bond.Answer) bool {
 }
 
 // sayGoodbye tells the bonded peers that this member's replica has ended for good,
-// with the last membership change that its log holds. It is called when the
+// with the last membership change that its log holds, and the voters. It is called when the
 // replica has stopped and its log is about to be forgotten.
 func (g *Group) sayGoodbye(l *life) {
 	held, ok := l.held()
@@ -212,15 +213,18 @@ func (g *Group) sayGoodbye(l *life) {
 	message = binary.BigEndian.AppendUint64(message, l.id)
 	message = binary.BigEndian.AppendUint64(message, uint64(held.LastChange.Term))
 	message = binary.BigEndian.AppendUint64(message, uint64(held.LastChange.Index))
+	for _, replica := range slices.Concat(sortedReplicas(held.Voters), held.Promoted) {
+		message = binary.BigEndian.AppendUint64(message, replica)
+	}
 	for peer := range g.peers {
 		g.send(peer, message)
 	}
 }
 
 // saidGoodbye takes into account that a peer's replica has ended for good.
-func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor) {
+func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor, voters []uint64) {
 	l := g.life
-	if l == nil || !l.noteGoodbye(peer, e, replica, change) {
+	if l == nil || !l.noteGoodbye(peer, e, replica, change, voters) {
 		return
 	}
 	g.reviewQuorum(l)
@@ -231,11 +235,11 @@ func (g *Group) saidGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.C
 
 // noteGoodbye notes a goodbye, and reports false for one that does not concern the
 // life, or speaks for another peer's replica.
-func (l *life) noteGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor) bool {
+func (l *life) noteGoodbye(peer sm.PeerID, e Epoch, replica uint64, change sm.Cursor, voters []uint64) bool {
 	m := l.met[replica]
 	if l.epoch != e || m == nil || m.peer != peer {
 		return false
 	}
-	m.goodbye, m.change = true, change
+	m.goodbye, m.change, m.voters = true, change, voters
 	return true
 }
