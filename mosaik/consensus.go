@@ -264,15 +264,18 @@ func (c *ConsensusConfig) fields() []configField {
 }
 
 // A configField is one field of a configuration: its name in JSON and in errors,
-// and where its value is, a *time.Duration or an *int.
+// and where its value is, a *time.Duration, an *int or a *bool.
 type configField struct {
 	name  string
 	value any
 }
 
 func (f configField) String() string {
-	if d, ok := f.value.(*time.Duration); ok {
-		return d.String()
+	switch v := f.value.(type) {
+	case *time.Duration:
+		return v.String()
+	case *bool:
+		return strconv.FormatBool(*v)
 	}
 	return strconv.Itoa(*f.value.(*int))
 }

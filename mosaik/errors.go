@@ -60,6 +60,13 @@ var (
 	ErrNotLeader = group.ErrNotLeader
 	// ErrCannotLead reports a peer that cannot take the lead now.
 	ErrCannotLead = group.ErrCannotLead
+	// ErrCannotRemove reports [Group.Remove] of a member that must not be removed now.
+	// The error says why in words.
+	ErrCannotRemove = group.ErrCannotRemove
+	// ErrNotStopped reports [Group.Leave] or [Network.Close] that returned although
+	// something still runs: an Apply or a query of the machine, or the disk of a log,
+	// does not return. The rest ends when that returns.
+	ErrNotStopped = group.ErrNotStopped
 	// ErrVoteNeeded reports a member that left although the group could not let
 	// it go: its vote is needed, and nobody could take its place. The group
 	// misses it as it would after a crash.
@@ -140,7 +147,7 @@ var (
 // among them. docs/guarantees.md says for each error what it means.
 func Retryable(err error) bool {
 	is := func(target error) bool { return errors.Is(err, target) }
-	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrSuperseded, ErrStorage, ErrPoisoned, ErrOutdated, ErrTooLarge}, is) {
+	if slices.ContainsFunc([]error{ErrUnknownOutcome, ErrClosed, ErrNotStopped, ErrSuperseded, ErrStorage, ErrPoisoned, ErrOutdated, ErrTooLarge}, is) {
 		return false
 	}
 	return slices.ContainsFunc([]error{ErrNotApplied, ErrForming, ErrStalled, ErrLevel}, is)

@@ -31,6 +31,7 @@ var errorValues = map[string]error{
 	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,
 	"ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrOutdated": mosaik.ErrOutdated, "ErrLevel": mosaik.ErrLevel,
 	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently, "ErrInApply": mosaik.ErrInApply,
+	"ErrCannotRemove": mosaik.ErrCannotRemove, "ErrNotStopped": mosaik.ErrNotStopped,
 }
 
 // errorTable returns the table of docs/guarantees.md: by the names of the error

@@ -119,11 +119,13 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Policy: group.Policy{
 			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
 			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
+			RemoveAfter: p.policy.RemoveAfter(), ContinueAlone: p.policy.ContinueAlone(),
 		},
 		Schema:        schemaOf(spec),
 		Level:         spec.Level(),
 		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
 		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec) },
+		Commandless:   reflect.TypeFor[C]() == reflect.TypeFor[struct{}](),
 		History:       history,
 		Log:           log,
 		Engine:        n.engine,
@@ -316,8 +318,8 @@ func (p plan) difference(o plan) string {
 	return ""
 }
 
-// release gives one handle back and leaves the group with the last. Until it
-// has been left it keeps its place, since its bonds and its log are in use.
+// release gives one handle back and leaves the group with the last. Until all of
+// it has ended it keeps its place, since its bonds and its log are in use.
 func (j *joined) release(ctx context.Context) error {
 	n := j.net
 	n.mu.Lock()
@@ -329,9 +331,22 @@ func (j *joined) release(ctx context.Context) error {
 	}
 	n.advertise()
 	err := j.core.Leave(ctx)
+	if errors.Is(err, ErrNotStopped) {
+		go func() { // ends with the group, which Network.Close waits for
+			<-j.core.Done()
+			j.forget()
+		}()
+		return err
+	}
+	j.forget()
+	return err
+}
+
+// forget gives up the place of a group that has ended.
+func (j *joined) forget() {
+	n := j.net
 	n.mu.Lock()
 	delete(n.groups, j.id)
 	n.mu.Unlock()
 	close(j.left)
-	return err
 }

@@ -225,9 +225,12 @@ func (n *Network) Peers() []Peer {
 // first.
 //
 // Every call that waits on the network returns [ErrClosed]. Close waits until
-// nothing of it runs any more. Closing again waits for, and returns the same as,
-// the first call. The Apply of a machine cannot close the network of its group: that is
-// [ErrInApply], and nothing is closed.
+// nothing of it runs. Where an Apply or a query of a machine, or a disk, does not
+// return, it ends what it can, waits for some seconds, and returns [ErrNotStopped],
+// naming the groups; the rest, the directory's lock included, ends when that returns.
+// Closing again waits for, and returns the same as, the first call. The Apply of a
+// machine cannot close the network of its group: that is [ErrInApply], and nothing is
+// closed.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	if n.closed {
@@ -252,10 +255,9 @@ func (n *Network) Close() error {
 		leaving.Go(func() { n.endGroup(ctx, j) })
 	}
 	leaving.Wait()
-	n.ending.Wait()
 	n.sayFarewell()
 	n.unwatch()
-	n.err = errors.Join(n.bonds.Close(), n.engine.Close(), n.link.Close(), n.telemetry.close(), n.closeDir())
+	n.err = n.tearDown(groups)
 	close(n.done)
 	return n.err
 }
@@ -282,13 +284,13 @@ func (n *Network) supersede() {
 func (n *Network) endGroup(ctx context.Context, j *joined) {
 	switch {
 	case n.opts.leaveTimeout == 0:
-		j.core.Close()
+		n.closeGroup(j)
 		return
 	case j.core.Durable():
 		if err := j.core.HandOn(ctx); err != nil {
 			n.log.Info("the lead was not handed on", "group", j.id.Short(), "error", err)
 		}
-		j.core.Close()
+		n.closeGroup(j)
 		return
 	}
 	if err := j.core.Leave(ctx); err != nil {

@@ -88,6 +88,8 @@ type Policy struct {
 	minimumVoters int // 0: the majority of expected
 	maximumVoters int
 	grace         time.Duration
+	removeAfter   time.Duration // 0: never
+	continueAlone bool
 }
 
 // DefaultPolicy returns the policy of groups that set none: an unknown number
@@ -122,9 +124,36 @@ func (p Policy) WithMaximumVoters(voters int) Policy {
 }
 
 // WithGrace sets how long a voter may be out of reach before a spare takes its
-// place: 1 ms to 720 h.
+// place: 1 ms to 720 h. The spare does not wait for a voter whose log was in memory
+// and that is provably gone: it said goodbye, or each address that it advertised
+// refuses connections or belongs to another peer.
 func (p Policy) WithGrace(d time.Duration) Policy {
 	p.grace = d
+	return p
+}
+
+// WithRemoveAfter sets how long a voter may be out of reach before it loses its
+// vote although no spare takes its place: 1 ms to 720 h, and no less than the
+// grace. 0, the default, stands for never. The vote is taken only while more than
+// half of the voters that are left can be reached, and never below the minimum. A
+// member that comes back later joins as a new one. The group then needs fewer
+// members for a quorum, and bears as many losses as its remaining voters allow.
+func (p Policy) WithRemoveAfter(d time.Duration) Policy {
+	p.removeAfter = d
+	return p
+}
+
+// WithContinueAlone sets whether the last voter continues by itself when every
+// other voter is gone for good: each said goodbye, or came back as a new member
+// without its log, as after a restart with a log in memory. The last voter then
+// does what [Group.Recover] does, without being asked. Commands that were
+// acknowledged and that it had not received are lost. Groups whose machine has no
+// commands, which only elect a leader, always do this. The default is false.
+//
+// As a group that forms, the new epoch accepts nothing before the majority of the
+// expected members votes.
+func (p Policy) WithContinueAlone(on bool) Policy {
+	p.continueAlone = on
 	return p
 }
 
@@ -147,6 +176,14 @@ func (p Policy) MaximumVoters() int { return p.maximumVoters }
 // Grace returns how long a voter may be out of reach before it is replaced.
 func (p Policy) Grace() time.Duration { return p.grace }
 
+// RemoveAfter returns how long a voter may be out of reach before it loses its
+// vote without a spare, 0 for any time.
+func (p Policy) RemoveAfter() time.Duration { return p.removeAfter }
+
+// ContinueAlone reports whether the last voter continues by itself when all others
+// are gone for good.
+func (p Policy) ContinueAlone() bool { return p.continueAlone }
+
 // majority is of the expected members, 1 when their number is unknown.
 func (p Policy) majority() int { return p.expected/2 + 1 }
 
@@ -158,6 +195,7 @@ func (p Policy) Validate() error {
 		inRange("maximum_voters", p.maximumVoters, 1, maxVoters),
 		p.validateMinimum(),
 		inRange("grace", p.grace, minInterval, maxGrace),
+		p.validateRemoveAfter(),
 	)
 	if err != nil {
 		return fmt.Errorf("mosaik: validate membership policy: %w", err)
@@ -179,6 +217,13 @@ func (p Policy) validateMinimum() error {
 		return fmt.Errorf("minimum_voters is %d: must be at most maximum_voters, which is %d",
 			minimum, p.maximumVoters)
 	}
+}
+
+func (p Policy) validateRemoveAfter() error {
+	if p.removeAfter != 0 && (p.removeAfter < p.grace || p.removeAfter > maxGrace) {
+		return fmt.Errorf("remove_after is %v: must be 0, for never, or from %v, the grace, to %v", p.removeAfter, p.grace, maxGrace)
+	}
+	return nil
 }
 
 // String returns the fields in one line, for logs.
@@ -210,5 +255,7 @@ func (p *Policy) fields() []configField {
 		{"minimum_voters", &p.minimumVoters},
 		{"maximum_voters", &p.maximumVoters},
 		{"grace", &p.grace},
+		{"remove_after", &p.removeAfter},
+		{"continue_alone", &p.continueAlone},
 	}
 }

@@ -45,14 +45,16 @@ func TestRole(t *testing.T) {
 func TestPolicyFields(t *testing.T) {
 	t.Parallel()
 	p := DefaultPolicy()
-	if p.Expected() != 0 || p.MinimumVoters() != 1 || p.MaximumVoters() != 5 || p.Grace() != 30*time.Second {
+	if p.Expected() != 0 || p.MinimumVoters() != 1 || p.MaximumVoters() != 5 || p.Grace() != 30*time.Second || p.RemoveAfter() != 0 || p.ContinueAlone() {
 		t.Errorf("default policy is %v", p)
 	}
-	p = p.WithExpected(4).WithMinimumVoters(6).WithMaximumVoters(7).WithGrace(time.Second)
-	if p.Expected() != 4 || p.MinimumVoters() != 6 || p.MaximumVoters() != 7 || p.Grace() != time.Second {
+	p = p.WithExpected(4).WithMinimumVoters(6).WithMaximumVoters(7).WithGrace(time.Second).
+		WithRemoveAfter(time.Minute).WithContinueAlone(true)
+	if p.Expected() != 4 || p.MinimumVoters() != 6 || p.MaximumVoters() != 7 || p.Grace() != time.Second ||
+		p.RemoveAfter() != time.Minute || !p.ContinueAlone() {
 		t.Errorf("changed policy is %v", p)
 	}
-	if got, want := p.String(), "expected=4 minimum_voters=6 maximum_voters=7 grace=1s"; got != want {
+	if got, want := p.String(), "expected=4 minimum_voters=6 maximum_voters=7 grace=1s remove_after=1m0s continue_alone=true"; got != want {
 		t.Errorf("String is %q, want %q", got, want)
 	}
 	for expected, want := range []int{1, 1, 2, 2, 3, 3, 4} {
@@ -91,6 +93,10 @@ func TestPolicyValidate(t *testing.T) {
 		{ok.WithExpected(4).WithMinimumVoters(2), "minimum_voters is 2: must be at least 3, the majority of expected, which is 4"},
 		{ok.WithGrace(0), "grace is 0s: must be from 1ms to 720h0m0s"},
 		{ok.WithGrace(-time.Second), "grace is -1s: must be from 1ms to 720h0m0s"},
+		{ok.WithRemoveAfter(30 * time.Second).WithContinueAlone(true), ""},
+		{ok.WithRemoveAfter(29 * time.Second), "remove_after is 29s: must be 0, for never, or from 30s, the grace, to 720h0m0s"},
+		{ok.WithRemoveAfter(-1), "remove_after is -1ns: must be 0, for never, or from 30s, the grace, to 720h0m0s"},
+		{ok.WithRemoveAfter(721 * time.Hour), "remove_after is 721h0m0s: must be 0, for never, or from 30s, the grace, to 720h0m0s"},
 		{ok.WithGrace(721 * time.Hour), "grace is 721h0m0s: must be from 1ms to 720h0m0s"},
 	} {
 		want := ""
@@ -105,9 +111,9 @@ func TestPolicyValidate(t *testing.T) {
 
 func TestPolicyJSON(t *testing.T) {
 	t.Parallel()
-	policy := DefaultPolicy().WithExpected(3).WithGrace(90 * time.Second)
+	policy := DefaultPolicy().WithExpected(3).WithGrace(90 * time.Second).WithRemoveAfter(time.Hour).WithContinueAlone(true)
 	text, err := json.Marshal(policy)
-	if want := `{"expected":3,"minimum_voters":0,"maximum_voters":5,"grace":"1m30s"}`; err != nil || string(text) != want {
+	if want := `{"expected":3,"minimum_voters":0,"maximum_voters":5,"grace":"1m30s","remove_after":"1h0m0s","continue_alone":true}`; err != nil || string(text) != want {
 		t.Fatalf("JSON is %s, %v, want %s", text, err, want)
 	}
 	var back Policy
@@ -122,6 +128,7 @@ func TestPolicyJSON(t *testing.T) {
 		`{"expected":10}`:      "must be at most maximum_voters",
 		`{"expected":"3"}`:     `expected is "3": `,
 		`{"grace":30}`:         `grace is 30: want text such as "500ms"`,
+		`{"continue_alone":1}`: `continue_alone is 1: `,
 		`{"minimum":3}`:        `unknown field "minimum"`,
 		`{"maximum_voters":0}`: "maximum_voters is 0",
 	} {

@@ -237,7 +237,8 @@ func (s *schedule) gone(a *actor) {
 	a.group, a.clients = nil, nil
 }
 
-// comeBack lets a node that is down or out join, as what it was or anew.
+// comeBack lets a node that is down or out join: one that is out as the peer that it
+// was, one that crashed without a log on disk also as another one.
 func (s *schedule) comeBack() string {
 	a := s.any(func(a *actor) bool { return !a.joined() })
 	if a == nil || s.crowd() {
@@ -248,7 +249,11 @@ func (s *schedule) comeBack() string {
 
 func (s *schedule) join(a *actor) string {
 	what := "join %d"
-	if a.down {
+	switch {
+	case a.down && s.logs == inMemory && s.draw.IntN(2) == 0:
+		what = "restart %d as another peer"
+		a.node.RestartAnew()
+	case a.down:
 		what = "restart %d"
 		a.node.Restart()
 	}
@@ -363,7 +368,8 @@ func (s *schedule) expendable(lost *actor) bool {
 		// heard of it.
 		for _, m := range st.Members {
 			kept := left
-			if other := s.c.NodeOf(m.Peer); s.actors[other.Index()].joined() && other != lost.node {
+			other := s.c.NodeOf(m.Peer) // nil for one that came back as another peer
+			if other != nil && s.actors[other.Index()].joined() && other != lost.node {
 				kept++
 			}
 			if !m.Voter && kept <= (n+1)/2 {

@@ -22,8 +22,8 @@ var (
 )
 
 // TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
-// random what happens to them: crashes, restarts, links that are cut and healed,
-// newcomers, members that leave, commands from everywhere. What the group
+// random what happens to them: crashes, restarts as the same peer and as another one,
+// links that are cut and healed, newcomers, members that leave, commands from everywhere. What the group
 // promises is checked meanwhile and when the faults have ended. The seed draws
 // the steps; how the group answers them depends on the machine, too, so that a
 // seed that failed may have to be run several times:

@@ -21,6 +21,12 @@ type Epoch = group.Epoch
 // one directory, compare higher.
 type Incarnation = group.Incarnation
 
+// Ghost is a voter that cannot be reached and counts all the same. Its fields are
+// Peer, a [PeerID]; Since, when its last bond with this member ended; Gone, in words
+// how it is known that it does not come back as what it was, "" if it is not known;
+// and Cost, in words what that costs the group and what an operator can do.
+type Ghost = group.Ghost
+
 // Status is what a member knows about its group at one moment.
 type Status struct {
 	Epoch     Epoch  // zero before the group formed
@@ -41,6 +47,10 @@ type Status struct {
 	// Members are those that belong to the group, voters first; empty until it
 	// has formed.
 	Members []Member
+	// Ghosts are voters that cannot be reached and count all the same: those that
+	// were missed for longer than the grace or are known not to come back and, while
+	// there is no quorum, all that are missed.
+	Ghosts []Ghost
 	// Links says in words, by peer, what is wrong with the connections between this member
 	// and peers that have a bond with it; nil for nothing. It is for people: the words may
 	// change.
@@ -154,6 +164,7 @@ func (j *joined) describe(s group.Status) Status {
 		Waits: s.Waits, Apart: slices.Clone(s.Apart), Refused: slices.Clone(s.Refused), Poisoned: s.Poisoned, Snapshot: s.Snapshot, Outdated: s.Outdated,
 		Mismatch: j.mismatch(), Ended: s.Ended,
 	}
+	out.Ghosts = slices.Clone(s.Ghosts)
 	for _, c := range s.Slow {
 		out.Slow = append(out.Slow, SlowCall{c.Doing, c.Type, c.Index, c.Since, time.Since(c.Since)})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -82,12 +83,17 @@ func (c *Cluster) Add() *Node {
 		c.t.Fatalf("testutil: add node %d: %v", len(c.nodes), err)
 	}
 	i := len(c.nodes)
-	seed := sm.ID(fmt.Sprintf("testutil/%s/%d", c.t.Name(), i))
-	n := &Node{cluster: c, index: i, key: ed25519.NewKeyFromSeed(seed[:]), port: port}
+	n := &Node{cluster: c, index: i, key: c.identity(strconv.Itoa(i)), port: port}
 	c.nodes = append(c.nodes, n)
 	c.web.Place(i, port.Addr())
 	n.start()
 	return n
+}
+
+// identity returns the private key that stands for the name in this test.
+func (c *Cluster) identity(name string) ed25519.PrivateKey {
+	seed := sm.ID(fmt.Sprintf("testutil/%s/%s", c.t.Name(), name))
+	return ed25519.NewKeyFromSeed(seed[:])
 }
 
 // Len returns the number of nodes, those that are down included.

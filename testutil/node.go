@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/testutil/internal/fault"
@@ -15,6 +16,7 @@ type Node struct {
 	cluster *Cluster
 	index   int
 	key     ed25519.PrivateKey
+	anew    int // how often it became another peer
 	port    *fault.Port
 	net     *mosaik.Network
 	up      bool
@@ -89,6 +91,20 @@ func (n *Node) Restart() {
 	if n.up {
 		n.cluster.t.Fatalf("testutil: restart node %d: it is up; crash or close it first", n.index)
 	}
+	n.start()
+}
+
+// RestartAnew starts a node that is down as another peer at the same address: a
+// process without a directory, or one that lost it, that was started again. Its
+// identity depends on the test's name, the number and how often that happened. It is
+// in no group until it joins again.
+func (n *Node) RestartAnew() {
+	n.cluster.t.Helper()
+	if n.up {
+		n.cluster.t.Fatalf("testutil: restart node %d: it is up; crash or close it first", n.index)
+	}
+	n.anew++
+	n.key = n.cluster.identity(fmt.Sprintf("%d/%d", n.index, n.anew))
 	n.start()
 }
 

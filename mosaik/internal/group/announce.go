@@ -42,6 +42,9 @@ import (
 //	           Unix nanoseconds
 //	 14     8  highest fencing token that it knows of,     0
 //	           from earlier epochs or its configuration
+//	 15     9  more of the policy: 8 bytes the time after  zero
+//	           which voters are removed, in nanoseconds,
+//	           1 whether a last voter continues alone
 //
 // A field whose value is the one in the last column is left out, so there is one
 // encoding of an announcement; another one is refused. A receiver ignores tags
@@ -63,6 +66,7 @@ const (
 	tagDirectory   = 12
 	tagStarted     = 13
 	tagToken       = 14
+	tagRepair      = 15
 )
 
 const (
@@ -179,7 +183,7 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Count != 0 {
 		b = appendField(b, tagCount, be.AppendUint64(value[:0], uint64(a.Count)))
 	}
-	if p := a.Policy; p != (Policy{}) {
+	if p := a.Policy; (p.formation() != Policy{}) {
 		v := be.AppendUint16(value[:0], uint16(p.Expected))
 		v = be.AppendUint16(v, uint16(p.Minimum))
 		v = be.AppendUint16(v, uint16(p.Maximum))
@@ -202,6 +206,15 @@ func (a Announcement) append(b []byte) []byte {
 	}
 	if a.Token != 0 {
 		b = appendField(b, tagToken, be.AppendUint64(value[:0], a.Token))
+	}
+	if p := a.Policy; p.RemoveAfter != 0 || p.ContinueAlone {
+		v := be.AppendUint64(value[:0], uint64(p.RemoveAfter))
+		if p.ContinueAlone {
+			v = append(v, 1)
+		} else {
+			v = append(v, 0)
+		}
+		b = appendField(b, tagRepair, v)
 	}
 	return b
 }
@@ -246,6 +259,7 @@ func parseAnnouncement(b []byte) (Announcement, error) {
 var fieldSizes = map[uint16]int{
 	tagPhase: 1, tagFlags: 4, tagFactor: 1, tagIncarnation: 16, tagProcess: 16, tagEpoch: 16,
 	tagCount: 8, tagPolicy: 14, tagChange: 8, tagSchema: 8, tagLevel: 4, tagDirectory: 16, tagStarted: 8, tagToken: 8,
+	tagRepair: 9,
 }
 
 // set takes the value of a field, which is not yet set, unless its tag is not
@@ -298,6 +312,11 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.Started = be.Uint64(v)
 	case tagToken:
 		a.Token = be.Uint64(v)
+	case tagRepair:
+		if v[8] > 1 {
+			return fmt.Errorf("%w: field %d ends in %d, neither 0 nor 1", errAnnouncement, tag, v[8])
+		}
+		a.Policy.RemoveAfter, a.Policy.ContinueAlone = time.Duration(be.Uint64(v)), v[8] == 1
 	}
 	switch {
 	case *a == before:

@@ -27,7 +27,7 @@ func fullAnnouncement() Announcement {
 		Tenure:   Tenure{Incarnation{1, 2, 3}, Process{7: 0x31, 15: 0x32}, Directory{15: 0x33}, 0x5152535455565758},
 		Epoch:    Epoch{4, 5, 6},
 		Count:    0x0102030405060708,
-		Policy:   Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second},
+		Policy:   Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second, RemoveAfter: 0x0102030405, ContinueAlone: true},
 		Change:   0x1112131415161718,
 		Schema:   Schema{0x21, 0x22, 7: 0x28},
 		Level:    0x41424344,
@@ -113,7 +113,7 @@ func TestAnnouncementUnknownFields(t *testing.T) {
 	unknown := func(tag uint16, n int) []byte { return appendField(nil, tag, bytes.Repeat([]byte{0xff}, n)) }
 	for name, list := range map[string][][]byte{
 		"in front": slices.Insert(slices.Clone(fields), 0, unknown(0, 1)),
-		"behind":   append(slices.Clone(fields), unknown(tagToken+1, 0), unknown(tagToken+2, 300), unknown(0xffff, 8)),
+		"behind":   append(slices.Clone(fields), unknown(112, 0), unknown(113, 300), unknown(0xffff, 8)),
 	} {
 		a, err := parseAnnouncement(slices.Concat(list...))
 		if err != nil {
@@ -148,6 +148,7 @@ func TestAnnouncementRefusals(t *testing.T) {
 		"seeking":           field(tagPhase, 0),
 		"no flags":          field(tagFlags, 0, 0, 0, 0),
 		"factor 1":          field(tagFactor, 1),
+		"continues twice":   field(tagRepair, 0, 0, 0, 0, 0, 0, 0, 0, 2),
 		"level 1":           field(tagLevel, 0, 0, 0, 1),
 		"nowhere caught up": field(tagPhase, byte(CaughtUp)),
 		"nowhere behind":    field(tagPhase, byte(CatchingUp)),

@@ -1,7 +1,6 @@
 package group
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,35 +242,4 @@ func (g *Group) checkCaller(applying sm.Index) error {
 		return state.ErrInApply
 	}
 	return nil
-}
-
-// Leave ends the member's part in an orderly way: a leader hands on the lead,
-// the group removes the member and confirms it. Whatever happens, the part has
-// ended when Leave returns; an error says that the group was not seen to
-// confirm.
-func (g *Group) Leave(ctx context.Context) error {
-	g.inbox.post(g.leave)
-	bye, err := g.left.Wait(ctx, func(f farewell) bool { return f.done })
-	g.Close()
-	if err = cmp.Or(err, bye.err); err != nil {
-		return fmt.Errorf("mosaik: leave group %s: the group did not confirm: %w", g.cfg.ID.Short(), err)
-	}
-	return nil
-}
-
-// farewell is how leaving ended.
-type farewell struct {
-	done bool
-	err  error // why the group did not let the member go
-}
-
-// leave starts leaving, in the loop.
-func (g *Group) leave() {
-	g.leaving = true
-	if g.life == nil {
-		g.left.Set(farewell{done: true})
-		return
-	}
-	g.announce()
-	g.reconcile()
 }

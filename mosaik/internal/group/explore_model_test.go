@@ -21,6 +21,7 @@ const (
 	modelEpochs  = 3  // at most; a history that makes more is not followed
 	modelEntries = 12 // of an epoch's log, likewise
 	modelLives   = 6  // incarnations of a member, likewise
+	modelNames   = 3  // identities of a member, at most
 )
 
 type entryKind uint8
@@ -35,10 +36,11 @@ const (
 	entryCommand
 )
 
-// modelEntry is an entry of an epoch's log; member and life name a replica.
+// modelEntry is an entry of an epoch's log; member, its identity and life name a
+// replica.
 type modelEntry struct {
-	kind         entryKind
-	member, life uint8
+	kind               entryKind
+	member, name, life uint8
 }
 
 // modelEpoch is an epoch: its place among the others, its log and who leads it.
@@ -46,13 +48,15 @@ type modelEpoch struct {
 	rank   uint8 // epochs compare by it
 	size   uint8
 	leader uint8 // 1 + member, 0 for none
+	heir   bool  // it continues another
 	log    [modelEntries]modelEntry
 }
 
 // heard is what a member last heard of a bonded peer.
 type heard struct {
 	bonded                 bool
-	process, life, in      uint8
+	process, name, life    uint8
+	in                     uint8
 	phase                  Phase
 	votes, opened, counted bool
 }
@@ -61,16 +65,20 @@ type heard struct {
 type modelMember struct {
 	up       bool
 	process  uint8 // counts its starts
+	name     uint8 // counts its identities
 	life     uint8 // its incarnation
 	in       uint8 // 1 + epoch, 0 for none
 	made     bool  // it made the epoch
 	applied  uint8 // entries of the epoch's log
 	caughtUp bool
-	waited   bool  // the bootstrap delay has passed
-	stalled  bool  // a leader has been missed for longer than elections take
-	ended    uint8 // epochs that it knows to be over, a bit each
-	told     uint8 // epochs whose end it is about to hear of
-	missing  uint8 // peers missed for longer than the grace
+	waited   bool                 // the bootstrap delay has passed
+	stalled  bool                 // a leader has been missed for longer than elections take
+	ended    uint8                // epochs that it knows to be over, a bit each
+	told     uint8                // epochs whose end it is about to hear of
+	missing  uint8                // peers missed for longer than the grace
+	byes     [modelMembers]uint16 // replicas that said goodbye, a bit for each life
+	vacant   [modelMembers]uint16 // replicas at whose addresses nobody, or another peer, is
+	later    uint8                // the last change in the logs of those that said goodbye
 	peers    [modelMembers]heard
 }
 
@@ -100,7 +108,7 @@ func (m *membership) drop(r modelEntry) {
 func (e *modelEpoch) read(n uint8, about modelEntry) (m membership) {
 	for _, x := range e.log[:n] {
 		voted := slices.Contains(m.voters, about)
-		r := modelEntry{member: x.member, life: x.life}
+		r := modelEntry{member: x.member, name: x.name, life: x.life}
 		switch x.kind {
 		case entryBirth:
 			m.voters = append(m.voters, r)
@@ -126,13 +134,25 @@ func (e *modelEpoch) read(n uint8, about modelEntry) (m membership) {
 }
 
 func (w *world) replica(p int) modelEntry {
-	return modelEntry{member: uint8(p), life: w.members[p].life}
+	return modelEntry{member: uint8(p), name: w.members[p].name, life: w.members[p].life}
+}
+
+// lastChange returns the place of the last membership change among the first
+// entries of a log.
+func (e *modelEpoch) lastChange(n uint8) uint8 {
+	for ; n > 0; n-- {
+		switch e.log[n-1].kind {
+		case entryBirth, entryAdd, entryPromote, entryRemove:
+			return n
+		}
+	}
+	return 0
 }
 
 // runs reports whether the replica runs in the epoch.
 func (w *world) runs(e int, r modelEntry) bool {
 	m := &w.members[r.member]
-	return m.up && m.in == uint8(e+1) && m.life == r.life
+	return m.up && m.in == uint8(e+1) && m.life == r.life && m.name == r.name
 }
 
 // quorum reports whether a majority of the epoch's voters runs.
@@ -169,7 +189,7 @@ func (w *world) own(p int) membership {
 
 func (w *world) says(p int) heard {
 	m := &w.members[p]
-	h := heard{bonded: true, process: m.process, life: m.life, in: m.in, phase: Seeking}
+	h := heard{bonded: true, process: m.process, name: m.name, life: m.life, in: m.in, phase: Seeking}
 	if m.in != 0 {
 		own := w.own(p)
 		h.phase = CatchingUp
@@ -186,7 +206,9 @@ func (w *world) says(p int) heard {
 
 var modelStart = time.Unix(1_000_000, 0)
 
-func modelPeer(p int) sm.PeerID { return sm.PeerID{byte(p + 1)} }
+func modelPeer(p int, name uint8) sm.PeerID { return sm.PeerID{byte(p + 1), name} }
+
+func (r modelEntry) peer() sm.PeerID { return modelPeer(int(r.member), r.name) }
 
 func (w *world) epochID(in uint8) (e Epoch) {
 	if in != 0 {
@@ -198,18 +220,18 @@ func (w *world) epochID(in uint8) (e Epoch) {
 func modelLife(n uint8) Incarnation { return Incarnation{n} }
 
 type replicaKey struct {
-	member, life uint8
-	epoch        Epoch
+	member, name, life uint8
+	epoch              Epoch
 }
 
 // replicaIDs remembers what replicaID returns.
 type replicaIDs map[replicaKey]uint64
 
 func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
-	key := replicaKey{r.member, r.life, e}
+	key := replicaKey{r.member, r.name, r.life, e}
 	id, ok := ids[key]
 	if !ok {
-		id = replicaID(modelPeer(int(r.member)), e, modelLife(r.life))
+		id = replicaID(r.peer(), e, modelLife(r.life))
 		ids[key] = id
 	}
 	return id
@@ -230,7 +252,7 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 	out := map[sm.PeerID]Announcement{}
 	for q, h := range w.members[p].peers {
 		if h.bonded {
-			out[modelPeer(q)] = w.announcement(h, policy)
+			out[modelPeer(q, h.name)] = w.announcement(h, policy)
 		}
 	}
 	return out
@@ -240,7 +262,7 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 func (w *world) seeker(p int, policy Policy) seeker {
 	m := &w.members[p]
 	s := seeker{
-		now: modelStart, self: modelPeer(p), role: Role{Factor: 1}, policy: policy, since: modelStart, delay: time.Second,
+		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, since: modelStart, delay: time.Second,
 		ended: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
 	}
 	if m.waited {
@@ -259,27 +281,50 @@ func (w *world) steward(p int, policy Policy, ids replicaIDs) steward {
 	m := &w.members[p]
 	own, id := w.own(p), w.epochID(m.in)
 	s := steward{
-		now: modelStart, self: modelPeer(p), opened: own.opened, empty: !own.holdsCommand, epoch: id, policy: policy,
+		now: modelStart, self: modelPeer(p, m.name), opened: own.opened, empty: !own.holdsCommand, epoch: id, policy: policy,
 		members: engine.Membership{Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{}},
-		peers:   w.announcements(p, policy), lastSeen: map[sm.PeerID]time.Time{},
+		peers:   w.announcements(p, policy), lastSeen: map[sm.PeerID]time.Time{}, gone: map[uint64]string{},
 	}
 	s.peers[s.self] = w.announcement(w.says(p), policy)
 	for _, r := range own.voters {
-		s.members.Voters[ids.of(r, id)] = modelPeer(int(r.member))
+		s.members.Voters[ids.of(r, id)] = r.peer()
 	}
 	for _, r := range own.nonVoting {
-		s.members.NonVoting[ids.of(r, id)] = modelPeer(int(r.member))
+		s.members.NonVoting[ids.of(r, id)] = r.peer()
 	}
 	for _, r := range own.removed {
 		s.members.Removed[ids.of(r, id)] = struct{}{}
 	}
-	for q, h := range m.peers {
-		if q != p && !h.bonded {
-			s.lastSeen[modelPeer(q)] = modelStart
-			if m.missing&(1<<q) != 0 {
-				s.lastSeen[modelPeer(q)] = modelStart.Add(-time.Hour)
-			}
+	for _, r := range slices.Concat(own.voters, own.nonVoting) {
+		if w.ended(p, r) {
+			s.gone[ids.of(r, id)] = "gone"
+		}
+		if _, bonded := s.peers[r.peer()]; bonded {
+			continue
+		}
+		s.lastSeen[r.peer()] = modelStart
+		if m.missing&(1<<r.member) != 0 {
+			s.lastSeen[r.peer()] = modelStart.Add(-time.Hour)
 		}
 	}
 	return s
+}
+
+// bondedTo reports whether the member has a bond with the replica's peer, as
+// whatever it is now.
+func (m *modelMember) bondedTo(r modelEntry) bool {
+	h := m.peers[r.member]
+	return h.bonded && h.name == r.name
+}
+
+// superseded reports whether the replica's peer has a later incarnation.
+func (m *modelMember) superseded(r modelEntry) bool {
+	return m.bondedTo(r) && m.peers[r.member].life > r.life
+}
+
+// ended reports whether the member has proof that the replica runs no longer.
+func (w *world) ended(p int, r modelEntry) bool {
+	m := &w.members[p]
+	bit := uint16(1) << r.life
+	return m.byes[r.member]&bit != 0 || m.vacant[r.member]&bit != 0 && !m.bondedTo(r) || m.superseded(r)
 }

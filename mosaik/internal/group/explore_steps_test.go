@@ -21,14 +21,16 @@ func (s step) String() string {
 // explorer finds what can happen.
 type explorer struct {
 	policy     Policy
+	elects     bool // the machine has no commands
 	maxCrashes uint8
 	ids        replicaIDs
 	cut        int    // histories that were not followed, since they exceed the model
 	broken     string // what a step broke, "" while nothing is
 }
 
-func newExplorer(expected int, maxCrashes uint8) *explorer {
+func newExplorer(expected int, maxCrashes uint8, elects bool) *explorer {
 	return &explorer{
+		elects:     elects,
 		policy:     Policy{Expected: expected, Minimum: expected/2 + 1, Maximum: 5, Grace: 30e9},
 		maxCrashes: maxCrashes,
 		ids:        replicaIDs{},
@@ -62,6 +64,7 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 			try(func(w *world) bool { return w.hear(p, q) }, "%d hears of %d", p, q)
 			try(func(w *world) bool { return w.unbond(p, q) }, "%d loses its bond with %d", p, q)
 			try(func(w *world) bool { return w.miss(p, q) }, "%d misses %d for longer than the grace", p, q)
+			try(func(w *world) bool { return w.probe(p, q) }, "%d finds nobody, or another peer, where %d was", p, q)
 		}
 		try(func(w *world) bool { return x.apply(w, p) }, "%d applies an entry", p)
 		try(func(w *world) bool { return w.catchUp(p) }, "%d catches up", p)
@@ -73,6 +76,7 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 		try(func(w *world) bool { return w.strand(p) }, "%d is stranded", p)
 		for _, rank := range x.ranks(w) {
 			try(func(w *world) bool { return x.seek(w, p, rank) }, "%d seeks", p)
+			try(func(w *world) bool { return x.alone(w, p, rank) }, "%d continues alone", p)
 		}
 		try(func(w *world) bool { return w.wait(p) }, "the bootstrap delay of %d passes", p)
 		try(func(w *world) bool { return x.forsake(w, p) }, "%d gives its epoch up", p)
@@ -82,6 +86,8 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 	faults = len(steps)
 	for p := range modelMembers {
 		try(func(w *world) bool { return x.crash(w, p) }, "%d crashes", p)
+		try(func(w *world) bool { return x.close(w, p) }, "%d says goodbye and ends", p)
+		try(func(w *world) bool { return w.startAnew(p) }, "%d starts as another peer", p)
 	}
 	return steps, faults
 }
@@ -118,7 +124,7 @@ func (x *explorer) opens(w *world, e int) {
 func (x *explorer) command(w *world, e int) bool {
 	all := w.all(e)
 	leader := int(w.epochs[e].leader) - 1
-	if leader < 0 || !all.opened || all.sealed || all.holdsCommand || !x.commit(w, leader, entryCommand, modelEntry{}) {
+	if x.elects || leader < 0 || !all.opened || all.sealed || all.holdsCommand || !x.commit(w, leader, entryCommand, modelEntry{}) {
 		return false
 	}
 	for p := range w.members {
@@ -192,7 +198,7 @@ func (w *world) unbond(p, q int) bool {
 
 func (w *world) miss(p, q int) bool {
 	a := &w.members[p]
-	if !a.up || a.in == 0 || a.peers[q].bonded || a.missing&(1<<q) != 0 {
+	if !a.up || a.in == 0 || a.missing&(1<<q) != 0 || a.peers[q].bonded && !w.earlier(p, q) {
 		return false
 	}
 	a.missing |= 1 << q
@@ -218,7 +224,7 @@ func (w *world) exit(p int) {
 	if epoch := &w.epochs[m.in-1]; epoch.leader == uint8(p+1) {
 		epoch.leader = 0
 	}
-	m.in, m.made, m.applied, m.caughtUp, m.waited, m.stalled = 0, false, 0, false, false, false
+	m.in, m.made, m.applied, m.caughtUp, m.waited, m.stalled, m.later = 0, false, 0, false, false, false, 0
 	m.life++
 }
 
@@ -268,8 +274,8 @@ func (x *explorer) tend(w *world, p int) bool {
 	c := w.steward(p, x.policy, x.ids).next()
 	replica := func() modelEntry {
 		for q := range modelMembers {
-			for life := range uint8(modelLives + 1) {
-				if r := (modelEntry{member: uint8(q), life: life}); x.ids.of(r, w.epochID(m.in)) == c.replica {
+			for i := range uint8((modelLives + 2) * modelNames) {
+				if r := (modelEntry{member: uint8(q), life: i / modelNames, name: i % modelNames}); x.ids.of(r, w.epochID(m.in)) == c.replica {
 					return r
 				}
 			}
@@ -364,9 +370,7 @@ func (x *explorer) seek(w *world, p int, rank uint8) bool {
 			x.cut++
 			return false
 		}
-		w.epochs[w.made] = modelEpoch{rank: rank, size: 1, leader: uint8(p + 1), log: [modelEntries]modelEntry{{entryBirth, uint8(p), m.life}}}
-		w.made++
-		m.in, m.made = w.made, true
+		w.bootstrap(p, rank, false)
 		return true
 	}
 	return false
@@ -411,11 +415,12 @@ func (x *explorer) forsake(w *world, p int) bool {
 	o := outlook{
 		votes:         slices.Contains(own.voters, w.replica(p)),
 		opened:        stored.opened,
-		commands:      stored.holdsCommand,
+		commands:      stored.holdsCommand || w.epochs[e].heir && !x.elects,
 		indispensable: !stored.dispensable,
 	}
 	for _, h := range m.peers {
 		o.voterSeen = o.voterSeen || h.bonded && h.in == m.in && h.votes
+		o.opened = o.opened || h.bonded && h.in == m.in && h.opened && h.phase == CaughtUp
 	}
 	switch o.verdict() {
 	case depart:
@@ -434,7 +439,17 @@ func (w *world) start(p int) bool {
 	if m.up {
 		return false
 	}
-	*m = modelMember{up: true, process: m.process + 1, life: m.life + 1}
+	*m = modelMember{up: true, process: m.process + 1, name: m.name, life: m.life + 1}
+	return true
+}
+
+// startAnew starts a process that has lost its identity.
+func (w *world) startAnew(p int) bool {
+	m := &w.members[p]
+	if m.up || m.name+1 == modelNames {
+		return false
+	}
+	*m = modelMember{up: true, process: m.process + 1, name: m.name + 1, life: m.life + 1}
 	return true
 }
 
@@ -448,7 +463,89 @@ func (x *explorer) crash(w *world, p int) bool {
 			epoch.leader = 0
 		}
 	}
-	*m = modelMember{process: m.process, life: m.life}
+	*m = modelMember{process: m.process, name: m.name, life: m.life}
 	w.crashes++
+	return true
+}
+
+// close ends a member that could not leave in order: the peers that have a bond with
+// it hear that its replica has ended.
+func (x *explorer) close(w *world, p int) bool {
+	m := w.members[p]
+	if !m.up || m.in == 0 || !x.crash(w, p) {
+		return false
+	}
+	epoch, change := &w.epochs[m.in-1], uint8(0)
+	all := epoch.read(epoch.size, modelEntry{})
+	r := modelEntry{member: uint8(p), name: m.name, life: m.life}
+	if slices.Contains(all.voters, r) || slices.Contains(all.nonVoting, r) {
+		change = epoch.lastChange(epoch.size)
+	}
+	for q := range w.members {
+		o := &w.members[q]
+		if h := o.peers[p]; q != p && o.up && o.in == m.in && h.bonded && h.process == m.process && h.in == m.in {
+			o.byes[p] |= 1 << m.life
+			o.later = max(o.later, change)
+		}
+	}
+	return true
+}
+
+// earlier reports whether the member's epoch has a replica of an identity of q that
+// is not bonded.
+func (w *world) earlier(p, q int) bool {
+	own := w.own(p)
+	return slices.ContainsFunc(slices.Concat(own.voters, own.nonVoting), func(r modelEntry) bool {
+		return int(r.member) == q && !w.members[p].bondedTo(r)
+	})
+}
+
+// probe is [Group.probe] of the replicas of q that are voters.
+func (w *world) probe(p, q int) bool {
+	a, b := &w.members[p], &w.members[q]
+	if !a.up || a.in == 0 {
+		return false
+	}
+	was := a.vacant[q]
+	for _, r := range w.own(p).voters {
+		if int(r.member) == q && !a.bondedTo(r) && (!b.up || b.name != r.name) {
+			a.vacant[q] |= 1 << r.life
+		}
+	}
+	return a.vacant[q] != was
+}
+
+// bootstrap makes an epoch.
+func (w *world) bootstrap(p int, rank uint8, heir bool) {
+	m := &w.members[p]
+	birth := w.replica(p)
+	birth.kind = entryBirth
+	w.epochs[w.made] = modelEpoch{rank: rank, size: 1, leader: uint8(p + 1), heir: heir, log: [modelEntries]modelEntry{birth}}
+	w.made++
+	m.in, m.made = w.made, true
+}
+
+// alone is [Group.continueAlone].
+func (x *explorer) alone(w *world, p int, rank uint8) bool {
+	m := &w.members[p]
+	if !x.elects || !m.up || m.in == 0 || !m.stalled {
+		return false
+	}
+	own, e := w.own(p), int(m.in)-1
+	if !slices.Contains(own.voters, w.replica(p)) || own.sealed || m.later > w.epochs[e].lastChange(m.applied) {
+		return false
+	}
+	for _, r := range own.voters {
+		if r != w.replica(p) && m.byes[r.member]&(1<<r.life) == 0 && !m.superseded(r) {
+			return false
+		}
+	}
+	if w.made == modelEpochs || m.life >= modelLives {
+		x.cut++
+		return false
+	}
+	w.exit(p)
+	w.bootstrap(p, rank, true)
+	x.conclude(w, p, e)
 	return true
 }

@@ -11,10 +11,10 @@ import (
 var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
 
 // TestExplore explores what three members can do to each other while a group
-// forms, members crash and forget everything, and news is late. One history is
-// fair: what can happen happens in turn. The test follows every history that
-// deviates from it a few times, by any other event or a crash, and long random
-// histories.
+// forms, members crash and forget everything, come back as what they were or as
+// another peer, or end with a goodbye, and news is late. One history is fair: what can happen happens in turn. The test follows every history that
+// deviates from it a few times, by any other event or a fault, and long random
+// histories: from the start of all members, and from a group that has formed.
 //
 // Where the number of members is expected, no second epoch opens while the first
 // can still commit. No epoch that holds a command is ended. And from every state,
@@ -29,11 +29,17 @@ func TestExplore(t *testing.T) {
 	}
 	for _, expected := range []int{2, 3} {
 		for _, crashes := range []uint8{1, 2} {
-			t.Run(fmt.Sprintf("expected %d, %d crashes", expected, crashes), func(t *testing.T) {
-				t.Parallel()
-				newSearch(t, expected, crashes).deviate(deviations)
-				newSearch(t, expected, crashes).walk(walks, 150)
-			})
+			for _, elects := range []bool{false, true} {
+				t.Run(fmt.Sprintf("expected %d, %d crashes, elects %v", expected, crashes, elects), func(t *testing.T) {
+					t.Parallel()
+					formed := newSearch(t, expected, crashes, elects).formed()
+					newSearch(t, expected, crashes, elects).deviate(newWorld(), deviations)
+					newSearch(t, expected, crashes, elects).walk(newWorld(), walks, 150)
+					// Less can happen here.
+					newSearch(t, expected, crashes, elects).deviate(formed, deviations+1)
+					newSearch(t, expected, crashes, elects).walk(formed, walks, 150)
+				})
+			}
 		}
 	}
 }
@@ -51,8 +57,8 @@ type origin struct {
 	step   step
 }
 
-func newSearch(t *testing.T, expected int, crashes uint8) *search {
-	return &search{t, newExplorer(expected, crashes), map[world]origin{}, map[world]int{}}
+func newSearch(t *testing.T, expected int, crashes uint8, elects bool) *search {
+	return &search{t, newExplorer(expected, crashes, elects), map[world]origin{}, map[world]int{}}
 }
 
 // newWorld returns the world in which all members have just started.
@@ -63,9 +69,21 @@ func newWorld() (w world) {
 	return w
 }
 
-// deviate follows every history that deviates from the fair one at most n times.
-func (s *search) deviate(n int) {
+// formed returns the world in which the members have come together.
+func (s *search) formed() world {
 	w := newWorld()
+	for {
+		steps, faults := s.x.steps(&w)
+		next := s.x.fair(steps[:faults])
+		if next < 0 {
+			return w
+		}
+		w = steps[next].then
+	}
+}
+
+// deviate follows every history that deviates from the fair one at most n times.
+func (s *search) deviate(w world, n int) {
 	s.left[w] = n
 	queue, ends := []world{w}, 0
 	for len(queue) > 0 {
@@ -98,10 +116,10 @@ func (s *search) deviate(n int) {
 }
 
 // walk follows histories of random steps, and then the fair one to its end.
-func (s *search) walk(histories, steps int) {
+func (s *search) walk(begin world, histories, steps int) {
 	for seed := range histories {
 		draw := rand.New(rand.NewPCG(uint64(seed), 0))
-		w := newWorld()
+		w := begin
 		clear(s.from)
 		for n := 0; ; n++ {
 			all, faults := s.x.steps(&w)

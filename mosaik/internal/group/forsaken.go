@@ -10,8 +10,9 @@ import (
 type outlook struct {
 	votes         bool // this member knows that it is a voter
 	voterSeen     bool // another voter of the epoch can be reached
-	opened        bool // the log here says that commands were let in
+	opened        bool // the log here, or a member that caught up, says that commands were let in
 	commands      bool // the log here holds commands, or what another epoch left, or that is still to be taken over
+	commandless   bool // the machine has no commands, so that what another epoch left is nothing
 	indispensable bool // nothing was or will be committed that is not in the log here
 }
 
@@ -64,7 +65,7 @@ func (g *Group) forsaken(l *life) bool {
 // nowhere.
 func (g *Group) hopeless(l *life) bool {
 	g.reviewQuorum(l)
-	return g.stranded(l) || g.forsaken(l)
+	return g.stranded(l) || g.continueAlone(l) || g.forsaken(l)
 }
 
 // dissolve ends an epoch that can never commit anything without this member's
@@ -84,12 +85,8 @@ func (g *Group) dissolve(l *life) {
 // outlook reads the log for what the epoch may hold. What cannot be read counts
 // as something to lose.
 func (g *Group) outlook(l *life) outlook {
-	o := outlook{votes: l.votes(), opened: l.opened, commands: l.count() > 0 || l.estate != nil}
-	for peer, a := range g.peers {
-		if a.Epoch == l.epoch && a.Votes && peer != g.cfg.Self {
-			o.voterSeen = true
-		}
-	}
+	o := outlook{commandless: g.cfg.Commandless, votes: l.votes(), opened: l.opened, commands: l.count() > 0 || l.estate != nil}
+	g.lookAround(l, &o)
 	if o.commands {
 		return o
 	}
@@ -108,6 +105,17 @@ func (g *Group) outlook(l *life) outlook {
 		o.commands = true
 	}
 	return o
+}
+
+// lookAround takes into account what the bonded peers of the epoch say.
+func (g *Group) lookAround(l *life, o *outlook) {
+	for peer, a := range g.peers {
+		if a.Epoch == l.epoch && peer != g.cfg.Self {
+			o.voterSeen = o.voterSeen || a.Votes
+			// To join again what it vouches for would lead here again.
+			o.opened = o.opened || a.Opened && a.Phase == CaughtUp
+		}
+	}
 }
 
 // survey looks at the log's proposals. If the beginning was pruned, commands may
@@ -141,6 +149,7 @@ func (o *outlook) see(proposal []byte, letIn bool) bool {
 		return true
 	case e.Kind == format.KindCommands:
 		o.commands = o.commands || letIn
+	case o.commandless && (e.Kind == format.KindAncestor || e.Kind == format.KindReplay || e.Kind == format.KindRestore):
 	case e.Kind != format.KindSeal && e.Kind != format.KindLevel && e.Kind != format.KindSession:
 		o.commands = true
 	}

@@ -62,6 +62,9 @@ type Config struct {
 	Origin *Origin
 	// NewMachine makes a fresh machine for each life of the member.
 	NewMachine func() (state.Machine, error)
+	// Commandless says that the machine's commands carry and change nothing: none
+	// of them can be lost.
+	Commandless bool
 	// History is told of the commands that are applied.
 	History   *state.History
 	Log       logstore.Log
@@ -129,11 +132,13 @@ type Group struct {
 	opponents   map[sm.PeerID]opponent
 	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
 	leaving     bool
+	left        *watch.Value[farewell]
+	leave       leave
 	dismissed   bool // the replica is no member any more, and none follows
 	stalled     bool
+	removals    []*removal
 	tokens      uint64 // the highest fencing token of earlier epochs
-	left        *watch.Value[farewell]
-	err         error // why the loop ends
+	err         error  // why the loop ends
 	timers      timers
 }
 
@@ -245,12 +250,11 @@ func (g *Group) shutDown() {
 	g.inbox.close()
 	g.timers.stop()
 	g.proposer.Close(g.err)
+	g.serves.Store(nil)
+	stopped := g.stopLast()
 	g.bonds.Leave()
 	g.cfg.Admission.Close()
-	g.serves.Store(nil)
-	if l := g.life; l != nil {
-		g.stopReplica(l)
-	}
+	<-stopped
 	g.workers.Wait()
 	if g.dismissed {
 		if err := g.forget(); err != nil {
@@ -272,13 +276,6 @@ func (g *Group) shutDown() {
 	g.applied.End(g.err)
 	g.left.End(g.err)
 	g.cfg.History.End(g.err)
-}
-
-// Close ends the member's part at once, without a word to the others, and
-// waits until everything it started has ended.
-func (g *Group) Close() {
-	g.inbox.post(func() { g.end(ErrClosed) })
-	<-g.done
 }
 
 // Supersede ends the member's part with [ErrSuperseded] and does not wait.

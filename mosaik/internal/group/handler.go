@@ -19,6 +19,10 @@ import (
 //	4 superseded    16 bytes incarnation, 16 bytes process: another process with
 //	                the receiver's identity keeps running, and the receiver's
 //	                incarnation must not
+//	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes term, 8 bytes index,
+//	                8 bytes for each of up to 256 replica ids, big-endian: the sender's
+//	                replica has ended for good, its log is forgotten, the last membership
+//	                change in it was at term and index, and these may vote by it
 //
 // A message of another kind is that of a newer program, and ignored.
 const (
@@ -26,7 +30,11 @@ const (
 	messageRemoved    = 2
 	messageSealed     = 3
 	messageSuperseded = 4
+	messageGoodbye    = 6
 )
+
+// maxGoodbyeVoters bounds the replicas that a goodbye names.
+const maxGoodbyeVoters = 256
 
 // handler takes what the bonds report and posts it to the group's goroutine.
 type handler struct{ g *Group }
@@ -119,6 +127,18 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 		}
 		incarnation, by := Incarnation(body[:16]), Process(body[16:])
 		g.inbox.post(func() { g.superseded(incarnation, by) })
+	case messageGoodbye:
+		if len(body) < 40 || len(body) > 40+8*maxGoodbyeVoters || len(body)%8 != 0 {
+			g.violated(peer)
+			return
+		}
+		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
+		change := sm.Cursor{Term: sm.Term(binary.BigEndian.Uint64(body[24:])), Index: sm.Index(binary.BigEndian.Uint64(body[32:]))}
+		var voters []uint64
+		for at := 40; at < len(body); at += 8 {
+			voters = append(voters, binary.BigEndian.Uint64(body[at:]))
+		}
+		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change, voters) })
 	}
 }
 
@@ -154,6 +174,7 @@ func (g *Group) bonded(peer sm.PeerID, a Announcement) {
 	}
 	delete(g.lastSeen, peer)
 	delete(g.opponents, peer)
+	g.timers.clear("ghost " + peer.String())
 	g.refused.forget(peer)
 	// The handshake carried what was true when it began.
 	g.send(peer, g.announceMessage())
@@ -218,6 +239,9 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 	if _, over := g.ended[a.Epoch]; over {
 		g.sendSealed(peer, a.Epoch)
 	}
+	if l := g.life; l != nil {
+		g.meet(l, peer, a)
+	}
 	if l := g.life; l != nil && !g.hopeless(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
@@ -254,6 +278,10 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 		}
 	}
 	g.timers.clear("expiry " + peer.String())
+	if l := g.life; l != nil {
+		g.lose(l, peer)
+		g.timers.set("ghost "+peer.String(), g.cfg.Policy.Grace, func() {}) // the status changes
+	}
 	if l := g.life; l != nil && !g.hopeless(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reviewLeader(l)

@@ -47,6 +47,9 @@ type life struct {
 	members    engine.Membership
 	seenTerm   sm.Term // the term in which members was read
 
+	met  map[uint64]*met                      // other replicas of the epoch, by their ids
+	held func() (engine.HeldMembership, bool) // the membership from the replica's log
+
 	reading   bool // a look at the membership is under way
 	readAgain bool // and another one is due
 	changing  bool // a membership change is under way
@@ -156,7 +159,10 @@ func (g *Group) start(l *life) {
 		g.end(fmt.Errorf("mosaik: start a replica of group %s: %w", g.cfg.ID.Short(), err))
 		return
 	}
-	l.replica = replica
+	l.replica, l.held = replica, replica.Held()
+	for peer, a := range g.peers {
+		g.meet(l, peer, a)
+	}
 	g.took(l)
 	g.leaderChanged(l, 0, 0)
 	if l.bootstrap && !l.resumed {
@@ -220,6 +226,7 @@ func (g *Group) stopReplica(l *life) {
 	g.current.Store(nil)
 	l.cancel() // wakes readers, which must not find the life again
 	g.life = nil
+	g.refuseRemovals(ErrNotLeader)
 	if err := l.replica.Stop(); err != nil && !errors.Is(err, engine.ErrClosed) {
 		g.log.Error("stopping the replica failed", "error", err)
 	}
@@ -412,6 +419,7 @@ func (g *Group) membershipRead(l *life, term sm.Term, members engine.Membership,
 		g.removed(l.epoch, l.id)
 		return
 	}
+	g.forgetMet(l)
 	g.reviewLeader(l)
 	if l.leader != 0 && term == l.term {
 		l.level = true

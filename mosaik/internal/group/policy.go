@@ -12,6 +12,16 @@ type Policy struct {
 	Minimum  int           // voters below which leaving does not take the group
 	Maximum  int           // voters at most
 	Grace    time.Duration // how long a voter is missed before a spare replaces it
+
+	RemoveAfter   time.Duration // how long before it is removed without one, 0 for never
+	ContinueAlone bool          // the last voter begins another epoch when all others are gone for good
+}
+
+// formation returns the part of the policy that is about the numbers of voters and
+// the grace.
+func (p Policy) formation() Policy {
+	p.RemoveAfter, p.ContinueAlone = 0, false
+	return p
 }
 
 // Floor returns how many voters an epoch needs to open, and keeps.
@@ -41,7 +51,8 @@ func (p Policy) AtRest(voters, n int) bool {
 
 // String names the policy's numbers, for refusals that must name both sides.
 func (p Policy) String() string {
-	return fmt.Sprintf("expected %d, minimum %d, maximum %d, grace %v", p.Expected, p.Minimum, p.Maximum, p.Grace)
+	return fmt.Sprintf("expected %d, minimum %d, maximum %d, grace %v, remove after %v, continue alone %t",
+		p.Expected, p.Minimum, p.Maximum, p.Grace, p.RemoveAfter, p.ContinueAlone)
 }
 
 // Role is a member's part in elections. Members need not have the same.

@@ -27,10 +27,10 @@ func (g *Group) reviewQuorum(l *life) {
 	}
 	if stalled && !g.stalled {
 		if !l.hangs {
-			g.log.Warn("no quorum: no leader, and too few voters can be reached to elect one")
+			g.warnStalled(l)
 		}
 		g.inbox.post(again(func(l *life) {
-			if !g.forsaken(l) {
+			if !g.continueAlone(l) && !g.forsaken(l) {
 				g.reconcile()
 			}
 		}))

@@ -24,6 +24,7 @@ type steward struct {
 	members  engine.Membership
 	peers    map[sm.PeerID]Announcement // of this member and of the peers with a live bond, any epoch
 	lastSeen map[sm.PeerID]time.Time    // when the bond with a peer ended, for those without
+	gone     map[uint64]string          // members' replicas that provably run no longer, and why
 
 	// Of the leader: its token, what that must be above, and the highest token of
 	// another epoch that it believes.
@@ -85,6 +86,7 @@ func (s steward) next() change {
 		steward.promote,
 		steward.retireObservers,
 		steward.replaceDead,
+		steward.removeAbandoned,
 		steward.evenOut,
 		steward.handOver,
 	} {
@@ -121,33 +123,6 @@ func (s steward) removeReplaced() change {
 			if a, bonded := s.peers[peer]; bonded && a.Epoch == s.epoch && a.replica(peer) != replica {
 				return change{kind: changeRemove, replica: replica, peer: peer, why: "replaced by a later incarnation"}
 			}
-		}
-	}
-	return change{}
-}
-
-// removeLeaving removes members that asked for it. A voter's place goes to a
-// spare first where there is one. Without a spare it is let go only if that
-// leaves the floor, and a quorum among those who can be reached.
-func (s steward) removeLeaving() change {
-	for _, peer := range sortedPeers(s.peers) {
-		a := s.peers[peer]
-		if a.Phase != Leaving || a.Epoch != s.epoch || peer == s.self {
-			continue
-		}
-		replica := a.replica(peer)
-		if _, ok := s.members.NonVoting[replica]; ok {
-			return change{kind: changeRemove, replica: replica, peer: peer, why: "it leaves"}
-		}
-		if _, ok := s.members.Voters[replica]; !ok {
-			continue
-		}
-		if spare, ok := s.spare(); ok && len(s.members.Voters)%2 == 1 {
-			spare.why = "takes the place of a voter that leaves"
-			return spare
-		}
-		if len(s.members.Voters) > s.floor() && s.quorumWithout(peer) {
-			return change{kind: changeRemove, replica: replica, peer: peer, why: "it leaves"}
 		}
 	}
 	return change{}
@@ -230,25 +205,25 @@ func (s steward) retireObservers() change {
 }
 
 // replaceDead puts a spare in the place of a voter that was missed for longer
-// than the grace: the spare is promoted first, then the dead voter removed, so
-// that the group never has fewer voters than it had. Without a spare nothing
-// happens. Dead non-voting members just go.
+// than the grace, or is provably gone: the spare is promoted first, then the dead
+// voter removed, so that the group never has fewer voters than it had. Without a
+// spare nothing happens. Dead non-voting members just go.
 func (s steward) replaceDead() change {
 	for _, replica := range sortedReplicas(s.members.NonVoting) {
-		if peer := s.members.NonVoting[replica]; s.dead(peer) {
-			return change{kind: changeRemove, replica: replica, peer: peer, why: "a spare missed for longer than the grace"}
+		if peer := s.members.NonVoting[replica]; s.dead(replica, peer) {
+			return change{kind: changeRemove, replica: replica, peer: peer, why: "a spare " + s.missed(replica)}
 		}
 	}
 	for _, replica := range sortedReplicas(s.members.Voters) {
 		peer := s.members.Voters[replica]
-		if !s.dead(peer) {
+		if !s.dead(replica, peer) {
 			continue
 		}
 		if voters := len(s.members.Voters); voters%2 == 0 && voters > s.floor() {
-			return change{kind: changeRemove, replica: replica, peer: peer, why: "missed for longer than the grace, and replaced"}
+			return change{kind: changeRemove, replica: replica, peer: peer, why: s.missed(replica) + ", and replaced"}
 		}
 		if spare, ok := s.spare(); ok {
-			spare.why = fmt.Sprintf("takes the place of %s, missed for longer than the grace", peer.Short())
+			spare.why = fmt.Sprintf("takes the place of %s, %s", peer.Short(), s.missed(replica))
 			return spare
 		}
 	}
@@ -283,20 +258,6 @@ func (s steward) evenOut() change {
 	return last
 }
 
-// kept reports whether the group will not let this member, which wants to leave,
-// go: it needs its vote, and nobody who is here could take its place.
-func (s steward) kept() bool {
-	if _, votes := s.members.Voters[s.peers[s.self].replica(s.self)]; !votes || len(s.members.Voters) > s.floor() {
-		return false
-	}
-	for peer, a := range s.peers {
-		if _, votes := s.members.Voters[a.replica(peer)]; !votes && !a.Role.Observer && a.Phase != Leaving && !a.Poisoned {
-			return false
-		}
-	}
-	return true
-}
-
 // handOver lets a leader that leaves, or whose machine is poisoned, give the
 // lead to another voter. One that leaves is then removed by its successor. A
 // reluctant leader gives the lead to a voter that is not.
@@ -322,16 +283,29 @@ func (s steward) handOver() change {
 	return change{}
 }
 
+// missed says why a replica counts as dead.
+func (s steward) missed(replica uint64) string {
+	if s.gone[replica] != "" {
+		return "gone for good"
+	}
+	return "missed for longer than the grace"
+}
+
 // quorumWithout reports whether the voters other than the peer have a quorum
 // among those who can be reached.
 func (s steward) quorumWithout(peer sm.PeerID) bool {
+	return s.reachable(peer) > (len(s.members.Voters)-1)/2
+}
+
+// reachable returns how many voters other than the peer can be reached.
+func (s steward) reachable(but sm.PeerID) int {
 	live := 0
 	for replica, voter := range s.members.Voters {
-		if a, bonded := s.peers[voter]; bonded && voter != peer && a.Epoch == s.epoch && a.replica(voter) == replica {
+		if a, bonded := s.peers[voter]; bonded && voter != but && a.Epoch == s.epoch && a.replica(voter) == replica {
 			live++
 		}
 	}
-	return live > (len(s.members.Voters)-1)/2
+	return live
 }
 
 // floor returns the number of voters that leaving and repair keep.
@@ -364,14 +338,18 @@ func (s steward) spare() (change, bool) {
 	return change{kind: changePromote, replica: s.peers[spares[0]].replica(spares[0]), peer: spares[0]}, true
 }
 
-// dead reports whether the peer has been without a bond for longer than the grace.
-func (s steward) dead(peer sm.PeerID) bool {
-	left, missing := s.graceLeft(peer)
+// dead reports whether the peer's replica provably runs no longer, or the peer has
+// been without a bond for longer than the grace.
+func (s steward) dead(replica uint64, peer sm.PeerID) bool {
+	if s.gone[replica] != "" {
+		return true
+	}
+	left, missing := s.left(peer, s.policy.Grace)
 	return missing && left <= 0
 }
 
-// graceLeft returns how long the peer, if it has no bond, may still be missed.
-func (s steward) graceLeft(peer sm.PeerID) (left time.Duration, missing bool) {
+// left returns how much of a time the peer, if it has no bond, may still be missed.
+func (s steward) left(peer sm.PeerID, of time.Duration) (left time.Duration, missing bool) {
 	if _, bonded := s.peers[peer]; bonded {
 		return 0, false
 	}
@@ -379,16 +357,19 @@ func (s steward) graceLeft(peer sm.PeerID) (left time.Duration, missing bool) {
 	if !ok {
 		return 0, false
 	}
-	return seen.Add(s.policy.Grace).Sub(s.now), true
+	return seen.Add(of).Sub(s.now), true
 }
 
-// nextGrace returns how long until the next missing member is dead, 0 for none.
+// nextGrace returns how long until the next missing member is dead, or abandoned,
+// 0 for none.
 func (s steward) nextGrace() time.Duration {
 	var next time.Duration
-	for _, m := range []map[uint64]sm.PeerID{s.members.Voters, s.members.NonVoting} {
-		for _, peer := range m {
-			if left, missing := s.graceLeft(peer); missing && left > 0 && (next == 0 || left < next) {
-				next = left
+	for _, of := range []time.Duration{s.policy.Grace, s.policy.RemoveAfter} {
+		for _, m := range []map[uint64]sm.PeerID{s.members.Voters, s.members.NonVoting} {
+			for _, peer := range m {
+				if left, missing := s.left(peer, of); missing && left > 0 && (next == 0 || left < next) {
+					next = left
+				}
 			}
 		}
 	}

@@ -70,6 +70,13 @@ func (g *Group) recover() (Epoch, error) {
 	case !g.stalled, l.state.Status().Sealed: // sealed: about to join the epoch it yielded to
 		return l.epoch, ErrNotStalled
 	}
+	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
+	return g.succeed(l, whole)
+}
+
+// succeed leaves a life's epoch for a new one that continues it with the entries
+// of its heir that part yields. It returns the old one.
+func (g *Group) succeed(l *life, part func(iter.Seq[[]byte]) iter.Seq[[]byte]) (Epoch, error) {
 	heir, at, err := g.heir(l)
 	if err != nil {
 		return l.epoch, err
@@ -84,7 +91,6 @@ func (g *Group) recover() (Epoch, error) {
 		g.end(err)
 		return l.epoch, err
 	}
-	g.log.Warn("recovering from this member: what only others hold of the old epoch is given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
 	base, err := g.nextTokenBase(l)
 	if err != nil {
 		g.end(err)
@@ -92,7 +98,7 @@ func (g *Group) recover() (Epoch, error) {
 	}
 	heir.SetTokenBase(base)
 	g.renew()
-	g.enter(newEpoch(), &birth{heir.Entries(), l.state.Level()})
+	g.enter(newEpoch(), &birth{part(heir.Entries()), l.state.Level()})
 	return l.epoch, nil
 }
 

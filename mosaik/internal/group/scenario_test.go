@@ -96,6 +96,7 @@ func newScenario() *scenario {
 			},
 			peers:    map[sm.PeerID]Announcement{},
 			lastSeen: map[sm.PeerID]time.Time{},
+			gone:     map[uint64]string{},
 		},
 	}
 }
@@ -134,6 +135,8 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 				s.policy.Minimum = n
 			case "maximum":
 				s.policy.Maximum = n
+			case "remove-after":
+				s.policy.RemoveAfter = time.Duration(n) * time.Second
 			default:
 				return fmt.Errorf("unknown policy %q", k)
 			}
@@ -151,6 +154,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		clear(m.Voters)
 		clear(m.NonVoting)
 		clear(m.Removed)
+		clear(s.lead.gone)
 		for _, name := range names(args["voters"]) {
 			r, p := replicaOf(s.lead.epoch, name)
 			m.Voters[r] = p
@@ -208,6 +212,11 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, Tenure: Tenure{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: Leaving}
 		fmt.Fprintln(out, s.steward().kept())
 		delete(s.lead.peers, peerOf(s.self))
+	case "gone":
+		r, _ := replicaOf(s.lead.epoch, words[1])
+		s.lead.gone[r] = "its process has ended"
+	case "expel":
+		s.expel(out, peerOf(words[1]))
 	case "settled":
 		fmt.Fprintln(out, s.steward().unsettled() == "")
 	case "show":
@@ -291,8 +300,9 @@ func (s *scenario) steward() steward {
 }
 
 // show words a change with the scenario's names.
-func (s *scenario) show(c change) string {
-	text := c.String()
+func (s *scenario) show(c change) string { return s.words(c.String()) }
+
+func (s *scenario) words(text string) string {
 	for name := byte('a'); name <= 'z'; name++ {
 		text = strings.ReplaceAll(text, peerOf(string(name)).Short(), string(name))
 	}
@@ -314,19 +324,44 @@ func (s *scenario) tend(out *strings.Builder) {
 			s.lead.level = c.level
 		case changeAdd:
 			m.NonVoting[c.replica] = c.peer
-		case changePromote:
-			delete(m.NonVoting, c.replica)
-			m.Voters[c.replica] = c.peer
-		case changeRemove:
-			delete(m.NonVoting, c.replica)
-			delete(m.Voters, c.replica)
-			m.Removed[c.replica] = struct{}{}
-			if a := s.lead.peers[c.peer]; a.Phase == Leaving {
-				delete(s.lead.peers, c.peer)
-			}
+		case changePromote, changeRemove:
+			s.change(c)
 		}
 	}
 	fmt.Fprintln(out, "never content")
+}
+
+// change carries out a promotion or a removal.
+func (s *scenario) change(c change) {
+	m := s.lead.members
+	delete(m.NonVoting, c.replica)
+	if c.kind == changePromote {
+		m.Voters[c.replica] = c.peer
+		return
+	}
+	delete(m.Voters, c.replica)
+	m.Removed[c.replica] = struct{}{}
+	if a := s.lead.peers[c.peer]; a.Phase == Leaving {
+		delete(s.lead.peers, c.peer)
+	}
+}
+
+// expel carries out what the steward says until a peer is removed.
+func (s *scenario) expel(out *strings.Builder, peer sm.PeerID) {
+	for {
+		c, err := s.steward().removal(peer)
+		switch {
+		case err != nil:
+			text, _ := strings.CutPrefix(err.Error(), ErrCannotRemove.Error()+": ")
+			fmt.Fprintln(out, s.words("refused: "+text))
+			return
+		case c.kind == changeNone:
+			fmt.Fprintln(out, "done")
+			return
+		}
+		fmt.Fprintln(out, s.show(c))
+		s.change(c)
+	}
 }
 
 func (s *scenario) showMembers(out *strings.Builder) {

@@ -29,6 +29,7 @@ type Status struct {
 	Bonds     []sm.PeerID
 	Refused   []link.RefusedError // peers that one side refused a bond with
 	Members   []Member
+	Ghosts    []Ghost      // voters that count and cannot be reached
 	Poisoned  error        // the machine's panic, nil for none
 	Snapshot  error        // why the last snapshot failed, nil if it did not
 	Outdated  error        // why this program cannot go on from the log, nil if it can
@@ -56,7 +57,7 @@ func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
 		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
 		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
-		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
+		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
 
 // publish lets the world see what changed. It runs after every event.
@@ -115,6 +116,7 @@ func (g *Group) view() Status {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
 		}
 	}
+	s.Ghosts = g.ghosts(l)
 	s.Waits = g.waits(l)
 	if s.Waits == "" {
 		s.Waits = g.steward().unsettled()
@@ -150,7 +152,7 @@ func (g *Group) waits(l *life) string {
 	case l.hangs:
 		return "the disk of its log, or of one beside it: it hangs"
 	case g.stalled && g.quorumLost(l):
-		return "a quorum: too few voters can be reached"
+		return "a quorum: too few voters can be reached; missing: " + shortNames(g.unreached(l))
 	case l.leader == 0:
 		return "a leader"
 	case l.estate != nil:

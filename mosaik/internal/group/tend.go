@@ -19,7 +19,7 @@ func (g *Group) steward() steward {
 	s := steward{
 		now: time.Now(), self: g.cfg.Self,
 		opened: l.opened, empty: l.count() == 0, level: l.state.Level(), supports: g.cfg.Level, epoch: l.epoch,
-		policy: g.cfg.Policy, members: l.members, peers: peers, lastSeen: g.lastSeen,
+		policy: g.cfg.Policy, members: l.members, peers: peers, lastSeen: g.lastSeen, gone: g.gone(l),
 		token: g.token(l), tokenFloor: g.cfg.TokenFloor, tokenLimit: g.tokenLimit(l),
 	}
 	switch {
@@ -41,17 +41,12 @@ func (g *Group) reconcile() {
 		return
 	}
 	g.noteMissing(l)
-	if g.leaving && g.alone(l) {
-		g.left.Set(farewell{done: true})
+	g.investigate(l)
+	if g.leaving && g.letGo(l) {
 		return
 	}
-	if g.leaving && l.level && g.steward().kept() {
-		g.left.Set(farewell{done: true, err: ErrVoteNeeded})
-		return
-	}
-	if g.leaving && g.stalled {
-		g.left.Set(farewell{done: true, err: ErrStalled})
-		return
+	if !l.leads() {
+		g.refuseRemovals(ErrNotLeader)
 	}
 	if !l.leads() || !l.level || l.seenTerm != l.term || l.changing || l.reading {
 		return // what is under way ends in another look
@@ -61,7 +56,7 @@ func (g *Group) reconcile() {
 		return
 	}
 	g.tellRemoved(l)
-	c := g.steward().next()
+	c := g.nextChange(l)
 	if c.kind == changeNone {
 		g.timers.clear("grace")
 		if c.wait > 0 {

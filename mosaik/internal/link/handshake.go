@@ -87,7 +87,7 @@ func (l *Link) verify(state tls.ConnectionState, want sm.PeerID) (sm.PeerID, err
 	case peer == l.config.Identity.Peer():
 		return sm.PeerID{}, ErrSelf
 	case !want.IsZero() && peer != want:
-		return sm.PeerID{}, fmt.Errorf("peer %s answers, not %s", peer.Short(), want.Short())
+		return sm.PeerID{}, fmt.Errorf("%w: %s, not %s", ErrOtherPeer, peer.Short(), want.Short())
 	case state.NegotiatedProtocol == "":
 		return sm.PeerID{}, fmt.Errorf("peer %s agrees on no protocol", peer.Short())
 	}

@@ -33,6 +33,9 @@ const defaultHandshakeTimeout = 2 * time.Second
 var (
 	// ErrSelf reports a connection to one's own identity.
 	ErrSelf = errors.New("link: the peer is this peer itself")
+	// ErrOtherPeer reports an address at which another peer answers than the one
+	// that was wanted.
+	ErrOtherPeer = errors.New("link: another peer answers")
 	// ErrHandshake reports a dial whose connection was opened, but not set up.
 	ErrHandshake = errors.New("the handshake failed")
 	// ErrClosed reports a call on a closed link.

@@ -1,0 +1,101 @@
+package bond
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Whereabouts is where a peer said that it can be reached.
+type Whereabouts struct {
+	Addrs []string // of its newest entry, empty if that is not known
+	// Shared reports that another peer, which was connected while this one was,
+	// advertises one of the addresses, or that this process does: a proxy may be
+	// there. What answers at such an address proves nothing about the peer.
+	Shared bool
+}
+
+// Whereabouts returns where the peer said that it can be reached.
+func (m *Manager) Whereabouts(peer sm.PeerID) Whereabouts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	entry, known := m.entry(peer)
+	if !known {
+		return Whereabouts{}
+	}
+	w := Whereabouts{Addrs: entry.Addrs}
+	listed := func(addr string) bool { return slices.Contains(entry.Addrs, addr) }
+	w.Shared = slices.ContainsFunc(m.cfg.Catalog.Self().Addrs, listed)
+	p := m.peers[peer]
+	for _, other := range m.peers {
+		if w.Shared || p == nil {
+			break
+		}
+		if other == p || other.current == nil || !other.current.since.Before(p.alive) {
+			continue // a successor at the address comes after the peer has gone
+		}
+		o, _ := m.entry(other.id)
+		w.Shared = slices.ContainsFunc(o.Addrs, listed)
+	}
+	return w
+}
+
+// Answer is what a dial to an address that a peer advertised shows about it.
+type Answer uint8
+
+// The answers.
+const (
+	NoAnswer    Answer = iota // nothing: a dial can fail for many reasons
+	Refused                   // nobody listens there
+	AnotherPeer               // another peer listens there
+	SamePeer                  // the peer listens there
+)
+
+// Probe dials the addresses, all at the same time and once each, and returns what
+// each shows about the peer. It takes at most the handshake timeout, and ends with
+// the context. The rules for addresses of peers hold, and so does the dial filter:
+// an address that they refuse is not dialled and gives no answer. The caller
+// paces its calls.
+func (m *Manager) Probe(ctx context.Context, peer sm.PeerID, addrs []string) []Answer {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
+	defer cancel()
+	answers := make([]Answer, len(addrs))
+	var dials sync.WaitGroup
+	for i, addr := range addrs {
+		dials.Go(func() { answers[i] = m.probeAddr(ctx, peer, addr) })
+	}
+	dials.Wait()
+	return answers
+}
+
+func (m *Manager) probeAddr(ctx context.Context, peer sm.PeerID, addr string) Answer {
+	var tried atomic.Int32
+	c, err := m.cfg.Link.DialChecked(ctx, addr, peer, link.Bond, func(resolved netip.AddrPort) error {
+		tried.Add(1)
+		if m.configured(addr) {
+			return nil
+		}
+		return m.mayDial(peer, resolved)
+	})
+	refused := new(link.RefusedError)
+	switch {
+	case err == nil:
+		_ = c.Close()
+		return SamePeer
+	case errors.As(err, &refused):
+		return SamePeer
+	case errors.Is(err, link.ErrOtherPeer), errors.Is(err, link.ErrSelf):
+		return AnotherPeer
+	case errors.Is(err, syscall.ECONNREFUSED) && tried.Load() == 1:
+		// Of a name with several addresses the error tells of one of them only.
+		return Refused
+	}
+	return NoAnswer
+}
