@@ -46,7 +46,7 @@ func attacks() []attack {
 		{"stalled frames", aStranger, 400, stalledFrames, map[string]int64{"stalled": 400}},
 		{"refused bonds", aKeyHolder, 64, refusedBonds, map[string]int64{"refused": 256}},
 		{"huge presentations", aKeyHolder, 64, hugePresentations, map[string]int64{"presentations": 128}},
-		{"raft of a key holder", aKeyHolder, 16, raftMessages, map[string]int64{"batches": 256}},
+		{"raft of a key holder", aKeyHolder, 16, raftMessages, map[string]int64{"batches": 32}},
 		{"raft bomb of a key holder", aKeyHolder, 16, raftBomb, map[string]int64{"bombs": 16}},
 		{"stalled batches of a key holder", aKeyHolder, 32, stalledBatches, map[string]int64{"stalled": 40}},
 		{"raft bomb of an observer", aMember, 6, raftBomb, map[string]int64{"bombs": 16}},

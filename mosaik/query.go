@@ -80,7 +80,8 @@ type Answer[R any] struct {
 // new one has applied as much; Strong reads wait for the new one. Answers of one epoch
 // never go back.
 func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
-	return ask(ctx, g, c, q, q.Query)
+	// Not the method value: that of a nil query panics here.
+	return ask(ctx, g, c, q, func(m M) (R, error) { return q.Query(m) })
 }
 
 // Read is [Query] with a function in place of a query type. read must not change

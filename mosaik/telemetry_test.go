@@ -271,7 +271,7 @@ func TestSpansUnderASampledParent(t *testing.T) {
 	if diff := gocmp.Diff(calls, names); diff != "" {
 		t.Fatalf("spans (-want +got):\n%s", diff)
 	}
-	attributes := []attribute.KeyValue{attribute.String("network", n.ID().Short()), attribute.String("group", id.Short())}
+	attributes := []attribute.KeyValue{attribute.String("network", n.ID().Short()), attribute.String("self", n.Self().Short()), attribute.String("group", id.Short())}
 	for i, s := range spans {
 		if got := s.Parent(); got.TraceID() != parent.TraceID() || got.SpanID() != parent.SpanID() {
 			t.Errorf("%s has the parent %v, want %v", s.Name(), got, parent)

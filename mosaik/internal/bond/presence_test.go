@@ -44,7 +44,7 @@ func TestRefusalsBringTheHello(t *testing.T) {
 	}
 	b.stop()
 	a.eventually("the end is not connected", func() bool { return a.manager.peers[b.peer()] == nil || a.manager.peers[b.peer()].current == nil })
-	if at := am.Presence(b.peer()); at.Connected || at.Alive.IsZero() {
-		t.Errorf("an end that is gone is %+v, want its last sign of life", at)
+	if at := am.Presence(b.peer()); at != (Presence{}) {
+		t.Errorf("an end that has left is %+v, want one that is forgotten", at)
 	}
 }
