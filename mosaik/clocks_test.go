@@ -59,7 +59,7 @@ func TestClockAtARestart(t *testing.T) {
 		"memory":            nil,
 		"directory":         remove(),
 		"repaired":          remove("log", "snapshots"),
-		"emptied directory": remove("log", "snapshots", "network", "LOCK"),
+		"emptied directory": remove("log", "snapshots", "network", "peers", "LOCK"),
 	} {
 		for clock, skew := range skews {
 			t.Run(kind+", "+clock, func(t *testing.T) {

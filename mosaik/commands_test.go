@@ -107,7 +107,7 @@ func TestBatchesAreContiguousAndAtomic(t *testing.T) {
 	reading.Wait()
 	for _, g := range groups {
 		got, err := mosaik.Query(ctx, g, sum{}, mosaik.Strong)
-		if want := (mosaik.Answer[int64]{Value: 0, Index: 3 * 3 * rounds}); err != nil || got != want {
+		if want := (mosaik.Answer[int64]{Value: 0, Index: 3 * 3 * rounds, Epoch: g.Status().Epoch}); err != nil || got != want {
 			t.Errorf("in the end %+v, error %v; want %+v", got, err, want)
 		}
 	}

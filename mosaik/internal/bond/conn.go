@@ -180,7 +180,7 @@ func (c *conn) end(code link.Code, tell bool) {
 		c.m.reach.connected(-1)
 	}
 	if c.selected {
-		p.alive = now
+		p.alive, p.heard = now, later(p.heard, c.heard)
 		p.backoff.succeeded(now.Sub(c.since))
 		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
 	}

@@ -29,7 +29,7 @@ import (
 //	    0   8   sequence: grows with every SELECT of the instance
 //
 //	3 ENTRIES   signed peer entries, at least one; for each
-//	    0   4   length n
+//	    0   4   length n, at least 1
 //	    4   n   entry (package discovery); one of another format version is
 //	            skipped, one that is forged costs its sender the connection (30400)
 //

@@ -16,6 +16,7 @@ type peer struct {
 	current *conn              // the one that was selected, nil for none
 
 	alive   time.Time     // its last sign of life
+	heard   time.Time     // when the last frame came on a connection that has ended
 	member  bool          // a bond with it was up: it holds a group's key
 	changed chan struct{} // closed and replaced when anything above changes
 	reverse reverse       // how connections to it come about (connect.go)

@@ -16,8 +16,8 @@ import (
 // Whereabouts is where a peer said that it can be reached.
 type Whereabouts struct {
 	Addrs []string // of its newest entry, empty if that is not known
-	// Shared reports that another peer, which was connected while this one was,
-	// advertises one of the addresses, or that this process does: a proxy may be
+	// Shared reports that another peer, which was connected when this one was last
+	// heard from, advertises one of the addresses, or that this process does: a proxy may be
 	// there. What answers at such an address proves nothing about the peer.
 	Shared bool
 }
@@ -34,12 +34,21 @@ func (m *Manager) Whereabouts(peer sm.PeerID) Whereabouts {
 	listed := func(addr string) bool { return slices.Contains(entry.Addrs, addr) }
 	w.Shared = slices.ContainsFunc(m.cfg.Catalog.Self().Addrs, listed)
 	p := m.peers[peer]
+	if p == nil {
+		return w
+	}
+	heard := p.heard
+	if p.current != nil {
+		heard = later(heard, p.current.heard)
+	}
 	for _, other := range m.peers {
-		if w.Shared || p == nil {
+		if w.Shared {
 			break
 		}
-		if other == p || other.current == nil || !other.current.since.Before(p.alive) {
-			continue // a successor at the address comes after the peer has gone
+		if other == p || other.current == nil || !other.current.since.Before(heard) {
+			// A successor at the address comes after the peer has gone, and may come
+			// before the end of the peer's connection is noticed.
+			continue
 		}
 		o, _ := m.entry(other.id)
 		w.Shared = slices.ContainsFunc(o.Addrs, listed)

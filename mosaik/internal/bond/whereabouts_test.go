@@ -83,6 +83,9 @@ func TestWhereabouts(t *testing.T) {
 	}
 	c := start(2)
 	claim(c)
+	a.eventually("b was heard from after c came", func() bool {
+		return a.manager.peers[c.peer()].current.since.Before(a.manager.peers[b.peer()].current.heard)
+	})
 	b.crash()
 	a.eventually("b is gone", func() bool { return a.manager.peers[b.peer()] == nil || a.manager.peers[b.peer()].current == nil })
 	if w := a.manager.Whereabouts(b.peer()); !w.Shared {
