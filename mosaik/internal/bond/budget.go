@@ -14,9 +14,9 @@ import (
 const (
 	// Entries to verify, in units of one signature and 16 KiB to hash. All
 	// strangers have verifyBurst at once and verifyRate in a second, one of them
-	// half of that: a full catalog comes at once. A change that is accepted is
-	// passed on to every peer, so this bounds what others get to verify, too.
-	verifyBurst = 2 * discovery.MaxPeers
+	// half of that: what a peer of a thousand others knows comes at once. A change that is
+	// accepted is passed on to every peer, so this bounds what others get to verify, too.
+	verifyBurst = 2048
 	verifyRate  = 128
 	verifyBytes = 16 << 10
 	// The first entry that a peer sends about itself is not among them, or
