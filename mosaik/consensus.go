@@ -127,8 +127,9 @@ func (c ConsensusConfig) WithForwardTimeout(d time.Duration) ConsensusConfig {
 
 // WithQueryTimeout sets how long one attempt of a strong read may take before
 // it is tried again, within the caller's context: 1 ms to 1 h, and at least 3
-// ticks of the network's clock ([WithTick]). Choose more than the round trip to
-// the most distant member.
+// ticks of the network's clock ([WithTick]). Choose more than two round trips to
+// the most distant member. Attempts that are not answered take longer each time, up to
+// four times as long.
 func (c ConsensusConfig) WithQueryTimeout(d time.Duration) ConsensusConfig {
 	c.queryTimeout = d
 	return c

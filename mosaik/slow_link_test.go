@@ -30,3 +30,27 @@ func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// TestStrongReadsOverASlowLink has reads whose attempts may not take as long as an
+// answer takes: two round trips, from a follower.
+func TestStrongReadsOverASlowLink(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 2)
+	c.Delay(0, 1, 100*time.Millisecond)
+	var groups []tillGroup
+	for i := range 2 {
+		consensus := testutil.FastConsensus().WithElectionTimeout(2 * time.Second).WithQueryTimeout(300 * time.Millisecond)
+		b := mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(consensus), newTill)
+		groups = append(groups, testutil.JoinWith(c.Node(i), b))
+	}
+	testutil.Settle(t, groups...)
+	for _, g := range groups {
+		sumNow := mustPay(t, g, 1)
+		for range 3 {
+			got, err := mosaik.Query(soon(t), g, sum{}, mosaik.Strong)
+			if err != nil || got.Value != sumNow {
+				t.Errorf("a strong read returned %d, error %v; want %d", got.Value, err, sumNow)
+			}
+		}
+	}
+}

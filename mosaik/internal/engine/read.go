@@ -20,7 +20,7 @@ const firstTry = 100 * time.Millisecond
 // tries until the context ends, whose error it then returns, or the replica
 // does: [ErrClosed].
 func (r *Replica) Membership(ctx context.Context) (Membership, error) {
-	m, err := attempt(ctx, r, r.membershipOnce)
+	m, err := attempt(ctx, r, 0, r.membershipOnce)
 	if err != nil {
 		return Membership{}, fmt.Errorf("engine: read membership: %w", err)
 	}
@@ -37,10 +37,11 @@ var (
 // attempt calls try until it returns something else than errLost and errDropped.
 // A try that is under way when the leader or the membership changes is given up
 // for another: a leader that is gone answers nothing, and a joiner drops every
-// answer that comes before it knows the leader for a member.
-func attempt[T any](ctx context.Context, r *Replica, try func(context.Context) (T, error)) (T, error) {
+// answer that comes before it knows the leader for a member. The first try may take
+// as long as first at least.
+func attempt[T any](ctx context.Context, r *Replica, first time.Duration, try func(context.Context) (T, error)) (T, error) {
 	var none T
-	for limit := max(firstTry, 3*r.engine.tick); ; {
+	for limit := max(first, firstTry, 3*r.engine.tick); ; {
 		changed := r.changes.next()
 		short, cancel := context.WithTimeout(ctx, limit)
 		stop := context.AfterFunc(changed, cancel)

@@ -57,7 +57,8 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		election: cfg.ElectionTimeout,
 	}
 	r.machine = machine{replica: r, user: cfg.Machine, load: load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}}
-	r.reads.ask = func() error { return r.ask(cfg.ReadTimeout) }
+	times := newReadTimes(cfg.ReadTimeout)
+	r.reads.ask = func() error { return r.ask(times) }
 	r.leader.reign = make(chan struct{})
 	r.stop = sync.OnceValue(r.shutdown)
 	return r

@@ -38,19 +38,51 @@ func (r *Replica) ReadIndex(ctx context.Context) error {
 	return nil
 }
 
-// ask makes one round, in timeout unless that is 0.
-func (r *Replica) ask(timeout time.Duration) error {
+// ask makes one round.
+func (r *Replica) ask(p *readTimes) error {
 	ctx := context.Background()
-	if timeout > 0 {
+	if p.round > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
+		ctx, cancel = context.WithTimeout(ctx, p.round)
 		defer cancel()
 	}
-	_, err := attempt(ctx, r, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
-	if errors.Is(err, context.DeadlineExceeded) {
+	begun := time.Now()
+	_, err := attempt(ctx, r, p.try, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		p.unanswered()
 		return ErrUnanswered
+	case err == nil:
+		p.answered(time.Since(begun))
 	}
 	return err
+}
+
+// readTimes is how long rounds may take, and their first tries. Where answers take
+// longer than the configuration expects they come all the same: a round without an
+// answer is followed by one with twice the time, and after an answer the first
+// try has the time for another one.
+type readTimes struct {
+	configured time.Duration // of a round, 0 for no bound
+	round, try time.Duration
+}
+
+// mostReadTime bounds a round, as a multiple of what is configured: a try that is
+// lost when the leader cannot be reached is not repeated before it ends.
+const mostReadTime = 4
+
+func newReadTimes(configured time.Duration) *readTimes {
+	return &readTimes{configured: configured, round: configured}
+}
+
+func (p *readTimes) unanswered() {
+	p.round = min(2*p.round, mostReadTime*p.configured)
+	p.try = p.round / 2
+}
+
+func (p *readTimes) answered(took time.Duration) {
+	p.try = 2 * took
+	p.round = max(p.configured, min(2*p.try, mostReadTime*p.configured))
 }
 
 // round is a question to the leader that any number of calls share.

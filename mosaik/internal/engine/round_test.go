@@ -142,7 +142,7 @@ func TestChangeEndsATry(t *testing.T) {
 			r.changes.tell()
 		}()
 		var tries []time.Duration
-		_, err := attempt(t.Context(), r, func(ctx context.Context) (struct{}, error) {
+		_, err := attempt(t.Context(), r, 0, func(ctx context.Context) (struct{}, error) {
 			tries = append(tries, time.Since(started))
 			if len(tries) < 3 { // the second one is lost without a change
 				<-ctx.Done()
@@ -154,4 +154,29 @@ func TestChangeEndsATry(t *testing.T) {
 			t.Errorf("error %v, tries began after (-want +got):\n%s", err, diff)
 		}
 	})
+}
+
+// TestReadTimes has rounds that are not answered, and answers.
+func TestReadTimes(t *testing.T) {
+	t.Parallel()
+	p := newReadTimes(time.Second)
+	check := func(what string, round, try time.Duration) {
+		t.Helper()
+		if p.round != round || p.try != try {
+			t.Errorf("%s a round may take %v and its first try %v, want %v and %v", what, p.round, p.try, round, try)
+		}
+	}
+	check("at first", time.Second, 0)
+	p.unanswered()
+	check("after no answer", 2*time.Second, time.Second)
+	for range 5 {
+		p.unanswered()
+	}
+	check("after many", 4*time.Second, 2*time.Second)
+	p.answered(1500 * time.Millisecond)
+	check("after a late answer", 4*time.Second, 3*time.Second)
+	p.answered(400 * time.Millisecond)
+	check("after an answer", 1600*time.Millisecond, 800*time.Millisecond)
+	p.answered(time.Millisecond)
+	check("after a fast one", time.Second, 2*time.Millisecond)
 }

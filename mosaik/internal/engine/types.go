@@ -90,7 +90,9 @@ type ReplicaConfig struct {
 	// stands for election, 3 ticks or more. dragonboat draws each wait from
 	// [ElectionTimeout, 2·ElectionTimeout).
 	ElectionTimeout time.Duration
-	// ReadTimeout bounds a round of [Replica.ReadIndex], 0 for no bound.
+	// ReadTimeout bounds a round of [Replica.ReadIndex], 0 for no bound. A round
+	// that follows one without an answer may take twice as long, up to four times
+	// ReadTimeout.
 	ReadTimeout time.Duration
 	Log         logstore.Log
 	// LevelOf returns the level to which an entry may raise the schema, 0 for none.
