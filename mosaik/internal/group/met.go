@@ -140,10 +140,10 @@ func (g *Group) probe(l *life, replica uint64, m *met) {
 		return // what a proof is good for happens by itself now
 	}
 	m.probing = true
-	addrs := m.addrs
+	peer, addrs := m.peer, m.addrs // m is the loop's
 	_, bonded := g.peers[m.peer]
 	g.work(func() {
-		answers := g.cfg.Bonds.Probe(l.ctx, m.peer, addrs)
+		answers := g.cfg.Bonds.Probe(l.ctx, peer, addrs)
 		g.inbox.post(func() {
 			if g.life != l || l.met[replica] != m {
 				return
