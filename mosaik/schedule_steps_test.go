@@ -301,13 +301,17 @@ func (s *schedule) crowd() bool {
 	if s.logs == onDisk {
 		return false
 	}
-	blank := 0
+	blank, joined := 0, 0
 	for _, a := range s.actors {
-		if a.joined() && !a.group.Status().Accepts {
-			blank++
+		if a.joined() {
+			joined++
+			if !a.group.Status().Accepts {
+				blank++
+			}
 		}
 	}
-	return s.audit.epochs() > 0 && blank+1 >= s.policy.MinimumVoters()
+	// An epoch that held nothing may have been given up: then there is none.
+	return s.audit.epochs() > 0 && blank < joined && blank+1 >= s.policy.MinimumVoters()
 }
 
 // expendable reports whether the group survives the crash of the actor. On disk

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
@@ -96,7 +97,11 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrClosed) {
-				e.log.Warn("engine: connection dropped", "peer", c.Peer().Short(), "error", err)
+				level := slog.LevelWarn
+				if broken := new(net.OpError); errors.As(err, &broken) {
+					level = slog.LevelInfo // a peer that ends resets what it has not read
+				}
+				e.log.Log(ctx, level, "engine: connection dropped", "peer", c.Peer().Short(), "error", err)
 			}
 			return
 		}
