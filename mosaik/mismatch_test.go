@@ -30,8 +30,8 @@ func TestMismatchIsReported(t *testing.T) {
 	type stats interface{ Status() mosaik.Status }
 	fast := testutil.FastConsensus()
 	for name, join := range map[string]func(t *testing.T, b mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error){
-		"key": func(t *testing.T, b mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error) {
-			b = groups.WithKey(mosaik.RandomKey()).WithConsensusConfig(fast).WithMembership(expecting2)
+		"key": func(t *testing.T, _ mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error) {
+			b := groups.WithKey(mosaik.RandomKey()).WithConsensusConfig(fast).WithMembership(expecting2)
 			return mosaik.WithStateMachine(b, newTill).Join(t.Context())
 		},
 		"machine": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
