@@ -51,7 +51,7 @@ func joinOn(t *testing.T, key mosaik.GroupKey, nets ...*mosaik.Network) (groups 
 }
 
 // A network loses Raft's connections silently while the bonds live: those to a follower,
-// or those of the whole group. The group goes on.
+// or those of the whole group. The group continues.
 func TestSilentConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	for name, all := range map[string]bool{"a follower": false, "the whole group": true} {

@@ -8,19 +8,24 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
+// overASlowLink returns a group of two, settled, between whom a message takes 100 ms.
+func overASlowLink(t *testing.T, consensus mosaik.ConsensusConfig) (groups []tillGroup) {
+	t.Helper()
+	c := testutil.NewCluster(t, 2)
+	c.Delay(0, 1, 100*time.Millisecond)
+	for i := range 2 {
+		b := c.Node(i).Builder().WithConsensusConfig(consensus.WithElectionTimeout(2 * time.Second))
+		groups = append(groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill)))
+	}
+	testutil.Settle(t, groups...)
+	return groups
+}
+
 // TestForwardTimeoutBelowTheRoundTrip has members whose round trip takes four times as
 // long as an attempt of a command may. Commands take longer, and succeed on each.
 func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 2)
-	c.Delay(0, 1, 100*time.Millisecond)
-	var groups []tillGroup
-	for i := range 2 {
-		consensus := testutil.FastConsensus().WithElectionTimeout(2 * time.Second).WithForwardTimeout(50 * time.Millisecond)
-		b := mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(consensus), newTill)
-		groups = append(groups, testutil.JoinWith(c.Node(i), b))
-	}
-	testutil.Settle(t, groups...)
+	groups := overASlowLink(t, testutil.FastConsensus().WithForwardTimeout(50*time.Millisecond))
 	want := int64(0)
 	for _, g := range groups {
 		for range 2 {
@@ -35,15 +40,7 @@ func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 // answer takes: two round trips, from a follower.
 func TestStrongReadsOverASlowLink(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 2)
-	c.Delay(0, 1, 100*time.Millisecond)
-	var groups []tillGroup
-	for i := range 2 {
-		consensus := testutil.FastConsensus().WithElectionTimeout(2 * time.Second).WithQueryTimeout(300 * time.Millisecond)
-		b := mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(consensus), newTill)
-		groups = append(groups, testutil.JoinWith(c.Node(i), b))
-	}
-	testutil.Settle(t, groups...)
+	groups := overASlowLink(t, testutil.FastConsensus().WithQueryTimeout(300*time.Millisecond))
 	for _, g := range groups {
 		sumNow := mustPay(t, g, 1)
 		for range 3 {

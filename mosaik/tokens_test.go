@@ -107,7 +107,7 @@ func TestTokensOfAGroupThatFormsAgain(t *testing.T) {
 }
 
 // TestTokenFloorOfALivingGroup has members with a floor join a group whose tokens are
-// lower: whoever leads then has a token above the floor, and so has each later leader.
+// lower: the leader then has a token above the floor, and so has each later leader.
 func TestTokenFloorOfALivingGroup(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
