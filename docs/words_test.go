@@ -47,11 +47,14 @@ var words = []struct{ pattern, instead string }{
 	{`worth (it|the|their|its|while)|of (any|no|little|much) use|of use`, "what it saves"},
 }
 
-var avoided = func() (all []*regexp.Regexp) {
+// avoided has an expression for each of words, and anyAvoided finds them all at once.
+var avoided, anyAvoided = func() (each []*regexp.Regexp, any *regexp.Regexp) {
+	var all []string
 	for _, w := range words {
-		all = append(all, regexp.MustCompile(`(?i)\b(?:`+w.pattern+`)`))
+		each = append(each, regexp.MustCompile(`(?i)\b(?:`+w.pattern+`)`))
+		all = append(all, w.pattern)
 	}
-	return all
+	return each, regexp.MustCompile(`(?i)\b(?:` + strings.Join(all, "|") + `)`)
 }()
 
 // hit is one use of an avoided expression.
@@ -155,6 +158,10 @@ func allHits(t *testing.T) (hits []hit, texts int) {
 
 // hitsIn returns the sentences of a text with an avoided expression.
 func hitsIn(file, text string) (hits []hit) {
+	text = strings.Join(strings.Fields(text), " ")
+	if !anyAvoided.MatchString(text) {
+		return nil
+	}
 	for _, sentence := range sentences(text) {
 		for i, re := range avoided {
 			if found := re.FindString(sentence); found != "" {
@@ -170,7 +177,6 @@ var sentenceEnd = regexp.MustCompile(`[.:;]( |$)`)
 
 // sentences splits a text at the ends of its sentences and clauses.
 func sentences(text string) (out []string) {
-	text = strings.Join(strings.Fields(text), " ")
 	for text != "" {
 		end := len(text)
 		if at := sentenceEnd.FindStringIndex(text); at != nil {
