@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFormatsDocument holds the tables of docs/formats.md against the comments
-// that they were taken from.
+// TestFormatsDocument compares the tables of docs/formats.md with the comments that
+// they are copies of.
 func TestFormatsDocument(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../docs/formats.md")
@@ -28,13 +28,13 @@ func TestFormatsDocument(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(comments(string(source)), b[2]) {
-			t.Errorf("%s does not hold this table of docs/formats.md any more:\n%s", b[1], b[2])
+			t.Errorf("the comments of %s do not contain this table of docs/formats.md:\n%s", b[1], b[2])
 		}
 	}
 }
 
-// TestGuaranteesNameTheirTests fails where docs/guarantees.md names a test, or a
-// scenario, that does not exist.
+// TestGuaranteesNameTheirTests expects that every test and every scenario that
+// docs/guarantees.md names exists.
 func TestGuaranteesNameTheirTests(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../docs/guarantees.md")
@@ -108,7 +108,7 @@ func TestSecurityDocument(t *testing.T) {
 	}
 	for _, name := range names {
 		if !strings.Contains(tests.String(), "\nfunc "+name) {
-			t.Errorf("there is no %s", name)
+			t.Errorf("docs/security.md names %s, which does not exist", name)
 		}
 	}
 }

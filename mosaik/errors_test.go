@@ -44,15 +44,15 @@ var errorTable = sync.OnceValues(func() (map[string]bool, error) {
 	table := make(map[string]bool)
 	for _, row := range regexp.MustCompile("(?m)^\\| `(Err\\w+)` \\|(?: [^|]+ \\|){2} (yes|no) \\| [^|]+ \\|$").FindAllStringSubmatch(string(doc), -1) {
 		if _, twice := table[row[1]]; twice {
-			return nil, fmt.Errorf("%s stands in the table of docs/guarantees.md twice", row[1])
+			return nil, fmt.Errorf("the table of docs/guarantees.md has two rows for %s", row[1])
 		}
 		table[row[1]] = row[2] == "yes"
 	}
 	return table, nil
 })
 
-// TestErrorTable holds the table of docs/guarantees.md against the error
-// variables of the package and against Retryable.
+// TestErrorTable compares the table of docs/guarantees.md with the error variables of
+// the package and with Retryable.
 func TestErrorTable(t *testing.T) {
 	t.Parallel()
 	table, err := errorTable()
@@ -68,7 +68,7 @@ func TestErrorTable(t *testing.T) {
 	}
 	for name, err := range errorValues {
 		if got := mosaik.Retryable(fmt.Errorf("wrapped: %w", err)); got != table[name] {
-			t.Errorf("Retryable(%s) is %t, and %t in docs/guarantees.md", name, got, table[name])
+			t.Errorf("Retryable(%s) is %t, and docs/guarantees.md has %t", name, got, table[name])
 		}
 	}
 }

@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	rounds := flags.Int("rounds", 101, "how often everything is measured; medians are reported")
 	span := flags.Duration("for", 5*time.Millisecond, "how long each run takes, about")
 	fastest := flags.Bool("fastest", false, "report the fastest rounds instead of medians")
-	summary := flags.Bool("summary", false, "end with the table that the README quotes")
+	summary := flags.Bool("summary", false, "end with the table that docs/performance.md quotes")
 	only := flags.String("only", "", "measure only codecs whose name matches this regular expression")
 	if err := flags.Parse(args); err != nil {
 		return err
