@@ -14,7 +14,7 @@
 // # Bonds
 //
 // Each end opens a bond for each group that it has joined and the other's entry
-// lists (handshake.go). An OPEN proves knowledge of the group's secret on this
+// lists (bond.go). An OPEN proves knowledge of the group's secret on this
 // very connection and carries nothing else; what an end says about itself it
 // sends when the other has proved the same. A bond is up when both have accepted.
 //
