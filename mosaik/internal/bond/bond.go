@@ -10,40 +10,22 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// How a bond comes up
-//
-// Each end sends an OPEN of its own, either because the other's entry lists the
-// group or because an OPEN arrived. It proves the key and says nothing else: an
-// end tells about itself, in its INTRO, when it has checked the proof of the
-// other. An end that likes the other's INTRO sends an ACCEPT that names both
-// OPENs; an end that has sent and received the ACCEPT of the same two is up. OPENs are numbered, so that frames about earlier
-// ones, which cross with a CLOSE, are recognised and ignored. After a CLOSE its
-// sender holds nothing of either OPEN.
-
-// bond is what a connection knows about one group. It exists from the first
-// attempt until the group is left or the connection ends. All is guarded by the
-// manager's mutex, and its methods are called with it held.
+// bond is what a connection knows about one group. It exists from the first attempt until
+// the group is left or the connection ends. The manager's mutex guards all of it, and its
+// methods are called with the mutex held.
 type bond struct {
 	c      *conn
 	ms     *Membership
 	proofs []sm.Digest // of each secret, derived for this connection, not yet for a sender
 
+	handshake
 	listed  bool      // the other end's entry lists the group
-	sent    uint32    // number of our OPEN, 0 for none
-	recv    uint32    // number of the other end's OPEN whose proof was right, 0 for none
-	met     bool      // the other end's INTRO of sent and recv has come
-	agreed  bool      // we sent ACCEPT of sent and recv
-	acked   bool      // the other end did
-	hello   []byte    // of the INTRO
-	until   time.Time // the handshake must be through by then
-	retry   time.Time // when to open again, zero for not
-	backoff backoff
+	retry   time.Time // when to open again; zero while a handshake or a bond exists
+	backoff backoff   // of retry
+	since   time.Time // when the bond came up last
 
-	up    bool
-	since time.Time
-
-	pending backlog
-	counted Info
+	pending backlog // of the handler's queue, what this bond has in it
+	counted Info    // of the bond that is up or was up last
 }
 
 // bond returns the connection's bond of the group, which it makes if need be,
@@ -94,38 +76,33 @@ func (c *conn) offerAll(entry discovery.Signed) {
 	}
 }
 
-// busy reports whether a handshake is under way.
-func (b *bond) busy() bool { return !b.up && (b.sent != 0 || b.recv != 0) }
-
 // open begins a handshake unless there is one, or a bond.
 func (b *bond) open() {
-	if b.up || b.sent != 0 || b.c.ended {
+	if b.c.ended || !b.begin(b.c.opens+1, time.Now().Add(b.c.m.cfg.HandshakeTimeout)) {
 		return
 	}
-	b.retry = time.Time{}
-	b.until = time.Now().Add(b.c.m.cfg.HandshakeTimeout)
-	b.c.wakeProbe()
 	b.c.opens++
-	b.sent = b.c.opens
-	f := openFrame{group: b.ms.group.ID, number: b.sent, proofs: b.proofsOf(b.c.m.self)}
+	b.retry = time.Time{}
+	b.c.wakeProbe()
+	f := openFrame{group: b.ms.group.ID, number: b.ours, proofs: b.proofsOf(b.c.m.self)}
 	b.c.send(kindOpen, f.append(nil))
 }
 
 // introduce asks for our hello and sends it, unless the handshake has ended
 // meanwhile.
 func (b *bond) introduce() {
-	number := b.recv
+	number := b.theirs
 	b.ms.post(b, 0, func() {
-		hello := b.ms.group.Hello()
+		hello := b.ms.group.Hello() // foreign code: without the mutex
 		b.c.m.mu.Lock()
 		defer b.c.m.mu.Unlock()
 		switch {
-		case b.recv != number: // numbers do not repeat
+		case b.theirs != number: // numbers do not repeat
 		case len(hello) > MaxHello:
 			b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxHello)
-			b.refuse(b.recv, link.CodeUndecodable)
+			b.refuse(b.theirs, link.CodeUndecodable)
 		default:
-			f := introFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv, hello: hello}
+			f := introFrame{group: b.ms.group.ID, mine: b.ours, theirs: b.theirs, hello: hello}
 			b.c.send(kindIntro, f.append(nil))
 		}
 	})
@@ -171,44 +148,52 @@ func (c *conn) handleOpen(f openFrame) link.Code {
 	if b == nil {
 		return link.CodeUnexpectedClose
 	}
-	if b.up {
+	if b.isUp() {
 		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeAlreadyBonded})
 		return link.CodeAccepted
 	}
-	b.recv = f.number
-	b.met, b.agreed, b.acked = false, false, false
 	if !b.proven(f.proofs) {
-		b.refuse(f.number, link.CodeWrongProof)
+		b.rejectProof(f.number)
 		return link.CodeAccepted
 	}
 	b.open()
-	b.introduce()
+	if b.opened(f.number) { // false if sending our OPEN ended the connection
+		b.introduce()
+	}
 	return link.CodeAccepted
+}
+
+// rejectProof ends the handshake because of an OPEN that proves no secret of ours. The
+// handler learns of it even when this end had not begun a handshake.
+func (b *bond) rejectProof(number uint32) {
+	ours := b.ours
+	b.fail(link.CodeWrongProof)
+	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: ours, theirs: number, code: link.CodeWrongProof})
 }
 
 func (c *conn) handleIntro(f introFrame) link.Code {
 	b := c.bonds[f.group]
 	switch {
-	case b == nil || f.mine != b.recv || f.theirs != b.sent:
+	case b == nil || !b.names(f.mine, f.theirs):
 		return link.CodeAccepted // it crossed with our CLOSE
-	case b.met:
-		return link.CodeProtocolViolation
+	case !b.introduced(slices.Clone(f.hello)):
+		return link.CodeProtocolViolation // a second one
 	case len(f.hello) > MaxHello:
 		return link.CodeUndecodable
 	}
-	b.met = true
-	b.hello = slices.Clone(f.hello)
 	b.consult()
 	return link.CodeAccepted
 }
 
-// consult has the handler decide about the other end's INTRO.
+// consult has the handler decide about the other end's INTRO. The handler is foreign code
+// whose verdicts come back through calls that lock the manager, from this goroutine or
+// another one: it is called from the membership's queue and never with the mutex held.
 func (b *bond) consult() {
-	m, number, hello := b.c.m, b.recv, b.hello
-	current := func() bool { return b.recv == number } // numbers do not repeat
+	m, number, hello := b.c.m, b.theirs, b.hello
+	awaited := func() bool { return b.theirs == number && b.isDeciding() } // numbers do not repeat
 	b.ms.post(b, len(hello), func() {
 		m.mu.Lock()
-		stale := !current()
+		stale := !awaited()
 		m.mu.Unlock()
 		if stale {
 			return
@@ -216,44 +201,41 @@ func (b *bond) consult() {
 		b.ms.group.Handler.Accept(b.c.p.id, hello, func(code link.Code) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			if current() && !b.agreed {
+			if awaited() {
 				b.answer(code)
 			}
 		})
 	})
 }
 
-// answer carries out what the handler decided about the other end.
+// answer carries out what the handler decided about the other end. The caller has checked
+// that the answer is awaited.
 func (b *bond) answer(code link.Code) {
 	if code != link.CodeAccepted {
-		b.refuse(b.recv, code)
+		b.refuse(b.theirs, code)
 		return
 	}
-	b.agreed = true
-	f := acceptFrame{group: b.ms.group.ID, mine: b.sent, theirs: b.recv}
+	f := acceptFrame{group: b.ms.group.ID, mine: b.ours, theirs: b.theirs}
 	b.c.send(kindAccept, f.append(nil))
-	b.rise()
+	if b.step(sentAccept) && b.isUp() { // false if sending it ended the connection
+		b.rise()
+	}
 }
 
 func (c *conn) handleAccept(f acceptFrame) link.Code {
 	b := c.bonds[f.group]
-	if b != nil && !b.up && f.theirs == b.sent && f.mine == b.recv {
-		b.acked = true
+	if b != nil && b.names(f.mine, f.theirs) && b.step(receivedAccept) && b.isUp() {
 		b.rise()
 	}
-	return link.CodeAccepted
+	return link.CodeAccepted // one that is not valid crossed with our CLOSE, or came twice
 }
 
-// rise makes the bond up when both ends have accepted.
+// rise does what a bond that has just come up entails.
 func (b *bond) rise() {
-	if !b.agreed || !b.acked {
-		return
-	}
-	b.up, b.since = true, time.Now()
+	b.since = time.Now()
 	b.c.count(+1)
 	b.c.p.member = true
-	peer, hello := b.c.p.id, b.hello
-	b.hello = nil
+	peer, hello := b.c.p.id, b.takeHello()
 	b.counted = Info{Peer: peer, Since: b.since}
 	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
 	b.vouch()
@@ -265,7 +247,7 @@ func (b *bond) rise() {
 
 func (c *conn) handleClose(f closeFrame) link.Code {
 	b := c.bonds[f.group]
-	if b != nil && (f.theirs != 0 && f.theirs == b.sent || f.mine != 0 && f.mine == b.recv) {
+	if b != nil && (f.theirs != 0 && f.theirs == b.ours || f.mine != 0 && f.mine == b.theirs) {
 		c.m.cfg.Link.Tally().Refused(f.code, link.Received)
 		b.reset(f.code)
 	}
@@ -275,43 +257,43 @@ func (c *conn) handleClose(f closeFrame) link.Code {
 // refuse ends the bond or the handshake, and tells the other end, whose OPEN
 // has the number theirs, 0 for none.
 func (b *bond) refuse(theirs uint32, code link.Code) {
-	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: b.sent, theirs: theirs, code: code})
+	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: b.ours, theirs: theirs, code: code})
 	b.reset(code)
 }
 
-// withdraw ends whatever there is of the bond from our side.
+// withdraw ends the bond or the handshake, if there is one, from our side.
 func (b *bond) withdraw(code link.Code) {
-	if b.up || b.busy() {
-		b.refuse(b.recv, code)
+	if b.state != stateIdle {
+		b.refuse(b.theirs, code)
 	}
 }
 
-// reset takes the bond back to where nothing was sent or received and tells the
-// handler what that ends. It is tried again after a pause while the other end
-// lists the group.
+// reset ends the bond or the handshake, if there is one, without telling the other end.
 func (b *bond) reset(code link.Code) {
-	up := b.up
-	if !up && !b.busy() {
-		return
+	if b.state != stateIdle {
+		b.fail(code)
 	}
+}
+
+// fail returns the handshake to its first state and tells the handler what ended. While the
+// other end lists the group, the bond is tried again after a pause.
+func (b *bond) fail(code link.Code) {
 	now := time.Now()
-	if up {
+	was := b.clear()
+	if was.isUp() {
 		b.backoff.succeeded(now.Sub(b.since))
 		b.c.count(-1)
 	}
-	hello := b.hello
-	b.sent, b.recv, b.met, b.agreed, b.acked, b.up = 0, 0, false, false, false, false
-	b.hello, b.until = nil, time.Time{}
 	b.retry = now.Add(b.backoff.pause())
 	b.c.wakeProbe()
 
 	peer, handler := b.c.p.id, b.ms.group.Handler
-	if up {
+	if was.isUp() {
 		b.ms.post(b, 0, func() { handler.Down(peer, code) })
 		return
 	}
 	b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
-	b.ms.post(b, len(hello), func() { handler.Refused(peer, code, hello) })
+	b.ms.post(b, len(was.hello), func() { handler.Refused(peer, code, was.hello) })
 }
 
 func (c *conn) sendClose(f closeFrame) {
@@ -321,7 +303,7 @@ func (c *conn) sendClose(f closeFrame) {
 
 func (c *conn) handleMessage(f messageFrame) link.Code {
 	b := c.bonds[f.group]
-	if b == nil || !b.up {
+	if b == nil || !b.isUp() {
 		return link.CodeAccepted // it crossed with our CLOSE
 	}
 	payload := slices.Clone(f.payload)

@@ -159,7 +159,7 @@ func (c *conn) vouches(s discovery.Signed) bool {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	for id, b := range c.bonds {
-		if b.up && s.HasGroup(id) {
+		if b.isUp() && s.HasGroup(id) {
 			return true
 		}
 	}
@@ -178,7 +178,7 @@ func (b *bond) vouch() {
 	var others []discovery.Signed
 	self := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {
-		if other := b.ms.bond(p.id); other != nil && other != b && other.up {
+		if other := b.ms.bond(p.id); other != nil && other != b && other.isUp() {
 			for _, payload := range self {
 				other.c.send(kindMembers, payload)
 			}

@@ -69,7 +69,7 @@ func (ms *Membership) Send(peer sm.PeerID, payload []byte) bool {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
 	b := ms.bond(peer)
-	if b == nil || !b.up || len(payload) > MaxPayload {
+	if b == nil || !b.isUp() || len(payload) > MaxPayload {
 		return false
 	}
 	if !b.c.send(kindMessage, messageFrame{ms.group.ID, payload}.append(nil)) {
@@ -128,7 +128,7 @@ func (ms *Membership) Bonds() []Info {
 	defer ms.m.mu.Unlock()
 	var infos []Info
 	for _, p := range ms.m.peers {
-		if b := ms.bond(p.id); b != nil && b.up {
+		if b := ms.bond(p.id); b != nil && b.isUp() {
 			info := b.counted
 			info.RTT = b.c.rtt
 			infos = append(infos, info)

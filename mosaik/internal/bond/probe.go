@@ -64,13 +64,13 @@ func (c *conn) tick(now time.Time) time.Time {
 	next := c.checkStall(now, c.checkStranger(now, c.checkSilence(now)))
 	for _, b := range c.bonds {
 		switch {
-		case b.busy():
-			if !now.Before(b.until) {
-				b.refuse(b.recv, link.CodeTimeout)
+		case b.isPending():
+			if !now.Before(b.deadline) {
+				b.refuse(b.theirs, link.CodeTimeout)
 			} else {
-				next = earlier(next, b.until)
+				next = earlier(next, b.deadline)
 			}
-		case !b.up && b.listed && !b.retry.IsZero():
+		case b.state == stateIdle && b.listed && !b.retry.IsZero():
 			if !now.Before(b.retry) {
 				b.open()
 			} else {
@@ -95,7 +95,7 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 	}
 	live, died := 0, false
 	for _, b := range c.bonds {
-		if !b.up {
+		if !b.isUp() {
 			continue
 		}
 		if !b.silent(now) {
@@ -106,7 +106,7 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 			continue
 		}
 		died = true
-		b.refuse(b.recv, link.CodeTimeout)
+		b.refuse(b.theirs, link.CodeTimeout)
 	}
 	idle := c.heard.Add(idleHeartbeat.silence())
 	switch {
@@ -179,7 +179,7 @@ func (c *conn) beat(now time.Time) time.Time {
 func (c *conn) period() time.Duration {
 	var shortest time.Duration
 	for _, b := range c.bonds {
-		if !b.up {
+		if !b.isUp() {
 			continue
 		}
 		if d := b.ms.group.Heartbeat.draw(); shortest == 0 || d < shortest {

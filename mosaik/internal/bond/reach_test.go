@@ -52,7 +52,7 @@ func TestOwnStallIsNoSilence(t *testing.T) {
 	if h.probes() != 2 {
 		t.Fatalf("probes = %d, want 2", h.probes())
 	}
-	b := &bond{c: c, ms: ms, up: true}
+	b := &bond{c: c, ms: ms, handshake: handshake{state: stateUp}}
 	limit := c.heard.Add(h.silence())
 	for missed, silent := range map[int]bool{0: false, 1: false, 2: true} {
 		c.missed = missed

@@ -47,7 +47,7 @@ func (m *Manager) Admit(peer sm.PeerID, p link.Protocol) link.Code {
 // at the latest when the other end considers a bond up.
 func (c *conn) proved() bool {
 	for _, b := range c.bonds {
-		if b.recv != 0 {
+		if b.isProved() {
 			return true
 		}
 	}
