@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -19,10 +20,10 @@ type bond struct {
 	proofs []sm.Digest // of each secret, derived for this connection, not yet for a sender
 
 	handshake
-	listed  bool      // the other end's entry lists the group
-	retry   time.Time // when to open again; zero while a handshake or a bond exists
-	backoff backoff   // of retry
-	since   time.Time // when the bond came up last
+	listed  bool         // the other end's entry lists the group
+	retry   time.Time    // when to open again; zero while a handshake or a bond exists
+	backoff rate.Backoff // of retry
+	since   time.Time    // when the bond came up last
 
 	pending backlog // of the handler's queue, what this bond has in it
 	counted Info    // of the bond that is up or was up last
@@ -42,7 +43,7 @@ func (c *conn) bond(ms *Membership) *bond {
 	b := &bond{
 		c:       c,
 		ms:      ms,
-		backoff: backoff{bounds: c.m.cfg.Redial},
+		backoff: rate.NewBackoff(c.m.cfg.Redial),
 	}
 	for _, secret := range ms.group.Secrets {
 		b.proofs = append(b.proofs, secret.Derive(exported[:]))
@@ -281,10 +282,10 @@ func (b *bond) fail(code link.Code) {
 	now := time.Now()
 	was := b.clear()
 	if was.isUp() {
-		b.backoff.succeeded(now.Sub(b.since))
+		b.backoff.Succeeded(now.Sub(b.since))
 		b.c.count(-1)
 	}
-	b.retry = now.Add(b.backoff.pause())
+	b.retry = now.Add(b.backoff.Pause())
 	b.c.wakeProbe()
 
 	peer, handler := b.c.p.id, b.ms.group.Handler

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -240,7 +241,7 @@ func TestUnknownGroup(t *testing.T) {
 // the end of, and listed anew: that must not wait for the pause.
 func TestListedAgain(t *testing.T) {
 	t.Parallel()
-	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	slow := func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience, Max: 20 * patience} }
 	a := startNode(t, 0, slow)
 	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
 	group := testGroup(nil, "").ID
@@ -265,7 +266,7 @@ func TestListedAgain(t *testing.T) {
 // the end of. What the refused peer changes in its entry is looked at at once.
 func TestRefusedAndChanged(t *testing.T) {
 	t.Parallel()
-	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	slow := func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience, Max: 20 * patience} }
 	a := startNode(t, 0, slow)
 	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
 	ar, br := newRecorder(), newRecorder()

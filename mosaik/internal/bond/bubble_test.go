@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -161,7 +162,7 @@ func inBubble(t *testing.T, hole func(addr string) bool, test func(t *testing.T,
 func inBubbleWith(t *testing.T, change func(s *setup, w *web), test func(t *testing.T, w *web, a *node)) {
 	bubble(t, func(t *testing.T) {
 		w := &web{}
-		a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{}; change(s, w) })
+		a := startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{}; change(s, w) })
 		test(t, w, a)
 		a.stop()
 		synctest.Wait()
@@ -220,18 +221,18 @@ func anywhere(peer, i int) string {
 
 // wantRate fails the test if more than burst and rate per second lie in any
 // stretch of time.
-func wantRate(t *testing.T, what string, times []time.Time, burst, rate float64) {
+func wantRate(t *testing.T, what string, times []time.Time, burst, perSecond float64) {
 	t.Helper()
 	slices.SortFunc(times, time.Time.Compare)
 	if len(times) == 0 {
 		return
 	}
-	b := newBudget(burst+0.01, rate, times[0]) // two sums of fractions differ in their last digits
+	b := rate.NewBucket(burst+0.01, perSecond, times[0]) // two sums of fractions differ in their last digits
 	for i, at := range times {
-		if wait := b.wait(at); wait > 0 {
-			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, rate)
+		if wait := b.Wait(at); wait > 0 {
+			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, perSecond)
 			return
 		}
-		b.take(1, at)
+		b.Take(1, at)
 	}
 }

@@ -1,10 +1,9 @@
 package bond
 
 import (
-	"math"
-	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
@@ -53,99 +52,31 @@ const (
 )
 
 // budgets are those that all strangers share.
-type budgets struct{ verify, first, small, bulk, relay *budget }
+type budgets struct{ verify, first, small, bulk, relay *rate.Bucket }
 
 func newBudgets(now time.Time) budgets {
 	return budgets{
-		verify: newBudget(verifyBurst, verifyRate, now),
-		first:  newBudget(firstBurst, firstRate, now),
-		small:  newBudget(smallBurst, smallRate, now),
-		bulk:   newBudget(bulkBurst, bulkRate, now),
-		relay:  newBudget(relayBurst, relayRate, now),
+		verify: rate.NewBucket(verifyBurst, verifyRate, now),
+		first:  rate.NewBucket(firstBurst, firstRate, now),
+		small:  rate.NewBucket(smallBurst, smallRate, now),
+		bulk:   rate.NewBucket(bulkBurst, bulkRate, now),
+		relay:  rate.NewBucket(relayBurst, relayRate, now),
 	}
-}
-
-// budget is an amount that grows at a steady rate up to what may be spent at
-// once. Its methods may be called concurrently.
-type budget struct {
-	burst, rate float64
-
-	mu      sync.Mutex
-	left    float64 // negative for what is claimed ahead of its time
-	counted time.Time
-}
-
-func newBudget(burst, rate float64, now time.Time) *budget {
-	return &budget{burst: burst, rate: rate, left: burst, counted: now}
-}
-
-// longestWait bounds a wait, which as a number of seconds may not fit in a Duration.
-const longestWait = 24 * time.Hour
-
-// take takes n out of the budget and returns how long to wait until it is there.
-func (b *budget) take(n float64, now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	b.left -= n
-	return b.until(0)
-}
-
-// wait returns how long until 1 may be taken without waiting.
-func (b *budget) wait(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	return b.until(1)
-}
-
-// isFull reports whether nothing of the budget is spent.
-func (b *budget) isFull(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	return b.left >= b.burst
-}
-
-// grow adds what the rate allows since the last call. The caller holds the lock,
-// as for until.
-func (b *budget) grow(now time.Time) {
-	if passed := now.Sub(b.counted).Seconds(); passed > 0 {
-		b.left = min(b.burst, b.left+passed*b.rate)
-		b.counted = now
-	}
-}
-
-// until returns how long it takes until n is left, in whole milliseconds, so that
-// rounding does not have a caller come back too early.
-func (b *budget) until(n float64) time.Duration {
-	if b.left >= n {
-		return 0
-	}
-	milliseconds := math.Ceil((n - b.left) / b.rate * 1000)
-	return time.Duration(min(milliseconds, float64(longestWait.Milliseconds()))) * time.Millisecond
-}
-
-// giveBack returns what was taken and is not spent.
-func (b *budget) giveBack(n float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = min(b.burst, b.left+n)
 }
 
 // allowance is what one connection has of the budgets. It belongs to the
 // goroutine that reads.
 type allowance struct {
-	verify *budget // as a stranger
-	bytes  *budget
-	own    *budget // of a trusted peer, nil before it was one
-	spoke  bool    // an entry about the peer itself was verified
+	verify *rate.Bucket // as a stranger
+	bytes  *rate.Bucket
+	own    *rate.Bucket // of a trusted peer, nil before it was one
+	spoke  bool         // an entry about the peer itself was verified
 }
 
 func newAllowance(now time.Time) allowance {
 	return allowance{
-		verify: newBudget(verifyBurst/2, verifyRate/2, now),
-		bytes:  newBudget(strangerBurst, strangerRate, now),
+		verify: rate.NewBucket(verifyBurst/2, verifyRate/2, now),
+		bytes:  rate.NewBucket(strangerBurst, strangerRate, now),
 	}
 }
 
@@ -175,7 +106,7 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 	switch {
 	case trusted:
 		if c.left.own == nil {
-			c.left.own = newBudget(trustedBurst, trustedRate, time.Now())
+			c.left.own = rate.NewBucket(trustedBurst, trustedRate, time.Now())
 		}
 		return c.pay(units, c.left.own)
 	case own && !c.left.spoke:
@@ -208,12 +139,12 @@ func (c *conn) payForFrame(kind uint8, bytes int) {
 
 // claim is what is taken out of a budget.
 type claim struct {
-	from *budget
+	from *rate.Bucket
 	n    float64
 }
 
 // pay takes n out of each budget and waits until it is there.
-func (c *conn) pay(n float64, from ...*budget) bool {
+func (c *conn) pay(n float64, from ...*rate.Bucket) bool {
 	claims := make([]claim, len(from))
 	for i, b := range from {
 		claims[i] = claim{b, n}
@@ -227,7 +158,7 @@ func (c *conn) payAll(claims ...claim) bool {
 	now := time.Now()
 	var wait time.Duration
 	for _, x := range claims {
-		wait = max(wait, x.from.take(x.n, now))
+		wait = max(wait, x.from.Take(x.n, now))
 	}
 	if wait == 0 {
 		return true
@@ -242,7 +173,7 @@ func (c *conn) payAll(claims ...claim) bool {
 		return true
 	case <-c.done:
 		for _, x := range claims {
-			x.from.giveBack(x.n)
+			x.from.Return(x.n)
 		}
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
@@ -53,7 +54,7 @@ func TestEntriesOfOtherVersions(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const enough = 1000
-	a.limit(func(b *budgets) { b.verify = newBudget(enough, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = rate.NewBucket(enough, 1e-9, time.Now()) })
 	r := connectRaw(t, a, 1)
 	entries := crowdEntries(t, crowd(t, 2), 1, nil)
 	frame := appendEntries(entries[:1])[0]
@@ -62,7 +63,7 @@ func TestEntriesOfOtherVersions(t *testing.T) {
 	frame = append(append(newer, newer...), appendEntries(entries[1:])[0]...)
 	r.send(kindEntries, frame)
 	r.sync()
-	if got := int(a.manager.budgets.verify.left + 0.5); got != enough-3 || a.catalog.Len() != 1 {
+	if got := int(a.manager.budgets.verify.Left() + 0.5); got != enough-3 || a.catalog.Len() != 1 {
 		t.Errorf("%d left for %d entries, want %d for 1", got, a.catalog.Len(), enough-3)
 	}
 }
@@ -73,7 +74,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const most, greedy, each = 10, 4, 20
-	a.limit(func(b *budgets) { b.verify = newBudget(most, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = rate.NewBucket(most, 1e-9, time.Now()) })
 	rec := newRecorder()
 	g := testGroup(rec, "of a")
 	a.join(g)
@@ -130,9 +131,12 @@ func TestVerificationsAreBounded(t *testing.T) {
 // TestTurns has the budget of a connection hold less than that of all.
 func TestTurns(t *testing.T) {
 	t.Parallel()
-	a := newAllowance(time.Now())
-	if a.verify.burst > verifyBurst/2 || a.verify.rate > verifyRate/2 {
-		t.Errorf("one connection has %v at once and %v/s of %d and %d/s", a.verify.burst, a.verify.rate, verifyBurst, verifyRate)
+	now := time.Now()
+	a := newAllowance(now)
+	burst := a.verify.Left()
+	a.verify.Take(burst, now)
+	if wait := a.verify.Take(verifyRate/2, now); burst > verifyBurst/2 || wait < time.Second {
+		t.Errorf("one connection has %v at once, and %d more after %v, of %d and %d/s", burst, verifyRate/2, wait, verifyBurst, verifyRate)
 	}
 }
 
@@ -169,7 +173,7 @@ func TestFullCatalog(t *testing.T) {
 				t.Errorf("%d entries are known, want all %d", got, len(entries))
 			}
 			c := r.end(a)
-			all, one := a.manager.budgets.verify.left, c.left.verify.left
+			all, one := a.manager.budgets.verify.Left(), c.left.verify.Left()
 			if all < 0 || one < 0 {
 				t.Errorf("%v and %v are left of the budgets, want at least 0: they have made it wait", all, one)
 			}
@@ -203,8 +207,8 @@ func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
 	a.limit(func(b *budgets) {
-		for _, of := range []*budget{b.verify, b.first, b.small, b.bulk, b.relay} {
-			of.take(1e15, time.Now())
+		for _, of := range []*rate.Bucket{b.verify, b.first, b.small, b.bulk, b.relay} {
+			of.Take(1e15, time.Now())
 		}
 	})
 	r.sendEntries(crowdEntries(t, crowd(t, 3), 1, nil)...)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
@@ -18,7 +19,7 @@ func TestNewsIsCoalesced(t *testing.T) {
 	t.Parallel()
 	const peers, updates = 8, 6
 	a := startNode(t, 0, nil)
-	a.limit(func(b *budgets) { b.relay = newBudget(0, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.relay = rate.NewBucket(0, 1e-9, time.Now()) })
 	ids := crowd(t, peers)
 	var raws []*raw
 	for _, id := range ids {
@@ -49,7 +50,7 @@ func TestNewsIsCoalesced(t *testing.T) {
 func TestOwnNewsIsNotHeldBack(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
-	a.limit(func(b *budgets) { b.relay = newBudget(0, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.relay = rate.NewBucket(0, 1e-9, time.Now()) })
 	r := connectRaw(t, a, 1)
 	for range 5 {
 		s, err := a.catalog.Update(func(*discovery.Entry) {})

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -34,8 +35,9 @@ type Config struct {
 	// bond; 0 is 2 s.
 	HandshakeTimeout time.Duration
 	// Redial bounds the pause before a peer, a seed or a refused bond is tried
-	// again. It doubles with each failure; a random half of it is left out.
-	Redial Backoff
+	// again. It doubles with each failure; up to a half of it is left out at random.
+	// Zeros are 100 ms and 5 s.
+	Redial rate.Bounds
 	// Unreached bounds in place of Redial.Max the pause before a peer that was
 	// never reached is tried again; 0 is 5 min. A tenth of it bounds the pause
 	// for a peer whose entry lists a group that is joined here.
@@ -69,9 +71,6 @@ type Config struct {
 	// after 10 s or if they never will be) and of refusals (debug); nil is silence.
 	Logger *slog.Logger
 }
-
-// Backoff bounds a pause that grows from Min to Max; zeros are 100 ms and 5 s.
-type Backoff struct{ Min, Max time.Duration }
 
 // complete fills in the defaults.
 func (c *Config) complete() {

@@ -181,7 +181,7 @@ func (c *conn) end(code link.Code, tell bool) {
 	}
 	if c.selected {
 		p.alive, p.heard = now, later(p.heard, c.heard)
-		p.backoff.succeeded(now.Sub(c.since))
+		p.target.Lasted(now.Sub(c.since))
 		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
 	}
 	if len(p.conns) == 0 {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -29,7 +30,7 @@ var errNoAddress = errors.New("it advertises no address")
 type reverse struct {
 	err    error // why this end could not open a connection last, nil if it could
 	slow   int   // connections in a row that the other end opened sooner
-	logged failureLog
+	logged dialler.FailureLog
 	blames time.Time // when the peer said last that it cannot connect to this end
 }
 
@@ -205,7 +206,7 @@ func (m *Manager) dialledTo(peer sm.PeerID, err error) {
 	if err == nil {
 		r.slow = 0
 	}
-	news := r.logged.changed(err)
+	news := r.logged.Changed(unlessClosed(err))
 	entry, _ := m.entry(peer)
 	m.mu.Unlock()
 	if news {

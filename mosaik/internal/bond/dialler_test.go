@@ -3,7 +3,6 @@ package bond
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -49,15 +49,15 @@ func TestStormIsBounded(t *testing.T) {
 						most = max(most, runtime.NumGoroutine()-before)
 					}
 					time.Sleep(defaultForgetAfter + time.Minute)
-					limits := freshLimits
-					if per := 4; most > per*limits.most {
-						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.most)
+					limits := dialler.UntrustedLimits
+					if per := 4; most > per*limits.Max {
+						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.Max)
 					}
-					if _, most := w.load(); most > limits.most {
-						t.Errorf("%d dials at a time, want at most %d", most, limits.most)
+					if _, most := w.load(); most > limits.Max {
+						t.Errorf("%d dials at a time, want at most %d", most, limits.Max)
 					}
 					dials := w.to(everywhere)
-					wantRate(t, "all dials", dials, limits.burst, limits.rate)
+					wantRate(t, "all dials", dials, limits.Burst, limits.Rate)
 					if len(dials) < 100 {
 						t.Errorf("%d dials, want some", len(dials))
 					}
@@ -87,7 +87,7 @@ func TestVictimIsNotStormed(t *testing.T) {
 			inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
 				a.flood(300, 1, addr)
 				time.Sleep(5 * time.Minute)
-				limits := freshLimits
+				limits := dialler.UntrustedLimits
 				dests := map[string]int{}
 				w.mu.Lock()
 				for _, d := range w.dials {
@@ -96,13 +96,13 @@ func TestVictimIsNotStormed(t *testing.T) {
 				w.mu.Unlock()
 				if name == "address" { // each spelling is a name of its own
 					for dest := range dests {
-						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.destBurst, limits.destRate)
+						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.DestBurst, limits.DestRate)
 					}
 					return
 				}
 				dials := w.to(everywhere)
-				wantRate(t, "the victim", dials, limits.destBurst, limits.destRate)
-				if least := int(limits.destBurst); len(dials) < least {
+				wantRate(t, "the victim", dials, limits.DestBurst, limits.DestRate)
+				if least := int(limits.DestBurst); len(dials) < least {
 					t.Errorf("%d dials, want at least %d", len(dials), least)
 				}
 			})
@@ -120,7 +120,7 @@ func TestBackoffOfUnreachedPeers(t *testing.T) {
 	rounds := func(longest time.Duration) float64 {
 		return math.Log2(float64(longest/defaultRedialMin)) + 2 + 2*float64(minutes*time.Minute/longest)
 	}
-	renewed := minutes*float64(time.Minute/renewal) + 2
+	renewed := minutes*float64(time.Minute/dialler.Renewal) + 2
 	for name, c := range map[string]struct {
 		groups []sm.Digest
 		renew  bool
@@ -249,9 +249,9 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 			after time.Duration
 		}{
 			{"127.0.0.9:9", 0},
-			{"127.0.0.8:9", stagger},
-			{"127.0.0.7:8", 2 * stagger},
-			{"127.0.0.1:2", 2 * stagger}, // the one before was refused
+			{"127.0.0.8:9", dialler.Stagger},
+			{"127.0.0.7:8", 2 * dialler.Stagger},
+			{"127.0.0.1:2", 2 * dialler.Stagger}, // the one before was refused
 		} {
 			if d := w.others("127.0.0.1:1")[i]; d.addr != want.addr || d.at.Sub(begin) != want.after {
 				t.Errorf("dial %d was to %s after %v, want %s after %v", i, d.addr, d.at.Sub(begin), want.addr, want.after)
@@ -302,57 +302,17 @@ func TestVictimOfAReachedPeer(t *testing.T) {
 			a.flood(20, uint64(version+1), victims)
 			a.manager.mu.Lock()
 			for peer := range 20 {
-				a.manager.peers[madeUp(peer).Peer()].worked = victims(peer, 0)
+				a.manager.peers[madeUp(peer).Peer()].target.Worked = victims(peer, 0)
 			}
 			a.manager.mu.Unlock()
 			time.Sleep(time.Second)
 		}
 		victim := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.9.9.9:") })
-		wantRate(t, "the victim", victim, freshLimits.destBurst, freshLimits.destRate)
+		wantRate(t, "the victim", victim, dialler.UntrustedLimits.DestBurst, dialler.UntrustedLimits.DestRate)
 		if own := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.0.1.") }); len(own) < 20*5 || len(victim) < 100 {
 			t.Errorf("%d dials to the peers' own addresses and %d to the victim, want more", len(own), len(victim))
 		}
 	})
-}
-
-// TestNamesOfOneVictim has many names stand for one address.
-func TestNamesOfOneVictim(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // time stands still
-		m := New(Config{Catalog: newTestCatalog(t)})
-		l := m.dialler.fresh
-		for i := range int(freshLimits.destBurst) + 1 {
-			a, err := m.newAttempt(&peer{m: m}, l, fmt.Sprintf("name%d.example:7", i), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = a.check(netip.MustParseAddrPort("203.0.113.7:7"))
-			if i < int(freshLimits.destBurst) && err != nil {
-				t.Fatalf("name %d: %v", i, err)
-			}
-			if i == int(freshLimits.destBurst) {
-				wantIs(t, err, errDestination)
-			}
-		}
-	})
-}
-
-// TestReachedAddressesOnly has a peer that was reached list other addresses: they
-// are dialled like those of any stranger.
-func TestReachedAddressesOnly(t *testing.T) {
-	m := New(Config{Catalog: newTestCatalog(t), Link: nil})
-	p := &peer{m: m, dialling: dialling{worked: "127.0.0.1:2"}}
-	there := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3", "127.0.0.1:2"}})
-	other := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3"}})
-	if got := p.rankBy(there); got != rankReached {
-		t.Errorf("rank %d at the address, want %d", got, rankReached)
-	}
-	if got := p.rankBy(other); got != rankStranger {
-		t.Errorf("rank %d elsewhere, want %d", got, rankStranger)
-	}
-	p.member = true
-	if got := p.rankBy(other); got != rankMember {
-		t.Errorf("rank %d of a member, want %d", got, rankMember)
-	}
 }
 
 func newTestCatalog(t *testing.T) discovery.Catalog {

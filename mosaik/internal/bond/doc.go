@@ -3,7 +3,7 @@
 //
 // # Connections
 //
-// A [Manager] dials the peers of its catalog, within bounds (dialler.go), and its
+// A [Manager] dials the peers of its catalog, within bounds (package dialler), and its
 // seeds, which are addresses whose peer is not known yet. Both ends of a pair dial; which of two
 // connections stays is decided at one end only, that of the lower peer id, which
 // says so in a SELECT frame (select.go). Nothing but HELLO travels before it, so

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
@@ -143,7 +144,7 @@ func TestSilentPeer(t *testing.T) {
 		a := startNode(t, i, nil)
 		b := startNode(t, j, func(s *setup) {
 			dialsOnly(t, &f, a)(s)
-			s.config.Redial = Backoff{Min: 2 * time.Second} // a new connection would end the old one before a notices
+			s.config.Redial = rate.Bounds{Min: 2 * time.Second} // a new connection would end the old one before a notices
 		})
 		ar, br := joinPair(t, a, b, Heartbeat{Interval: 200 * time.Millisecond, Jitter: 50 * time.Millisecond, MaxMissed: 5})
 		f.mute()

@@ -13,19 +13,13 @@ type tombstone struct {
 	until   time.Time
 }
 
-// lost reports whether the peer must be forgotten: it has no connection and has
-// given no sign of life for too long.
-func (p *peer) lost(now time.Time) bool {
-	return len(p.conns) == 0 && p.flying == 0 && p.m.peers[p.id] == p && !p.alive.Add(p.m.cfg.ForgetAfter).After(now)
-}
-
 // bury drops peers and leaves tombstones. It returns what must be done about
 // them without the mutex.
-func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
-	for _, p := range gone {
-		m.entomb(p, now)
-		m.sightings.tend(p.id) // it may be back in an hour
-		chores = append(chores, func() { m.forget(p.id, "forgot a peer that cannot be reached") })
+func (m *Manager) bury(gone []sm.PeerID, now time.Time) (chores []func()) {
+	for _, id := range gone {
+		m.entomb(m.peers[id], now)
+		m.sightings.tend(id) // it may be back in an hour
+		chores = append(chores, func() { m.forget(id, "forgot a peer that cannot be reached") })
 	}
 	return chores
 }
@@ -38,7 +32,7 @@ func (m *Manager) departed(p *peer, now time.Time) (chores []func()) {
 	if m.closing || m.peers[p.id] != p || len(p.conns) > 0 || !known || len(entry.Groups) > 0 {
 		return nil
 	}
-	p.dequeue()
+	m.scheduler.Remove(p.target)
 	m.entomb(p, now)
 	m.hangUp(p.id)
 	m.sightings.drop(p.id)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 )
 
 // TestFormationTakesTwoDials has nodes find each other through one seed where a
@@ -27,7 +29,7 @@ func TestFormationTakesTwoDials(t *testing.T) {
 						time.Sleep(took)
 						return dial(ctx, network, addr)
 					}
-					s.config.Redial = Backoff{}
+					s.config.Redial = rate.Bounds{}
 					if i > 0 {
 						s.config.Seeds = []string{"127.0.0.1:1"}
 					}

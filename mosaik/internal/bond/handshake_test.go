@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -107,7 +108,7 @@ type scene struct {
 // newScene brings a handshake into a state.
 func newScene(t *testing.T, state handshakeState) *scene {
 	t.Helper()
-	s := &scene{a: startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience} }), rec: newRecorder()}
+	s := &scene{a: startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience} }), rec: newRecorder()}
 	h := deferring{s.rec, make(chan func(link.Code), 10)}
 	g := testGroup(h, "of a")
 	s.group = g.ID

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -123,7 +124,7 @@ func TestDeadMembersAreRedialledEverMoreSeldom(t *testing.T) {
 		}
 		t.Logf("dials in each minute: %v", minutes)
 		for minute, dials := range minutes {
-			longest := max(defaultRedialMax, time.Duration(minute)*time.Minute/deadShare)
+			longest := max(defaultRedialMax, time.Duration(minute)*time.Minute/dialler.DeadShare)
 			most := 2 * members * (float64(time.Minute)/float64(longest/2) + 1)
 			if minute == 0 {
 				most += 2 * members * 8 // the pauses begin with Redial.Min

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -129,7 +130,7 @@ func (l lookout) run(m *Manager) func() {
 func (m *Manager) reportMismatches(now time.Time) (next time.Duration) {
 	found := map[sm.Digest]Mismatch{}
 	m.mu.Lock()
-	next = idleCheck
+	next = dialler.Idle
 	var s *survey
 	for id, ms := range m.groups {
 		if ms.warned {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -22,12 +23,13 @@ type Manager struct {
 
 	reach   reachability
 	lookout lookout
-	dialler *dialler
 	budgets budgets
 
 	// What was done so far.
 	verified atomic.Int64                                  // entries
 	relayed  struct{ frames, entries, bytes atomic.Int64 } // from the catalog
+
+	dialsChanged chan struct{} // holds a token when dialPeers has something to look at
 
 	running sync.WaitGroup // everything that Close waits for
 	done    chan struct{}  // closed when closing begins
@@ -35,6 +37,7 @@ type Manager struct {
 	mu        sync.Mutex // guards what follows and all that hangs on it
 	closing   bool
 	unwatch   func()
+	scheduler *dialler.Scheduler
 	peers     map[sm.PeerID]*peer
 	groups    map[sm.Digest]*Membership
 	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
@@ -67,6 +70,8 @@ func New(cfg Config) *Manager {
 		news:      make(chan struct{}),
 		parted:    make(chan struct{}),
 		lookout:   newLookout(),
+
+		dialsChanged: make(chan struct{}, 1),
 	}
 	for _, addr := range cfg.Seeds {
 		m.seeds = append(m.seeds, m.newSeed(addr, maxSeedPause))
@@ -74,7 +79,7 @@ func New(cfg Config) *Manager {
 	if cfg.Remember != nil {
 		m.sightings = newSightings(m, cfg.Sightings)
 	}
-	m.dialler = newDialler(m)
+	m.scheduler = m.newScheduler()
 	rand.Read(m.instance[:])
 	return m
 }
@@ -95,7 +100,7 @@ func (m *Manager) Start() {
 	for _, e := range m.cfg.Catalog.All() {
 		m.meet(e.Peer)
 	}
-	m.running.Go(m.dialler.run)
+	m.running.Go(m.dialPeers)
 	m.running.Go(m.lookout.run(m))
 	for _, s := range m.seeds {
 		m.running.Go(s.run)
@@ -161,7 +166,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 		case p.current != nil:
 			p.current.offer(ms, entry)
 		case entry.HasGroup(g.ID):
-			p.next = earlier(p.next, time.Now()) // it may have been of little interest
+			p.target.Now(time.Now()) // it may have been of little interest
 			p.touch()
 		}
 	}
@@ -183,7 +188,8 @@ func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	p.alive = now
 	m.sightings.note(p, s)
 	m.lookout.signal()
-	p.hurry(s, now)
+	p.target.Renewed(now)
+	p.touch()
 	if p.current != nil {
 		p.current.offerAll(s)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 )
 
 // TestMeshFormsWithFewDials has 60 nodes find each other through one seed.
@@ -25,7 +27,7 @@ func TestMeshFormsWithFewDials(t *testing.T) {
 			dials.Add(1)
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		}
-		s.config.Redial = Backoff{} // the defaults
+		s.config.Redial = rate.Bounds{} // the defaults
 	}
 	seed := startNode(t, 0, count)
 	nodes := []*node{seed}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -66,7 +67,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	t.Helper()
 	s := setup{network: network, listen: "127.0.0.1:0"}
 	id := identity(t, n)
-	s.config.Redial = Backoff{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond}
+	s.config.Redial = rate.Bounds{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond}
 	s.config.HandshakeTimeout = patience
 	s.config.Logger = testLogger(n)
 	if change != nil {

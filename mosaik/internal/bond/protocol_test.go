@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -129,7 +130,7 @@ func TestHandshakeTimeout(t *testing.T) {
 // for: nothing of it may be sent any more.
 func TestHandshakeEndsWithinHello(t *testing.T) {
 	t.Parallel()
-	a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience} })
+	a := startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience} })
 	rec := newRecorder()
 	g := testGroup(rec, "")
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -595,13 +596,15 @@ func TestRelay(t *testing.T) {
 // entry.
 func TestNewEntryHurries(t *testing.T) {
 	t.Parallel()
-	a := startNode(t, 0, nil)
+	a := startNode(t, 0, func(s *setup) { s.config.Unreached = time.Hour })
 	b := startNode(t, 2, nil)
 	r := connectRaw(t, a, 1)
 	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 1}))
 	r.sync()
 	a.manager.mu.Lock()
-	a.manager.peers[b.peer()].next = time.Now().Add(10 * patience)
+	for range 30 { // the pause doubles up to an hour
+		a.manager.peers[b.peer()].target.Pause(time.Now())
+	}
 	a.manager.mu.Unlock()
 	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 2, Addrs: []string{b.addr()}}))
 	a.awaitConn(b.peer(), anyConn)

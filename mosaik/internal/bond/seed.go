@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -23,9 +25,6 @@ const (
 	// maxSeedAddrs bounds the addresses of one seed that are dialled in one round. Of
 	// a name with more, each round draws some.
 	maxSeedAddrs = 16
-	// alarmAfter is how long a seed, or a peer, may be out of reach before that is a
-	// warning: processes of one deployment start, and restart, one after the other.
-	alarmAfter = 10 * time.Second
 )
 
 // seed is a place where some peer may be: a configured address, whose host may be
@@ -41,9 +40,9 @@ type seed struct {
 	// list returns the addresses to dial. The seed ends when it is errSeedOver.
 	list   func(ctx context.Context) ([]string, error)
 	check  func(addr string) link.Check // nil for no check
-	pauses backoff
+	pauses rate.Backoff
 
-	failures failureLog
+	failures dialler.FailureLog
 	failing  time.Time // when the seed began to fail, zero while it does not
 	alarmed  bool      // that is logged as a warning
 	calm     time.Time // when the seed became calm, zero while it is not
@@ -62,7 +61,7 @@ func (m *Manager) newSeed(name string, longest time.Duration) *seed {
 		m:      m,
 		name:   name,
 		list:   func(ctx context.Context) ([]string, error) { return m.cfg.Link.Resolve(ctx, name) },
-		pauses: backoff{bounds: Backoff{m.cfg.Redial.Min, longest}},
+		pauses: rate.NewBackoff(rate.Bounds{Min: m.cfg.Redial.Min, Max: longest}),
 		peers:  map[string]sm.PeerID{},
 	}
 }
@@ -154,7 +153,7 @@ func (s *seed) round(addrs []string) (o outcome) {
 				left = left[1:]
 				flying++
 				s.m.running.Go(func() { s.dial(addr, ended) })
-				timer.Reset(stagger)
+				timer.Reset(dialler.Stagger)
 			}
 		case err := <-ended:
 			flying--
@@ -220,10 +219,10 @@ func (s *seed) rest(good bool) bool {
 		if s.calm.IsZero() {
 			s.calm = now
 		}
-		timer = time.NewTimer(s.pauses.pauseUpTo(max(calmSeedPause, s.pauses.bounds.Max)))
+		timer = time.NewTimer(s.pauses.PauseUpTo(max(calmSeedPause, s.pauses.Bounds().Max)))
 	} else {
 		s.calm = time.Time{}
-		timer = time.NewTimer(s.pauses.pause())
+		timer = time.NewTimer(s.pauses.Pause())
 	}
 	defer timer.Stop()
 	for {
@@ -239,9 +238,9 @@ func (s *seed) rest(good bool) bool {
 		lost := s.lost()
 		m.mu.Unlock()
 		if !s.calm.IsZero() && (lost || m.reach.peers() == 0) {
-			s.pauses.succeeded(time.Since(s.calm))
+			s.pauses.Succeeded(time.Since(s.calm))
 			s.calm = time.Time{}
-			timer.Reset(s.pauses.pause())
+			timer.Reset(s.pauses.Pause())
 		}
 	}
 }
@@ -271,7 +270,7 @@ func (s *seed) report(o outcome) {
 		err = nil // its own address is often among the seeds of a peer
 	}
 	now := time.Now()
-	changed := s.failures.changed(err)
+	changed := s.failures.Changed(unlessClosed(err))
 	switch {
 	case err == nil:
 		s.failing, s.alarmed = time.Time{}, false
@@ -279,7 +278,7 @@ func (s *seed) report(o outcome) {
 	case s.failing.IsZero():
 		s.failing = now
 	}
-	alarm := isLasting(err) || now.Sub(s.failing) >= alarmAfter
+	alarm := isLasting(err) || now.Sub(s.failing) >= dialler.AlarmAfter
 	switch {
 	case alarm && (changed || !s.alarmed):
 		s.alarmed = true
@@ -300,4 +299,12 @@ func isLasting(err error) bool {
 func (m *Manager) isConnected(id sm.PeerID) bool {
 	p := m.peers[id]
 	return p != nil && len(p.conns) > 0
+}
+
+// unlessClosed returns the error, but nil for the end of the manager, which is no failure.
+func unlessClosed(err error) error {
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
 }

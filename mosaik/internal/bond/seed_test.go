@@ -2,11 +2,9 @@ package bond
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/sm"
@@ -233,14 +233,14 @@ func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 		begin := time.Now()
 		a := startNode(t, 0, func(s *setup) {
 			onWeb(w, "127.0.0.1:1", hole)(s)
-			s.config.Redial = Backoff{}
+			s.config.Redial = rate.Bounds{}
 			s.config.Seeds = []string{"seed.example:2"}
 			s.resolver = resolver
 		})
 		b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", everywhere)(s) })
 		a.awaitPeer(b.peer())
 		for i, want := range []string{"seed.example:2", "127.0.0.8:2", "127.0.0.9:2", "127.0.0.1:2"} {
-			at := time.Duration(max(0, i-1)) * stagger
+			at := time.Duration(max(0, i-1)) * dialler.Stagger
 			if d := w.dials[i]; d.addr != want || d.at.Sub(begin) != at {
 				t.Errorf("dial %d was to %s after %v, want %s after %v", i, d.addr, d.at.Sub(begin), want, at)
 			}
@@ -264,7 +264,7 @@ func TestCalmSeeds(t *testing.T) {
 		w := &web{}
 		a := startNode(t, 0, func(s *setup) {
 			onWeb(w, "127.0.0.1:1", nil)(s)
-			s.config.Redial = Backoff{}
+			s.config.Redial = rate.Bounds{}
 			s.config.Seeds = []string{"seed.example:1", "127.0.0.1:1", "127.0.0.1:2"}
 			s.resolver = resolver
 		})
@@ -313,7 +313,7 @@ func TestSeedAlarm(t *testing.T) {
 				logs := newLogs()
 				a := startNode(t, 0, func(s *setup) {
 					onWeb(w, "127.0.0.1:1", nil)(s)
-					s.config.Redial = Backoff{}
+					s.config.Redial = rate.Bounds{}
 					s.config.Seeds = []string{"127.0.0.1:2"}
 					s.config.Logger = slog.New(logs)
 					s.dial = func(context.Context, string, string) (net.Conn, error) { return nil, c.err }
@@ -342,24 +342,4 @@ func levelOf(line string) slog.Level {
 		}
 	}
 	return slog.LevelDebug
-}
-
-// TestFailuresOfOneCause compares errors whose texts differ in what does not matter.
-func TestFailuresOfOneCause(t *testing.T) {
-	t.Parallel()
-	lookup := func(port string) error {
-		return &net.DNSError{Err: "dial udp 127.0.0.1:" + port + "->127.0.0.53:53: connection refused", Name: "seed.example", Server: "127.0.0.53:53"}
-	}
-	var f failureLog
-	var got []bool
-	for _, err := range []error{
-		lookup("41234"), lookup("5"), // from another port
-		errors.Join(lookup("6"), errNobody), errors.Join(errNobody, lookup("7"), errNobody), // in another order
-		errNobody, nil, errNobody,
-	} {
-		got = append(got, f.changed(err))
-	}
-	if want := []bool{true, false, true, false, true, false, true}; !slices.Equal(got, want) {
-		t.Errorf("changed %v, want %v", got, want)
-	}
 }

@@ -108,7 +108,7 @@ func (c *conn) install() {
 	}
 	now := time.Now()
 	c.selected, c.since, c.p.alive = true, now, now
-	c.m.dialler.connected = now
+	c.m.scheduler.Connected(now)
 	c.m.hangUp(c.p.id)
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", c.lc.RemoteAddr())
 	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -61,7 +63,8 @@ func (s *sightings) tend(id sm.PeerID) {
 	}
 	s.tends[id] = true
 	seed := s.m.newSeed("", sightingPause)
-	seed.pauses.bounds.Max = max(seed.pauses.bounds.Min, sightingPause)
+	longest := max(s.m.cfg.Redial.Min, sightingPause)
+	seed.pauses = rate.NewBackoff(rate.Bounds{Min: s.m.cfg.Redial.Min, Max: longest})
 	seed.list = func(context.Context) ([]string, error) { return s.addrs(id, seed) }
 	seed.check = func(string) link.Check {
 		return func(addr netip.AddrPort) error { return s.m.mayDial(id, addr) }
@@ -104,14 +107,14 @@ func (s *sightings) note(p *peer, entry discovery.Signed) {
 	if s == nil || p.current == nil || len(entry.Addrs) == 0 {
 		return
 	}
-	worked := p.worked
+	worked := p.target.Worked
 	if !slices.Contains(entry.Addrs, worked) {
 		worked = p.answered
 	}
 	if !p.member && !slices.Contains(entry.Addrs, worked) {
 		return // anybody can connect
 	}
-	addrs := inOrder(entry.Addrs, worked)
+	addrs := dialler.InOrder(entry.Addrs, worked)
 	addrs = addrs[:min(len(addrs), discovery.MaxSightingAddrs)]
 	known := s.all[p.id]
 	switch {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -30,7 +32,7 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 	honest := map[string]bool{}
 	a := startNode(t, 0, func(s *setup) {
 		s.config.HandshakeTimeout = patience / 3
-		s.config.Redial = Backoff{}
+		s.config.Redial = rate.Bounds{}
 		s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			mu.Lock()
 			known := honest[addr]
@@ -84,11 +86,11 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if most > freshLimits.most {
-		t.Errorf("%d dials at a time to made-up peers, want at most %d", most, freshLimits.most)
+	if most > dialler.UntrustedLimits.Max {
+		t.Errorf("%d dials at a time to made-up peers, want at most %d", most, dialler.UntrustedLimits.Max)
 	}
 	// Each of the four nodes has a dozen goroutines, as has a for each.
-	if got, limit := runtime.NumGoroutine()-before, 4*freshLimits.most+4*30; got > limit {
+	if got, limit := runtime.NumGoroutine()-before, 4*dialler.UntrustedLimits.Max+4*30; got > limit {
 		t.Errorf("%d more goroutines, want at most %d", got, limit)
 	}
 }

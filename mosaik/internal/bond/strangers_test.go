@@ -84,38 +84,6 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	want("after the end", link.CodeCancelled)
 }
 
-func TestBudget(t *testing.T) {
-	t.Parallel()
-	const burst, rate = 100, 10
-	now := time.Unix(1, 0)
-	b := newBudget(burst, rate, now)
-	if wait := b.take(burst, now); wait != 0 {
-		t.Errorf("waits %v for what may be spent at once", wait)
-	}
-	for i := range 3 { // claims queue up
-		if got, want := b.take(rate, now), time.Duration(i+1)*time.Second; got != want {
-			t.Errorf("claim %d waits %v, want %v", i, got, want)
-		}
-	}
-	if wait := newBudget(0, 1e-9, now).take(1e9, now); wait != longestWait {
-		t.Errorf("waits %v for what never comes, want %v", wait, longestWait)
-	}
-	b.giveBack(2 * rate)
-	now = now.Add(time.Second)
-	if wait := b.take(0, now); wait != 0 {
-		t.Errorf("waits %v after the debt is paid", wait)
-	}
-	if b.take(0, now.Add(-time.Hour)); b.left != 0 {
-		t.Errorf("%v left after the clock went back, want 0", b.left)
-	}
-	if b.take(0, now.Add(time.Hour)); b.left != burst {
-		t.Errorf("%v left after an hour, want %d", b.left, burst)
-	}
-	if b.giveBack(1); b.left != burst {
-		t.Errorf("%v left, more than may be spent at once", b.left)
-	}
-}
-
 // TestFloodIsSlowed sends a node more than strangers may at once, and expects that
 // others are served meanwhile.
 func TestFloodIsSlowed(t *testing.T) {

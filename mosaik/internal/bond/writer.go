@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
@@ -27,7 +28,7 @@ type writer struct {
 	c      *conn
 	ready  bool // the connection is selected, and what was queued then is taken
 	cursor uint64
-	pace   *budget         // of frames of news
+	pace   *rate.Bucket    // of frames of news
 	next   time.Time       // no more entries before
 	due    *time.Timer     // fires then
 	news   <-chan struct{} // closed when there is something behind the cursor; nil if there may be
@@ -37,7 +38,7 @@ type writer struct {
 func (c *conn) write() {
 	w := writer{
 		c:    c,
-		pace: newBudget(newsBurst, float64(time.Second/relayInterval), time.Now()),
+		pace: rate.NewBucket(newsBurst, float64(time.Second/relayInterval), time.Now()),
 		due:  time.NewTimer(0),
 	}
 	defer w.due.Stop()
@@ -117,7 +118,7 @@ func (w *writer) relay(now time.Time) error {
 	if !more {
 		w.news = news
 		if len(entries) > 0 {
-			w.next = now.Add(w.pace.take(1, now))
+			w.next = now.Add(w.pace.Take(1, now))
 		}
 	}
 	if len(entries) > 0 {
@@ -126,7 +127,7 @@ func (w *writer) relay(now time.Time) error {
 			return err
 		}
 		if !trusted {
-			wait := c.m.budgets.relay.take(float64(max(size, relayCost)), now)
+			wait := c.m.budgets.relay.Take(float64(max(size, relayCost)), now)
 			w.next = later(w.next, now.Add(wait))
 		}
 	}
