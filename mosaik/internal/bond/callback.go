@@ -117,13 +117,17 @@ func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
 // serveCallback takes a connection that this end has asked for. It is a handler for
 // [link.Callback].
 func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
-	lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
 	var token callToken
+	if lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout)) != nil {
+		return // the connection is closed
+	}
 	kind, payload, err := lc.ReadFrame(len(token), nil)
 	if err != nil || kind != frameToken || copy(token[:], payload) < len(token) {
 		return
 	}
-	lc.SetReadDeadline(time.Time{})
+	if lc.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
 	m.mu.Lock()
 	c := m.calls[token]
 	m.mu.Unlock()

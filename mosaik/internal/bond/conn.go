@@ -163,7 +163,9 @@ func (c *conn) end(code link.Code, tell bool) {
 	c.m.cfg.Link.Tally().Refused(code, by)
 	c.out.seal(!tell)
 	now := time.Now()
-	c.lc.SetDeadline(now.Add(linger))
+	if c.lc.SetDeadline(now.Add(linger)) != nil {
+		_ = c.lc.Close() // it is broken, and nothing else bounds what still blocks on it
+	}
 	for _, b := range c.bonds {
 		b.reset(code)
 	}

@@ -109,7 +109,7 @@ func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, proto
 // welcome is the acceptor's side of the preface.
 func (l *Link) welcome(c *Conn, v *visit) error {
 	network, err := readPreface(c.reader)
-	code := CodeAccepted
+	var code Code
 	switch {
 	case errors.Is(err, errPreface):
 		code = CodeUndecodable

@@ -64,7 +64,7 @@ func TestDialReachesTheProtocolsHandler(t *testing.T) {
 		if err != nil || string(got) != string(p) {
 			t.Errorf("dialled %s, reached %q, error %v", p, got, err)
 		}
-		if _, _, err := c.ReadFrame(100, nil); err != io.EOF {
+		if _, _, err := c.ReadFrame(100, nil); !errors.Is(err, io.EOF) {
 			t.Errorf("after the handler returned: error %v, want %v", err, io.EOF)
 		}
 		c.Close()

@@ -104,7 +104,7 @@ func TestReadFrameAllocatesWhatArrives(t *testing.T) {
 		}
 		return n, nil
 	}), 16)
-	if _, _, err := readFrame(r, 1<<30, nil); err != io.ErrUnexpectedEOF {
+	if _, _, err := readFrame(r, 1<<30, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("error %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 	if most > 1<<20 {

@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -242,7 +243,7 @@ func TestAcceptAnswersAStrangePreface(t *testing.T) {
 		if code, err := readAnswer(conn); code != want || err != nil {
 			t.Errorf("preface %q: code %d, error %v, want %d", preface, code, err, want)
 		}
-		if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("preface %q: %d bytes after the refusal, error %v, want the end", preface, n, err)
 		}
 	}
