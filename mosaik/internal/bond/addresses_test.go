@@ -53,7 +53,7 @@ func (tr *trap) port() int { return tr.Addr().(*net.TCPAddr).Port }
 // dialCounts returns the node's dials by outcome.
 func (n *node) dialCounts() map[link.Outcome]int64 {
 	counts := map[link.Outcome]int64{}
-	n.link.Tally().EachDialled(func(o link.Outcome, count int64) { counts[o] = count })
+	n.link.Counters().EachDialled(func(o link.Outcome, count int64) { counts[o] = count })
 	return counts
 }
 

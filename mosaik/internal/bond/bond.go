@@ -249,7 +249,7 @@ func (b *bond) rise() {
 func (c *conn) handleClose(f closeFrame) link.Code {
 	b := c.bonds[f.group]
 	if b != nil && (f.theirs != 0 && f.theirs == b.ours || f.mine != 0 && f.mine == b.theirs) {
-		c.m.cfg.Link.Tally().Refused(f.code, link.Received)
+		c.m.cfg.Link.Counters().Refused(f.code, link.Received)
 		b.reset(f.code)
 	}
 	return link.CodeAccepted
@@ -298,7 +298,7 @@ func (b *bond) fail(code link.Code) {
 }
 
 func (c *conn) sendClose(f closeFrame) {
-	c.m.cfg.Link.Tally().Refused(f.code, link.Sent)
+	c.m.cfg.Link.Counters().Refused(f.code, link.Sent)
 	c.send(kindClose, f.append(nil))
 }
 

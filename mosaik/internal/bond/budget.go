@@ -163,7 +163,7 @@ func (c *conn) payAll(claims ...claim) bool {
 	if wait == 0 {
 		return true
 	}
-	c.lc.Rest()
+	c.lc.ReleaseCPU()
 	c.deaf(true)
 	defer c.deaf(false)
 	timer := time.NewTimer(wait)

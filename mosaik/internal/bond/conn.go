@@ -160,7 +160,7 @@ func (c *conn) end(code link.Code, tell bool) {
 		linger, by = lingerTime, link.Sent
 		c.out.put(frame{kindGoodbye, appendCode(nil, code)})
 	}
-	c.m.cfg.Link.Tally().Refused(code, by)
+	c.m.cfg.Link.Counters().Refused(code, by)
 	c.out.seal(!tell)
 	now := time.Now()
 	if c.lc.SetDeadline(now.Add(linger)) != nil {
@@ -209,8 +209,8 @@ func (c *conn) send(kind uint8, payload []byte) bool {
 // read handles frames until the connection ends and returns why, and whether
 // the other end must learn it.
 func (c *conn) read() (code link.Code, tell bool) {
-	c.lc.TakeTurns(true)
-	defer c.lc.Rest()
+	c.lc.LimitCPU(true)
+	defer c.lc.ReleaseCPU()
 	var buf []byte
 	for {
 		kind, payload, err := c.readFrame(buf)

@@ -24,7 +24,7 @@ func (m *Manager) newScheduler() *dialler.Scheduler {
 		ForgetAfter:      m.cfg.ForgetAfter,
 		OwnAddrs:         func() []string { return m.cfg.Catalog.Self().Addrs },
 		Exempt:           m.configured,
-		Forbidden:        func() { m.cfg.Link.Tally().Dialled(link.DialForbidden) },
+		Forbidden:        func() { m.cfg.Link.Counters().Dialled(link.DialForbidden) },
 		Logger:           m.cfg.Logger,
 	})
 }

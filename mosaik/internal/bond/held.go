@@ -84,10 +84,10 @@ func (c *conn) count(n int) {
 	case c.up == n:
 		c.trustedAt = time.Now()
 		c.m.cfg.Link.Trust(c.lc.RemoteAddr())
-		c.lc.TakeTurns(false)
+		c.lc.LimitCPU(false)
 	case c.up == 0:
 		c.m.cfg.Link.Distrust(c.lc.RemoteAddr(), time.Since(c.trustedAt))
-		c.lc.TakeTurns(true)
+		c.lc.LimitCPU(true)
 	}
 	after, _, _ := c.ledger()
 	*after += c.holds

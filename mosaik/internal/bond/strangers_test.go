@@ -145,7 +145,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 	}
 	counted := func(a *node) map[count]int64 {
 		counts := map[count]int64{}
-		a.link.Tally().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
+		a.link.Counters().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
 		return counts
 	}
 	group := testGroup(nil, "").ID

@@ -112,7 +112,7 @@ func (w *writer) relay(now time.Time) error {
 	c.m.mu.Lock()
 	trusted, news := c.trusted(), c.m.news
 	c.m.mu.Unlock()
-	defer c.lc.Enter()()
+	defer c.lc.AcquireCPU()()
 	entries, cursor, more := c.m.cfg.Catalog.Changes(w.cursor, relayBatch, c.p.id, c.number)
 	w.cursor, w.next = cursor, now
 	if !more {

@@ -75,7 +75,7 @@ func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 	attempt, cancel := context.WithTimeout(ctx, l.config.HandshakeTimeout)
 	v, limit := l.gate.enter(raw.RemoteAddr(), time.Now(), cancel)
 	if limit != LimitNone {
-		l.tally.dropped[limit].Add(1)
+		l.counters.dropped[limit].Add(1)
 		l.config.Logger.Warn("link: too many connections", "from", raw.RemoteAddr(), "limit", limit)
 	}
 	if v == nil {
@@ -92,10 +92,10 @@ func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 
 // serve runs one accepted connection from handshake, which is over when attempt
 // is, to end.
-func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, protocols []string) {
+func (l *Link) serve(ctx, attempt context.Context, v *acceptedConn, raw net.Conn, protocols []string) {
 	c := &Conn{}
 	err := l.handshake(attempt, c, raw, sm.PeerID{}, protocols, func(c *Conn) error { return l.welcome(c, v) })
-	v.settle()
+	v.handshakeDone()
 	if err != nil {
 		l.config.Logger.Debug("link: handshake failed", "from", raw.RemoteAddr(), "err", err)
 		return
@@ -107,7 +107,7 @@ func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, proto
 }
 
 // welcome is the acceptor's side of the preface.
-func (l *Link) welcome(c *Conn, v *visit) error {
+func (l *Link) welcome(c *Conn, v *acceptedConn) error {
 	network, err := readPreface(c.reader)
 	var code Code
 	switch {
@@ -124,7 +124,7 @@ func (l *Link) welcome(c *Conn, v *visit) error {
 		}
 	}
 	if code != CodeAccepted {
-		l.tally.Refused(code, Sent)
+		l.counters.Refused(code, Sent)
 	}
 	if _, werr := c.tls.Write(appendAnswer(nil, code)); werr != nil {
 		return fmt.Errorf("answer the preface: %w", werr)
@@ -133,11 +133,11 @@ func (l *Link) welcome(c *Conn, v *visit) error {
 }
 
 // admit decides about a peer of this network.
-func (l *Link) admit(c *Conn, v *visit) Code {
+func (l *Link) admit(c *Conn, v *acceptedConn) Code {
 	if code := l.config.Admit(c.peer, c.protocol()); code != CodeAccepted {
 		return code
 	}
-	if !v.letIn(c.peer) {
+	if !v.admit(c.peer) {
 		return CodeBusy
 	}
 	return CodeAccepted

@@ -18,9 +18,9 @@ import (
 // that only one goroutine may read, by Read or ReadFrame.
 type Conn struct {
 	gate    *gate
-	patient *patient
+	limited *limitedConn
 	tls     *tls.Conn
-	meter   *meter // beneath tls
+	meter   *countingConn // beneath tls
 	reader  *bufio.Reader
 	peer    sm.PeerID
 	dialled bool
@@ -130,8 +130,8 @@ func (c *Conn) Bar() { c.gate.bar(c.RemoteAddr(), time.Now()) }
 // the read deadline passes, or so many bytes have come. It belongs to the
 // goroutine that reads, and nothing can be read after it.
 func (c *Conn) Drain(bytes int64) {
-	c.Rest()
-	_, _ = io.CopyN(io.Discard, c.patient.Conn, bytes)
+	c.ReleaseCPU()
+	_, _ = io.CopyN(io.Discard, c.limited.Conn, bytes)
 }
 
 // Close closes the connection at once; calls that wait on it return an error.

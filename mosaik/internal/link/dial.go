@@ -28,7 +28,7 @@ func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol
 func (l *Link) DialChecked(ctx context.Context, addr string, want sm.PeerID, p Protocol, check Check) (*Conn, error) {
 	c := &Conn{dialled: true}
 	err := l.dial(ctx, c, addr, want, p, check)
-	l.tally.Dialled(outcomeOf(err))
+	l.counters.Dialled(outcomeOf(err))
 	if err != nil {
 		l.untrack(c)
 		return nil, fmt.Errorf("link: dial %s for %s: %w", addr, p, err)
@@ -83,7 +83,7 @@ func (l *Link) greet(c *Conn) error {
 	case err != nil:
 		return fmt.Errorf("read the answer to the preface: %w", err)
 	case code != CodeAccepted:
-		l.tally.Refused(code, Received)
+		l.counters.Refused(code, Received)
 		return &RefusedError{Peer: c.peer, Code: code}
 	}
 	return nil

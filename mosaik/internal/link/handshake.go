@@ -18,22 +18,22 @@ import (
 // either fails, or the context ends before they are through, raw is closed.
 // Nobody but want, unless it is zero, may be at the other end.
 func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.PeerID, protocols []string, greet func(*Conn) error) error {
-	c.gate, c.patient = l.gate, newPatient(raw, l.turnstile)
-	raw = c.patient
-	c.TakeTurns(!c.dialled)
-	defer c.Rest()
+	c.gate, c.limited = l.gate, newLimitedConn(raw, l.cpu)
+	raw = c.limited
+	c.LimitCPU(!c.dialled)
+	defer c.ReleaseCPU()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	config := l.tlsConfig(protocols, func(state tls.ConnectionState) (err error) {
 		c.peer, err = l.verify(state, want)
 		return err
 	})
-	c.meter = &meter{Conn: raw}
+	c.meter = &countingConn{Conn: raw}
 	if c.dialled {
 		c.tls = tls.Client(c.meter, config)
 	} else {
 		c.tls = tls.Server(c.meter, config)
 	}
-	c.reader = bufio.NewReader(counted{c.tls, &c.content})
+	c.reader = bufio.NewReader(countingReader{c.tls, &c.content})
 	c.done = make(chan struct{})
 	// TLS's own Close waits for a peer that does not read.
 	c.close = sync.OnceValue(func() error {
@@ -53,7 +53,7 @@ func (l *Link) handshake(ctx context.Context, c *Conn, raw net.Conn, want sm.Pee
 		c.Close()
 		return err
 	}
-	c.TakeTurns(false)
+	c.LimitCPU(false)
 	return nil
 }
 

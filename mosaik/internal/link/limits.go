@@ -28,13 +28,13 @@ const (
 	// A handshake and what follows it cost a millisecond of a processor, so new
 	// connections are bounded from all addresses together: so many at once, and
 	// so many in a second after that. Trusted addresses are not among them.
-	newBurst, newRate = 256, 128
+	untrustedBurst, untrustedRate = 256, 128
 	// maxTrust bounds how long an address remains trusted after the last reason
 	// for it has ended: members come back.
 	maxTrust = 10 * time.Minute
-	// barLasts is how long nobody is let in from an address from which somebody
+	// barTime is how long nobody is let in from an address from which somebody
 	// sent what no honest peer sends, unless it is trusted.
-	barLasts = 10 * time.Second
+	barTime = 10 * time.Second
 )
 
 // Limits bounds what others can make this peer hold and do. What exceeds a limit
@@ -70,7 +70,7 @@ type gate struct {
 	mu         sync.Mutex // guards what follows
 	conns      int
 	tokens     tokens    // of addresses that are not trusted
-	handshakes list.List // of *visit, oldest first
+	handshakes list.List // of *acceptedConn, oldest first
 	sources    map[netip.Prefix]*source
 	peers      map[sm.PeerID]int
 }
@@ -101,8 +101,8 @@ func (t *tokens) grow(now time.Time, burst, rate float64) {
 	t.counted = now
 }
 
-// visit is one accepted connection from before its handshake to its end.
-type visit struct {
+// acceptedConn is one accepted connection from before its handshake to its end.
+type acceptedConn struct {
 	g     *gate
 	from  netip.Prefix
 	stop  func()        // gives the handshake up
@@ -115,8 +115,8 @@ func newGate(limits Limits) *gate {
 }
 
 // enter lets a connection begin its handshake, which stop gives up, or returns
-// which limit it exceeds. The visit must be left.
-func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) {
+// which limit it exceeds. The connection must be left.
+func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*acceptedConn, Limit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	from := prefixOf(addr)
@@ -134,7 +134,7 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 		return nil, LimitAddrRate
 	}
 	if !s.isTrusted(now) {
-		g.tokens.grow(now, newBurst, newRate)
+		g.tokens.grow(now, untrustedBurst, untrustedRate)
 		if g.tokens.left < 1 {
 			return nil, LimitRate
 		}
@@ -142,8 +142,8 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 	}
 	evicted := LimitNone
 	if g.handshakes.Len() >= maxHandshakes {
-		oldest := g.handshakes.Front().Value.(*visit)
-		oldest.shaken()
+		oldest := g.handshakes.Front().Value.(*acceptedConn)
+		oldest.endHandshake()
 		oldest.stop()
 		evicted = LimitHandshakes
 	}
@@ -151,7 +151,7 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 	s.conns++
 	s.handshakes++
 	g.conns++
-	v := &visit{g: g, from: from, stop: stop}
+	v := &acceptedConn{g: g, from: from, stop: stop}
 	v.shake = g.handshakes.PushBack(v)
 	return v, evicted
 }
@@ -196,12 +196,12 @@ func (g *gate) distrust(addr net.Addr, lasted time.Duration, now time.Time) {
 func (g *gate) bar(addr net.Addr, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.source(prefixOf(addr), now).barredUntil = now.Add(barLasts)
+	g.source(prefixOf(addr), now).barredUntil = now.Add(barTime)
 }
 
-// letIn counts the connection as the peer's and reports whether it may have one
+// admit counts the connection as the peer's and reports whether it may have one
 // more.
-func (v *visit) letIn(peer sm.PeerID) bool {
+func (v *acceptedConn) admit(peer sm.PeerID) bool {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
 	if v.g.peers[peer] >= maxConnsPerPeer {
@@ -212,8 +212,8 @@ func (v *visit) letIn(peer sm.PeerID) bool {
 	return true
 }
 
-// shaken ends the handshake. The caller holds the mutex.
-func (v *visit) shaken() {
+// endHandshake ends the handshake. The caller holds the mutex.
+func (v *acceptedConn) endHandshake() {
 	if v.shake != nil {
 		v.g.handshakes.Remove(v.shake)
 		v.g.sources[v.from].handshakes--
@@ -222,17 +222,17 @@ func (v *visit) shaken() {
 }
 
 // settle ends the handshake, well.
-func (v *visit) settle() {
+func (v *acceptedConn) handshakeDone() {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
-	v.shaken()
+	v.endHandshake()
 }
 
-// leave ends the visit.
-func (v *visit) leave() {
+// leave ends the connection's part in the limits.
+func (v *acceptedConn) leave() {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
-	v.shaken()
+	v.endHandshake()
 	v.g.sources[v.from].conns--
 	v.g.conns--
 	if v.peer.IsZero() {

@@ -26,7 +26,7 @@ type visits struct {
 	given []net.Addr // whose handshakes were given up
 }
 
-func (v *visits) enter(ip string, want Limit) *visit {
+func (v *visits) enter(ip string, want Limit) *acceptedConn {
 	v.t.Helper()
 	addr := tcp(ip)
 	got, limit := v.g.enter(addr, v.now, func() { v.given = append(v.given, addr) })
@@ -34,7 +34,7 @@ func (v *visits) enter(ip string, want Limit) *visit {
 		v.t.Fatalf("from %s: limit %v, want %v", ip, limit, want)
 	}
 	if (got == nil) != (limit != LimitNone && limit != LimitHandshakes) {
-		v.t.Fatalf("from %s: limit %v and visit %v", ip, limit, got)
+		v.t.Fatalf("from %s: limit %v and connection %v", ip, limit, got)
 	}
 	return got
 }
@@ -48,13 +48,13 @@ func newVisits(t *testing.T, conns, perAddr int) *visits {
 func TestGateBoundsConnections(t *testing.T) {
 	t.Parallel()
 	v := newVisits(t, 3, 2)
-	settled := func(ip string, want Limit) *visit {
+	settled := func(ip string, want Limit) *acceptedConn {
 		v.now = v.now.Add(time.Minute) // the rate is another test's
-		visit := v.enter(ip, want)
-		if visit != nil {
-			visit.settle()
+		c := v.enter(ip, want)
+		if c != nil {
+			c.handshakeDone()
 		}
-		return visit
+		return c
 	}
 	a := settled("10.0.0.1", LimitNone)
 	settled("10.0.0.1", LimitNone)
@@ -73,12 +73,12 @@ func TestGateBoundsHandshakes(t *testing.T) {
 	first := v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitAddrHandshakes)
-	first.settle()
-	first.settle() // once is enough
+	first.handshakeDone()
+	first.handshakeDone() // once is enough
 	v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitAddrHandshakes)
 	for i := v.g.handshakes.Len(); i < maxHandshakes; i++ {
-		v.now = v.now.Add(time.Second / newRate) // the rate is another test's
+		v.now = v.now.Add(time.Second / untrustedRate) // the rate is another test's
 		v.enter(net.IPv4(10, 1, byte(i>>8), byte(i)).String(), LimitNone)
 	}
 	v.enter("10.0.0.2", LimitHandshakes)
@@ -97,8 +97,8 @@ func TestGateBoundsRates(t *testing.T) {
 	come := func(n int, want Limit) {
 		t.Helper()
 		for range n {
-			if visit := v.enter("10.0.0.1", want); visit != nil {
-				visit.leave()
+			if c := v.enter("10.0.0.1", want); c != nil {
+				c.leave()
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func TestGateForgets(t *testing.T) {
 	v := newVisits(t, 10, 10)
 	stays := v.enter("10.0.0.1", LimitNone)
 	for i := range 3 * maxSources {
-		v.now = v.now.Add(time.Second / newRate)
+		v.now = v.now.Add(time.Second / untrustedRate)
 		v.enter(net.IPv4(11, byte(i>>16), byte(i>>8), byte(i)).String(), LimitNone).leave()
 	}
 	if got := len(v.g.sources); got > maxSources+1 {
@@ -154,14 +154,14 @@ func TestPrefixOf(t *testing.T) {
 // dropped returns how many connections of a link exceeded limits.
 func dropped(l *Link) map[Limit]int64 {
 	counts := map[Limit]int64{}
-	l.Tally().EachDropped(func(limit Limit, n int64) { counts[limit] = n })
+	l.Counters().EachDropped(func(limit Limit, n int64) { counts[limit] = n })
 	return counts
 }
 
 // refusedBy returns what a link counted in one direction.
 func refusedBy(l *Link, want Direction) map[Code]int64 {
 	counts := map[Code]int64{}
-	l.Tally().EachRefused(func(code Code, d Direction, n int64) {
+	l.Counters().EachRefused(func(code Code, d Direction, n int64) {
 		if d == want {
 			counts[code] = n
 		}
@@ -258,11 +258,11 @@ func TestTallyCountsCodes(t *testing.T) {
 	for _, code := range declaredCodes(t) {
 		if code != CodeAccepted {
 			want[code] = 1
-			l.Tally().Refused(code, Received)
+			l.Counters().Refused(code, Received)
 		}
 	}
 	for _, code := range made {
-		l.Tally().Refused(code, Received)
+		l.Counters().Refused(code, Received)
 	}
 	if diff := cmp.Diff(want, refusedBy(l, Received)); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
@@ -314,27 +314,27 @@ func TestGateBoundsAllAddresses(t *testing.T) {
 	come := func(n int, want Limit) {
 		t.Helper()
 		for range n {
-			if visit := v.enter(fmt.Sprintf("127.1.%d.%d", next/250, 1+next%250), want); visit != nil {
-				visit.leave()
+			if c := v.enter(fmt.Sprintf("127.1.%d.%d", next/250, 1+next%250), want); c != nil {
+				c.leave()
 			}
 			next++
 		}
 	}
 	member := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	v.g.trust(member, v.now)
-	come(newBurst, LimitNone)
+	come(untrustedBurst, LimitNone)
 	come(3, LimitRate)
 	v.enter("127.0.0.1", LimitNone).leave()
 	v.now = v.now.Add(time.Second)
-	come(newRate, LimitNone)
+	come(untrustedRate, LimitNone)
 	come(1, LimitRate)
 
 	v.g.distrust(member, time.Minute, v.now)
 	v.now = v.now.Add(time.Minute - time.Second)
-	come(newBurst, LimitNone)
+	come(untrustedBurst, LimitNone)
 	v.enter("127.0.0.1", LimitNone).leave()
 	v.now = v.now.Add(time.Second)
-	come(newRate, LimitNone)
+	come(untrustedRate, LimitNone)
 	v.enter("127.0.0.1", LimitRate)
 }
 
@@ -350,6 +350,6 @@ func TestGateBars(t *testing.T) {
 	v.enter("127.0.0.1", LimitNone)
 	v.g.distrust(addr, 0, v.now)
 	v.enter("127.0.0.1", LimitBarred)
-	v.now = v.now.Add(barLasts)
+	v.now = v.now.Add(barTime)
 	v.enter("127.0.0.1", LimitNone)
 }

@@ -81,10 +81,10 @@ type Link struct {
 	config   Config
 	listener net.Listener
 	gate     *gate
-	tally    Tally
+	counters Counters
 	// Connections whose other end is a stranger pass it.
-	turnstile *turnstile
-	running   sync.WaitGroup // the accept loop and the accepted connections
+	cpu     *cpuLimiter
+	running sync.WaitGroup // the accept loop and the accepted connections
 
 	mu       sync.Mutex // guards what follows
 	handlers map[Protocol]Handler
@@ -103,7 +103,7 @@ func Listen(config Config) (*Link, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), turnstile: newTurnstile(), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
+	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), cpu: newCPULimiter(), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
 	if l.listener == nil {
 		var err error
 		if l.listener, err = net.Listen("tcp", config.Listen); err != nil {
@@ -166,8 +166,8 @@ func (l *Link) ServeDialled(ctx context.Context, c *Conn, p Protocol) bool {
 	return true
 }
 
-// Tally returns the link's counts, to which its protocols add.
-func (l *Link) Tally() *Tally { return &l.tally }
+// Counters returns the link's counts, to which its protocols add.
+func (l *Link) Counters() *Counters { return &l.counters }
 
 // Addr returns the address that the link listens on.
 func (l *Link) Addr() net.Addr { return l.listener.Addr() }

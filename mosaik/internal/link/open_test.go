@@ -98,7 +98,7 @@ func TestCheckSeesTheSocketsAddress(t *testing.T) {
 func wantDialled(t *testing.T, l *Link, want map[Outcome]int64) {
 	t.Helper()
 	got := map[Outcome]int64{}
-	l.Tally().EachDialled(func(o Outcome, n int64) { got[o] = n })
+	l.Counters().EachDialled(func(o Outcome, n int64) { got[o] = n })
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("dials %v, want %v", got, want)
 	}

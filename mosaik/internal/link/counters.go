@@ -69,17 +69,17 @@ func outcomeOf(err error) Outcome {
 	return DialFailed
 }
 
-// Tally counts, from the start on, the refusals and ends of connections and
+// Counters counts, from the start on, the refusals and ends of connections and
 // bonds by their code, the connections that exceeded a limit, and dials by their
 // outcome. Its methods may be called concurrently.
-type Tally struct {
+type Counters struct {
 	refused [directions][len(codes) + 1]atomic.Int64 // by place in codes, the last for all others
 	dropped [limits]atomic.Int64
 	dialled [outcomes]atomic.Int64
 }
 
 // Refused counts a code that was sent or received.
-func (t *Tally) Refused(code Code, d Direction) {
+func (t *Counters) Refused(code Code, d Direction) {
 	i := code.place()
 	if code == CodeAccepted {
 		i = len(codes) // nothing was refused: the peer made it up
@@ -89,7 +89,7 @@ func (t *Tally) Refused(code Code, d Direction) {
 
 // EachRefused calls f for each count that is not 0. What peers make up, which
 // could be any number of codes, counts as CodeAccepted.
-func (t *Tally) EachRefused(f func(code Code, d Direction, n int64)) {
+func (t *Counters) EachRefused(f func(code Code, d Direction, n int64)) {
 	for d := range t.refused {
 		for i := range t.refused[d] {
 			n := t.refused[d][i].Load()
@@ -105,7 +105,7 @@ func (t *Tally) EachRefused(f func(code Code, d Direction, n int64)) {
 }
 
 // EachDropped calls f for each limit that connections exceeded.
-func (t *Tally) EachDropped(f func(l Limit, n int64)) {
+func (t *Counters) EachDropped(f func(l Limit, n int64)) {
 	for l := range t.dropped {
 		if n := t.dropped[l].Load(); n != 0 {
 			f(Limit(l), n)
@@ -114,10 +114,10 @@ func (t *Tally) EachDropped(f func(l Limit, n int64)) {
 }
 
 // Dialled counts a dial.
-func (t *Tally) Dialled(o Outcome) { t.dialled[o].Add(1) }
+func (t *Counters) Dialled(o Outcome) { t.dialled[o].Add(1) }
 
 // EachDialled calls f for each outcome that dials had.
-func (t *Tally) EachDialled(f func(o Outcome, n int64)) {
+func (t *Counters) EachDialled(f func(o Outcome, n int64)) {
 	for o := range t.dialled {
 		if n := t.dialled[o].Load(); n != 0 {
 			f(Outcome(o), n)
