@@ -84,7 +84,7 @@ func (b *bond) open() {
 	}
 	b.c.opens++
 	b.retry = time.Time{}
-	b.c.wakeProbe()
+	b.c.wakeHeartbeat()
 	f := openFrame{group: b.ms.group.ID, number: b.ours, proofs: b.proofsOf(b.c.m.self)}
 	b.c.send(kindOpen, f.append(nil))
 }
@@ -182,14 +182,14 @@ func (c *conn) handleIntro(f introFrame) link.Code {
 	case len(f.hello) > MaxHello:
 		return link.CodeUndecodable
 	}
-	b.consult()
+	b.examine()
 	return link.CodeAccepted
 }
 
-// consult has the handler decide about the other end's INTRO. The handler is foreign code
+// examine has the handler decide about the other end's INTRO. The handler is foreign code
 // whose verdicts come back through calls that lock the manager, from this goroutine or
 // another one: it is called from the membership's queue and never with the mutex held.
-func (b *bond) consult() {
+func (b *bond) examine() {
 	m, number, hello := b.c.m, b.theirs, b.hello
 	awaited := func() bool { return b.theirs == number && b.isDeciding() } // numbers do not repeat
 	b.ms.post(b, len(hello), func() {
@@ -219,31 +219,31 @@ func (b *bond) answer(code link.Code) {
 	f := acceptFrame{group: b.ms.group.ID, mine: b.ours, theirs: b.theirs}
 	b.c.send(kindAccept, f.append(nil))
 	if b.step(sentAccept) && b.isUp() { // false if sending it ended the connection
-		b.rise()
+		b.cameUp()
 	}
 }
 
 func (c *conn) handleAccept(f acceptFrame) link.Code {
 	b := c.bonds[f.group]
 	if b != nil && b.names(f.mine, f.theirs) && b.step(receivedAccept) && b.isUp() {
-		b.rise()
+		b.cameUp()
 	}
 	return link.CodeAccepted // one that is not valid crossed with our CLOSE, or came twice
 }
 
-// rise does what a bond that has just come up entails.
-func (b *bond) rise() {
+// cameUp does what a bond that has just come up entails.
+func (b *bond) cameUp() {
 	b.since = time.Now()
 	b.c.count(+1)
 	b.c.p.member = true
 	peer, hello := b.c.p.id, b.takeHello()
 	b.counted = Info{Peer: peer, Since: b.since}
 	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
-	b.vouch()
+	b.introduceMember()
 	if entry, known := b.c.m.entry(peer); known {
-		b.c.m.sightings.note(b.c.p, entry)
+		b.c.m.knownPeers.record(b.c.p, entry)
 	}
-	b.c.hasten()
+	b.c.rescheduleProbe()
 }
 
 func (c *conn) handleClose(f closeFrame) link.Code {
@@ -286,7 +286,7 @@ func (b *bond) fail(code link.Code) {
 		b.c.count(-1)
 	}
 	b.retry = now.Add(b.backoff.Pause())
-	b.c.wakeProbe()
+	b.c.wakeHeartbeat()
 
 	peer, handler := b.c.p.id, b.ms.group.Handler
 	if was.isUp() {

@@ -164,8 +164,8 @@ func (c *conn) payAll(claims ...claim) bool {
 		return true
 	}
 	c.lc.ReleaseCPU()
-	c.deaf(true)
-	defer c.deaf(false)
+	c.pauseReading(true)
+	defer c.pauseReading(false)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

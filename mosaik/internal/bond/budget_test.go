@@ -93,7 +93,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	}
 	a.eventually("all wait for their turn", func() bool {
 		for _, c := range ends {
-			if !c.unheard {
+			if !c.paused {
 				return false
 			}
 		}
@@ -119,7 +119,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	// What they wait for is this end's doing: silence does not end them.
 	a.manager.mu.Lock()
 	for i, c := range ends {
-		c.heard, c.missed = time.Time{}, 1000
+		c.lastFrame, c.missed = time.Time{}, 1000
 		c.checkSilence(time.Now())
 		if c.ended {
 			t.Errorf("connection %d ended while it waited", i)

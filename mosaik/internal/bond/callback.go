@@ -17,10 +17,10 @@ import (
 const frameToken = 1
 
 const (
-	// maxCalls bounds the calls of this peer that wait to be answered, and
-	// maxCallsOfPeer the connections that another peer has it open and keep.
-	maxCalls       = 256
-	maxCallsOfPeer = 16
+	// maxCallbacks bounds the calls of this peer that wait to be answered, and
+	// maxCallbacksOfPeer the connections that another peer has it open and keep.
+	maxCallbacks       = 256
+	maxCallbacksOfPeer = 16
 	// maxProtocol bounds the name of a protocol, in bytes.
 	maxProtocol = 64
 )
@@ -32,18 +32,18 @@ var (
 	errUnanswered = errors.New("it was asked to connect and did not")
 )
 
-// callToken tells calls apart.
-type callToken [16]byte
+// callbackToken tells calls apart.
+type callbackToken [16]byte
 
-// call is a connection that a peer was asked to open.
-type call struct {
+// callback is a connection that a peer was asked to open.
+type callback struct {
 	peer    sm.PeerID
 	arrived chan *link.Conn
 	over    <-chan struct{} // closed when nobody waits
 }
 
 type callbackFrame struct {
-	token    callToken
+	token    callbackToken
 	failed   bool
 	protocol link.Protocol
 }
@@ -75,15 +75,15 @@ func parseCallback(b []byte) (f callbackFrame, err error) {
 func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol, failed bool) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()
-	c := &call{peer: peer, arrived: make(chan *link.Conn), over: ctx.Done()}
-	token, err := m.call(c, callbackFrame{failed: failed, protocol: p})
+	c := &callback{peer: peer, arrived: make(chan *link.Conn), over: ctx.Done()}
+	token, err := m.requestCallback(c, callbackFrame{failed: failed, protocol: p})
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.calls, token)
+		delete(m.callbacks, token)
 	}()
 	select {
 	case lc := <-c.arrived:
@@ -95,8 +95,8 @@ func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol,
 	}
 }
 
-// call sends the frame that asks the peer.
-func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
+// requestCallback sends the frame that asks the peer.
+func (m *Manager) requestCallback(c *callback, f callbackFrame) (callbackToken, error) {
 	rand.Read(f.token[:])
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,10 +106,10 @@ func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
 		return f.token, ErrClosed
 	case known == nil || known.current == nil || known.current.up == 0:
 		return f.token, errNoBond
-	case len(m.calls) >= maxCalls:
-		return f.token, fmt.Errorf("%d peers are being asked to connect at a time; no more are allowed", maxCalls)
+	case len(m.callbacks) >= maxCallbacks:
+		return f.token, fmt.Errorf("%d peers are being asked to connect at a time; no more are allowed", maxCallbacks)
 	}
-	m.calls[f.token] = c
+	m.callbacks[f.token] = c
 	known.current.send(kindCallback, f.append(nil))
 	return f.token, nil
 }
@@ -117,7 +117,7 @@ func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
 // serveCallback takes a connection that this end has asked for. It is a handler for
 // [link.Callback].
 func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
-	var token callToken
+	var token callbackToken
 	if lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout)) != nil {
 		return // the connection is closed
 	}
@@ -129,7 +129,7 @@ func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
 		return
 	}
 	m.mu.Lock()
-	c := m.calls[token]
+	c := m.callbacks[token]
 	m.mu.Unlock()
 	if c == nil || c.peer != lc.Peer() {
 		return // nobody waits
@@ -151,13 +151,13 @@ func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
 func (c *conn) handleCallback(f callbackFrame) link.Code {
 	m := c.m
 	isFor := f.protocol == link.Raft || f.protocol == link.Snapshot
-	if c.up == 0 || c.ended || c.calls >= maxCallsOfPeer || !isFor {
+	if c.up == 0 || c.ended || c.callbacks >= maxCallbacksOfPeer || !isFor {
 		return link.CodeAccepted // the peer's call is not answered
 	}
 	if f.failed {
-		c.p.reverse.blamed(m, c.p.id)
+		c.p.dialStatus.reported(m, c.p.id)
 	}
-	c.calls++
+	c.callbacks++
 	m.running.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -171,7 +171,7 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 		defer func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			c.calls--
+			c.callbacks--
 		}()
 		lc, err := m.openFor(ctx, c.p.id, f)
 		if err != nil {

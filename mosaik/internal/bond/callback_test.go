@@ -140,7 +140,7 @@ func TestConnectFails(t *testing.T) {
 		wantIs(t, <-failed, context.Canceled)
 		a.manager.mu.Lock()
 		defer a.manager.mu.Unlock()
-		if n := len(a.manager.calls); n > 0 {
+		if n := len(a.manager.callbacks); n > 0 {
 			t.Errorf("%d calls are left", n)
 		}
 	})
@@ -184,7 +184,7 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 		a.join(testGroup(newRecorder(), "of a"))
 		r := connectRaw(t, a, 1, testGroup(nil, "").ID)
 		r.bond(1, 1)
-		opened := make(chan struct{}, 3*maxCallsOfPeer)
+		opened := make(chan struct{}, 3*maxCallbacksOfPeer)
 		r.link.Handle(link.Callback, func(ctx context.Context, _ *link.Conn) {
 			opened <- struct{}{}
 			<-ctx.Done()
@@ -194,15 +194,15 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 			Network: network, Version: 2, Groups: []sm.Digest{testGroup(nil, "").ID},
 			Addrs: []string{r.link.Addr().String()},
 		}))
-		for range 2 * maxCallsOfPeer {
+		for range 2 * maxCallbacksOfPeer {
 			r.send(kindCallback, callbackFrame{protocol: link.Raft}.append(nil))
 		}
 		r.sync()
-		wantCalls(t, a, r, maxCallsOfPeer)
-		for range maxCallsOfPeer {
+		wantCalls(t, a, r, maxCallbacksOfPeer)
+		for range maxCallbacksOfPeer {
 			<-opened
 		}
-		wantCalls(t, a, r, maxCallsOfPeer)
+		wantCalls(t, a, r, maxCallbacksOfPeer)
 	})
 	t.Run("with the token of another", func(t *testing.T) {
 		t.Parallel()
@@ -253,7 +253,7 @@ func wantCalls(t *testing.T, a *node, r *raw, want int) {
 	t.Helper()
 	a.manager.mu.Lock()
 	defer a.manager.mu.Unlock()
-	if got := a.manager.peers[r.id.Peer()].current.calls; got != want {
+	if got := a.manager.peers[r.id.Peer()].current.callbacks; got != want {
 		t.Errorf("%d connections are being opened for the peer, want %d", got, want)
 	}
 }

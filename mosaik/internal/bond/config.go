@@ -51,15 +51,15 @@ type Config struct {
 	// catalog after its last sign of life; 0 is 10 min.
 	ForgetAfter time.Duration
 
-	// Sightings are peers that an earlier process knew. While one of them is
+	// KnownPeers are peers that an earlier process knew. While one of them is
 	// unknown, its addresses are dialled like seeds, with pauses of up to a minute,
 	// within the rules for addresses and if DialFilter allows them. Without
-	// Remember they are ignored.
-	Sightings []discovery.Sighting
-	// Remember keeps the peers that are worth dialling by a later process, at most
-	// [discovery.MaxSightings]. It is called from one goroutine, soon after they
+	// SaveKnownPeers they are ignored.
+	KnownPeers []discovery.KnownPeer
+	// SaveKnownPeers keeps the peers that are worth dialling by a later process, at most
+	// [discovery.MaxKnownPeers]. It is called from one goroutine, soon after they
 	// change, every hour, and before Close returns. Nil keeps nothing.
-	Remember func([]discovery.Sighting) error
+	SaveKnownPeers func([]discovery.KnownPeer) error
 
 	// Mismatch reports that connected peers announce groups and none of them this
 	// one, which is joined for longer than 5 s: once for each [Manager.Join]. It is

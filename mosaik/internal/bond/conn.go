@@ -50,7 +50,7 @@ type conn struct {
 	bonds     map[sm.Digest]*bond
 	up        int       // bonds that are up
 	trustedAt time.Time // when up became 1
-	calls     int       // connections that the other end has this one open and keep
+	callbacks int       // connections that the other end has this one open and keep
 	opens     uint32    // OPEN frames sent
 	// opened is the number of the last OPEN received. Numbers grow, or a second
 	// OPEN could slip in under the handler's answer to the first.
@@ -59,7 +59,7 @@ type conn struct {
 	holds int       // bytes of frames (held.go)
 	left  allowance // of read
 
-	pulse
+	liveness
 }
 
 // serve runs a connection until its end and returns how long it was selected.
@@ -72,7 +72,7 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	defer m.running.Done()
 	write, probe := make(chan struct{}), make(chan struct{})
 	go func() { defer close(write); c.write() }()
-	go func() { defer close(probe); c.probe() }()
+	go func() { defer close(probe); c.runHeartbeat() }()
 
 	code, tell := c.read()
 	if tell && (code == link.CodeUndecodable || code == link.CodeProtocolViolation) {
@@ -83,7 +83,7 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	c.end(code, tell)
 	var chores []func()
 	if code == link.CodeCancelled && !tell { // the peer's goodbye
-		chores = m.departed(c.p, time.Now())
+		chores = m.forgetDeparted(c.p, time.Now())
 	}
 	m.mu.Unlock()
 	for _, do := range chores {
@@ -117,7 +117,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 	if m.closing {
 		return nil
 	}
-	p := m.meet(lc.Peer())
+	p := m.ensurePeer(lc.Peer())
 	if lc.Dialled() && lc.RemoteAddr() != nil {
 		p.answered = lc.RemoteAddr().String()
 	}
@@ -136,10 +136,10 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		number:     m.conns,
 		left:       newAllowance(now),
 		bonds:      map[sm.Digest]*bond{},
-		pulse:      newPulse(now),
+		liveness:   newLiveness(now),
 	}
 	m.running.Add(1)
-	c.greet()
+	c.sendHello()
 	p.conns[c] = struct{}{}
 	p.touch()
 	return c
@@ -182,15 +182,15 @@ func (c *conn) end(code link.Code, tell bool) {
 		c.m.reach.connected(-1)
 	}
 	if c.selected {
-		p.alive, p.heard = now, later(p.heard, c.heard)
+		p.alive, p.lastFrame = now, later(p.lastFrame, c.lastFrame)
 		p.target.Lasted(now.Sub(c.since))
 		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
 	}
 	if len(p.conns) == 0 {
 		p.idle(now)
-		close(c.m.parted)
-		c.m.parted = make(chan struct{})
-		c.m.lookout.signal()
+		close(c.m.disconnected)
+		c.m.disconnected = make(chan struct{})
+		c.m.mismatches.signal()
 	}
 	p.touch()
 }
@@ -292,7 +292,7 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	if code := c.hear(kind); code != link.CodeAccepted {
+	if code := c.checkKind(kind); code != link.CodeAccepted {
 		return code, nil
 	}
 	switch kind {
@@ -317,7 +317,7 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	case kindCallback:
 		return with(parseCallback, payload, c.handleCallback)
 	}
-	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
+	return link.CodeAccepted, nil // a newer program's; checkKind has seen to it that the connection is selected
 }
 
 // with parses a payload and handles the result.
@@ -329,11 +329,11 @@ func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) l
 	return handle(f), nil
 }
 
-// hear notes that the other end lives and checks that it may send a frame of
+// checkKind notes that the other end lives and checks that it may send a frame of
 // the kind now.
-func (c *conn) hear(kind uint8) link.Code {
+func (c *conn) checkKind(kind uint8) link.Code {
 	if kind != kindPong { // one that was not asked for proves nothing (probe.go)
-		c.heard, c.missed = time.Now(), 0
+		c.lastFrame, c.missed = time.Now(), 0
 	}
 	switch {
 	case c.ended:

@@ -25,13 +25,13 @@ const (
 // errNoAddress reports a peer that does not say where it is.
 var errNoAddress = errors.New("it advertises no address")
 
-// reverse is what is known about connections between this peer and another in either
+// dialStatus is what is known about connections between this peer and another in either
 // direction. It is guarded by the manager's mutex.
-type reverse struct {
-	err    error // why this end could not open a connection last, nil if it could
-	slow   int   // connections in a row that the other end opened sooner
-	logged dialler.FailureLog
-	blames time.Time // when the peer said last that it cannot connect to this end
+type dialStatus struct {
+	err        error // why this end could not open a connection last, nil if it could
+	slow       int   // connections in a row that the other end opened sooner
+	logged     dialler.FailureLog
+	reportedAt time.Time // when the peer said last that it cannot connect to this end
 }
 
 // Obstacle is what keeps two peers that have a bond from opening connections to each other.
@@ -44,8 +44,8 @@ type Obstacle struct {
 	Blamed bool
 }
 
-// blameTime is how long the word of a peer counts that it cannot connect to this one.
-const blameTime = time.Minute
+// reportTime is how long the word of a peer counts that it cannot connect to this one.
+const reportTime = time.Minute
 
 // Obstacles returns what keeps peers that have a connection from opening others.
 func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
@@ -53,7 +53,7 @@ func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
 	defer m.mu.Unlock()
 	var all map[sm.PeerID]Obstacle
 	for id, p := range m.peers {
-		o := Obstacle{Dial: p.reverse.err, Blamed: time.Since(p.reverse.blames) < blameTime}
+		o := Obstacle{Dial: p.dialStatus.err, Blamed: time.Since(p.dialStatus.reportedAt) < reportTime}
 		if p.current == nil || o == (Obstacle{}) {
 			continue
 		}
@@ -110,15 +110,15 @@ func (m *Manager) Connect(
 			ask(m.cannotDial(peer))
 		case r := <-dialled:
 			if r.err == nil {
-				m.dialledTo(peer, nil)
+				m.dialEnded(peer, nil)
 				return r.conn, nil
 			}
-			m.dialledTo(peer, r.err)
+			m.dialEnded(peer, r.err)
 			errs = append(errs, r.err)
 			ask(true)
 		case r := <-answered:
 			if r.err == nil {
-				m.slower(peer, len(errs) > 0)
+				m.peerWasFaster(peer, len(errs) > 0)
 				return r.conn, nil
 			}
 			errs = append(errs, r.err)
@@ -176,7 +176,7 @@ func (m *Manager) headStart(peer sm.PeerID) time.Duration {
 	switch {
 	case known == nil:
 		return headStart
-	case known.reverse.err != nil:
+	case known.dialStatus.err != nil:
 		return 0
 	case known.current != nil: // a handshake takes several round trips
 		return max(headStart, 5*known.current.rtt)
@@ -189,19 +189,19 @@ func (m *Manager) cannotDial(peer sm.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.peers[peer]
-	return known != nil && known.reverse.err != nil
+	return known != nil && known.dialStatus.err != nil
 }
 
-// dialledTo notes how a dial to the peer ended. That a peer without a bond is not reached
+// dialEnded notes how a dial to the peer ended. That a peer without a bond is not reached
 // is nothing that it could help with.
-func (m *Manager) dialledTo(peer sm.PeerID, err error) {
+func (m *Manager) dialEnded(peer sm.PeerID, err error) {
 	m.mu.Lock()
 	known := m.peers[peer]
 	if known == nil || known.current == nil || known.current.up == 0 || errors.Is(err, context.Canceled) {
 		m.mu.Unlock()
 		return
 	}
-	r := &known.reverse
+	r := &known.dialStatus
 	r.err = err
 	if err == nil {
 		r.slow = 0
@@ -215,8 +215,8 @@ func (m *Manager) dialledTo(peer sm.PeerID, err error) {
 	}
 }
 
-// slower notes that the peer opened a connection sooner than this end.
-func (m *Manager) slower(peer sm.PeerID, failed bool) {
+// peerWasFaster notes that the peer opened a connection sooner than this end.
+func (m *Manager) peerWasFaster(peer sm.PeerID, failed bool) {
 	if failed {
 		return
 	}
@@ -224,20 +224,20 @@ func (m *Manager) slower(peer sm.PeerID, failed bool) {
 	known := m.peers[peer]
 	late := false
 	if known != nil {
-		known.reverse.slow++
-		late = known.reverse.slow >= maxSlow && known.reverse.err == nil
+		known.dialStatus.slow++
+		late = known.dialStatus.slow >= maxSlow && known.dialStatus.err == nil
 	}
 	m.mu.Unlock()
 	if late {
-		m.dialledTo(peer, fmt.Errorf("no answer, where the peer connects in less time, %d times in a row", maxSlow))
+		m.dialEnded(peer, fmt.Errorf("no answer, where the peer connects in less time, %d times in a row", maxSlow))
 	}
 }
 
-// blamed notes that the peer cannot connect to this one. The caller holds the mutex.
-func (r *reverse) blamed(m *Manager, peer sm.PeerID) {
+// reported notes that the peer cannot connect to this one. The caller holds the mutex.
+func (r *dialStatus) reported(m *Manager, peer sm.PeerID) {
 	now := time.Now()
-	news := now.Sub(r.blames) >= blameTime
-	r.blames = now
+	news := now.Sub(r.reportedAt) >= reportTime
+	r.reportedAt = now
 	if news {
 		m.cfg.Logger.Warn("a peer cannot dial this one at the addresses that are advertised; this one connects instead",
 			"peer", peer.Short(), "addrs", strings.Join(m.cfg.Catalog.Self().Addrs, " "))

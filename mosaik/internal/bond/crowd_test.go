@@ -66,7 +66,7 @@ func (n *node) bearWith(r *raw) {
 	c := r.end(n)
 	n.manager.mu.Lock()
 	defer n.manager.mu.Unlock()
-	c.unheard = true
+	c.paused = true
 }
 
 // crowdEntries returns an entry of each identity.

@@ -60,7 +60,7 @@ func (m *Manager) dialStep(now time.Time) (next time.Time, chores []func()) {
 	for _, a := range plan.Dials {
 		m.running.Go(func() { m.attempt(a) })
 	}
-	return plan.Next, append(m.bury(plan.Lost, now), plan.Reports...)
+	return plan.Next, append(m.forgetLost(plan.Lost, now), plan.Reports...)
 }
 
 // wakeDialler has dialPeers look again at what is due.
@@ -164,8 +164,8 @@ func (m *Manager) dial(addr string, want sm.PeerID, check link.Check) (*link.Con
 	return lc, err
 }
 
-// hangUp ends the dials in flight to a peer.
-func (m *Manager) hangUp(peer sm.PeerID) {
+// cancelDials ends the dials in flight to a peer.
+func (m *Manager) cancelDials(peer sm.PeerID) {
 	for cancel, want := range m.dials {
 		if want == peer {
 			(*cancel)()

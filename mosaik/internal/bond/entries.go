@@ -24,7 +24,7 @@ func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 		return link.CodeUndecodable, err
 	}
 	c.m.mu.Lock()
-	code := c.hear(kind)
+	code := c.checkKind(kind)
 	c.m.mu.Unlock()
 	if code != link.CodeAccepted {
 		return code, nil
@@ -65,7 +65,7 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer passes on: %w", errFrame, err)
 	}
 	switch {
-	case member && c.vouches(s):
+	case member && c.canVouchFor(s):
 		c.m.cfg.Catalog.Keep(s)
 	case !c.m.cfg.Catalog.PutFrom(s, c.number) && own:
 		c.keepOwn(s)
@@ -112,7 +112,7 @@ func (c *conn) keepOwn(s discovery.Signed) {
 	}
 	c.own = s
 	c.offerAll(s)
-	c.wakeProbe()
+	c.wakeHeartbeat()
 }
 
 // entry returns the newest entry of another peer, from the catalog or from the
@@ -153,9 +153,9 @@ func (c *conn) keepMember() {
 	}
 }
 
-// vouches reports whether the other end may say that the entry is a member's: it
+// canVouchFor reports whether the other end may say that the entry is a member's: it
 // has a bond here in a group that the entry lists.
-func (c *conn) vouches(s discovery.Signed) bool {
+func (c *conn) canVouchFor(s discovery.Signed) bool {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	for id, b := range c.bonds {
@@ -166,10 +166,10 @@ func (c *conn) vouches(s discovery.Signed) bool {
 	return false
 }
 
-// vouch introduces a peer whose bond has come up and the other members of the group
+// introduceMember introduces a peer whose bond has come up and the other members of the group
 // to each other. While there is room for strangers, they learn of each other without
 // that.
-func (b *bond) vouch() {
+func (b *bond) introduceMember() {
 	m := b.c.m
 	s, known := m.entry(b.c.p.id)
 	if !known || !m.cfg.Catalog.Crowded() {

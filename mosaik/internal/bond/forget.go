@@ -13,34 +13,34 @@ type tombstone struct {
 	until   time.Time
 }
 
-// bury drops peers and leaves tombstones. It returns what must be done about
+// forgetLost drops peers and leaves tombstones. It returns what must be done about
 // them without the mutex.
-func (m *Manager) bury(gone []sm.PeerID, now time.Time) (chores []func()) {
+func (m *Manager) forgetLost(gone []sm.PeerID, now time.Time) (chores []func()) {
 	for _, id := range gone {
-		m.entomb(m.peers[id], now)
-		m.sightings.tend(id) // it may be back in an hour
+		m.leaveTombstone(m.peers[id], now)
+		m.knownPeers.dial(id) // it may be back in an hour
 		chores = append(chores, func() { m.forget(id, "forgot a peer that cannot be reached") })
 	}
 	return chores
 }
 
-// departed forgets a peer that has said goodbye and is in no group: what it was in
+// forgetDeparted forgets a peer that has said goodbye and is in no group: what it was in
 // it has left, and if it returns it says so itself. A peer that only restarts
 // keeps its groups, and other processes of its identity have connections.
-func (m *Manager) departed(p *peer, now time.Time) (chores []func()) {
+func (m *Manager) forgetDeparted(p *peer, now time.Time) (chores []func()) {
 	entry, known := m.entry(p.id)
 	if m.closing || m.peers[p.id] != p || len(p.conns) > 0 || !known || len(entry.Groups) > 0 {
 		return nil
 	}
 	m.scheduler.Remove(p.target)
-	m.entomb(p, now)
-	m.hangUp(p.id)
-	m.sightings.drop(p.id)
+	m.leaveTombstone(p, now)
+	m.cancelDials(p.id)
+	m.knownPeers.drop(p.id)
 	return []func(){func() { m.forget(p.id, "forgot a peer that left") }}
 }
 
-// entomb drops a peer and leaves a tombstone.
-func (m *Manager) entomb(p *peer, now time.Time) {
+// leaveTombstone drops a peer and leaves a tombstone.
+func (m *Manager) leaveTombstone(p *peer, now time.Time) {
 	for id, t := range m.forgotten {
 		if t.until.Before(now) {
 			delete(m.forgotten, id)

@@ -87,7 +87,7 @@ var goldenFrames = []struct {
 	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
 	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
 	{"MEMBERS", kindMembers, []byte("\x00\x00\x00\x02ab"), "000000026162"},
-	{"CALLBACK", kindCallback, callbackFrame{token: callToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),
+	{"CALLBACK", kindCallback, callbackFrame{token: callbackToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),
 		strings.Repeat("aa", 16) + "01" + "70"},
 }
 

@@ -179,7 +179,7 @@ func TestStalledFrameIsHeld(t *testing.T) {
 	}
 	a.eventually("the frame is held", func() bool { return c.holds == len(payload) })
 	a.manager.mu.Lock()
-	c.heard, c.missed = time.Now().Add(-idleHeartbeat.silence()), idleHeartbeat.probes()
+	c.lastFrame, c.missed = time.Now().Add(-idleHeartbeat.silence()), idleHeartbeat.probes()
 	c.checkSilence(time.Now())
 	ended := c.ended
 	a.manager.mu.Unlock()
@@ -234,11 +234,11 @@ func TestUnsolicitedPong(t *testing.T) {
 		{"PONG again", kindPong, 7, false},
 		{"PING", kindPing, 1, true},
 	} {
-		c.heard, c.missed = long, 3
+		c.lastFrame, c.missed = long, 3
 		a.manager.mu.Unlock()
 		code, err := c.handle(step.kind, appendNumber(nil, step.n))
 		a.manager.mu.Lock()
-		if alive := c.heard != long && c.missed == 0; alive != step.alive || code != 0 || err != nil {
+		if alive := c.lastFrame != long && c.missed == 0; alive != step.alive || code != 0 || err != nil {
 			t.Errorf("%s: alive %v, code %d, error %v, want %v", step.name, alive, code, err, step.alive)
 		}
 	}

@@ -21,9 +21,9 @@ type Manager struct {
 	self     sm.PeerID
 	instance instanceID
 
-	reach   reachability
-	lookout lookout
-	budgets budgets
+	reach      reachability
+	mismatches mismatchWatcher
+	budgets    budgets
 
 	// What was done so far.
 	verified atomic.Int64                                  // entries
@@ -34,50 +34,50 @@ type Manager struct {
 	running sync.WaitGroup // everything that Close waits for
 	done    chan struct{}  // closed when closing begins
 
-	mu        sync.Mutex // guards what follows and all that hangs on it
-	closing   bool
-	unwatch   func()
-	scheduler *dialler.Scheduler
-	peers     map[sm.PeerID]*peer
-	groups    map[sm.Digest]*Membership
-	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
-	forgotten map[sm.PeerID]tombstone
-	seeds     []*seed       // the configured ones
-	sightings *sightings    // nil when nothing is kept
-	news      chan struct{} // closed and replaced when an entry changes
-	parted    chan struct{} // closed and replaced when a peer's last connection ends
-	conns     uint64        // connections so far
-	held      held
-	calls     map[callToken]*call
-	hellos    uint64 // HELLO frames sent
-	selects   uint64 // SELECT frames sent
+	mu           sync.Mutex // guards what follows and all that hangs on it
+	closing      bool
+	unwatch      func()
+	scheduler    *dialler.Scheduler
+	peers        map[sm.PeerID]*peer
+	groups       map[sm.Digest]*Membership
+	dials        map[*context.CancelFunc]sm.PeerID // under way, and whom they want
+	forgotten    map[sm.PeerID]tombstone
+	seeds        []*seed       // the configured ones
+	knownPeers   *knownPeers   // nil when nothing is kept
+	news         chan struct{} // closed and replaced when an entry changes
+	disconnected chan struct{} // closed and replaced when a peer's last connection ends
+	conns        uint64        // connections so far
+	held         held
+	callbacks    map[callbackToken]*callback
+	hellos       uint64 // HELLO frames sent
+	selects      uint64 // SELECT frames sent
 }
 
 // New returns a manager that does nothing before [Manager.Start].
 func New(cfg Config) *Manager {
 	cfg.complete()
 	m := &Manager{
-		cfg:       cfg,
-		reach:     newReachability(),
-		self:      cfg.Catalog.Self().Peer,
-		done:      make(chan struct{}),
-		peers:     map[sm.PeerID]*peer{},
-		groups:    map[sm.Digest]*Membership{},
-		dials:     map[*context.CancelFunc]sm.PeerID{},
-		forgotten: map[sm.PeerID]tombstone{},
-		calls:     map[callToken]*call{},
-		budgets:   newBudgets(time.Now()),
-		news:      make(chan struct{}),
-		parted:    make(chan struct{}),
-		lookout:   newLookout(),
+		cfg:          cfg,
+		reach:        newReachability(),
+		self:         cfg.Catalog.Self().Peer,
+		done:         make(chan struct{}),
+		peers:        map[sm.PeerID]*peer{},
+		groups:       map[sm.Digest]*Membership{},
+		dials:        map[*context.CancelFunc]sm.PeerID{},
+		forgotten:    map[sm.PeerID]tombstone{},
+		callbacks:    map[callbackToken]*callback{},
+		budgets:      newBudgets(time.Now()),
+		news:         make(chan struct{}),
+		disconnected: make(chan struct{}),
+		mismatches:   newMismatchWatcher(),
 
 		dialsChanged: make(chan struct{}, 1),
 	}
 	for _, addr := range cfg.Seeds {
 		m.seeds = append(m.seeds, m.newSeed(addr, maxSeedPause))
 	}
-	if cfg.Remember != nil {
-		m.sightings = newSightings(m, cfg.Sightings)
+	if cfg.SaveKnownPeers != nil {
+		m.knownPeers = newKnownPeers(m, cfg.KnownPeers)
 	}
 	m.scheduler = m.newScheduler()
 	rand.Read(m.instance[:])
@@ -98,16 +98,16 @@ func (m *Manager) Start() {
 	}
 	m.unwatch = unwatch
 	for _, e := range m.cfg.Catalog.All() {
-		m.meet(e.Peer)
+		m.ensurePeer(e.Peer)
 	}
 	m.running.Go(m.dialPeers)
-	m.running.Go(m.lookout.run(m))
+	m.running.Go(m.mismatches.run(m))
 	for _, s := range m.seeds {
 		m.running.Go(s.run)
 	}
-	if m.sightings != nil {
-		m.running.Go(m.sightings.run)
-		m.sightings.tendAll()
+	if m.knownPeers != nil {
+		m.running.Go(m.knownPeers.run)
+		m.knownPeers.dialAll()
 	}
 }
 
@@ -157,7 +157,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	}
 	ms := newMembership(m, g)
 	m.groups[g.ID] = ms
-	m.lookout.signal()
+	m.mismatches.signal()
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
 		entry, ok := m.entry(p.id)
@@ -184,10 +184,10 @@ func (m *Manager) entryChanged(s, _ discovery.Signed) {
 		m.announce(s)
 		return
 	}
-	p, now := m.meet(s.Peer), time.Now()
+	p, now := m.ensurePeer(s.Peer), time.Now()
 	p.alive = now
-	m.sightings.note(p, s)
-	m.lookout.signal()
+	m.knownPeers.record(p, s)
+	m.mismatches.signal()
 	p.target.Renewed(now)
 	p.touch()
 	if p.current != nil {

@@ -16,18 +16,18 @@ type peer struct {
 	conns   map[*conn]struct{} // all that have not ended
 	current *conn              // the one that was selected, nil for none
 
-	alive   time.Time     // its last sign of life
-	heard   time.Time     // when the last frame came on a connection that has ended
-	member  bool          // a bond with it was up: it holds a group's key
-	changed chan struct{} // closed and replaced when anything above changes
-	reverse reverse       // how connections to it come about (connect.go)
+	alive      time.Time     // its last sign of life
+	lastFrame  time.Time     // when the last frame came on a connection that has ended
+	member     bool          // a bond with it was up: it holds a group's key
+	changed    chan struct{} // closed and replaced when anything above changes
+	dialStatus dialStatus    // how connections to it come about (connect.go)
 
 	target   *dialler.Target // its dials
 	answered string          // the IP address and port at which it answered last
 }
 
-// meet returns the peer, which it gets to know if need be.
-func (m *Manager) meet(id sm.PeerID) *peer {
+// ensurePeer returns the peer, which it gets to know if need be.
+func (m *Manager) ensurePeer(id sm.PeerID) *peer {
 	if p := m.peers[id]; p != nil {
 		return p
 	}

@@ -29,7 +29,7 @@ const (
 
 // seed is a place where some peer may be: a configured address, whose host may be
 // a name with many IP addresses, or the last known addresses of a peer
-// (sightings.go). Its goroutine dials, in rounds, every address whose peer is not
+// (knownpeers.go). Its goroutine dials, in rounds, every address whose peer is not
 // connected. Which peer answers does not matter. An address that leads to this
 // peer itself is tried again like one that fails: behind it may be a load balancer,
 // or a name that will be another machine's.
@@ -212,7 +212,7 @@ func (s *seed) dial(addr string, ended chan<- error) {
 func (s *seed) rest(good bool) bool {
 	m, now := s.m, time.Now()
 	m.mu.Lock()
-	parted := m.parted
+	disconnected := m.disconnected
 	m.mu.Unlock()
 	var timer *time.Timer
 	if good && m.reach.peers() > 0 {
@@ -231,10 +231,10 @@ func (s *seed) rest(good bool) bool {
 			return true
 		case <-m.done:
 			return false
-		case <-parted:
+		case <-disconnected:
 		}
 		m.mu.Lock()
-		parted = m.parted
+		disconnected = m.disconnected
 		lost := s.lost()
 		m.mu.Unlock()
 		if !s.calm.IsZero() && (lost || m.reach.peers() == 0) {

@@ -45,8 +45,8 @@ func (p *peer) hasDialled() bool {
 	return false
 }
 
-// greet sends our HELLO.
-func (c *conn) greet() {
+// sendHello sends our HELLO.
+func (c *conn) sendHello() {
 	c.m.hellos++
 	f := helloFrame{instance: c.m.instance, version: protocolVersion, seq: c.m.hellos}
 	if len(c.p.conns) == 0 {
@@ -60,18 +60,18 @@ func (c *conn) handleHello(f helloFrame) link.Code {
 	if !c.m.decides(c.p.id) {
 		return link.CodeAccepted // SELECT or GOODBYE will come
 	}
-	if !c.wins() {
+	if !c.isPreferred() {
 		return link.CodeAlreadyBonded
 	}
 	c.m.selects++
 	c.selection = c.m.selects
 	c.send(kindSelect, appendNumber(nil, c.selection))
-	c.install()
+	c.makeCurrent()
 	return link.CodeAccepted
 }
 
-// wins is the decision of the lower peer id; see the top of the file.
-func (c *conn) wins() bool {
+// isPreferred is the decision of the lower peer id; see the top of the file.
+func (c *conn) isPreferred() bool {
 	current := c.p.current
 	switch {
 	case current == nil:
@@ -92,12 +92,12 @@ func (c *conn) handleSelect(selection uint64) link.Code {
 		return link.CodeAlreadyBonded // this one was replaced before we heard of it
 	}
 	c.selection = selection
-	c.install()
+	c.makeCurrent()
 	return link.CodeAccepted
 }
 
-// install makes the connection the current one and begins to use it.
-func (c *conn) install() {
+// makeCurrent makes the connection the current one and begins to use it.
+func (c *conn) makeCurrent() {
 	old := c.p.current
 	c.p.current = c
 	if old != nil {
@@ -109,14 +109,14 @@ func (c *conn) install() {
 	now := time.Now()
 	c.selected, c.since, c.p.alive = true, now, now
 	c.m.scheduler.Connected(now)
-	c.m.hangUp(c.p.id)
+	c.m.cancelDials(c.p.id)
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", c.lc.RemoteAddr())
 	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
 	if entry, ok := c.m.entry(c.p.id); ok {
 		c.offerAll(entry)
-		c.m.sightings.note(c.p, entry)
+		c.m.knownPeers.record(c.p, entry)
 	}
-	c.m.lookout.signal()
-	c.wakeProbe()
+	c.m.mismatches.signal()
+	c.wakeHeartbeat()
 	c.p.touch()
 }

@@ -67,10 +67,10 @@ func (m *Manager) strangers() int { return len(m.peers) - m.cfg.Catalog.Len() }
 // checkStranger ends the connection of a peer that does not say who it is, and
 // returns when to check again.
 func (c *conn) checkStranger(now, next time.Time) time.Time {
-	if !c.m.stranger(c.p.id) || c.up > 0 || c.unheard {
+	if !c.m.stranger(c.p.id) || c.up > 0 || c.paused {
 		return next
 	}
-	limit := later(c.since, c.reads).Add(c.m.cfg.HandshakeTimeout)
+	limit := later(c.since, c.resumed).Add(c.m.cfg.HandshakeTimeout)
 	if now.Before(limit) {
 		return earlier(next, limit)
 	}

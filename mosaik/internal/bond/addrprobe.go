@@ -13,8 +13,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Whereabouts is where a peer said that it can be reached.
-type Whereabouts struct {
+// AdvertisedAddrs is where a peer said that it can be reached.
+type AdvertisedAddrs struct {
 	Addrs []string // of its newest entry, empty if that is not known
 	// Shared reports that another peer, which was connected when this one was last
 	// heard from, advertises one of the addresses, or that this process does: a proxy may be
@@ -22,30 +22,30 @@ type Whereabouts struct {
 	Shared bool
 }
 
-// Whereabouts returns where the peer said that it can be reached.
-func (m *Manager) Whereabouts(peer sm.PeerID) Whereabouts {
+// AdvertisedAddrs returns where the peer said that it can be reached.
+func (m *Manager) AdvertisedAddrs(peer sm.PeerID) AdvertisedAddrs {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, known := m.entry(peer)
 	if !known {
-		return Whereabouts{}
+		return AdvertisedAddrs{}
 	}
-	w := Whereabouts{Addrs: entry.Addrs}
+	w := AdvertisedAddrs{Addrs: entry.Addrs}
 	listed := func(addr string) bool { return slices.Contains(entry.Addrs, addr) }
 	w.Shared = slices.ContainsFunc(m.cfg.Catalog.Self().Addrs, listed)
 	p := m.peers[peer]
 	if p == nil {
 		return w
 	}
-	heard := p.heard
+	lastFrame := p.lastFrame
 	if p.current != nil {
-		heard = later(heard, p.current.heard)
+		lastFrame = later(lastFrame, p.current.lastFrame)
 	}
 	for _, other := range m.peers {
 		if w.Shared {
 			break
 		}
-		if other == p || other.current == nil || !other.current.since.Before(heard) {
+		if other == p || other.current == nil || !other.current.since.Before(lastFrame) {
 			// A successor at the address comes after the peer has gone, and may come
 			// before the end of the peer's connection is noticed.
 			continue

@@ -83,22 +83,22 @@ func (s survey) of(ms *Membership) Mismatch {
 	return s.foreign
 }
 
-// lookout reports mismatches: once for each membership, and when something has
+// mismatchWatcher reports mismatches: once for each membership, and when something has
 // changed about the connected peers or their entries.
-type lookout struct{ wake chan struct{} }
+type mismatchWatcher struct{ wake chan struct{} }
 
-func newLookout() lookout { return lookout{make(chan struct{}, 1)} }
+func newMismatchWatcher() mismatchWatcher { return mismatchWatcher{make(chan struct{}, 1)} }
 
-// signal has the lookout look soon.
-func (l lookout) signal() {
+// signal has the watcher look soon.
+func (w mismatchWatcher) signal() {
 	select {
-	case l.wake <- struct{}{}:
+	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run returns the function of the lookout's goroutine.
-func (l lookout) run(m *Manager) func() {
+// run returns the function of the watcher's goroutine.
+func (w mismatchWatcher) run(m *Manager) func() {
 	return func() {
 		if m.cfg.Mismatch == nil {
 			return
@@ -107,7 +107,7 @@ func (l lookout) run(m *Manager) func() {
 		defer timer.Stop()
 		for {
 			select {
-			case <-l.wake:
+			case <-w.wake:
 			case <-timer.C:
 			case <-m.done:
 				return

@@ -65,11 +65,11 @@ func TestWhereabouts(t *testing.T) {
 		return started
 	}
 	b := start(1)
-	w := a.manager.Whereabouts(b.peer())
+	w := a.manager.AdvertisedAddrs(b.peer())
 	if !slices.Equal(w.Addrs, []string{b.addr()}) || w.Shared {
 		t.Fatalf("whereabouts of a peer that is here: %+v", w)
 	}
-	if w := a.manager.Whereabouts(identity(t, 5).Peer()); len(w.Addrs) != 0 || w.Shared {
+	if w := a.manager.AdvertisedAddrs(identity(t, 5).Peer()); len(w.Addrs) != 0 || w.Shared {
 		t.Errorf("whereabouts of a peer that is not known: %+v", w)
 	}
 
@@ -84,11 +84,11 @@ func TestWhereabouts(t *testing.T) {
 	c := start(2)
 	claim(c)
 	a.eventually("b was heard from after c came", func() bool {
-		return a.manager.peers[c.peer()].current.since.Before(a.manager.peers[b.peer()].current.heard)
+		return a.manager.peers[c.peer()].current.since.Before(a.manager.peers[b.peer()].current.lastFrame)
 	})
 	b.crash()
 	a.eventually("b is gone", func() bool { return a.manager.peers[b.peer()] == nil || a.manager.peers[b.peer()].current == nil })
-	if w := a.manager.Whereabouts(b.peer()); !w.Shared {
+	if w := a.manager.AdvertisedAddrs(b.peer()); !w.Shared {
 		t.Errorf("whereabouts behind a proxy: %+v", w)
 	}
 
@@ -97,7 +97,7 @@ func TestWhereabouts(t *testing.T) {
 	a.eventually("c is gone", func() bool { return a.manager.peers[c.peer()] == nil || a.manager.peers[c.peer()].current == nil })
 	d := start(3)
 	claim(d)
-	if w := a.manager.Whereabouts(b.peer()); w.Shared || !slices.Contains(w.Addrs, addr) {
+	if w := a.manager.AdvertisedAddrs(b.peer()); w.Shared || !slices.Contains(w.Addrs, addr) {
 		t.Errorf("whereabouts with a successor: %+v", w)
 	}
 }

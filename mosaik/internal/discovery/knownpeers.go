@@ -26,35 +26,35 @@ import (
 //	              n  host:port, printable ASCII without spaces; none twice
 //	     …    32  BLAKE3 hash of everything before
 const (
-	sightingsMagic  = "MSKPEER\n"
-	sightingsFormat = 1
-	sightingsHead   = 46
+	knownPeersMagic  = "MSKPEER\n"
+	knownPeersFormat = 1
+	knownPeersHead   = 46
 )
 
 // The bounds of the file of known peers.
 const (
-	MaxSightings     = 64 // peers
-	MaxSightingAddrs = 4  // addresses of one peer
-	// MaxSightingsSize is the length of the longest file in bytes.
-	MaxSightingsSize = sightingsHead + MaxSightings*(32+8+1+MaxSightingAddrs*(1+MaxAddr)) + 32
+	MaxKnownPeers     = 64 // peers
+	MaxKnownPeerAddrs = 4  // addresses of one peer
+	// MaxKnownPeersSize is the length of the longest file in bytes.
+	MaxKnownPeersSize = knownPeersHead + MaxKnownPeers*(32+8+1+MaxKnownPeerAddrs*(1+MaxAddr)) + 32
 )
 
-// ErrSightings reports bytes that are not a file of known peers.
-var ErrSightings = errors.New("malformed file of known peers")
+// ErrKnownPeers reports bytes that are not a file of known peers.
+var ErrKnownPeers = errors.New("malformed file of known peers")
 
-// Sighting says where a peer was when it was connected last.
-type Sighting struct {
+// KnownPeer says where a peer was when it was connected last.
+type KnownPeer struct {
 	Peer  sm.PeerID
 	At    time.Time // in whole seconds
-	Addrs []string  // 1 to [MaxSightingAddrs], the best one first
+	Addrs []string  // 1 to [MaxKnownPeerAddrs], the best one first
 }
 
-// AppendSightings appends the file of the peers of a network, which keep the
+// AppendKnownPeers appends the file of the peers of a network, which keep the
 // bounds, to b.
-func AppendSightings(b []byte, network sm.Digest, peers []Sighting) []byte {
+func AppendKnownPeers(b []byte, network sm.Digest, peers []KnownPeer) []byte {
 	begin := len(b)
-	b = append(b, sightingsMagic...)
-	b = binary.LittleEndian.AppendUint32(b, sightingsFormat)
+	b = append(b, knownPeersMagic...)
+	b = binary.LittleEndian.AppendUint32(b, knownPeersFormat)
 	b = append(b, network[:]...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(peers)))
 	for _, p := range peers {
@@ -69,19 +69,19 @@ func AppendSightings(b []byte, network sm.Digest, peers []Sighting) []byte {
 	return append(b, sum[:]...)
 }
 
-// ParseSightings reads a file of known peers. Whatever b holds is safe: any fault
-// is [ErrSightings]. What it accepts is what AppendSightings makes of the result.
-func ParseSightings(b []byte, network sm.Digest) ([]Sighting, error) {
-	fail := func(format string, args ...any) ([]Sighting, error) {
-		return nil, fmt.Errorf("%w: "+format, append([]any{ErrSightings}, args...)...)
+// ParseKnownPeers reads a file of known peers. Whatever b holds is safe: any fault
+// is [ErrKnownPeers]. What it accepts is what AppendKnownPeers makes of the result.
+func ParseKnownPeers(b []byte, network sm.Digest) ([]KnownPeer, error) {
+	fail := func(format string, args ...any) ([]KnownPeer, error) {
+		return nil, fmt.Errorf("%w: "+format, append([]any{ErrKnownPeers}, args...)...)
 	}
 	switch {
-	case len(b) > MaxSightingsSize:
-		return fail("it has more than %d bytes", MaxSightingsSize)
-	case len(b) < sightingsHead+32 || string(b[:8]) != sightingsMagic:
+	case len(b) > MaxKnownPeersSize:
+		return fail("it has more than %d bytes", MaxKnownPeersSize)
+	case len(b) < knownPeersHead+32 || string(b[:8]) != knownPeersMagic:
 		return fail("it does not begin like one")
-	case binary.LittleEndian.Uint32(b[8:]) != sightingsFormat:
-		return fail("format %d; this version reads format %d", binary.LittleEndian.Uint32(b[8:]), sightingsFormat)
+	case binary.LittleEndian.Uint32(b[8:]) != knownPeersFormat:
+		return fail("format %d; this version reads format %d", binary.LittleEndian.Uint32(b[8:]), knownPeersFormat)
 	}
 	body, sum := b[:len(b)-32], sm.Digest(b[len(b)-32:])
 	switch {
@@ -91,17 +91,17 @@ func ParseSightings(b []byte, network sm.Digest) ([]Sighting, error) {
 		return fail("it is of network %s, not of %s", sm.Digest(body[12:44]).Short(), network.Short())
 	}
 	n := int(binary.LittleEndian.Uint16(body[44:]))
-	if n > MaxSightings {
-		return fail("it has %d peers, at most %d are allowed", n, MaxSightings)
+	if n > MaxKnownPeers {
+		return fail("it has %d peers, at most %d are allowed", n, MaxKnownPeers)
 	}
-	r := reader{rest: body[sightingsHead:]}
-	peers := make([]Sighting, 0, n)
+	r := reader{rest: body[knownPeersHead:]}
+	peers := make([]KnownPeer, 0, n)
 	for range n {
-		s, err := r.sighting()
+		s, err := r.knownPeer()
 		if err != nil {
 			return fail("%w", err)
 		}
-		if slices.ContainsFunc(peers, func(p Sighting) bool { return p.Peer == s.Peer }) {
+		if slices.ContainsFunc(peers, func(p KnownPeer) bool { return p.Peer == s.Peer }) {
 			return fail("peer %s is in it twice", s.Peer.Short())
 		}
 		peers = append(peers, s)
@@ -112,9 +112,9 @@ func ParseSightings(b []byte, network sm.Digest) ([]Sighting, error) {
 	return peers, nil
 }
 
-// sighting reads one peer.
-func (r *reader) sighting() (Sighting, error) {
-	var s Sighting
+// knownPeer reads one peer.
+func (r *reader) knownPeer() (KnownPeer, error) {
+	var s KnownPeer
 	copy(s.Peer[:], r.bytes(len(s.Peer)))
 	at := uint64(0)
 	if b := r.bytes(8); b != nil {
@@ -126,8 +126,8 @@ func (r *reader) sighting() (Sighting, error) {
 		return s, r.err
 	case at > math.MaxInt32<<8: // beyond the year 19000 times have no text
 		return s, fmt.Errorf("peer %s was connected %d s after 1970", s.Peer.Short(), at)
-	case count < 1 || count > MaxSightingAddrs:
-		return s, fmt.Errorf("peer %s has %d addresses, 1 to %d are allowed", s.Peer.Short(), count, MaxSightingAddrs)
+	case count < 1 || count > MaxKnownPeerAddrs:
+		return s, fmt.Errorf("peer %s has %d addresses, 1 to %d are allowed", s.Peer.Short(), count, MaxKnownPeerAddrs)
 	}
 	s.At = time.Unix(int64(at), 0)
 	for range count {

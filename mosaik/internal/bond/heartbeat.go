@@ -10,24 +10,26 @@ import (
 // idleHeartbeat is that of connections without a bond.
 var idleHeartbeat = Heartbeat{Interval: 500 * time.Millisecond, Jitter: 150 * time.Millisecond, MaxMissed: 10}
 
-// pulse is what a connection knows about the other end's life.
-type pulse struct {
-	heard   time.Time     // when the last frame came
-	missed  int           // PINGs sent since
-	probing time.Time     // when to probe next, unless something is heard before
-	nonce   uint64        // of the PING that is not answered yet, 0 for none
-	pinged  time.Time     // when that was sent first
-	rtt     time.Duration // the last measured, 0 for none
-	wake    chan struct{} // holds a token when something is to be done earlier
-	unheard bool          // nothing is read, which is this end's doing (budget.go)
-	reads   time.Time     // since when it is read again
+// liveness is what a connection knows about the other end's life.
+type liveness struct {
+	lastFrame time.Time     // when the last frame came
+	missed    int           // PINGs sent since
+	nextProbe time.Time     // when to probe next, unless something is heard before
+	nonce     uint64        // of the PING that is not answered yet, 0 for none
+	pinged    time.Time     // when that was sent first
+	rtt       time.Duration // the last measured, 0 for none
+	wake      chan struct{} // holds a token when something is to be done earlier
+	paused    bool          // nothing is read, which is this end's doing (budget.go)
+	resumed   time.Time     // since when it is read again
 }
 
-func newPulse(now time.Time) pulse { return pulse{heard: now, wake: make(chan struct{}, 1)} }
+func newLiveness(now time.Time) liveness {
+	return liveness{lastFrame: now, wake: make(chan struct{}, 1)}
+}
 
-// probe keeps the connection's time until it ends: heartbeats, silence, and the
+// runHeartbeat keeps the connection's time until it ends: heartbeats, silence, and the
 // limits and repetitions of handshakes.
-func (c *conn) probe() {
+func (c *conn) runHeartbeat() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -45,8 +47,8 @@ func (c *conn) probe() {
 	}
 }
 
-// wakeProbe has the probe look again at what is due when.
-func (c *conn) wakeProbe() {
+// wakeHeartbeat has the probe look again at what is due when.
+func (c *conn) wakeHeartbeat() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -90,7 +92,7 @@ func (c *conn) tick(now time.Time) time.Time {
 // stopped, or had no processor for a while, asks before it judges.
 func (c *conn) checkSilence(now time.Time) time.Time {
 	next := now.Add(idleHeartbeat.silence())
-	if c.unheard {
+	if c.paused {
 		return next // the end of that wakes the probe
 	}
 	live, died := 0, false
@@ -100,7 +102,7 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 		}
 		if !b.silent(now) {
 			live++
-			if limit := c.heard.Add(b.ms.group.Heartbeat.silence()); now.Before(limit) {
+			if limit := c.lastFrame.Add(b.ms.group.Heartbeat.silence()); now.Before(limit) {
 				next = earlier(next, limit)
 			}
 			continue
@@ -108,7 +110,7 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 		died = true
 		b.refuse(b.theirs, link.CodeTimeout)
 	}
-	idle := c.heard.Add(idleHeartbeat.silence())
+	idle := c.lastFrame.Add(idleHeartbeat.silence())
 	switch {
 	case live > 0:
 	case died, !now.Before(idle) && c.missed >= idleHeartbeat.probes():
@@ -135,35 +137,35 @@ func (c *conn) checkStall(now, next time.Time) time.Time {
 	return next
 }
 
-// deaf notes that this end does not read for a while, or reads again. Meanwhile
+// pauseReading notes that this end does not read for a while, or reads again. Meanwhile
 // it sends PINGs, so that the other end hears it.
-func (c *conn) deaf(unheard bool) {
+func (c *conn) pauseReading(paused bool) {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	c.unheard = unheard
-	if !unheard {
-		c.heard, c.missed = time.Now(), 0
-		c.reads = c.heard
-		c.wakeProbe()
+	c.paused = paused
+	if !paused {
+		c.lastFrame, c.missed = time.Now(), 0
+		c.resumed = c.lastFrame
+		c.wakeHeartbeat()
 	}
 }
 
 // silent reports whether the peer was silent for longer than the group allows.
 func (b *bond) silent(now time.Time) bool {
 	h := b.ms.group.Heartbeat
-	return !now.Before(b.c.heard.Add(h.silence())) && b.c.missed >= h.probes()
+	return !now.Before(b.c.lastFrame.Add(h.silence())) && b.c.missed >= h.probes()
 }
 
 // beat sends a PING when nothing was heard for a heartbeat and returns when to
 // look again. Until a PING is answered it is sent again with the same nonce, so
 // that a round trip longer than the heartbeat is measured too.
 func (c *conn) beat(now time.Time) time.Time {
-	if now.Before(c.probing) {
-		return c.probing
+	if now.Before(c.nextProbe) {
+		return c.nextProbe
 	}
 	period := c.period()
-	if quiet := c.heard.Add(period); now.Before(quiet) && c.rtt > 0 {
-		c.probing = quiet
+	if quiet := c.lastFrame.Add(period); now.Before(quiet) && c.rtt > 0 {
+		c.nextProbe = quiet
 		return quiet
 	}
 	if c.nonce == 0 {
@@ -171,8 +173,8 @@ func (c *conn) beat(now time.Time) time.Time {
 	}
 	c.missed++
 	c.send(kindPing, appendNumber(nil, c.nonce))
-	c.probing = now.Add(period)
-	return c.probing
+	c.nextProbe = now.Add(period)
+	return c.nextProbe
 }
 
 // period draws the time to the next probe: the shortest of the bonds that are up.
@@ -195,10 +197,10 @@ func (c *conn) period() time.Duration {
 // draw returns the interval less a random part of the jitter.
 func (h Heartbeat) draw() time.Duration { return h.Interval - rand.N(h.Jitter+1) }
 
-// hasten draws the time of the next probe anew after a bond came up.
-func (c *conn) hasten() {
-	c.probing = earlier(c.probing, time.Now().Add(c.period()))
-	c.wakeProbe()
+// rescheduleProbe draws the time of the next probe anew after a bond came up.
+func (c *conn) rescheduleProbe() {
+	c.nextProbe = earlier(c.nextProbe, time.Now().Add(c.period()))
+	c.wakeHeartbeat()
 }
 
 func (c *conn) handlePing(nonce uint64) link.Code {
@@ -210,7 +212,7 @@ func (c *conn) handlePong(nonce uint64) link.Code {
 	if c.nonce != 0 && nonce == c.nonce {
 		now := time.Now()
 		c.rtt, c.nonce = now.Sub(c.pinged), 0
-		c.heard, c.missed = now, 0
+		c.lastFrame, c.missed = now, 0
 	}
 	return link.CodeAccepted
 }
