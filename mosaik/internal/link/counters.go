@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Limit names a bound on connections that was exceeded.
+// Limit is a bound on accepted connections that a connection exceeded.
 type Limit int
 
 // The limits.
@@ -14,30 +14,30 @@ const (
 	LimitNone           Limit = iota
 	LimitConns                // accepted connections
 	LimitAddrConns            // accepted connections from one address
-	LimitHandshakes           // handshakes; the oldest was given up
-	LimitAddrHandshakes       // handshakes with one address
-	LimitAddrRate             // connections from one address in a time
-	LimitRate                 // connections from addresses that are not trusted in a time
-	LimitBarred               // connections from an address from which came what no honest peer sends
+	LimitHandshakes           // handshakes in progress; the oldest was ended
+	LimitAddrHandshakes       // handshakes in progress with one address
+	LimitAddrRate             // rate of connections from one address
+	LimitRate                 // rate of connections from all untrusted addresses
+	LimitBarred               // the address is barred, see Conn.Bar
 	limits
 )
 
-// String names the limit in metrics and logs.
+// String returns the name of the limit in metrics and logs.
 func (l Limit) String() string {
 	return [...]string{"none", "connections", "address_connections", "handshakes", "address_handshakes", "address_rate", "rate", "barred"}[l]
 }
 
-// Direction says who refused.
+// Direction says which end refused.
 type Direction int
 
 // The directions of a refusal.
 const (
-	Sent     Direction = iota // by this peer
-	Received                  // by the other one
+	Sent     Direction = iota // this peer refused
+	Received                  // the other peer refused
 	directions
 )
 
-// String names the direction in metrics.
+// String returns the name of the direction in metrics.
 func (d Direction) String() string { return [...]string{"sent", "received"}[d] }
 
 // Outcome says how a dial ended.
@@ -45,14 +45,14 @@ type Outcome int
 
 // The outcomes of a dial.
 const (
-	DialConnected Outcome = iota // the peer let us in
-	DialFailed
-	DialForbidden // by a rule or a filter, before a connection was opened
-	DialCancelled // it was no longer needed
+	DialConnected Outcome = iota // the peer accepted the connection
+	DialFailed                   // for any reason that is not below
+	DialForbidden                // a rule or a filter forbids the address
+	DialCancelled                // the dial was no longer needed
 	outcomes
 )
 
-// String names the outcome in metrics.
+// String returns the name of the outcome in metrics.
 func (o Outcome) String() string {
 	return [...]string{"connected", "failed", "forbidden", "cancelled"}[o]
 }
@@ -69,30 +69,30 @@ func outcomeOf(err error) Outcome {
 	return DialFailed
 }
 
-// Counters counts, from the start on, the refusals and ends of connections and
-// bonds by their code, the connections that exceeded a limit, and dials by their
-// outcome. Its methods may be called concurrently.
+// Counters count since the link was made: refusals and ends of connections and bonds by
+// code, connections that exceeded a limit, and dials by outcome. The methods may be called
+// concurrently.
 type Counters struct {
-	refused [directions][len(codes) + 1]atomic.Int64 // by place in codes, the last for all others
+	refused [directions][len(codes) + 1]atomic.Int64 // by Code.index
 	dropped [limits]atomic.Int64
 	dialled [outcomes]atomic.Int64
 }
 
 // Refused counts a code that was sent or received.
-func (t *Counters) Refused(code Code, d Direction) {
-	i := code.place()
+func (c *Counters) Refused(code Code, d Direction) {
+	i := code.index()
 	if code == CodeAccepted {
-		i = len(codes) // nothing was refused: the peer made it up
+		i = len(codes) // a peer that refuses with it made it up
 	}
-	t.refused[d][i].Add(1)
+	c.refused[d][i].Add(1)
 }
 
-// EachRefused calls f for each count that is not 0. What peers make up, which
-// could be any number of codes, counts as CodeAccepted.
-func (t *Counters) EachRefused(f func(code Code, d Direction, n int64)) {
-	for d := range t.refused {
-		for i := range t.refused[d] {
-			n := t.refused[d][i].Load()
+// EachRefused calls f for each count that is not 0. All codes without a name count together
+// as CodeAccepted: peers can make up any number of them.
+func (c *Counters) EachRefused(f func(code Code, d Direction, n int64)) {
+	for d := range c.refused {
+		for i := range c.refused[d] {
+			n := c.refused[d][i].Load()
 			switch {
 			case n == 0:
 			case i < len(codes):
@@ -105,21 +105,21 @@ func (t *Counters) EachRefused(f func(code Code, d Direction, n int64)) {
 }
 
 // EachDropped calls f for each limit that connections exceeded.
-func (t *Counters) EachDropped(f func(l Limit, n int64)) {
-	for l := range t.dropped {
-		if n := t.dropped[l].Load(); n != 0 {
+func (c *Counters) EachDropped(f func(l Limit, n int64)) {
+	for l := range c.dropped {
+		if n := c.dropped[l].Load(); n != 0 {
 			f(Limit(l), n)
 		}
 	}
 }
 
 // Dialled counts a dial.
-func (t *Counters) Dialled(o Outcome) { t.dialled[o].Add(1) }
+func (c *Counters) Dialled(o Outcome) { c.dialled[o].Add(1) }
 
 // EachDialled calls f for each outcome that dials had.
-func (t *Counters) EachDialled(f func(o Outcome, n int64)) {
-	for o := range t.dialled {
-		if n := t.dialled[o].Load(); n != 0 {
+func (c *Counters) EachDialled(f func(o Outcome, n int64)) {
+	for o := range c.dialled {
+		if n := c.dialled[o].Load(); n != 0 {
 			f(Outcome(o), n)
 		}
 	}

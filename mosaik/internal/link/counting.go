@@ -6,25 +6,25 @@ import (
 	"sync/atomic"
 )
 
-// meter counts the bytes of a connection.
+// countingConn counts the bytes that are read and written.
 type countingConn struct {
 	net.Conn
 	read, written atomic.Uint64
 }
 
-func (m *countingConn) Read(b []byte) (int, error) {
-	n, err := m.Conn.Read(b)
-	m.read.Add(uint64(n))
+func (c *countingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read.Add(uint64(n))
 	return n, err
 }
 
-func (m *countingConn) Write(b []byte) (int, error) {
-	n, err := m.Conn.Write(b)
-	m.written.Add(uint64(n))
+func (c *countingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(uint64(n))
 	return n, err
 }
 
-// counted is a reader whose bytes are counted.
+// countingReader adds the bytes that are read to n.
 type countingReader struct {
 	io.Reader
 	n *atomic.Uint64

@@ -7,43 +7,42 @@ import (
 	"time"
 )
 
-// What the connections of strangers may take together of one processor: a part of
-// its time, and so much at once after they were quiet.
+// What the connections of strangers may use of one processor, all of them together.
 const (
-	cpuShare = 0.1
-	cpuBurst = 250 * time.Millisecond
-	// maxTurn bounds what one turn counts for. On a machine with too much to
-	// do a turn takes longer than the processor works on it, and strangers would
-	// get less the less there is.
+	cpuShare = 0.1                    // of its time
+	cpuBurst = 250 * time.Millisecond // at once, after a time without use
+	// maxTurn bounds what one turn counts for. On a busy machine a turn lasts longer than
+	// the processor works on it. Without the bound, strangers would get less the busier the
+	// machine is.
 	maxTurn = time.Millisecond
 )
 
-// cpuLimiter lets the connections of strangers use a processor one after the
-// other, and not all of its time. Go runs what is ready in turn: hundreds of
-// connections that are ready at the same time would have a member's own
-// goroutines wait for all of them.
+// cpuLimiter lets the goroutines of strangers' connections work one at a time and for a
+// share of a processor's time. Go's scheduler runs ready goroutines in turn: without a
+// limiter, each step of a member's own work would wait for every stranger that is ready.
 type cpuLimiter struct {
-	turn chan struct{} // full while a goroutine is through
+	turn chan struct{} // holds a token while a goroutine has its turn
 
-	// They belong to the goroutine that is through.
+	// The goroutine that has its turn owns these fields.
 	began   time.Time
-	left    time.Duration // what may be used at once, negative for what was used too much
-	counted time.Time     // when left was
+	left    time.Duration // what may be used at once; negative after more was used
+	counted time.Time     // when left was computed
 }
 
 func newCPULimiter() *cpuLimiter {
 	return &cpuLimiter{turn: make(chan struct{}, 1), left: cpuBurst, counted: time.Now()}
 }
 
-// enter waits for a turn and reports whether it came before done was closed.
-func (t *cpuLimiter) enter(done <-chan struct{}) bool {
+// acquire waits for a turn. It is false if done was closed first. After true the caller
+// calls release.
+func (l *cpuLimiter) acquire(done <-chan struct{}) bool {
 	select {
-	case t.turn <- struct{}{}:
+	case l.turn <- struct{}{}:
 	case <-done:
 		return false
 	}
-	t.began = time.Now()
-	wait := t.refill(t.began)
+	l.began = time.Now()
+	wait := l.refill(l.began)
 	if wait == 0 {
 		return true
 	}
@@ -52,97 +51,98 @@ func (t *cpuLimiter) enter(done <-chan struct{}) bool {
 	select {
 	case <-timer.C:
 	case <-done:
-		<-t.turn
+		<-l.turn
 		return false
 	}
-	t.began = time.Now()
-	t.refill(t.began)
+	l.began = time.Now()
+	l.refill(l.began)
 	return true
 }
 
-// refill adds what the share allows since the last time, and returns how long to
-// wait until there is something left.
-func (t *cpuLimiter) refill(now time.Time) time.Duration {
-	t.left = min(cpuBurst, t.left+time.Duration(float64(now.Sub(t.counted))*cpuShare))
-	t.counted = now
-	return max(0, time.Duration(float64(-t.left)/cpuShare))
+// refill adds what the share allows since the last call. It returns how long to wait until
+// left is positive.
+func (l *cpuLimiter) refill(now time.Time) time.Duration {
+	l.left = min(cpuBurst, l.left+time.Duration(float64(now.Sub(l.counted))*cpuShare))
+	l.counted = now
+	return max(0, time.Duration(float64(-l.left)/cpuShare))
 }
 
-// leave ends a turn.
-func (t *cpuLimiter) leave() {
-	t.left -= min(maxTurn, time.Since(t.began))
-	<-t.turn
+// release ends the turn.
+func (l *cpuLimiter) release() {
+	l.left -= min(maxTurn, time.Since(l.began))
+	<-l.turn
 }
 
-// patient is a connection whose goroutines may have to pass a cpu before
-// they work: the one that reads, from the end of a Read to the next, and the one
-// that writes, from [Conn.AcquireCPU] to the next Write.
+// limitedConn is a connection whose goroutines may need a turn of the limiter to work: the
+// reading one from the end of a Read to the next Read, the writing one from
+// [Conn.AcquireCPU] to the next Write.
 type limitedConn struct {
 	net.Conn
 	cpu     *cpuLimiter
-	turns   atomic.Bool // the goroutines take turns
-	reading atomic.Bool // the reading goroutine is through
-	writing atomic.Bool // the writing goroutine is through
+	limited atomic.Bool // the goroutines need turns
+	reading atomic.Bool // the reading goroutine has its turn
+	writing atomic.Bool // the writing goroutine has its turn
 	closed  chan struct{}
 	close   func() error // sync.OnceValue
 }
 
-func newLimitedConn(raw net.Conn, t *cpuLimiter) *limitedConn {
-	p := &limitedConn{Conn: raw, cpu: t, closed: make(chan struct{})}
-	p.close = sync.OnceValue(func() error {
-		close(p.closed)
+func newLimitedConn(raw net.Conn, cpu *cpuLimiter) *limitedConn {
+	c := &limitedConn{Conn: raw, cpu: cpu, closed: make(chan struct{})}
+	c.close = sync.OnceValue(func() error {
+		close(c.closed)
 		return raw.Close()
 	})
-	return p
+	return c
 }
 
 // Close implements [net.Conn].
-func (p *limitedConn) Close() error { return p.close() }
+func (c *limitedConn) Close() error { return c.close() }
 
 // Read implements [net.Conn].
-func (p *limitedConn) Read(b []byte) (int, error) {
-	p.end(&p.reading)
-	n, err := p.Conn.Read(b)
+func (c *limitedConn) Read(b []byte) (int, error) {
+	c.release(&c.reading)
+	n, err := c.Conn.Read(b)
 	if err == nil {
-		p.begin(&p.reading)
+		c.acquire(&c.reading)
 	}
 	return n, err
 }
 
 // Write implements [net.Conn].
-func (p *limitedConn) Write(b []byte) (int, error) {
-	p.end(&p.writing)
-	return p.Conn.Write(b)
+func (c *limitedConn) Write(b []byte) (int, error) {
+	c.release(&c.writing)
+	return c.Conn.Write(b)
 }
 
-// begin waits for the turn of a goroutine, if it takes turns.
-func (p *limitedConn) begin(through *atomic.Bool) {
-	if p.turns.Load() && p.cpu.enter(p.closed) {
-		through.Store(true)
+// acquire waits for a goroutine's turn if it needs one. A connection that was closed works
+// without a turn: its next read or write fails.
+func (c *limitedConn) acquire(holds *atomic.Bool) {
+	if c.limited.Load() && c.cpu.acquire(c.closed) {
+		holds.Store(true)
 	}
 }
 
-// end ends the turn of a goroutine.
-func (p *limitedConn) end(through *atomic.Bool) {
-	if through.CompareAndSwap(true, false) {
-		p.cpu.leave()
+// release ends a goroutine's turn, if it has one.
+func (c *limitedConn) release(holds *atomic.Bool) {
+	if holds.CompareAndSwap(true, false) {
+		c.cpu.release()
 	}
 }
 
-// LimitCPU says whether the connection's goroutines take turns with those of all
-// connections that do: together they use a tenth of a processor, after 250 ms at
-// once. The connection of a stranger does, that of a member works at once. It
-// does not end a turn. Connections do not take turns after their handshake.
-func (c *Conn) LimitCPU(take bool) { c.limited.turns.Store(take) }
+// LimitCPU says whether the connection's goroutines share a tenth of a processor, after a
+// burst of 250 ms, with those of all connections that are limited. Connections of strangers
+// are. Every connection is during its handshake, and none after it until LimitCPU is called.
+// A turn that has begun does not end.
+func (c *Conn) LimitCPU(limit bool) { c.limited.limited.Store(limit) }
 
-// ReleaseCPU ends the turn of the goroutine that reads. On a connection that takes turns
-// that goroutine calls ReleaseCPU before it waits for anything but the next Read, and
-// when it has stopped reading: all others wait for it.
-func (c *Conn) ReleaseCPU() { c.limited.end(&c.limited.reading) }
+// ReleaseCPU ends the turn of the reading goroutine. On a limited connection that goroutine
+// calls it before it waits for anything but the next Read, and when it has stopped reading:
+// all other limited connections wait for the turn to end.
+func (c *Conn) ReleaseCPU() { c.limited.release(&c.limited.reading) }
 
-// AcquireCPU waits for the turn of the goroutine that writes. The turn ends with the
-// next write, or when the function is called that AcquireCPU returns.
-func (c *Conn) AcquireCPU() (leave func()) {
-	c.limited.begin(&c.limited.writing)
-	return func() { c.limited.end(&c.limited.writing) }
+// AcquireCPU waits for the turn of the writing goroutine, if it needs one. The turn ends with
+// the next write or when release is called, whichever comes first.
+func (c *Conn) AcquireCPU() (release func()) {
+	c.limited.acquire(&c.limited.writing)
+	return func() { c.limited.release(&c.limited.writing) }
 }

@@ -23,14 +23,14 @@ func TestTurnstileShare(t *testing.T) {
 		for range 50 {
 			go func() {
 				n := 0
-				for ts.enter(done) {
+				for ts.acquire(done) {
 					if busy {
 						t.Error("two work at the same time")
 					}
 					busy = true
 					time.Sleep(work) // the time of the bubble
 					busy = false
-					ts.leave()
+					ts.release()
 					n++
 				}
 				counts <- n
