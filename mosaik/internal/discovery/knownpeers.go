@@ -39,18 +39,18 @@ const (
 	MaxKnownPeersSize = knownPeersHead + MaxKnownPeers*(32+8+1+MaxKnownPeerAddrs*(1+MaxAddr)) + 32
 )
 
-// ErrKnownPeers reports bytes that are not a file of known peers.
+// ErrKnownPeers reports bytes that are not a valid file of known peers.
 var ErrKnownPeers = errors.New("malformed file of known peers")
 
-// KnownPeer says where a peer was when it was connected last.
+// KnownPeer holds the addresses of a peer when it was connected last.
 type KnownPeer struct {
 	Peer  sm.PeerID
-	At    time.Time // in whole seconds
-	Addrs []string  // 1 to [MaxKnownPeerAddrs], the best one first
+	At    time.Time // when it was connected last, in whole seconds
+	Addrs []string  // host:port, 1 to [MaxKnownPeerAddrs], the best one first
 }
 
-// AppendKnownPeers appends the file of the peers of a network, which keep the
-// bounds, to b.
+// AppendKnownPeers appends the file of known peers of a network to b. The peers must be
+// within the bounds.
 func AppendKnownPeers(b []byte, network sm.Digest, peers []KnownPeer) []byte {
 	begin := len(b)
 	b = append(b, knownPeersMagic...)
@@ -69,30 +69,30 @@ func AppendKnownPeers(b []byte, network sm.Digest, peers []KnownPeer) []byte {
 	return append(b, sum[:]...)
 }
 
-// ParseKnownPeers reads a file of known peers. Whatever b holds is safe: any fault
-// is [ErrKnownPeers]. What it accepts is what AppendKnownPeers makes of the result.
+// ParseKnownPeers decodes a file of known peers. Any b is safe to parse: each fault is
+// [ErrKnownPeers]. AppendKnownPeers encodes the result as the same bytes.
 func ParseKnownPeers(b []byte, network sm.Digest) ([]KnownPeer, error) {
 	fail := func(format string, args ...any) ([]KnownPeer, error) {
 		return nil, fmt.Errorf("%w: "+format, append([]any{ErrKnownPeers}, args...)...)
 	}
 	switch {
 	case len(b) > MaxKnownPeersSize:
-		return fail("it has more than %d bytes", MaxKnownPeersSize)
+		return fail("%d bytes, at most %d are allowed", len(b), MaxKnownPeersSize)
 	case len(b) < knownPeersHead+32 || string(b[:8]) != knownPeersMagic:
-		return fail("it does not begin like one")
+		return fail("wrong magic, or fewer than %d bytes", knownPeersHead+32)
 	case binary.LittleEndian.Uint32(b[8:]) != knownPeersFormat:
 		return fail("format %d; this version reads format %d", binary.LittleEndian.Uint32(b[8:]), knownPeersFormat)
 	}
 	body, sum := b[:len(b)-32], sm.Digest(b[len(b)-32:])
 	switch {
 	case sm.Parts(body) != sum:
-		return fail("its hash is wrong")
+		return fail("wrong hash")
 	case sm.Digest(body[12:44]) != network:
-		return fail("it is of network %s, not of %s", sm.Digest(body[12:44]).Short(), network.Short())
+		return fail("it belongs to network %s, want %s", sm.Digest(body[12:44]).Short(), network.Short())
 	}
 	n := int(binary.LittleEndian.Uint16(body[44:]))
 	if n > MaxKnownPeers {
-		return fail("it has %d peers, at most %d are allowed", n, MaxKnownPeers)
+		return fail("%d peers, at most %d are allowed", n, MaxKnownPeers)
 	}
 	r := reader{rest: body[knownPeersHead:]}
 	peers := make([]KnownPeer, 0, n)
@@ -102,7 +102,7 @@ func ParseKnownPeers(b []byte, network sm.Digest) ([]KnownPeer, error) {
 			return fail("%w", err)
 		}
 		if slices.ContainsFunc(peers, func(p KnownPeer) bool { return p.Peer == s.Peer }) {
-			return fail("peer %s is in it twice", s.Peer.Short())
+			return fail("peer %s is listed twice", s.Peer.Short())
 		}
 		peers = append(peers, s)
 	}
@@ -112,7 +112,7 @@ func ParseKnownPeers(b []byte, network sm.Digest) ([]KnownPeer, error) {
 	return peers, nil
 }
 
-// knownPeer reads one peer.
+// knownPeer reads one peer of the file.
 func (r *reader) knownPeer() (KnownPeer, error) {
 	var s KnownPeer
 	copy(s.Peer[:], r.bytes(len(s.Peer)))
@@ -124,7 +124,7 @@ func (r *reader) knownPeer() (KnownPeer, error) {
 	switch {
 	case r.err != nil:
 		return s, r.err
-	case at > math.MaxInt32<<8: // beyond the year 19000 times have no text
+	case at > math.MaxInt32<<8: // times beyond the year 19000 have no text form
 		return s, fmt.Errorf("peer %s was connected %d s after 1970", s.Peer.Short(), at)
 	case count < 1 || count > MaxKnownPeerAddrs:
 		return s, fmt.Errorf("peer %s has %d addresses, 1 to %d are allowed", s.Peer.Short(), count, MaxKnownPeerAddrs)
@@ -139,7 +139,7 @@ func (r *reader) knownPeer() (KnownPeer, error) {
 			return s, fmt.Errorf("peer %s: %w", s.Peer.Short(), err)
 		}
 		if slices.Contains(s.Addrs, addr) {
-			return s, fmt.Errorf("peer %s has address %s twice", s.Peer.Short(), addr)
+			return s, fmt.Errorf("peer %s lists address %s twice", s.Peer.Short(), addr)
 		}
 		s.Addrs = append(s.Addrs, addr)
 	}
