@@ -21,8 +21,8 @@ const (
 	// The first entry that a peer sends about itself is not among them, or
 	// newcomers would wait for a flood. There are no more of them than
 	// connections, whose rate is bounded.
-	firstBurst = 1024
-	firstRate  = 256
+	firstEntryBurst = 1024
+	firstEntryRate  = 256
 	// A peer with a bond, or at the address of a seed, has a budget of its own.
 	trustedBurst = 2 * (discovery.MaxPeers + discovery.MaxMembers)
 	trustedRate  = 1024
@@ -30,14 +30,14 @@ const (
 	// Frames with at most smallFrame bytes of payload are counted, those of a
 	// handshake among them; larger ones are measured. The heartbeats of as many
 	// connections as a link accepts by default are all of the rate.
-	smallFrame = 4 << 10
-	smallBurst = 32 << 10
-	smallRate  = 8 << 10
+	smallFrame      = 4 << 10
+	smallFrameBurst = 32 << 10
+	smallFrameRate  = 8 << 10
 	// A frame of the handshake of a bond makes us compute proofs, consult
 	// validators and answer.
-	proofCost = 32
-	bulkBurst = 64 << 20
-	bulkRate  = 16 << 20
+	proofCost       = 32
+	largeFrameBurst = 64 << 20
+	largeFrameRate  = 16 << 20
 	// What one connection may send besides, in bytes, with frameCost added for
 	// each frame.
 	strangerBurst = 4 << 20
@@ -52,25 +52,25 @@ const (
 )
 
 // budgets are those that all strangers share.
-type budgets struct{ verify, first, small, bulk, relay *rate.Bucket }
+type budgets struct{ verify, firstEntries, smallFrames, largeFrames, relay *rate.Bucket }
 
 func newBudgets(now time.Time) budgets {
 	return budgets{
-		verify: rate.NewBucket(verifyBurst, verifyRate, now),
-		first:  rate.NewBucket(firstBurst, firstRate, now),
-		small:  rate.NewBucket(smallBurst, smallRate, now),
-		bulk:   rate.NewBucket(bulkBurst, bulkRate, now),
-		relay:  rate.NewBucket(relayBurst, relayRate, now),
+		verify:       rate.NewBucket(verifyBurst, verifyRate, now),
+		firstEntries: rate.NewBucket(firstEntryBurst, firstEntryRate, now),
+		smallFrames:  rate.NewBucket(smallFrameBurst, smallFrameRate, now),
+		largeFrames:  rate.NewBucket(largeFrameBurst, largeFrameRate, now),
+		relay:        rate.NewBucket(relayBurst, relayRate, now),
 	}
 }
 
 // allowance is what one connection has of the budgets. It belongs to the
 // goroutine that reads.
 type allowance struct {
-	verify *rate.Bucket // as a stranger
-	bytes  *rate.Bucket
-	own    *rate.Bucket // of a trusted peer, nil before it was one
-	spoke  bool         // an entry about the peer itself was verified
+	verify      *rate.Bucket // as a stranger
+	bytes       *rate.Bucket
+	own         *rate.Bucket // of a trusted peer, nil before it was one
+	ownVerified bool         // an entry about the peer itself was verified
 }
 
 func newAllowance(now time.Time) allowance {
@@ -105,15 +105,15 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 	units := 1 + float64(bytes/verifyBytes)
 	switch {
 	case trusted:
-		if c.left.own == nil {
-			c.left.own = rate.NewBucket(trustedBurst, trustedRate, time.Now())
+		if c.allowance.own == nil {
+			c.allowance.own = rate.NewBucket(trustedBurst, trustedRate, time.Now())
 		}
-		return c.pay(units, c.left.own)
-	case own && !c.left.spoke:
-		c.left.spoke = true
-		return c.pay(units, c.m.budgets.first)
+		return c.pay(units, c.allowance.own)
+	case own && !c.allowance.ownVerified:
+		c.allowance.ownVerified = true
+		return c.pay(units, c.m.budgets.firstEntries)
 	}
-	return c.pay(units, c.left.verify, c.m.budgets.verify)
+	return c.pay(units, c.allowance.verify, c.m.budgets.verify)
 }
 
 // payForFrame waits for as long as a frame that was read is ahead of its time. A
@@ -130,11 +130,11 @@ func (c *conn) payForFrame(kind uint8, bytes int) {
 		if kind == kindOpen || kind == kindIntro {
 			count = proofCost
 		}
-		c.payAll(claim{c.left.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.small, count})
+		c.payAll(claim{c.allowance.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.smallFrames, count})
 		return
 	}
 	n := float64(bytes + frameCost)
-	c.payAll(claim{c.left.bytes, n}, claim{c.m.budgets.bulk, n})
+	c.payAll(claim{c.allowance.bytes, n}, claim{c.m.budgets.largeFrames, n})
 }
 
 // claim is what is taken out of a budget.

@@ -173,7 +173,7 @@ func TestFullCatalog(t *testing.T) {
 				t.Errorf("%d entries are known, want all %d", got, len(entries))
 			}
 			c := r.end(a)
-			all, one := a.manager.budgets.verify.Left(), c.left.verify.Left()
+			all, one := a.manager.budgets.verify.Left(), c.allowance.verify.Left()
 			if all < 0 || one < 0 {
 				t.Errorf("%v and %v are left of the budgets, want at least 0: they have made it wait", all, one)
 			}
@@ -207,7 +207,7 @@ func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
 	a.limit(func(b *budgets) {
-		for _, of := range []*rate.Bucket{b.verify, b.first, b.small, b.bulk, b.relay} {
+		for _, of := range []*rate.Bucket{b.verify, b.firstEntries, b.smallFrames, b.largeFrames, b.relay} {
 			of.Take(1e15, time.Now())
 		}
 	})

@@ -56,8 +56,8 @@ type conn struct {
 	// OPEN could slip in under the handler's answer to the first.
 	opened uint32
 
-	holds int       // bytes of frames (held.go)
-	left  allowance // of read
+	holds     int       // bytes of frames (held.go)
+	allowance allowance // of read
 
 	liveness
 }
@@ -134,7 +134,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		p:          p,
 		setupUntil: now.Add(m.cfg.HandshakeTimeout),
 		number:     m.conns,
-		left:       newAllowance(now),
+		allowance:  newAllowance(now),
 		bonds:      map[sm.Digest]*bond{},
 		liveness:   newLiveness(now),
 	}

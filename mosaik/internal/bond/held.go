@@ -43,7 +43,7 @@ func (c *conn) hold(n int) bool {
 	c.holds += n
 	*count += n
 	if *count > all {
-		c.m.shed(count, all)
+		c.m.endLargest(count, all)
 	}
 	return !c.ended
 }
@@ -57,8 +57,8 @@ func (c *conn) release(n int) {
 	*count -= n
 }
 
-// shed ends the connection of the count that holds most.
-func (m *Manager) shed(count *int, limit int) {
+// endLargest ends the connection of the count that holds most.
+func (m *Manager) endLargest(count *int, limit int) {
 	var most *conn
 	for _, p := range m.peers {
 		for c := range p.conns {

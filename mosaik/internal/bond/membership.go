@@ -184,9 +184,9 @@ func (ms *Membership) queueEvent(e event) {
 	ms.signal()
 	switch {
 	case e.b.pending.exceeds(maxPending, maxPendingBytes):
-		ms.shed(e.b)
+		ms.dropMessages(e.b)
 	case ms.pending.exceeds(maxPendingAll, maxPendingAllBytes):
-		ms.shed(ms.busiest())
+		ms.dropMessages(ms.busiest())
 	}
 }
 
@@ -207,8 +207,8 @@ func (ms *Membership) busiest() *bond {
 	return most
 }
 
-// shed ends a bond's connection and drops its messages. Its end is still reported.
-func (ms *Membership) shed(b *bond) {
+// dropMessages ends a bond's connection and drops its messages. Its end is still reported.
+func (ms *Membership) dropMessages(b *bond) {
 	if !b.c.ended {
 		ms.m.cfg.Logger.Warn("a peer's messages come faster than they are taken",
 			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "calls", b.pending.calls, "bytes", b.pending.bytes)

@@ -18,10 +18,10 @@ const (
 	// may be new and alone, and makes a group of its own unless it is met within the
 	// bootstrap delay, which is 3 s by default. There are few seeds.
 	maxSeedPause = 2 * time.Second
-	// calmSeedPause bounds it in place of maxSeedPause while every address of the
+	// settledSeedPause bounds it in place of maxSeedPause while every address of the
 	// seed leads to a connected peer or to this peer itself, and some peer is
 	// connected. A name is resolved again at the end of each pause.
-	calmSeedPause = 30 * time.Second
+	settledSeedPause = 30 * time.Second
 	// maxSeedAddrs bounds the addresses of one seed that are dialled in one round. Of
 	// a name with more, each round draws some.
 	maxSeedAddrs = 16
@@ -45,7 +45,7 @@ type seed struct {
 	failures dialler.FailureLog
 	failing  time.Time // when the seed began to fail, zero while it does not
 	alarmed  bool      // that is logged as a warning
-	calm     time.Time // when the seed became calm, zero while it is not
+	settled  time.Time // when the seed became calm, zero while it is not
 
 	// peers holds the peer that answered last at each address. The manager's mutex
 	// guards it.
@@ -72,7 +72,7 @@ func (m *Manager) newSeed(name string, longest time.Duration) *seed {
 func (s *seed) run() {
 	byName := s.name != "" && s.m.cfg.Link.DialsNames(s.name)
 	for {
-		var o outcome
+		var o roundResult
 		if byName {
 			o = s.round([]string{s.name})
 		}
@@ -99,19 +99,19 @@ func (s *seed) run() {
 	}
 }
 
-// outcome is how a round ended.
-type outcome struct {
+// roundResult is how a round ended.
+type roundResult struct {
 	reached int     // addresses whose peers are connected
 	errs    []error // of the others
 }
 
-func (o *outcome) add(more outcome) {
+func (o *roundResult) add(more roundResult) {
 	o.reached += more.reached
 	o.errs = append(o.errs, more.errs...)
 }
 
 // good reports whether every address led to a peer, perhaps to this one.
-func (o outcome) good() bool {
+func (o roundResult) good() bool {
 	return !slices.ContainsFunc(o.errs, func(err error) bool { return !errors.Is(err, link.ErrSelf) })
 }
 
@@ -139,7 +139,7 @@ func (s *seed) addrs() ([]string, error) {
 
 // round dials the addresses whose peers are not connected: the next one when one
 // has ended or has taken stagger.
-func (s *seed) round(addrs []string) (o outcome) {
+func (s *seed) round(addrs []string) (o roundResult) {
 	var left []string
 	left, o.reached = s.missing(addrs)
 	ended := make(chan error, len(left))
@@ -216,12 +216,12 @@ func (s *seed) rest(good bool) bool {
 	m.mu.Unlock()
 	var timer *time.Timer
 	if good && m.reach.peers() > 0 {
-		if s.calm.IsZero() {
-			s.calm = now
+		if s.settled.IsZero() {
+			s.settled = now
 		}
-		timer = time.NewTimer(s.pauses.PauseUpTo(max(calmSeedPause, s.pauses.Bounds().Max)))
+		timer = time.NewTimer(s.pauses.PauseUpTo(max(settledSeedPause, s.pauses.Bounds().Max)))
 	} else {
-		s.calm = time.Time{}
+		s.settled = time.Time{}
 		timer = time.NewTimer(s.pauses.Pause())
 	}
 	defer timer.Stop()
@@ -237,9 +237,9 @@ func (s *seed) rest(good bool) bool {
 		disconnected = m.disconnected
 		lost := s.lost()
 		m.mu.Unlock()
-		if !s.calm.IsZero() && (lost || m.reach.peers() == 0) {
-			s.pauses.Succeeded(time.Since(s.calm))
-			s.calm = time.Time{}
+		if !s.settled.IsZero() && (lost || m.reach.peers() == 0) {
+			s.pauses.Succeeded(time.Since(s.settled))
+			s.settled = time.Time{}
 			timer.Reset(s.pauses.Pause())
 		}
 	}
@@ -257,7 +257,7 @@ func (s *seed) lost() bool {
 }
 
 // report notes and logs how a round ended.
-func (s *seed) report(o outcome) {
+func (s *seed) report(o roundResult) {
 	if s.name == "" {
 		return
 	}

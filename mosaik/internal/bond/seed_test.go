@@ -275,7 +275,7 @@ func TestCalmSeeds(t *testing.T) {
 		lookups.Store(0)
 		time.Sleep(time.Hour)
 		// Every round dials the name, its address and the peer's own.
-		rounds := 2 * float64(time.Hour/calmSeedPause)
+		rounds := 2 * float64(time.Hour/settledSeedPause)
 		if got := float64(len(w.to(everywhere)) - before); got > 3*(rounds+10) || got < rounds/2 {
 			t.Errorf("%.0f dials in an hour, want about %.0f to %.0f", got, 3*rounds/2, 3*rounds)
 		}
