@@ -125,7 +125,7 @@ func TestDialFilter(t *testing.T) {
 		"allowed by name": {"b.example", func() error { return nil }, ""},
 		"refused":         {"127.0.0.1", func() error { return errFilter }, errFilter.Error()},
 		"refused by name": {"b.example", func() error { return errFilter }, errFilter.Error()},
-		"panics":          {"127.0.0.1", func() error { panic("no rack") }, "it panicked: no rack"},
+		"panics":          {"127.0.0.1", func() error { panic("no rack") }, "the filter panicked: no rack"},
 		"exits":           {"127.0.0.1", func() error { runtime.Goexit(); return nil }, "runtime.Goexit"},
 	} {
 		t.Run(name, func(t *testing.T) {

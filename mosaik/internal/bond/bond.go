@@ -29,15 +29,15 @@ type bond struct {
 	counted Info    // of the bond that is up or was up last
 }
 
-// bond returns the connection's bond of the group, which it makes if need be,
-// or nil when the connection cannot have one.
+// bond returns the connection's bond of the group, which it makes if there is none, or nil if
+// the connection cannot have one.
 func (c *conn) bond(ms *Membership) *bond {
 	if b := c.bonds[ms.group.ID]; b != nil || c.ended {
 		return b
 	}
 	exported, err := c.lc.Exporter(string(ms.group.ID[:]), []byte(link.Bond))
 	if err != nil {
-		c.m.cfg.Logger.Error("a connection has no keying material", "peer", c.p.id.Short(), "error", err)
+		c.m.cfg.Logger.Error("cannot export keying material", "peer", c.p.id.Short(), "error", err)
 		return nil
 	}
 	b := &bond{
@@ -52,8 +52,9 @@ func (c *conn) bond(ms *Membership) *bond {
 	return b
 }
 
-// offer opens a bond of the group if the other end's entry, which is new, lists
-// it newly or may make good what a bond was refused for.
+// offer opens a bond of the group after the other end's entry has changed: if the entry now
+// lists the group, or if a bond waits for its retry, since the new entry may hold what the
+// refusal was about.
 func (c *conn) offer(ms *Membership, entry discovery.Signed) {
 	listed := entry.HasGroup(ms.group.ID)
 	if !listed && c.bonds[ms.group.ID] == nil {
@@ -70,7 +71,7 @@ func (c *conn) offer(ms *Membership, entry discovery.Signed) {
 	}
 }
 
-// offerAll is offer for every group that is joined.
+// offerAll calls offer for every group that is joined.
 func (c *conn) offerAll(entry discovery.Signed) {
 	for _, ms := range c.m.groups {
 		c.offer(ms, entry)
@@ -89,8 +90,8 @@ func (b *bond) open() {
 	b.c.send(kindOpen, f.append(nil))
 }
 
-// introduce asks for our hello and sends it, unless the handshake has ended
-// meanwhile.
+// introduce sends our INTRO. The handler's goroutine makes the hello, so the handshake may
+// have ended by then.
 func (b *bond) introduce() {
 	number := b.theirs
 	b.ms.post(b, 0, func() {
@@ -100,7 +101,8 @@ func (b *bond) introduce() {
 		switch {
 		case b.theirs != number: // numbers do not repeat
 		case len(hello) > MaxHello:
-			b.c.m.cfg.Logger.Error("the payload of a handshake is too large", "group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxHello)
+			b.c.m.cfg.Logger.Error("hello too large: handshake refused",
+				"group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxHello)
 			b.refuse(b.theirs, link.CodeUndecodable)
 		default:
 			f := introFrame{group: b.ms.group.ID, mine: b.ours, theirs: b.theirs, hello: hello}
@@ -109,8 +111,8 @@ func (b *bond) introduce() {
 	})
 }
 
-// proofsOf returns the proofs of our secrets that the peer would send on this
-// connection. The sender is part of them, so that a proof cannot be sent back.
+// proofsOf returns the proofs of our secrets by a sender on this connection. The sender is
+// part of a proof, so that a peer cannot send our own proofs back.
 func (b *bond) proofsOf(sender sm.PeerID) []sm.Digest {
 	proofs := make([]sm.Digest, len(b.proofs))
 	for i, p := range b.proofs {
@@ -119,8 +121,8 @@ func (b *bond) proofsOf(sender sm.PeerID) []sm.Digest {
 	return proofs
 }
 
-// proven reports whether the other end holds one of our secrets. Every pair is
-// compared, in constant time, so that how long it takes tells nothing.
+// proven reports whether the other end holds one of our secrets. It compares every pair in
+// constant time, so that its duration reveals nothing.
 func (b *bond) proven(proofs []sm.Digest) bool {
 	equal := 0
 	for _, want := range b.proofsOf(b.c.p.id) {
@@ -255,8 +257,8 @@ func (c *conn) handleClose(f closeFrame) link.Code {
 	return link.CodeAccepted
 }
 
-// refuse ends the bond or the handshake, and tells the other end, whose OPEN
-// has the number theirs, 0 for none.
+// refuse ends the bond or the handshake and sends a CLOSE. theirs is the number of the other
+// end's OPEN, 0 for none.
 func (b *bond) refuse(theirs uint32, code link.Code) {
 	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: b.ours, theirs: theirs, code: code})
 	b.reset(code)
@@ -293,7 +295,8 @@ func (b *bond) fail(code link.Code) {
 		b.ms.post(b, 0, func() { handler.Down(peer, code) })
 		return
 	}
-	b.c.m.cfg.Logger.Debug("a bond was refused", "peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
+	b.c.m.cfg.Logger.Debug("bond refused",
+		"peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
 	b.ms.post(b, len(was.hello), func() { handler.Refused(peer, code, was.hello) })
 }
 

@@ -7,51 +7,49 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// What peers without a bond may make this one do, all of them together and each
-// alone. Connections that want more than there is wait their turn: each has at
-// most one claim at a time, so the queue goes round among them.
+// What strangers may make this peer do, all of them together and each alone. A connection
+// that exceeds a budget waits. It has at most one claim on a budget at a time, so connections
+// take turns.
 const (
-	// Entries to verify, in units of one signature and 16 KiB to hash. All
-	// strangers have verifyBurst at once and verifyRate in a second, one of them
-	// half of that: what a peer of a thousand others knows comes at once. A change that is
-	// accepted is passed on to every peer, so this bounds what others get to verify, too.
+	// Entries that are verified. A unit is one signature and verifyBytes to hash. All
+	// strangers together have verifyBurst at once and verifyRate per second, each of them a
+	// half of that: a peer of a thousand others sends all their entries at once. An accepted
+	// entry is relayed to every peer, so this also bounds what other peers must verify.
 	verifyBurst = 2048
 	verifyRate  = 128
 	verifyBytes = 16 << 10
-	// The first entry that a peer sends about itself is not among them, or
-	// newcomers would wait for a flood. There are no more of them than
-	// connections, whose rate is bounded.
+	// First entries that peers send about themselves. They have a budget of their own, or
+	// newcomers would wait behind a flood. Their number is that of connections, whose rate
+	// package link bounds.
 	firstEntryBurst = 1024
 	firstEntryRate  = 256
-	// A peer with a bond, or at the address of a seed, has a budget of its own.
+	// Entries of one peer with a bond, or at the address of a seed. Each has its own budget.
 	trustedBurst = 2 * (discovery.MaxPeers + discovery.MaxMembers)
 	trustedRate  = 1024
 
-	// Frames with at most smallFrame bytes of payload are counted, those of a
-	// handshake among them; larger ones are measured. The heartbeats of as many
-	// connections as a link accepts by default are all of the rate.
+	// Frames with at most smallFrame bytes of payload, such as those of a handshake. The
+	// rate suffices for the heartbeats of as many connections as package link accepts.
 	smallFrame      = 4 << 10
 	smallFrameBurst = 32 << 10
 	smallFrameRate  = 8 << 10
-	// A frame of the handshake of a bond makes us compute proofs, consult
-	// validators and answer.
-	proofCost       = 32
+	// proofCost is how many small frames an OPEN or INTRO counts as: this peer computes
+	// proofs, calls validators and answers.
+	proofCost = 32
+	// Bytes of larger frames.
 	largeFrameBurst = 64 << 20
 	largeFrameRate  = 16 << 20
-	// What one connection may send besides, in bytes, with frameCost added for
-	// each frame.
+	// Bytes of one stranger's frames of any size. Each frame counts frameCost more.
 	strangerBurst = 4 << 20
 	strangerRate  = 256 << 10
 	frameCost     = 1 << 10
 
-	// What strangers are sent of the catalog, in bytes; a frame counts as
-	// relayCost at least.
+	// Bytes of the catalog that are sent to strangers. A frame counts at least relayCost.
 	relayBurst = 32 << 20
 	relayRate  = 4 << 20
 	relayCost  = 8 << 10
 )
 
-// budgets are those that all strangers share.
+// budgets are the budgets that all strangers share.
 type budgets struct{ verify, firstEntries, smallFrames, largeFrames, relay *rate.Bucket }
 
 func newBudgets(now time.Time) budgets {
@@ -80,8 +78,8 @@ func newAllowance(now time.Time) allowance {
 	}
 }
 
-// trusted reports whether the other end has budgets of its own: it has a bond,
-// or the address of a seed led to it. The caller holds the mutex.
+// trusted reports whether the other end has budgets of its own: it has a bond, or it answered
+// at the address of a seed. The caller holds the mutex.
 func (c *conn) trusted() bool {
 	if c.up > 0 {
 		return true
@@ -96,8 +94,8 @@ func (c *conn) trusted() bool {
 	return false
 }
 
-// payForEntry waits until an entry with so many bytes may be verified. It
-// reports whether the connection is still there.
+// payForEntry waits until an entry with that many bytes may be verified. It is false if the
+// connection has ended. own says that the entry is about the peer itself.
 func (c *conn) payForEntry(own bool, bytes int) bool {
 	c.m.mu.Lock()
 	trusted := c.trusted()
@@ -116,8 +114,8 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 	return c.pay(units, c.allowance.verify, c.m.budgets.verify)
 }
 
-// payForFrame waits for as long as a frame that was read is ahead of its time. A
-// peer with a bond is trusted not to send too much.
+// payForFrame waits until the frame that was read fits into the budgets. Frames of a trusted
+// peer do not count.
 func (c *conn) payForFrame(kind uint8, bytes int) {
 	c.m.mu.Lock()
 	trusted := c.trusted()
@@ -137,13 +135,13 @@ func (c *conn) payForFrame(kind uint8, bytes int) {
 	c.payAll(claim{c.allowance.bytes, n}, claim{c.m.budgets.largeFrames, n})
 }
 
-// claim is what is taken out of a budget.
+// claim is an amount that is taken from a budget.
 type claim struct {
 	from *rate.Bucket
 	n    float64
 }
 
-// pay takes n out of each budget and waits until it is there.
+// pay takes n from each budget and waits until all have it.
 func (c *conn) pay(n float64, from ...*rate.Bucket) bool {
 	claims := make([]claim, len(from))
 	for i, b := range from {
@@ -152,8 +150,8 @@ func (c *conn) pay(n float64, from ...*rate.Bucket) bool {
 	return c.payAll(claims...)
 }
 
-// payAll takes the claims and waits until all are there, unless the connection
-// ends first. Meanwhile nothing is read, and the silence is not the peer's.
+// payAll takes the claims and waits until the budgets have them. It is false if the connection
+// ends first. Nothing is read meanwhile, so the silence does not count as the peer's.
 func (c *conn) payAll(claims ...claim) bool {
 	now := time.Now()
 	var wait time.Duration

@@ -112,7 +112,8 @@ func (m *Manager) unlessConfigured(addr string, check link.Check) link.Check {
 	return check
 }
 
-// mayDial decides about an IP address at which a peer says that it is.
+// mayDial returns an error for an IP address of a peer's entry that must not be dialled. It is
+// called without the mutex: the filter is foreign code.
 func (m *Manager) mayDial(peer sm.PeerID, addr netip.AddrPort) error {
 	if err := discovery.Dialable(addr, m.cfg.Catalog.Self().Addrs); err != nil {
 		return fmt.Errorf("peer %s: %w", peer.Short(), err)
@@ -121,23 +122,23 @@ func (m *Manager) mayDial(peer sm.PeerID, addr netip.AddrPort) error {
 		return nil
 	}
 	if err := m.filter(peer, addr); err != nil {
-		return fmt.Errorf("peer %s: the dial filter refuses %s: %w", peer.Short(), addr, err)
+		return fmt.Errorf("peer %s: the dial filter forbids %s: %w", peer.Short(), addr, err)
 	}
 	return nil
 }
 
-// filter calls the filter, which is not ours: it may panic or end its goroutine.
+// filter calls the dial filter, which may panic or end its goroutine.
 func (m *Manager) filter(peer sm.PeerID, addr netip.AddrPort) (err error) {
 	broken, _ := apart.Call(func() { err = m.cfg.DialFilter(peer, addr) })
 	if broken != nil {
-		return fmt.Errorf("it panicked: %v", broken)
+		return fmt.Errorf("the filter panicked: %v", broken)
 	}
 	return err
 }
 
-// dial opens a connection for bonds to an address; want may be zero. It gives up
-// after the handshake timeout, when the manager closes, and when another
-// connection to the wanted peer is selected. A nil check allows every address.
+// dial opens a connection for bonds to an address. want is the expected peer, zero for any. It
+// ends after the handshake timeout, when the manager closes, and when another connection to
+// the expected peer is selected. A nil check allows every address.
 func (m *Manager) dial(addr string, want sm.PeerID, check link.Check) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.HandshakeTimeout)
 	defer cancel()
@@ -164,7 +165,7 @@ func (m *Manager) dial(addr string, want sm.PeerID, check link.Check) (*link.Con
 	return lc, err
 }
 
-// cancelDials ends the dials in flight to a peer.
+// cancelDials cancels the dials in flight to a peer. The caller holds the mutex.
 func (m *Manager) cancelDials(peer sm.PeerID) {
 	for cancel, want := range m.dials {
 		if want == peer {
@@ -173,13 +174,13 @@ func (m *Manager) cancelDials(peer sm.PeerID) {
 	}
 }
 
-// Dial opens a connection to a known peer for another protocol than that of
-// bonds. It tries the addresses of the peer's entry one after the other, the one
-// that worked last first. The caller owns the connection, and paces its calls.
+// Dial opens a connection to a known peer for a protocol other than that of bonds. It tries
+// the addresses of the peer's entry one after the other, the one that worked last first. The
+// caller owns the connection, and bounds the rate of its calls.
 func (m *Manager) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
 	entry, ok := m.Entry(peer)
 	if !ok {
-		return nil, fmt.Errorf("bond: dial peer %s: it is not known", peer.Short())
+		return nil, fmt.Errorf("bond: dial peer %s: no entry of the peer is known", peer.Short())
 	}
 	m.mu.Lock()
 	worked := ""

@@ -6,27 +6,26 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// tombstone remembers the entry of a forgotten peer, so that other peers, which
-// forget at other times, do not bring it back.
+// tombstone records the entry of a forgotten peer, so that other peers, which forget at other
+// times, do not bring it back.
 type tombstone struct {
 	version uint64
 	until   time.Time
 }
 
-// forgetLost drops peers and leaves tombstones. It returns what must be done about
-// them without the mutex.
+// forgetLost drops peers and leaves tombstones. It returns what must be done without the mutex.
 func (m *Manager) forgetLost(gone []sm.PeerID, now time.Time) (chores []func()) {
 	for _, id := range gone {
 		m.leaveTombstone(m.peers[id], now)
-		m.knownPeers.dial(id) // it may be back in an hour
+		m.knownPeers.dial(id) // it may come back
 		chores = append(chores, func() { m.forget(id, "forgot a peer that cannot be reached") })
 	}
 	return chores
 }
 
-// forgetDeparted forgets a peer that has said goodbye and is in no group: what it was in
-// it has left, and if it returns it says so itself. A peer that only restarts
-// keeps its groups, and other processes of its identity have connections.
+// forgetDeparted forgets a peer that has sent GOODBYE and is in no group: it has left for good.
+// A peer that only restarts still lists its groups. While another process with the same
+// identity is connected, the peer has not left.
 func (m *Manager) forgetDeparted(p *peer, now time.Time) (chores []func()) {
 	entry, known := m.entry(p.id)
 	if m.closing || m.peers[p.id] != p || len(p.conns) > 0 || !known || len(entry.Groups) > 0 {
@@ -39,7 +38,7 @@ func (m *Manager) forgetDeparted(p *peer, now time.Time) (chores []func()) {
 	return []func(){func() { m.forget(p.id, "forgot a peer that left") }}
 }
 
-// leaveTombstone drops a peer and leaves a tombstone.
+// leaveTombstone drops a peer and records its tombstone.
 func (m *Manager) leaveTombstone(p *peer, now time.Time) {
 	for id, t := range m.forgotten {
 		if t.until.Before(now) {
@@ -51,7 +50,8 @@ func (m *Manager) leaveTombstone(p *peer, now time.Time) {
 	delete(m.peers, p.id)
 }
 
-// forget drops the entry of a peer that is no longer known, unless it is back.
+// forget drops the entry of a peer from the catalog, unless the peer has come back. It is
+// called without the mutex.
 func (m *Manager) forget(id sm.PeerID, why string) {
 	m.mu.Lock()
 	back := m.peers[id] != nil

@@ -7,28 +7,28 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// idleHeartbeat is that of connections without a bond.
+// idleHeartbeat is the heartbeat of connections without a bond.
 var idleHeartbeat = Heartbeat{Interval: 500 * time.Millisecond, Jitter: 150 * time.Millisecond, MaxMissed: 10}
 
-// liveness is what a connection knows about the other end's life.
+// liveness is what a connection knows about whether the other end is alive.
 type liveness struct {
-	lastFrame time.Time     // when the last frame came
+	lastFrame time.Time     // when the last frame arrived
 	missed    int           // PINGs sent since
-	nextProbe time.Time     // when to probe next, unless something is heard before
+	nextProbe time.Time     // when to send the next PING unless a frame arrives
 	nonce     uint64        // of the PING that is not answered yet, 0 for none
-	pinged    time.Time     // when that was sent first
-	rtt       time.Duration // the last measured, 0 for none
-	wake      chan struct{} // holds a token when something is to be done earlier
-	paused    bool          // nothing is read, which is this end's doing (budget.go)
-	resumed   time.Time     // since when it is read again
+	pinged    time.Time     // when that PING was first sent
+	rtt       time.Duration // last measured, 0 before the first measurement
+	wake      chan struct{} // holds a token when runHeartbeat must look again
+	paused    bool          // this end does not read, since a budget is used up (budget.go)
+	resumed   time.Time     // when this end last began to read again
 }
 
 func newLiveness(now time.Time) liveness {
 	return liveness{lastFrame: now, wake: make(chan struct{}, 1)}
 }
 
-// runHeartbeat keeps the connection's time until it ends: heartbeats, silence, and the
-// limits and repetitions of handshakes.
+// runHeartbeat does what is due until the connection ends: PINGs, the detection of silence, and
+// the deadlines and retries of handshakes. It is called without the mutex.
 func (c *conn) runHeartbeat() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -47,7 +47,7 @@ func (c *conn) runHeartbeat() {
 	}
 }
 
-// wakeHeartbeat has the probe look again at what is due when.
+// wakeHeartbeat makes runHeartbeat look again at what is due.
 func (c *conn) wakeHeartbeat() {
 	select {
 	case c.wake <- struct{}{}:
@@ -55,7 +55,7 @@ func (c *conn) wakeHeartbeat() {
 	}
 }
 
-// tick does what is due and returns when to look again.
+// tick does what is due and returns when to call it again.
 func (c *conn) tick(now time.Time) time.Time {
 	if !c.selected {
 		if !now.Before(c.setupUntil) {
@@ -86,14 +86,13 @@ func (c *conn) tick(now time.Time) time.Time {
 	return earlier(next, c.beat(now))
 }
 
-// checkSilence ends the bonds whose peer was silent for too long, and the
-// connection when that leaves none, and returns when to check again. Silence is
-// the peer's only if it was asked often enough meanwhile: a process that was
-// stopped, or had no processor for a while, asks before it judges.
+// checkSilence ends the bonds whose peer was silent for too long, and the connection if no bond
+// remains. It returns when to check again. Silence counts only if enough PINGs were sent
+// meanwhile: a process that was stopped, or had no processor for a while, sends them first.
 func (c *conn) checkSilence(now time.Time) time.Time {
 	next := now.Add(idleHeartbeat.silence())
 	if c.paused {
-		return next // the end of that wakes the probe
+		return next // pauseReading wakes the goroutine at the end of the pause
 	}
 	live, died := 0, false
 	for _, b := range c.bonds {
@@ -121,8 +120,8 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 	return next
 }
 
-// checkStall ends a connection whose other end does not take a frame in time, and
-// returns when to check again. It is noticed when the next probe is due.
+// checkStall ends a connection whose other end does not read a frame in time. It returns when to
+// check again. A frame that is begun after the check is first seen when the next PING is due.
 func (c *conn) checkStall(now, next time.Time) time.Time {
 	limit, inFlight := c.out.deadline()
 	switch {
@@ -131,14 +130,14 @@ func (c *conn) checkStall(now, next time.Time) time.Time {
 	case now.Before(limit):
 		return earlier(next, limit)
 	case !c.ended:
-		c.m.cfg.Logger.Warn("a peer does not take a frame", "peer", c.p.id.Short(), "within", stallTime)
+		c.m.cfg.Logger.Warn("peer does not read: connection ended", "peer", c.p.id.Short(), "within", stallTime)
 		c.end(link.CodeTimeout, false)
 	}
 	return next
 }
 
-// pauseReading notes that this end does not read for a while, or reads again. Meanwhile
-// it sends PINGs, so that the other end hears it.
+// pauseReading records that this end stops reading or, with false, reads again. During a pause
+// it sends PINGs, so that the other end sees it alive. It is called without the mutex.
 func (c *conn) pauseReading(paused bool) {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
@@ -156,9 +155,9 @@ func (b *bond) silent(now time.Time) bool {
 	return !now.Before(b.c.lastFrame.Add(h.silence())) && b.c.missed >= h.probes()
 }
 
-// beat sends a PING when nothing was heard for a heartbeat and returns when to
-// look again. Until a PING is answered it is sent again with the same nonce, so
-// that a round trip longer than the heartbeat is measured too.
+// beat sends a PING if no frame has arrived for an interval. It returns when to call it again.
+// Until a PING is answered it is repeated with the same nonce, so that a round trip that is
+// longer than the interval is measured too.
 func (c *conn) beat(now time.Time) time.Time {
 	if now.Before(c.nextProbe) {
 		return c.nextProbe
@@ -177,7 +176,7 @@ func (c *conn) beat(now time.Time) time.Time {
 	return c.nextProbe
 }
 
-// period draws the time to the next probe: the shortest of the bonds that are up.
+// period draws the time to the next PING: the shortest one of the bonds that are up.
 func (c *conn) period() time.Duration {
 	var shortest time.Duration
 	for _, b := range c.bonds {
@@ -197,7 +196,8 @@ func (c *conn) period() time.Duration {
 // draw returns the interval less a random part of the jitter.
 func (h Heartbeat) draw() time.Duration { return h.Interval - rand.N(h.Jitter+1) }
 
-// rescheduleProbe draws the time of the next probe anew after a bond came up.
+// rescheduleProbe brings the next PING forward after a bond came up, whose interval may be
+// shorter.
 func (c *conn) rescheduleProbe() {
 	c.nextProbe = earlier(c.nextProbe, time.Now().Add(c.period()))
 	c.wakeHeartbeat()

@@ -15,23 +15,23 @@ import (
 )
 
 const (
-	// knownPeerPause bounds the pause before the addresses of a sighting are tried
-	// again. There are at most MaxKnownPeers times MaxKnownPeerAddrs.
+	// knownPeerPause bounds the pause before the addresses of a known peer are dialled
+	// again. There are at most MaxKnownPeers times MaxKnownPeerAddrs addresses.
 	knownPeerPause = time.Minute
-	// knownPeerTime is how long a peer is remembered after it was connected last,
-	// once another one is connected.
+	// knownPeerTime is how long a peer is kept after it was connected last. It counts only
+	// while another peer is connected: otherwise the clock may be wrong.
 	knownPeerTime = 30 * 24 * time.Hour
-	// rememberPause is how long what changes is gathered, and rememberEvery how
-	// often the times at least are kept.
+	// rememberPause is how long changes are gathered before they are saved. The times are
+	// saved every rememberEvery at least.
 	rememberPause = time.Second
 	rememberEvery = time.Hour
 )
 
-// knownPeers are the peers that are worth dialling by a later process: members,
-// and peers that were reached at an address that they list. Their addresses are
-// also dialled here, like seeds, while the peer is not known: it was forgotten, or
-// an earlier process knew it. Nil keeps nothing. The manager's mutex guards it, and
-// its methods are called with it held unless they say otherwise.
+// knownPeers are the peers that a later process should dial: members, and peers that were
+// reached at an address that they list. Their addresses are also dialled here, like seeds,
+// while the peer is not in the catalog, since it was forgotten or only an earlier process knew
+// it. A nil knownPeers keeps nothing. The manager's mutex guards it, and its methods are called
+// with it held unless they say otherwise.
 type knownPeers struct {
 	m       *Manager
 	all     map[sm.PeerID]*discovery.KnownPeer
@@ -49,14 +49,14 @@ func newKnownPeers(m *Manager, earlier []discovery.KnownPeer) *knownPeers {
 	return k
 }
 
-// dialAll dials all that are known.
+// dialAll calls dial for every known peer.
 func (k *knownPeers) dialAll() {
 	for id := range k.all {
 		k.dial(id)
 	}
 }
 
-// dial dials a peer's addresses while it is not known.
+// dial starts a seed that dials a peer's addresses while the peer is not in the catalog.
 func (k *knownPeers) dial(id sm.PeerID) {
 	if k == nil || k.all[id] == nil || k.dialled[id] || k.m.closing {
 		return
@@ -72,8 +72,8 @@ func (k *knownPeers) dial(id sm.PeerID) {
 	k.m.running.Go(seed.run)
 }
 
-// addrs returns what a sighting's seed dials. An address at which another peer has
-// answered is that peer's now. It is called without the mutex.
+// addrs returns the addresses that the seed of a known peer dials. It drops an address at which
+// another peer has answered. It is called without the mutex.
 func (k *knownPeers) addrs(id sm.PeerID, seed *seed) ([]string, error) {
 	k.m.mu.Lock()
 	defer k.m.mu.Unlock()
@@ -97,12 +97,12 @@ func (k *knownPeers) addrs(id sm.PeerID, seed *seed) ([]string, error) {
 		delete(k.dialled, id)
 		return nil, errSeedOver
 	case k.m.peers[id] != nil:
-		return nil, nil // the dialler's
+		return nil, nil // the scheduler dials it
 	}
 	return slices.Clone(known.Addrs), nil
 }
 
-// record remembers where a connected peer is.
+// record stores the addresses of a connected peer.
 func (k *knownPeers) record(p *peer, entry discovery.Signed) {
 	if k == nil || p.current == nil || len(entry.Addrs) == 0 {
 		return
@@ -112,7 +112,7 @@ func (k *knownPeers) record(p *peer, entry discovery.Signed) {
 		worked = p.answered
 	}
 	if !p.member && !slices.Contains(entry.Addrs, worked) {
-		return // anybody can connect
+		return // no proof that it can be reached
 	}
 	addrs := dialler.InOrder(entry.Addrs, worked)
 	addrs = addrs[:min(len(addrs), discovery.MaxKnownPeerAddrs)]
@@ -127,7 +127,7 @@ func (k *knownPeers) record(p *peer, entry discovery.Signed) {
 	k.changed()
 }
 
-// makeRoom drops the peer that was connected the longest ago, unless all are
+// makeRoom drops the peer that was connected the longest time ago. It is false if all are
 // connected.
 func (k *knownPeers) makeRoom() bool {
 	var oldest *discovery.KnownPeer
@@ -142,7 +142,7 @@ func (k *knownPeers) makeRoom() bool {
 	return oldest != nil
 }
 
-// drop forgets a peer that left.
+// drop removes a peer that has left.
 func (k *knownPeers) drop(id sm.PeerID) {
 	if k != nil && k.all[id] != nil {
 		delete(k.all, id)
@@ -150,7 +150,7 @@ func (k *knownPeers) drop(id sm.PeerID) {
 	}
 }
 
-// changed has what there is kept soon.
+// changed makes run save the peers soon.
 func (k *knownPeers) changed() {
 	select {
 	case k.dirty <- struct{}{}:
@@ -158,7 +158,8 @@ func (k *knownPeers) changed() {
 	}
 }
 
-// run keeps what changes until the manager closes. It is called without the mutex.
+// run saves the peers when they change, until the manager closes. It is called without the
+// mutex, as is save.
 func (k *knownPeers) run() {
 	hourly := time.NewTicker(rememberEvery)
 	defer hourly.Stop()
@@ -181,17 +182,18 @@ func (k *knownPeers) run() {
 	}
 }
 
-// save saves what there is. It is called without the mutex.
+// save saves the peers.
 func (k *knownPeers) save() {
 	k.m.mu.Lock()
 	list := k.list(time.Now())
 	k.m.mu.Unlock()
 	if err := k.m.cfg.SaveKnownPeers(list); err != nil {
-		k.m.cfg.Logger.Warn("known peers are not kept", "error", err)
+		k.m.cfg.Logger.Warn("cannot save known peers", "error", err)
 	}
 }
 
-// list returns the peers to keep, those that were connected last first.
+// list returns the peers to save, those that were connected last first. It drops peers that
+// were not connected for too long.
 func (k *knownPeers) list(now time.Time) []discovery.KnownPeer {
 	connected := false
 	for id, known := range k.all {
@@ -205,7 +207,7 @@ func (k *knownPeers) list(now time.Time) []discovery.KnownPeer {
 	}
 	list := make([]discovery.KnownPeer, 0, len(k.all))
 	for id, known := range k.all {
-		// Nobody is dropped while nobody is there: the clock may be wrong.
+		// No peer is dropped while none is connected: the clock may be wrong.
 		if connected && now.Sub(known.At) > knownPeerTime {
 			delete(k.all, id)
 			continue

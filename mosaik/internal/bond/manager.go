@@ -14,8 +14,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Manager keeps the connections to all known peers and the bonds on them. Its
-// methods may be called concurrently.
+// Manager keeps the connections to all known peers and the bonds on them. Its methods may be
+// called concurrently.
 type Manager struct {
 	cfg      Config
 	self     sm.PeerID
@@ -25,35 +25,38 @@ type Manager struct {
 	mismatches mismatchWatcher
 	budgets    budgets
 
-	// What was done so far.
-	verified atomic.Int64                                  // entries
-	relayed  struct{ frames, entries, bytes atomic.Int64 } // from the catalog
+	// Counts since the start, for tests.
+	verified atomic.Int64                                  // entries whose signature was checked
+	relayed  struct{ frames, entries, bytes atomic.Int64 } // of the catalog
 
-	dialsChanged chan struct{} // holds a token when dialPeers has something to look at
+	dialsChanged chan struct{} // holds a token when dialPeers must look again
 
-	running sync.WaitGroup // everything that Close waits for
-	done    chan struct{}  // closed when closing begins
+	running sync.WaitGroup // all goroutines; Close waits for them
+	done    chan struct{}  // closed when Close begins
 
-	mu           sync.Mutex // guards what follows and all that hangs on it
-	closing      bool
-	unwatch      func()
+	// mu guards the fields below, the scheduler and its targets, and all peers,
+	// connections, bonds and memberships.
+	mu           sync.Mutex
+	closing      bool   // Close was called
+	unwatch      func() // ends the watch of the catalog
 	scheduler    *dialler.Scheduler
 	peers        map[sm.PeerID]*peer
-	groups       map[sm.Digest]*Membership
-	dials        map[*context.CancelFunc]sm.PeerID // under way, and whom they want
+	groups       map[sm.Digest]*Membership         // that are joined
+	dials        map[*context.CancelFunc]sm.PeerID // in flight, with the expected peer
 	forgotten    map[sm.PeerID]tombstone
-	seeds        []*seed       // the configured ones
-	knownPeers   *knownPeers   // nil when nothing is kept
+	seeds        []*seed       // those of Config.Seeds
+	knownPeers   *knownPeers   // nil without Config.SaveKnownPeers
 	news         chan struct{} // closed and replaced when an entry changes
 	disconnected chan struct{} // closed and replaced when a peer's last connection ends
-	conns        uint64        // connections so far
+	conns        uint64        // number of the last connection
 	held         held
-	callbacks    map[callbackToken]*callback
-	hellos       uint64 // HELLO frames sent
-	selects      uint64 // SELECT frames sent
+	callbacks    map[callbackToken]*callback // requests that wait for a connection
+	hellos       uint64                      // HELLO frames sent
+	selects      uint64                      // SELECT frames sent
 }
 
-// New returns a manager that does nothing before [Manager.Start].
+// New returns a manager that does nothing before [Manager.Start]. The caller must call
+// [Manager.Close].
 func New(cfg Config) *Manager {
 	cfg.complete()
 	m := &Manager{
@@ -84,8 +87,8 @@ func New(cfg Config) *Manager {
 	return m
 }
 
-// Start registers the bond protocol with the link, which must not serve yet,
-// and begins to dial. It is called once.
+// Start registers the protocols of bonds with the link, which must not serve yet, and begins
+// to dial. It is called once.
 func (m *Manager) Start() {
 	m.cfg.Link.Handle(link.Bond, func(_ context.Context, lc *link.Conn) { m.serve(lc) })
 	m.cfg.Link.Handle(link.Callback, m.serveCallback)
@@ -111,9 +114,9 @@ func (m *Manager) Start() {
 	}
 }
 
-// Close ends all bonds and connections with [link.CodeCancelled] and waits until
-// no handler is called any more and no goroutine is left. Closing again waits
-// too.
+// Close ends all bonds and connections with [link.CodeCancelled] and waits until the last call
+// of every handler has returned and all goroutines have ended. Closing again waits too. The
+// error is always nil.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if !m.closing {
@@ -140,9 +143,8 @@ func (m *Manager) Close() error {
 	return nil
 }
 
-// Join begins to bond with every peer whose entry lists the group. That this
-// peer's own entry lists it is the caller's business. A group that is joined
-// already is [ErrJoined].
+// Join begins to bond with every peer whose entry lists the group. The caller lists the group
+// in this peer's own entry. A group that is joined already is [ErrJoined].
 func (m *Manager) Join(g Group) (*Membership, error) {
 	if err := g.validate(); err != nil {
 		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), err)
@@ -166,14 +168,14 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 		case p.current != nil:
 			p.current.offer(ms, entry)
 		case entry.HasGroup(g.ID):
-			p.target.Now(time.Now()) // it may have been of little interest
+			p.target.Now(time.Now()) // as a stranger it may have paused for long
 			p.touch()
 		}
 	}
 	return ms, nil
 }
 
-// entryChanged is called by the catalog for each new entry.
+// entryChanged is called by the catalog for each entry that changes.
 func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -197,7 +199,7 @@ func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	m.news = make(chan struct{})
 }
 
-// announce sends this peer's own entry to all, who share its bytes.
+// announce sends this peer's own entry on all connections, which share its bytes.
 func (m *Manager) announce(s discovery.Signed) {
 	payloads := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {

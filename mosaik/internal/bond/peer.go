@@ -7,8 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// peer is another peer, known from its entry or from a connection. It is dialled
-// whenever there is no connection.
+// peer is another peer, known from its entry or from a connection. It is dialled whenever
+// there is no connection. The manager's mutex guards it.
 type peer struct {
 	m  *Manager
 	id sm.PeerID
@@ -16,17 +16,17 @@ type peer struct {
 	conns   map[*conn]struct{} // all that have not ended
 	current *conn              // the one that was selected, nil for none
 
-	alive      time.Time     // its last sign of life
-	lastFrame  time.Time     // when the last frame came on a connection that has ended
+	alive      time.Time     // its last sign of life, not updated while it is connected
+	lastFrame  time.Time     // when the last frame arrived on a connection that has ended
 	member     bool          // a bond with it was up: it holds a group's key
 	changed    chan struct{} // closed and replaced when anything above changes
-	dialStatus dialStatus    // how connections to it come about (connect.go)
+	dialStatus dialStatus    // of connections for other protocols (connect.go)
 
-	target   *dialler.Target // its dials
+	target   *dialler.Target // its dials; never nil
 	answered string          // the IP address and port at which it answered last
 }
 
-// ensurePeer returns the peer, which it gets to know if need be.
+// ensurePeer returns the peer, which it makes if it is not known.
 func (m *Manager) ensurePeer(id sm.PeerID) *peer {
 	if p := m.peers[id]; p != nil {
 		return p
@@ -45,8 +45,8 @@ func (m *Manager) ensurePeer(id sm.PeerID) *peer {
 	return p
 }
 
-// idle takes into account that the last connection has ended. Of a peer without
-// an entry nothing is kept: anybody can make up any number of them.
+// idle handles the end of the last connection. A peer without an entry is dropped: any process
+// can make up any number of them.
 func (p *peer) idle(now time.Time) {
 	p.target.Pause(now)
 	if _, known := p.m.cfg.Catalog.Get(p.id); !known {
@@ -54,7 +54,7 @@ func (p *peer) idle(now time.Time) {
 	}
 }
 
-// touch tells all that depend on the peer that it has changed.
+// touch tells the scheduler, and goroutines that wait for changed, that the peer has changed.
 func (p *peer) touch() {
 	close(p.changed)
 	p.changed = make(chan struct{})

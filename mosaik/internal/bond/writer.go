@@ -10,31 +10,31 @@ import (
 )
 
 const (
-	// relayBatch bounds the entries of one frame, in bytes, unless it has one
-	// only.
+	// relayBatch bounds the entries of one frame, in bytes, unless the frame has only one.
 	relayBatch = 16 << 10
-	// News is passed on at once in newsBurst frames, and then in one for each
-	// relayInterval: of an entry that changes more often only the last version is
-	// passed on. A network that forms needs the burst, or entries would wait.
+	// Changes of the catalog are relayed at once in newsBurst frames, and then in one frame
+	// per relayInterval. Of an entry that changes more often only the last version is
+	// relayed. The burst lets a network that forms spread its entries without delay.
 	newsBurst     = 16
 	relayInterval = 50 * time.Millisecond
 )
 
-// writer writes a connection's frames: those that are queued and, between them,
-// the entries of the catalog. Of these nothing is queued. The writer has a cursor
-// into the changes of the catalog and reads what comes next when the other end
-// has taken what came before: a peer that reads slowly costs a number.
+// writer writes a connection's frames: those in the outbox and, between them, entries of the
+// catalog. Entries are not queued: the writer has a cursor into the changes of the catalog and
+// reads the next ones when the frame before is written. So a peer that reads slowly costs no
+// memory. The writer's goroutine owns it.
 type writer struct {
 	c      *conn
-	ready  bool // the connection is selected, and what was queued then is taken
+	ready  bool // the connection is selected, and the frames queued before were dequeued
 	cursor uint64
 	pace   *rate.Bucket    // of frames of news
-	next   time.Time       // no more entries before
-	due    *time.Timer     // fires then
-	news   <-chan struct{} // closed when there is something behind the cursor; nil if there may be
+	next   time.Time       // no entries are relayed before
+	due    *time.Timer     // fires at next
+	news   <-chan struct{} // closed when an entry changes; nil if there may be entries to relay
 }
 
-// write writes until the connection has ended.
+// write writes frames until the connection has ended. It is called without the mutex, as are the
+// methods of writer.
 func (c *conn) write() {
 	w := writer{
 		c:    c,
@@ -69,7 +69,7 @@ func (c *conn) write() {
 	}
 }
 
-// queued writes frames that were queued.
+// queued writes frames of the outbox.
 func (w *writer) queued(frames []frame) error {
 	if len(frames) == 0 {
 		return nil
@@ -98,8 +98,8 @@ func (w *writer) write(kind uint8, payload ...[]byte) error {
 	return w.c.lc.WriteFrame(kind, payload...)
 }
 
-// relay passes on what comes next of the catalog, one frame, if it is due, and
-// has the writer called again when more may be.
+// relay writes the next entries of the catalog, one frame, if they are due. It sets due or news
+// for the next call.
 func (w *writer) relay(now time.Time) error {
 	if w.news != nil {
 		return nil
@@ -137,7 +137,7 @@ func (w *writer) relay(now time.Time) error {
 	return nil
 }
 
-// entries writes an ENTRIES frame without copying the entries.
+// entries writes an ENTRIES frame without copying the entries. It returns the frame's size.
 func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 	lengths := make([]byte, 0, 4*len(entries))
 	payload := make([][]byte, 0, 2*len(entries))
