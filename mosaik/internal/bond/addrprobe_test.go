@@ -9,7 +9,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// TestProbeAddresses asks at addresses of each kind whether a peer is there.
+// TestProbeAddresses probes an address of each kind.
 func TestProbeAddresses(t *testing.T) {
 	t.Parallel()
 	a, b, c := startNode(t, 0, nil), startNode(t, 1, nil), startNode(t, 2, nil)
@@ -53,9 +53,9 @@ func TestProbeAddresses(t *testing.T) {
 	}
 }
 
-// TestWhereabouts tells an address that two peers advertise at the same time from
+// TestAdvertisedAddrs distinguishes an address that two peers advertise at the same time from
 // one that a peer takes over from another.
-func TestWhereabouts(t *testing.T) {
+func TestAdvertisedAddrs(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	start := func(n int) *node {

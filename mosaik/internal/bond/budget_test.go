@@ -10,8 +10,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// TestForgedEntry sends entries behind one that no honest peer passes on: none of
-// them may cost a verification.
+// TestForgedEntry sends entries after one that no honest peer relays. None of them may cost a
+// verification.
 func TestForgedEntry(t *testing.T) {
 	t.Parallel()
 	entries := crowdEntries(t, crowd(t, 20), 1, nil)
@@ -48,8 +48,8 @@ func TestForgedEntry(t *testing.T) {
 	})
 }
 
-// TestEntriesOfOtherVersions sends what a newer program may pass on. It is skipped,
-// and paid for.
+// TestEntriesOfOtherVersions sends an entry of a newer format. It is skipped and counts in the
+// budget.
 func TestEntriesOfOtherVersions(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -68,8 +68,8 @@ func TestEntriesOfOtherVersions(t *testing.T) {
 	}
 }
 
-// TestVerificationsAreBounded has strangers send more entries than may be verified:
-// no more of them are, no connection is lost, and a newcomer gets in.
+// TestVerificationsAreBounded has strangers send more entries than the budget allows. No more
+// are verified, no connection ends, and a newcomer bonds.
 func TestVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -82,7 +82,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	var raws []*raw
 	for i, id := range ids[:greedy] {
 		r := crowdRaw(t, a, id)
-		r.sendEntries(r.entry(1)) // its own, which is not among them
+		r.sendEntries(r.entry(1)) // its own, which has another budget
 		r.settle()
 		r.sendEntries(crowdEntries(t, ids[greedy+i*each:greedy+(i+1)*each], 1, nil)...)
 		raws = append(raws, r)
@@ -102,7 +102,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	r := connectRaw(t, a, 1)
 	r.conn.SetDeadline(time.Now().Add(patience))
 	r.sendEntries(r.entry(1, g.ID))
-	for kind := uint8(0); kind != kindOpen; { // behind the catalog
+	for kind := uint8(0); kind != kindOpen; { // after the entries of the catalog
 		kind, _ = r.read()
 	}
 	r.open(1)
@@ -116,7 +116,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 		t.Errorf("%d entries were verified, want %d and the first of %d peers", got, most, greedy+1)
 	}
 
-	// What they wait for is this end's doing: silence does not end them.
+	// This end does not read, so the silence of the others does not end their connections.
 	a.manager.mu.Lock()
 	for i, c := range ends {
 		c.lastFrame, c.missed = time.Time{}, 1000
@@ -128,8 +128,8 @@ func TestVerificationsAreBounded(t *testing.T) {
 	a.manager.mu.Unlock()
 }
 
-// TestTurns has the budget of a connection hold less than that of all.
-func TestTurns(t *testing.T) {
+// TestAllowanceOfOneConnection checks that one connection cannot use up the shared budget.
+func TestAllowanceOfOneConnection(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	a := newAllowance(now)
@@ -140,8 +140,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestFullCatalog has the peer at a seed's address tell a full catalog, and a peer
-// without a bond a quarter of that: it comes without a wait.
+// TestFullCatalog has the peer at a seed's address send a full catalog, and a stranger a quarter
+// of that. Neither has to wait.
 func TestFullCatalog(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds with the race detector")
@@ -184,7 +184,7 @@ func TestFullCatalog(t *testing.T) {
 	}
 }
 
-// TestStaleEntriesCostNothing sends what is no news.
+// TestStaleEntriesCostNothing sends entries that are not newer than the known ones.
 func TestStaleEntriesCostNothing(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -202,7 +202,7 @@ func TestStaleEntriesCostNothing(t *testing.T) {
 	}
 }
 
-// TestBondsHaveTheirOwnBudget has strangers spend all that they have.
+// TestBondsHaveTheirOwnBudget uses up the budgets of strangers.
 func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
@@ -218,7 +218,7 @@ func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	}
 }
 
-// TestHelloIsBounded sends a larger one.
+// TestHelloIsBounded sends a hello that exceeds the limit.
 func TestHelloIsBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)

@@ -10,10 +10,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// refusing is an address at which nobody listens.
+// refusing is an address at which no process listens.
 const refusing = "127.0.0.1:1"
 
-// echo serves a connection by sending back what comes.
+// echo serves a connection by sending back what it reads.
 func echo(_ context.Context, c *link.Conn) { _, _ = io.Copy(c, c) }
 
 // wantEcho checks that a connection works in both directions.
@@ -47,7 +47,7 @@ func bondedPair(t *testing.T, change func(*setup)) (a, b *node) {
 	return a, b
 }
 
-// A peer that cannot be dialled is asked to connect. Both ends know.
+// A peer that cannot be dialled is asked to connect. Both ends report the obstacle.
 func TestConnectToPeerThatCannotBeDialled(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*setup){
@@ -87,7 +87,7 @@ func TestConnectAtASeed(t *testing.T) {
 	a := startNode(t, 0, func(s *setup) { s.raft, s.addr = echo, refusing })
 	b := startNode(t, 1, seeds(a))
 	b.awaitEntry(a.peer(), anyEntry)
-	// There is no bond over which it could be asked, but it does not have to be.
+	// Without a bond the peer could not be asked to connect.
 	c, err := b.manager.dialAnywhere(t.Context(), a.peer(), link.Bond)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestConnectFails(t *testing.T) {
 	})
 }
 
-// What a peer may have others do is bounded, and a token is for the peer that was asked.
+// The requests of one peer are bounded, and a token counts only from the peer that was asked.
 func TestCallbacksOfAnAdversary(t *testing.T) {
 	t.Parallel()
 	t.Run("without a bond", func(t *testing.T) {

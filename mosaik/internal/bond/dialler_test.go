@@ -20,7 +20,7 @@ import (
 func everywhere(string) bool { return true }
 func nowhere(string) bool    { return false }
 
-// madeUpPeers returns how many made-up peers a test has: as many as a catalog holds.
+// madeUpPeers returns the number of made-up peers of a test: as many as a catalog holds.
 func madeUpPeers() int {
 	if underRace() {
 		return 500
@@ -28,9 +28,9 @@ func madeUpPeers() int {
 	return discovery.MaxPeers
 }
 
-// TestStormIsBounded fills the catalog with made-up peers of 16 addresses each,
-// of no group and of one that is joined, that refuse connections or let them
-// hang, and looks at what a node dials until it has forgotten them.
+// TestStormIsBounded fills the catalog with made-up peers of 16 addresses each, in no group or
+// in a joined one. Their addresses refuse connections or never answer. The node's dials are
+// counted until it has forgotten the peers.
 func TestStormIsBounded(t *testing.T) {
 	for name, hole := range map[string]func(string) bool{"refused": nowhere, "hanging": everywhere} {
 		if testing.Short() && name == "hanging" {
@@ -70,8 +70,8 @@ func TestStormIsBounded(t *testing.T) {
 	}
 }
 
-// TestVictimIsNotStormed has many entries name one victim: by one address, by
-// many ports, by one IPv6 network, in forms of an IPv4 address, by a name.
+// TestVictimIsNotStormed has many entries name one victim by one address, many ports, one IPv6
+// network, several forms of an IPv4 address, or a name.
 func TestVictimIsNotStormed(t *testing.T) {
 	for name, addr := range map[string]func(peer, i int) string{
 		"ports":   func(peer, i int) string { return "127.9.9.9:" + strconv.Itoa(1+(peer*16+i)%60_000) },
@@ -110,13 +110,11 @@ func TestVictimIsNotStormed(t *testing.T) {
 	}
 }
 
-// TestBackoffOfUnreachedPeers counts the rounds of a few peers that cannot be
-// reached, whose entries stay as they are or are renewed every second, with the
-// same addresses or others.
+// TestBackoffOfUnreachedPeers counts the rounds to a few peers that cannot be reached. Their
+// entries do not change, or are renewed every second with the same or other addresses.
 func TestBackoffOfUnreachedPeers(t *testing.T) {
 	const minutes = 30
-	// The pause doubles from 100 ms to 5 min or, in a group, 30 s; half of each
-	// may be left out.
+	// The pause doubles from 100 ms to 5 min or, in a group, 30 s, less up to a half.
 	rounds := func(longest time.Duration) float64 {
 		return math.Log2(float64(longest/defaultRedialMin)) + 2 + 2*float64(minutes*time.Minute/longest)
 	}
@@ -161,8 +159,8 @@ func TestBackoffOfUnreachedPeers(t *testing.T) {
 	}
 }
 
-// TestMembersAreRedialledInAStorm has a member vanish while the catalog is full of
-// made-up peers of its group, and expects it to be redialled as ever.
+// TestMembersAreRedialledInAStorm has a member crash while the catalog is full of made-up peers
+// of its group. It must be redialled as often as without them.
 func TestMembersAreRedialledInAStorm(t *testing.T) {
 	for name, hole := range map[string]func(string) bool{
 		"refused": nowhere,
@@ -211,8 +209,8 @@ func TestMembersAreRedialledInAStorm(t *testing.T) {
 	}
 }
 
-// TestNewcomersOvertakeFailures has a peer be learned of when thousands have
-// failed once: it is dialled before they are again.
+// TestNewcomersOvertakeFailures discovers a peer after dials to thousands have failed once. It is
+// dialled before they are dialled again.
 func TestNewcomersOvertakeFailures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signing thousands of entries takes seconds")
@@ -229,8 +227,8 @@ func TestNewcomersOvertakeFailures(t *testing.T) {
 	})
 }
 
-// TestAddressesAreDialledStaggered has the first addresses of a peer hang, or be
-// refused, before one that answers.
+// TestAddressesAreDialledStaggered has the first addresses of a peer not answer, or refuse, before
+// one that answers.
 func TestAddressesAreDialledStaggered(t *testing.T) {
 	hole := func(addr string) bool { return strings.HasSuffix(addr, ":9") }
 	inBubble(t, hole, func(t *testing.T, w *web, a *node) {
@@ -287,9 +285,9 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 	})
 }
 
-// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a
-// victim's addresses beside its own, renewed every second: the victim gets no
-// more than from any stranger.
+// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a victim's
+// addresses beside its own, and renew its entry every second. The victim gets no more dials than
+// from the entries of strangers.
 func TestVictimOfAReachedPeer(t *testing.T) {
 	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
 		victims := func(peer, i int) string {

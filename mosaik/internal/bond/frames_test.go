@@ -110,7 +110,7 @@ func TestGoldenFrames(t *testing.T) {
 // TestCutFrames parses every prefix of every frame, and one byte too many.
 func TestCutFrames(t *testing.T) {
 	t.Parallel()
-	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // then anything goes
+	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // any bytes may follow
 	for _, g := range goldenFrames {
 		if g.kind == kindEntries || g.kind == kindMembers {
 			continue

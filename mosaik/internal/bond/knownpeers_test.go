@@ -19,7 +19,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// keeper keeps what a manager remembers.
+// keeper keeps the known peers that a manager saves.
 type keeper struct {
 	mu    sync.Mutex
 	kept  []discovery.KnownPeer
@@ -51,14 +51,13 @@ func (k *keeper) addrs() map[sm.PeerID][]string {
 	return all
 }
 
-// on has a setup remember, and begin with what is given.
+// on makes a setup save its known peers, and start with the given ones.
 func (k *keeper) on(earlier ...discovery.KnownPeer) func(*setup) {
 	return func(s *setup) { s.config.KnownPeers, s.config.SaveKnownPeers = earlier, k.remember }
 }
 
-// TestKnownPeersAreKept has a peer be reached, move, and leave in order or crash, and
-// looks at what is kept of it, also when a stranger connects that only claims to be
-// somewhere.
+// TestKnownPeersAreKept has a peer be reached, move, and leave or crash. It checks the saved
+// addresses, also after a stranger has connected whose address was not verified.
 func TestKnownPeersAreKept(t *testing.T) {
 	for _, orderly := range []bool{true, false} {
 		t.Run(fmt.Sprintf("orderly %v", orderly), func(t *testing.T) {
@@ -67,7 +66,7 @@ func TestKnownPeersAreKept(t *testing.T) {
 			inBubbleWith(t, change, func(t *testing.T, w *web, a *node) {
 				a.link.Serve()
 				b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", nil)(s); s.config.Seeds = []string{"127.0.0.1:1"} })
-				c := startNode(t, 2, func(s *setup) { // nobody reaches it
+				c := startNode(t, 2, func(s *setup) { // no peer can dial it
 					onWeb(w, "127.0.0.1:3", nil)(s)
 					s.config.Seeds = []string{"127.0.0.1:1"}
 					s.noAddr = true
@@ -122,17 +121,17 @@ func TestKnownPeersAreKept(t *testing.T) {
 	}
 }
 
-// TestKnownPeersAreSeeds starts with peers that an earlier process knew, and has
-// them be where they were, come back there after an hour, be replaced by another
-// peer there, or be where rules or the filter forbid to dial.
+// TestKnownPeersAreSeeds starts with peers that an earlier process knew. They are still at their
+// addresses, come back after an hour, were replaced by another peer, or are at addresses that the
+// rules or the filter forbid.
 func TestKnownPeersAreSeeds(t *testing.T) {
 	t.Parallel()
 	const at = "127.0.0.1:2"
 	for name, c := range map[string]struct {
 		addr   string
-		after  time.Duration // when somebody listens there
-		peer   int           // that does
-		filter bool          // refuses
+		after  time.Duration // when a peer begins to listen there
+		peer   int           // the peer that listens
+		filter bool          // the filter forbids the address
 		hidden bool          // the node advertises no loopback address
 		met    bool
 	}{
@@ -183,8 +182,8 @@ func TestKnownPeersAreSeeds(t *testing.T) {
 	}
 }
 
-// TestForgottenPeersAreSought has a member vanish for a day and come back where it
-// was, without a seed, when the other has long forgotten it.
+// TestForgottenPeersAreSought has a member crash and come back at its address after a day, without
+// a seed. The other member has forgotten it by then.
 func TestForgottenPeersAreSought(t *testing.T) {
 	var k keeper
 	change := func(s *setup, w *web) { onWeb(w, "127.0.0.1:1", nil)(s); k.on()(s) }
@@ -208,8 +207,8 @@ func TestForgottenPeersAreSought(t *testing.T) {
 	})
 }
 
-// TestKnownPeersAreBounded has far more members than are kept, then months pass: the
-// others go, but only while somebody is connected.
+// TestKnownPeersAreBounded has more members connect than are kept, and then none for months. The
+// old ones are dropped only while another peer is connected.
 func TestKnownPeersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var k keeper
@@ -257,8 +256,7 @@ func TestKnownPeersAreBounded(t *testing.T) {
 	})
 }
 
-// TestKnownPeersThatCannotBeKept has the disk fail: that is logged, and tried again
-// when something changes.
+// TestKnownPeersThatCannotBeKept has saving fail. The error is logged.
 func TestKnownPeersThatCannotBeKept(t *testing.T) {
 	k, logs := keeper{err: errors.New("no space left")}, newLogs()
 	change := func(s *setup, w *web) {
@@ -277,7 +275,7 @@ func TestKnownPeersThatCannotBeKept(t *testing.T) {
 	})
 }
 
-// TestNoKnownPeers has a manager that remembers nothing meet, forget and lose peers.
+// TestNoKnownPeers calls the methods of a nil knownPeers.
 func TestNoKnownPeers(t *testing.T) {
 	t.Parallel()
 	var s *knownPeers
@@ -286,7 +284,7 @@ func TestNoKnownPeers(t *testing.T) {
 	s.drop(sm.PeerID{1})
 }
 
-// TestKnownPeerWithAName remembers an address whose host is a name.
+// TestKnownPeerWithAName starts with a known peer whose address has a host name.
 func TestKnownPeerWithAName(t *testing.T) {
 	t.Parallel()
 	p := namedPlace(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 )
 
-// TestMeshFormsWithFewDials has 60 nodes find each other through one seed.
-// Every pair connects, and few connections are opened in vain.
+// TestMeshFormsWithFewDials has 60 nodes discover each other through one seed. Every pair connects,
+// and few connections are opened that are not selected.
 func TestMeshFormsWithFewDials(t *testing.T) {
 	if testing.Short() {
 		t.Skip("1,770 connections take seconds")
@@ -42,7 +42,7 @@ func TestMeshFormsWithFewDials(t *testing.T) {
 			}
 		}
 	}
-	// On a busy machine connections end for want of a heartbeat, and are made again.
+	// On a busy machine heartbeats are late: connections end and are opened again.
 	var conns int64
 	for _, a := range nodes {
 		a.manager.mu.Lock()

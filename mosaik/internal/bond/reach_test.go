@@ -42,8 +42,8 @@ func TestReachability(t *testing.T) {
 	})
 }
 
-// TestOwnStallIsNoSilence lets this process sleep through a peer's allowance:
-// the peer is asked before it is judged.
+// TestOwnStallIsNoSilence has this process sleep longer than a peer may be silent. The bond ends only
+// after enough PINGs.
 func TestOwnStallIsNoSilence(t *testing.T) {
 	h := Heartbeat{Interval: time.Second, MaxMissed: 3}
 	start := time.Now()

@@ -19,10 +19,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestSeedThatIsThisPeer has a seed lead to the peer itself, before it leads to
-// another one or after, or between two: as one address of a load balancer, and as
-// a name whose only address changes or that has the peer's own address as well.
-// Each of the others is found.
+// TestSeedThatIsThisPeer has a seed lead to the peer itself before, after or between other peers:
+// as one address of a load balancer, as a name whose only address changes, and as a name that has
+// the peer's own address as well. Each of the other peers is discovered.
 func TestSeedThatIsThisPeer(t *testing.T) {
 	t.Parallel()
 	const self, other = false, true
@@ -118,7 +117,7 @@ func (p *place) lead(host string) {
 	p.host = host
 }
 
-// now returns where the place leads, and notes that it was asked.
+// now returns the address to which the place leads, and counts the call.
 func (p *place) now() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *place) now() string {
 	return p.host
 }
 
-// await waits until the place was asked n times more.
+// await waits for n more calls of now.
 func (p *place) await(t *testing.T, n int) {
 	t.Helper()
 	for len(p.used) > 0 {
@@ -169,8 +168,7 @@ func namedPlace(t *testing.T) *place {
 	return p
 }
 
-// sharedPlace is a name that has the peer's own address and another one, at which
-// there may be nobody.
+// sharedPlace is a name that has the peer's own address and another one, at which a peer may be.
 func sharedPlace(t *testing.T) *place {
 	p := newPlace(t)
 	p.on = func(s *setup) {
@@ -182,8 +180,8 @@ func sharedPlace(t *testing.T) *place {
 	return p
 }
 
-// TestAllAddressesOfASeed has a name stand for the peer itself, for addresses where
-// nobody is, and for peers that do not know each other: each of them is found.
+// TestAllAddressesOfASeed has a name with the address of the peer itself, addresses without a peer,
+// and addresses of peers that do not know each other. Each of these is discovered.
 func TestAllAddressesOfASeed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -208,8 +206,8 @@ func TestAllAddressesOfASeed(t *testing.T) {
 	}
 }
 
-// resolverInBubble is [dnstest.Resolver] for a bubble. The first lookup of a process
-// makes a channel that belongs to its bubble, so that one comes first.
+// resolverInBubble is [dnstest.Resolver] for a bubble. The first lookup of a process makes a channel
+// that belongs to its bubble, so it does one lookup outside.
 func resolverInBubble(t *testing.T, lookup func(string) []netip.Addr) *net.Resolver {
 	t.Helper()
 	if _, err := dnstest.Resolver(lookup).LookupNetIP(t.Context(), "ip", "seed.example"); err != nil {
@@ -218,8 +216,8 @@ func resolverInBubble(t *testing.T, lookup func(string) []netip.Addr) *net.Resol
 	return dnstest.Resolver(lookup)
 }
 
-// TestSeedAddressesAreDialledStaggered has the first addresses of a name hang. The
-// dialer knows the name as well.
+// TestSeedAddressesAreDialledStaggered has the first addresses of a name not answer. The dialer
+// resolves the name as well.
 func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 	hole := func(addr string) bool { return addr == "127.0.0.8:2" || addr == "127.0.0.9:2" }
 	resolver := resolverInBubble(t, func(string) (ips []netip.Addr) {
@@ -251,10 +249,9 @@ func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 	})
 }
 
-// TestCalmSeeds counts what a peer that has found the others does about its seeds,
-// one of which is its own address, in an hour, and how long it takes to find another
-// one when they have gone.
-func TestCalmSeeds(t *testing.T) {
+// TestSettledSeeds counts the dials and lookups of seeds in an hour by a peer that is connected. One
+// of its seeds is its own address. Then the others end, and another peer must be discovered soon.
+func TestSettledSeeds(t *testing.T) {
 	var lookups atomic.Int32
 	resolver := resolverInBubble(t, func(string) []netip.Addr {
 		lookups.Add(1)
@@ -295,8 +292,8 @@ func TestCalmSeeds(t *testing.T) {
 	})
 }
 
-// TestSeedAlarm has a seed fail for a while, as it does while the processes of a
-// deployment start one after the other, or for good, or refuse in its handshake.
+// TestSeedAlarm has a seed fail for a short time, as while the processes of a deployment start, for a
+// long time, or with a refusal that a retry cannot change.
 func TestSeedAlarm(t *testing.T) {
 	for name, c := range map[string]struct {
 		failing time.Duration
@@ -334,7 +331,7 @@ func TestSeedAlarm(t *testing.T) {
 	}
 }
 
-// levelOf returns the level of a line that logs kept.
+// levelOf returns the level of a log line.
 func levelOf(line string) slog.Level {
 	for _, l := range []slog.Level{slog.LevelError, slog.LevelWarn, slog.LevelInfo} {
 		if strings.HasSuffix(line, " level="+l.String()) {

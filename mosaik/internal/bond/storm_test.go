@@ -14,9 +14,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestHonestPeersConnectInAStorm sends a node a catalog of made-up peers over one
-// connection, and renewed ones over others, each with 16 loopback addresses of which
-// half hang. Meanwhile peers of its group connect, and one that only it can dial.
+// TestHonestPeersConnectInAStorm sends a node the entries of made-up peers on one connection, and
+// renewed ones on others. Each has 16 loopback addresses, of which half do not answer. Peers of the
+// node's group connect meanwhile, and one that only the node can dial.
 func TestHonestPeersConnectInAStorm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signing thousands of entries takes seconds")
@@ -80,7 +80,7 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 		storm(uint64(1 + i))
 		b.crash()
 		rec.await(t, down(b, link.CodeUnexpectedClose))
-		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows nobody: a has to dial
+		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows no peer: a has to dial
 		again.join(testGroup(newRecorder(), "of b again"))
 		rec.await(t, up(again, "of b again"))
 	}

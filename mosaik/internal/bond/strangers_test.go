@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestStrangersAreGivenLittleTime connects a peer that never says who it is.
+// TestStrangersAreGivenLittleTime connects a peer that never sends its entry.
 func TestStrangersAreGivenLittleTime(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 200 * time.Millisecond })
@@ -33,7 +33,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	r := newRaw(t, 2)
 	_, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
 	wantRefused(t, err, link.CodeUnknownPeer)
-	known.dial(a) // who is known may come
+	known.dial(a) // a peer with a known entry is no stranger
 	a.manager.mu.Lock()
 	for i := range maxStrangers {
 		delete(a.manager.peers, sm.PeerID{1, byte(i)})
@@ -50,7 +50,7 @@ func wantRefused(t *testing.T, err error, code link.Code) {
 	}
 }
 
-// TestRaftIsForPeersThatProvedAKey asks for it at each step of a handshake.
+// TestRaftIsForPeersThatProvedAKey dials for Raft at each step of a handshake.
 func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -84,8 +84,8 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	want("after the end", link.CodeCancelled)
 }
 
-// TestFloodIsSlowed sends a node more than strangers may at once, and expects that
-// others are served meanwhile.
+// TestFloodIsSlowed sends a node more than the budgets of strangers allow at once. Other peers must
+// be served meanwhile.
 func TestFloodIsSlowed(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]uint8{"entries": kindEntries, "unknown kind": 99} {
@@ -192,8 +192,8 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 	}
 }
 
-// TestRefusedPeerIsNotRead has a peer send as fast as it can after it was refused:
-// that costs the node no more than the bytes which may have been on their way.
+// TestRefusedPeerIsNotRead has a peer send as fast as it can after it was refused. The node reads no
+// more than the bytes that may have been in flight.
 func TestRefusedPeerIsNotRead(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -213,8 +213,8 @@ func TestRefusedPeerIsNotRead(t *testing.T) {
 	}
 }
 
-// TestViolationBars has a peer break the protocol: nobody is let in from its
-// address for a while, but where a member is.
+// TestViolationBars has a peer violate the protocol. Its address is barred for a while, unless a
+// member is there.
 func TestViolationBars(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)

@@ -49,7 +49,7 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestFramesInFlight has a frame be written for as long as it may be.
+// TestFramesInFlight checks the deadline of a frame that is being written.
 func TestFramesInFlight(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()
