@@ -132,7 +132,7 @@ func TestDecodeSharesNoMemory(t *testing.T) {
 	}
 }
 
-// What decodes is within the limits and encodes to the very bytes again.
+// FuzzDecode checks that what decodes is within the limits and encodes to the same bytes.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 0})

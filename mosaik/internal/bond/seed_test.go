@@ -207,7 +207,7 @@ func TestAllAddressesOfASeed(t *testing.T) {
 }
 
 // resolverInBubble is [dnstest.Resolver] for a bubble. The first lookup of a process makes a channel
-// that belongs to its bubble, so it does one lookup outside.
+// that belongs to the bubble of the lookup, so one lookup is done before the bubble.
 func resolverInBubble(t *testing.T, lookup func(string) []netip.Addr) *net.Resolver {
 	t.Helper()
 	if _, err := dnstest.Resolver(lookup).LookupNetIP(t.Context(), "ip", "seed.example"); err != nil {

@@ -30,7 +30,7 @@ func identity(t testing.TB, n byte) link.Identity {
 	return id
 }
 
-// full returns an entry that has something of everything, in canonical order.
+// full returns an entry with every field set, in canonical order.
 func full(t testing.TB) Entry {
 	return Entry{
 		Peer:       identity(t, 1).Peer(),
@@ -220,7 +220,7 @@ func TestBrokenEntries(t *testing.T) {
 	wantErr(t, "sign as nobody", err, "peer is zero")
 }
 
-// TestHostileBytes parses what only a hostile owner would sign.
+// TestHostileBytes parses entries that only a hostile owner would sign.
 func TestHostileBytes(t *testing.T) {
 	t.Parallel()
 	signedAnyhow := func(change func(*Entry)) []byte {
@@ -252,7 +252,7 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
-// seal signs a body, whatever it is.
+// seal signs any bytes as the body of an entry.
 func seal(t testing.TB, body []byte) []byte {
 	return append(body, identity(t, 1).Sign(append([]byte("mosaik peer entry v1\x00"), body...))...)
 }
@@ -292,7 +292,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= ed25519.SignatureSize {
-			// Most of what can go wrong lies behind a right signature.
+			// Most faults are found only after a right signature.
 			fuzzOne(t, seal(t, bytes.Clone(b[:len(b)-ed25519.SignatureSize])))
 		}
 		fuzzOne(t, b)

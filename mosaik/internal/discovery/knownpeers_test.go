@@ -127,7 +127,7 @@ func TestKnownPeersMalformed(t *testing.T) {
 	}
 }
 
-// TestLongestKnownPeers writes as much as the bounds allow, and reads it.
+// TestLongestKnownPeers encodes and parses a file that exhausts every bound.
 func TestLongestKnownPeers(t *testing.T) {
 	t.Parallel()
 	peers := make([]KnownPeer, MaxKnownPeers)
@@ -153,7 +153,7 @@ func FuzzKnownPeers(f *testing.F) {
 	f.Add(AppendKnownPeers(nil, knownPeersNetwork, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= 32 {
-			b = rehash(b) // otherwise nothing behind the hash is ever read
+			b = rehash(b) // otherwise nothing after the check of the hash runs
 		}
 		peers, err := ParseKnownPeers(b, knownPeersNetwork)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTurnstileShare has goroutines of many connections want to work all the
-// time: one works at a time, and all of them work for their share.
+// TestTurnstileShare has goroutines of many connections work whenever they have a turn. One works at
+// a time, and together they use their share.
 func TestTurnstileShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestTurnstileShare(t *testing.T) {
 						t.Error("two work at the same time")
 					}
 					busy = true
-					time.Sleep(work) // the time of the bubble
+					time.Sleep(work) // in the bubble's time
 					busy = false
 					ts.release()
 					n++
@@ -53,8 +53,8 @@ func TestTurnstileShare(t *testing.T) {
 	})
 }
 
-// TestTurnEnds has every way in which the turn of a connection ends be followed by
-// the turn of another one.
+// TestTurnEnds ends the turn of a connection in every way. Another connection must then have its
+// turn.
 func TestTurnEnds(t *testing.T) {
 	t.Parallel()
 	ts := newCPULimiter()

@@ -121,11 +121,11 @@ func TestDialNamesAddressAndProtocol(t *testing.T) {
 	}
 }
 
-// TestDialEnds ends dials in each of their phases in each of the ways there are.
+// TestDialEnds ends dials in each phase in each way.
 func TestDialEnds(t *testing.T) {
 	t.Parallel()
-	// A phase brings a dial to where it waits, calls arrived, and returns when
-	// the dial has hung up.
+	// A phase brings a dial to the point where it blocks, calls arrived, and returns when the
+	// dial has closed its connection.
 	silent := func(arrived func()) func(net.Conn) {
 		return func(raw net.Conn) { arrived(); io.Copy(io.Discard, raw) }
 	}

@@ -21,7 +21,8 @@ func TestEveryAlgorithm(t *testing.T) {
 	}
 }
 
-// Every algorithm is tried against every key: only its own accepts it.
+// TestAlgorithmIsPinnedToTheKey validates tokens of every algorithm with every key. Only the key of
+// the same algorithm accepts them.
 func TestAlgorithmIsPinnedToTheKey(t *testing.T) {
 	t.Parallel()
 	for of := range signers {
@@ -35,7 +36,7 @@ func TestAlgorithmIsPinnedToTheKey(t *testing.T) {
 	}
 }
 
-// A public key, in every form that somebody may have taken for a secret.
+// TestPublicKeyIsNoSecret signs with the public key, in every form that could be used as a secret.
 func TestPublicKeyIsNoSecret(t *testing.T) {
 	t.Parallel()
 	point, err := signers[ES256].(*ecdsa.PrivateKey).PublicKey.Bytes()
@@ -255,7 +256,7 @@ func TestRules(t *testing.T) {
 			wantRefused(t, c.name, v, token, c.reason)
 		}
 	}
-	// null is not missing where it stands for a time, and is where it is a claim.
+	// null counts as a wrong value for a time, and as missing for a required claim.
 	v := newValidator(t, Config{Keys: []Key{keyOfSigner(t, EdDSA)}, AllowNoExpiry: true, Claims: map[string]string{"role": ""}})
 	raw := func(more string) string {
 		return sign(t, EdDSA, set{"alg": EdDSA}, `{"sub":"`+peer.String()+`",`+more+`}`)
@@ -349,7 +350,7 @@ func TestSetKeys(t *testing.T) {
 	}
 }
 
-// The caller's slices and maps are its own again after New.
+// TestNewCopies changes the caller's slices and maps after New.
 func TestNewCopies(t *testing.T) {
 	t.Parallel()
 	c := Config{Keys: []Key{keyOfSigner(t, EdDSA)}, Issuers: []string{"b", "a"}, Audiences: []string{"c"}, Claims: map[string]string{"role": "voter"}}
@@ -376,7 +377,7 @@ func TestValidatorIsCheckedWithOthers(t *testing.T) {
 	}
 }
 
-// What parses is refused or was signed, and nothing panics.
+// FuzzValidate checks that only signed tokens are accepted and that nothing panics.
 func FuzzValidate(f *testing.F) {
 	keys := []Key{keyOfSigner(f, EdDSA).WithID("a"), keyOfSigner(f, HS256), keyOfSigner(f, ES384)}
 	v := newValidator(f, Config{Keys: keys, Issuers: []string{"a"}, Claims: map[string]string{"role": ""}, Leeway: time.Minute, MaxAge: time.Hour})
@@ -388,7 +389,7 @@ func FuzzValidate(f *testing.F) {
 		if _, err := v.Validate(now, peer, Ticket(segment(t, header)+"."+segment(t, claims)+"."+signature)); err == nil {
 			t.Errorf("%s, %s is accepted with the signature %s", header, claims, signature)
 		}
-		// Most of what can go wrong lies behind a right signature.
+		// Most faults are found only after a right signature.
 		until, err := v.Validate(now, peer, ticket.Ticket{Data: []byte(sign(t, HS256, header, claims))})
 		switch {
 		case err != nil && !until.IsZero():
