@@ -25,7 +25,7 @@ type web struct {
 	mu        sync.Mutex
 	listeners map[string]*webListener
 	dials     []dialled
-	flying    int
+	inFlight  int
 	most      int // the largest number of dials in flight
 }
 
@@ -43,14 +43,14 @@ func (w *web) dial(hole func(addr string) bool) func(ctx context.Context, networ
 	return func(ctx context.Context, _, addr string) (net.Conn, error) {
 		w.mu.Lock()
 		w.dials = append(w.dials, dialled{addr, time.Now()})
-		w.flying++
-		w.most = max(w.most, w.flying)
+		w.inFlight++
+		w.most = max(w.most, w.inFlight)
 		l := w.listeners[addr]
 		w.mu.Unlock()
 		defer func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.flying--
+			w.inFlight--
 		}()
 		if hole != nil && hole(addr) {
 			<-ctx.Done()
@@ -85,7 +85,7 @@ func (w *web) to(ok func(addr string) bool) (times []time.Time) {
 func (w *web) load() (now, most int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.flying, w.most
+	return w.inFlight, w.most
 }
 
 // others returns all dials except those to the address.

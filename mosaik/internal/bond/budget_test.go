@@ -34,7 +34,7 @@ func TestForgedEntry(t *testing.T) {
 			r := connectRaw(t, a, 1)
 			r.send(kindEntries, forged(change))
 			r.expectGoodbye(link.CodeUndecodable)
-			if got := a.manager.verified.Load(); got != 2 {
+			if got := a.manager.counts.verified.Load(); got != 2 {
 				t.Errorf("%d entries were verified, want 2, up to the first that is forged", got)
 			}
 		})
@@ -112,7 +112,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	r.send(kindIntro, introFrame{g.ID, 1, 1, []byte("of raw")}.append(nil))
 	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
 	rec.want(t, report{"up", r.id.Peer(), 0, "of raw"})
-	if got := a.manager.verified.Load(); got != most+greedy+1 {
+	if got := a.manager.counts.verified.Load(); got != most+greedy+1 {
 		t.Errorf("%d entries were verified, want %d and the first of %d peers", got, most, greedy+1)
 	}
 
@@ -197,7 +197,7 @@ func TestStaleEntriesCostNothing(t *testing.T) {
 	}
 	r.sendEntries(signEntry(t, a.id, discovery.Entry{Network: network, Version: 1}))
 	r.sync()
-	if got := a.manager.verified.Load(); got != 1 {
+	if got := a.manager.counts.verified.Load(); got != 1 {
 		t.Errorf("%d entries were verified, want 1", got)
 	}
 }

@@ -31,7 +31,7 @@ func TestNewsIsCoalesced(t *testing.T) {
 			r.settle()
 		}
 	}
-	if got := a.manager.relayed.frames.Load(); got > peers {
+	if got := a.manager.counts.frames.Load(); got > peers {
 		t.Errorf("%d updates were passed on in %d frames, want %d at most, one for each connection", peers*updates, got, peers)
 	}
 	entries, _, more := a.catalog.Changes(0, math.MaxInt, a.peer(), 0)

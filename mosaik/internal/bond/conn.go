@@ -126,7 +126,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		return nil
 	}
 	now := time.Now()
-	m.conns++
+	m.last.conn++
 	c := &conn{
 		m:          m,
 		lc:         lc,
@@ -134,7 +134,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		done:       make(chan struct{}),
 		p:          p,
 		setupUntil: now.Add(m.cfg.HandshakeTimeout),
-		number:     m.conns,
+		number:     m.last.conn,
 		allowance:  newAllowance(now),
 		bonds:      map[sm.Digest]*bond{},
 		liveness:   newLiveness(now),

@@ -53,7 +53,7 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	if !c.payForEntry(own, len(raw)) {
 		return link.CodeCancelled, nil
 	}
-	c.m.verified.Add(1)
+	c.m.counts.verified.Add(1)
 	s, err := discovery.Parse(raw)
 	switch {
 	case errors.Is(err, discovery.ErrIncompatible):

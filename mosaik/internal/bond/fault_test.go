@@ -267,8 +267,8 @@ func crossedDials(t *testing.T) {
 	recorders[0].want(t, down(b, link.CodeCancelled))
 	recorders[1].want(t, down(a, link.CodeCancelled))
 	b.stop()
-	if a.manager.selects != 1 {
-		t.Errorf("%d connections were selected, want 1", a.manager.selects)
+	if a.manager.last.sel != 1 {
+		t.Errorf("%d connections were selected, want 1", a.manager.last.sel)
 	}
 }
 

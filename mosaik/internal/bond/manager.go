@@ -25,9 +25,7 @@ type Manager struct {
 	mismatches mismatchWatcher
 	budgets    budgets
 
-	// Counts since the start, for tests.
-	verified atomic.Int64                                  // entries whose signature was checked
-	relayed  struct{ frames, entries, bytes atomic.Int64 } // of the catalog
+	counts counts
 
 	dialsChanged chan struct{} // holds a token when dialPeers must look again
 
@@ -48,11 +46,22 @@ type Manager struct {
 	knownPeers   *knownPeers   // nil without Config.SaveKnownPeers
 	news         chan struct{} // closed and replaced when an entry changes
 	disconnected chan struct{} // closed and replaced when a peer's last connection ends
-	conns        uint64        // number of the last connection
 	held         held
 	callbacks    map[callbackToken]*callback // requests that wait for a connection
-	hellos       uint64                      // HELLO frames sent
-	selects      uint64                      // SELECT frames sent
+	last         sequences
+}
+
+// counts count the manager's work since its start, for tests and benchmarks.
+type counts struct {
+	verified               atomic.Int64 // entries whose signature was checked
+	frames, entries, bytes atomic.Int64 // of the catalog that were relayed
+}
+
+// sequences are the last numbers that the manager gave out. Each begins with 1.
+type sequences struct {
+	conn  uint64 // a connection's number, for the catalog
+	hello uint64 // in HELLO
+	sel   uint64 // in SELECT
 }
 
 // New returns a manager that does nothing before [Manager.Start]. The caller must call

@@ -46,7 +46,7 @@ func TestMeshFormsWithFewDials(t *testing.T) {
 	var conns int64
 	for _, a := range nodes {
 		a.manager.mu.Lock()
-		conns += int64(a.manager.selects)
+		conns += int64(a.manager.last.sel)
 		a.manager.mu.Unlock()
 	}
 	pairs, got := int64(n*(n-1)/2), dials.Load()

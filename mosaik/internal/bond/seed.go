@@ -145,18 +145,18 @@ func (s *seed) round(addrs []string) (o roundResult) {
 	ended := make(chan error, len(left))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for flying := 0; len(left) > 0 || flying > 0; {
+	for inFlight := 0; len(left) > 0 || inFlight > 0; {
 		select {
 		case <-timer.C:
 			if len(left) > 0 {
 				addr := left[0]
 				left = left[1:]
-				flying++
+				inFlight++
 				s.m.running.Go(func() { s.dial(addr, ended) })
 				timer.Reset(dialler.Stagger)
 			}
 		case err := <-ended:
-			flying--
+			inFlight--
 			if err == nil {
 				o.reached++
 			} else {

@@ -47,8 +47,8 @@ func (p *peer) hasDialled() bool {
 
 // sendHello sends our HELLO.
 func (c *conn) sendHello() {
-	c.m.hellos++
-	f := helloFrame{instance: c.m.instance, version: protocolVersion, seq: c.m.hellos}
+	c.m.last.hello++
+	f := helloFrame{instance: c.m.instance, version: protocolVersion, seq: c.m.last.hello}
 	if len(c.p.conns) == 0 {
 		f.flags |= flagOnly
 	}
@@ -63,8 +63,8 @@ func (c *conn) handleHello(f helloFrame) link.Code {
 	if !c.isPreferred() {
 		return link.CodeAlreadyBonded
 	}
-	c.m.selects++
-	c.selection = c.m.selects
+	c.m.last.sel++
+	c.selection = c.m.last.sel
 	c.send(kindSelect, appendNumber(nil, c.selection))
 	c.makeCurrent()
 	return link.CodeAccepted

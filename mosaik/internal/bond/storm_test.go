@@ -22,12 +22,12 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 		t.Skip("signing thousands of entries takes seconds")
 	}
 	var mu sync.Mutex
-	flying, most := 0, 0
+	inFlight, most := 0, 0
 	count := func(n int) {
 		mu.Lock()
 		defer mu.Unlock()
-		flying += n
-		most = max(most, flying)
+		inFlight += n
+		most = max(most, inFlight)
 	}
 	honest := map[string]bool{}
 	a := startNode(t, 0, func(s *setup) {

@@ -148,9 +148,9 @@ func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 		size += 4 + len(raw)
 	}
 	m := w.c.m
-	m.relayed.frames.Add(1)
-	m.relayed.entries.Add(int64(len(entries)))
-	m.relayed.bytes.Add(int64(size))
+	m.counts.frames.Add(1)
+	m.counts.entries.Add(int64(len(entries)))
+	m.counts.bytes.Add(int64(size))
 	m.mu.Lock()
 	there := w.c.hold(size)
 	m.mu.Unlock()
