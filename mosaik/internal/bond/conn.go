@@ -62,13 +62,13 @@ type conn struct {
 	liveness
 }
 
-// serve runs a connection until its end and returns how long it was selected. It is called
-// without the mutex, on a goroutine of its caller.
-func (m *Manager) serve(lc *link.Conn) time.Duration {
+// serve runs a connection until its end. It is called without the mutex, on a goroutine of its
+// caller.
+func (m *Manager) serve(lc *link.Conn) {
 	defer lc.Close()
 	c := m.admit(lc)
 	if c == nil {
-		return 0
+		return
 	}
 	defer m.running.Done()
 	write, probe := make(chan struct{}), make(chan struct{})
@@ -83,7 +83,7 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	m.mu.Lock()
 	c.end(code, tell)
 	var chores []func()
-	if code == link.CodeCancelled && !tell { // the peer's goodbye
+	if code == link.CodeCancelled && !tell { // the peer's GOODBYE
 		chores = m.forgetDeparted(c.p, time.Now())
 	}
 	m.mu.Unlock()
@@ -101,13 +101,6 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 		// end's own GOODBYE there is nothing to read.
 		lc.Drain(lingerBytes)
 	}
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !c.selected {
-		return 0
-	}
-	return time.Since(c.since)
 }
 
 // admit registers a new connection and sends HELLO. It returns nil if the connection is not

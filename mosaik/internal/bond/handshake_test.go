@@ -270,7 +270,7 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 	}
 }
 
-// wantReports checks what the handler was told on the way from one state to another: that a
+// wantReports checks the reports to the handler between one state and another: that a
 // bond came up and that one went down.
 func (s *scene) wantReports(t *testing.T, from, to handshakeState) {
 	t.Helper()

@@ -82,7 +82,7 @@ type Target struct {
 func (s *Scheduler) NewTarget(p Peer, now time.Time) *Target {
 	t := &Target{s: s, peer: p, met: now, next: now, backoff: rate.NewBackoff(s.cfg.Redial)}
 	if p.Selects() {
-		// Both ends mostly learn of each other at the same time. The end that selects dials
+		// Both ends mostly discover each other at the same time. The end that selects dials
 		// first, which saves the other's connection.
 		t.next = now.Add(t.backoff.Pause())
 	}
