@@ -23,7 +23,7 @@
 // use it only on networks whose peers may all join.
 //
 // Any process that knows the configuration can compute the signature of a validator with
-// public keys or a name. A group key that is made of it with KeyFromValidator keeps no peer
-// out: require the validator as well. With HMAC keys and without a name, the signature is as
-// secret as the keys.
+// public keys or a name. A group key that is made of the signature keeps no peer out: require
+// the validator as well. With HMAC keys and without a name, the signature is as secret as the
+// keys.
 package jwt
