@@ -168,11 +168,11 @@ func TestMemberBehindNAT(t *testing.T) {
 	for i := range hidden {
 		wantLink(t, groups[i], c.Node(hidden).Peer(), "cannot be dialled")
 		wantLink(t, groups[hidden], c.Node(i).Peer(), "cannot dial this member")
-		if n := logs[i].count("a peer cannot be dialled"); n != 1 {
+		if n := logs[i].count("cannot dial peer at its advertised addresses"); n != 1 {
 			t.Errorf("node %d logged %d times that a peer cannot be dialled, want once", i, n)
 		}
 	}
-	if n := logs[hidden].count("a peer cannot dial this one"); n < 1 || n > 2 {
+	if n := logs[hidden].count("peer cannot dial this one"); n < 1 || n > 2 {
 		t.Errorf("the hidden node logged %d times that it cannot be dialled, want once for each other node", n)
 	}
 

@@ -32,16 +32,16 @@ func (n *Network) bondConfig() bond.Config {
 		return c
 	}
 	files := logstore.FilesIn(dir)
-	if c.Sightings, err = readPeers(files, n.id); err != nil {
+	if c.KnownPeers, err = readPeers(files, n.id); err != nil {
 		n.log.Warn("the file of known peers is ignored", "file", filepath.Join(dir, peersFile), "error", err)
 	}
-	c.Remember = func(peers []discovery.Sighting) error { return writePeers(files, n.id, peers) }
+	c.SaveKnownPeers = func(peers []discovery.KnownPeer) error { return writePeers(files, n.id, peers) }
 	return c
 }
 
 // readPeers reads the file of known peers, of which there is none before the first
 // peer was met.
-func readPeers(files logstore.Files, network sm.Digest) ([]discovery.Sighting, error) {
+func readPeers(files logstore.Files, network sm.Digest) ([]discovery.KnownPeer, error) {
 	file, err := files.Open(peersFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -49,17 +49,17 @@ func readPeers(files logstore.Files, network sm.Digest) ([]discovery.Sighting, e
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(file, discovery.MaxSightingsSize+1))
+	content, err := io.ReadAll(io.LimitReader(file, discovery.MaxKnownPeersSize+1))
 	if err := errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
-	return discovery.ParseSightings(content, network)
+	return discovery.ParseKnownPeers(content, network)
 }
 
 // writePeers replaces the file of known peers.
-func writePeers(files logstore.Files, network sm.Digest, peers []discovery.Sighting) error {
+func writePeers(files logstore.Files, network sm.Digest, peers []discovery.KnownPeer) error {
 	err := files.Write(peersFile, func(w io.Writer) error {
-		_, err := w.Write(discovery.AppendSightings(nil, network, peers))
+		_, err := w.Write(discovery.AppendKnownPeers(nil, network, peers))
 		return err
 	})
 	if err != nil {

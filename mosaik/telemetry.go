@@ -99,13 +99,13 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 			o.ObserveInt64(members, int64(len(status.Members)-voters), here, metric.WithAttributes(attribute.Bool("voter", false)))
 		}
 		o.ObserveInt64(groups, int64(active), t.here())
-		n.link.Tally().EachRefused(func(code link.Code, d link.Direction, count int64) {
+		n.link.Counters().EachRefused(func(code link.Code, d link.Direction, count int64) {
 			o.ObserveInt64(refused, count, t.here(codeAttribute(code), attribute.String("direction", d.String())))
 		})
-		n.link.Tally().EachDropped(func(l link.Limit, count int64) {
+		n.link.Counters().EachDropped(func(l link.Limit, count int64) {
 			o.ObserveInt64(dropped, count, t.here(attribute.String("limit", l.String())))
 		})
-		n.link.Tally().EachDialled(func(outcome link.Outcome, count int64) {
+		n.link.Counters().EachDialled(func(outcome link.Outcome, count int64) {
 			o.ObserveInt64(dials, count, t.here(attribute.String("outcome", outcome.String())))
 		})
 		return nil

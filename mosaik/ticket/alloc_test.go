@@ -7,8 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 )
 
-// TestDecodeAllocatesWhatItReads measures what decoding tickets allocates, over the seeds
-// of FuzzDecode, what becomes of them, and as many tickets as there may be.
+// TestDecodeAllocatesWhatItReads measures what decoding tickets allocates: the seeds of FuzzDecode,
+// mutations of them, and the largest number of tickets.
 func TestDecodeAllocatesWhatItReads(t *testing.T) {
 	most := []byte{1, ticket.MaxTickets}
 	for range ticket.MaxTickets {

@@ -24,15 +24,15 @@ const (
 	prefixSize = sm.DigestSize + 2 // of a ticket, before its data
 )
 
-// Encode returns tickets as bytes, in their order. It is an error if they
-// exceed a limit of this package or one has no class.
+// Encode returns the encoding of the tickets, in their order. It fails if they exceed a limit
+// of this package or if one has no class.
 func Encode(tickets []Ticket) ([]byte, error) {
 	if len(tickets) > MaxTickets {
 		return nil, fmt.Errorf("ticket: encode: %d tickets, at most %d are allowed", len(tickets), MaxTickets)
 	}
 	b := []byte{version, byte(len(tickets))}
 	for i, t := range tickets {
-		if err := t.Validate(); err != nil {
+		if err := t.check(); err != nil {
 			return nil, fmt.Errorf("ticket: encode number %d: %w", i, err)
 		}
 		b = append(b, t.Class[:]...)
@@ -45,16 +45,16 @@ func Encode(tickets []Ticket) ([]byte, error) {
 	return b, nil
 }
 
-// Decode returns the tickets of which b is the encoding. They share no memory
-// with b. Any b is safe to decode.
+// Decode returns the tickets that b encodes. They share no memory with b. Any b is safe to
+// decode.
 func Decode(b []byte) ([]Ticket, error) {
 	switch {
 	case len(b) > MaxEncoded:
 		return nil, fmt.Errorf("ticket: decode: %d bytes, at most %d are allowed", len(b), MaxEncoded)
 	case len(b) < headerSize:
-		return nil, fmt.Errorf("ticket: decode: %d bytes, the header alone has %d", len(b), headerSize)
+		return nil, fmt.Errorf("ticket: decode: %d bytes, at least %d are needed", len(b), headerSize)
 	case b[0] != version:
-		return nil, fmt.Errorf("ticket: decode: version %d, only %d is known", b[0], version)
+		return nil, fmt.Errorf("ticket: decode: version %d is not known; this program reads version %d", b[0], version)
 	case b[1] > MaxTickets:
 		return nil, fmt.Errorf("ticket: decode: %d tickets, at most %d are allowed", b[1], MaxTickets)
 	}
@@ -72,7 +72,7 @@ func Decode(b []byte) ([]Ticket, error) {
 		}
 		t.Data = append([]byte(nil), rest[:size]...)
 		rest = rest[size:]
-		if err := t.Validate(); err != nil {
+		if err := t.check(); err != nil {
 			return nil, fmt.Errorf("ticket: decode number %d: %w", i, err)
 		}
 		tickets[i] = t

@@ -81,10 +81,10 @@ func TestEncodeLimits(t *testing.T) {
 		}
 	}
 	for want, all := range map[string][]ticket.Ticket{
-		"ticket: encode: 17 tickets, at most 16 are allowed":                                              many(17, 0),
-		"ticket: encode: 16386 bytes, at most 16384 are allowed":                                          many(8, 2014),
-		"ticket: encode number 0: ticket: the class is zero":                                              {{}},
-		"ticket: encode number 0: ticket: class 1c519b0b8c: 4097 bytes of data, at most 4096 are allowed": {{Class: sm.ID("counter_v1"), Data: make([]byte, 4097)}},
+		"ticket: encode: 17 tickets, at most 16 are allowed":                                      many(17, 0),
+		"ticket: encode: 16386 bytes, at most 16384 are allowed":                                  many(8, 2014),
+		"ticket: encode number 0: the class is zero":                                              {{}},
+		"ticket: encode number 0: class 1c519b0b8c: 4097 bytes of data, at most 4096 are allowed": {{Class: sm.ID("counter_v1"), Data: make([]byte, 4097)}},
 	} {
 		if b, err := ticket.Encode(all); err == nil || err.Error() != want || b != nil {
 			t.Errorf("%x, %v, want the error %q", b, err, want)
@@ -95,10 +95,10 @@ func TestEncodeLimits(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                     "0 bytes, the header alone has 2",
-		"01":                                   "1 bytes, the header alone has 2",
-		"00 00":                                "version 0, only 1 is known",
-		"02 00":                                "version 2, only 1 is known",
+		"":                                     "0 bytes, at least 2 are needed",
+		"01":                                   "1 bytes, at least 2 are needed",
+		"00 00":                                "version 0 is not known; this program reads version 1",
+		"02 00":                                "version 2 is not known; this program reads version 1",
 		"01 11":                                "17 tickets, at most 16 are allowed",
 		"01 ff":                                "255 tickets, at most 16 are allowed",
 		"01 00 00":                             "1 bytes after the last ticket",
@@ -107,7 +107,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"01 01 " + classCounter + " 0002 68":   "number 0: cut off",
 		"01 01 " + classCounter + " 0001 6868": "1 bytes after the last ticket",
 		"01 02 " + classCounter + " 0000":      "number 1: cut off",
-		"01 01 " + strings.Repeat("00", 32) + " 0000":                            "number 0: ticket: the class is zero",
+		"01 01 " + strings.Repeat("00", 32) + " 0000":                            "number 0: the class is zero",
 		"01 01 " + classCounter + " 1001 " + strings.Repeat("00", 4097):          "4097 bytes of data, at most 4096 are allowed",
 		"01 01 " + classCounter + " ffff " + strings.Repeat("00", 16<<10):        "16420 bytes, at most 16384 are allowed",
 		"01 01 " + classCounter + " ffff " + strings.Repeat("00", 16<<10-2-32-2): "number 0: cut off",
@@ -132,7 +132,7 @@ func TestDecodeSharesNoMemory(t *testing.T) {
 	}
 }
 
-// What decodes is within the limits and encodes to the very bytes again.
+// FuzzDecode checks that what decodes is within the limits and encodes to the same bytes.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 0})

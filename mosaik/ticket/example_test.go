@@ -10,7 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Vouched lets in the peers whose ids the holder of a private key has signed.
+// Vouched admits the peers whose ids the holder of a private key has signed.
 type Vouched struct{ By ed25519.PublicKey }
 
 func (Vouched) Class() sm.Digest       { return sm.ID("vouched") }

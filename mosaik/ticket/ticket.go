@@ -1,11 +1,11 @@
-// Package ticket holds what peers show each other to be let into a group, and
-// what decides on it.
+// Package ticket defines tickets, which a peer shows to be admitted to a group, and the
+// validators that decide about them.
 //
-// A [Ticket] is data of a class. A peer carries its tickets in its signed entry
-// on the network, so every peer can see them: a ticket must be worth nothing in
-// other hands, for instance by naming the peer that it was issued to. A
-// [Validator] decides on the tickets of its class. A group that requires
-// validators bonds with the peers that pass all of them; see [Check].
+// A [Ticket] is data of a class. A peer's tickets are part of its signed entry, which every
+// peer of the network can read. So a ticket must be useless to another peer, for instance
+// because it names the peer that it was issued to. A [Validator] decides about the tickets
+// of its class. A group that requires validators bonds only with peers that all of them
+// accept; see [Check].
 package ticket
 
 import (
@@ -16,38 +16,45 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Limits of what one peer carries.
+// Limits for the tickets of one peer.
 const (
 	MaxTickets = 16       // tickets of one peer
 	MaxData    = 4 << 10  // bytes of data in one ticket
-	MaxEncoded = 16 << 10 // bytes that Encode makes of all of a peer's tickets
+	MaxEncoded = 16 << 10 // bytes of the encoding of all tickets of one peer
 )
 
 // A Ticket is evidence that a peer shows to the members of a group.
 type Ticket struct {
-	// Class says what kind of evidence the data is, and so which validators
-	// look at it. It is not zero.
+	// Class is the kind of evidence, and selects the validators. It must not be zero.
 	Class sm.Digest
-	// Data is the evidence, at most MaxData bytes. Who holds the ticket must
-	// not change it.
+	// Data is the evidence, at most MaxData bytes. It must not be changed after the ticket
+	// was handed to a group or a validator.
 	Data []byte
 }
 
-// Validate returns an error when the class is zero or the data is too large.
+// Validate returns an error if the class is zero or the data exceeds MaxData.
 func (t Ticket) Validate() error {
-	switch {
-	case t.Class.IsZero():
-		return errors.New("ticket: the class is zero")
-	case len(t.Data) > MaxData:
-		return fmt.Errorf("ticket: class %s: %d bytes of data, at most %d are allowed", t.Class.Short(), len(t.Data), MaxData)
+	if err := t.check(); err != nil {
+		return fmt.Errorf("ticket: %w", err)
 	}
 	return nil
 }
 
-// String names the class and the size of the data, but not the data.
+// check is Validate for callers whose errors have the prefix already.
+func (t Ticket) check() error {
+	switch {
+	case t.Class.IsZero():
+		return errors.New("the class is zero")
+	case len(t.Data) > MaxData:
+		return fmt.Errorf("class %s: %d bytes of data, at most %d are allowed", t.Class.Short(), len(t.Data), MaxData)
+	}
+	return nil
+}
+
+// String returns the class and the size of the data, but not the data: it may be secret.
 func (t Ticket) String() string {
 	return fmt.Sprintf("ticket %s (%d bytes)", t.Class.Short(), len(t.Data))
 }
 
-// LogValue implements [slog.LogValuer] with what String returns.
+// LogValue implements [slog.LogValuer]. It returns what String does.
 func (t Ticket) LogValue() slog.Value { return slog.StringValue(t.String()) }

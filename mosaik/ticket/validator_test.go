@@ -20,7 +20,7 @@ var (
 	errForged  = errors.New("forged")
 )
 
-// scripted answers by what is written in the ticket.
+// scripted is a validator whose answer is the data of the ticket.
 type scripted struct{ class string }
 
 func (s scripted) Class() sm.Digest     { return sm.ID(s.class) }
@@ -97,7 +97,7 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
-// faulty panics where a method is called that it has no function for.
+// faulty is a validator that panics in methods for which it has no function.
 type faulty struct {
 	ticket.Validator
 	class func() sm.Digest

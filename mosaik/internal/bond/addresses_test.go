@@ -53,13 +53,13 @@ func (tr *trap) port() int { return tr.Addr().(*net.TCPAddr).Port }
 // dialCounts returns the node's dials by outcome.
 func (n *node) dialCounts() map[link.Outcome]int64 {
 	counts := map[link.Outcome]int64{}
-	n.link.Tally().EachDialled(func(o link.Outcome, count int64) { counts[o] = count })
+	n.link.Counters().EachDialled(func(o link.Outcome, count int64) { counts[o] = count })
 	return counts
 }
 
-// TestForbiddenAddressesAreNotDialled has a member that advertises no loopback
-// address learn of peers at such addresses and others, by number and by name. It
-// keeps their entries, says why it does not dial, and connects to nothing.
+// TestForbiddenAddressesAreNotDialled has a member without a loopback address in its entry
+// receive entries with loopback and other addresses, as IP addresses and as names. It keeps the
+// entries, logs why it does not dial, and connects to nothing.
 func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 	t.Parallel()
 	tr := setTrap(t)
@@ -112,8 +112,8 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 
 var errFilter = errors.New("not in our rack")
 
-// TestDialFilter has a filter allow and refuse the address of a peer, by number
-// and by name, and panic.
+// TestDialFilter has a filter allow and forbid the address of a peer, an IP address and a name,
+// and panic.
 func TestDialFilter(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -125,7 +125,7 @@ func TestDialFilter(t *testing.T) {
 		"allowed by name": {"b.example", func() error { return nil }, ""},
 		"refused":         {"127.0.0.1", func() error { return errFilter }, errFilter.Error()},
 		"refused by name": {"b.example", func() error { return errFilter }, errFilter.Error()},
-		"panics":          {"127.0.0.1", func() error { panic("no rack") }, "it panicked: no rack"},
+		"panics":          {"127.0.0.1", func() error { panic("no rack") }, "the filter panicked: no rack"},
 		"exits":           {"127.0.0.1", func() error { runtime.Goexit(); return nil }, "runtime.Goexit"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestDialFilter(t *testing.T) {
 			if _, err := a.manager.Dial(t.Context(), b.peer(), link.Raft); !errors.Is(err, link.ErrForbidden) {
 				t.Errorf("Dial for another protocol: error %v, want %v", err, link.ErrForbidden)
 			}
-			for range 6 { // rounds, of which the last may meet the end
+			for range 6 { // rounds; the end of the test may cut the last one
 				next(t, calls)
 			}
 			a.stop()
@@ -183,7 +183,7 @@ func TestDialFilter(t *testing.T) {
 	}
 }
 
-// next returns what comes next.
+// next returns the next call.
 func next(t *testing.T, calls <-chan string) string {
 	t.Helper()
 	select {
@@ -195,8 +195,8 @@ func next(t *testing.T, calls <-chan string) string {
 	}
 }
 
-// TestSeedsAreNotFiltered has a filter that refuses everything, a member that
-// advertises nothing, and a seed at a loopback address.
+// TestSeedsAreNotFiltered has a filter that forbids every address, a member that advertises no
+// address, and a seed at a loopback address.
 func TestSeedsAreNotFiltered(t *testing.T) {
 	t.Parallel()
 	b := startNode(t, 1, nil)
@@ -217,15 +217,15 @@ func TestSeedsAreNotFiltered(t *testing.T) {
 	conn.Close()
 }
 
-// TestSeedsOfOthersEntries asks about a seed's address in an entry of a peer, and
-// about one beside it.
+// TestSeedsOfOthersEntries checks the address of a seed that a peer's entry lists, and another
+// address.
 func TestSeedsOfOthersEntries(t *testing.T) {
 	t.Parallel()
 	m := New(Config{Catalog: newTestCatalog(t), Seeds: []string{"127.0.0.1:7"}})
 	check := func(netip.AddrPort) error { return errFilter }
 	for addr, good := range map[string]bool{"127.0.0.1:7": true, "127.0.0.1:8": false} {
-		if _, err := m.newAttempt(&peer{m: m}, m.dialler.fresh, addr, nil); (err == nil) != good {
-			t.Errorf("an attempt to %s: %v, want %v", addr, err, good)
+		if got := m.configured(addr); got != good {
+			t.Errorf("%s is exempt from the rules: %v, want %v", addr, got, good)
 		}
 		if got := m.unlessConfigured(addr, check); (got == nil) != good {
 			t.Errorf("%s is checked: %v, want %v", addr, got != nil, !good)

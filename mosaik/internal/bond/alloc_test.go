@@ -7,8 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/alloc"
 )
 
-// TestParsersAllocateWhatTheyRead measures what parsing frames allocates, over the seeds
-// of FuzzFrames, what becomes of them, and entries of no bytes.
+// TestParsersAllocateWhatTheyRead measures what parsing allocates for the seeds of FuzzFrames,
+// mutations of them, and entries of no bytes.
 func TestParsersAllocateWhatTheyRead(t *testing.T) {
 	bound := alloc.Bound{PerByte: 12, Fixed: 2 << 10} // reencode copies, too
 	for _, g := range goldenFrames {

@@ -7,9 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// TestBacklogOfAllIsBounded has messages of two peers pile up behind a handler, more
-// than may wait of all together: the peer of which most waits loses its connection
-// and its messages.
+// TestBacklogOfAllIsBounded has two peers send more messages than may wait for a handler. The
+// peer of which most wait loses its connection and its messages.
 func TestBacklogOfAllIsBounded(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -139,14 +140,14 @@ func TestWrongSecret(t *testing.T) {
 	g := testGroup(br, "")
 	g.Secrets = []sm.Digest{sm.ID("another secret")}
 	b.join(g)
-	for range 3 { // it is tried again
+	for range 3 { // the first try and two retries
 		ar.want(t, refused(b, link.CodeWrongProof))
 		br.want(t, refused(a, link.CodeWrongProof))
 	}
 }
 
-// TestSharedSecret has members with several secrets meet, as they do while a
-// group changes its secret.
+// TestSharedSecret bonds members with several secrets, as they have while a group changes its
+// secret.
 func TestSharedSecret(t *testing.T) {
 	t.Parallel()
 	first, second, third := sm.ID("first"), sm.ID("second"), sm.ID("third")
@@ -180,7 +181,7 @@ func TestSharedSecret(t *testing.T) {
 	}
 }
 
-// TestSecretsAreBounded joins with none and with too many.
+// TestSecretsAreBounded joins without a secret and with too many.
 func TestSecretsAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -192,8 +193,8 @@ func TestSecretsAreBounded(t *testing.T) {
 	}
 }
 
-// TestAnswerLater has a handler answer when it has returned, and meanwhile does
-// without it whatever else there is to report.
+// TestAnswerLater has a handler answer after Accept has returned. Other events are reported
+// meanwhile.
 func TestAnswerLater(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
@@ -203,9 +204,9 @@ func TestAnswerLater(t *testing.T) {
 	bm := b.join(testGroup(br, "of b"))
 	refuse := <-answers
 	bm.Close(a.peer(), 4711)
-	ar.want(t, refused(b, 4711)) // the goroutine that asked is free
+	ar.want(t, refused(b, 4711)) // the handler's goroutine is not blocked
 	refuse(link.CodeTicketRefused)
-	accept := <-answers // of the next attempt, which the late answer left alone
+	accept := <-answers // of the next attempt, which the late answer did not affect
 	accept(link.CodeAccepted)
 	accept(link.CodeTicketRefused) // the first one counts
 	ar.want(t, up(b, "of b"))
@@ -213,7 +214,7 @@ func TestAnswerLater(t *testing.T) {
 	br.wantNothing(t)
 }
 
-// slowRecorder leaves it to the test to answer.
+// slowRecorder is a recorder whose answers the test gives.
 type slowRecorder struct {
 	*recorder
 	answers chan func(link.Code)
@@ -236,11 +237,11 @@ func TestUnknownGroup(t *testing.T) {
 	br.await(t, up(a, "of a"))
 }
 
-// TestListedAgain has a group refused, with a pause that no test lives to see
-// the end of, and listed anew: that must not wait for the pause.
+// TestListedAgain has a bond refused, with a pause longer than any test, and the group listed
+// again. The retry must not wait for the end of the pause.
 func TestListedAgain(t *testing.T) {
 	t.Parallel()
-	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	slow := func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience, Max: 20 * patience} }
 	a := startNode(t, 0, slow)
 	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
 	group := testGroup(nil, "").ID
@@ -261,11 +262,11 @@ func TestListedAgain(t *testing.T) {
 	br.want(t, up(a, "of a"))
 }
 
-// TestRefusedAndChanged has a bond refused, with a pause that no test lives to see
-// the end of. What the refused peer changes in its entry is looked at at once.
+// TestRefusedAndChanged has a bond refused, with a pause longer than any test. When the refused
+// peer changes its entry, the bond is tried again at once.
 func TestRefusedAndChanged(t *testing.T) {
 	t.Parallel()
-	slow := func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience, Max: 20 * patience} }
+	slow := func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience, Max: 20 * patience} }
 	a := startNode(t, 0, slow)
 	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
 	ar, br := newRecorder(), newRecorder()

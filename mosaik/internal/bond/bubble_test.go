@@ -14,18 +14,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// web is a network in memory, for tests in whose bubble time is not real.
+// web is a network in memory for tests in a synctest bubble.
 type web struct {
 	mu        sync.Mutex
 	listeners map[string]*webListener
 	dials     []dialled
-	flying    int
-	most      int // dials in flight at a time
+	inFlight  int
+	most      int // the largest number of dials in flight
 }
 
 // dialled is a dial to an address at a time.
@@ -36,20 +37,20 @@ type dialled struct {
 
 var errNobody = errors.New("nobody listens there")
 
-// dial connects to a listener. Dials to addresses of hole are never answered; to
-// all others without a listener they fail at once.
+// dial connects to a listener. Dials to addresses in hole are never answered. Dials to other
+// addresses without a listener fail at once.
 func (w *web) dial(hole func(addr string) bool) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, _, addr string) (net.Conn, error) {
 		w.mu.Lock()
 		w.dials = append(w.dials, dialled{addr, time.Now()})
-		w.flying++
-		w.most = max(w.most, w.flying)
+		w.inFlight++
+		w.most = max(w.most, w.inFlight)
 		l := w.listeners[addr]
 		w.mu.Unlock()
 		defer func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.flying--
+			w.inFlight--
 		}()
 		if hole != nil && hole(addr) {
 			<-ctx.Done()
@@ -68,7 +69,7 @@ func (w *web) dial(hole func(addr string) bool) func(ctx context.Context, networ
 	}
 }
 
-// to returns when addresses were dialled that ok accepts, in their order.
+// to returns the times of the dials to addresses for which ok is true, in order.
 func (w *web) to(ok func(addr string) bool) (times []time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,14 +81,14 @@ func (w *web) to(ok func(addr string) bool) (times []time.Time) {
 	return times
 }
 
-// load returns how many dials are in flight, and the most that ever were.
+// load returns the number of dials in flight and the largest number so far.
 func (w *web) load() (now, most int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.flying, w.most
+	return w.inFlight, w.most
 }
 
-// others returns the dials but those to an address.
+// others returns all dials except those to the address.
 func (w *web) others(addr string) []dialled {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +153,7 @@ func addrOf(addr string) net.Addr {
 	return a
 }
 
-// inBubble runs a test with a node on a web, in a bubble.
+// inBubble runs a test with a node on a web in a synctest bubble.
 func inBubble(t *testing.T, hole func(addr string) bool, test func(t *testing.T, w *web, a *node)) {
 	inBubbleWith(t, func(s *setup, w *web) { onWeb(w, "127.0.0.1:1", hole)(s) }, test)
 }
@@ -161,16 +162,16 @@ func inBubble(t *testing.T, hole func(addr string) bool, test func(t *testing.T,
 func inBubbleWith(t *testing.T, change func(s *setup, w *web), test func(t *testing.T, w *web, a *node)) {
 	bubble(t, func(t *testing.T) {
 		w := &web{}
-		a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{}; change(s, w) })
+		a := startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{}; change(s, w) })
 		test(t, w, a)
 		a.stop()
 		synctest.Wait()
 	})
 }
 
-// bubble is [synctest.Test]. Under the race detector it uses one processor: the
-// runtime (Go 1.26) crashes when goroutines of a bubble look at timers that have
-// run out at the same time, since all timers of a bubble share one race context.
+// bubble is [synctest.Test]. Under the race detector it uses one processor. Otherwise the
+// runtime of Go 1.26 crashes when several goroutines of a bubble read expired timers at the
+// same time: all timers of a bubble share one race context.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	if underRace() {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -198,8 +199,7 @@ func madeUp(n int) link.Identity {
 	return id
 }
 
-// flood gives the node's catalog n made-up entries of which each has the
-// addresses that addr returns.
+// flood puts n made-up entries with the addresses that addr returns into the node's catalog.
 func (a *node) flood(n int, version uint64, addr func(peer, i int) string, groups ...sm.Digest) {
 	a.t.Helper()
 	for peer := range n {
@@ -213,25 +213,24 @@ func (a *node) flood(n int, version uint64, addr func(peer, i int) string, group
 	}
 }
 
-// anywhere returns another loopback address for each peer and i.
+// anywhere returns a different loopback address for each peer and i.
 func anywhere(peer, i int) string {
 	return fmt.Sprintf("127.%d.%d.%d:7", 1+peer>>8, peer&0xff, 1+i)
 }
 
-// wantRate fails the test if more than burst and rate per second lie in any
-// stretch of time.
-func wantRate(t *testing.T, what string, times []time.Time, burst, rate float64) {
+// wantRate fails the test if the times exceed the burst and the rate per second in any interval.
+func wantRate(t *testing.T, what string, times []time.Time, burst, perSecond float64) {
 	t.Helper()
 	slices.SortFunc(times, time.Time.Compare)
 	if len(times) == 0 {
 		return
 	}
-	b := newBudget(burst+0.01, rate, times[0]) // two sums of fractions differ in their last digits
+	b := rate.NewBucket(burst+0.01, perSecond, times[0]) // two sums of fractions differ in their last digits
 	for i, at := range times {
-		if wait := b.wait(at); wait > 0 {
-			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, rate)
+		if wait := b.Wait(at); wait > 0 {
+			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, perSecond)
 			return
 		}
-		b.take(1, at)
+		b.Take(1, at)
 	}
 }

@@ -1,156 +1,85 @@
 package bond
 
 import (
-	"math"
-	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// What peers without a bond may make this one do, all of them together and each
-// alone. Connections that want more than there is wait their turn: each has at
-// most one claim at a time, so the queue goes round among them.
+// What strangers may make this peer do, all of them together and each alone. A connection
+// that exceeds a budget waits. It has at most one claim on a budget at a time, so connections
+// take turns.
 const (
-	// Entries to verify, in units of one signature and 16 KiB to hash. All
-	// strangers have verifyBurst at once and verifyRate in a second, one of them
-	// half of that: what a peer of a thousand others knows comes at once. A change that is
-	// accepted is passed on to every peer, so this bounds what others get to verify, too.
+	// Entries that are verified. A unit is one signature and verifyBytes to hash. All
+	// strangers together have verifyBurst at once and verifyRate per second, each of them a
+	// half of that: a peer of a thousand others sends all their entries at once. An accepted
+	// entry is relayed to every peer, so this also bounds what other peers must verify.
 	verifyBurst = 2048
 	verifyRate  = 128
 	verifyBytes = 16 << 10
-	// The first entry that a peer sends about itself is not among them, or
-	// newcomers would wait for a flood. There are no more of them than
-	// connections, whose rate is bounded.
-	firstBurst = 1024
-	firstRate  = 256
-	// A peer with a bond, or at the address of a seed, has a budget of its own.
+	// First entries that peers send about themselves. They have a budget of their own, or
+	// newcomers would wait behind a flood. Their number is that of connections, whose rate
+	// package link bounds.
+	firstEntryBurst = 1024
+	firstEntryRate  = 256
+	// Entries of one peer with a bond, or at the address of a seed. Each has its own budget.
 	trustedBurst = 2 * (discovery.MaxPeers + discovery.MaxMembers)
 	trustedRate  = 1024
 
-	// Frames with at most smallFrame bytes of payload are counted, those of a
-	// handshake among them; larger ones are measured. The heartbeats of as many
-	// connections as a link accepts by default are all of the rate.
-	smallFrame = 4 << 10
-	smallBurst = 32 << 10
-	smallRate  = 8 << 10
-	// A frame of the handshake of a bond makes us compute proofs, consult
-	// validators and answer.
+	// Frames with at most smallFrame bytes of payload, such as those of a handshake. The
+	// rate suffices for the heartbeats of as many connections as package link accepts.
+	smallFrame      = 4 << 10
+	smallFrameBurst = 32 << 10
+	smallFrameRate  = 8 << 10
+	// proofCost is how many small frames an OPEN or INTRO counts as: this peer computes
+	// proofs, calls validators and answers.
 	proofCost = 32
-	bulkBurst = 64 << 20
-	bulkRate  = 16 << 20
-	// What one connection may send besides, in bytes, with frameCost added for
-	// each frame.
+	// Bytes of larger frames.
+	largeFrameBurst = 64 << 20
+	largeFrameRate  = 16 << 20
+	// Bytes of one stranger's frames of any size. Each frame counts frameCost more.
 	strangerBurst = 4 << 20
 	strangerRate  = 256 << 10
 	frameCost     = 1 << 10
 
-	// What strangers are sent of the catalog, in bytes; a frame counts as
-	// relayCost at least.
+	// Bytes of the catalog that are sent to strangers. A frame counts at least relayCost.
 	relayBurst = 32 << 20
 	relayRate  = 4 << 20
 	relayCost  = 8 << 10
 )
 
-// budgets are those that all strangers share.
-type budgets struct{ verify, first, small, bulk, relay *budget }
+// budgets are the budgets that all strangers share.
+type budgets struct{ verify, firstEntries, smallFrames, largeFrames, relay *rate.Bucket }
 
 func newBudgets(now time.Time) budgets {
 	return budgets{
-		verify: newBudget(verifyBurst, verifyRate, now),
-		first:  newBudget(firstBurst, firstRate, now),
-		small:  newBudget(smallBurst, smallRate, now),
-		bulk:   newBudget(bulkBurst, bulkRate, now),
-		relay:  newBudget(relayBurst, relayRate, now),
+		verify:       rate.NewBucket(verifyBurst, verifyRate, now),
+		firstEntries: rate.NewBucket(firstEntryBurst, firstEntryRate, now),
+		smallFrames:  rate.NewBucket(smallFrameBurst, smallFrameRate, now),
+		largeFrames:  rate.NewBucket(largeFrameBurst, largeFrameRate, now),
+		relay:        rate.NewBucket(relayBurst, relayRate, now),
 	}
-}
-
-// budget is an amount that grows at a steady rate up to what may be spent at
-// once. Its methods may be called concurrently.
-type budget struct {
-	burst, rate float64
-
-	mu      sync.Mutex
-	left    float64 // negative for what is claimed ahead of its time
-	counted time.Time
-}
-
-func newBudget(burst, rate float64, now time.Time) *budget {
-	return &budget{burst: burst, rate: rate, left: burst, counted: now}
-}
-
-// longestWait bounds a wait, which as a number of seconds may not fit in a Duration.
-const longestWait = 24 * time.Hour
-
-// take takes n out of the budget and returns how long to wait until it is there.
-func (b *budget) take(n float64, now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	b.left -= n
-	return b.until(0)
-}
-
-// wait returns how long until 1 may be taken without waiting.
-func (b *budget) wait(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	return b.until(1)
-}
-
-// isFull reports whether nothing of the budget is spent.
-func (b *budget) isFull(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.grow(now)
-	return b.left >= b.burst
-}
-
-// grow adds what the rate allows since the last call. The caller holds the lock,
-// as for until.
-func (b *budget) grow(now time.Time) {
-	if passed := now.Sub(b.counted).Seconds(); passed > 0 {
-		b.left = min(b.burst, b.left+passed*b.rate)
-		b.counted = now
-	}
-}
-
-// until returns how long it takes until n is left, in whole milliseconds, so that
-// rounding does not have a caller come back too early.
-func (b *budget) until(n float64) time.Duration {
-	if b.left >= n {
-		return 0
-	}
-	milliseconds := math.Ceil((n - b.left) / b.rate * 1000)
-	return time.Duration(min(milliseconds, float64(longestWait.Milliseconds()))) * time.Millisecond
-}
-
-// giveBack returns what was taken and is not spent.
-func (b *budget) giveBack(n float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = min(b.burst, b.left+n)
 }
 
 // allowance is what one connection has of the budgets. It belongs to the
 // goroutine that reads.
 type allowance struct {
-	verify *budget // as a stranger
-	bytes  *budget
-	own    *budget // of a trusted peer, nil before it was one
-	spoke  bool    // an entry about the peer itself was verified
+	verify      *rate.Bucket // as a stranger
+	bytes       *rate.Bucket
+	own         *rate.Bucket // of a trusted peer, nil before it was one
+	ownVerified bool         // an entry about the peer itself was verified
 }
 
 func newAllowance(now time.Time) allowance {
 	return allowance{
-		verify: newBudget(verifyBurst/2, verifyRate/2, now),
-		bytes:  newBudget(strangerBurst, strangerRate, now),
+		verify: rate.NewBucket(verifyBurst/2, verifyRate/2, now),
+		bytes:  rate.NewBucket(strangerBurst, strangerRate, now),
 	}
 }
 
-// trusted reports whether the other end has budgets of its own: it has a bond,
-// or the address of a seed led to it. The caller holds the mutex.
+// trusted reports whether the other end has budgets of its own: it has a bond, or it answered
+// at the address of a seed. The caller holds the mutex.
 func (c *conn) trusted() bool {
 	if c.up > 0 {
 		return true
@@ -165,8 +94,8 @@ func (c *conn) trusted() bool {
 	return false
 }
 
-// payForEntry waits until an entry with so many bytes may be verified. It
-// reports whether the connection is still there.
+// payForEntry waits until an entry with that many bytes may be verified. It is false if the
+// connection has ended. own says that the entry is about the peer itself.
 func (c *conn) payForEntry(own bool, bytes int) bool {
 	c.m.mu.Lock()
 	trusted := c.trusted()
@@ -174,19 +103,19 @@ func (c *conn) payForEntry(own bool, bytes int) bool {
 	units := 1 + float64(bytes/verifyBytes)
 	switch {
 	case trusted:
-		if c.left.own == nil {
-			c.left.own = newBudget(trustedBurst, trustedRate, time.Now())
+		if c.allowance.own == nil {
+			c.allowance.own = rate.NewBucket(trustedBurst, trustedRate, time.Now())
 		}
-		return c.pay(units, c.left.own)
-	case own && !c.left.spoke:
-		c.left.spoke = true
-		return c.pay(units, c.m.budgets.first)
+		return c.pay(units, c.allowance.own)
+	case own && !c.allowance.ownVerified:
+		c.allowance.ownVerified = true
+		return c.pay(units, c.m.budgets.firstEntries)
 	}
-	return c.pay(units, c.left.verify, c.m.budgets.verify)
+	return c.pay(units, c.allowance.verify, c.m.budgets.verify)
 }
 
-// payForFrame waits for as long as a frame that was read is ahead of its time. A
-// peer with a bond is trusted not to send too much.
+// payForFrame waits until the frame that was read fits into the budgets. Frames of a trusted
+// peer do not count.
 func (c *conn) payForFrame(kind uint8, bytes int) {
 	c.m.mu.Lock()
 	trusted := c.trusted()
@@ -199,21 +128,21 @@ func (c *conn) payForFrame(kind uint8, bytes int) {
 		if kind == kindOpen || kind == kindIntro {
 			count = proofCost
 		}
-		c.payAll(claim{c.left.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.small, count})
+		c.payAll(claim{c.allowance.bytes, float64(bytes + frameCost)}, claim{c.m.budgets.smallFrames, count})
 		return
 	}
 	n := float64(bytes + frameCost)
-	c.payAll(claim{c.left.bytes, n}, claim{c.m.budgets.bulk, n})
+	c.payAll(claim{c.allowance.bytes, n}, claim{c.m.budgets.largeFrames, n})
 }
 
-// claim is what is taken out of a budget.
+// claim is an amount that is taken from a budget.
 type claim struct {
-	from *budget
+	from *rate.Bucket
 	n    float64
 }
 
-// pay takes n out of each budget and waits until it is there.
-func (c *conn) pay(n float64, from ...*budget) bool {
+// pay takes n from each budget and waits until all have it.
+func (c *conn) pay(n float64, from ...*rate.Bucket) bool {
 	claims := make([]claim, len(from))
 	for i, b := range from {
 		claims[i] = claim{b, n}
@@ -221,20 +150,20 @@ func (c *conn) pay(n float64, from ...*budget) bool {
 	return c.payAll(claims...)
 }
 
-// payAll takes the claims and waits until all are there, unless the connection
-// ends first. Meanwhile nothing is read, and the silence is not the peer's.
+// payAll takes the claims and waits until the budgets have them. It is false if the connection
+// ends first. Nothing is read meanwhile, so the silence does not count as the peer's.
 func (c *conn) payAll(claims ...claim) bool {
 	now := time.Now()
 	var wait time.Duration
 	for _, x := range claims {
-		wait = max(wait, x.from.take(x.n, now))
+		wait = max(wait, x.from.Take(x.n, now))
 	}
 	if wait == 0 {
 		return true
 	}
-	c.lc.Rest()
-	c.deaf(true)
-	defer c.deaf(false)
+	c.lc.ReleaseCPU()
+	c.pauseReading(true)
+	defer c.pauseReading(false)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -242,7 +171,7 @@ func (c *conn) payAll(claims ...claim) bool {
 		return true
 	case <-c.done:
 		for _, x := range claims {
-			x.from.giveBack(x.n)
+			x.from.Return(x.n)
 		}
 		return false
 	}

@@ -5,12 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// TestForgedEntry sends entries behind one that no honest peer passes on: none of
-// them may cost a verification.
+// TestForgedEntry sends entries after one that no honest peer relays. None of them may cost a
+// verification.
 func TestForgedEntry(t *testing.T) {
 	t.Parallel()
 	entries := crowdEntries(t, crowd(t, 20), 1, nil)
@@ -33,7 +34,7 @@ func TestForgedEntry(t *testing.T) {
 			r := connectRaw(t, a, 1)
 			r.send(kindEntries, forged(change))
 			r.expectGoodbye(link.CodeUndecodable)
-			if got := a.manager.verified.Load(); got != 2 {
+			if got := a.manager.counts.verified.Load(); got != 2 {
 				t.Errorf("%d entries were verified, want 2, up to the first that is forged", got)
 			}
 		})
@@ -47,13 +48,13 @@ func TestForgedEntry(t *testing.T) {
 	})
 }
 
-// TestEntriesOfOtherVersions sends what a newer program may pass on. It is skipped,
-// and paid for.
+// TestEntriesOfOtherVersions sends an entry of a newer format. It is skipped and counts in the
+// budget.
 func TestEntriesOfOtherVersions(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const enough = 1000
-	a.limit(func(b *budgets) { b.verify = newBudget(enough, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = rate.NewBucket(enough, 1e-9, time.Now()) })
 	r := connectRaw(t, a, 1)
 	entries := crowdEntries(t, crowd(t, 2), 1, nil)
 	frame := appendEntries(entries[:1])[0]
@@ -62,18 +63,18 @@ func TestEntriesOfOtherVersions(t *testing.T) {
 	frame = append(append(newer, newer...), appendEntries(entries[1:])[0]...)
 	r.send(kindEntries, frame)
 	r.sync()
-	if got := int(a.manager.budgets.verify.left + 0.5); got != enough-3 || a.catalog.Len() != 1 {
+	if got := int(a.manager.budgets.verify.Left() + 0.5); got != enough-3 || a.catalog.Len() != 1 {
 		t.Errorf("%d left for %d entries, want %d for 1", got, a.catalog.Len(), enough-3)
 	}
 }
 
-// TestVerificationsAreBounded has strangers send more entries than may be verified:
-// no more of them are, no connection is lost, and a newcomer gets in.
+// TestVerificationsAreBounded has strangers send more entries than the budget allows. No more
+// are verified, no connection ends, and a newcomer bonds.
 func TestVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	const most, greedy, each = 10, 4, 20
-	a.limit(func(b *budgets) { b.verify = newBudget(most, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.verify = rate.NewBucket(most, 1e-9, time.Now()) })
 	rec := newRecorder()
 	g := testGroup(rec, "of a")
 	a.join(g)
@@ -81,7 +82,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	var raws []*raw
 	for i, id := range ids[:greedy] {
 		r := crowdRaw(t, a, id)
-		r.sendEntries(r.entry(1)) // its own, which is not among them
+		r.sendEntries(r.entry(1)) // its own, which has another budget
 		r.settle()
 		r.sendEntries(crowdEntries(t, ids[greedy+i*each:greedy+(i+1)*each], 1, nil)...)
 		raws = append(raws, r)
@@ -92,7 +93,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	}
 	a.eventually("all wait for their turn", func() bool {
 		for _, c := range ends {
-			if !c.unheard {
+			if !c.paused {
 				return false
 			}
 		}
@@ -101,7 +102,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	r := connectRaw(t, a, 1)
 	r.conn.SetDeadline(time.Now().Add(patience))
 	r.sendEntries(r.entry(1, g.ID))
-	for kind := uint8(0); kind != kindOpen; { // behind the catalog
+	for kind := uint8(0); kind != kindOpen; { // after the entries of the catalog
 		kind, _ = r.read()
 	}
 	r.open(1)
@@ -111,14 +112,14 @@ func TestVerificationsAreBounded(t *testing.T) {
 	r.send(kindIntro, introFrame{g.ID, 1, 1, []byte("of raw")}.append(nil))
 	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
 	rec.want(t, report{"up", r.id.Peer(), 0, "of raw"})
-	if got := a.manager.verified.Load(); got != most+greedy+1 {
+	if got := a.manager.counts.verified.Load(); got != most+greedy+1 {
 		t.Errorf("%d entries were verified, want %d and the first of %d peers", got, most, greedy+1)
 	}
 
-	// What they wait for is this end's doing: silence does not end them.
+	// This end does not read, so the silence of the others does not end their connections.
 	a.manager.mu.Lock()
 	for i, c := range ends {
-		c.heard, c.missed = time.Time{}, 1000
+		c.lastFrame, c.missed = time.Time{}, 1000
 		c.checkSilence(time.Now())
 		if c.ended {
 			t.Errorf("connection %d ended while it waited", i)
@@ -127,17 +128,20 @@ func TestVerificationsAreBounded(t *testing.T) {
 	a.manager.mu.Unlock()
 }
 
-// TestTurns has the budget of a connection hold less than that of all.
-func TestTurns(t *testing.T) {
+// TestAllowanceOfOneConnection checks that one connection cannot use up the shared budget.
+func TestAllowanceOfOneConnection(t *testing.T) {
 	t.Parallel()
-	a := newAllowance(time.Now())
-	if a.verify.burst > verifyBurst/2 || a.verify.rate > verifyRate/2 {
-		t.Errorf("one connection has %v at once and %v/s of %d and %d/s", a.verify.burst, a.verify.rate, verifyBurst, verifyRate)
+	now := time.Now()
+	a := newAllowance(now)
+	burst := a.verify.Left()
+	a.verify.Take(burst, now)
+	if wait := a.verify.Take(verifyRate/2, now); burst > verifyBurst/2 || wait < time.Second {
+		t.Errorf("one connection has %v at once, and %d more after %v, of %d and %d/s", burst, verifyRate/2, wait, verifyBurst, verifyRate)
 	}
 }
 
-// TestFullCatalog has the peer at a seed's address tell a full catalog, and a peer
-// without a bond a quarter of that: it comes without a wait.
+// TestFullCatalog has the peer at a seed's address send a full catalog, and a stranger a quarter
+// of that. Neither has to wait.
 func TestFullCatalog(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds with the race detector")
@@ -169,7 +173,7 @@ func TestFullCatalog(t *testing.T) {
 				t.Errorf("%d entries are known, want all %d", got, len(entries))
 			}
 			c := r.end(a)
-			all, one := a.manager.budgets.verify.left, c.left.verify.left
+			all, one := a.manager.budgets.verify.Left(), c.allowance.verify.Left()
 			if all < 0 || one < 0 {
 				t.Errorf("%v and %v are left of the budgets, want at least 0: they have made it wait", all, one)
 			}
@@ -180,7 +184,7 @@ func TestFullCatalog(t *testing.T) {
 	}
 }
 
-// TestStaleEntriesCostNothing sends what is no news.
+// TestStaleEntriesCostNothing sends entries that are not newer than the known ones.
 func TestStaleEntriesCostNothing(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -193,18 +197,18 @@ func TestStaleEntriesCostNothing(t *testing.T) {
 	}
 	r.sendEntries(signEntry(t, a.id, discovery.Entry{Network: network, Version: 1}))
 	r.sync()
-	if got := a.manager.verified.Load(); got != 1 {
+	if got := a.manager.counts.verified.Load(); got != 1 {
 		t.Errorf("%d entries were verified, want 1", got)
 	}
 }
 
-// TestBondsHaveTheirOwnBudget has strangers spend all that they have.
+// TestBondsHaveTheirOwnBudget uses up the budgets of strangers.
 func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
 	a.limit(func(b *budgets) {
-		for _, of := range []*budget{b.verify, b.first, b.small, b.bulk, b.relay} {
-			of.take(1e15, time.Now())
+		for _, of := range []*rate.Bucket{b.verify, b.firstEntries, b.smallFrames, b.largeFrames, b.relay} {
+			of.Take(1e15, time.Now())
 		}
 	})
 	r.sendEntries(crowdEntries(t, crowd(t, 3), 1, nil)...)
@@ -214,7 +218,7 @@ func TestBondsHaveTheirOwnBudget(t *testing.T) {
 	}
 }
 
-// TestHelloIsBounded sends a larger one.
+// TestHelloIsBounded sends a hello that exceeds the limit.
 func TestHelloIsBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)

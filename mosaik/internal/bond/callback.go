@@ -11,39 +11,40 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A connection that a CALLBACK frame asks for is of the protocol mosaik/back/1. The peer
-// that opens it sends one frame of kind 1 with the token of the CALLBACK. From then on the
-// connection is as if the other end had opened it for the protocol that it asked for.
+// A connection that a CALLBACK frame requests has the protocol mosaik/back/1. The peer that
+// opens it sends one frame of kind 1 with the token of the CALLBACK. After that the connection
+// is used as if the other end had dialled it for the protocol that it requested.
 const frameToken = 1
 
 const (
-	// maxCalls bounds the calls of this peer that wait to be answered, and
-	// maxCallsOfPeer the connections that another peer has it open and keep.
-	maxCalls       = 256
-	maxCallsOfPeer = 16
+	// maxCallbacks bounds the requests of this peer that wait for a connection.
+	// maxCallbacksOfPeer bounds the connections that this peer opens for one other peer and
+	// keeps.
+	maxCallbacks       = 256
+	maxCallbacksOfPeer = 16
 	// maxProtocol bounds the name of a protocol, in bytes.
 	maxProtocol = 64
 )
 
 var (
-	// errNoBond reports a peer that cannot be asked because there is no bond with it.
-	errNoBond = errors.New("there is no bond with it over which it could be asked to connect")
+	// errNoBond reports a peer that cannot be asked to connect.
+	errNoBond = errors.New("there is no bond over which the peer could be asked to connect")
 	// errUnanswered reports a peer that was asked to connect and did not in time.
-	errUnanswered = errors.New("it was asked to connect and did not")
+	errUnanswered = errors.New("the peer was asked to connect and did not in time")
 )
 
-// callToken tells calls apart.
-type callToken [16]byte
+// callbackToken identifies a request. It is random, so other peers cannot guess it.
+type callbackToken [16]byte
 
-// call is a connection that a peer was asked to open.
-type call struct {
+// callback is a connection that a peer was asked to open.
+type callback struct {
 	peer    sm.PeerID
 	arrived chan *link.Conn
-	over    <-chan struct{} // closed when nobody waits
+	over    <-chan struct{} // closed when the caller no longer waits
 }
 
 type callbackFrame struct {
-	token    callToken
+	token    callbackToken
 	failed   bool
 	protocol link.Protocol
 }
@@ -63,27 +64,27 @@ func parseCallback(b []byte) (f callbackFrame, err error) {
 		return f, fmt.Errorf("%w: CALLBACK has %d bytes, want %d to %d", errFrame, len(b), n+1, n+maxProtocol)
 	}
 	if b[n-1] > 1 {
-		return f, fmt.Errorf("%w: CALLBACK has %d for a truth value", errFrame, b[n-1])
+		return f, fmt.Errorf("%w: CALLBACK has flag %d, want 0 or 1", errFrame, b[n-1])
 	}
 	copy(f.token[:], b)
 	f.failed, f.protocol = b[n-1] == 1, link.Protocol(b[n:])
 	return f, nil
 }
 
-// callBack asks the peer to open a connection for the protocol and waits for it, at most
-// for the handshake timeout. failed says that this end could not.
+// callBack asks the peer to open a connection for the protocol and waits for it, at most for
+// the handshake timeout. failed says that this end could not open one.
 func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol, failed bool) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()
-	c := &call{peer: peer, arrived: make(chan *link.Conn), over: ctx.Done()}
-	token, err := m.call(c, callbackFrame{failed: failed, protocol: p})
+	c := &callback{peer: peer, arrived: make(chan *link.Conn), over: ctx.Done()}
+	token, err := m.requestCallback(c, callbackFrame{failed: failed, protocol: p})
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.calls, token)
+		delete(m.callbacks, token)
 	}()
 	select {
 	case lc := <-c.arrived:
@@ -95,8 +96,8 @@ func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol,
 	}
 }
 
-// call sends the frame that asks the peer.
-func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
+// requestCallback registers the request and sends the CALLBACK frame.
+func (m *Manager) requestCallback(c *callback, f callbackFrame) (callbackToken, error) {
 	rand.Read(f.token[:])
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,29 +107,33 @@ func (m *Manager) call(c *call, f callbackFrame) (callToken, error) {
 		return f.token, ErrClosed
 	case known == nil || known.current == nil || known.current.up == 0:
 		return f.token, errNoBond
-	case len(m.calls) >= maxCalls:
-		return f.token, fmt.Errorf("%d peers are being asked to connect at a time; no more are allowed", maxCalls)
+	case len(m.callbacks) >= maxCallbacks:
+		return f.token, fmt.Errorf("%d requests to connect are in flight, which is the limit; try again later", maxCallbacks)
 	}
-	m.calls[f.token] = c
+	m.callbacks[f.token] = c
 	known.current.send(kindCallback, f.append(nil))
 	return f.token, nil
 }
 
-// serveCallback takes a connection that this end has asked for. It is a handler for
+// serveCallback accepts a connection that this end has requested. It is the handler of
 // [link.Callback].
 func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
-	lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
-	var token callToken
+	var token callbackToken
+	if lc.SetReadDeadline(time.Now().Add(m.cfg.HandshakeTimeout)) != nil {
+		return // the connection is closed
+	}
 	kind, payload, err := lc.ReadFrame(len(token), nil)
 	if err != nil || kind != frameToken || copy(token[:], payload) < len(token) {
 		return
 	}
-	lc.SetReadDeadline(time.Time{})
+	if lc.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
 	m.mu.Lock()
-	c := m.calls[token]
+	c := m.callbacks[token]
 	m.mu.Unlock()
 	if c == nil || c.peer != lc.Peer() {
-		return // nobody waits
+		return // the request is over, or was for another peer
 	}
 	select {
 	case c.arrived <- lc:
@@ -137,23 +142,23 @@ func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
 	case <-ctx.Done():
 		return
 	}
-	select { // it belongs to the caller now, and ends with the link
+	select { // the caller owns the connection; it ends with the link
 	case <-lc.Done():
 	case <-ctx.Done():
 	}
 }
 
-// handleCallback opens a connection for a peer with a bond that asks for it.
+// handleCallback opens a connection that a peer with a bond requests, and serves it.
 func (c *conn) handleCallback(f callbackFrame) link.Code {
 	m := c.m
 	isFor := f.protocol == link.Raft || f.protocol == link.Snapshot
-	if c.up == 0 || c.ended || c.calls >= maxCallsOfPeer || !isFor {
-		return link.CodeAccepted // the peer's call is not answered
+	if c.up == 0 || c.ended || c.callbacks >= maxCallbacksOfPeer || !isFor {
+		return link.CodeAccepted // the request is not answered
 	}
 	if f.failed {
-		c.p.reverse.blamed(m, c.p.id)
+		c.p.dialStatus.reported(m, c.p.id)
 	}
-	c.calls++
+	c.callbacks++
 	m.running.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -167,11 +172,11 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 		defer func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			c.calls--
+			c.callbacks--
 		}()
 		lc, err := m.openFor(ctx, c.p.id, f)
 		if err != nil {
-			m.cfg.Logger.Debug("cannot connect to a peer that asks for it", "peer", c.p.id.Short(), "error", err)
+			m.cfg.Logger.Debug("cannot open a requested connection", "peer", c.p.id.Short(), "error", err)
 			return
 		}
 		m.cfg.Link.ServeDialled(ctx, lc, f.protocol)
@@ -179,7 +184,7 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 	return link.CodeAccepted
 }
 
-// openFor opens a connection that a peer has asked for and sends the token.
+// openFor dials a peer that has requested a connection and sends the token.
 func (m *Manager) openFor(ctx context.Context, peer sm.PeerID, f callbackFrame) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()

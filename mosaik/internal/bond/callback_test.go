@@ -10,10 +10,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// refusing is an address at which nobody listens.
+// refusing is an address at which no process listens.
 const refusing = "127.0.0.1:1"
 
-// echo serves a connection by sending back what comes.
+// echo serves a connection by sending back what it reads.
 func echo(_ context.Context, c *link.Conn) { _, _ = io.Copy(c, c) }
 
 // wantEcho checks that a connection works in both directions.
@@ -47,7 +47,7 @@ func bondedPair(t *testing.T, change func(*setup)) (a, b *node) {
 	return a, b
 }
 
-// A peer that cannot be dialled is asked to connect. Both ends know.
+// A peer that cannot be dialled is asked to connect. Both ends report the obstacle.
 func TestConnectToPeerThatCannotBeDialled(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*setup){
@@ -87,7 +87,7 @@ func TestConnectAtASeed(t *testing.T) {
 	a := startNode(t, 0, func(s *setup) { s.raft, s.addr = echo, refusing })
 	b := startNode(t, 1, seeds(a))
 	b.awaitEntry(a.peer(), anyEntry)
-	// There is no bond over which it could be asked, but it does not have to be.
+	// Without a bond the peer could not be asked to connect.
 	c, err := b.manager.dialAnywhere(t.Context(), a.peer(), link.Bond)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestConnectFails(t *testing.T) {
 		wantIs(t, <-failed, context.Canceled)
 		a.manager.mu.Lock()
 		defer a.manager.mu.Unlock()
-		if n := len(a.manager.calls); n > 0 {
+		if n := len(a.manager.callbacks); n > 0 {
 			t.Errorf("%d calls are left", n)
 		}
 	})
@@ -158,7 +158,7 @@ func TestConnectFails(t *testing.T) {
 	})
 }
 
-// What a peer may have others do is bounded, and a token is for the peer that was asked.
+// The requests of one peer are bounded, and a token counts only from the peer that was asked.
 func TestCallbacksOfAnAdversary(t *testing.T) {
 	t.Parallel()
 	t.Run("without a bond", func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 		a.join(testGroup(newRecorder(), "of a"))
 		r := connectRaw(t, a, 1, testGroup(nil, "").ID)
 		r.bond(1, 1)
-		opened := make(chan struct{}, 3*maxCallsOfPeer)
+		opened := make(chan struct{}, 3*maxCallbacksOfPeer)
 		r.link.Handle(link.Callback, func(ctx context.Context, _ *link.Conn) {
 			opened <- struct{}{}
 			<-ctx.Done()
@@ -194,15 +194,15 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 			Network: network, Version: 2, Groups: []sm.Digest{testGroup(nil, "").ID},
 			Addrs: []string{r.link.Addr().String()},
 		}))
-		for range 2 * maxCallsOfPeer {
+		for range 2 * maxCallbacksOfPeer {
 			r.send(kindCallback, callbackFrame{protocol: link.Raft}.append(nil))
 		}
 		r.sync()
-		wantCalls(t, a, r, maxCallsOfPeer)
-		for range maxCallsOfPeer {
+		wantCalls(t, a, r, maxCallbacksOfPeer)
+		for range maxCallbacksOfPeer {
 			<-opened
 		}
-		wantCalls(t, a, r, maxCallsOfPeer)
+		wantCalls(t, a, r, maxCallbacksOfPeer)
 	})
 	t.Run("with the token of another", func(t *testing.T) {
 		t.Parallel()
@@ -253,7 +253,7 @@ func wantCalls(t *testing.T, a *node, r *raw, want int) {
 	t.Helper()
 	a.manager.mu.Lock()
 	defer a.manager.mu.Unlock()
-	if got := a.manager.peers[r.id.Peer()].current.calls; got != want {
+	if got := a.manager.peers[r.id.Peer()].current.callbacks; got != want {
 		t.Errorf("%d connections are being opened for the peer, want %d", got, want)
 	}
 }

@@ -8,17 +8,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// TestNewsIsCoalesced has many strangers change their entries again and again, when
-// there is no budget to pass anything on: every connection is sent one frame, and
-// what is behind its cursor later is each entry's last version.
+// TestNewsIsCoalesced has many strangers change their entries repeatedly while the budget for
+// relaying is used up. Every connection is sent one frame. Later, only the last version of each
+// entry is after its cursor.
 func TestNewsIsCoalesced(t *testing.T) {
 	t.Parallel()
 	const peers, updates = 8, 6
 	a := startNode(t, 0, nil)
-	a.limit(func(b *budgets) { b.relay = newBudget(0, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.relay = rate.NewBucket(0, 1e-9, time.Now()) })
 	ids := crowd(t, peers)
 	var raws []*raw
 	for _, id := range ids {
@@ -30,7 +31,7 @@ func TestNewsIsCoalesced(t *testing.T) {
 			r.settle()
 		}
 	}
-	if got := a.manager.relayed.frames.Load(); got > peers {
+	if got := a.manager.counts.frames.Load(); got > peers {
 		t.Errorf("%d updates were passed on in %d frames, want %d at most, one for each connection", peers*updates, got, peers)
 	}
 	entries, _, more := a.catalog.Changes(0, math.MaxInt, a.peer(), 0)
@@ -44,12 +45,12 @@ func TestNewsIsCoalesced(t *testing.T) {
 	}
 }
 
-// TestOwnNewsIsNotHeldBack has a node change its own entry when there is no budget
-// to pass anything on.
+// TestOwnNewsIsNotHeldBack has a node change its own entry while the budget for relaying is used
+// up.
 func TestOwnNewsIsNotHeldBack(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
-	a.limit(func(b *budgets) { b.relay = newBudget(0, 1e-9, time.Now()) })
+	a.limit(func(b *budgets) { b.relay = rate.NewBucket(0, 1e-9, time.Now()) })
 	r := connectRaw(t, a, 1)
 	for range 5 {
 		s, err := a.catalog.Update(func(*discovery.Entry) {})
@@ -67,8 +68,8 @@ func TestOwnNewsIsNotHeldBack(t *testing.T) {
 	}
 }
 
-// BenchmarkChurn counts what a node passes on while strangers change their entries
-// twice a second: frames and bytes that reach all of them together, for each update.
+// BenchmarkChurn counts the frames and bytes that a node relays to all strangers together for
+// each update, while strangers change their entries twice a second.
 func BenchmarkChurn(b *testing.B) {
 	const peers = 200
 	a := startNode(b, 0, nil)

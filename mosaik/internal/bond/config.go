@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -21,59 +22,55 @@ const (
 	defaultForgetAfter      = 10 * time.Minute
 )
 
-// Config says what a [Manager] works with.
+// Config is the configuration of a [Manager].
 type Config struct {
-	Link    *link.Link
-	Catalog discovery.Catalog
+	Link    *link.Link        // required; must not serve before [Manager.Start]
+	Catalog discovery.Catalog // required
 
-	// Seeds are addresses, host:port, that are dialled whoever is there.
+	// Seeds are addresses, host:port, that are dialled whichever peer is there.
 	Seeds []string
 
-	// HandshakeTimeout bounds one attempt to dial an address, the wait for
-	// the other end's part in setting up a connection, and the handshake of a
-	// bond; 0 is 2 s.
+	// HandshakeTimeout bounds a dial to one address, the setup of a connection until it is
+	// selected, and the handshake of a bond. 0 means 2 s.
 	HandshakeTimeout time.Duration
-	// Redial bounds the pause before a peer, a seed or a refused bond is tried
-	// again. It doubles with each failure; a random half of it is left out.
-	Redial Backoff
-	// Unreached bounds in place of Redial.Max the pause before a peer that was
-	// never reached is tried again; 0 is 5 min. A tenth of it bounds the pause
-	// for a peer whose entry lists a group that is joined here.
+	// Redial bounds the pause before a peer, a seed or a refused bond is tried again. The
+	// pause doubles with each failure, less a random part of up to a half. Zeros mean 100 ms
+	// and 5 s.
+	Redial rate.Bounds
+	// Unreached replaces Redial.Max for peers that were never reached. 0 means 5 min. If the
+	// peer's entry lists a group that is joined here, a tenth of Unreached does.
 	Unreached time.Duration
-	// DialFilter decides about each IP address that an entry names, or a name in
-	// it stands for, before it is dialled; an error refuses it. It is called from
-	// several goroutines, and must return at once. Seeds are not asked about. Nil
-	// allows all that the rules for addresses allow ([discovery.Dialable]).
+	// DialFilter decides about each IP address of an entry, also one that a name resolves
+	// to, before it is dialled. An error forbids the address. DialFilter is called
+	// concurrently and must return at once. It is not called for seeds. Nil allows all
+	// addresses that [discovery.Dialable] allows.
 	DialFilter func(peer sm.PeerID, addr netip.AddrPort) error
-	// ForgetAfter is how long a peer that cannot be reached stays in the
-	// catalog after its last sign of life; 0 is 10 min.
+	// ForgetAfter is how long a peer that cannot be reached stays in the catalog after its
+	// last sign of life. 0 means 10 min.
 	ForgetAfter time.Duration
 
-	// Sightings are peers that an earlier process knew. While one of them is
-	// unknown, its addresses are dialled like seeds, with pauses of up to a minute,
-	// within the rules for addresses and if DialFilter allows them. Without
-	// Remember they are ignored.
-	Sightings []discovery.Sighting
-	// Remember keeps the peers that are worth dialling by a later process, at most
-	// [discovery.MaxSightings]. It is called from one goroutine, soon after they
-	// change, every hour, and before Close returns. Nil keeps nothing.
-	Remember func([]discovery.Sighting) error
+	// KnownPeers are peers that an earlier process knew. While one of them is not in the
+	// catalog, its addresses are dialled like seeds, with pauses of up to a minute, if the
+	// rules for addresses and DialFilter allow them. Without SaveKnownPeers they are
+	// ignored.
+	KnownPeers []discovery.KnownPeer
+	// SaveKnownPeers saves the peers that a later process should dial, at most
+	// [discovery.MaxKnownPeers]. It is called on one goroutine, soon after they change,
+	// every hour, and before Close returns. Nil saves nothing.
+	SaveKnownPeers func([]discovery.KnownPeer) error
 
-	// Mismatch reports that connected peers announce groups and none of them this
-	// one, which is joined for longer than 5 s: once for each [Manager.Join]. It is
-	// called without locks from one goroutine and must return soon. Nil is allowed.
+	// Mismatch reports that connected peers announce groups and none of them announces this
+	// one, which has been joined for more than 5 s. It is called at most once for each
+	// [Manager.Join], on one goroutine and without locks, and must return soon. May be nil.
 	Mismatch func(group sm.Digest, m Mismatch)
 
-	// Logger is told of peers that come and go (info), of addresses that
-	// cannot be reached (once per change of the error; info at first, and warn
-	// after 10 s or if they never will be) and of refusals (debug); nil is silence.
+	// Logger receives connections that begin and end (info), addresses that cannot be
+	// reached (once per change of the error: info at first, warn after 10 s or if a retry is
+	// useless) and refusals (debug). Nil discards them.
 	Logger *slog.Logger
 }
 
-// Backoff bounds a pause that grows from Min to Max; zeros are 100 ms and 5 s.
-type Backoff struct{ Min, Max time.Duration }
-
-// complete fills in the defaults.
+// complete sets the defaults.
 func (c *Config) complete() {
 	orDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
 	orDefault(&c.Redial.Min, defaultRedialMin)
@@ -91,16 +88,16 @@ func orDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Heartbeat says how the silence of a peer is noticed.
+// Heartbeat says how the end of a peer is detected.
 type Heartbeat struct {
-	// Interval is how long a peer may be silent before it is probed. From each
-	// probe's interval a random part of Jitter is taken off.
+	// Interval is how long a peer may be silent before it is sent a PING, more than 0. A
+	// random part of Jitter, at least 0 and less than Interval, is subtracted each time.
 	Interval, Jitter time.Duration
-	// MaxMissed intervals of silence end a bond.
+	// MaxMissed intervals of silence end a bond, at least 1.
 	MaxMissed int
 }
 
-// validate reports what is wrong with the heartbeat.
+// validate returns an error for a field that is out of its bounds.
 func (h Heartbeat) validate() error {
 	switch {
 	case h.Interval <= 0:
@@ -113,16 +110,16 @@ func (h Heartbeat) validate() error {
 	return nil
 }
 
-// probes returns how many probes a silent peer was sent at least: the last miss
-// is noticed when the next one is due.
+// probes returns how many PINGs a peer must have been sent before its silence ends a bond.
+// The last miss is detected when the next PING is due, so it is one less than MaxMissed.
 func (h Heartbeat) probes() int { return max(1, h.MaxMissed-1) }
 
 // silence returns how long a peer may be silent.
 func (h Heartbeat) silence() time.Duration { return time.Duration(h.MaxMissed) * h.Interval }
 
 var (
-	// ErrClosed reports a call on a closed manager.
+	// ErrClosed reports a call on a manager that is closed.
 	ErrClosed = errors.New("bond: the manager is closed")
-	// ErrJoined reports a group that is joined already.
+	// ErrJoined reports a group that was joined before and not left.
 	ErrJoined = errors.New("bond: the group is joined already")
 )

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// lingerTime bounds how long a connection that says goodbye waits for its
-	// last frames to be taken.
+	// lingerTime bounds how long a connection that sent GOODBYE waits until the other end has
+	// read its last frames.
 	lingerTime = time.Second
-	// lingerBytes bounds what it reads meanwhile: the largest frame that may have
-	// been on its way without a bond, and that again.
+	// lingerBytes bounds what it reads meanwhile: twice the largest frame that may have been
+	// in flight without a bond.
 	lingerBytes = 2 * maxStrangerFrame
-	// maxConns bounds the connections that one peer may have at a time. Two
-	// cross at a start; more come only while old ones are being noticed dead.
+	// maxConns bounds the connections of one peer at a time. Two cross at a start. More
+	// exist only until the end of old ones is detected.
 	maxConns = 8
 	// maxKept bounds the read buffer that is kept between frames, in bytes.
 	maxKept = 64 << 10
 )
 
-// conn is a connection to a peer. All fields but the first four and left are
-// guarded by the manager's mutex, and its methods, but for serve, read, write and probe,
-// are called with it held.
+// conn is a connection to a peer. The manager's mutex guards its fields, except for m, lc, out
+// and done, which do not change, and allowance, which belongs to the goroutine that reads. Its
+// methods are called with the mutex held unless they say otherwise.
 type conn struct {
 	m    *Manager
 	lc   *link.Conn
@@ -35,44 +35,45 @@ type conn struct {
 	p     *peer
 	ended bool
 
-	hello      helloFrame // the other end's, zero before it came
-	selected   bool
-	selection  uint64 // sequence of the SELECT
-	since      time.Time
-	setupUntil time.Time // to be selected by then
-	reached    bool      // entries came, and it is counted as reached
+	hello      helloFrame // of the other end; zero before it arrived
+	selected   bool       // see select.go
+	selection  uint64     // sequence of the SELECT
+	since      time.Time  // when it was selected
+	setupUntil time.Time  // it ends unless it is selected by then
+	reached    bool       // entries have arrived, and it counts in Manager.reach
 
-	number    uint64           // the catalog's name for the connection
-	own       discovery.Signed // of the peer itself, when the catalog has no room for it
-	corrected uint64           // version of the peer's own entry that it was sent
-	kept      bool             // the catalog was asked to keep it
+	number    uint64           // identifies the connection in the catalog
+	own       discovery.Signed // the peer's own entry, if the catalog has no room for it
+	corrected uint64           // version of the peer's own entry that we sent back to it
+	kept      bool             // Catalog.Keep was called for it
 
 	bonds     map[sm.Digest]*bond
 	up        int       // bonds that are up
 	trustedAt time.Time // when up became 1
-	calls     int       // connections that the other end has this one open and keep
+	callbacks int       // connections that this end has opened for the other and keeps
 	opens     uint32    // OPEN frames sent
-	// opened is the number of the last OPEN received. Numbers grow, or a second
-	// OPEN could slip in under the handler's answer to the first.
+	// opened is the number of the last OPEN received. Numbers must grow: otherwise the
+	// handler's answer about one OPEN could count for a later one with the same number.
 	opened uint32
 
-	holds int       // bytes of frames (held.go)
-	left  allowance // of read
+	holds     int // bytes of frames (held.go)
+	allowance allowance
 
-	pulse
+	liveness
 }
 
-// serve runs a connection until its end and returns how long it was selected.
-func (m *Manager) serve(lc *link.Conn) time.Duration {
+// serve runs a connection until its end. It is called without the mutex, on a goroutine of its
+// caller.
+func (m *Manager) serve(lc *link.Conn) {
 	defer lc.Close()
 	c := m.admit(lc)
 	if c == nil {
-		return 0
+		return
 	}
 	defer m.running.Done()
 	write, probe := make(chan struct{}), make(chan struct{})
 	go func() { defer close(write); c.write() }()
-	go func() { defer close(probe); c.probe() }()
+	go func() { defer close(probe); c.runHeartbeat() }()
 
 	code, tell := c.read()
 	if tell && (code == link.CodeUndecodable || code == link.CodeProtocolViolation) {
@@ -82,8 +83,8 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	m.mu.Lock()
 	c.end(code, tell)
 	var chores []func()
-	if code == link.CodeCancelled && !tell { // the peer's goodbye
-		chores = m.departed(c.p, time.Now())
+	if code == link.CodeCancelled && !tell { // the peer's GOODBYE
+		chores = m.forgetDeparted(c.p, time.Now())
 	}
 	m.mu.Unlock()
 	for _, do := range chores {
@@ -95,29 +96,22 @@ func (m *Manager) serve(lc *link.Conn) time.Duration {
 	c.release(c.holds)
 	m.mu.Unlock()
 	if tell {
-		// Closing with bytes unread would reset the connection, and the other
-		// end might never read our goodbye. The deadline that end has set bounds
-		// this. Behind the other's own goodbye there is nothing to read.
+		// Closing a socket with unread bytes resets the connection, and the other end might
+		// never read our GOODBYE. The deadline that end has set bounds this. After the other
+		// end's own GOODBYE there is nothing to read.
 		lc.Drain(lingerBytes)
 	}
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !c.selected {
-		return 0
-	}
-	return time.Since(c.since)
 }
 
-// admit registers a new connection and greets the other end. It returns nil for
-// a connection that is of no use.
+// admit registers a new connection and sends HELLO. It returns nil if the connection is not
+// needed. It is called without the mutex.
 func (m *Manager) admit(lc *link.Conn) *conn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {
 		return nil
 	}
-	p := m.meet(lc.Peer())
+	p := m.ensurePeer(lc.Peer())
 	if lc.Dialled() && lc.RemoteAddr() != nil {
 		p.answered = lc.RemoteAddr().String()
 	}
@@ -125,7 +119,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		return nil
 	}
 	now := time.Now()
-	m.conns++
+	m.last.conn++
 	c := &conn{
 		m:          m,
 		lc:         lc,
@@ -133,21 +127,21 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 		done:       make(chan struct{}),
 		p:          p,
 		setupUntil: now.Add(m.cfg.HandshakeTimeout),
-		number:     m.conns,
-		left:       newAllowance(now),
+		number:     m.last.conn,
+		allowance:  newAllowance(now),
 		bonds:      map[sm.Digest]*bond{},
-		pulse:      newPulse(now),
+		liveness:   newLiveness(now),
 	}
 	m.running.Add(1)
-	c.greet()
+	c.sendHello()
 	p.conns[c] = struct{}{}
 	p.touch()
 	return c
 }
 
-// end ends the connection: its bonds go down with the code, and the peer is
-// free for another. With tell the other end is told the code, after all that
-// is queued. Ending again does nothing.
+// end ends the connection. Its bonds go down with the code, and the peer can be dialled again.
+// With tell, all queued frames and then a GOODBYE with the code are sent; without it, nothing.
+// Ending again does nothing.
 func (c *conn) end(code link.Code, tell bool) {
 	if c.ended {
 		return
@@ -160,10 +154,12 @@ func (c *conn) end(code link.Code, tell bool) {
 		linger, by = lingerTime, link.Sent
 		c.out.put(frame{kindGoodbye, appendCode(nil, code)})
 	}
-	c.m.cfg.Link.Tally().Refused(code, by)
+	c.m.cfg.Link.Counters().Refused(code, by)
 	c.out.seal(!tell)
 	now := time.Now()
-	c.lc.SetDeadline(now.Add(linger))
+	if c.lc.SetDeadline(now.Add(linger)) != nil {
+		_ = c.lc.Close() // it is broken, and nothing else bounds what still blocks on it
+	}
 	for _, b := range c.bonds {
 		b.reset(code)
 	}
@@ -180,21 +176,21 @@ func (c *conn) end(code link.Code, tell bool) {
 		c.m.reach.connected(-1)
 	}
 	if c.selected {
-		p.alive, p.heard = now, later(p.heard, c.heard)
-		p.backoff.succeeded(now.Sub(c.since))
-		c.m.cfg.Logger.Info("a connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
+		p.alive, p.lastFrame = now, later(p.lastFrame, c.lastFrame)
+		p.target.Lasted(now.Sub(c.since))
+		c.m.cfg.Logger.Info("connection ended", "peer", p.id.Short(), "code", uint32(code), "reason", code.String())
 	}
 	if len(p.conns) == 0 {
 		p.idle(now)
-		close(c.m.parted)
-		c.m.parted = make(chan struct{})
-		c.m.lookout.signal()
+		close(c.m.disconnected)
+		c.m.disconnected = make(chan struct{})
+		c.m.mismatches.signal()
 	}
 	p.touch()
 }
 
-// send queues a frame; one that is too much ends the connection. It reports
-// whether the frame was queued.
+// send queues a frame and reports whether it did. A frame that exceeds the bound of what the
+// connection holds ends the connection, and with it the bonds: callers check the state again.
 func (c *conn) send(kind uint8, payload []byte) bool {
 	f := frame{kind, payload}
 	if !c.hold(f.size()) {
@@ -204,11 +200,11 @@ func (c *conn) send(kind uint8, payload []byte) bool {
 	return true
 }
 
-// read handles frames until the connection ends and returns why, and whether
-// the other end must learn it.
+// read handles frames until the connection ends. It returns the cause, and whether to tell it
+// to the other end. It is called without the mutex.
 func (c *conn) read() (code link.Code, tell bool) {
-	c.lc.TakeTurns(true)
-	defer c.lc.Rest()
+	c.lc.LimitCPU(true)
+	defer c.lc.ReleaseCPU()
 	var buf []byte
 	for {
 		kind, payload, err := c.readFrame(buf)
@@ -228,7 +224,7 @@ func (c *conn) read() (code link.Code, tell bool) {
 		}
 		switch {
 		case err != nil:
-			c.m.cfg.Logger.Warn("a peer sent what cannot be decoded", "peer", c.lc.Peer().Short(), "error", err)
+			c.m.cfg.Logger.Warn("undecodable frame received", "peer", c.lc.Peer().Short(), "error", err)
 			return link.CodeUndecodable, true
 		case code != link.CodeAccepted:
 			return code, true
@@ -238,8 +234,8 @@ func (c *conn) read() (code link.Code, tell bool) {
 	}
 }
 
-// readFrame reads a frame, which is counted as held while it is read and handled
-// if it is a large one.
+// readFrame reads a frame. A large one counts as held until frameHandled. It is called without
+// the mutex, as is frameHandled.
 func (c *conn) readFrame(buf []byte) (kind uint8, payload []byte, err error) {
 	size, err := c.lc.PeekFrame()
 	if err != nil {
@@ -254,7 +250,7 @@ func (c *conn) readFrame(buf []byte) (kind uint8, payload []byte, err error) {
 	return c.lc.ReadFrame(limit, buf)
 }
 
-// frameLimit returns how large the payload of the next frame may be.
+// frameLimit returns the largest payload of the next frame, in bytes.
 func (c *conn) frameLimit() int {
 	switch {
 	case !c.selected:
@@ -265,7 +261,7 @@ func (c *conn) frameLimit() int {
 	return maxFrame
 }
 
-// frameHandled ends what readFrame began and returns the buffer for the next frame.
+// frameHandled releases a frame and returns the buffer for the next one.
 func (c *conn) frameHandled(payload []byte) []byte {
 	kept := maxKept
 	c.m.mu.Lock()
@@ -282,15 +278,15 @@ func (c *conn) frameHandled(payload []byte) []byte {
 	return payload
 }
 
-// handle handles one frame. A code that is not 0 ends the connection. It is
-// called without the mutex.
+// handle handles one frame. A code other than 0 ends the connection. It is called without the
+// mutex.
 func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	if kind == kindEntries || kind == kindMembers {
 		return c.handleEntries(kind, payload)
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	if code := c.hear(kind); code != link.CodeAccepted {
+	if code := c.checkKind(kind); code != link.CodeAccepted {
 		return code, nil
 	}
 	switch kind {
@@ -315,10 +311,10 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	case kindCallback:
 		return with(parseCallback, payload, c.handleCallback)
 	}
-	return link.CodeAccepted, nil // a newer program's; hear has seen to it that the connection is selected
+	return link.CodeAccepted, nil // of a newer program, on a connection that is selected
 }
 
-// with parses a payload and handles the result.
+// with parses a payload and calls handle with the result.
 func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) link.Code) (link.Code, error) {
 	f, err := parse(payload)
 	if err != nil {
@@ -327,11 +323,11 @@ func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) l
 	return handle(f), nil
 }
 
-// hear notes that the other end lives and checks that it may send a frame of
-// the kind now.
-func (c *conn) hear(kind uint8) link.Code {
-	if kind != kindPong { // one that was not asked for proves nothing (probe.go)
-		c.heard, c.missed = time.Now(), 0
+// checkKind records a sign of life and checks that the other end may send a frame of the kind
+// now.
+func (c *conn) checkKind(kind uint8) link.Code {
+	if kind != kindPong { // a PONG counts only if it answers our PING (heartbeat.go)
+		c.lastFrame, c.missed = time.Now(), 0
 	}
 	switch {
 	case c.ended:

@@ -9,50 +9,52 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 const (
-	// headStart is how long a dial may take before the peer is asked to connect, too.
+	// headStart is how long a dial may take before the peer is asked to connect as well.
 	headStart = 250 * time.Millisecond
-	// maxSlow is how many dials in a row may be slower than the peer's own before that
-	// counts as a failure.
+	// maxSlow is how many dials in a row may be slower than the peer's dials before this end
+	// counts as unable to dial the peer.
 	maxSlow = 3
 )
 
-// errNoAddress reports a peer that does not say where it is.
-var errNoAddress = errors.New("it advertises no address")
+// errNoAddress reports a peer whose entry has no address.
+var errNoAddress = errors.New("the peer advertises no address")
 
-// reverse is what is known about connections between this peer and another in either
-// direction. It is guarded by the manager's mutex.
-type reverse struct {
-	err    error // why this end could not open a connection last, nil if it could
-	slow   int   // connections in a row that the other end opened sooner
-	logged failureLog
-	blames time.Time // when the peer said last that it cannot connect to this end
+// dialStatus records whether this peer and another can dial each other. The manager's mutex
+// guards it.
+type dialStatus struct {
+	err        error // of our last dial, nil if it succeeded
+	slow       int   // connections in a row that the other end opened first
+	logged     dialler.FailureLog
+	reportedAt time.Time // when the peer last reported that it cannot dial this end
 }
 
-// Obstacle is what keeps two peers that have a bond from opening connections to each other.
+// Obstacle says which of two peers with a bond cannot dial the other.
 type Obstacle struct {
-	// Dial is why this peer cannot connect to the other at the addresses that it
+	// Dial is why this peer cannot dial the other at the addresses that the other
 	// advertises, nil if it can.
 	Dial error
-	// Blamed reports that the other cannot connect to this peer at the addresses that
-	// this one advertises.
+	// Blamed reports that the other peer cannot dial this one at the addresses that this one
+	// advertises.
 	Blamed bool
 }
 
-// blameTime is how long the word of a peer counts that it cannot connect to this one.
-const blameTime = time.Minute
+// reportTime is how long a peer's report counts that it cannot dial this one.
+const reportTime = time.Minute
 
-// Obstacles returns what keeps peers that have a connection from opening others.
+// Obstacles returns the obstacles to dials between this peer and those with a connection.
+// Peers without an obstacle are omitted.
 func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all map[sm.PeerID]Obstacle
 	for id, p := range m.peers {
-		o := Obstacle{Dial: p.reverse.err, Blamed: time.Since(p.reverse.blames) < blameTime}
+		o := Obstacle{Dial: p.dialStatus.err, Blamed: time.Since(p.dialStatus.reportedAt) < reportTime}
 		if p.current == nil || o == (Obstacle{}) {
 			continue
 		}
@@ -64,16 +66,16 @@ func (m *Manager) Obstacles() map[sm.PeerID]Obstacle {
 	return all
 }
 
-// Connect opens a connection to a peer for another protocol than that of bonds. When that
-// fails, or takes longer than a quarter of a second, a peer with a bond is asked to open
-// it: one of the two may be behind a NAT or a firewall. The first connection counts. The
-// caller owns it, and paces its calls.
+// Connect opens a connection to a peer for a protocol other than that of bonds. If its dial
+// fails, or takes longer than 250 ms, a peer with a bond is asked to open the connection:
+// one of the two may be behind a NAT or a firewall. Connect returns the connection that is
+// open first. The caller owns it, and bounds the rate of its calls.
 func (m *Manager) Connect(
 	ctx context.Context, peer sm.PeerID, p link.Protocol,
 ) (*link.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tries sync.WaitGroup
-	defer tries.Wait() // what loses ends with the context
+	defer tries.Wait() // the slower attempt ends with the context
 	defer cancel()
 	type result struct {
 		conn *link.Conn
@@ -109,15 +111,15 @@ func (m *Manager) Connect(
 			ask(m.cannotDial(peer))
 		case r := <-dialled:
 			if r.err == nil {
-				m.dialledTo(peer, nil)
+				m.dialEnded(peer, nil)
 				return r.conn, nil
 			}
-			m.dialledTo(peer, r.err)
+			m.dialEnded(peer, r.err)
 			errs = append(errs, r.err)
 			ask(true)
 		case r := <-answered:
 			if r.err == nil {
-				m.slower(peer, len(errs) > 0)
+				m.peerWasFaster(peer, len(errs) > 0)
 				return r.conn, nil
 			}
 			errs = append(errs, r.err)
@@ -131,7 +133,8 @@ func (m *Manager) Connect(
 	}
 }
 
-// dialAnywhere dials the peer at its addresses, and otherwise at a seed where it answered.
+// dialAnywhere dials the peer at the addresses of its entry and then at the seeds where it
+// answered.
 func (m *Manager) dialAnywhere(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
 	err := errNoAddress
 	if entry, ok := m.Entry(peer); !ok || len(entry.Addrs) > 0 {
@@ -150,8 +153,8 @@ func (m *Manager) dialAnywhere(ctx context.Context, peer sm.PeerID, p link.Proto
 	return nil, err
 }
 
-// seedsOf returns the seeds at which the peer answered last and that its entry does not
-// list.
+// seedsOf returns the addresses of seeds at which the peer answered last, without those in its
+// entry.
 func (m *Manager) seedsOf(peer sm.PeerID) (addrs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,8 +169,8 @@ func (m *Manager) seedsOf(peer sm.PeerID) (addrs []string) {
 	return addrs
 }
 
-// headStart returns how long a dial to the peer may take before the peer is asked: no time
-// if it failed before.
+// headStart returns how long a dial to the peer may take before the peer is asked to connect:
+// 0 if the last dial failed.
 func (m *Manager) headStart(peer sm.PeerID) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,7 +178,7 @@ func (m *Manager) headStart(peer sm.PeerID) time.Duration {
 	switch {
 	case known == nil:
 		return headStart
-	case known.reverse.err != nil:
+	case known.dialStatus.err != nil:
 		return 0
 	case known.current != nil: // a handshake takes several round trips
 		return max(headStart, 5*known.current.rtt)
@@ -183,39 +186,40 @@ func (m *Manager) headStart(peer sm.PeerID) time.Duration {
 	return headStart
 }
 
-// cannotDial reports whether the last dials to the peer failed.
+// cannotDial reports whether the last dial to the peer failed.
 func (m *Manager) cannotDial(peer sm.PeerID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.peers[peer]
-	return known != nil && known.reverse.err != nil
+	return known != nil && known.dialStatus.err != nil
 }
 
-// dialledTo notes how a dial to the peer ended. That a peer without a bond is not reached
-// is nothing that it could help with.
-func (m *Manager) dialledTo(peer sm.PeerID, err error) {
+// dialEnded records the result of a dial to the peer. A peer without a bond is left out: it
+// could not be asked to connect anyway.
+func (m *Manager) dialEnded(peer sm.PeerID, err error) {
 	m.mu.Lock()
 	known := m.peers[peer]
 	if known == nil || known.current == nil || known.current.up == 0 || errors.Is(err, context.Canceled) {
 		m.mu.Unlock()
 		return
 	}
-	r := &known.reverse
+	r := &known.dialStatus
 	r.err = err
 	if err == nil {
 		r.slow = 0
 	}
-	news := r.logged.changed(err)
+	news := r.logged.Changed(unlessClosed(err))
 	entry, _ := m.entry(peer)
 	m.mu.Unlock()
 	if news {
-		m.cfg.Logger.Warn("a peer cannot be dialled at the addresses that it advertises; it is asked to connect itself",
+		m.cfg.Logger.Warn("cannot dial peer at its advertised addresses: it is asked to connect",
 			"peer", peer.Short(), "addrs", strings.Join(entry.Addrs, " "), "error", err)
 	}
 }
 
-// slower notes that the peer opened a connection sooner than this end.
-func (m *Manager) slower(peer sm.PeerID, failed bool) {
+// peerWasFaster records that the peer opened a connection before this end did. failed says
+// that this end's dial had failed.
+func (m *Manager) peerWasFaster(peer sm.PeerID, failed bool) {
 	if failed {
 		return
 	}
@@ -223,22 +227,22 @@ func (m *Manager) slower(peer sm.PeerID, failed bool) {
 	known := m.peers[peer]
 	late := false
 	if known != nil {
-		known.reverse.slow++
-		late = known.reverse.slow >= maxSlow && known.reverse.err == nil
+		known.dialStatus.slow++
+		late = known.dialStatus.slow >= maxSlow && known.dialStatus.err == nil
 	}
 	m.mu.Unlock()
 	if late {
-		m.dialledTo(peer, fmt.Errorf("no answer, where the peer connects in less time, %d times in a row", maxSlow))
+		m.dialEnded(peer, fmt.Errorf("the peer connected faster than it answered, %d times in a row", maxSlow))
 	}
 }
 
-// blamed notes that the peer cannot connect to this one. The caller holds the mutex.
-func (r *reverse) blamed(m *Manager, peer sm.PeerID) {
+// reported records that the peer cannot dial this one. The caller holds the mutex.
+func (r *dialStatus) reported(m *Manager, peer sm.PeerID) {
 	now := time.Now()
-	news := now.Sub(r.blames) >= blameTime
-	r.blames = now
+	news := now.Sub(r.reportedAt) >= reportTime
+	r.reportedAt = now
 	if news {
-		m.cfg.Logger.Warn("a peer cannot dial this one at the addresses that are advertised; this one connects instead",
+		m.cfg.Logger.Warn("peer cannot dial this one at its advertised addresses: this one connects instead",
 			"peer", peer.Short(), "addrs", strings.Join(m.cfg.Catalog.Self().Addrs, " "))
 	}
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// crowd returns as many identities as said, all higher than those of orderedSeeds,
-// always the same.
+// crowd returns n identities, all higher than those of orderedSeeds. They are the same in each
+// call.
 func crowd(t testing.TB, n int) []link.Identity {
 	t.Helper()
 	highest := identity(t, len(orderedSeeds())-1).Peer()
 	return identities(t, n, func(peer sm.PeerID) bool { return peer.Compare(highest) > 0 })
 }
 
-// identities returns as many identities as said that ok likes, always the same.
+// identities returns n identities for which ok is true. They are the same in each call.
 func identities(t testing.TB, n int, ok func(sm.PeerID) bool) []link.Identity {
 	t.Helper()
 	ids := make([]link.Identity, 0, n)
@@ -40,8 +40,8 @@ func identities(t testing.TB, n int, ok func(sm.PeerID) bool) []link.Identity {
 
 func anyPeer(sm.PeerID) bool { return true }
 
-// crowdRaw connects an identity of a crowd to the node, up to the node's entry. The
-// node bears with its silence.
+// crowdRaw connects an identity of a crowd to the node and reads up to the node's entry. The node
+// does not end the connection because of silence.
 func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	t.Helper()
 	r := &raw{t: t, id: id}
@@ -60,13 +60,13 @@ func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	return r
 }
 
-// bearWith has the node not end a connection without a bond for its silence, which
-// can be long where many tests share a processor.
+// bearWith makes the node tolerate the silence of a connection without a bond, which can be long
+// if many tests share a processor.
 func (n *node) bearWith(r *raw) {
 	c := r.end(n)
 	n.manager.mu.Lock()
 	defer n.manager.mu.Unlock()
-	c.unheard = true
+	c.paused = true
 }
 
 // crowdEntries returns an entry of each identity.
@@ -83,7 +83,7 @@ func crowdEntries(t testing.TB, ids []link.Identity, version uint64, change func
 	return entries
 }
 
-// large makes an entry as large as it may be.
+// large fills an entry up to the size limit.
 func large(e *discovery.Entry) {
 	e.Groups = manyGroups()
 	e.Extensions = []discovery.Extension{{Type: 4711, Data: make([]byte, discovery.MaxExtensionBytes)}}
@@ -118,15 +118,15 @@ func (r *raw) end(of *node) *conn {
 	return of.awaitConn(r.id.Peer(), anyConn)
 }
 
-// limit replaces the budgets of strangers, before the first of them comes.
+// limit replaces the budgets of strangers. It is called before the first one connects.
 func (n *node) limit(change func(*budgets)) {
 	n.manager.mu.Lock()
 	defer n.manager.mu.Unlock()
 	change(&n.manager.budgets)
 }
 
-// settle returns when the node has handled all that was sent. It skips what the
-// node relays.
+// settle returns when the node has handled all frames that were sent. It skips the entries that
+// the node relays.
 func (r *raw) settle() {
 	r.t.Helper()
 	r.send(kindPing, appendNumber(nil, 43))

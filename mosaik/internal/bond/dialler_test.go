@@ -3,7 +3,6 @@ package bond
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -20,7 +20,7 @@ import (
 func everywhere(string) bool { return true }
 func nowhere(string) bool    { return false }
 
-// madeUpPeers returns how many made-up peers a test has: as many as a catalog holds.
+// madeUpPeers returns the number of made-up peers of a test: as many as a catalog holds.
 func madeUpPeers() int {
 	if underRace() {
 		return 500
@@ -28,9 +28,9 @@ func madeUpPeers() int {
 	return discovery.MaxPeers
 }
 
-// TestStormIsBounded fills the catalog with made-up peers of 16 addresses each,
-// of no group and of one that is joined, that refuse connections or let them
-// hang, and looks at what a node dials until it has forgotten them.
+// TestStormIsBounded fills the catalog with made-up peers of 16 addresses each, in no group or
+// in a joined one. Their addresses refuse connections or never answer. The node's dials are
+// counted until it has forgotten the peers.
 func TestStormIsBounded(t *testing.T) {
 	for name, hole := range map[string]func(string) bool{"refused": nowhere, "hanging": everywhere} {
 		if testing.Short() && name == "hanging" {
@@ -49,15 +49,15 @@ func TestStormIsBounded(t *testing.T) {
 						most = max(most, runtime.NumGoroutine()-before)
 					}
 					time.Sleep(defaultForgetAfter + time.Minute)
-					limits := freshLimits
-					if per := 4; most > per*limits.most {
-						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.most)
+					limits := dialler.UntrustedLimits
+					if per := 4; most > per*limits.Max {
+						t.Errorf("%d more goroutines for dials, want at most %d for each of %d", most, per, limits.Max)
 					}
-					if _, most := w.load(); most > limits.most {
-						t.Errorf("%d dials at a time, want at most %d", most, limits.most)
+					if _, most := w.load(); most > limits.Max {
+						t.Errorf("%d dials at a time, want at most %d", most, limits.Max)
 					}
 					dials := w.to(everywhere)
-					wantRate(t, "all dials", dials, limits.burst, limits.rate)
+					wantRate(t, "all dials", dials, limits.Burst, limits.Rate)
 					if len(dials) < 100 {
 						t.Errorf("%d dials, want some", len(dials))
 					}
@@ -70,8 +70,8 @@ func TestStormIsBounded(t *testing.T) {
 	}
 }
 
-// TestVictimIsNotStormed has many entries name one victim: by one address, by
-// many ports, by one IPv6 network, in forms of an IPv4 address, by a name.
+// TestVictimIsNotStormed has many entries name one victim by one address, many ports, one IPv6
+// network, several forms of an IPv4 address, or a name.
 func TestVictimIsNotStormed(t *testing.T) {
 	for name, addr := range map[string]func(peer, i int) string{
 		"ports":   func(peer, i int) string { return "127.9.9.9:" + strconv.Itoa(1+(peer*16+i)%60_000) },
@@ -87,7 +87,7 @@ func TestVictimIsNotStormed(t *testing.T) {
 			inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
 				a.flood(300, 1, addr)
 				time.Sleep(5 * time.Minute)
-				limits := freshLimits
+				limits := dialler.UntrustedLimits
 				dests := map[string]int{}
 				w.mu.Lock()
 				for _, d := range w.dials {
@@ -96,13 +96,13 @@ func TestVictimIsNotStormed(t *testing.T) {
 				w.mu.Unlock()
 				if name == "address" { // each spelling is a name of its own
 					for dest := range dests {
-						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.destBurst, limits.destRate)
+						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.DestBurst, limits.DestRate)
 					}
 					return
 				}
 				dials := w.to(everywhere)
-				wantRate(t, "the victim", dials, limits.destBurst, limits.destRate)
-				if least := int(limits.destBurst); len(dials) < least {
+				wantRate(t, "the victim", dials, limits.DestBurst, limits.DestRate)
+				if least := int(limits.DestBurst); len(dials) < least {
 					t.Errorf("%d dials, want at least %d", len(dials), least)
 				}
 			})
@@ -110,17 +110,15 @@ func TestVictimIsNotStormed(t *testing.T) {
 	}
 }
 
-// TestBackoffOfUnreachedPeers counts the rounds of a few peers that cannot be
-// reached, whose entries stay as they are or are renewed every second, with the
-// same addresses or others.
+// TestBackoffOfUnreachedPeers counts the rounds to a few peers that cannot be reached. Their
+// entries do not change, or are renewed every second with the same or other addresses.
 func TestBackoffOfUnreachedPeers(t *testing.T) {
 	const minutes = 30
-	// The pause doubles from 100 ms to 5 min or, in a group, 30 s; half of each
-	// may be left out.
+	// The pause doubles from 100 ms to 5 min or, in a group, 30 s, less up to a half.
 	rounds := func(longest time.Duration) float64 {
 		return math.Log2(float64(longest/defaultRedialMin)) + 2 + 2*float64(minutes*time.Minute/longest)
 	}
-	renewed := minutes*float64(time.Minute/renewal) + 2
+	renewed := minutes*float64(time.Minute/dialler.Renewal) + 2
 	for name, c := range map[string]struct {
 		groups []sm.Digest
 		renew  bool
@@ -161,8 +159,8 @@ func TestBackoffOfUnreachedPeers(t *testing.T) {
 	}
 }
 
-// TestMembersAreRedialledInAStorm has a member vanish while the catalog is full of
-// made-up peers of its group, and expects it to be redialled as ever.
+// TestMembersAreRedialledInAStorm has a member crash while the catalog is full of made-up peers
+// of its group. It must be redialled as often as without them.
 func TestMembersAreRedialledInAStorm(t *testing.T) {
 	for name, hole := range map[string]func(string) bool{
 		"refused": nowhere,
@@ -211,8 +209,8 @@ func TestMembersAreRedialledInAStorm(t *testing.T) {
 	}
 }
 
-// TestNewcomersOvertakeFailures has a peer be learned of when thousands have
-// failed once: it is dialled before they are again.
+// TestNewcomersOvertakeFailures discovers a peer after dials to thousands have failed once. It is
+// dialled before they are dialled again.
 func TestNewcomersOvertakeFailures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signing thousands of entries takes seconds")
@@ -229,8 +227,8 @@ func TestNewcomersOvertakeFailures(t *testing.T) {
 	})
 }
 
-// TestAddressesAreDialledStaggered has the first addresses of a peer hang, or be
-// refused, before one that answers.
+// TestAddressesAreDialledStaggered has the first addresses of a peer not answer, or refuse, before
+// one that answers.
 func TestAddressesAreDialledStaggered(t *testing.T) {
 	hole := func(addr string) bool { return strings.HasSuffix(addr, ":9") }
 	inBubble(t, hole, func(t *testing.T, w *web, a *node) {
@@ -249,9 +247,9 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 			after time.Duration
 		}{
 			{"127.0.0.9:9", 0},
-			{"127.0.0.8:9", stagger},
-			{"127.0.0.7:8", 2 * stagger},
-			{"127.0.0.1:2", 2 * stagger}, // the one before was refused
+			{"127.0.0.8:9", dialler.Stagger},
+			{"127.0.0.7:8", 2 * dialler.Stagger},
+			{"127.0.0.1:2", 2 * dialler.Stagger}, // the one before was refused
 		} {
 			if d := w.others("127.0.0.1:1")[i]; d.addr != want.addr || d.at.Sub(begin) != want.after {
 				t.Errorf("dial %d was to %s after %v, want %s after %v", i, d.addr, d.at.Sub(begin), want.addr, want.after)
@@ -287,9 +285,9 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 	})
 }
 
-// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a
-// victim's addresses beside its own, renewed every second: the victim gets no
-// more than from any stranger.
+// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a victim's
+// addresses beside its own, and renew its entry every second. The victim gets no more dials than
+// from the entries of strangers.
 func TestVictimOfAReachedPeer(t *testing.T) {
 	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
 		victims := func(peer, i int) string {
@@ -302,57 +300,17 @@ func TestVictimOfAReachedPeer(t *testing.T) {
 			a.flood(20, uint64(version+1), victims)
 			a.manager.mu.Lock()
 			for peer := range 20 {
-				a.manager.peers[madeUp(peer).Peer()].worked = victims(peer, 0)
+				a.manager.peers[madeUp(peer).Peer()].target.Worked = victims(peer, 0)
 			}
 			a.manager.mu.Unlock()
 			time.Sleep(time.Second)
 		}
 		victim := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.9.9.9:") })
-		wantRate(t, "the victim", victim, freshLimits.destBurst, freshLimits.destRate)
+		wantRate(t, "the victim", victim, dialler.UntrustedLimits.DestBurst, dialler.UntrustedLimits.DestRate)
 		if own := w.to(func(addr string) bool { return strings.HasPrefix(addr, "127.0.1.") }); len(own) < 20*5 || len(victim) < 100 {
 			t.Errorf("%d dials to the peers' own addresses and %d to the victim, want more", len(own), len(victim))
 		}
 	})
-}
-
-// TestNamesOfOneVictim has many names stand for one address.
-func TestNamesOfOneVictim(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // time stands still
-		m := New(Config{Catalog: newTestCatalog(t)})
-		l := m.dialler.fresh
-		for i := range int(freshLimits.destBurst) + 1 {
-			a, err := m.newAttempt(&peer{m: m}, l, fmt.Sprintf("name%d.example:7", i), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = a.check(netip.MustParseAddrPort("203.0.113.7:7"))
-			if i < int(freshLimits.destBurst) && err != nil {
-				t.Fatalf("name %d: %v", i, err)
-			}
-			if i == int(freshLimits.destBurst) {
-				wantIs(t, err, errDestination)
-			}
-		}
-	})
-}
-
-// TestReachedAddressesOnly has a peer that was reached list other addresses: they
-// are dialled like those of any stranger.
-func TestReachedAddressesOnly(t *testing.T) {
-	m := New(Config{Catalog: newTestCatalog(t), Link: nil})
-	p := &peer{m: m, dialling: dialling{worked: "127.0.0.1:2"}}
-	there := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3", "127.0.0.1:2"}})
-	other := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Addrs: []string{"127.0.0.1:3"}})
-	if got := p.rankBy(there); got != rankReached {
-		t.Errorf("rank %d at the address, want %d", got, rankReached)
-	}
-	if got := p.rankBy(other); got != rankStranger {
-		t.Errorf("rank %d elsewhere, want %d", got, rankStranger)
-	}
-	p.member = true
-	if got := p.rankBy(other); got != rankMember {
-		t.Errorf("rank %d of a member, want %d", got, rankMember)
-	}
 }
 
 func newTestCatalog(t *testing.T) discovery.Catalog {

@@ -1,38 +1,38 @@
-// Package bond keeps one connection to every known peer and, on it, one bond
-// for each group that both are in and whose key both hold.
+// Package bond keeps one connection to every known peer and, on it, one bond for each group
+// that both peers are in and whose key both hold.
 //
 // # Connections
 //
-// A [Manager] dials the peers of its catalog, within bounds (dialler.go), and its
-// seeds, which are addresses whose peer is not known yet. Both ends of a pair dial; which of two
-// connections stays is decided at one end only, that of the lower peer id, which
-// says so in a SELECT frame (select.go). Nothing but HELLO travels before it, so
-// the connection that loses has carried nothing. On the connection that stays
-// both send every entry that they know and from then on every change: one seed
-// is enough to learn the whole network.
+// A [Manager] dials the peers of its catalog, at the pace of package dialler, and its seeds,
+// which are addresses whose peer is not known yet. Both ends of a pair dial. The end with the
+// lower peer id decides which of several connections remains, and says so in a SELECT frame
+// (select.go). Only HELLO is sent before it, so a connection that is not selected has carried
+// nothing else. On the selected connection both ends send every entry that they know, and
+// then every change: one seed is enough to discover the whole network.
 //
 // # Bonds
 //
-// Each end opens a bond for each group that it has joined and the other's entry
-// lists (handshake.go). An OPEN proves knowledge of the group's secret on this
-// very connection and carries nothing else; what an end says about itself it
-// sends when the other has proved the same. A bond is up when both have accepted.
+// Each end opens a bond for each group that it has joined and that the other's entry lists
+// (bond.go; the states are in handshake.go). An OPEN proves knowledge of the group's secret
+// on this connection and carries nothing else. An end describes itself only when the other
+// has proved the same. A bond is up when both ends have accepted.
 //
 // # Strangers
 //
-// A peer without a bond may be anybody, and there may be thousands of them. What
-// they cost is bounded for all of them together: what this peer does for them by
-// budgets that they share (budget.go), what their connections hold by a count
-// (held.go), their place in the catalog by a room that is not that of members.
+// A peer without a bond is a stranger. Any process can be one, and there may be thousands.
+// What they cost is bounded for all of them together: work by budgets that they share
+// (budget.go), memory of their connections by a count (held.go), and entries by a room of the
+// catalog that is separate from that of members.
 //
-// # Who owns what
+// # Locks and ownership
 //
-// One mutex, [Manager].mu, guards the state of all peers, connections and
-// bonds. It is never held while a frame is read or written, while the catalog is
-// changed or while foreign code runs. A connection has three goroutines: the one
-// that serves it and reads, a writer with a bounded queue, and a probe that
-// keeps time. One goroutine decides who is dialled; each dial in flight, and each
-// seed, has one of its own. A [Membership] has one goroutine, on which all calls of its
-// [Handler] run, in the order of what they report. Whoever starts a goroutine
-// waits for it.
+// One mutex, Manager.mu, guards the state of all peers, connections, bonds and dials. It is
+// never held while a frame is read or written, while the catalog is changed, or while foreign
+// code runs, such as a [Handler] or a dial filter. Under it, the locks of package link, of the
+// catalog's reads and of token buckets may be taken, never the other way round.
+//
+// A connection has three goroutines: one that serves it and reads, a writer with a bounded
+// queue, and one that keeps its heartbeat. One goroutine starts all dials. Each dial in
+// flight, and each seed, has its own. A [Membership] has one goroutine, on which all calls of
+// its [Handler] run, in the order of the events. [Manager.Close] waits for all of them.
 package bond

@@ -11,20 +11,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// maxOwn bounds the entry that a connection keeps of a peer for which the catalog
-// has no room, in bytes. There are at most maxStrangers such peers.
+// maxOwn bounds the entry that a connection keeps of its peer if the catalog has no room for
+// it, in bytes. There are at most maxStrangers such peers.
 const maxOwn = 64 << 10
 
-// handleEntries takes the entries of an ENTRIES or a MEMBERS frame into the
-// catalog. It is called without the mutex, since the catalog reports news to the
-// manager.
+// handleEntries puts the entries of an ENTRIES or a MEMBERS frame into the catalog. It is
+// called without the mutex, since the catalog calls the manager for each change.
 func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 	raws, err := parseEntries(payload)
 	if err != nil {
 		return link.CodeUndecodable, err
 	}
 	c.m.mu.Lock()
-	code := c.hear(kind)
+	code := c.checkKind(kind)
 	c.m.mu.Unlock()
 	if code != link.CodeAccepted {
 		return code, nil
@@ -43,9 +42,8 @@ func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 	return link.CodeAccepted, nil
 }
 
-// handleEntry verifies an entry and takes it into the catalog, unless it is plain
-// beforehand that it is not news. An entry that an honest peer cannot have
-// verified ends the connection.
+// handleEntry verifies an entry and puts it into the catalog, unless it is stale. An entry that
+// no honest peer relays ends the connection: honest peers verify entries before.
 func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	peer, version := discovery.Peek(raw)
 	own := peer == c.p.id
@@ -55,17 +53,17 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	if !c.payForEntry(own, len(raw)) {
 		return link.CodeCancelled, nil
 	}
-	c.m.verified.Add(1)
+	c.m.counts.verified.Add(1)
 	s, err := discovery.Parse(raw)
 	switch {
 	case errors.Is(err, discovery.ErrIncompatible):
-		c.m.cfg.Logger.Debug("skipped an entry", "from", c.p.id.Short(), "error", err)
+		c.m.cfg.Logger.Debug("entry skipped", "from", c.p.id.Short(), "error", err)
 		return link.CodeAccepted, nil
 	case err != nil:
-		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer passes on: %w", errFrame, err)
+		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer relays: %w", errFrame, err)
 	}
 	switch {
-	case member && c.vouches(s):
+	case member && c.canVouchFor(s):
 		c.m.cfg.Catalog.Keep(s)
 	case !c.m.cfg.Catalog.PutFrom(s, c.number) && own:
 		c.keepOwn(s)
@@ -73,10 +71,10 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	return link.CodeAccepted, nil
 }
 
-// stale reports whether an entry that came is of no use, whether or not its
-// signature is right: it is known, or older than the one that is known, or only
-// others remember its peer, or there is no room for it. A peer that sends an old
-// entry about itself is sent the newest, once, so that it signs a newer one.
+// stale reports whether an entry can be dropped without verifying its signature: it is not
+// newer than the known entry, or its peer was forgotten, or the catalog has no room for it. A
+// peer that sends an old entry about itself is sent the newest one, once, so that it signs a
+// newer one.
 func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64, member bool) bool {
 	if self := c.m.cfg.Catalog.Self(); peer == self.Peer {
 		return version < self.Version || bytes.Equal(raw, self.Bytes())
@@ -101,8 +99,8 @@ func (c *conn) stale(raw []byte, peer sm.PeerID, version uint64, member bool) bo
 	return buried && version <= t.version && time.Now().Before(t.until) || !c.m.cfg.Catalog.Room(peer, len(raw))
 }
 
-// keepOwn keeps the entry of the peer itself, for which the catalog has no room,
-// for as long as the connection has to prove that it belongs to a member.
+// keepOwn keeps the peer's own entry, for which the catalog has no room, with the connection.
+// If a bond comes up, the entry moves to the room for members (keepMember).
 func (c *conn) keepOwn(s discovery.Signed) {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
@@ -112,11 +110,11 @@ func (c *conn) keepOwn(s discovery.Signed) {
 	}
 	c.own = s
 	c.offerAll(s)
-	c.wakeProbe()
+	c.wakeHeartbeat()
 }
 
-// entry returns the newest entry of another peer, from the catalog or from the
-// peer's connection. The caller holds the mutex.
+// entry returns the newest entry of another peer, from the catalog or from the peer's
+// connection. It is false if none is known. The caller holds the mutex.
 func (m *Manager) entry(peer sm.PeerID) (discovery.Signed, bool) {
 	s, known := m.cfg.Catalog.Get(peer)
 	if p := m.peers[peer]; p != nil && p.current != nil && !p.current.own.IsZero() && (!known || p.current.own.Version > s.Version) {
@@ -125,16 +123,16 @@ func (m *Manager) entry(peer sm.PeerID) (discovery.Signed, bool) {
 	return s, known
 }
 
-// Entry returns the newest entry of another peer: that of the catalog, or one for
-// which the catalog has no room while its peer is connected.
+// Entry returns the newest entry of another peer: that of the catalog or, while the peer is
+// connected, one for which the catalog has no room. It is false if none is known.
 func (m *Manager) Entry(peer sm.PeerID) (discovery.Signed, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.entry(peer)
 }
 
-// keepMember has the catalog keep the entry of a peer with a bond in the room for
-// members. It is called without the mutex.
+// keepMember moves the entry of a peer with a bond to the catalog's room for members. It is
+// called without the mutex.
 func (c *conn) keepMember() {
 	c.m.mu.Lock()
 	s, known := c.m.entry(c.p.id)
@@ -153,23 +151,23 @@ func (c *conn) keepMember() {
 	}
 }
 
-// vouches reports whether the other end may say that the entry is a member's: it
-// has a bond here in a group that the entry lists.
-func (c *conn) vouches(s discovery.Signed) bool {
+// canVouchFor reports whether the other end may introduce the entry's peer as a member: it has
+// a bond with this end in a group that the entry lists. It is called without the mutex.
+func (c *conn) canVouchFor(s discovery.Signed) bool {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	for id, b := range c.bonds {
-		if b.up && s.HasGroup(id) {
+		if b.isUp() && s.HasGroup(id) {
 			return true
 		}
 	}
 	return false
 }
 
-// vouch introduces a peer whose bond has come up and the other members of the group
-// to each other. While there is room for strangers, they learn of each other without
-// that.
-func (b *bond) vouch() {
+// introduceMember introduces a peer whose bond has come up and the other members of the group
+// to each other. It is needed only while the room for strangers is crowded: otherwise they
+// discover each other by ENTRIES frames.
+func (b *bond) introduceMember() {
 	m := b.c.m
 	s, known := m.entry(b.c.p.id)
 	if !known || !m.cfg.Catalog.Crowded() {
@@ -178,7 +176,7 @@ func (b *bond) vouch() {
 	var others []discovery.Signed
 	self := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {
-		if other := b.ms.bond(p.id); other != nil && other != b && other.up {
+		if other := b.ms.bond(p.id); other != nil && other != b && other.isUp() {
 			for _, payload := range self {
 				other.c.send(kindMembers, payload)
 			}
@@ -192,7 +190,7 @@ func (b *bond) vouch() {
 	}
 }
 
-// tell queues an entry ahead of those of the catalog.
+// tell queues an entry before those of the catalog.
 func (c *conn) tell(s discovery.Signed) {
 	for _, payload := range appendEntries([]discovery.Signed{s}) {
 		c.send(kindEntries, payload)

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// faults makes connections that can fail in ways that the other end does not
-// notice.
+// faults dials connections that can fail without the other end detecting it.
 type faults struct {
 	mu    sync.Mutex
 	conns []*faultyConn
@@ -49,11 +49,10 @@ func (f *faults) each(do func(*faultyConn)) {
 	}
 }
 
-// mute has the connections made so far deliver nothing in either direction.
+// mute makes the present connections deliver nothing in either direction.
 func (f *faults) mute() { f.each(func(c *faultyConn) { c.set(true, false) }) }
 
-// lose has the connections made so far fail at this end, while the other end
-// sees them open and silent.
+// lose makes the present connections fail at this end. At the other end they are open and silent.
 func (f *faults) lose() { f.each(func(c *faultyConn) { c.set(false, true) }) }
 
 type faultyConn struct {
@@ -121,7 +120,7 @@ func joinPair(t *testing.T, a, b *node, beat Heartbeat) (ar, br *recorder) {
 	return ar, br
 }
 
-// bothOrders runs a test with either of two nodes being the one that decides.
+// bothOrders runs a test twice, with each of two nodes as the one that selects connections.
 func bothOrders(t *testing.T, f func(t *testing.T, a, b int)) {
 	t.Run("the dialler follows", func(t *testing.T) { t.Parallel(); f(t, 0, 1) })
 	t.Run("the dialler decides", func(t *testing.T) { t.Parallel(); f(t, 1, 0) })
@@ -143,7 +142,7 @@ func TestSilentPeer(t *testing.T) {
 		a := startNode(t, i, nil)
 		b := startNode(t, j, func(s *setup) {
 			dialsOnly(t, &f, a)(s)
-			s.config.Redial = Backoff{Min: 2 * time.Second} // a new connection would end the old one before a notices
+			s.config.Redial = rate.Bounds{Min: 2 * time.Second} // a new connection would end the old one before a notices
 		})
 		ar, br := joinPair(t, a, b, Heartbeat{Interval: 200 * time.Millisecond, Jitter: 50 * time.Millisecond, MaxMissed: 5})
 		f.mute()
@@ -154,8 +153,8 @@ func TestSilentPeer(t *testing.T) {
 	})
 }
 
-// TestLostConnection has one end lose the connection while the other sees
-// nothing wrong: the redial must replace what the other end holds.
+// TestLostConnection has one end lose the connection while it is open at the other end. The
+// redial must replace the connection that the other end holds.
 func TestLostConnection(t *testing.T) {
 	t.Parallel()
 	bothOrders(t, func(t *testing.T, i, j int) {
@@ -173,8 +172,8 @@ func TestLostConnection(t *testing.T) {
 	})
 }
 
-// TestRestart has a process vanish without its peer noticing, and come back
-// with the same identity.
+// TestRestart has a process crash without its peer detecting it, and restart with the same
+// identity.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	bothOrders(t, func(t *testing.T, i, j int) {
@@ -205,7 +204,7 @@ func TestCrashAndComeBack(t *testing.T) {
 		b.crash()
 		ar.want(t, down(b, link.CodeUnexpectedClose))
 
-		// It does not know a any more: a has to dial.
+		// The new process does not know a, so a has to dial.
 		again := startNode(t, j, func(s *setup) { s.listen = addr })
 		br := newRecorder()
 		again.join(testGroup(br, "of b again"))
@@ -214,7 +213,7 @@ func TestCrashAndComeBack(t *testing.T) {
 	})
 }
 
-// TestSimultaneousDials has two nodes' first dials cross, again and again.
+// TestSimultaneousDials has the first dials of two nodes cross, repeatedly.
 func TestSimultaneousDials(t *testing.T) {
 	t.Parallel()
 	rounds := 200
@@ -268,12 +267,12 @@ func crossedDials(t *testing.T) {
 	recorders[0].want(t, down(b, link.CodeCancelled))
 	recorders[1].want(t, down(a, link.CodeCancelled))
 	b.stop()
-	if a.manager.selects != 1 {
-		t.Errorf("%d connections were selected, want 1", a.manager.selects)
+	if a.manager.last.sel != 1 {
+		t.Errorf("%d connections were selected, want 1", a.manager.last.sel)
 	}
 }
 
-// TestUnreachableSeed counts what is logged while a seed cannot be reached.
+// TestUnreachableSeed counts the log lines while a seed cannot be reached.
 func TestUnreachableSeed(t *testing.T) {
 	t.Parallel()
 	logs := newLogs()
@@ -291,7 +290,7 @@ func TestUnreachableSeed(t *testing.T) {
 		}
 	})
 	first, second := errors.New("first"), errors.New("second")
-	for _, err := range []error{first, first, first, second, second, first, first} { // the last one may meet the end
+	for _, err := range []error{first, first, first, second, second, first, first} { // the end of the test may cut the last one
 		attempts <- err
 	}
 	a.stop()
@@ -325,7 +324,7 @@ func TestForget(t *testing.T) {
 	a.awaitEntry(again.peer(), anyEntry)
 }
 
-// logs is a slog.Handler that keeps what is logged.
+// logs is a slog.Handler that keeps the log lines.
 type logs struct {
 	mu   sync.Mutex
 	all  []string
@@ -355,7 +354,7 @@ func (l *logs) lines() []string {
 	return slices.Clone(l.all)
 }
 
-// await waits until something was logged that begins with text and returns it.
+// await waits for a log line that begins with text and returns it.
 func (l *logs) await(t *testing.T, text string) string {
 	t.Helper()
 	for timeout := time.After(patience); ; {

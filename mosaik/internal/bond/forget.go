@@ -6,47 +6,40 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// tombstone remembers the entry of a forgotten peer, so that other peers, which
-// forget at other times, do not bring it back.
+// tombstone records the entry of a forgotten peer, so that other peers, which forget at other
+// times, do not bring it back.
 type tombstone struct {
 	version uint64
 	until   time.Time
 }
 
-// lost reports whether the peer must be forgotten: it has no connection and has
-// given no sign of life for too long.
-func (p *peer) lost(now time.Time) bool {
-	return len(p.conns) == 0 && p.flying == 0 && p.m.peers[p.id] == p && !p.alive.Add(p.m.cfg.ForgetAfter).After(now)
-}
-
-// bury drops peers and leaves tombstones. It returns what must be done about
-// them without the mutex.
-func (m *Manager) bury(gone []*peer, now time.Time) (chores []func()) {
-	for _, p := range gone {
-		m.entomb(p, now)
-		m.sightings.tend(p.id) // it may be back in an hour
-		chores = append(chores, func() { m.forget(p.id, "forgot a peer that cannot be reached") })
+// forgetLost drops peers and leaves tombstones. It returns what must be done without the mutex.
+func (m *Manager) forgetLost(gone []sm.PeerID, now time.Time) (chores []func()) {
+	for _, id := range gone {
+		m.leaveTombstone(m.peers[id], now)
+		m.knownPeers.dial(id) // it may come back
+		chores = append(chores, func() { m.forget(id, "forgot a peer that cannot be reached") })
 	}
 	return chores
 }
 
-// departed forgets a peer that has said goodbye and is in no group: what it was in
-// it has left, and if it returns it says so itself. A peer that only restarts
-// keeps its groups, and other processes of its identity have connections.
-func (m *Manager) departed(p *peer, now time.Time) (chores []func()) {
+// forgetDeparted forgets a peer that has sent GOODBYE and is in no group: it has left for good.
+// A peer that only restarts still lists its groups. While another process with the same
+// identity is connected, the peer has not left.
+func (m *Manager) forgetDeparted(p *peer, now time.Time) (chores []func()) {
 	entry, known := m.entry(p.id)
 	if m.closing || m.peers[p.id] != p || len(p.conns) > 0 || !known || len(entry.Groups) > 0 {
 		return nil
 	}
-	p.dequeue()
-	m.entomb(p, now)
-	m.hangUp(p.id)
-	m.sightings.drop(p.id)
+	m.scheduler.Remove(p.target)
+	m.leaveTombstone(p, now)
+	m.cancelDials(p.id)
+	m.knownPeers.drop(p.id)
 	return []func(){func() { m.forget(p.id, "forgot a peer that left") }}
 }
 
-// entomb drops a peer and leaves a tombstone.
-func (m *Manager) entomb(p *peer, now time.Time) {
+// leaveTombstone drops a peer and records its tombstone.
+func (m *Manager) leaveTombstone(p *peer, now time.Time) {
 	for id, t := range m.forgotten {
 		if t.until.Before(now) {
 			delete(m.forgotten, id)
@@ -57,7 +50,8 @@ func (m *Manager) entomb(p *peer, now time.Time) {
 	delete(m.peers, p.id)
 }
 
-// forget drops the entry of a peer that is no longer known, unless it is back.
+// forget drops the entry of a peer from the catalog, unless the peer has come back. It is
+// called without the mutex.
 func (m *Manager) forget(id sm.PeerID, why string) {
 	m.mu.Lock()
 	back := m.peers[id] != nil

@@ -7,11 +7,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 )
 
-// TestFormationTakesTwoDials has nodes find each other through one seed where a
-// dial takes its time: they need one to the seed and one to each other, and no
-// pair dials twice.
+// TestFormationTakesTwoDials has nodes discover each other through one seed while a dial takes
+// some time. Each needs one dial to the seed and one to each other node. No pair dials twice.
 func TestFormationTakesTwoDials(t *testing.T) {
 	const n, pairs = 12, 12 * 11 / 2
 	for _, took := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond} {
@@ -27,7 +28,7 @@ func TestFormationTakesTwoDials(t *testing.T) {
 						time.Sleep(took)
 						return dial(ctx, network, addr)
 					}
-					s.config.Redial = Backoff{}
+					s.config.Redial = rate.Bounds{}
 					if i > 0 {
 						s.config.Seeds = []string{"127.0.0.1:1"}
 					}

@@ -100,22 +100,22 @@ const (
 
 	// maxFrame bounds the payload of a received frame, in bytes.
 	maxFrame = 1 << 20
-	// MaxPayload bounds a message, in bytes.
+	// MaxPayload bounds the payload of a message on a bond, in bytes.
 	MaxPayload = maxFrame - introHead
 	// MaxHello bounds the hello of a handshake, in bytes.
 	MaxHello = 16 << 10
-	// MaxSecrets bounds the secrets of a group that a member holds at a time.
+	// MaxSecrets bounds the secrets of a group that a member holds.
 	MaxSecrets = 4
 
-	openHead    = sm.DigestSize + 4 + 1 // of an OPEN, before its proofs
-	introHead   = sm.DigestSize + 4 + 4 // of an INTRO, before its hello
-	entriesSoft = relayBatch            // an ENTRIES frame is full from here on
+	openHead    = sm.DigestSize + 4 + 1 // bytes of an OPEN before its proofs
+	introHead   = sm.DigestSize + 4 + 4 // bytes of an INTRO before its hello
+	entriesSoft = relayBatch            // bytes at which an ENTRIES frame is full
 )
 
-// errFrame reports the payload of a frame that breaks the tables above.
+// errFrame reports the payload of a frame that does not match the tables above.
 var errFrame = errors.New("bond: malformed frame")
 
-// instanceID tells apart the processes that a peer's identity lives in.
+// instanceID identifies a process. It tells processes with the same identity apart.
 type instanceID [16]byte
 
 type helloFrame struct {
@@ -146,7 +146,7 @@ func parseHello(b []byte) (f helloFrame, err error) {
 	return f, nil
 }
 
-// appendNumber makes the payload of SELECT, PING and PONG.
+// appendNumber appends the payload of a SELECT, PING or PONG.
 func appendNumber(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
 
 func parseSelect(b []byte) (sequence uint64, err error) { return parseNumber(b, "SELECT") }
@@ -160,7 +160,8 @@ func parseNumber(b []byte, name string) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// appendEntries returns the payloads of as many frames as the entries need.
+// appendEntries returns the payloads of the ENTRIES or MEMBERS frames for the entries, none for
+// no entries.
 func appendEntries(entries []discovery.Signed) [][]byte {
 	var frames [][]byte
 	var b []byte
@@ -178,8 +179,8 @@ func appendEntries(entries []discovery.Signed) [][]byte {
 	return frames
 }
 
-// parseEntries returns the bytes of each entry, parts of b. A frame of entries
-// without a byte is no frame of ours: it would cost more than it weighs.
+// parseEntries returns the bytes of each entry, as parts of b. Empty entries are an error:
+// otherwise a small frame could hold a great number of them.
 func parseEntries(b []byte) (iter.Seq[[]byte], error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: ENTRIES without an entry", errFrame)
@@ -236,7 +237,7 @@ func parseOpen(b []byte) (f openFrame, err error) {
 	case f.number == 0:
 		return f, fmt.Errorf("%w: OPEN has number 0", errFrame)
 	case n == 0 || n > MaxSecrets:
-		return f, fmt.Errorf("%w: OPEN has %d proofs, not 1 to %d", errFrame, n, MaxSecrets)
+		return f, fmt.Errorf("%w: OPEN has %d proofs, want 1 to %d", errFrame, n, MaxSecrets)
 	case len(b) != n*sm.DigestSize:
 		return f, fmt.Errorf("%w: OPEN has %d bytes for %d proofs", errFrame, len(b), n)
 	}
@@ -360,7 +361,7 @@ func parseGoodbye(b []byte) (link.Code, error) {
 
 func wantSize(b []byte, name string, n int) error {
 	if len(b) != n {
-		return fmt.Errorf("%w: %s has %d bytes, not %d", errFrame, name, len(b), n)
+		return fmt.Errorf("%w: %s has %d bytes, want %d", errFrame, name, len(b), n)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ var goldenFrames = []struct {
 	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
 	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
 	{"MEMBERS", kindMembers, []byte("\x00\x00\x00\x02ab"), "000000026162"},
-	{"CALLBACK", kindCallback, callbackFrame{token: callToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),
+	{"CALLBACK", kindCallback, callbackFrame{token: callbackToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),
 		strings.Repeat("aa", 16) + "01" + "70"},
 }
 
@@ -110,7 +110,7 @@ func TestGoldenFrames(t *testing.T) {
 // TestCutFrames parses every prefix of every frame, and one byte too many.
 func TestCutFrames(t *testing.T) {
 	t.Parallel()
-	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // then anything goes
+	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // any bytes may follow
 	for _, g := range goldenFrames {
 		if g.kind == kindEntries || g.kind == kindMembers {
 			continue

@@ -10,7 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// heapInUse returns how many bytes of the heap are in use after a collection.
+// heapInUse returns the bytes of the heap that are in use after a garbage collection.
 func heapInUse() int {
 	runtime.GC()
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
@@ -18,8 +18,8 @@ func heapInUse() int {
 	return int(s[0].Value.Uint64())
 }
 
-// TestCatalogIsNotCopied connects peers that read nothing to a node whose catalog
-// is full. It is not parallel, since it measures the heap.
+// TestCatalogIsNotCopied connects peers that do not read to a node with a full catalog. It is not
+// parallel, since it measures the heap.
 func TestCatalogIsNotCopied(t *testing.T) {
 	const readers = 12
 	a := startNode(t, 0, nil)
@@ -54,7 +54,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	}
 }
 
-// whenNothingIsHeld calls do, with the mutex held, when no frame of before is left.
+// whenNothingIsHeld calls do, with the mutex held, when no earlier frame counts as held.
 func (n *node) whenNothingIsHeld(do func()) {
 	n.t.Helper()
 	n.eventually("nothing is held", func() bool {
@@ -81,8 +81,8 @@ func threeStrangers(t *testing.T) (*node, []*raw, []*conn) {
 	return a, raws, ends
 }
 
-// TestHeldIsBoundedInAll has connections hold more than all may: the one that holds
-// most ends, and what it held is no longer counted.
+// TestHeldIsBoundedInAll has connections hold more than the bound of all together. The one that
+// holds most ends, and its bytes no longer count.
 func TestHeldIsBoundedInAll(t *testing.T) {
 	t.Parallel()
 	a, raws, ends := threeStrangers(t)
@@ -100,7 +100,7 @@ func TestHeldIsBoundedInAll(t *testing.T) {
 		if ends[2].hold(1501) || !ends[2].ended { // it holds most itself
 			t.Error("a connection that holds most has not ended")
 		}
-		ends[1].release(1500) // as its writer does
+		ends[1].release(1500) // like its writer
 		if got, want := a.manager.held.strangers, maxHeldByStrangers-2000; got != want {
 			t.Errorf("%d bytes are counted, want %d", got, want)
 		}
@@ -109,7 +109,7 @@ func TestHeldIsBoundedInAll(t *testing.T) {
 	raws[0].sync()
 }
 
-// TestHeldIsBoundedForOne has one connection hold more than it may.
+// TestHeldIsBoundedForOne has one connection exceed its bound.
 func TestHeldIsBoundedForOne(t *testing.T) {
 	t.Parallel()
 	a, raws, ends := threeStrangers(t)
@@ -124,8 +124,8 @@ func TestHeldIsBoundedForOne(t *testing.T) {
 	raws[1].sync()
 }
 
-// TestBondsAreHeldApart has strangers hold all that they may: a bond is not ended,
-// and what a connection holds is counted with the others of its kind.
+// TestBondsAreHeldApart has strangers use up their bound. A connection with a bond does not end,
+// and its bytes count among those of connections with a bond.
 func TestBondsAreHeldApart(t *testing.T) {
 	t.Parallel()
 	a, r, ms, rec := rawBond(t, nil)
@@ -154,8 +154,7 @@ func TestBondsAreHeldApart(t *testing.T) {
 	})
 }
 
-// TestStalledFrameIsHeld begins a large frame, does not finish it for a while, and
-// finishes it.
+// TestStalledFrameIsHeld sends the beginning of a large frame and, after a while, the rest.
 func TestStalledFrameIsHeld(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -179,7 +178,7 @@ func TestStalledFrameIsHeld(t *testing.T) {
 	}
 	a.eventually("the frame is held", func() bool { return c.holds == len(payload) })
 	a.manager.mu.Lock()
-	c.heard, c.missed = time.Now().Add(-idleHeartbeat.silence()), idleHeartbeat.probes()
+	c.lastFrame, c.missed = time.Now().Add(-idleHeartbeat.silence()), idleHeartbeat.probes()
 	c.checkSilence(time.Now())
 	ended := c.ended
 	a.manager.mu.Unlock()
@@ -189,7 +188,7 @@ func TestStalledFrameIsHeld(t *testing.T) {
 	a.whenNothingIsHeld(nil)
 }
 
-// TestPeerThatStopsReading has a frame not be taken in time.
+// TestPeerThatStopsReading has a peer not read a frame in time.
 func TestPeerThatStopsReading(t *testing.T) {
 	t.Parallel()
 	a, r, ms, rec := rawBond(t, nil)
@@ -215,7 +214,7 @@ func TestPeerThatStopsReading(t *testing.T) {
 	a.whenNothingIsHeld(nil)
 }
 
-// TestUnsolicitedPong sends PONGs that answer nothing: they are no sign of life.
+// TestUnsolicitedPong sends PONGs that answer no PING. They are no sign of life.
 func TestUnsolicitedPong(t *testing.T) {
 	t.Parallel()
 	a, raws, ends := threeStrangers(t)
@@ -234,11 +233,11 @@ func TestUnsolicitedPong(t *testing.T) {
 		{"PONG again", kindPong, 7, false},
 		{"PING", kindPing, 1, true},
 	} {
-		c.heard, c.missed = long, 3
+		c.lastFrame, c.missed = long, 3
 		a.manager.mu.Unlock()
 		code, err := c.handle(step.kind, appendNumber(nil, step.n))
 		a.manager.mu.Lock()
-		if alive := c.heard != long && c.missed == 0; alive != step.alive || code != 0 || err != nil {
+		if alive := c.lastFrame != long && c.missed == 0; alive != step.alive || code != 0 || err != nil {
 			t.Errorf("%s: alive %v, code %d, error %v, want %v", step.name, alive, code, err, step.alive)
 		}
 	}
@@ -246,8 +245,8 @@ func TestUnsolicitedPong(t *testing.T) {
 	raws[1].sync()
 }
 
-// TestIdleConnection measures what a connection of a peer without a bond costs when
-// nothing is in flight: heap and stacks of both ends. It is not parallel.
+// TestIdleConnection measures the heap and the stacks of both ends of a connection without a bond
+// while no frame is in flight. It is not parallel.
 func TestIdleConnection(t *testing.T) {
 	const peers, most = 100, 128 << 10
 	a := startNode(t, 0, nil)

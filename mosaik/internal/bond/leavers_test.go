@@ -8,13 +8,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestLeaversAreForgotten has a peer end in all ways: with a goodbye or without, in
-// a group or in none. Only one that left its groups and says goodbye is forgotten
-// at once, and is not dialled again. It is met again when it comes back.
+// TestLeaversAreForgotten ends a peer in all ways: with a GOODBYE or without, in a group or in none.
+// Only a peer that left its groups and sent GOODBYE is forgotten at once and not dialled again. It
+// is accepted when it comes back.
 func TestLeaversAreForgotten(t *testing.T) {
 	for _, left := range []bool{true, false} {
 		for _, orderly := range []bool{true, false} {
@@ -78,8 +79,8 @@ func TestLeaversAreForgotten(t *testing.T) {
 	}
 }
 
-// TestLeaversAreNotBroughtBack has a third peer pass on the last entry of one that
-// left: it stays forgotten.
+// TestLeaversAreNotBroughtBack has a third peer relay the last entry of a peer that left. It remains
+// forgotten.
 func TestLeaversAreNotBroughtBack(t *testing.T) {
 	t.Parallel()
 	logs := newLogs()
@@ -97,9 +98,8 @@ func TestLeaversAreNotBroughtBack(t *testing.T) {
 	}
 }
 
-// TestDeadMembersAreRedialledEverMoreSeldom has 60 members die, each with two
-// addresses, as restarts under new identities leave behind, and counts the dials in
-// each minute until they are forgotten.
+// TestDeadMembersAreRedialledEverMoreSeldom has 60 members crash, each with two addresses, as
+// restarts under new identities do, and counts the dials in each minute until they are forgotten.
 func TestDeadMembersAreRedialledEverMoreSeldom(t *testing.T) {
 	const members = 60
 	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
@@ -123,7 +123,7 @@ func TestDeadMembersAreRedialledEverMoreSeldom(t *testing.T) {
 		}
 		t.Logf("dials in each minute: %v", minutes)
 		for minute, dials := range minutes {
-			longest := max(defaultRedialMax, time.Duration(minute)*time.Minute/deadShare)
+			longest := max(defaultRedialMax, time.Duration(minute)*time.Minute/dialler.DeadShare)
 			most := 2 * members * (float64(time.Minute)/float64(longest/2) + 1)
 			if minute == 0 {
 				most += 2 * members * 8 // the pauses begin with Redial.Min
@@ -141,7 +141,7 @@ func TestDeadMembersAreRedialledEverMoreSeldom(t *testing.T) {
 	})
 }
 
-// TestForgottenLine tells the two ways of forgetting a peer apart in the log.
+// TestForgottenLine checks the log lines of the two ways of forgetting a peer.
 func TestForgottenLine(t *testing.T) {
 	t.Parallel()
 	logs := newLogs()

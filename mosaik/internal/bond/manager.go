@@ -8,79 +8,96 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Manager keeps the connections to all known peers and the bonds on them. Its
-// methods may be called concurrently.
+// Manager keeps the connections to all known peers and the bonds on them. Its methods may be
+// called concurrently.
 type Manager struct {
 	cfg      Config
 	self     sm.PeerID
 	instance instanceID
 
-	reach   reachability
-	lookout lookout
-	dialler *dialler
-	budgets budgets
+	reach      reachability
+	mismatches mismatchWatcher
+	budgets    budgets
 
-	// What was done so far.
-	verified atomic.Int64                                  // entries
-	relayed  struct{ frames, entries, bytes atomic.Int64 } // from the catalog
+	counts counts
 
-	running sync.WaitGroup // everything that Close waits for
-	done    chan struct{}  // closed when closing begins
+	dialsChanged chan struct{} // holds a token when dialPeers must look again
 
-	mu        sync.Mutex // guards what follows and all that hangs on it
-	closing   bool
-	unwatch   func()
-	peers     map[sm.PeerID]*peer
-	groups    map[sm.Digest]*Membership
-	dials     map[*context.CancelFunc]sm.PeerID // under way, and whom they want
-	forgotten map[sm.PeerID]tombstone
-	seeds     []*seed       // the configured ones
-	sightings *sightings    // nil when nothing is kept
-	news      chan struct{} // closed and replaced when an entry changes
-	parted    chan struct{} // closed and replaced when a peer's last connection ends
-	conns     uint64        // connections so far
-	held      held
-	calls     map[callToken]*call
-	hellos    uint64 // HELLO frames sent
-	selects   uint64 // SELECT frames sent
+	running sync.WaitGroup // all goroutines; Close waits for them
+	done    chan struct{}  // closed when Close begins
+
+	// mu guards the fields below, the scheduler and its targets, and all peers,
+	// connections, bonds and memberships.
+	mu           sync.Mutex
+	closing      bool   // Close was called
+	unwatch      func() // ends the watch of the catalog
+	scheduler    *dialler.Scheduler
+	peers        map[sm.PeerID]*peer
+	groups       map[sm.Digest]*Membership         // that are joined
+	dials        map[*context.CancelFunc]sm.PeerID // in flight, with the expected peer
+	forgotten    map[sm.PeerID]tombstone
+	seeds        []*seed       // those of Config.Seeds
+	knownPeers   *knownPeers   // nil without Config.SaveKnownPeers
+	news         chan struct{} // closed and replaced when an entry changes
+	disconnected chan struct{} // closed and replaced when a peer's last connection ends
+	held         held
+	callbacks    map[callbackToken]*callback // requests that wait for a connection
+	last         sequences
 }
 
-// New returns a manager that does nothing before [Manager.Start].
+// counts count the manager's work since its start, for tests and benchmarks.
+type counts struct {
+	verified               atomic.Int64 // entries whose signature was checked
+	frames, entries, bytes atomic.Int64 // of the catalog that were relayed
+}
+
+// sequences are the last numbers that the manager gave out. Each begins with 1.
+type sequences struct {
+	conn  uint64 // a connection's number, for the catalog
+	hello uint64 // in HELLO
+	sel   uint64 // in SELECT
+}
+
+// New returns a manager that does nothing before [Manager.Start]. The caller must call
+// [Manager.Close].
 func New(cfg Config) *Manager {
 	cfg.complete()
 	m := &Manager{
-		cfg:       cfg,
-		reach:     newReachability(),
-		self:      cfg.Catalog.Self().Peer,
-		done:      make(chan struct{}),
-		peers:     map[sm.PeerID]*peer{},
-		groups:    map[sm.Digest]*Membership{},
-		dials:     map[*context.CancelFunc]sm.PeerID{},
-		forgotten: map[sm.PeerID]tombstone{},
-		calls:     map[callToken]*call{},
-		budgets:   newBudgets(time.Now()),
-		news:      make(chan struct{}),
-		parted:    make(chan struct{}),
-		lookout:   newLookout(),
+		cfg:          cfg,
+		reach:        newReachability(),
+		self:         cfg.Catalog.Self().Peer,
+		done:         make(chan struct{}),
+		peers:        map[sm.PeerID]*peer{},
+		groups:       map[sm.Digest]*Membership{},
+		dials:        map[*context.CancelFunc]sm.PeerID{},
+		forgotten:    map[sm.PeerID]tombstone{},
+		callbacks:    map[callbackToken]*callback{},
+		budgets:      newBudgets(time.Now()),
+		news:         make(chan struct{}),
+		disconnected: make(chan struct{}),
+		mismatches:   newMismatchWatcher(),
+
+		dialsChanged: make(chan struct{}, 1),
 	}
 	for _, addr := range cfg.Seeds {
 		m.seeds = append(m.seeds, m.newSeed(addr, maxSeedPause))
 	}
-	if cfg.Remember != nil {
-		m.sightings = newSightings(m, cfg.Sightings)
+	if cfg.SaveKnownPeers != nil {
+		m.knownPeers = newKnownPeers(m, cfg.KnownPeers)
 	}
-	m.dialler = newDialler(m)
+	m.scheduler = m.newScheduler()
 	rand.Read(m.instance[:])
 	return m
 }
 
-// Start registers the bond protocol with the link, which must not serve yet,
-// and begins to dial. It is called once.
+// Start registers the protocols of bonds with the link, which must not serve yet, and begins
+// to dial. It is called once.
 func (m *Manager) Start() {
 	m.cfg.Link.Handle(link.Bond, func(_ context.Context, lc *link.Conn) { m.serve(lc) })
 	m.cfg.Link.Handle(link.Callback, m.serveCallback)
@@ -93,22 +110,22 @@ func (m *Manager) Start() {
 	}
 	m.unwatch = unwatch
 	for _, e := range m.cfg.Catalog.All() {
-		m.meet(e.Peer)
+		m.ensurePeer(e.Peer)
 	}
-	m.running.Go(m.dialler.run)
-	m.running.Go(m.lookout.run(m))
+	m.running.Go(m.dialPeers)
+	m.running.Go(m.mismatches.run(m))
 	for _, s := range m.seeds {
 		m.running.Go(s.run)
 	}
-	if m.sightings != nil {
-		m.running.Go(m.sightings.run)
-		m.sightings.tendAll()
+	if m.knownPeers != nil {
+		m.running.Go(m.knownPeers.run)
+		m.knownPeers.dialAll()
 	}
 }
 
-// Close ends all bonds and connections with [link.CodeCancelled] and waits until
-// no handler is called any more and no goroutine is left. Closing again waits
-// too.
+// Close ends all bonds and connections with [link.CodeCancelled] and waits until the last call
+// of every handler has returned and all goroutines have ended. Closing again waits too. The
+// error is always nil.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if !m.closing {
@@ -135,9 +152,8 @@ func (m *Manager) Close() error {
 	return nil
 }
 
-// Join begins to bond with every peer whose entry lists the group. That this
-// peer's own entry lists it is the caller's business. A group that is joined
-// already is [ErrJoined].
+// Join begins to bond with every peer whose entry lists the group. The caller lists the group
+// in this peer's own entry. A group that is joined already is [ErrJoined].
 func (m *Manager) Join(g Group) (*Membership, error) {
 	if err := g.validate(); err != nil {
 		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), err)
@@ -152,7 +168,7 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	}
 	ms := newMembership(m, g)
 	m.groups[g.ID] = ms
-	m.lookout.signal()
+	m.mismatches.signal()
 	m.running.Go(ms.run)
 	for _, p := range m.peers {
 		entry, ok := m.entry(p.id)
@@ -161,14 +177,14 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 		case p.current != nil:
 			p.current.offer(ms, entry)
 		case entry.HasGroup(g.ID):
-			p.next = earlier(p.next, time.Now()) // it may have been of little interest
+			p.target.Now(time.Now()) // as a stranger it may have paused for long
 			p.touch()
 		}
 	}
 	return ms, nil
 }
 
-// entryChanged is called by the catalog for each new entry.
+// entryChanged is called by the catalog for each entry that changes.
 func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,11 +195,12 @@ func (m *Manager) entryChanged(s, _ discovery.Signed) {
 		m.announce(s)
 		return
 	}
-	p, now := m.meet(s.Peer), time.Now()
+	p, now := m.ensurePeer(s.Peer), time.Now()
 	p.alive = now
-	m.sightings.note(p, s)
-	m.lookout.signal()
-	p.hurry(s, now)
+	m.knownPeers.record(p, s)
+	m.mismatches.signal()
+	p.target.Renewed(now)
+	p.touch()
 	if p.current != nil {
 		p.current.offerAll(s)
 	}
@@ -191,7 +208,7 @@ func (m *Manager) entryChanged(s, _ discovery.Signed) {
 	m.news = make(chan struct{})
 }
 
-// announce sends this peer's own entry to all, who share its bytes.
+// announce sends this peer's own entry on all connections, which share its bytes.
 func (m *Manager) announce(s discovery.Signed) {
 	payloads := appendEntries([]discovery.Signed{s})
 	for _, p := range m.peers {

@@ -11,8 +11,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// crowdOut fills the node's room for strangers but for less than the entries of
-// these tests need.
+// crowdOut fills the node's room for strangers. The rest is too small for the entries of these
+// tests.
 func (n *node) crowdOut() {
 	n.t.Helper()
 	for _, s := range fillers(n.t) {
@@ -45,8 +45,8 @@ func (r *raw) withGroups(version uint64, group sm.Digest) discovery.Signed {
 	return r.entry(version, append(manyGroups()[:1500:1500], group)...)
 }
 
-// TestMembersOutgrowAFullCatalog has a peer with a bond change its entry while
-// strangers fill the catalog.
+// TestMembersOutgrowAFullCatalog has a peer with a bond enlarge its entry while strangers fill the
+// catalog.
 func TestMembersOutgrowAFullCatalog(t *testing.T) {
 	t.Parallel()
 	a, r, _, _ := rawBond(t, nil)
@@ -60,8 +60,8 @@ func TestMembersOutgrowAFullCatalog(t *testing.T) {
 	}
 }
 
-// TestNewcomerInAFullCatalog has a peer that holds the key meet a member whose catalog
-// strangers fill: it gets in, and its entry stays.
+// TestNewcomerInAFullCatalog has a peer with the key connect to a member whose catalog is full of
+// strangers. It bonds, and its entry is kept.
 func TestNewcomerInAFullCatalog(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -99,7 +99,7 @@ func TestNewcomerInAFullCatalog(t *testing.T) {
 	a.eventually("the connection keeps no entry", func() bool { return c.own.IsZero() })
 }
 
-// TestStrangerInAFullCatalog has a peer without a key come and list the group.
+// TestStrangerInAFullCatalog has a peer without the key connect and list the group.
 func TestStrangerInAFullCatalog(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 300 * time.Millisecond })
@@ -114,8 +114,8 @@ func TestStrangerInAFullCatalog(t *testing.T) {
 	}
 }
 
-// TestMembersAreIntroduced has a newcomer meet a member whose catalog is full: the
-// other members learn of it, and it of them.
+// TestMembersAreIntroduced has a newcomer connect to a member whose catalog is full. The other
+// members receive its entry, and it receives theirs.
 func TestMembersAreIntroduced(t *testing.T) {
 	t.Parallel()
 	a, first, _, rec := rawBond(t, nil)
@@ -145,8 +145,8 @@ func TestMembersAreIntroduced(t *testing.T) {
 	}
 }
 
-// TestIntroductions has a member and a stranger introduce peers to a member whose
-// catalog is full.
+// TestIntroductions has a member and a stranger send MEMBERS frames to a member whose catalog is
+// full.
 func TestIntroductions(t *testing.T) {
 	t.Parallel()
 	a, member, _, _ := rawBond(t, nil)
@@ -170,7 +170,7 @@ func TestIntroductions(t *testing.T) {
 	if has(0) || has(1) {
 		t.Error("an entry was accepted that a stranger introduced or that does not list the group")
 	}
-	for _, payload := range appendEntries(append(listing, known)) { // which moves to the members
+	for _, payload := range appendEntries(append(listing, known)) { // it moves to the room for members
 		member.send(kindMembers, payload)
 	}
 	member.settle()

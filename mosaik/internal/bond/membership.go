@@ -8,18 +8,18 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// What may wait for one group's handler, from one connection and from all. More
-// ends the connection, or the one of which most waits, and drops its messages:
-// memory must not grow at a peer's will, and a reader that waited for one handler
-// would be deaf for all groups.
+// Bounds of the events that wait for one group's handler. A connection that exceeds its own
+// bound ends, and its messages are dropped. If all connections together exceed theirs, that
+// happens to the connection of which most is waiting. A reader that waited for the handler of
+// one group instead would read nothing for the others.
 const (
-	maxPending         = 4096     // calls of one connection
+	maxPending         = 4096     // events of one connection
 	maxPendingBytes    = 16 << 20 // bytes of one connection
-	maxPendingAll      = 64 << 10 // calls
-	maxPendingAllBytes = 64 << 20 // bytes
+	maxPendingAll      = 64 << 10 // events of all connections
+	maxPendingAllBytes = 64 << 20 // bytes of all connections
 )
 
-// backlog is what waits for a handler.
+// backlog is the size of the events that wait for a handler, the one being handled included.
 type backlog struct{ calls, bytes int }
 
 func (b *backlog) add(calls, bytes int) {
@@ -29,21 +29,21 @@ func (b *backlog) add(calls, bytes int) {
 
 func (b *backlog) exceeds(calls, bytes int) bool { return b.calls > calls || b.bytes > bytes }
 
-// event is a call of a group's handler that waits for its turn.
+// event is a call of a group's handler that waits in the queue.
 type event struct {
 	b       *bond
-	size    int
-	message bool
+	size    int  // bytes that the call keeps in memory
+	message bool // it may be dropped
 	call    func()
 }
 
-// Membership is this peer's part in a group: it sends on the group's bonds and
-// ends them. Its methods may be called concurrently, also by the group's
-// [Handler], except for Leave.
+// Membership is this peer's membership of a group. It sends on the group's bonds and ends
+// them. Its methods may be called concurrently, also by the group's [Handler], except for
+// Leave.
 //
-// All calls of the handler run on one goroutine, which takes them from a queue:
-// whatever happens is queued under the manager's mutex in the order in which it
-// happens, so nobody ever waits for a handler but Leave and the manager's Close.
+// All calls of the handler run on one goroutine, which takes them from a queue. Events are
+// queued under the manager's mutex in the order in which they happen. Only Leave and the
+// manager's Close wait for a handler.
 type Membership struct {
 	m     *Manager
 	group Group
@@ -52,24 +52,24 @@ type Membership struct {
 
 	// Guarded by the manager's mutex.
 	queue   []event
-	pending backlog // of all bonds, also of connections that have ended
-	left    bool
-	joined  time.Time
-	warned  bool // its mismatch was reported
+	pending backlog   // of all bonds, also of connections that have ended
+	left    bool      // Leave was called: nothing more is queued
+	joined  time.Time // when the group was joined
+	warned  bool      // its mismatch was reported
 }
 
 func newMembership(m *Manager, g Group) *Membership {
 	return &Membership{m: m, group: g, wake: make(chan struct{}, 1), done: make(chan struct{}), joined: time.Now()}
 }
 
-// Send queues a message to the peer, a copy of payload, and reports whether it
-// did: there must be a bond, and payload must have at most [MaxPayload] bytes. A
-// peer that takes so little that the queue is full loses its connection.
+// Send queues a copy of payload as a message to the peer. It is false if there is no bond with
+// the peer, or if payload has more than [MaxPayload] bytes. If the queue of the connection is
+// full, since the peer reads too slowly, the connection ends and Send is false.
 func (ms *Membership) Send(peer sm.PeerID, payload []byte) bool {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
 	b := ms.bond(peer)
-	if b == nil || !b.up || len(payload) > MaxPayload {
+	if b == nil || !b.isUp() || len(payload) > MaxPayload {
 		return false
 	}
 	if !b.c.send(kindMessage, messageFrame{ms.group.ID, payload}.append(nil)) {
@@ -80,9 +80,9 @@ func (ms *Membership) Send(peer sm.PeerID, payload []byte) bool {
 	return true
 }
 
-// Close ends the bond with the peer, or the handshake that is under way, and
-// tells the peer the code; 0 stands for [link.CodeCancelled]. The handler is
-// told too. While the peer lists the group, a new bond is tried after a pause.
+// Close ends the bond or the handshake with the peer, if there is one, and sends the peer the
+// code. 0 stands for [link.CodeCancelled]. The handler receives Down or Refused. While the
+// peer's entry lists the group, the bond is tried again after a pause.
 func (ms *Membership) Close(peer sm.PeerID, code link.Code) {
 	if code == link.CodeAccepted {
 		code = link.CodeCancelled
@@ -94,9 +94,9 @@ func (ms *Membership) Close(peer sm.PeerID, code link.Code) {
 	}
 }
 
-// Leave ends all bonds of the group with [link.CodeCancelled], tells the handler
-// so, and waits until its last call has returned. The caller must not be the
-// handler, nor hold what the handler waits for. Leaving again waits too.
+// Leave ends all bonds of the group with [link.CodeCancelled], which the handler receives as
+// Down, and waits until the handler's last call has returned. It must not be called by the
+// handler, or with a lock that the handler waits for. Leaving again waits too.
 func (ms *Membership) Leave() {
 	ms.m.mu.Lock()
 	ms.leave()
@@ -128,7 +128,7 @@ func (ms *Membership) Bonds() []Info {
 	defer ms.m.mu.Unlock()
 	var infos []Info
 	for _, p := range ms.m.peers {
-		if b := ms.bond(p.id); b != nil && b.up {
+		if b := ms.bond(p.id); b != nil && b.isUp() {
 			info := b.counted
 			info.RTT = b.c.rtt
 			infos = append(infos, info)
@@ -138,14 +138,14 @@ func (ms *Membership) Bonds() []Info {
 	return infos
 }
 
-// Presence is where a peer is, as far as its connection and its entry tell.
+// Presence is what is known about a peer's connection and entry.
 type Presence struct {
 	Connected bool
 	Listed    bool      // its entry lists the group
-	Alive     time.Time // its last sign of life while it is not connected, zero if it is not known
+	Alive     time.Time // its last sign of life before it was disconnected; zero if unknown
 }
 
-// Presence returns where a peer is.
+// Presence returns what is known about a peer's connection and entry.
 func (ms *Membership) Presence(peer sm.PeerID) Presence {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
@@ -159,8 +159,7 @@ func (ms *Membership) Presence(peer sm.PeerID) Presence {
 	return at
 }
 
-// bond returns the group's bond on the peer's current connection, in whatever
-// state, or nil.
+// bond returns the group's bond on the peer's current connection in any state, or nil.
 func (ms *Membership) bond(peer sm.PeerID) *bond {
 	if p := ms.m.peers[peer]; p != nil && p.current != nil && !ms.left {
 		return p.current.bonds[ms.group.ID]
@@ -168,13 +167,13 @@ func (ms *Membership) bond(peer sm.PeerID) *bond {
 	return nil
 }
 
-// post queues a call of the handler on behalf of a bond; size is what the call
-// keeps in memory. The caller holds the mutex.
+// post queues a call of the handler for a bond. size is the bytes that the call keeps in
+// memory. The caller holds the mutex.
 func (ms *Membership) post(b *bond, size int, call func()) {
 	ms.queueEvent(event{b: b, size: size, call: call})
 }
 
-// queueEvent queues an event. The caller holds the mutex.
+// queueEvent queues an event and enforces the bounds. The caller holds the mutex.
 func (ms *Membership) queueEvent(e event) {
 	if ms.left {
 		return
@@ -184,19 +183,19 @@ func (ms *Membership) queueEvent(e event) {
 	ms.signal()
 	switch {
 	case e.b.pending.exceeds(maxPending, maxPendingBytes):
-		ms.shed(e.b)
+		ms.dropMessages(e.b)
 	case ms.pending.exceeds(maxPendingAll, maxPendingAllBytes):
-		ms.shed(ms.busiest())
+		ms.dropMessages(ms.busiest())
 	}
 }
 
-// wait counts an event that waits, or with -1 no longer does.
+// wait counts an event, with n = 1 when it is queued and n = -1 when it is handled or dropped.
 func (ms *Membership) wait(e event, n int) {
 	e.b.pending.add(n, n*e.size)
 	ms.pending.add(n, n*e.size)
 }
 
-// busiest returns the bond of which most bytes wait, and most calls among those.
+// busiest returns the bond of which most bytes are waiting and, among equals, most events.
 func (ms *Membership) busiest() *bond {
 	most := ms.queue[0].b
 	for _, e := range ms.queue {
@@ -207,11 +206,12 @@ func (ms *Membership) busiest() *bond {
 	return most
 }
 
-// shed ends a bond's connection and drops its messages. Its end is still reported.
-func (ms *Membership) shed(b *bond) {
+// dropMessages ends a bond's connection and drops its messages. The end of the bond is still
+// reported.
+func (ms *Membership) dropMessages(b *bond) {
 	if !b.c.ended {
-		ms.m.cfg.Logger.Warn("a peer's messages come faster than they are taken",
-			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "calls", b.pending.calls, "bytes", b.pending.bytes)
+		ms.m.cfg.Logger.Warn("peer sends faster than the group handles: connection ended",
+			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "events", b.pending.calls, "bytes", b.pending.bytes)
 		b.c.end(link.CodeProtocolViolation, true)
 	}
 	ms.queue = slices.DeleteFunc(ms.queue, func(e event) bool {
@@ -230,8 +230,8 @@ func (ms *Membership) signal() {
 	}
 }
 
-// run makes the queued calls until the group is left and the queue is empty. The
-// call that is being made counts as waiting.
+// run makes the queued calls until the group is left and the queue is empty. An event counts
+// until its call has returned.
 func (ms *Membership) run() {
 	defer close(ms.done)
 	for {
@@ -250,8 +250,7 @@ func (ms *Membership) run() {
 	}
 }
 
-// next takes the oldest event from the queue, if there is one, and reports whether
-// the group is left.
+// next dequeues the oldest event, if there is one, and reports whether the group is left.
 func (ms *Membership) next() (e event, left bool) {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()

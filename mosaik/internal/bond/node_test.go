@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// patience bounds every wait of a test; none of them is meant to reach it.
+// patience bounds every wait of a test. A test that reaches it fails.
 const patience = 30 * time.Second
 
 var network = sm.ID("test network")
@@ -38,7 +39,7 @@ func identity(t testing.TB, n int) link.Identity {
 	return id
 }
 
-// node is a peer with all that it needs.
+// node is a peer: link, catalog and manager.
 type node struct {
 	t       testing.TB
 	id      link.Identity
@@ -47,7 +48,7 @@ type node struct {
 	manager *Manager
 }
 
-// setup is what tests vary about a node.
+// setup is the configuration of a node that tests change.
 type setup struct {
 	network  sm.Digest
 	listen   string
@@ -66,7 +67,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	t.Helper()
 	s := setup{network: network, listen: "127.0.0.1:0"}
 	id := identity(t, n)
-	s.config.Redial = Backoff{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond}
+	s.config.Redial = rate.Bounds{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond}
 	s.config.HandshakeTimeout = patience
 	s.config.Logger = testLogger(n)
 	if change != nil {
@@ -97,7 +98,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	return node
 }
 
-// stop ends the node as a program does.
+// stop closes the node in the order in which a program does.
 func (n *node) stop() {
 	if err := n.manager.Close(); err != nil {
 		n.t.Error(err)
@@ -107,7 +108,7 @@ func (n *node) stop() {
 	}
 }
 
-// crash ends the node without a word.
+// crash ends the node without a GOODBYE.
 func (n *node) crash() {
 	if err := n.link.Close(); err != nil {
 		n.t.Error(err)
@@ -118,7 +119,7 @@ func (n *node) crash() {
 func (n *node) peer() sm.PeerID { return n.id.Peer() }
 func (n *node) addr() string    { return n.link.Addr().String() }
 
-// testLogger logs for people when MOSAIK_LOG is set.
+// testLogger logs to standard error if MOSAIK_LOG is set.
 func testLogger(n int) *slog.Logger {
 	var w io.Writer = io.Discard
 	if os.Getenv("MOSAIK_LOG") != "" {
@@ -139,7 +140,7 @@ func (r report) String() string {
 	return fmt.Sprintf("%s %s %d %q", r.What, r.Peer.Short(), uint32(r.Code), r.Text)
 }
 
-// recorder is a Handler that hands its calls, but Accept, to the test.
+// recorder is a Handler that passes its calls, except for Accept, to the test.
 type recorder struct {
 	reports chan report
 	accept  func(peer sm.PeerID, hello []byte) link.Code
@@ -201,7 +202,7 @@ func (r *recorder) await(t testing.TB, want report) {
 	}
 }
 
-// wantNothing fails the test when something was reported.
+// wantNothing fails the test if there is a report.
 func (r *recorder) wantNothing(t testing.TB) {
 	t.Helper()
 	select {
@@ -249,7 +250,7 @@ func seeds(nodes ...*node) func(*setup) {
 	}
 }
 
-// awaitEntry waits until the catalog holds an entry of the peer that ok likes.
+// awaitEntry waits until the catalog holds an entry of the peer for which ok is true.
 func (n *node) awaitEntry(peer sm.PeerID, ok func(discovery.Signed) bool) discovery.Signed {
 	n.t.Helper()
 	news := make(chan discovery.Signed, 1000)
@@ -271,14 +272,13 @@ func (n *node) awaitEntry(peer sm.PeerID, ok func(discovery.Signed) bool) discov
 
 func anyEntry(discovery.Signed) bool { return true }
 
-// awaitConn waits until there is a current connection to the peer that ok likes
-// and returns it.
+// awaitConn waits for a current connection to the peer for which ok is true and returns it.
 func (n *node) awaitConn(peer sm.PeerID, ok func(*conn) bool) *conn {
 	n.t.Helper()
 	return n.awaitConnFor(patience, peer, ok)
 }
 
-// awaitConnFor is awaitConn with another patience.
+// awaitConnFor is awaitConn with another time limit.
 func (n *node) awaitConnFor(patience time.Duration, peer sm.PeerID, ok func(*conn) bool) *conn {
 	n.t.Helper()
 	for timeout := time.After(patience); ; {

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// frameOverhead is what a queued frame counts beside its payload, in bytes.
+// frameOverhead is what a queued frame counts in addition to its payload, in bytes.
 const frameOverhead = 64
 
-// frame is a frame that waits to be written.
+// frame is a frame that is queued to be written.
 type frame struct {
 	kind    uint8
 	payload []byte
 }
 
-// size is what the frame counts as.
+// size returns what the frame counts in conn.holds.
 func (f frame) size() int { return len(f.payload) + frameOverhead }
 
-// outbox is the queue between those that send on a connection and its writer.
-// Its bound is that of what the connection holds (held.go).
+// outbox is the queue of frames between a connection and its writer. It has no bound of its
+// own: what it holds counts until it is written, in conn.holds (held.go). Its lock is taken
+// under the manager's mutex, never the other way round.
 type outbox struct {
 	mu     sync.Mutex
 	frames []frame
 	sealed bool
-	wake   chan struct{} // holds a token when there is something to do
+	wake   chan struct{} // holds a token when the writer must look again
 
-	begun   atomic.Int64 // when the frame in flight was begun, 0 for none
+	begun   atomic.Int64 // when the frame that is being written was begun, 0 for none
 	writing atomic.Int64 // its bytes
 }
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
-// put queues a frame, whose payload must not change from then on. A sealed
-// outbox drops it.
+// put queues a frame, whose payload must not change afterwards. A sealed outbox drops it.
 func (o *outbox) put(f frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -44,7 +44,8 @@ func (o *outbox) put(f frame) {
 	o.signal()
 }
 
-// seal lets the outbox take no more. What is queued is dropped or still taken.
+// seal makes the outbox drop frames that are put afterwards and, with drop, those that are
+// queued.
 func (o *outbox) seal(drop bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -55,7 +56,7 @@ func (o *outbox) seal(drop bool) {
 	o.signal()
 }
 
-// take returns what is queued, oldest first, and whether more may come.
+// take dequeues all frames, oldest first, and reports whether more may be put.
 func (o *outbox) take() (frames []frame, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -70,23 +71,23 @@ func (o *outbox) signal() {
 	}
 }
 
-// A frame must be written within stallTime, and one second more for each
-// stallRate bytes.
+// A frame must be written within stallTime, and one second more for each stallRate bytes.
 const (
 	stallTime = 5 * time.Second
 	stallRate = 64 << 10
 )
 
-// begin notes that a frame is being written.
+// begin records that the writer begins to write a frame.
 func (o *outbox) begin(bytes int, now time.Time) {
 	o.writing.Store(int64(bytes))
 	o.begun.Store(now.UnixNano())
 }
 
-// finish notes that it was.
+// finish records that the frame is written.
 func (o *outbox) finish() { o.begun.Store(0) }
 
-// deadline returns by when the frame in flight must be written, if there is one.
+// deadline returns when the frame that is being written must be finished. It is false if there
+// is none.
 func (o *outbox) deadline() (limit time.Time, inFlight bool) {
 	begun := o.begun.Load()
 	if begun == 0 {

@@ -3,11 +3,12 @@ package bond
 import (
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// peer is another peer, known from its entry or from a connection. The dialler
-// dials it whenever there is no connection.
+// peer is another peer, known from its entry or from a connection. It is dialled whenever
+// there is no connection. The manager's mutex guards it.
 type peer struct {
 	m  *Manager
 	id sm.PeerID
@@ -15,52 +16,85 @@ type peer struct {
 	conns   map[*conn]struct{} // all that have not ended
 	current *conn              // the one that was selected, nil for none
 
-	alive   time.Time     // its last sign of life
-	heard   time.Time     // when the last frame came on a connection that has ended
-	member  bool          // a bond with it was up: it holds a group's key
-	changed chan struct{} // closed and replaced when anything above changes
-	reverse reverse       // how connections to it come about (connect.go)
+	alive      time.Time     // its last sign of life, not updated while it is connected
+	lastFrame  time.Time     // when the last frame arrived on a connection that has ended
+	member     bool          // a bond with it was up: it holds a group's key
+	changed    chan struct{} // closed and replaced when anything above changes
+	dialStatus dialStatus    // of connections for other protocols (connect.go)
 
-	dialling
+	target   *dialler.Target // its dials; never nil
+	answered string          // the IP address and port at which it answered last
 }
 
-// meet returns the peer, which it gets to know if need be.
-func (m *Manager) meet(id sm.PeerID) *peer {
+// ensurePeer returns the peer, which it makes if it is not known.
+func (m *Manager) ensurePeer(id sm.PeerID) *peer {
 	if p := m.peers[id]; p != nil {
 		return p
 	}
 	now := time.Now()
 	p := &peer{
-		m:        m,
-		id:       id,
-		conns:    map[*conn]struct{}{},
-		alive:    now,
-		changed:  make(chan struct{}),
-		dialling: dialling{met: now, next: now, backoff: backoff{bounds: m.cfg.Redial}},
+		m:       m,
+		id:      id,
+		conns:   map[*conn]struct{}{},
+		alive:   now,
+		changed: make(chan struct{}),
 	}
-	if !m.decides(id) {
-		// Both ends mostly learn of each other at the same time. The end that
-		// selects dials first, which saves the other's connection.
-		p.next = now.Add(p.backoff.pause())
-	}
+	p.target = m.scheduler.NewTarget(p, now)
 	m.peers[id] = p
 	p.touch()
 	return p
 }
 
-// idle takes into account that the last connection has ended. Of a peer without
-// an entry nothing is kept: anybody can make up any number of them.
+// idle handles the end of the last connection. A peer without an entry is dropped: any process
+// can make up any number of them.
 func (p *peer) idle(now time.Time) {
-	p.next = now.Add(p.pause())
+	p.target.Pause(now)
 	if _, known := p.m.cfg.Catalog.Get(p.id); !known {
 		delete(p.m.peers, p.id)
 	}
 }
 
-// touch tells all that depend on the peer that it has changed.
+// touch tells the scheduler, and goroutines that wait for changed, that the peer has changed.
 func (p *peer) touch() {
 	close(p.changed)
 	p.changed = make(chan struct{})
-	p.m.dialler.place(p, time.Now())
-	p.m.dialler.signal()
+	p.m.scheduler.Place(p.target, time.Now())
+	p.m.wakeDialler()
 }
+
+// The methods below implement [dialler.Peer].
+
+// ID implements [dialler.Peer].
+func (p *peer) ID() sm.PeerID { return p.id }
+
+// Addrs implements [dialler.Peer].
+func (p *peer) Addrs() []string {
+	entry, _ := p.m.entry(p.id)
+	return entry.Addrs
+}
+
+// SharesGroup implements [dialler.Peer].
+func (p *peer) SharesGroup() bool {
+	entry, _ := p.m.entry(p.id)
+	for group := range p.m.groups {
+		if entry.HasGroup(group) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsMember implements [dialler.Peer].
+func (p *peer) IsMember() bool { return p.member }
+
+// Connected implements [dialler.Peer].
+func (p *peer) Connected() bool { return len(p.conns) > 0 }
+
+// LastSeen implements [dialler.Peer].
+func (p *peer) LastSeen() time.Time { return p.alive }
+
+// Selects implements [dialler.Peer].
+func (p *peer) Selects() bool { return !p.m.decides(p.id) }
+
+// Gone implements [dialler.Peer].
+func (p *peer) Gone() bool { return p.m.closing || p.m.peers[p.id] != p }

@@ -8,8 +8,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestRefusalsBringTheHello has one end refuse the other: both learn what the other
-// said of itself, and where it is.
+// TestRefusalsBringTheHello has one end refuse the other. Both receive the other's hello and know
+// its presence.
 func TestRefusalsBringTheHello(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -21,12 +22,12 @@ func TestReflectedProof(t *testing.T) {
 	a.join(g)
 	r := connectRaw(t, a, 1, g.ID)
 	payload := r.expect(kindOpen)
-	r.send(kindOpen, payload) // its own, proof and all
+	r.send(kindOpen, payload) // the node's own OPEN
 	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: link.CodeWrongProof})
 	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
 }
 
-// TestProofOfAnotherConnection replays a proof that was right elsewhere.
+// TestProofOfAnotherConnection replays a proof that was right on another connection.
 func TestProofOfAnotherConnection(t *testing.T) {
 	t.Parallel()
 	a, old, _, rec := rawBond(t, nil)
@@ -62,7 +63,7 @@ func TestOpenOnABond(t *testing.T) {
 	rec.want(t, report{"message", r.id.Peer(), 0, "still up"})
 }
 
-// TestFramesOfEarlierHandshakes sends what can cross with a CLOSE.
+// TestFramesOfEarlierHandshakes sends frames that can cross with a CLOSE.
 func TestFramesOfEarlierHandshakes(t *testing.T) {
 	t.Parallel()
 	_, r, ms, rec := rawBond(t, nil)
@@ -125,11 +126,10 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 }
 
-// TestHandshakeEndsWithinHello has a handshake fail while its payload is asked
-// for: nothing of it may be sent any more.
+// TestHandshakeEndsWithinHello has a handshake fail while Hello runs. The hello must not be sent.
 func TestHandshakeEndsWithinHello(t *testing.T) {
 	t.Parallel()
-	a := startNode(t, 0, func(s *setup) { s.config.Redial = Backoff{Min: 10 * patience} })
+	a := startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience} })
 	rec := newRecorder()
 	g := testGroup(rec, "")
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -150,8 +150,8 @@ func TestHandshakeEndsWithinHello(t *testing.T) {
 	r.sync()
 }
 
-// TestNothingIsSaidBeforeTheProof has a peer without the key learn nothing but
-// proofs: the hello is not even asked for.
+// TestNothingIsSaidBeforeTheProof sends a wrong proof. The peer receives only the node's proofs, and
+// neither Hello nor Accept is called.
 func TestNothingIsSaidBeforeTheProof(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -204,8 +204,8 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 	})
 }
 
-// A newer peer may say more. Behind the handshake that is ignored, without a bond
-// as with one; what it costs is the business of the limits.
+// TestUnknownKindsAreIgnored sends frames of kinds that a newer program may have. They are ignored on
+// a selected connection, within the limits of size.
 func TestUnknownKindsAreIgnored(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -276,7 +276,7 @@ func TestProtocolViolations(t *testing.T) {
 	})
 }
 
-// TestSelection plays connections of one peer to the end that decides.
+// TestSelection opens connections of one peer to the end that selects.
 func TestSelection(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -314,8 +314,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// TestOwnDialIsPreferred has the end that decides hold a live connection of its
-// own when another arrives.
+// TestOwnDialIsPreferred has a connection arrive at the end that selects while that end has a live
+// connection that it dialled.
 func TestOwnDialIsPreferred(t *testing.T) {
 	t.Parallel()
 	accepted := make(chan *link.Conn)
@@ -337,8 +337,7 @@ func TestOwnDialIsPreferred(t *testing.T) {
 	dialled.expect(kindSelect)
 }
 
-// TestStaleSelect has the end that follows hear of two selections in the wrong
-// order.
+// TestStaleSelect sends two SELECTs in the wrong order to the end that does not select.
 func TestStaleSelect(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 1, nil)
@@ -353,7 +352,7 @@ func TestStaleSelect(t *testing.T) {
 	younger.sync()
 }
 
-// TestEntriesOfOthers relays entries as a hostile or outdated peer might.
+// TestEntriesOfOthers relays entries like a hostile or outdated peer.
 func TestEntriesOfOthers(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -387,9 +386,9 @@ func TestEntriesOfOthers(t *testing.T) {
 	other.expect(kindEntries)
 }
 
-// TestOldEntryOfItsOwn lets a peer hear of an entry of its own that is newer than
-// the one that it sends, so that it signs a newer one still: its clock was ahead
-// before it restarted, or another process has its identity.
+// TestOldEntryOfItsOwn has a peer send an entry about itself that is older than the known one. It is
+// sent the known one, so that it signs a newer one. That happens if its clock was ahead before a
+// restart, or if another process has its identity.
 func TestOldEntryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -397,7 +396,7 @@ func TestOldEntryOfItsOwn(t *testing.T) {
 	v9 := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Version: 9})
 	other.sendEntries(v9)
 	other.sync()
-	r.sync() // nobody needs to be told of itself
+	r.sync() // a peer is not sent its own entry
 	v2 := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Version: 2})
 	r.sendEntries(v2)
 	if got := r.expect(kindEntries); !bytes.Equal(got, appendEntries([]discovery.Signed{v9})[0]) {
@@ -407,7 +406,7 @@ func TestOldEntryOfItsOwn(t *testing.T) {
 	r.sync() // once is enough
 }
 
-// TestTombstone relays the entry of a peer that was forgotten.
+// TestTombstone relays the entry of a forgotten peer.
 func TestTombstone(t *testing.T) {
 	t.Parallel()
 	logs := newLogs()
@@ -488,7 +487,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestHandlerThatDoesNotReturn has messages pile up behind a handler.
+// TestHandlerThatDoesNotReturn sends messages while the handler blocks.
 func TestHandlerThatDoesNotReturn(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -518,7 +517,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	rec.want(t, report{"down", r.id.Peer(), link.CodeUnexpectedClose, ""})
 }
 
-// TestHandlerCallsBack has a handler use its membership from within.
+// TestHandlerCallsBack has a handler call its membership.
 func TestHandlerCallsBack(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
@@ -561,7 +560,7 @@ func TestLeaveWaitsForTheHandler(t *testing.T) {
 	<-entered
 	left := make(chan struct{})
 	go func() { defer close(left); am.Leave() }()
-	br.want(t, down(a, link.CodeCancelled)) // Leave is under way
+	br.want(t, down(a, link.CodeCancelled)) // Leave is in progress
 	select {
 	case <-left:
 		t.Error("Leave returned while the handler ran")
@@ -578,7 +577,7 @@ func TestLeaveWaitsForTheHandler(t *testing.T) {
 	ar.wantNothing(t)
 }
 
-// TestRelay has an entry cross a third node: neither end can dial the other.
+// TestRelay relays entries over a third node to ends that cannot dial each other.
 func TestRelay(t *testing.T) {
 	t.Parallel()
 	middle := startNode(t, 1, nil)
@@ -591,17 +590,18 @@ func TestRelay(t *testing.T) {
 	c.awaitEntry(a.peer(), func(s discovery.Signed) bool { return len(s.Tags) == 1 })
 }
 
-// TestNewEntryHurries has a peer that is not to be dialled for long change its
-// entry.
-func TestNewEntryHurries(t *testing.T) {
+// TestNewEntryIsDialledSoon has a peer change its entry during a long pause before the next dial.
+func TestNewEntryIsDialledSoon(t *testing.T) {
 	t.Parallel()
-	a := startNode(t, 0, nil)
+	a := startNode(t, 0, func(s *setup) { s.config.Unreached = time.Hour })
 	b := startNode(t, 2, nil)
 	r := connectRaw(t, a, 1)
 	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 1}))
 	r.sync()
 	a.manager.mu.Lock()
-	a.manager.peers[b.peer()].next = time.Now().Add(10 * patience)
+	for range 30 { // the pause doubles up to an hour
+		a.manager.peers[b.peer()].target.Pause(time.Now())
+	}
 	a.manager.mu.Unlock()
 	r.sendEntries(signEntry(t, b.id, discovery.Entry{Network: network, Version: 2, Addrs: []string{b.addr()}}))
 	a.awaitConn(b.peer(), anyConn)

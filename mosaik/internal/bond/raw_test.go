@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// raw is a peer that says exactly what a test wants.
+// raw is a peer that sends exactly the frames of a test.
 type raw struct {
 	t    testing.TB
 	id   link.Identity
@@ -34,7 +34,7 @@ func newRaw(t testing.TB, n int) *raw {
 	return r
 }
 
-// dial connects to the node and says nothing.
+// dial connects to the node and sends nothing.
 func (r *raw) dial(to *node) {
 	r.t.Helper()
 	var err error
@@ -44,7 +44,7 @@ func (r *raw) dial(to *node) {
 	r.conn.SetDeadline(time.Now().Add(2 * patience))
 }
 
-// dialRaw connects the n-th identity to the node and says nothing.
+// dialRaw connects the n-th identity to the node and sends nothing.
 func dialRaw(t testing.TB, to *node, n int) *raw {
 	t.Helper()
 	r := newRaw(t, n)
@@ -52,8 +52,8 @@ func dialRaw(t testing.TB, to *node, n int) *raw {
 	return r
 }
 
-// connectRaw connects an identity higher than the node's and has the connection
-// selected. The node knows the raw peer's entry if there are groups to list.
+// connectRaw connects an identity higher than the node's until the connection is selected. With
+// groups it sends an entry that lists them.
 func connectRaw(t testing.TB, to *node, n int, groups ...sm.Digest) *raw {
 	t.Helper()
 	r := dialRaw(t, to, n)
@@ -78,7 +78,7 @@ func (r *raw) send(kind uint8, payload []byte) {
 	}
 }
 
-// read returns the next frame but PING.
+// read returns the next frame other than PING.
 func (r *raw) read() (kind uint8, payload []byte) {
 	r.t.Helper()
 	for {
@@ -92,7 +92,7 @@ func (r *raw) read() (kind uint8, payload []byte) {
 	}
 }
 
-// expect returns the payload of the next frame but PING, which must be of the kind.
+// expect returns the payload of the next frame other than PING, which must be of the kind.
 func (r *raw) expect(kind uint8) []byte {
 	r.t.Helper()
 	got, payload := r.read()
@@ -102,8 +102,8 @@ func (r *raw) expect(kind uint8) []byte {
 	return payload
 }
 
-// sync returns when the node has handled all that was sent, and fails the test
-// if it answered anything.
+// sync returns when the node has handled all frames that were sent. It fails the test if the node
+// has answered.
 func (r *raw) sync() {
 	r.t.Helper()
 	r.send(kindPing, appendNumber(nil, 42))
@@ -159,8 +159,8 @@ func (r *raw) sendEntries(entries ...discovery.Signed) {
 	}
 }
 
-// proof returns the sender's proof of the test group on this connection, made
-// as the identity recipes have it.
+// proof returns the sender's proof of the test group's secret on this connection. It is computed
+// from the definition, not with the code under test.
 func (r *raw) proof(sender sm.PeerID) sm.Digest {
 	r.t.Helper()
 	g := testGroup(nil, "")
@@ -172,7 +172,7 @@ func (r *raw) proof(sender sm.PeerID) sm.Digest {
 	return sm.Parts(ofConnection[:], sender[:])
 }
 
-// open sends a right OPEN.
+// open sends an OPEN with a right proof.
 func (r *raw) open(number uint32) {
 	r.t.Helper()
 	f := openFrame{group: testGroup(nil, "").ID, number: number, proofs: []sm.Digest{r.proof(r.id.Peer())}}
@@ -196,7 +196,7 @@ func rawBond(t *testing.T, change func(*Group)) (*node, *raw, *Membership, *reco
 	return a, r, ms, rec
 }
 
-// bond does the raw peer's part in a handshake that the node begins.
+// bond completes a handshake that the node began.
 func (r *raw) bond(mine, theirs uint32) {
 	r.t.Helper()
 	f, err := parseOpen(r.expect(kindOpen))

@@ -10,21 +10,21 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
-// reach is what is known about getting to the other peers.
+// reach says which peers can be reached.
 type reach struct {
-	peers int              // that are connected and have told what they know
-	seeds map[string]error // why a seed could not be reached last time
+	peers int              // connections on which entries have arrived
+	seeds map[string]error // why each seed could not be reached last; immutable
 }
 
-// reachability is the manager's reach, to be waited on.
+// reachability is a reach that callers can wait for.
 type reachability struct{ value *watch.Value[reach] }
 
 func newReachability() reachability { return reachability{watch.New(reach{})} }
 
-// peers returns how many peers are connected and have told what they know.
+// peers returns the number of connections on which entries have arrived.
 func (r reachability) peers() int { return r.value.Get().peers }
 
-// connected counts a connection over which entries have come, or with -1 no more.
+// connected counts a connection on which entries have arrived, with n = -1 one that ended.
 func (r reachability) connected(n int) {
 	r.value.Update(func(v reach) (reach, bool) {
 		v.peers += n
@@ -32,7 +32,7 @@ func (r reachability) connected(n int) {
 	})
 }
 
-// seed notes how dialling a seed ended; nil clears what was noted before.
+// seed records the result of dialling a seed. nil clears the error before.
 func (r reachability) seed(addr string, err error) {
 	r.value.Update(func(v reach) (reach, bool) {
 		v.seeds = maps.Clone(v.seeds)
@@ -48,9 +48,9 @@ func (r reachability) seed(addr string, err error) {
 	})
 }
 
-// Connected waits until some peer is connected and has told whom it knows. When ctx ends first
-// the error says why each seed could not be reached, when the manager closes
-// first it is [ErrClosed].
+// Connected waits until a peer is connected and has sent its entries. If ctx ends first, the
+// error wraps its cause and says why each seed could not be reached. If the manager closes
+// first, the error wraps [ErrClosed].
 func (m *Manager) Connected(ctx context.Context) error {
 	r, err := m.reach.value.Wait(ctx, func(r reach) bool { return r.peers > 0 })
 	if err == nil {

@@ -42,18 +42,18 @@ func TestReachability(t *testing.T) {
 	})
 }
 
-// TestOwnStallIsNoSilence lets this process sleep through a peer's allowance:
-// the peer is asked before it is judged.
+// TestOwnStallIsNoSilence has this process sleep longer than a peer may be silent. The bond ends only
+// after enough PINGs.
 func TestOwnStallIsNoSilence(t *testing.T) {
 	h := Heartbeat{Interval: time.Second, MaxMissed: 3}
 	start := time.Now()
 	ms := &Membership{group: Group{Heartbeat: h}}
-	c := &conn{pulse: newPulse(start), bonds: nil}
+	c := &conn{liveness: newLiveness(start), bonds: nil}
 	if h.probes() != 2 {
 		t.Fatalf("probes = %d, want 2", h.probes())
 	}
-	b := &bond{c: c, ms: ms, up: true}
-	limit := c.heard.Add(h.silence())
+	b := &bond{c: c, ms: ms, handshake: handshake{state: stateUp}}
+	limit := c.lastFrame.Add(h.silence())
 	for missed, silent := range map[int]bool{0: false, 1: false, 2: true} {
 		c.missed = missed
 		if got := b.silent(limit); got != silent {

@@ -7,54 +7,54 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 const (
-	// maxSeedPause bounds the pause before a seed is tried again: one that comes back
-	// may be new and alone, and makes a group of its own unless it is met within the
-	// bootstrap delay, which is 3 s by default. There are few seeds.
+	// maxSeedPause bounds the pause before a seed is tried again. A seed that comes back may
+	// know no other peer, and bootstraps a group of its own unless it is dialled within the
+	// bootstrap delay, 3 s by default. There are few seeds, so short pauses cost little.
 	maxSeedPause = 2 * time.Second
-	// calmSeedPause bounds it in place of maxSeedPause while every address of the
-	// seed leads to a connected peer or to this peer itself, and some peer is
-	// connected. A name is resolved again at the end of each pause.
-	calmSeedPause = 30 * time.Second
-	// maxSeedAddrs bounds the addresses of one seed that are dialled in one round. Of
-	// a name with more, each round draws some.
+	// settledSeedPause replaces maxSeedPause while a peer is connected and every address of
+	// the seed leads to a connected peer or to this peer itself. A name is resolved again at
+	// the end of each pause.
+	settledSeedPause = 30 * time.Second
+	// maxSeedAddrs bounds the addresses of one seed that are dialled in one round. If a name
+	// has more, each round chooses some at random.
 	maxSeedAddrs = 16
-	// alarmAfter is how long a seed, or a peer, may be out of reach before that is a
-	// warning: processes of one deployment start, and restart, one after the other.
-	alarmAfter = 10 * time.Second
 )
 
-// seed is a place where some peer may be: a configured address, whose host may be
-// a name with many IP addresses, or the last known addresses of a peer
-// (sightings.go). Its goroutine dials, in rounds, every address whose peer is not
-// connected. Which peer answers does not matter. An address that leads to this
-// peer itself is tried again like one that fails: behind it may be a load balancer,
-// or a name that will be another machine's.
+// seed is an address at which any peer may be: a configured address, whose host may be a name
+// with many IP addresses, or the last known addresses of a peer (knownpeers.go). Its goroutine
+// dials, in rounds, every address whose peer is not connected. An address that leads to this
+// peer itself is tried again like one that fails: it may be a load balancer, or a name that
+// will move to another machine.
 type seed struct {
 	m *Manager
-	// name is the configured address, "" for a sighting.
+	// name is the configured address, "" for a known peer.
 	name string
-	// list returns the addresses to dial. The seed ends when it is errSeedOver.
+	// list returns the addresses to dial. The seed ends when the error is errSeedOver.
 	list   func(ctx context.Context) ([]string, error)
 	check  func(addr string) link.Check // nil for no check
-	pauses backoff
+	pauses rate.Backoff
 
-	failures failureLog
+	// The seed's goroutine owns the fields below, except for peers.
+
+	failures dialler.FailureLog
 	failing  time.Time // when the seed began to fail, zero while it does not
-	alarmed  bool      // that is logged as a warning
-	calm     time.Time // when the seed became calm, zero while it is not
+	alarmed  bool      // the failure was logged as a warning
+	settled  time.Time // when the seed became calm, zero while it is not
 
 	// peers holds the peer that answered last at each address. The manager's mutex
 	// guards it.
 	peers map[string]sm.PeerID
 }
 
-// errSeedOver ends a seed.
-var errSeedOver = errors.New("the seed is over")
+// errSeedOver ends the goroutine of a seed that is no longer needed.
+var errSeedOver = errors.New("the seed is no longer needed")
 
 func (m *Manager) newSeed(name string, longest time.Duration) *seed {
 	longest = max(m.cfg.Redial.Min, min(m.cfg.Redial.Max, longest))
@@ -62,18 +62,18 @@ func (m *Manager) newSeed(name string, longest time.Duration) *seed {
 		m:      m,
 		name:   name,
 		list:   func(ctx context.Context) ([]string, error) { return m.cfg.Link.Resolve(ctx, name) },
-		pauses: backoff{bounds: Backoff{m.cfg.Redial.Min, longest}},
+		pauses: rate.NewBackoff(rate.Bounds{Min: m.cfg.Redial.Min, Max: longest}),
 		peers:  map[string]sm.PeerID{},
 	}
 }
 
-// run dials the seed until the manager closes or the seed is over. What the dialer
-// makes of a name comes first; the addresses of the name are dialled if that leads
-// to no other peer.
+// run dials the seed until the manager closes or the seed is over. A custom dialer is given
+// the name first. The addresses that the name resolves to are dialled if that leads to no
+// other peer.
 func (s *seed) run() {
 	byName := s.name != "" && s.m.cfg.Link.DialsNames(s.name)
 	for {
-		var o outcome
+		var o roundResult
 		if byName {
 			o = s.round([]string{s.name})
 		}
@@ -85,8 +85,7 @@ func (s *seed) run() {
 			case err != nil && !byName:
 				o.errs = append(o.errs, err)
 			}
-			// What a dialer makes of the name does not matter where the addresses lead
-			// somewhere.
+			// If all addresses lead to a peer, the failure of the name does not count.
 			if more := s.round(addrs); len(addrs) > 0 && more.good() {
 				o = more
 			} else {
@@ -100,19 +99,19 @@ func (s *seed) run() {
 	}
 }
 
-// outcome is how a round ended.
-type outcome struct {
+// roundResult is the result of a round.
+type roundResult struct {
 	reached int     // addresses whose peers are connected
 	errs    []error // of the others
 }
 
-func (o *outcome) add(more outcome) {
+func (o *roundResult) add(more roundResult) {
 	o.reached += more.reached
 	o.errs = append(o.errs, more.errs...)
 }
 
-// good reports whether every address led to a peer, perhaps to this one.
-func (o outcome) good() bool {
+// good reports whether every address led to a peer, this one included.
+func (o roundResult) good() bool {
 	return !slices.ContainsFunc(o.errs, func(err error) bool { return !errors.Is(err, link.ErrSelf) })
 }
 
@@ -138,26 +137,26 @@ func (s *seed) addrs() ([]string, error) {
 	return addrs, err
 }
 
-// round dials the addresses whose peers are not connected: the next one when one
-// has ended or has taken stagger.
-func (s *seed) round(addrs []string) (o outcome) {
+// round dials the addresses whose peers are not connected. It dials the next one when one has
+// ended or has taken [dialler.Stagger].
+func (s *seed) round(addrs []string) (o roundResult) {
 	var left []string
 	left, o.reached = s.missing(addrs)
 	ended := make(chan error, len(left))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for flying := 0; len(left) > 0 || flying > 0; {
+	for inFlight := 0; len(left) > 0 || inFlight > 0; {
 		select {
 		case <-timer.C:
 			if len(left) > 0 {
 				addr := left[0]
 				left = left[1:]
-				flying++
+				inFlight++
 				s.m.running.Go(func() { s.dial(addr, ended) })
-				timer.Reset(stagger)
+				timer.Reset(dialler.Stagger)
 			}
 		case err := <-ended:
-			flying--
+			inFlight--
 			if err == nil {
 				o.reached++
 			} else {
@@ -171,8 +170,8 @@ func (s *seed) round(addrs []string) (o outcome) {
 	return o
 }
 
-// missing returns the addresses whose peers are not connected, and the number of
-// the others. What is known about addresses that the seed no longer has is dropped.
+// missing returns the addresses whose peers are not connected, and the number of the others. It
+// drops what is known about addresses that the seed no longer has.
 func (s *seed) missing(addrs []string) (missing []string, connected int) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -191,7 +190,7 @@ func (s *seed) missing(addrs []string) (missing []string, connected int) {
 	return missing, connected
 }
 
-// dial dials one address, reports how that ended and serves the connection.
+// dial dials one address, sends the result to ended, and serves the connection.
 func (s *seed) dial(addr string, ended chan<- error) {
 	var check link.Check
 	if s.check != nil {
@@ -209,21 +208,21 @@ func (s *seed) dial(addr string, ended chan<- error) {
 	}
 }
 
-// rest waits until the next round. It is false when the manager closes.
+// rest waits until the next round. It is false if the manager closes first.
 func (s *seed) rest(good bool) bool {
 	m, now := s.m, time.Now()
 	m.mu.Lock()
-	parted := m.parted
+	disconnected := m.disconnected
 	m.mu.Unlock()
 	var timer *time.Timer
 	if good && m.reach.peers() > 0 {
-		if s.calm.IsZero() {
-			s.calm = now
+		if s.settled.IsZero() {
+			s.settled = now
 		}
-		timer = time.NewTimer(s.pauses.pauseUpTo(max(calmSeedPause, s.pauses.bounds.Max)))
+		timer = time.NewTimer(s.pauses.PauseUpTo(max(settledSeedPause, s.pauses.Bounds().Max)))
 	} else {
-		s.calm = time.Time{}
-		timer = time.NewTimer(s.pauses.pause())
+		s.settled = time.Time{}
+		timer = time.NewTimer(s.pauses.Pause())
 	}
 	defer timer.Stop()
 	for {
@@ -232,16 +231,16 @@ func (s *seed) rest(good bool) bool {
 			return true
 		case <-m.done:
 			return false
-		case <-parted:
+		case <-disconnected:
 		}
 		m.mu.Lock()
-		parted = m.parted
+		disconnected = m.disconnected
 		lost := s.lost()
 		m.mu.Unlock()
-		if !s.calm.IsZero() && (lost || m.reach.peers() == 0) {
-			s.pauses.succeeded(time.Since(s.calm))
-			s.calm = time.Time{}
-			timer.Reset(s.pauses.pause())
+		if !s.settled.IsZero() && (lost || m.reach.peers() == 0) {
+			s.pauses.Succeeded(time.Since(s.settled))
+			s.settled = time.Time{}
+			timer.Reset(s.pauses.Pause())
 		}
 	}
 }
@@ -257,8 +256,8 @@ func (s *seed) lost() bool {
 	return false
 }
 
-// report notes and logs how a round ended.
-func (s *seed) report(o outcome) {
+// report records and logs the result of a round.
+func (s *seed) report(o roundResult) {
 	if s.name == "" {
 		return
 	}
@@ -268,10 +267,10 @@ func (s *seed) report(o outcome) {
 	}
 	s.m.reach.seed(s.name, err)
 	if o.good() {
-		err = nil // its own address is often among the seeds of a peer
+		err = nil // a peer's own address is often among its seeds
 	}
 	now := time.Now()
-	changed := s.failures.changed(err)
+	changed := s.failures.Changed(unlessClosed(err))
 	switch {
 	case err == nil:
 		s.failing, s.alarmed = time.Time{}, false
@@ -279,7 +278,7 @@ func (s *seed) report(o outcome) {
 	case s.failing.IsZero():
 		s.failing = now
 	}
-	alarm := isLasting(err) || now.Sub(s.failing) >= alarmAfter
+	alarm := isLasting(err) || now.Sub(s.failing) >= dialler.AlarmAfter
 	switch {
 	case alarm && (changed || !s.alarmed):
 		s.alarmed = true
@@ -289,7 +288,8 @@ func (s *seed) report(o outcome) {
 	}
 }
 
-// isLasting reports whether an error of a dial shows that another one is of no use.
+// isLasting reports whether the error of a dial shows that a retry is useless until an operator
+// changes something.
 func isLasting(err error) bool {
 	refused := new(link.RefusedError)
 	return errors.As(err, &refused) && (refused.Code == link.CodeOtherNetwork || refused.Code == link.CodeUndecodable)
@@ -300,4 +300,12 @@ func isLasting(err error) bool {
 func (m *Manager) isConnected(id sm.PeerID) bool {
 	p := m.peers[id]
 	return p != nil && len(p.conns) > 0
+}
+
+// unlessClosed returns the error, but nil for the end of the manager, which is no failure.
+func unlessClosed(err error) error {
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
 }

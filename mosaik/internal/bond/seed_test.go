@@ -2,11 +2,9 @@ package bond
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,15 +12,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/dnstest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestSeedThatIsThisPeer has a seed lead to the peer itself, before it leads to
-// another one or after, or between two: as one address of a load balancer, and as
-// a name whose only address changes or that has the peer's own address as well.
-// Each of the others is found.
+// TestSeedThatIsThisPeer has a seed lead to the peer itself before, after or between other peers:
+// as one address of a load balancer, as a name whose only address changes, and as a name that has
+// the peer's own address as well. Each of the other peers is discovered.
 func TestSeedThatIsThisPeer(t *testing.T) {
 	t.Parallel()
 	const self, other = false, true
@@ -118,7 +117,7 @@ func (p *place) lead(host string) {
 	p.host = host
 }
 
-// now returns where the place leads, and notes that it was asked.
+// now returns the address to which the place leads, and counts the call.
 func (p *place) now() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *place) now() string {
 	return p.host
 }
 
-// await waits until the place was asked n times more.
+// await waits for n more calls of now.
 func (p *place) await(t *testing.T, n int) {
 	t.Helper()
 	for len(p.used) > 0 {
@@ -169,8 +168,7 @@ func namedPlace(t *testing.T) *place {
 	return p
 }
 
-// sharedPlace is a name that has the peer's own address and another one, at which
-// there may be nobody.
+// sharedPlace is a name that has the peer's own address and another one, at which a peer may be.
 func sharedPlace(t *testing.T) *place {
 	p := newPlace(t)
 	p.on = func(s *setup) {
@@ -182,8 +180,8 @@ func sharedPlace(t *testing.T) *place {
 	return p
 }
 
-// TestAllAddressesOfASeed has a name stand for the peer itself, for addresses where
-// nobody is, and for peers that do not know each other: each of them is found.
+// TestAllAddressesOfASeed has a name with the address of the peer itself, addresses without a peer,
+// and addresses of peers that do not know each other. Each of these is discovered.
 func TestAllAddressesOfASeed(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -208,8 +206,8 @@ func TestAllAddressesOfASeed(t *testing.T) {
 	}
 }
 
-// resolverInBubble is [dnstest.Resolver] for a bubble. The first lookup of a process
-// makes a channel that belongs to its bubble, so that one comes first.
+// resolverInBubble is [dnstest.Resolver] for a bubble. The first lookup of a process makes a channel
+// that belongs to the bubble of the lookup, so one lookup is done before the bubble.
 func resolverInBubble(t *testing.T, lookup func(string) []netip.Addr) *net.Resolver {
 	t.Helper()
 	if _, err := dnstest.Resolver(lookup).LookupNetIP(t.Context(), "ip", "seed.example"); err != nil {
@@ -218,8 +216,8 @@ func resolverInBubble(t *testing.T, lookup func(string) []netip.Addr) *net.Resol
 	return dnstest.Resolver(lookup)
 }
 
-// TestSeedAddressesAreDialledStaggered has the first addresses of a name hang. The
-// dialer knows the name as well.
+// TestSeedAddressesAreDialledStaggered has the first addresses of a name not answer. The dialer
+// resolves the name as well.
 func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 	hole := func(addr string) bool { return addr == "127.0.0.8:2" || addr == "127.0.0.9:2" }
 	resolver := resolverInBubble(t, func(string) (ips []netip.Addr) {
@@ -233,14 +231,14 @@ func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 		begin := time.Now()
 		a := startNode(t, 0, func(s *setup) {
 			onWeb(w, "127.0.0.1:1", hole)(s)
-			s.config.Redial = Backoff{}
+			s.config.Redial = rate.Bounds{}
 			s.config.Seeds = []string{"seed.example:2"}
 			s.resolver = resolver
 		})
 		b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", everywhere)(s) })
 		a.awaitPeer(b.peer())
 		for i, want := range []string{"seed.example:2", "127.0.0.8:2", "127.0.0.9:2", "127.0.0.1:2"} {
-			at := time.Duration(max(0, i-1)) * stagger
+			at := time.Duration(max(0, i-1)) * dialler.Stagger
 			if d := w.dials[i]; d.addr != want || d.at.Sub(begin) != at {
 				t.Errorf("dial %d was to %s after %v, want %s after %v", i, d.addr, d.at.Sub(begin), want, at)
 			}
@@ -251,10 +249,9 @@ func TestSeedAddressesAreDialledStaggered(t *testing.T) {
 	})
 }
 
-// TestCalmSeeds counts what a peer that has found the others does about its seeds,
-// one of which is its own address, in an hour, and how long it takes to find another
-// one when they have gone.
-func TestCalmSeeds(t *testing.T) {
+// TestSettledSeeds counts the dials and lookups of seeds in an hour by a peer that is connected. One
+// of its seeds is its own address. Then the others end, and another peer must be discovered soon.
+func TestSettledSeeds(t *testing.T) {
 	var lookups atomic.Int32
 	resolver := resolverInBubble(t, func(string) []netip.Addr {
 		lookups.Add(1)
@@ -264,7 +261,7 @@ func TestCalmSeeds(t *testing.T) {
 		w := &web{}
 		a := startNode(t, 0, func(s *setup) {
 			onWeb(w, "127.0.0.1:1", nil)(s)
-			s.config.Redial = Backoff{}
+			s.config.Redial = rate.Bounds{}
 			s.config.Seeds = []string{"seed.example:1", "127.0.0.1:1", "127.0.0.1:2"}
 			s.resolver = resolver
 		})
@@ -275,7 +272,7 @@ func TestCalmSeeds(t *testing.T) {
 		lookups.Store(0)
 		time.Sleep(time.Hour)
 		// Every round dials the name, its address and the peer's own.
-		rounds := 2 * float64(time.Hour/calmSeedPause)
+		rounds := 2 * float64(time.Hour/settledSeedPause)
 		if got := float64(len(w.to(everywhere)) - before); got > 3*(rounds+10) || got < rounds/2 {
 			t.Errorf("%.0f dials in an hour, want about %.0f to %.0f", got, 3*rounds/2, 3*rounds)
 		}
@@ -295,8 +292,8 @@ func TestCalmSeeds(t *testing.T) {
 	})
 }
 
-// TestSeedAlarm has a seed fail for a while, as it does while the processes of a
-// deployment start one after the other, or for good, or refuse in its handshake.
+// TestSeedAlarm has a seed fail for a short time, as while the processes of a deployment start, for a
+// long time, or with a refusal that a retry cannot change.
 func TestSeedAlarm(t *testing.T) {
 	for name, c := range map[string]struct {
 		failing time.Duration
@@ -313,7 +310,7 @@ func TestSeedAlarm(t *testing.T) {
 				logs := newLogs()
 				a := startNode(t, 0, func(s *setup) {
 					onWeb(w, "127.0.0.1:1", nil)(s)
-					s.config.Redial = Backoff{}
+					s.config.Redial = rate.Bounds{}
 					s.config.Seeds = []string{"127.0.0.1:2"}
 					s.config.Logger = slog.New(logs)
 					s.dial = func(context.Context, string, string) (net.Conn, error) { return nil, c.err }
@@ -334,7 +331,7 @@ func TestSeedAlarm(t *testing.T) {
 	}
 }
 
-// levelOf returns the level of a line that logs kept.
+// levelOf returns the level of a log line.
 func levelOf(line string) slog.Level {
 	for _, l := range []slog.Level{slog.LevelError, slog.LevelWarn, slog.LevelInfo} {
 		if strings.HasSuffix(line, " level="+l.String()) {
@@ -342,24 +339,4 @@ func levelOf(line string) slog.Level {
 		}
 	}
 	return slog.LevelDebug
-}
-
-// TestFailuresOfOneCause compares errors whose texts differ in what does not matter.
-func TestFailuresOfOneCause(t *testing.T) {
-	t.Parallel()
-	lookup := func(port string) error {
-		return &net.DNSError{Err: "dial udp 127.0.0.1:" + port + "->127.0.0.53:53: connection refused", Name: "seed.example", Server: "127.0.0.53:53"}
-	}
-	var f failureLog
-	var got []bool
-	for _, err := range []error{
-		lookup("41234"), lookup("5"), // from another port
-		errors.Join(lookup("6"), errNobody), errors.Join(errNobody, lookup("7"), errNobody), // in another order
-		errNobody, nil, errNobody,
-	} {
-		got = append(got, f.changed(err))
-	}
-	if want := []bool{true, false, true, false, true, false, true}; !slices.Equal(got, want) {
-		t.Errorf("changed %v, want %v", got, want)
-	}
 }

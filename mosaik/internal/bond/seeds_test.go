@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// orderedSeeds returns the seeds of a few keys in the order of their peer ids,
-// so that tests know which end of a connection decides.
+// orderedSeeds returns the seeds of keys in the order of their peer ids, so that tests know which
+// end selects connections.
 var orderedSeeds = sync.OnceValue(func() [][]byte {
 	var seeds [][]byte
 	for i := range 64 {

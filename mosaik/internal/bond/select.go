@@ -10,29 +10,29 @@ import (
 
 // Which connection stays
 //
-// Both ends of a pair dial when they have no connection, so two can exist, and
-// an end can hold one that the other has long lost. The end with the lower peer
-// id decides, alone, when a connection's HELLO arrives:
+// Both ends of a pair dial when they have no connection. So two connections can exist, and an
+// end can hold one that the other has lost. The end with the lower peer id decides alone, when
+// the HELLO of a connection arrives:
 //
-//   - Without a current connection it selects the new one; but of two that are
-//     live it takes the one that it dialled itself.
-//   - HELLO of another instance: the peer was restarted. The new one replaces
+//   - Without a current connection it selects the new one. If it has dialled another one that
+//     is live, it prefers that one.
+//   - If the HELLO is of another instance, the peer was restarted: the new connection replaces
 //     the current one.
-//   - A dialled HELLO of the same instance that says "only" and is younger than
-//     the one of the current connection: the peer has lost the current one, or
-//     it would not say so. The new one replaces it.
-//   - Anything else is refused as already bonded.
+//   - If the peer dialled the connection, and its HELLO is of the same instance, has flagOnly
+//     and a higher sequence than that of the current connection, then the peer has lost the
+//     current one: the new connection replaces it.
+//   - Any other connection is refused as already bonded.
 //
-// The other end follows the SELECT, the latest if there are several. When the
-// deciding end itself has lost its connection it simply selects another.
+// The other end follows the SELECT, the one with the highest sequence if there are several. If
+// the deciding end has lost its connection, it selects another one.
 
 // flagOnly in a HELLO: the sender has no other connection to the receiver.
 const flagOnly = 1
 
-// decides reports whether this peer, not the other, selects connections.
+// decides reports whether this peer, not the other one, selects connections between both.
 func (m *Manager) decides(other sm.PeerID) bool { return m.self.Compare(other) < 0 }
 
-// wantsDialled reports whether one more dialled connection could be of use.
+// wantsDialled reports whether a connection that this end dials could be selected.
 func (p *peer) wantsDialled() bool { return p.current == nil && !p.hasDialled() }
 
 // hasDialled reports whether there is a live connection that this end dialled.
@@ -45,10 +45,10 @@ func (p *peer) hasDialled() bool {
 	return false
 }
 
-// greet sends our HELLO.
-func (c *conn) greet() {
-	c.m.hellos++
-	f := helloFrame{instance: c.m.instance, version: protocolVersion, seq: c.m.hellos}
+// sendHello sends our HELLO.
+func (c *conn) sendHello() {
+	c.m.last.hello++
+	f := helloFrame{instance: c.m.instance, version: protocolVersion, seq: c.m.last.hello}
 	if len(c.p.conns) == 0 {
 		f.flags |= flagOnly
 	}
@@ -60,18 +60,18 @@ func (c *conn) handleHello(f helloFrame) link.Code {
 	if !c.m.decides(c.p.id) {
 		return link.CodeAccepted // SELECT or GOODBYE will come
 	}
-	if !c.wins() {
+	if !c.isPreferred() {
 		return link.CodeAlreadyBonded
 	}
-	c.m.selects++
-	c.selection = c.m.selects
+	c.m.last.sel++
+	c.selection = c.m.last.sel
 	c.send(kindSelect, appendNumber(nil, c.selection))
-	c.install()
+	c.makeCurrent()
 	return link.CodeAccepted
 }
 
-// wins is the decision of the lower peer id; see the top of the file.
-func (c *conn) wins() bool {
+// isPreferred is the decision of the lower peer id; see the top of the file.
+func (c *conn) isPreferred() bool {
 	current := c.p.current
 	switch {
 	case current == nil:
@@ -86,18 +86,18 @@ func (c *conn) wins() bool {
 func (c *conn) handleSelect(selection uint64) link.Code {
 	current := c.p.current
 	switch {
-	case c.selected: // the deciding end has decided at HELLO
+	case c.selected: // by an earlier SELECT, or by this end, which alone decides
 		return link.CodeProtocolViolation
 	case current != nil && bytes.Equal(current.hello.instance[:], c.hello.instance[:]) && current.selection > selection:
-		return link.CodeAlreadyBonded // this one was replaced before we heard of it
+		return link.CodeAlreadyBonded // it was replaced before its SELECT arrived
 	}
 	c.selection = selection
-	c.install()
+	c.makeCurrent()
 	return link.CodeAccepted
 }
 
-// install makes the connection the current one and begins to use it.
-func (c *conn) install() {
+// makeCurrent selects the connection and begins to use it. It ends the one that it replaces.
+func (c *conn) makeCurrent() {
 	old := c.p.current
 	c.p.current = c
 	if old != nil {
@@ -108,15 +108,15 @@ func (c *conn) install() {
 	}
 	now := time.Now()
 	c.selected, c.since, c.p.alive = true, now, now
-	c.m.dialler.connected = now
-	c.m.hangUp(c.p.id)
+	c.m.scheduler.Connected(now)
+	c.m.cancelDials(c.p.id)
 	c.m.cfg.Logger.Info("connected", "peer", c.p.id.Short(), "addr", c.lc.RemoteAddr())
-	c.tell(c.m.cfg.Catalog.Self()) // first, as strangers are given little time
+	c.tell(c.m.cfg.Catalog.Self()) // first: a stranger without an entry is disconnected soon
 	if entry, ok := c.m.entry(c.p.id); ok {
 		c.offerAll(entry)
-		c.m.sightings.note(c.p, entry)
+		c.m.knownPeers.record(c.p, entry)
 	}
-	c.m.lookout.signal()
-	c.wakeProbe()
+	c.m.mismatches.signal()
+	c.wakeHeartbeat()
 	c.p.touch()
 }

@@ -7,30 +7,32 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestHonestPeersConnectInAStorm sends a node a catalog of made-up peers over one
-// connection, and renewed ones over others, each with 16 loopback addresses of which
-// half hang. Meanwhile peers of its group connect, and one that only it can dial.
+// TestHonestPeersConnectInAStorm sends a node the entries of made-up peers on one connection, and
+// renewed ones on others. Each has 16 loopback addresses, of which half do not answer. Peers of the
+// node's group connect meanwhile, and one that only the node can dial.
 func TestHonestPeersConnectInAStorm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signing thousands of entries takes seconds")
 	}
 	var mu sync.Mutex
-	flying, most := 0, 0
+	inFlight, most := 0, 0
 	count := func(n int) {
 		mu.Lock()
 		defer mu.Unlock()
-		flying += n
-		most = max(most, flying)
+		inFlight += n
+		most = max(most, inFlight)
 	}
 	honest := map[string]bool{}
 	a := startNode(t, 0, func(s *setup) {
 		s.config.HandshakeTimeout = patience / 3
-		s.config.Redial = Backoff{}
+		s.config.Redial = rate.Bounds{}
 		s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			mu.Lock()
 			known := honest[addr]
@@ -78,17 +80,17 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 		storm(uint64(1 + i))
 		b.crash()
 		rec.await(t, down(b, link.CodeUnexpectedClose))
-		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows nobody: a has to dial
+		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows no peer: a has to dial
 		again.join(testGroup(newRecorder(), "of b again"))
 		rec.await(t, up(again, "of b again"))
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if most > freshLimits.most {
-		t.Errorf("%d dials at a time to made-up peers, want at most %d", most, freshLimits.most)
+	if most > dialler.UntrustedLimits.Max {
+		t.Errorf("%d dials at a time to made-up peers, want at most %d", most, dialler.UntrustedLimits.Max)
 	}
 	// Each of the four nodes has a dozen goroutines, as has a for each.
-	if got, limit := runtime.NumGoroutine()-before, 4*freshLimits.most+4*30; got > limit {
+	if got, limit := runtime.NumGoroutine()-before, 4*dialler.UntrustedLimits.Max+4*30; got > limit {
 		t.Errorf("%d more goroutines, want at most %d", got, limit)
 	}
 }

@@ -8,22 +8,23 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// What a peer may have of us before it has proved a key. An entry can be made up
-// by anybody, so knowing one is no more than a name for the peer.
+// Bounds for peers that have not proved a key. Any process can make up an entry, so an entry
+// proves nothing.
 const (
 	// maxStrangers bounds the connected peers of which no entry is known.
 	maxStrangers = 256
-	// maxSetupFrame bounds the payload of a frame on a connection that is not
-	// selected, in bytes.
+	// maxSetupFrame bounds the payload of a frame on a connection that is not selected, in
+	// bytes.
 	maxSetupFrame = 1024
-	// maxStrangerFrame bounds the payload of a frame on a connection without a
-	// bond, in bytes: the largest entry fits in.
+	// maxStrangerFrame bounds the payload of a frame on a connection without a bond, in
+	// bytes. The largest entry fits.
 	maxStrangerFrame = 4 + discovery.MaxSize
 )
 
-// Admit decides about a connection before any of its frames is read. Raft and
-// snapshots are for peers whose proof of some group's key was right on their
-// bond connection; the others are 401, as is one stranger too many.
+// Admit decides about a connection before its first frame is read. It is a function for
+// [link.Config]. Protocols other than that of bonds are for peers that have proved a group's
+// key on their bond connection. Other peers are refused with 401, as is a stranger that exceeds
+// the number of strangers.
 func (m *Manager) Admit(peer sm.PeerID, p link.Protocol) link.Code {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -43,11 +44,11 @@ func (m *Manager) Admit(peer sm.PeerID, p link.Protocol) link.Code {
 	return link.CodeAccepted
 }
 
-// proved reports whether the other end holds the key of some group. It does so
-// at the latest when the other end considers a bond up.
+// proved reports whether the other end has proved the key of a group. When the other end
+// considers a bond up, its proof has been checked here.
 func (c *conn) proved() bool {
 	for _, b := range c.bonds {
-		if b.recv != 0 {
+		if b.isProved() {
 			return true
 		}
 	}
@@ -60,17 +61,17 @@ func (m *Manager) stranger(peer sm.PeerID) bool {
 	return !known
 }
 
-// strangers returns the number of connected peers of which no entry is known: all
-// others that there are have one.
+// strangers returns the number of connected peers of which no entry is known. Every other peer
+// has an entry in the catalog.
 func (m *Manager) strangers() int { return len(m.peers) - m.cfg.Catalog.Len() }
 
-// checkStranger ends the connection of a peer that does not say who it is, and
-// returns when to check again.
+// checkStranger ends the connection of a peer that has not sent its entry within the handshake
+// timeout. It returns when to check again.
 func (c *conn) checkStranger(now, next time.Time) time.Time {
-	if !c.m.stranger(c.p.id) || c.up > 0 || c.unheard {
+	if !c.m.stranger(c.p.id) || c.up > 0 || c.paused {
 		return next
 	}
-	limit := later(c.since, c.reads).Add(c.m.cfg.HandshakeTimeout)
+	limit := later(c.since, c.resumed).Add(c.m.cfg.HandshakeTimeout)
 	if now.Before(limit) {
 		return earlier(next, limit)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestStrangersAreGivenLittleTime connects a peer that never says who it is.
+// TestStrangersAreGivenLittleTime connects a peer that never sends its entry.
 func TestStrangersAreGivenLittleTime(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 200 * time.Millisecond })
@@ -33,7 +33,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	r := newRaw(t, 2)
 	_, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
 	wantRefused(t, err, link.CodeUnknownPeer)
-	known.dial(a) // who is known may come
+	known.dial(a) // a peer with a known entry is no stranger
 	a.manager.mu.Lock()
 	for i := range maxStrangers {
 		delete(a.manager.peers, sm.PeerID{1, byte(i)})
@@ -50,7 +50,7 @@ func wantRefused(t *testing.T, err error, code link.Code) {
 	}
 }
 
-// TestRaftIsForPeersThatProvedAKey asks for it at each step of a handshake.
+// TestRaftIsForPeersThatProvedAKey dials for Raft at each step of a handshake.
 func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -84,40 +84,8 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	want("after the end", link.CodeCancelled)
 }
 
-func TestBudget(t *testing.T) {
-	t.Parallel()
-	const burst, rate = 100, 10
-	now := time.Unix(1, 0)
-	b := newBudget(burst, rate, now)
-	if wait := b.take(burst, now); wait != 0 {
-		t.Errorf("waits %v for what may be spent at once", wait)
-	}
-	for i := range 3 { // claims queue up
-		if got, want := b.take(rate, now), time.Duration(i+1)*time.Second; got != want {
-			t.Errorf("claim %d waits %v, want %v", i, got, want)
-		}
-	}
-	if wait := newBudget(0, 1e-9, now).take(1e9, now); wait != longestWait {
-		t.Errorf("waits %v for what never comes, want %v", wait, longestWait)
-	}
-	b.giveBack(2 * rate)
-	now = now.Add(time.Second)
-	if wait := b.take(0, now); wait != 0 {
-		t.Errorf("waits %v after the debt is paid", wait)
-	}
-	if b.take(0, now.Add(-time.Hour)); b.left != 0 {
-		t.Errorf("%v left after the clock went back, want 0", b.left)
-	}
-	if b.take(0, now.Add(time.Hour)); b.left != burst {
-		t.Errorf("%v left after an hour, want %d", b.left, burst)
-	}
-	if b.giveBack(1); b.left != burst {
-		t.Errorf("%v left, more than may be spent at once", b.left)
-	}
-}
-
-// TestFloodIsSlowed sends a node more than strangers may at once, and expects that
-// others are served meanwhile.
+// TestFloodIsSlowed sends a node more than the budgets of strangers allow at once. Other peers must
+// be served meanwhile.
 func TestFloodIsSlowed(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]uint8{"entries": kindEntries, "unknown kind": 99} {
@@ -177,7 +145,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 	}
 	counted := func(a *node) map[count]int64 {
 		counts := map[count]int64{}
-		a.link.Tally().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
+		a.link.Counters().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
 		return counts
 	}
 	group := testGroup(nil, "").ID
@@ -224,8 +192,8 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 	}
 }
 
-// TestRefusedPeerIsNotRead has a peer send as fast as it can after it was refused:
-// that costs the node no more than the bytes which may have been on their way.
+// TestRefusedPeerIsNotRead has a peer send as fast as it can after it was refused. The node reads no
+// more than the bytes that may have been in flight.
 func TestRefusedPeerIsNotRead(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -245,8 +213,8 @@ func TestRefusedPeerIsNotRead(t *testing.T) {
 	}
 }
 
-// TestViolationBars has a peer break the protocol: nobody is let in from its
-// address for a while, but where a member is.
+// TestViolationBars has a peer violate the protocol. Its address is barred for a while, unless a
+// member is there.
 func TestViolationBars(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)

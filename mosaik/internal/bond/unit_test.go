@@ -2,65 +2,27 @@ package bond
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-func TestBackoff(t *testing.T) {
-	t.Parallel()
-	b := backoff{bounds: Backoff{Min: 100, Max: 500}}
-	wants := func(most ...time.Duration) {
-		t.Helper()
-		for i, m := range most {
-			if got := b.pause(); got < m/2 || got > m {
-				t.Errorf("pause %d is %d, want %d to %d", i, got, m/2, m)
-			}
-		}
-	}
-	wants(100, 200, 400, 500, 500)
-	b.succeeded(499)
-	wants(500)
-	b.succeeded(500)
-	wants(100, 200)
-}
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	var c Config
 	c.complete()
-	if c.HandshakeTimeout != 2*time.Second || c.Redial != (Backoff{100 * time.Millisecond, 5 * time.Second}) || c.ForgetAfter != 10*time.Minute || c.Logger == nil {
+	if c.HandshakeTimeout != 2*time.Second || c.Redial != (rate.Bounds{Min: 100 * time.Millisecond, Max: 5 * time.Second}) || c.ForgetAfter != 10*time.Minute || c.Logger == nil {
 		t.Errorf("defaults are %+v", c)
 	}
-	c = Config{Redial: Backoff{Min: time.Minute}}
+	c = Config{Redial: rate.Bounds{Min: time.Minute}}
 	c.complete()
 	if c.Redial.Max != time.Minute {
 		t.Errorf("Redial is %+v, its Max must not be below Min", c.Redial)
-	}
-}
-
-func TestRootCause(t *testing.T) {
-	t.Parallel()
-	dial := func(port int) error {
-		return fmt.Errorf("dial: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("reset")})
-	}
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{dial(1), "reset"},
-		{errors.Join(dial(1), dial(2)), "reset\nreset\n"},
-		{fmt.Errorf("all: %w", errors.Join(dial(3))), "reset\n"},
-	} {
-		if got := rootCause(c.err); got != c.want {
-			t.Errorf("root cause of %q is %q, want %q", c.err, got, c.want)
-		}
 	}
 }
 
@@ -87,7 +49,7 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestFramesInFlight has a frame be written for as long as it may be.
+// TestFramesInFlight checks the deadline of a frame that is being written.
 func TestFramesInFlight(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()

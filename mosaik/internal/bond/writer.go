@@ -4,40 +4,41 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 const (
-	// relayBatch bounds the entries of one frame, in bytes, unless it has one
-	// only.
+	// relayBatch bounds the entries of one frame, in bytes, unless the frame has only one.
 	relayBatch = 16 << 10
-	// News is passed on at once in newsBurst frames, and then in one for each
-	// relayInterval: of an entry that changes more often only the last version is
-	// passed on. A network that forms needs the burst, or entries would wait.
+	// Changes of the catalog are relayed at once in newsBurst frames, and then in one frame
+	// per relayInterval. Of an entry that changes more often only the last version is
+	// relayed. The burst lets a network that forms spread its entries without delay.
 	newsBurst     = 16
 	relayInterval = 50 * time.Millisecond
 )
 
-// writer writes a connection's frames: those that are queued and, between them,
-// the entries of the catalog. Of these nothing is queued. The writer has a cursor
-// into the changes of the catalog and reads what comes next when the other end
-// has taken what came before: a peer that reads slowly costs a number.
+// writer writes a connection's frames: those in the outbox and, between them, entries of the
+// catalog. Entries are not queued: the writer has a cursor into the changes of the catalog and
+// reads the next ones when the frame before is written. So a peer that reads slowly costs no
+// memory. The writer's goroutine owns it.
 type writer struct {
 	c      *conn
-	ready  bool // the connection is selected, and what was queued then is taken
+	ready  bool // the connection is selected, and the frames queued before were dequeued
 	cursor uint64
-	pace   *budget         // of frames of news
-	next   time.Time       // no more entries before
-	due    *time.Timer     // fires then
-	news   <-chan struct{} // closed when there is something behind the cursor; nil if there may be
+	pace   *rate.Bucket    // of frames of news
+	next   time.Time       // no entries are relayed before
+	due    *time.Timer     // fires at next
+	news   <-chan struct{} // closed when an entry changes; nil if there may be entries to relay
 }
 
-// write writes until the connection has ended.
+// write writes frames until the connection has ended. It is called without the mutex, as are the
+// methods of writer.
 func (c *conn) write() {
 	w := writer{
 		c:    c,
-		pace: newBudget(newsBurst, float64(time.Second/relayInterval), time.Now()),
+		pace: rate.NewBucket(newsBurst, float64(time.Second/relayInterval), time.Now()),
 		due:  time.NewTimer(0),
 	}
 	defer w.due.Stop()
@@ -68,7 +69,7 @@ func (c *conn) write() {
 	}
 }
 
-// queued writes frames that were queued.
+// queued writes frames of the outbox.
 func (w *writer) queued(frames []frame) error {
 	if len(frames) == 0 {
 		return nil
@@ -97,8 +98,8 @@ func (w *writer) write(kind uint8, payload ...[]byte) error {
 	return w.c.lc.WriteFrame(kind, payload...)
 }
 
-// relay passes on what comes next of the catalog, one frame, if it is due, and
-// has the writer called again when more may be.
+// relay writes the next entries of the catalog, one frame, if they are due. It sets due or news
+// for the next call.
 func (w *writer) relay(now time.Time) error {
 	if w.news != nil {
 		return nil
@@ -111,13 +112,13 @@ func (w *writer) relay(now time.Time) error {
 	c.m.mu.Lock()
 	trusted, news := c.trusted(), c.m.news
 	c.m.mu.Unlock()
-	defer c.lc.Enter()()
+	defer c.lc.AcquireCPU()()
 	entries, cursor, more := c.m.cfg.Catalog.Changes(w.cursor, relayBatch, c.p.id, c.number)
 	w.cursor, w.next = cursor, now
 	if !more {
 		w.news = news
 		if len(entries) > 0 {
-			w.next = now.Add(w.pace.take(1, now))
+			w.next = now.Add(w.pace.Take(1, now))
 		}
 	}
 	if len(entries) > 0 {
@@ -126,7 +127,7 @@ func (w *writer) relay(now time.Time) error {
 			return err
 		}
 		if !trusted {
-			wait := c.m.budgets.relay.take(float64(max(size, relayCost)), now)
+			wait := c.m.budgets.relay.Take(float64(max(size, relayCost)), now)
 			w.next = later(w.next, now.Add(wait))
 		}
 	}
@@ -136,7 +137,7 @@ func (w *writer) relay(now time.Time) error {
 	return nil
 }
 
-// entries writes an ENTRIES frame without copying the entries.
+// entries writes an ENTRIES frame without copying the entries. It returns the frame's size.
 func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 	lengths := make([]byte, 0, 4*len(entries))
 	payload := make([][]byte, 0, 2*len(entries))
@@ -147,9 +148,9 @@ func (w *writer) entries(entries []discovery.Signed) (size int, err error) {
 		size += 4 + len(raw)
 	}
 	m := w.c.m
-	m.relayed.frames.Add(1)
-	m.relayed.entries.Add(int64(len(entries)))
-	m.relayed.bytes.Add(int64(size))
+	m.counts.frames.Add(1)
+	m.counts.entries.Add(int64(len(entries)))
+	m.counts.bytes.Add(int64(size))
 	m.mu.Lock()
 	there := w.c.hold(size)
 	m.mu.Unlock()

@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// checkAddr reports what is wrong with an address of an entry. Addresses appear
-// in logs and errors, so they are printable ASCII without spaces: no control
-// characters, and none that reorder or hide text. Internationalized names are
-// written in their ASCII form. Which addresses are dialled is another question:
-// see [Dialable].
+// checkAddr returns an error for an address that an entry must not have. Addresses appear in
+// logs and errors. So they are printable ASCII without spaces, which excludes control
+// characters and characters that reorder or hide text. Internationalized names are in their
+// ASCII form. [Dialable] decides which addresses are dialled.
 func checkAddr(addr string) error {
 	if len(addr) > MaxAddr {
-		return fmt.Errorf("%w: an address has %d bytes, at most %d bytes are allowed: %.40q…", ErrEntry, len(addr), MaxAddr, addr)
+		return fmt.Errorf("%w: address %.40q… has %d bytes, at most %d are allowed", ErrEntry, addr, len(addr), MaxAddr)
 	}
 	for i := range len(addr) {
 		if addr[i] <= ' ' || addr[i] > '~' {
@@ -29,8 +28,7 @@ func checkAddr(addr string) error {
 	return nil
 }
 
-// class is a part of the IP address space that decides whether an address may
-// be dialled.
+// class is a part of the IP address space. It decides whether an address may be dialled.
 type class int
 
 const (
@@ -66,9 +64,9 @@ var (
 	compatible = netip.MustParsePrefix("::/96") // deprecated by RFC 4291, still routed by some
 )
 
-// Unwrap returns the IPv4 address that an IPv6 address stands for: mapped
-// (::ffff:a.b.c.d), compatible (::a.b.c.d), 6to4 (2002::/16) or NAT64
-// (64:ff9b::/96). It returns any other address without its zone.
+// Unwrap returns the IPv4 address that an IPv6 address contains if it is mapped
+// (::ffff:a.b.c.d), compatible (::a.b.c.d), 6to4 (2002::/16) or NAT64 (64:ff9b::/96). It
+// returns any other address without its zone.
 func Unwrap(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	if !ip.Is6() {
@@ -84,17 +82,17 @@ func Unwrap(ip netip.Addr) netip.Addr {
 	return ip
 }
 
-// Literal returns an address of an entry whose host is an IP address. It is
-// false for a name, and for a port that is not 0 to 65535.
+// Literal parses an address whose host is an IP address. It is false for a host name and for
+// a port outside 0 to 65535.
 func Literal(addr string) (netip.AddrPort, bool) {
 	ap, err := netip.ParseAddrPort(addr)
 	return ap, err == nil
 }
 
-// Dialable reports why an address that a peer advertises must not be dialled by
-// a member that advertises the addresses own: its port is 0, it is unspecified
-// or multicast, or it is a loopback or link-local address and own has none of
-// that class. An IPv6 address that stands for an IPv4 address is of its class.
+// Dialable returns an error for an address of another peer's entry that a member with the
+// addresses own must not dial: the port is 0, the address is unspecified or multicast, or it
+// is loopback or link-local and own has no address of that class. An IPv6 address that
+// contains an IPv4 address (see [Unwrap]) has the class of the latter.
 func Dialable(addr netip.AddrPort, own []string) error {
 	c := classOf(addr.Addr())
 	switch {
@@ -108,8 +106,8 @@ func Dialable(addr netip.AddrPort, own []string) error {
 	return nil
 }
 
-// DialableName is Dialable for an address whose host is a name: all that it
-// says before it is resolved is its port.
+// DialableName is Dialable for an address whose host is a name. Before the name is resolved,
+// only the port can be checked.
 func DialableName(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {

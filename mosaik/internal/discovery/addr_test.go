@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestAddressesAreVisible puts each byte, and characters that hide or reorder
-// text, into addresses of entries, made here and parsed.
+// TestAddressesAreVisible puts each byte, and characters that hide or reorder text, into the
+// addresses of entries that are signed and of entries that are parsed.
 func TestAddressesAreVisible(t *testing.T) {
 	t.Parallel()
 	check := func(addr string, bad bool) {
@@ -41,8 +41,8 @@ func TestAddressesAreVisible(t *testing.T) {
 	}
 }
 
-// TestDialable asks about each class of addresses in each form that it has, with
-// each of the addresses that a member may advertise itself.
+// TestDialable checks each class of addresses in each of its forms, for each address that a member
+// may advertise itself.
 func TestDialable(t *testing.T) {
 	t.Parallel()
 	forms := func(ip4 string, more ...string) []string {
@@ -62,7 +62,7 @@ func TestDialable(t *testing.T) {
 	}
 	for _, c := range []struct {
 		ips    []string
-		good   string // what must be advertised, separated by spaces; * for anything
+		good   string // addresses of which one must be advertised, separated by spaces; * for any
 		reason string
 	}{
 		{forms("203.0.113.7", "2001:db8::1", "fc00::1", "::ffff:10.0.0.1"), "*", ""},

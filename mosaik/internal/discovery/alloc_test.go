@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestParseAllocatesWhatItReads measures what parsing entries allocates, signed rightly or
-// not, over the seeds of FuzzParse, what becomes of them, and many small parts.
+// TestParseAllocatesWhatItReads measures what parsing entries allocates, with right and wrong
+// signatures: the seeds of FuzzParse, mutations of them, and entries with many small parts.
 func TestParseAllocatesWhatItReads(t *testing.T) {
 	head := sign(t, Entry{Network: sm.ID("network")}).Bytes()[:1+32+32+8]
 	extensions := binary.BigEndian.AppendUint16(append(append([]byte{}, head...), 0, 0, 0, 0), MaxExtensions)

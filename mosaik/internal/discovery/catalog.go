@@ -14,10 +14,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The bounds of a catalog. Anybody can make up peers, so their entries have a
-// room of their own; those of members, for which [Catalog.Keep] is called, have
-// another that strangers cannot fill. Known peers' entries are replaced within
-// the room that they are in.
+// The bounds of a catalog. Anybody can make up peers. So entries of strangers and of members
+// have separate rooms: strangers cannot fill the room of members, to which [Catalog.Keep]
+// moves an entry. A newer entry of a peer replaces the older one in the same room.
 const (
 	MaxPeers        = 4096     // entries of strangers
 	MaxCatalogBytes = 8 << 20  // bytes of them together
@@ -25,46 +24,47 @@ const (
 	MaxMemberBytes  = 16 << 20 // bytes of them together
 )
 
-// maxScan bounds the changes that one call of [Catalog.Changes] looks at.
+// maxScan bounds the changes that one call of [Catalog.Changes] visits, and so the time that
+// it holds the lock.
 const maxScan = 256
 
-// maxOvertakes bounds how often in a row a catalog signs its own entry again because
-// a newer one of its own turned up, and overtakeRest is the pause that ends a row: two
-// live processes with one identity must not outbid each other at full speed.
+// maxOvertakes bounds how often in a row a catalog signs its own entry again because it
+// received a newer one. A pause of overtakeRest ends a row. Without the bound, two live
+// processes with one identity would outbid each other at full speed.
 const (
 	maxOvertakes = 16
 	overtakeRest = time.Minute
 )
 
-// Catalog holds the newest entry of every known peer and this peer's own. Its
-// methods may be called concurrently.
+// Catalog holds the newest entry of every known peer and this peer's own entry. Its methods
+// may be called concurrently.
 type Catalog interface {
 	// Self returns this peer's own entry.
 	Self() Signed
-	// Update changes this peer's own entry: change gets a copy, which is signed
-	// with a version higher than any before. It cannot change peer, network
-	// and version. An entry that breaks a rule is [ErrEntry] and changes nothing.
+	// Update changes this peer's own entry. It signs what change makes of a copy, with a
+	// higher version. Changes of peer, network and version are ignored. An entry that breaks
+	// a rule is [ErrEntry], and nothing changes.
 	Update(change func(*Entry)) (Signed, error)
-	// Put takes another peer's entry in and reports whether it was news: of
-	// this network and newer than what was known of its peer, with room for it.
-	// Entries of this peer itself are never taken in.
+	// Put adds another peer's entry. It is false, and the catalog is unchanged, unless the
+	// entry is of this network, newer than the known entry of its peer, and fits into the
+	// room. Entries of this peer itself are not added. A newer one makes the catalog sign
+	// its own entry again.
 	Put(Signed) bool
-	// PutFrom is Put of an entry that came over a connection, which Changes for
-	// the connection leaves out. Connections have numbers from 1.
+	// PutFrom is Put of an entry that was received on a connection. Changes omits it for the
+	// same connection. Connections have numbers from 1.
 	PutFrom(s Signed, source uint64) bool
-	// Keep moves the peer's entry to the room for members, where it stays until
-	// Forget, and puts s, which may be the entry that is known, there. It reports
-	// whether the entry is in that room.
+	// Keep moves the peer's entry to the room for members, where it stays until Forget, and
+	// replaces it by s if that is newer. It reports whether the peer's entry is in that room.
 	Keep(s Signed) bool
-	// Room reports whether an entry of the peer with that many bytes fits in.
+	// Room reports whether an entry of the peer with that many bytes fits.
 	Room(peer sm.PeerID, bytes int) bool
 	// Crowded reports whether more than half of the room for strangers is taken.
 	Crowded() bool
-	// Changes returns entries of other peers that changed after the cursor, 0
-	// for all, each once, the oldest change first: as many as have at most limit
-	// bytes together, but one at least if there is one. Left out are the entry
-	// of the reader and what came over the reader's connection. It returns the
-	// cursor behind them and whether there is more.
+	// Changes returns entries of other peers that changed after the cursor, 0 for all, each
+	// once and the oldest change first. Together they have at most limit bytes, unless the
+	// first one alone has more. The entry of the reader and entries that came over the
+	// reader's connection, source, are omitted. next is the cursor for the next call; more
+	// reports whether that call may return entries now.
 	Changes(cursor uint64, limit int, reader sm.PeerID, source uint64) (entries []Signed, next uint64, more bool)
 	// Len returns the number of other peers' entries.
 	Len() int
@@ -72,33 +72,35 @@ type Catalog interface {
 	Get(sm.PeerID) (Signed, bool)
 	// All returns the entries of all other peers, sorted by peer.
 	All() []Signed
-	// Watch has f called with each new entry from now on, others' and own, and with
-	// the entry that it replaces, zero for none, one call at a time and in the order
-	// of the changes. f runs within Put and Update: it must not block and must not
-	// call Put, Keep, Update or Forget. A call may be in flight when cancel returns;
-	// none begins after it.
+	// Watch has f called for each entry that changes, of other peers and of this one, with
+	// the entry that it replaces, zero for none. Calls are in the order of the changes and
+	// never overlap. f runs within Put, Keep and Update: it must not block and must not call
+	// Put, Keep, Update or Forget. A call may be in flight when cancel returns; none begins
+	// after it.
 	Watch(f func(s, before Signed)) (cancel func())
-	// Forget drops the entry of another peer. Watchers are not told.
+	// Forget drops the entry of another peer. Watchers are not called.
 	Forget(sm.PeerID)
 }
 
-// catalog is the Catalog that NewCatalog makes.
+// catalog implements Catalog.
 type catalog struct {
 	id    link.Identity
 	clock func() time.Time
 
-	// changing is held through a change and the calls of its watchers, which
-	// keeps those in order; mu only while the fields are touched.
+	// changing is held during a change and the calls of its watchers, which keeps those
+	// calls in order. mu guards the fields below and is not held during calls of watchers.
+	// changing is locked before mu. A watcher may lock what its owner holds while it calls
+	// Get, Self or Changes, which lock only mu.
 	changing sync.Mutex
 	mu       sync.Mutex
 
 	self      Signed
-	overtakes int       // in a row
-	overtook  time.Time // when the last of them was
+	overtakes int       // in a row; guarded by changing
+	overtook  time.Time // the last of them; guarded by changing
 	others    map[sm.PeerID]*known
 	strangers room
 	members   room
-	changes   []change // ascending; only a peer's last one counts
+	changes   []change // by sequence; only the last one of each peer counts
 	last      uint64   // sequence of the last change
 	watchers  map[*func(s, before Signed)]struct{}
 }
@@ -108,10 +110,10 @@ type known struct {
 	Signed
 	room   *room
 	seq    uint64 // of its last change
-	source uint64 // connection that it came over
+	source uint64 // number of the connection that it came over, 0 for none
 }
 
-// change says whose entry changed.
+// change records that the entry of a peer changed.
 type change struct {
 	seq  uint64
 	peer sm.PeerID
@@ -132,11 +134,11 @@ func (r *room) add(peers, bytes int) {
 	r.bytes += bytes
 }
 
-// NewCatalog returns a catalog that knows only this peer's own entry, e, whose
-// network, addresses and so on the caller has set. Its version is the clock's time in
-// nanoseconds, so that a restarted peer's entry is newer than those before. Where it
-// is not, because a clock was wrong, others send the newer one back and the catalog
-// overtakes it.
+// NewCatalog returns a catalog that holds only this peer's own entry, e, whose network,
+// addresses and so on the caller has set. The version of the entry is the clock's time in
+// nanoseconds, so a restarted peer's entry is newer than its entries before. If it is not,
+// because a clock was wrong, other peers send the newer one back and the catalog signs its
+// own entry with a higher version.
 func NewCatalog(id link.Identity, e Entry, clock func() time.Time) (Catalog, error) {
 	e.Version = version(clock())
 	self, err := Sign(id, e)
@@ -154,7 +156,7 @@ func NewCatalog(id link.Identity, e Entry, clock func() time.Time) (Catalog, err
 	}, nil
 }
 
-// version returns the version of an entry that is signed at a time.
+// version returns the version of an entry that is signed at the time.
 func version(at time.Time) uint64 { return uint64(max(0, at.UnixNano())) }
 
 func (c *catalog) Self() Signed {
@@ -169,12 +171,12 @@ func (c *catalog) Update(change func(*Entry)) (Signed, error) {
 	return c.update(change, version(c.clock()))
 }
 
-// update is Update for a caller that holds changing. The new version is higher
-// than the one before and not lower than atLeast.
+// update is Update for a caller that holds changing. The new version is higher than the one
+// before and at least atLeast.
 func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	old := c.Self()
 	if old.Version == math.MaxUint64 {
-		return old, fmt.Errorf("discovery: update the entry of peer %s: there is no higher version", old.Peer.Short())
+		return old, fmt.Errorf("discovery: update the entry of peer %s: version %d is the highest; use another identity", old.Peer.Short(), old.Version)
 	}
 	e := old.Clone()
 	change(&e)
@@ -187,7 +189,7 @@ func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	c.mu.Lock()
 	c.self = self
 	c.mu.Unlock()
-	c.tell(self, old)
+	c.notify(self, old)
 	return self, nil
 }
 
@@ -201,18 +203,18 @@ func (c *catalog) PutFrom(s Signed, source uint64) bool {
 		return false
 	}
 	before, _ := c.Get(s.Peer)
-	if !c.take(s, source) {
+	if !c.add(s, source) {
 		return false
 	}
-	c.tell(s, before)
+	c.notify(s, before)
 	return true
 }
 
-// take accepts another peer's entry when it is news and there is room.
-func (c *catalog) take(s Signed, source uint64) bool {
+// add adds another peer's entry if it is news and fits.
+func (c *catalog) add(s Signed, source uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.news(s) || !c.fits(s.Peer, len(s.raw)) {
+	if !c.isNews(s) || !c.fits(s.Peer, len(s.raw)) {
 		return false
 	}
 	k := c.others[s.Peer]
@@ -225,14 +227,14 @@ func (c *catalog) take(s Signed, source uint64) bool {
 	return true
 }
 
-// news reports whether the entry is another peer's, of this network and newer
-// than what is known. The caller holds mu, as for what follows.
-func (c *catalog) news(s Signed) bool {
+// isNews reports whether the entry is another peer's, of this network and newer than the
+// known one. The caller holds mu, as for fits, set and counts.
+func (c *catalog) isNews(s Signed) bool {
 	k := c.others[s.Peer]
 	return !s.IsZero() && s.Network == c.self.Network && s.Peer != c.self.Peer && (k == nil || s.Version > k.Version)
 }
 
-// fits reports whether there is room for an entry of the peer.
+// fits reports whether an entry of the peer fits into its room.
 func (c *catalog) fits(peer sm.PeerID, bytes int) bool {
 	if k := c.others[peer]; k != nil {
 		return k.room.fits(0, bytes-len(k.raw))
@@ -240,7 +242,7 @@ func (c *catalog) fits(peer sm.PeerID, bytes int) bool {
 	return c.strangers.fits(1, bytes)
 }
 
-// set replaces an entry.
+// set replaces an entry and records the change.
 func (c *catalog) set(k *known, s Signed, source uint64) {
 	k.room.add(0, len(s.raw)-len(k.raw))
 	c.last++
@@ -263,7 +265,7 @@ func (c *catalog) Keep(s Signed) bool {
 	before, _ := c.Get(s.Peer)
 	kept, news := c.keep(s)
 	if news {
-		c.tell(s, before)
+		c.notify(s, before)
 	}
 	return kept
 }
@@ -271,7 +273,7 @@ func (c *catalog) Keep(s Signed) bool {
 func (c *catalog) keep(s Signed) (kept, news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k, news := c.others[s.Peer], c.news(s)
+	k, news := c.others[s.Peer], c.isNews(s)
 	switch {
 	case k == nil && (!news || !c.members.fits(1, len(s.raw))):
 		return false, false
@@ -336,9 +338,9 @@ func (c *catalog) Len() int {
 	return len(c.others)
 }
 
-// overtake signs our own entry again when s, ours too, is another one and not older:
-// a process before this one signed it, whose clock was ahead, and others would keep
-// preferring it.
+// overtake signs our own entry again if s, which is ours too, differs and is not older. An
+// earlier process signed s while its clock was ahead, and other peers would keep preferring
+// it. The caller holds changing.
 func (c *catalog) overtake(s Signed) {
 	self, now := c.Self(), time.Now()
 	if now.Sub(c.overtook) >= overtakeRest {
@@ -349,7 +351,7 @@ func (c *catalog) overtake(s Signed) {
 	}
 	c.overtakes++
 	c.overtook = now
-	// The entry itself is unchanged and keeps the rules.
+	// The entry is unchanged but for its version, so it breaks no rule.
 	_, _ = c.update(func(*Entry) {}, s.Version+1)
 }
 
@@ -396,8 +398,8 @@ func (c *catalog) Forget(peer sm.PeerID) {
 	}
 }
 
-// tell calls the watchers. The caller holds changing, not mu.
-func (c *catalog) tell(s, before Signed) {
+// notify calls the watchers. The caller holds changing and does not hold mu.
+func (c *catalog) notify(s, before Signed) {
 	c.mu.Lock()
 	watchers := slices.Collect(maps.Keys(c.watchers))
 	c.mu.Unlock()

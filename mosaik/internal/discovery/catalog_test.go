@@ -132,8 +132,8 @@ func TestPut(t *testing.T) {
 	}
 }
 
-// TestOvertake shows a catalog entries of its own peer, signed before a restart
-// by a clock that was ahead.
+// TestOvertake puts entries of the catalog's own peer, signed before a restart while the clock was
+// ahead.
 func TestOvertake(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
@@ -161,8 +161,7 @@ func TestOvertake(t *testing.T) {
 	}
 }
 
-// TestOvertakeOfTheSameAge shows a catalog an entry of its own peer that was signed at
-// the same time by its clock and says something else.
+// TestOvertakeOfTheSameAge puts a different entry of the catalog's own peer with the same version.
 func TestOvertakeOfTheSameAge(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t)
@@ -189,7 +188,7 @@ func TestNoHigherVersion(t *testing.T) {
 	}
 }
 
-// fill takes all room of strangers but for so many bytes.
+// fill uses up the room of strangers except for that many bytes.
 func fill(c *catalog, bytes int) {
 	c.strangers.bytes = c.strangers.maxBytes - bytes
 }
@@ -226,8 +225,8 @@ func TestCatalogIsBounded(t *testing.T) {
 
 func tagged(e *Entry) { e.Tags = []string{"t"} }
 
-// TestMembersHaveRoom fills the room of strangers: a member's larger entry must
-// not be refused, nor may the entries of members take what strangers have.
+// TestMembersHaveRoom fills the room of strangers. A member's larger entry must still be added, and
+// the entries of members must not use the room of strangers.
 func TestMembersHaveRoom(t *testing.T) {
 	t.Parallel()
 	c := newTestCatalog(t).(*catalog)
@@ -343,7 +342,7 @@ func TestWatch(t *testing.T) {
 	var last uint64
 	cancel := c.Watch(func(s, _ Signed) {
 		calls++
-		if s.Peer != c.Self().Peer { // the catalog can be read from within
+		if s.Peer != c.Self().Peer { // a watcher may read the catalog
 			return
 		}
 		if s.Version <= last {
@@ -377,7 +376,7 @@ func TestWatch(t *testing.T) {
 	if want := 4*50 + 4*2; calls != want {
 		t.Error("called after cancel")
 	}
-	// A watcher may cancel itself, and another, from within.
+	// A watcher may cancel itself and other watchers.
 	var own func()
 	own = c.Watch(func(_, _ Signed) { own() })
 	c.Put(of(t, 9, 2))

@@ -1,11 +1,9 @@
-// Package discovery is what peers know of each other: signed entries, in which
-// every peer says where it can be reached and which groups it is in, and the
-// catalog that holds the newest entry of each.
+// Package discovery holds what peers know about each other. In a signed entry a peer states
+// its addresses and its groups. The catalog holds the newest entry of each peer.
 //
-// An [Entry] is believed only from its owner: it travels as [Signed], whose
-// bytes carry the owner's signature, so that anyone may relay it and nobody may
-// change it. Of two entries of a peer the one with the higher version is valid.
+// An [Entry] counts only with its owner's signature, as a [Signed]: every peer may relay it
+// and none can change it. Of two entries of a peer the one with the higher version is valid.
 //
-// How entries spread is not decided here: whoever receives one puts it into the
-// [Catalog], whoever sends them watches it.
+// Package bond spreads entries. It puts those that it receives into the [Catalog] and sends
+// what the catalog reports as changed.
 package discovery

@@ -36,10 +36,11 @@ const (
 	signatureDomain = "mosaik peer entry v1\x00"
 )
 
-// signed returns the message that the signature of an entry's body is over.
+// signed returns the message that the signature of an entry with this body covers.
 func signed(body []byte) []byte { return append([]byte(signatureDomain), body...) }
 
-// appendBody appends everything but the signature of an entry that passed check.
+// appendBody appends everything but the signature. The entry must have passed check, whose
+// limits keep each length within its field.
 func appendBody(b []byte, e *Entry) []byte {
 	b = append(b, formatVersion)
 	b = append(b, e.Peer[:]...)
@@ -66,12 +67,11 @@ func appendBody(b []byte, e *Entry) []byte {
 	return b
 }
 
-// versionEnd is where the version of an entry ends in its bytes.
+// versionEnd is the offset behind the version of an entry.
 const versionEnd = 1 + 32 + 32 + 8
 
-// Peek returns whose entry the bytes claim to be and its version, without
-// verifying anything. It returns zeros for bytes of another format version and
-// for bytes that are too short.
+// Peek returns the peer and the version that the bytes claim, without verifying anything. It
+// returns zeros for bytes of another format version and for bytes that are too short.
 func Peek(b []byte) (peer sm.PeerID, version uint64) {
 	if len(b) < versionEnd || b[0] != formatVersion {
 		return peer, 0
@@ -79,15 +79,15 @@ func Peek(b []byte) (peer sm.PeerID, version uint64) {
 	return sm.PeerID(b[1:33]), binary.BigEndian.Uint64(b[versionEnd-8:])
 }
 
-// Parse reads what [Signed.Bytes] returns and verifies the signature. It copies
-// b. Bytes from a stranger are safe: any fault is [ErrEntry]. An entry that
-// another version of this program may accept is [ErrIncompatible] as well.
+// Parse decodes what [Signed.Bytes] returned and verifies the signature. It copies b. Any b
+// is safe to parse: each fault is [ErrEntry]. An entry that another version of this program
+// may accept is [ErrIncompatible] as well.
 func Parse(b []byte) (Signed, error) {
 	if len(b) > MaxSize {
-		return Signed{}, fmt.Errorf("%w: parse: it has %d bytes, at most %d are allowed", ErrEntry, len(b), MaxSize)
+		return Signed{}, fmt.Errorf("%w: parse: %d bytes, at most %d are allowed", ErrEntry, len(b), MaxSize)
 	}
 	if len(b) > 0 && b[0] != formatVersion {
-		return Signed{}, fmt.Errorf("%w: parse: format version %d is not known", ErrIncompatible, b[0])
+		return Signed{}, fmt.Errorf("%w: parse: format version %d is not known; this program reads version %d", ErrIncompatible, b[0], formatVersion)
 	}
 	raw := append([]byte(nil), b...)
 	r := reader{rest: raw}
@@ -108,7 +108,7 @@ func Parse(b []byte) (Signed, error) {
 	return Signed{Entry: e, raw: raw}, nil
 }
 
-// reader takes an entry apart. After its first error it returns zeros.
+// reader reads the fields of an encoding. After its first error it returns zeros.
 type reader struct {
 	rest []byte
 	err  error
@@ -138,7 +138,7 @@ func (r *reader) entry() Entry {
 	return e
 }
 
-// count returns n when it keeps the limit and nothing has gone wrong before.
+// count returns n if it is within the limit and there was no error before, otherwise 0.
 func (r *reader) count(n, most int, what string) int {
 	if r.err == nil && n > most {
 		r.err = fmt.Errorf("parse: %w", tooMany(what, n, most))

@@ -12,44 +12,44 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The limits of an entry. Larger ones are neither made nor accepted.
+// The limits of an entry. An entry that exceeds one is neither signed nor accepted.
 const (
-	MaxAddrs          = 16       // addresses
-	MaxAddr           = 255      // bytes of one address
-	MaxGroups         = 4096     // groups
-	MaxTags           = 64       // tags
-	MaxTag            = 64       // bytes of one tag
-	MaxExtensions     = 64       // extensions
-	MaxExtensionBytes = 64 << 10 // bytes of all extensions' data together
-	MaxSize           = 256 << 10
+	MaxAddrs          = 16        // addresses
+	MaxAddr           = 255       // bytes of one address
+	MaxGroups         = 4096      // groups
+	MaxTags           = 64        // tags
+	MaxTag            = 64        // bytes of one tag
+	MaxExtensions     = 64        // extensions
+	MaxExtensionBytes = 64 << 10  // bytes of all extensions' data together
+	MaxSize           = 256 << 10 // bytes of a signed entry
 )
 
-// ErrEntry reports an entry that breaks a rule: malformed bytes, a wrong
-// signature, a limit exceeded.
+// ErrEntry reports an entry that breaks a rule: malformed bytes, a wrong signature, or a
+// limit that is exceeded.
 var ErrEntry = errors.New("discovery: bad entry")
 
-// ErrIncompatible reports an [ErrEntry] that an honest peer may have passed on:
-// it has another format version, or its owner has signed it although it breaks a
-// rule here, which another version of this program may not have.
+// ErrIncompatible reports an [ErrEntry] that an honest peer may have relayed: an entry of
+// another format version, or one whose owner signed it although it breaks a rule of this
+// program. Another version of the program may not have that rule.
 var ErrIncompatible = fmt.Errorf("%w: of another version", ErrEntry)
 
-// Entry is what a peer says about itself.
+// Entry is what a peer states about itself.
 type Entry struct {
 	Peer    sm.PeerID
 	Network sm.Digest
 	Version uint64 // of two entries of a peer the higher version is valid
 
-	Addrs  []string    // host:port where the peer listens, printable ASCII, best first; may be empty
-	Groups []sm.Digest // ids of the groups that it has joined, ascending
-	Tags   []string    // free words, ascending
+	Addrs  []string    // host:port on which the peer listens, printable ASCII, best first; may be empty
+	Groups []sm.Digest // ids of the groups that the peer has joined, ascending
+	Tags   []string    // words chosen by the operator, ascending
 
-	// Extensions is what later versions add; it is signed with the rest and
-	// kept and relayed where its types are not known. Types ascend; those of
-	// one type keep their order.
+	// Extensions hold what later versions add. They are signed with the rest. Peers that do
+	// not know a type keep and relay it. Types ascend; extensions of one type keep their
+	// order.
 	Extensions []Extension
 }
 
-// Extension is a part of an entry whose meaning its type decides.
+// Extension is a part of an entry. Its type gives the data its meaning.
 type Extension struct {
 	Type uint16
 	Data []byte
@@ -61,8 +61,8 @@ func (e *Entry) HasGroup(group sm.Digest) bool {
 	return found
 }
 
-// Extension returns the data of the extensions of one type, in their order.
-// The caller must not change it.
+// Extension returns the data of the extensions of one type, in their order. The caller must
+// not change the data.
 func (e *Entry) Extension(kind uint16) [][]byte {
 	var data [][]byte
 	for _, x := range e.Extensions {
@@ -86,7 +86,7 @@ func (e *Entry) Clone() Entry {
 	return c
 }
 
-// sort brings the entry into its one canonical order: groups and tags are sets.
+// sort brings the entry into its canonical order. Groups and tags are sets.
 func (e *Entry) sort() {
 	slices.SortFunc(e.Groups, compareDigests)
 	e.Groups = slices.Compact(e.Groups)
@@ -95,7 +95,8 @@ func (e *Entry) sort() {
 	slices.SortStableFunc(e.Extensions, func(a, b Extension) int { return int(a.Type) - int(b.Type) })
 }
 
-// check reports what is wrong with the entry, whoever made it.
+// check returns an error if the entry breaks a rule. It holds for entries that this peer
+// signs and for those that it parses.
 func (e *Entry) check() error {
 	switch {
 	case e.Peer.IsZero():
@@ -116,7 +117,7 @@ func (e *Entry) check() error {
 			return err
 		}
 		if slices.Contains(e.Addrs[:i], addr) {
-			return fmt.Errorf("%w: address %q stands there twice", ErrEntry, addr)
+			return fmt.Errorf("%w: address %q is listed twice", ErrEntry, addr)
 		}
 	}
 	for i := range e.Groups {
@@ -151,9 +152,9 @@ func tooMany(what string, n, most int) error {
 
 func compareDigests(a, b sm.Digest) int { return sm.PeerID(a).Compare(sm.PeerID(b)) }
 
-// Signed is an entry with its owner's signature. Only [Sign] and [Parse] make
-// one, so that holding it means that the signature is right. It is immutable:
-// nobody may change what its slices hold.
+// Signed is an entry with its owner's signature. Only [Sign] and [Parse] make one, so the
+// signature of a Signed that is not zero is valid. It is immutable: its slices must not be
+// changed.
 type Signed struct {
 	Entry
 	raw []byte
@@ -163,12 +164,12 @@ type Signed struct {
 // change them.
 func (s Signed) Bytes() []byte { return s.raw }
 
-// IsZero reports whether s is no entry at all.
+// IsZero reports whether s is the zero Signed, which is no entry.
 func (s Signed) IsZero() bool { return s.raw == nil }
 
-// Sign returns the entry signed by its owner. The entry is copied and brought
-// into canonical order; a zero Peer becomes the identity's, another one's is an
-// error, as is an entry that breaks a rule ([ErrEntry]).
+// Sign returns a copy of the entry in canonical order, signed by its owner. A zero Peer
+// becomes the identity's. Another peer's id, and an entry that breaks a rule, are
+// [ErrEntry].
 func Sign(id link.Identity, e Entry) (Signed, error) {
 	e = e.Clone()
 	if e.Peer.IsZero() {
@@ -185,8 +186,8 @@ func Sign(id link.Identity, e Entry) (Signed, error) {
 	return Signed{Entry: e, raw: append(body, id.Sign(signed(body))...)}, nil
 }
 
-// isPrintable reports whether s is UTF-8 that shows as what it is, in logs, too: no
-// control characters, line breaks or changes of direction.
+// isPrintable reports whether s is UTF-8 without control characters, line breaks and changes
+// of direction, which could forge lines of a log.
 func isPrintable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

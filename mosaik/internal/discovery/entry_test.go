@@ -30,7 +30,7 @@ func identity(t testing.TB, n byte) link.Identity {
 	return id
 }
 
-// full returns an entry that has something of everything, in canonical order.
+// full returns an entry with every field set, in canonical order.
 func full(t testing.TB) Entry {
 	return Entry{
 		Peer:       identity(t, 1).Peer(),
@@ -166,7 +166,7 @@ var broken = map[string]func(*Entry){
 	"network is zero":             func(e *Entry) { e.Network = sm.Digest{} },
 	"17 addresses":                func(e *Entry) { e.Addrs = append(largestAddrs(), "more:1") },
 	"twice":                       func(e *Entry) { e.Addrs = []string{"a:1", "b:1", "a:1"} },
-	"at most 255 bytes":           func(e *Entry) { e.Addrs = []string{strings.Repeat("h", 254) + ":1"} },
+	"at most 255 are allowed":     func(e *Entry) { e.Addrs = []string{strings.Repeat("h", 254) + ":1"} },
 	`address "\xff:1" has a byte`: func(e *Entry) { e.Addrs = []string{"\xff:1"} },
 	`"host" is not host:port`:     func(e *Entry) { e.Addrs = []string{"host"} },
 	`":7000" is not host:port`:    func(e *Entry) { e.Addrs = []string{":7000"} },
@@ -220,7 +220,7 @@ func TestBrokenEntries(t *testing.T) {
 	wantErr(t, "sign as nobody", err, "peer is zero")
 }
 
-// TestHostileBytes parses what only a hostile owner would sign.
+// TestHostileBytes parses entries that only a hostile owner would sign.
 func TestHostileBytes(t *testing.T) {
 	t.Parallel()
 	signedAnyhow := func(change func(*Entry)) []byte {
@@ -252,7 +252,7 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
-// seal signs a body, whatever it is.
+// seal signs any bytes as the body of an entry.
 func seal(t testing.TB, body []byte) []byte {
 	return append(body, identity(t, 1).Sign(append([]byte("mosaik peer entry v1\x00"), body...))...)
 }
@@ -292,7 +292,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= ed25519.SignatureSize {
-			// Most of what can go wrong lies behind a right signature.
+			// Most faults are found only after a right signature.
 			fuzzOne(t, seal(t, bytes.Clone(b[:len(b)-ed25519.SignatureSize])))
 		}
 		fuzzOne(t, b)

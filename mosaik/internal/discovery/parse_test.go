@@ -10,8 +10,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestIncompatible tells entries that an honest peer may have passed on from those
-// that it cannot have verified.
+// TestIncompatible distinguishes entries that an honest peer may have relayed from those that it
+// would have rejected.
 func TestIncompatible(t *testing.T) {
 	t.Parallel()
 	id := identity(t, 2)
@@ -54,8 +54,7 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-// BenchmarkParse measures what it costs to verify an entry, the smallest and the
-// largest.
+// BenchmarkParse measures the verification of the smallest and of the largest entry.
 func BenchmarkParse(b *testing.B) {
 	largest := Entry{Network: network, Version: 1, Extensions: []Extension{{Type: 4711, Data: make([]byte, MaxExtensionBytes)}}}
 	for i := range MaxGroups {

@@ -70,12 +70,12 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 	defer context.AfterFunc(e.ctx, func() { c.Close() })()
 
 	e.peers.reached(c.Peer())
-	defer c.Rest()
+	defer c.ReleaseCPU()
 	var buf []byte
 	for admitted := false; ; {
 		if !admitted {
 			admitted, _ = e.peers.speaks(c.Peer())
-			c.TakeTurns(!admitted)
+			c.LimitCPU(!admitted)
 		}
 		err := e.awaitAdmission(ctx, c, &acks)
 		var kind uint8
@@ -134,7 +134,7 @@ func (e *Engine) awaitAdmission(ctx context.Context, c *link.Conn, acks *acks) e
 	if ok {
 		return nil
 	}
-	c.Rest()
+	c.ReleaseCPU()
 	acks.busy.Store(true)
 	defer acks.busy.Store(false)
 	timer := time.NewTimer(admissionTimeout)

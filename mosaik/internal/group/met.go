@@ -55,13 +55,13 @@ func (g *Group) meet(l *life, peer sm.PeerID, a Announcement) {
 		goodbye: m.goodbye, change: m.change, voters: m.voters, probing: m.probing,
 	}
 	if len(m.addrs) == 0 {
-		m.addrs = g.cfg.Bonds.Whereabouts(peer).Addrs
+		m.addrs = g.cfg.Bonds.AdvertisedAddrs(peer).Addrs
 	}
 }
 
 // lose notes that the bond with a peer has ended.
 func (g *Group) lose(l *life, peer sm.PeerID) {
-	where := g.cfg.Bonds.Whereabouts(peer)
+	where := g.cfg.Bonds.AdvertisedAddrs(peer)
 	for _, m := range l.met {
 		if m.peer != peer {
 			continue
@@ -192,7 +192,7 @@ func allVacant(answers []bond.Answer) bool {
 // answersAsLater reports whether no address of an earlier process answers as its
 // peer, but those that the later one advertises.
 func (g *Group) answersAsLater(m *met, answers []bond.Answer) bool {
-	later := g.cfg.Bonds.Whereabouts(m.peer).Addrs
+	later := g.cfg.Bonds.AdvertisedAddrs(m.peer).Addrs
 	for i, answer := range answers {
 		if answer == bond.SamePeer && !slices.Contains(later, m.addrs[i]) {
 			return false

@@ -12,14 +12,14 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The pause after a failure to accept: the first, doubled up to the longest.
+// The pause after a failure to accept doubles from minAcceptPause to maxAcceptPause.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
 )
 
-// Serve starts to accept connections. On a link that is closed or serves
-// already it does nothing.
+// Serve starts to accept connections and returns. On a link that is closed or already
+// serves it does nothing.
 func (l *Link) Serve() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *Link) acceptAll(ctx context.Context) {
 			return
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		l.config.Logger.Warn("link: cannot accept connections; trying again", "addr", l.Addr(), "pause", pause, "err", err)
+		l.config.Logger.Warn("cannot accept connections", "addr", l.Addr(), "retry_in", pause, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -59,13 +59,13 @@ func (l *Link) acceptAll(ctx context.Context) {
 	}
 }
 
-// Trust says that connections from the address are welcome at any time, because
-// a peer there has proved itself. Those from other addresses have to share what
-// is left, and may be barred.
+// Trust exempts connections from the address from the rate that all untrusted addresses
+// share and from [Conn.Bar]: a member has proved itself there. Each call needs a call of
+// Distrust.
 func (l *Link) Trust(addr net.Addr) { l.gate.trust(addr, time.Now()) }
 
-// Distrust takes one call of Trust back, which was valid for so long. It remains
-// valid for as long again, but not for more than ten minutes.
+// Distrust takes back one call of Trust, which lasted that long. The address remains
+// trusted for as long again, at most ten minutes, so that members can come back.
 func (l *Link) Distrust(addr net.Addr, lasted time.Duration) {
 	l.gate.distrust(addr, lasted, time.Now())
 }
@@ -75,8 +75,8 @@ func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 	attempt, cancel := context.WithTimeout(ctx, l.config.HandshakeTimeout)
 	v, limit := l.gate.enter(raw.RemoteAddr(), time.Now(), cancel)
 	if limit != LimitNone {
-		l.tally.dropped[limit].Add(1)
-		l.config.Logger.Warn("link: too many connections", "from", raw.RemoteAddr(), "limit", limit)
+		l.counters.dropped[limit].Add(1)
+		l.config.Logger.Warn("too many connections", "from", raw.RemoteAddr(), "limit", limit)
 	}
 	if v == nil {
 		cancel()
@@ -90,14 +90,14 @@ func (l *Link) enter(ctx context.Context, raw net.Conn, protocols []string) {
 	})
 }
 
-// serve runs one accepted connection from handshake, which is over when attempt
-// is, to end.
-func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, protocols []string) {
+// serve runs one accepted connection from its handshake to its end. The context attempt
+// bounds the handshake, ctx the rest.
+func (l *Link) serve(ctx, attempt context.Context, v *acceptedConn, raw net.Conn, protocols []string) {
 	c := &Conn{}
 	err := l.handshake(attempt, c, raw, sm.PeerID{}, protocols, func(c *Conn) error { return l.welcome(c, v) })
-	v.settle()
+	v.handshakeDone()
 	if err != nil {
-		l.config.Logger.Debug("link: handshake failed", "from", raw.RemoteAddr(), "err", err)
+		l.config.Logger.Debug("handshake failed", "from", raw.RemoteAddr(), "error", err)
 		return
 	}
 	defer c.Close()
@@ -107,9 +107,9 @@ func (l *Link) serve(ctx, attempt context.Context, v *visit, raw net.Conn, proto
 }
 
 // welcome is the acceptor's side of the preface.
-func (l *Link) welcome(c *Conn, v *visit) error {
+func (l *Link) welcome(c *Conn, v *acceptedConn) error {
 	network, err := readPreface(c.reader)
-	code := CodeAccepted
+	var code Code
 	switch {
 	case errors.Is(err, errPreface):
 		code = CodeUndecodable
@@ -117,14 +117,14 @@ func (l *Link) welcome(c *Conn, v *visit) error {
 		return fmt.Errorf("read the preface: %w", err)
 	case network != l.config.Network:
 		code = CodeOtherNetwork
-		err = fmt.Errorf("peer %s is on network %s, not %s", c.peer.Short(), network.Short(), l.config.Network.Short())
+		err = fmt.Errorf("peer %s is on network %s, want %s", c.peer.Short(), network.Short(), l.config.Network.Short())
 	default:
 		if code = l.admit(c, v); code != CodeAccepted {
-			err = fmt.Errorf("peer %s is refused: %d, %s", c.peer.Short(), uint32(code), code)
+			err = fmt.Errorf("refused peer %s: %d, %s", c.peer.Short(), uint32(code), code)
 		}
 	}
 	if code != CodeAccepted {
-		l.tally.Refused(code, Sent)
+		l.counters.Refused(code, Sent)
 	}
 	if _, werr := c.tls.Write(appendAnswer(nil, code)); werr != nil {
 		return fmt.Errorf("answer the preface: %w", werr)
@@ -132,12 +132,12 @@ func (l *Link) welcome(c *Conn, v *visit) error {
 	return err
 }
 
-// admit decides about a peer of this network.
-func (l *Link) admit(c *Conn, v *visit) Code {
+// admit decides about a peer of this network that asks for a protocol.
+func (l *Link) admit(c *Conn, v *acceptedConn) Code {
 	if code := l.config.Admit(c.peer, c.protocol()); code != CodeAccepted {
 		return code
 	}
-	if !v.letIn(c.peer) {
+	if !v.admit(c.peer) {
 		return CodeBusy
 	}
 	return CodeAccepted

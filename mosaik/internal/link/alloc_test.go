@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestReadersAllocateWhatArrives measures what reading prefaces, answers and frames
-// allocates: a frame into memory that doubles, from 64 KiB on, until it has room.
+// TestReadersAllocateWhatArrives measures what reading prefaces, answers and frames allocates. The
+// memory for a frame starts at 64 KiB and doubles until the frame fits.
 func TestReadersAllocateWhatArrives(t *testing.T) {
 	seeds := [][]byte{
 		appendPreface(nil, testNetwork), appendPreface(nil, sm.Digest{}),

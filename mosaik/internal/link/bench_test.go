@@ -43,7 +43,7 @@ func BenchmarkFrameRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkFrameStream sends frames one way.
+// BenchmarkFrameStream sends frames in one direction.
 func BenchmarkFrameStream(b *testing.B) {
 	for _, size := range []int{64, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

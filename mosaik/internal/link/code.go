@@ -8,32 +8,32 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Code says why a peer refused or closed a connection or a bond. Codes travel
-// as four bytes; a newer peer may send codes that have no name here.
+// Code says why a peer refused or closed a connection or a bond. A code is four bytes on
+// the wire. A newer peer may send codes that have no name here.
 type Code uint32
 
-// The codes are those of the original mosaik.
+// The codes are those of the original mosaik, apart from those marked as ours.
 const (
 	CodeAccepted          Code = 0     // nothing is wrong
 	CodeOtherNetwork      Code = 101   // the peers are on different networks
-	CodeCancelled         Code = 102   // the peer is leaving or gave up
-	CodeUnexpectedClose   Code = 103   // the connection ended without a word
-	CodeProtocolViolation Code = 400   // the peer did what the protocol forbids
+	CodeCancelled         Code = 102   // the peer is leaving or cancelled the attempt
+	CodeUnexpectedClose   Code = 103   // the connection ended without a GOODBYE
+	CodeProtocolViolation Code = 400   // the peer sent what the protocol forbids
 	CodeUnknownPeer       Code = 401   // no valid entry of the peer is known
 	CodeUndecodable       Code = 30400 // a message could not be decoded
 	CodeTicketRefused     Code = 30403 // a validator refused the peer's tickets
 	CodeUnknownGroup      Code = 30404 // the group is not joined here
 	CodeWrongProof        Code = 30405 // the proof of the group key is wrong
-	CodeSuperseded        Code = 30406 // a later process with the peer's identity is known; ours, not of the original
-	CodeTimeout           Code = 30408 // the peer kept silent for too long
-	CodePolicy            Code = 30409 // the group's membership policy differs; ours, not of the original
-	CodeSchema            Code = 30410 // the machine's schema has other levels; ours, not of the original
-	CodeAlreadyBonded     Code = 30429 // there is a bond with the peer already
-	CodeBusy              Code = 30503 // the peer has too many connections here; ours, not of the original
+	CodeSuperseded        Code = 30406 // a later process with the peer's identity is known; ours
+	CodeTimeout           Code = 30408 // the peer was silent for too long
+	CodePolicy            Code = 30409 // the group's membership policy differs; ours
+	CodeSchema            Code = 30410 // the machine's schema has other levels; ours
+	CodeAlreadyBonded     Code = 30429 // a bond with the peer exists
+	CodeBusy              Code = 30503 // the peer has too many connections here; ours
 )
 
-// codes lists every code that has a name, with what it means. A code that is not
-// in it counts as unknown everywhere; a test compares it with the constants.
+// codes lists every code that has a name, with its meaning. A test compares it with the
+// constants.
 var codes = [...]struct {
 	code    Code
 	meaning string
@@ -56,8 +56,8 @@ var codes = [...]struct {
 	{CodeBusy, "too many connections"},
 }
 
-// place returns the place of the code in codes, len(codes) if it is not there.
-func (c Code) place() int {
+// index returns the index of the code in codes, len(codes) for a code without a name.
+func (c Code) index() int {
 	for i := range codes {
 		if codes[i].code == c {
 			return i
@@ -66,21 +66,21 @@ func (c Code) place() int {
 	return len(codes)
 }
 
-// String returns what the code means, in a few words.
+// String returns the meaning of the code in a few words.
 func (c Code) String() string {
-	if i := c.place(); i < len(codes) {
+	if i := c.index(); i < len(codes) {
 		return codes[i].meaning
 	}
 	return "code without a name"
 }
 
-// MarshalText implements [encoding.TextMarshaler]: the number and what it means.
+// MarshalText implements [encoding.TextMarshaler]. The text is the number and the meaning.
 func (c Code) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%d %s", uint32(c), c), nil
 }
 
-// UnmarshalText implements [encoding.TextUnmarshaler] for a number, with or without what
-// it means.
+// UnmarshalText implements [encoding.TextUnmarshaler]. It reads a number, with or without
+// its meaning.
 func (c *Code) UnmarshalText(text []byte) error {
 	number, _, _ := strings.Cut(string(text), " ")
 	n, err := strconv.ParseUint(number, 10, 32)
@@ -93,11 +93,11 @@ func (c *Code) UnmarshalText(text []byte) error {
 
 // RefusedError reports that a peer refused a connection or a bond.
 type RefusedError struct {
-	Peer sm.PeerID // who refused
-	Code Code      // why; never CodeAccepted
+	Peer sm.PeerID // the peer that refused
+	Code Code      // the reason; never CodeAccepted
 }
 
-// Error names the peer, the code and what it means.
+// Error names the peer, the code and its meaning.
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("link: peer %s refused: %d, %s", e.Peer.Short(), uint32(e.Code), e.Code)
 }

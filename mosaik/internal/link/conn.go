@@ -13,15 +13,15 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Conn is a connection to a peer whose identity is proved and whose network is
-// ours. It is a [net.Conn] whose methods may be called concurrently, except
-// that only one goroutine may read, by Read or ReadFrame.
+// Conn is a connection to a peer of this network whose identity is proved. It is a
+// [net.Conn]. Its methods may be called concurrently, except that only one goroutine may
+// read, by Read, ReadFrame, PeekFrame or Drain.
 type Conn struct {
 	gate    *gate
-	patient *patient
+	limited *limitedConn // the TCP connection
 	tls     *tls.Conn
-	meter   *meter // beneath tls
-	reader  *bufio.Reader
+	meter   *countingConn // between tls and limited
+	reader  *bufio.Reader // of tls
 	peer    sm.PeerID
 	dialled bool
 	close   func() error  // sync.OnceValue
@@ -36,40 +36,41 @@ var _ net.Conn = (*Conn)(nil)
 // frames keeps the buffers in which WriteFrame assembles frames.
 var frames = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxPooled keeps rare large frames from holding on to their memory, in bytes.
+// maxPooled bounds the buffers that are kept, in bytes: rare large frames should not keep
+// their memory.
 const maxPooled = 1 << 20
 
-// Peer returns who is at the other end.
+// Peer returns the id of the peer at the other end.
 func (c *Conn) Peer() sm.PeerID { return c.peer }
 
 // Dialled reports whether this end opened the connection.
 func (c *Conn) Dialled() bool { return c.dialled }
 
-// Received returns how many bytes of frames have arrived, heads included, whether or not
-// they were read: what the other end counts as it writes frames. While a frame
+// Received returns how many bytes of frames have arrived, headers included, whether or not
+// they were read. The other end counts the same when it writes frames. While a frame
 // arrives the count grows in steps of up to 16 KiB, the size of a TLS record.
 func (c *Conn) Received() uint64 { return c.content.Load() - c.preface }
 
 // Traffic returns how many bytes the connection has read and written beneath TLS. The
-// counts grow while a record is in flight; they show that something moves.
+// counts grow while a record is in flight, so they show progress earlier than Received.
 func (c *Conn) Traffic() (read, written uint64) { return c.meter.read.Load(), c.meter.written.Load() }
 
 // Done returns a channel that is closed when the connection is closed at this end.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// protocol returns what the connection is for.
+// protocol returns the protocol that the ends agreed on.
 func (c *Conn) protocol() Protocol { return Protocol(c.tls.ConnectionState().NegotiatedProtocol) }
 
-// maxLabel is the longest label that TLS 1.3 has room for, in bytes (RFC 8446,
-// section 7.1).
+// maxLabel is the longest exporter label that TLS 1.3 allows, in bytes (RFC 8446, section
+// 7.1).
 const maxLabel = 255 - len("tls13 ")
 
-// Exporter returns keying material of this very connection (RFC 8446, section
-// 7.5): the same at both ends for the same label and context, and different for
-// every other connection, label or context. The label has at most 249 bytes.
+// Exporter returns keying material of this connection (RFC 8446, section 7.5). It is the
+// same at both ends for the same label and context, and differs for every other connection,
+// label or context. The label has at most 249 bytes.
 func (c *Conn) Exporter(label string, context []byte) ([32]byte, error) {
 	if len(label) > maxLabel {
-		return [32]byte{}, fmt.Errorf("link: export keying material: the label has %d bytes, at most %d are allowed", len(label), maxLabel)
+		return [32]byte{}, fmt.Errorf("link: export keying material: label of %d bytes exceeds the limit of %d", len(label), maxLabel)
 	}
 	state := c.tls.ConnectionState()
 	b, err := state.ExportKeyingMaterial(label, context, 32)
@@ -79,10 +80,9 @@ func (c *Conn) Exporter(label string, context []byte) ([32]byte, error) {
 	return [32]byte(b), nil
 }
 
-// WriteFrame writes one frame whose payload is all of payload, one part after
-// the other. The frame goes out in one write; frames of concurrent calls do not
-// mix. A payload that does not fit is [ErrFrame], and nothing is written. After
-// any other error the connection is of no more use.
+// WriteFrame writes one frame whose payload is the concatenation of payload. The frame is
+// one write, so frames of concurrent calls do not mix. A payload that is too large is
+// [ErrFrame], and nothing is written. After any other error the connection is unusable.
 func (c *Conn) WriteFrame(kind uint8, payload ...[]byte) error {
 	buf := frames.Get().(*[]byte)
 	defer frames.Put(buf)
@@ -99,21 +99,20 @@ func (c *Conn) WriteFrame(kind uint8, payload ...[]byte) error {
 	return err
 }
 
-// ReadFrame reads one frame. Its payload, at most max bytes, is read into
-// buf[:0] when it fits there and into new memory otherwise; the caller owns it
-// either way and may pass it to the next call. A malformed or larger frame is
-// [ErrFrame]. The end of the stream between two frames is [io.EOF], within one
-// [io.ErrUnexpectedEOF]. After any error the stream has no more frames.
+// ReadFrame reads one frame. Its payload, at most max bytes, is read into buf[:0] if it fits
+// and into new memory otherwise. The caller owns the payload and may pass it to the next
+// call. A malformed or larger frame is [ErrFrame]. The end of the stream between two frames
+// is [io.EOF], within a frame [io.ErrUnexpectedEOF]. After any error no frame can be read.
 //
-// That a stream ended between two frames does not prove that the peer meant it
-// to: a protocol that must know says so in a frame.
+// io.EOF does not prove that the peer meant to end the stream there: an attacker on the path
+// can cut it. A protocol that must know sends a last frame.
 func (c *Conn) ReadFrame(max int, buf []byte) (kind uint8, payload []byte, err error) {
 	return readFrame(c.reader, max, buf)
 }
 
 // PeekFrame waits until the next frame begins and returns the length of its payload in
-// bytes, without reading it: ReadFrame reads the frame, at once or later. It belongs to
-// the goroutine that reads. Its errors are those of ReadFrame.
+// bytes without reading it. ReadFrame then reads the frame. PeekFrame belongs to the
+// goroutine that reads. Its errors are those of ReadFrame.
 func (c *Conn) PeekFrame() (size int, err error) { return peekFrame(c.reader) }
 
 // Read implements [net.Conn].
@@ -122,20 +121,20 @@ func (c *Conn) Read(b []byte) (int, error) { return c.reader.Read(b) }
 // Write implements [net.Conn]. Bytes of concurrent calls do not mix.
 func (c *Conn) Write(b []byte) (int, error) { return c.tls.Write(b) }
 
-// Bar says that the peer sent what no honest peer sends. For ten seconds no
-// connection is accepted from its address, unless that is trusted.
+// Bar reports that the peer sent what no honest peer sends. For ten seconds no connection
+// from its address is accepted, unless the address is trusted (see [Link.Trust]).
 func (c *Conn) Bar() { c.gate.bar(c.RemoteAddr(), time.Now()) }
 
-// Drain drops what still arrives, without decrypting it, until the stream ends,
-// the read deadline passes, or so many bytes have come. It belongs to the
-// goroutine that reads, and nothing can be read after it.
+// Drain discards what still arrives, without decrypting it, until the stream ends, the read
+// deadline passes, or that many bytes have arrived. It belongs to the goroutine that reads.
+// Nothing can be read after it.
 func (c *Conn) Drain(bytes int64) {
-	c.Rest()
-	_, _ = io.CopyN(io.Discard, c.patient.Conn, bytes)
+	c.ReleaseCPU()
+	_, _ = io.CopyN(io.Discard, c.limited.Conn, bytes)
 }
 
-// Close closes the connection at once; calls that wait on it return an error.
-// Closing twice does nothing.
+// Close closes the connection at once. Calls that block on it return an error. Closing
+// again returns the result of the first call.
 func (c *Conn) Close() error { return c.close() }
 
 // LocalAddr implements [net.Conn].
@@ -144,8 +143,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.tls.LocalAddr() }
 // RemoteAddr implements [net.Conn].
 func (c *Conn) RemoteAddr() net.Addr { return c.tls.RemoteAddr() }
 
-// SetDeadline implements [net.Conn]. A write that ran into its deadline leaves
-// the connection of no more use.
+// SetDeadline implements [net.Conn]. After a write has exceeded its deadline the connection
+// is unusable.
 func (c *Conn) SetDeadline(t time.Time) error { return c.tls.SetDeadline(t) }
 
 // SetReadDeadline implements [net.Conn].

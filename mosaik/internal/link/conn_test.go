@@ -137,8 +137,7 @@ func TestConnClose(t *testing.T) {
 	wantIs(t, a.WriteFrame(1), net.ErrClosed)
 }
 
-// TestConnCloseEndsWrites closes a connection whose peer does not read while a
-// write waits for it.
+// TestConnCloseEndsWrites closes a connection while a write blocks, since the peer does not read.
 func TestConnCloseEndsWrites(t *testing.T) {
 	t.Parallel()
 	a, _ := pair(t)
@@ -169,8 +168,8 @@ func (c countedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestConnWrites counts the writes of frames, and of Close: it must have none,
-// for a peer that does not read could make it wait.
+// TestConnWrites counts the writes of frames and of Close. Close must not write, since a peer that
+// does not read could block it.
 func TestConnWrites(t *testing.T) {
 	t.Parallel()
 	var writes atomic.Int32

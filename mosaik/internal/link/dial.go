@@ -8,27 +8,25 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Dial connects to the peer at addr, host:port, for the protocol. A non-zero
-// want is the only peer that may answer there; the zero one lets anybody but
-// this peer itself, which is [ErrSelf]. A peer that does not want us is a
-// [*RefusedError]. The caller owns the connection. What goes wrong once the
-// connection is open is [ErrHandshake] as well.
+// Dial connects to the peer at addr, host:port, for the protocol. If want is not zero, only
+// that peer may answer; another one is [ErrOtherPeer]. This peer itself is [ErrSelf]. A peer
+// that refuses the connection is a [*RefusedError]. An error after the TCP connection was
+// opened is [ErrHandshake] as well. The caller owns the connection.
 //
-// The whole takes at most the configured handshake timeout. Its end is reported
-// as [context.DeadlineExceeded], the context's as the context's error.
+// Dial takes at most the configured handshake timeout, whose end is reported as
+// [context.DeadlineExceeded]. The end of ctx is reported as its error.
 func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol) (*Conn, error) {
 	return l.DialChecked(ctx, addr, want, p, nil)
 }
 
-// DialChecked is Dial to an address that came from the network: check decides
-// about each IP address and port before it is connected to, after names are
-// resolved. Its error is wrapped in [ErrForbidden]; it may be called from several
-// goroutines at once. A name is connected to at 8 of its addresses at most. See
-// [Config.Dial] for what is checked when that is set.
+// DialChecked is Dial to an address that came from the network. After a name is resolved,
+// check decides about each IP address and port before a socket connects to it. An error of
+// check is wrapped in [ErrForbidden]. It may be called from several goroutines at once. At
+// most 8 addresses of a name are tried. [Config.Dial] says what is checked when it is set.
 func (l *Link) DialChecked(ctx context.Context, addr string, want sm.PeerID, p Protocol, check Check) (*Conn, error) {
 	c := &Conn{dialled: true}
 	err := l.dial(ctx, c, addr, want, p, check)
-	l.tally.Dialled(outcomeOf(err))
+	l.counters.Dialled(outcomeOf(err))
 	if err != nil {
 		l.untrack(c)
 		return nil, fmt.Errorf("link: dial %s for %s: %w", addr, p, err)
@@ -59,14 +57,14 @@ func (l *Link) dial(ctx context.Context, c *Conn, addr string, want sm.PeerID, p
 	return nil
 }
 
-// ended returns why a dial failed: the end of the caller's context or of the
-// attempt comes before what it led to.
+// ended returns why a dial failed. The end of the caller's context, or of the attempt, is
+// the cause of any error that came with it.
 func (l *Link) ended(ctx, attempt context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(attempt.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("no welcome within %v: %w", l.config.HandshakeTimeout, attempt.Err())
+		return fmt.Errorf("no answer within %v: %w", l.config.HandshakeTimeout, attempt.Err())
 	case attempt.Err() != nil:
 		return ErrClosed
 	}
@@ -83,7 +81,7 @@ func (l *Link) greet(c *Conn) error {
 	case err != nil:
 		return fmt.Errorf("read the answer to the preface: %w", err)
 	case code != CodeAccepted:
-		l.tally.Refused(code, Received)
+		l.counters.Refused(code, Received)
 		return &RefusedError{Peer: c.peer, Code: code}
 	}
 	return nil

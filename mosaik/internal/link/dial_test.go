@@ -64,7 +64,7 @@ func TestDialReachesTheProtocolsHandler(t *testing.T) {
 		if err != nil || string(got) != string(p) {
 			t.Errorf("dialled %s, reached %q, error %v", p, got, err)
 		}
-		if _, _, err := c.ReadFrame(100, nil); err != io.EOF {
+		if _, _, err := c.ReadFrame(100, nil); !errors.Is(err, io.EOF) {
 			t.Errorf("after the handler returned: error %v, want %v", err, io.EOF)
 		}
 		c.Close()
@@ -121,11 +121,11 @@ func TestDialNamesAddressAndProtocol(t *testing.T) {
 	}
 }
 
-// TestDialEnds ends dials in each of their phases in each of the ways there are.
+// TestDialEnds ends dials in each phase in each way.
 func TestDialEnds(t *testing.T) {
 	t.Parallel()
-	// A phase brings a dial to where it waits, calls arrived, and returns when
-	// the dial has hung up.
+	// A phase brings a dial to the point where it blocks, calls arrived, and returns when the
+	// dial has closed its connection.
 	silent := func(arrived func()) func(net.Conn) {
 		return func(raw net.Conn) { arrived(); io.Copy(io.Discard, raw) }
 	}

@@ -5,19 +5,26 @@
 //
 //  1. TCP.
 //  2. TLS 1.3. Both ends present one certificate, signed by the very ed25519
-//     key that it carries; the key is the peer's id. Nothing else of a
-//     certificate is believed: no name, no date, no authority. There are no
-//     session tickets, so every connection proves both identities anew.
-//     The dialer offers one [Protocol]; whoever does not serve it ends the
+//     key that it carries; the key is the peer's id. Names, dates and
+//     authorities in a certificate are ignored. There are no session tickets:
+//     every connection proves both identities.
+//     The dialer offers one [Protocol]. A peer that does not serve it ends the
 //     handshake.
 //  3. The preface (preface.go), in which the dialer names its network and the
 //     acceptor welcomes or refuses it with a [Code].
-//  4. Frames (frame.go), or whatever bytes the protocol wants: a [Conn] is a
-//     [net.Conn].
+//  4. Frames (frame.go), or any other bytes that the protocol defines: a [Conn]
+//     is a [net.Conn].
 //
-// # Who owns what
+// # Limits
 //
-// A [Link] owns its listener, the goroutine that accepts, one goroutine for
-// each accepted connection, and the right to close every connection. A handler
-// owns its connection until it returns; whoever dialled owns what Dial returned.
+// The number, the rate and the handshakes of accepted connections are bounded
+// (limits.go), as is the processor time of connections whose peer is a stranger
+// (cpulimit.go).
+//
+// # Ownership
+//
+// A [Link] owns its listener, the goroutine that accepts, and one goroutine for
+// each accepted connection. Its Close closes every connection. A handler owns its
+// connection until it returns. The caller of Dial owns the connection that Dial
+// returns.
 package link

@@ -22,22 +22,22 @@ import (
 // ignored, within the limits of size and rate that hold for all frames.
 const frameHead = 5
 
-// ErrFrame reports a frame that is malformed or exceeds a limit: a fault of
-// whoever wrote it, not of the connection.
+// ErrFrame reports a frame that is malformed or exceeds a limit. It is a fault of the end
+// that wrote the frame, not of the connection.
 var ErrFrame = errors.New("link: bad frame")
 
-// firstRead bounds what is allocated on the word of a frame's length alone.
+// firstRead bounds the memory that is allocated for the length in a frame's header, before
+// the payload arrives. In bytes.
 const firstRead = 64 << 10
 
-// appendFrame appends a frame of the kind whose payload is all of payload, one
-// part after the other.
+// appendFrame appends a frame of the kind whose payload is the concatenation of payload.
 func appendFrame(dst []byte, kind uint8, payload ...[]byte) ([]byte, error) {
 	n := uint64(1)
 	for _, p := range payload {
 		n += uint64(len(p))
 	}
 	if n > math.MaxUint32 {
-		return dst, fmt.Errorf("%w: write: the payload of %d bytes does not fit in a frame", ErrFrame, n-1)
+		return dst, fmt.Errorf("%w: write: a payload of %d bytes exceeds the limit of %d", ErrFrame, n-1, uint32(math.MaxUint32-1))
 	}
 	dst = slices.Grow(dst, frameHead-1+int(n))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(n))
@@ -81,9 +81,8 @@ func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte
 	return kind, payload, err
 }
 
-// readPayload reads n bytes into buf[:0] or, where that is too small, into
-// memory that grows with what has arrived: a peer that announces much and
-// sends little costs little.
+// readPayload reads n bytes into buf[:0] or, if that is too small, into memory that grows
+// with what has arrived: a peer that announces much and sends little costs little.
 func readPayload(r io.Reader, n int, buf []byte) ([]byte, error) {
 	for len(buf) < n {
 		had := len(buf)
@@ -98,7 +97,7 @@ func readPayload(r io.Reader, n int, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// truncated turns the end of the stream into an error, where a frame has begun.
+// truncated returns the error for the end of the stream within a frame.
 func truncated(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -104,7 +104,7 @@ func TestReadFrameAllocatesWhatArrives(t *testing.T) {
 		}
 		return n, nil
 	}), 16)
-	if _, _, err := readFrame(r, 1<<30, nil); err != io.ErrUnexpectedEOF {
+	if _, _, err := readFrame(r, 1<<30, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("error %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 	if most > 1<<20 {
@@ -131,8 +131,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// FuzzReadFrame checks that whatever is read as frames is exactly what would be
-// written for them.
+// FuzzReadFrame checks that the frames that are read encode to the same bytes.
 func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01\x07"))
 	f.Add([]byte("\x00\x00\x00\x04\x07abc\x00\x00\x00\x02\x08x"))

@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -24,8 +25,8 @@ import (
 func certOf(t testing.TB, owner, signer crypto.Signer) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	// Given the owner's key as its own, CreateCertificate would check that
-	// signer matches; the parent only lends its name.
+	// With the owner's key in the parent, CreateCertificate would check that signer matches
+	// it. The parent only provides the issuer's name.
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{}, owner.Public(), signer)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func badCerts(t testing.TB) map[string]tls.Certificate {
 	}
 }
 
-// clientTLS is the configuration of a well-behaved dialer of identity 8.
+// clientTLS is the TLS configuration of an honest dialer with identity 8.
 func clientTLS(t testing.TB) *tls.Config {
 	t.Helper()
 	return &tls.Config{
@@ -155,8 +156,8 @@ func TestDialRefusesBadPeers(t *testing.T) {
 	}
 }
 
-// zeroKey signs for the zero key, a point of small order: a signature that is
-// good for about every fourth message.
+// zeroKey signs for the zero key, a point of small order. Its signature is valid for about every
+// fourth message.
 type zeroKey struct{}
 
 func (zeroKey) Public() crypto.PublicKey { return make(ed25519.PublicKey, ed25519.PublicKeySize) }
@@ -173,7 +174,7 @@ func TestIdentifyRefusesTheZeroKey(t *testing.T) {
 		template := &x509.Certificate{SerialNumber: big.NewInt(serial + 1)}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, zeroKey{}.Public(), zeroKey{})
 		if err != nil {
-			continue // CreateCertificate checks the signature: not one of the lucky messages
+			continue // CreateCertificate checks the signature, which is not valid for this message
 		}
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
@@ -187,8 +188,8 @@ func TestIdentifyRefusesTheZeroKey(t *testing.T) {
 	t.Error("no certificate of the zero key could be made; the test shows nothing")
 }
 
-// serveRaw accepts one TCP connection, gives it to serve, and closes it after
-// that. It returns the address. The test ends after serve.
+// serveRaw accepts one TCP connection, calls serve with it, and then closes it. It returns the
+// address. The test ends after serve has returned.
 func serveRaw(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -242,7 +243,7 @@ func TestAcceptAnswersAStrangePreface(t *testing.T) {
 		if code, err := readAnswer(conn); code != want || err != nil {
 			t.Errorf("preface %q: code %d, error %v, want %d", preface, code, err, want)
 		}
-		if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("preface %q: %d bytes after the refusal, error %v, want the end", preface, n, err)
 		}
 	}
@@ -251,7 +252,7 @@ func TestAcceptAnswersAStrangePreface(t *testing.T) {
 // TestAcceptHangsUpOnSlowPeers stops in TLS, and before and within the preface.
 func TestAcceptHangsUpOnSlowPeers(t *testing.T) {
 	t.Parallel()
-	const timeout = 100 * time.Millisecond // for TLS to be over, most times; the test holds when it is not
+	const timeout = 100 * time.Millisecond // TLS is usually complete by then; the test does not depend on it
 	l, _ := accepting(t, 1, func(c *Config) { c.HandshakeTimeout = timeout })
 	preface := string(appendPreface(nil, testNetwork))
 	for _, sent := range []string{"", preface[:1], preface[:prefaceSize-1]} {

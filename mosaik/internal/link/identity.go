@@ -13,12 +13,12 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Identity is a peer's ed25519 key pair with the certificate that presents it.
-// Copies share the key. It prints as the peer's short id, never with the key.
-// Its methods may be called concurrently. The zero Identity is nobody's.
+// Identity is a peer's ed25519 key pair with the certificate that presents it. Copies share
+// the key. It prints as the peer's short id; no way of printing it shows the key. Its methods
+// may be called concurrently. The zero Identity belongs to no peer.
 type Identity struct{ keys *keys }
 
-// keys lies behind a pointer so that no way of printing an Identity reaches it.
+// keys is behind a pointer so that no way of printing an Identity reaches it.
 type keys struct {
 	peer    sm.PeerID
 	private ed25519.PrivateKey
@@ -28,10 +28,9 @@ type keys struct {
 // NewIdentity returns the identity of the private key, which it copies.
 func NewIdentity(key ed25519.PrivateKey) (Identity, error) {
 	if len(key) != ed25519.PrivateKeySize {
-		return Identity{}, fmt.Errorf("link: make identity: an ed25519 private key has %d bytes, not %d", ed25519.PrivateKeySize, len(key))
+		return Identity{}, fmt.Errorf("link: make identity: the ed25519 private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
-	// A private key whose public half is another key's signs in a way that
-	// gives the secret away.
+	// Signatures by a private key with another key's public half reveal the secret.
 	private := ed25519.NewKeyFromSeed(key.Seed())
 	if !private.Equal(key) {
 		return Identity{}, errors.New("link: make identity: the public half of the private key does not belong to it")
@@ -44,7 +43,7 @@ func NewIdentity(key ed25519.PrivateKey) (Identity, error) {
 	return Identity{&keys{peer, private, cert}}, nil
 }
 
-// Peer returns the id under which others know this identity.
+// Peer returns the id of the identity's peer, zero for the zero Identity.
 func (id Identity) Peer() sm.PeerID {
 	if id.keys == nil {
 		return sm.PeerID{}
@@ -52,8 +51,8 @@ func (id Identity) Peer() sm.PeerID {
 	return id.keys.peer
 }
 
-// Sign returns the ed25519 signature of msg, 64 bytes; [Verify] checks it. The
-// zero Identity returns nil, which verifies for nobody.
+// Sign returns the ed25519 signature of msg, 64 bytes. [Verify] checks it. The zero Identity
+// returns nil, which verifies for no peer.
 func (id Identity) Sign(msg []byte) []byte {
 	if id.keys == nil {
 		return nil
@@ -64,15 +63,14 @@ func (id Identity) Sign(msg []byte) []byte {
 // String returns the peer's short id.
 func (id Identity) String() string { return id.Peer().Short() }
 
-// Verify reports whether sig is peer's signature of msg. Nothing verifies for
-// the zero peer.
+// Verify reports whether sig is the peer's signature of msg. It is false for the zero peer.
 func Verify(peer sm.PeerID, msg, sig []byte) bool {
 	// The zero key is a point of small order: its signatures can be forged.
 	return !peer.IsZero() && ed25519.Verify(peer[:], msg, sig)
 }
 
-// selfSign returns a certificate that carries the public key and nothing that
-// anyone would believe. TLS libraries insist on a serial number and dates.
+// selfSign returns a certificate that carries the public key. The serial number and the
+// dates mean nothing; TLS libraries require them.
 func selfSign(key ed25519.PrivateKey) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),

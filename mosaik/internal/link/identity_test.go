@@ -61,8 +61,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyZeroPeer signs for the zero key, a point of small order whose
-// signatures anybody can make, and expects that they don't count.
+// TestVerifyZeroPeer signs for the zero key, a point of small order whose signatures any process can
+// make. They must not verify.
 func TestVerifyZeroPeer(t *testing.T) {
 	t.Parallel()
 	sig := make([]byte, ed25519.SignatureSize)

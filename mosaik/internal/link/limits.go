@@ -17,36 +17,34 @@ const (
 )
 
 const (
-	// maxHandshakes bounds the accepted connections whose handshake is not
-	// complete. When one more comes, the oldest is given up.
+	// maxHandshakes bounds the accepted connections whose handshake is not complete. One
+	// more ends the oldest of them.
 	maxHandshakes = 256
-	// maxConnsPerPeer bounds the accepted connections of one identity, of all
-	// protocols together.
+	// maxConnsPerPeer bounds the accepted connections of one peer, over all protocols.
 	maxConnsPerPeer = 16
-	// maxSources bounds the addresses without a connection that are remembered.
+	// maxSources is the number of addresses, beside those with a connection, at which the
+	// ones that nothing is known about are dropped.
 	maxSources = 4096
-	// A handshake and what follows it cost a millisecond of a processor, so new
-	// connections are bounded from all addresses together: so many at once, and
-	// so many in a second after that. Trusted addresses are not among them.
-	newBurst, newRate = 256, 128
-	// maxTrust bounds how long an address remains trusted after the last reason
-	// for it has ended: members come back.
+	// A handshake and what follows it take a millisecond of a processor. So the rate of new
+	// connections from all untrusted addresses together is bounded: a burst, and a number
+	// in every second after that.
+	untrustedBurst, untrustedRate = 256, 128
+	// maxTrust bounds how long an address remains trusted after the last reason for it has
+	// ended, so that members can come back.
 	maxTrust = 10 * time.Minute
-	// barLasts is how long nobody is let in from an address from which somebody
-	// sent what no honest peer sends, unless it is trusted.
-	barLasts = 10 * time.Second
+	// barTime is how long a barred address is refused; see Conn.Bar.
+	barTime = 10 * time.Second
 )
 
-// Limits bounds what others can make this peer hold and do. What exceeds a limit
-// is closed before TLS where only the address matters.
+// Limits bounds what other peers can make this one hold and do. A connection that exceeds a
+// limit of its address is closed before TLS.
 type Limits struct {
-	// Conns bounds accepted connections, those in their handshake included, and
-	// ConnsPerAddr those from one IP address (of IPv6, from one /64 network). Of
-	// ConnsPerAddr a 32nd may be in their handshake at a time; a quarter may
-	// come at once, and a 16th in every second after that. From all addresses
-	// together 256 may come at once and 128 in every second after that; those
-	// that [Link.Trust] named do not count. Zeros are DefaultMaxConns and
-	// DefaultMaxConnsPerAddr.
+	// Conns bounds accepted connections, including those in their handshake. ConnsPerAddr
+	// bounds those from one IP address (of IPv6, from one /64 network). A 32nd of
+	// ConnsPerAddr may be in their handshake at a time. A quarter may come at once, and a
+	// 16th in every second after that. From all addresses together 256 may come at once,
+	// and 128 in every second after that; addresses that [Link.Trust] named do not count.
+	// Zero means DefaultMaxConns and DefaultMaxConnsPerAddr.
 	Conns, ConnsPerAddr int
 }
 
@@ -63,30 +61,30 @@ func (l Limits) handshakesPerAddr() int { return max(1, l.ConnsPerAddr/32) }
 func (l Limits) burst() float64         { return max(1, float64(l.ConnsPerAddr)/4) }
 func (l Limits) rate() float64          { return max(1, float64(l.ConnsPerAddr)/16) }
 
-// gate keeps the accepted connections within the limits.
+// gate keeps accepted connections within the limits.
 type gate struct {
 	limits Limits
 
 	mu         sync.Mutex // guards what follows
 	conns      int
 	tokens     tokens    // of addresses that are not trusted
-	handshakes list.List // of *visit, oldest first
+	handshakes list.List // of *acceptedConn, oldest first
 	sources    map[netip.Prefix]*source
 	peers      map[sm.PeerID]int
 }
 
-// source is where connections come from.
+// source is an address, or a network, from which connections come.
 type source struct {
 	conns, handshakes int
 	tokens            tokens
-	trusted           int       // reasons to trust it
-	trustedUntil      time.Time // after the last one
+	trusted           int       // calls of Link.Trust that were not taken back
+	trustedUntil      time.Time // counts once trusted is 0
 	barredUntil       time.Time
 }
 
 func (s *source) isTrusted(now time.Time) bool { return s.trusted > 0 || now.Before(s.trustedUntil) }
 
-// tokens are the connections that may come at once.
+// tokens count the connections that may come at once. The zero value is full.
 type tokens struct {
 	left    float64
 	counted time.Time
@@ -101,22 +99,23 @@ func (t *tokens) grow(now time.Time, burst, rate float64) {
 	t.counted = now
 }
 
-// visit is one accepted connection from before its handshake to its end.
-type visit struct {
+// acceptedConn is one accepted connection from before its handshake to its end.
+type acceptedConn struct {
 	g     *gate
 	from  netip.Prefix
-	stop  func()        // gives the handshake up
-	shake *list.Element // in handshakes, nil when it is over
-	peer  sm.PeerID     // zero before it was let in
+	stop  func()        // ends the handshake
+	shake *list.Element // in gate.handshakes, nil after the handshake
+	peer  sm.PeerID     // zero until the peer is admitted
 }
 
 func newGate(limits Limits) *gate {
 	return &gate{limits: limits, sources: map[netip.Prefix]*source{}, peers: map[sm.PeerID]int{}}
 }
 
-// enter lets a connection begin its handshake, which stop gives up, or returns
-// which limit it exceeds. The visit must be left.
-func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) {
+// enter lets a connection begin its handshake, which stop ends. It returns nil and the limit
+// when the connection exceeds one. LimitHandshakes comes with a connection: an older one was
+// ended for it. The caller calls leave when the connection has ended.
+func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*acceptedConn, Limit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	from := prefixOf(addr)
@@ -134,7 +133,7 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 		return nil, LimitAddrRate
 	}
 	if !s.isTrusted(now) {
-		g.tokens.grow(now, newBurst, newRate)
+		g.tokens.grow(now, untrustedBurst, untrustedRate)
 		if g.tokens.left < 1 {
 			return nil, LimitRate
 		}
@@ -142,8 +141,8 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 	}
 	evicted := LimitNone
 	if g.handshakes.Len() >= maxHandshakes {
-		oldest := g.handshakes.Front().Value.(*visit)
-		oldest.shaken()
+		oldest := g.handshakes.Front().Value.(*acceptedConn)
+		oldest.endHandshake()
 		oldest.stop()
 		evicted = LimitHandshakes
 	}
@@ -151,12 +150,13 @@ func (g *gate) enter(addr net.Addr, now time.Time, stop func()) (*visit, Limit) 
 	s.conns++
 	s.handshakes++
 	g.conns++
-	v := &visit{g: g, from: from, stop: stop}
+	v := &acceptedConn{g: g, from: from, stop: stop}
 	v.shake = g.handshakes.PushBack(v)
 	return v, evicted
 }
 
-// source returns what is known about where a connection comes from.
+// source returns the source for an address, which it makes if needed. The caller holds the
+// mutex.
 func (g *gate) source(from netip.Prefix, now time.Time) *source {
 	s := g.sources[from]
 	if s == nil {
@@ -174,14 +174,14 @@ func (g *gate) source(from netip.Prefix, now time.Time) *source {
 	return s
 }
 
-// trust counts a reason to trust an address.
+// trust is [Link.Trust].
 func (g *gate) trust(addr net.Addr, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.source(prefixOf(addr), now).trusted++
 }
 
-// distrust takes back a reason that lasted so long.
+// distrust is [Link.Distrust].
 func (g *gate) distrust(addr net.Addr, lasted time.Duration, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -192,16 +192,15 @@ func (g *gate) distrust(addr net.Addr, lasted time.Duration, now time.Time) {
 	}
 }
 
-// bar keeps connections from an address out for a time.
+// bar is [Conn.Bar].
 func (g *gate) bar(addr net.Addr, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.source(prefixOf(addr), now).barredUntil = now.Add(barLasts)
+	g.source(prefixOf(addr), now).barredUntil = now.Add(barTime)
 }
 
-// letIn counts the connection as the peer's and reports whether it may have one
-// more.
-func (v *visit) letIn(peer sm.PeerID) bool {
+// admit counts the connection as the peer's. It is false if the peer has too many.
+func (v *acceptedConn) admit(peer sm.PeerID) bool {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
 	if v.g.peers[peer] >= maxConnsPerPeer {
@@ -212,8 +211,8 @@ func (v *visit) letIn(peer sm.PeerID) bool {
 	return true
 }
 
-// shaken ends the handshake. The caller holds the mutex.
-func (v *visit) shaken() {
+// endHandshake stops counting the handshake. The caller holds the mutex.
+func (v *acceptedConn) endHandshake() {
 	if v.shake != nil {
 		v.g.handshakes.Remove(v.shake)
 		v.g.sources[v.from].handshakes--
@@ -221,18 +220,18 @@ func (v *visit) shaken() {
 	}
 }
 
-// settle ends the handshake, well.
-func (v *visit) settle() {
+// handshakeDone reports that the handshake is complete or has failed.
+func (v *acceptedConn) handshakeDone() {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
-	v.shaken()
+	v.endHandshake()
 }
 
-// leave ends the visit.
-func (v *visit) leave() {
+// leave reports that the connection has ended.
+func (v *acceptedConn) leave() {
 	v.g.mu.Lock()
 	defer v.g.mu.Unlock()
-	v.shaken()
+	v.endHandshake()
 	v.g.sources[v.from].conns--
 	v.g.conns--
 	if v.peer.IsZero() {
@@ -243,8 +242,8 @@ func (v *visit) leave() {
 	}
 }
 
-// prefixOf returns what counts as one place: an IPv4 address, a /64 network of
-// IPv6, and everything that is no TCP address together.
+// prefixOf returns the source that an address counts as: an IPv4 address or a /64 network of
+// IPv6. All addresses that are no TCP addresses are one source.
 func prefixOf(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

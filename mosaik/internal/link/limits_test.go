@@ -18,15 +18,15 @@ import (
 
 func tcp(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 4711} }
 
-// visits enters a gate and counts the handshakes that it gave up.
+// visits opens connections at a gate and records the handshakes that the gate ended.
 type visits struct {
 	t     *testing.T
 	g     *gate
 	now   time.Time
-	given []net.Addr // whose handshakes were given up
+	given []net.Addr // of the handshakes that were ended
 }
 
-func (v *visits) enter(ip string, want Limit) *visit {
+func (v *visits) enter(ip string, want Limit) *acceptedConn {
 	v.t.Helper()
 	addr := tcp(ip)
 	got, limit := v.g.enter(addr, v.now, func() { v.given = append(v.given, addr) })
@@ -34,7 +34,7 @@ func (v *visits) enter(ip string, want Limit) *visit {
 		v.t.Fatalf("from %s: limit %v, want %v", ip, limit, want)
 	}
 	if (got == nil) != (limit != LimitNone && limit != LimitHandshakes) {
-		v.t.Fatalf("from %s: limit %v and visit %v", ip, limit, got)
+		v.t.Fatalf("from %s: limit %v and connection %v", ip, limit, got)
 	}
 	return got
 }
@@ -48,13 +48,13 @@ func newVisits(t *testing.T, conns, perAddr int) *visits {
 func TestGateBoundsConnections(t *testing.T) {
 	t.Parallel()
 	v := newVisits(t, 3, 2)
-	settled := func(ip string, want Limit) *visit {
-		v.now = v.now.Add(time.Minute) // the rate is another test's
-		visit := v.enter(ip, want)
-		if visit != nil {
-			visit.settle()
+	settled := func(ip string, want Limit) *acceptedConn {
+		v.now = v.now.Add(time.Minute) // the rate must not limit
+		c := v.enter(ip, want)
+		if c != nil {
+			c.handshakeDone()
 		}
-		return visit
+		return c
 	}
 	a := settled("10.0.0.1", LimitNone)
 	settled("10.0.0.1", LimitNone)
@@ -73,12 +73,12 @@ func TestGateBoundsHandshakes(t *testing.T) {
 	first := v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitAddrHandshakes)
-	first.settle()
-	first.settle() // once is enough
+	first.handshakeDone()
+	first.handshakeDone() // once is enough
 	v.enter("10.0.0.1", LimitNone)
 	v.enter("10.0.0.1", LimitAddrHandshakes)
 	for i := v.g.handshakes.Len(); i < maxHandshakes; i++ {
-		v.now = v.now.Add(time.Second / newRate) // the rate is another test's
+		v.now = v.now.Add(time.Second / untrustedRate) // the rate must not limit
 		v.enter(net.IPv4(10, 1, byte(i>>8), byte(i)).String(), LimitNone)
 	}
 	v.enter("10.0.0.2", LimitHandshakes)
@@ -97,8 +97,8 @@ func TestGateBoundsRates(t *testing.T) {
 	come := func(n int, want Limit) {
 		t.Helper()
 		for range n {
-			if visit := v.enter("10.0.0.1", want); visit != nil {
-				visit.leave()
+			if c := v.enter("10.0.0.1", want); c != nil {
+				c.leave()
 			}
 		}
 	}
@@ -113,13 +113,13 @@ func TestGateBoundsRates(t *testing.T) {
 	come(1, LimitAddrRate)
 }
 
-// TestGateForgets has connections come from ever new addresses.
+// TestGateForgets opens connections from an ever growing number of addresses.
 func TestGateForgets(t *testing.T) {
 	t.Parallel()
 	v := newVisits(t, 10, 10)
 	stays := v.enter("10.0.0.1", LimitNone)
 	for i := range 3 * maxSources {
-		v.now = v.now.Add(time.Second / newRate)
+		v.now = v.now.Add(time.Second / untrustedRate)
 		v.enter(net.IPv4(11, byte(i>>16), byte(i>>8), byte(i)).String(), LimitNone).leave()
 	}
 	if got := len(v.g.sources); got > maxSources+1 {
@@ -154,14 +154,14 @@ func TestPrefixOf(t *testing.T) {
 // dropped returns how many connections of a link exceeded limits.
 func dropped(l *Link) map[Limit]int64 {
 	counts := map[Limit]int64{}
-	l.Tally().EachDropped(func(limit Limit, n int64) { counts[limit] = n })
+	l.Counters().EachDropped(func(limit Limit, n int64) { counts[limit] = n })
 	return counts
 }
 
-// refusedBy returns what a link counted in one direction.
+// refusedBy returns the refusals of a link in one direction by code.
 func refusedBy(l *Link, want Direction) map[Code]int64 {
 	counts := map[Code]int64{}
-	l.Tally().EachRefused(func(code Code, d Direction, n int64) {
+	l.Counters().EachRefused(func(code Code, d Direction, n int64) {
 		if d == want {
 			counts[code] = n
 		}
@@ -169,7 +169,7 @@ func refusedBy(l *Link, want Direction) map[Code]int64 {
 	return counts
 }
 
-// TestExcessIsClosedBeforeTLS has one address open more than it may.
+// TestExcessIsClosedBeforeTLS opens more connections from one address than the limit.
 func TestExcessIsClosedBeforeTLS(t *testing.T) {
 	t.Parallel()
 	server, accepted := accepting(t, 1, func(c *Config) { c.Limits = Limits{Conns: 100, ConnsPerAddr: 64} })
@@ -183,7 +183,7 @@ func TestExcessIsClosedBeforeTLS(t *testing.T) {
 		raw.(*net.TCPConn).CloseWrite()
 		io.Copy(io.Discard, raw) // until the link hangs up
 	}
-	for { // the link may not have let go of the last one yet
+	for { // the link may still count the last one
 		client := listen(t, 2, nil)
 		_, err := client.Dial(t.Context(), server.Addr().String(), sm.PeerID{}, Bond)
 		if err == nil {
@@ -248,9 +248,9 @@ func TestAdmitDecides(t *testing.T) {
 	<-accepted
 }
 
-// TestTallyCountsCodes counts every code, and some that a peer may make up: those
-// that have a name count by themselves, all others together.
-func TestTallyCountsCodes(t *testing.T) {
+// TestCountersCountCodes counts every code, and some that a peer made up. Codes with a name count
+// separately, all others together.
+func TestCountersCountCodes(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 1, nil)
 	made := []Code{CodeAccepted, 1, 7, 100, 104, 30411, 1<<32 - 1}
@@ -258,19 +258,19 @@ func TestTallyCountsCodes(t *testing.T) {
 	for _, code := range declaredCodes(t) {
 		if code != CodeAccepted {
 			want[code] = 1
-			l.Tally().Refused(code, Received)
+			l.Counters().Refused(code, Received)
 		}
 	}
 	for _, code := range made {
-		l.Tally().Refused(code, Received)
+		l.Counters().Refused(code, Received)
 	}
 	if diff := cmp.Diff(want, refusedBy(l, Received)); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
 
-// TestThousandsOfConnections holds as many silent connections as one machine
-// opens at ease. It runs alone, so that the goroutines that it counts are its own.
+// TestThousandsOfConnections opens thousands of silent connections. It is not parallel, so that the
+// goroutines that it counts are its own.
 func TestThousandsOfConnections(t *testing.T) {
 	server, _ := accepting(t, 1, nil)
 	before := runtime.NumGoroutine()
@@ -288,7 +288,7 @@ func TestThousandsOfConnections(t *testing.T) {
 	}
 	perAddr := server.config.Limits.handshakesPerAddr()
 	kept := 0
-	for _, raw := range raws { // those over the limit end, the others stay for as long as a handshake may take
+	for _, raw := range raws { // those over the limit end; the others remain until the handshake timeout
 		raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if _, err := raw.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 			kept++
@@ -305,8 +305,8 @@ func TestThousandsOfConnections(t *testing.T) {
 	}
 }
 
-// TestGateBoundsAllAddresses has connections come from more addresses than any
-// limit of one address could bound.
+// TestGateBoundsAllAddresses opens connections from many addresses, so that no limit of one address
+// applies.
 func TestGateBoundsAllAddresses(t *testing.T) {
 	t.Parallel()
 	v := newVisits(t, DefaultMaxConns, DefaultMaxConnsPerAddr)
@@ -314,31 +314,31 @@ func TestGateBoundsAllAddresses(t *testing.T) {
 	come := func(n int, want Limit) {
 		t.Helper()
 		for range n {
-			if visit := v.enter(fmt.Sprintf("127.1.%d.%d", next/250, 1+next%250), want); visit != nil {
-				visit.leave()
+			if c := v.enter(fmt.Sprintf("127.1.%d.%d", next/250, 1+next%250), want); c != nil {
+				c.leave()
 			}
 			next++
 		}
 	}
 	member := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	v.g.trust(member, v.now)
-	come(newBurst, LimitNone)
+	come(untrustedBurst, LimitNone)
 	come(3, LimitRate)
 	v.enter("127.0.0.1", LimitNone).leave()
 	v.now = v.now.Add(time.Second)
-	come(newRate, LimitNone)
+	come(untrustedRate, LimitNone)
 	come(1, LimitRate)
 
 	v.g.distrust(member, time.Minute, v.now)
 	v.now = v.now.Add(time.Minute - time.Second)
-	come(newBurst, LimitNone)
+	come(untrustedBurst, LimitNone)
 	v.enter("127.0.0.1", LimitNone).leave()
 	v.now = v.now.Add(time.Second)
-	come(newRate, LimitNone)
+	come(untrustedRate, LimitNone)
 	v.enter("127.0.0.1", LimitRate)
 }
 
-// TestGateBars bars an address, which trust outweighs.
+// TestGateBars bars an address. Trust takes precedence.
 func TestGateBars(t *testing.T) {
 	t.Parallel()
 	v := newVisits(t, DefaultMaxConns, DefaultMaxConnsPerAddr)
@@ -350,6 +350,6 @@ func TestGateBars(t *testing.T) {
 	v.enter("127.0.0.1", LimitNone)
 	v.g.distrust(addr, 0, v.now)
 	v.enter("127.0.0.1", LimitBarred)
-	v.now = v.now.Add(barLasts)
+	v.now = v.now.Add(barTime)
 	v.enter("127.0.0.1", LimitNone)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Protocol is what a connection is for, with its version; it travels as ALPN.
+// Protocol names the protocol of a connection and its version. It is the ALPN of TLS.
 type Protocol string
 
 // The protocols of a network.
@@ -22,88 +22,86 @@ const (
 	Bond     Protocol = "mosaik/bond/1"
 	Raft     Protocol = "mosaik/raft/1"
 	Snapshot Protocol = "mosaik/snap/1"
-	// Callback is for connections that the receiver of what is sent opens, because the
-	// sender cannot.
+	// Callback is for connections that the receiver of data opens because the sender cannot.
 	Callback Protocol = "mosaik/back/1"
 )
 
-// defaultHandshakeTimeout bounds a handshake when the configuration does not.
+// defaultHandshakeTimeout is the default of Config.HandshakeTimeout.
 const defaultHandshakeTimeout = 2 * time.Second
 
 var (
-	// ErrSelf reports a connection to one's own identity.
+	// ErrSelf reports a connection of this peer to itself.
 	ErrSelf = errors.New("link: the peer is this peer itself")
-	// ErrOtherPeer reports an address at which another peer answers than the one
-	// that was wanted.
+	// ErrOtherPeer reports an address at which another peer answers than the expected one.
 	ErrOtherPeer = errors.New("link: another peer answers")
-	// ErrHandshake reports a dial whose connection was opened, but not set up.
+	// ErrHandshake reports a dial whose TCP connection was opened and whose handshake failed.
 	ErrHandshake = errors.New("the handshake failed")
 	// ErrClosed reports a call on a closed link.
 	ErrClosed = errors.New("link: closed")
 )
 
-// Config says who and where a [Link] is.
+// Config is the configuration of a [Link].
 type Config struct {
-	Identity Identity  // who we are
-	Network  sm.Digest // the network that every peer must be on
+	Identity Identity  // of this peer; required
+	Network  sm.Digest // every peer must be on it; required
 
-	// Listen is the address to listen on, host:port; port 0 picks a free one.
+	// Listen is the address to listen on, host:port. Port 0 picks a free port.
 	Listen string
-	// Listener, if not nil, is used in place of Listen. The link closes it.
+	// Listener, if not nil, replaces Listen. The link closes it.
 	Listener net.Listener
-	// Dial opens TCP connections; nil is [net.Dialer.DialContext]. It must
-	// return soon after its context has ended.
+	// Dial opens TCP connections. Nil means [net.Dialer.DialContext]. It must return soon
+	// after its context has ended.
 	//
-	// Of [Link.DialChecked] the check sees an IP address before Dial does, and of
-	// a name the remote address of the connection that Dial returns, if that is a
-	// [*net.TCPAddr]. For a proxy that is the proxy's: what else a name stands for
-	// is decided there.
+	// If Dial is set, the check of [Link.DialChecked] sees an IP address before Dial does.
+	// For a name it sees the remote address of the connection that Dial returns, if that is
+	// a [*net.TCPAddr]. Behind a proxy that is the address of the proxy, which decides what
+	// a name stands for.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Resolver looks names up where Dial is nil; nil is [net.DefaultResolver].
+	// Resolver looks up names if Dial is nil. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
 
-	// HandshakeTimeout bounds a whole Dial, and TLS and preface of an accepted
-	// connection; 0 is 2 s.
+	// HandshakeTimeout bounds a call of Dial, and TLS and preface of an accepted
+	// connection. 0 means 2 s.
 	HandshakeTimeout time.Duration
 	// Limits bounds accepted connections.
 	Limits Limits
-	// Admit decides about a peer of this network that asks for a protocol; a
-	// code other than 0 refuses it. It must return at once. Nil lets in all.
+	// Admit decides about a peer of this network that asks for a protocol. A code other
+	// than 0 refuses it. Admit is called concurrently and must return at once. Nil admits
+	// every peer.
 	Admit func(sm.PeerID, Protocol) Code
-	// Logger is told of failed handshakes (debug), of connections over a limit
-	// and of failures to accept (warn); nil is silence.
+	// Logger receives failed handshakes (debug), connections over a limit and failures to
+	// accept (warn). Nil discards them.
 	Logger *slog.Logger
 }
 
-// Link is this peer's end of the wire: one listener, and every connection that
-// was accepted on it or dialled. Its methods may be called concurrently.
+// Link is one listener and all connections that were accepted on it or dialled. Its methods
+// may be called concurrently.
 type Link struct {
 	config   Config
 	listener net.Listener
 	gate     *gate
-	tally    Tally
-	// Connections whose other end is a stranger pass it.
-	turnstile *turnstile
-	running   sync.WaitGroup // the accept loop and the accepted connections
+	counters Counters
+	cpu      *cpuLimiter    // of connections whose peer is a stranger
+	running  sync.WaitGroup // the accept loop and the accepted connections
 
 	mu       sync.Mutex // guards what follows
 	handlers map[Protocol]Handler
 	stop     func()           // ends what Serve started, nil before it
-	ends     map[*Conn]func() // how to end each connection and each Dial
+	ends     map[*Conn]func() // ends each connection and each Dial in flight; called without mu
 	closed   bool
 }
 
-// Handler serves one accepted connection and owns it until it returns, when the
-// link closes it. The context ends with the link.
+// Handler serves one accepted connection and owns it until it returns. Then the link closes
+// the connection. The context ends with the link.
 type Handler = func(ctx context.Context, c *Conn)
 
-// Listen binds the configured address. Connections are accepted from
-// [Link.Serve] on, dialled at once. The caller must call [Link.Close].
+// Listen binds the configured address. Connections can be dialled at once and are accepted
+// after [Link.Serve]. The caller must call [Link.Close].
 func Listen(config Config) (*Link, error) {
 	if err := config.complete(); err != nil {
 		return nil, err
 	}
-	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), turnstile: newTurnstile(), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
+	l := &Link{config: config, listener: config.Listener, gate: newGate(config.Limits), cpu: newCPULimiter(), handlers: map[Protocol]Handler{}, ends: map[*Conn]func(){}}
 	if l.listener == nil {
 		var err error
 		if l.listener, err = net.Listen("tcp", config.Listen); err != nil {
@@ -123,7 +121,7 @@ func (c *Config) complete() error {
 	case c.Listen == "" && c.Listener == nil:
 		return errors.New("link: listen: Config.Listen is empty; set host:port")
 	case c.Limits.Conns < 0 || c.Limits.ConnsPerAddr < 0:
-		return fmt.Errorf("link: listen: Config.Limits is %+v; it must not be negative", c.Limits)
+		return fmt.Errorf("link: listen: Config.Limits is %+v; no limit may be negative", c.Limits)
 	case c.HandshakeTimeout < 0:
 		return fmt.Errorf("link: listen: Config.HandshakeTimeout is %v; it must not be negative", c.HandshakeTimeout)
 	}
@@ -140,8 +138,8 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// Handle makes h serve the connections that are accepted for the protocol. It
-// panics when the link already serves or the protocol has a handler.
+// Handle sets the handler of connections that are accepted for the protocol. It panics if
+// the link already serves or the protocol has a handler.
 func (l *Link) Handle(p Protocol, h Handler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,9 +149,9 @@ func (l *Link) Handle(p Protocol, h Handler) {
 	l.handlers[p] = h
 }
 
-// ServeDialled has the handler of the protocol serve a connection that this end opened, as
-// if it had been accepted for the protocol, and closes it. It returns when the handler
-// does; without a handler it is false.
+// ServeDialled runs the handler of the protocol on a connection that this end dialled, as if
+// it had been accepted for the protocol, and closes the connection. It returns when the
+// handler does, and is false if the protocol has no handler.
 func (l *Link) ServeDialled(ctx context.Context, c *Conn, p Protocol) bool {
 	defer c.Close()
 	l.mu.Lock()
@@ -166,15 +164,14 @@ func (l *Link) ServeDialled(ctx context.Context, c *Conn, p Protocol) bool {
 	return true
 }
 
-// Tally returns the link's counts, to which its protocols add.
-func (l *Link) Tally() *Tally { return &l.tally }
+// Counters returns the link's counters. The protocols on the link add to them.
+func (l *Link) Counters() *Counters { return &l.counters }
 
 // Addr returns the address that the link listens on.
 func (l *Link) Addr() net.Addr { return l.listener.Addr() }
 
-// Close stops accepting, closes every connection, accepted or dialled, and
-// waits until every handler has returned; handlers must not call it. Closing
-// again only waits.
+// Close stops accepting, closes every connection, accepted or dialled, and waits until every
+// handler has returned. Handlers must not call it. Closing again only waits.
 func (l *Link) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -194,8 +191,8 @@ func (l *Link) Close() error {
 	return nil
 }
 
-// track has end called when the link closes, in place of what was to be called
-// for c before. On a closed link it is [ErrClosed].
+// track registers end to be called when the link closes, in place of what was registered for
+// c before. On a closed link it returns [ErrClosed].
 func (l *Link) track(c *Conn, end func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -206,6 +203,7 @@ func (l *Link) track(c *Conn, end func()) error {
 	return nil
 }
 
+// untrack removes what track registered.
 func (l *Link) untrack(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -112,8 +112,7 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 	}
 }
 
-// TestCloseDuringDials closes a link while many peers dial it, and expects no
-// handler after that.
+// TestCloseDuringDials closes a link while many peers dial it. No handler may run after Close.
 func TestCloseDuringDials(t *testing.T) {
 	t.Parallel()
 	var closed atomic.Bool
@@ -166,11 +165,10 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	_, err = client.Dial(t.Context(), server.Addr().String(), sm.PeerID{}, Bond)
 	wantIs(t, err, ErrClosed)
-	client.Serve() // does nothing; the leak check sees if it does
+	client.Serve() // does nothing: the leak check would find a goroutine
 }
 
-// TestConnectionsAreForgotten expects that a link holds on to open connections
-// only.
+// TestConnectionsAreForgotten checks that a link keeps no reference to closed connections.
 func TestConnectionsAreForgotten(t *testing.T) {
 	t.Parallel()
 	server, accepted := accepting(t, 1, nil)
@@ -217,7 +215,7 @@ func newStub(t testing.TB) stubListener {
 	return stubListener{listener, listener.Accept}
 }
 
-func TestAcceptGoesOnAfterErrors(t *testing.T) {
+func TestAcceptContinuesAfterErrors(t *testing.T) {
 	t.Parallel()
 	stub, failures := newStub(t), 3
 	accept := stub.accept
@@ -260,7 +258,7 @@ func TestCloseEndsHandshakes(t *testing.T) {
 	}
 }
 
-// TestCloseDuringAcceptPause closes a link that accepts nothing but errors.
+// TestCloseDuringAcceptPause closes a link whose listener only returns errors.
 func TestCloseDuringAcceptPause(t *testing.T) {
 	t.Parallel()
 	stub, failed := newStub(t), make(chan struct{}, 1)

@@ -16,10 +16,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// testNetwork is the network of every link that a test does not put elsewhere.
+// testNetwork is the network of links unless a test sets another one.
 var testNetwork = sm.ID("link_test")
 
-// generous is a handshake timeout that no passing test runs into.
+// generous is a handshake timeout that no passing test reaches.
 const generous = time.Minute
 
 // keyOf returns the private key number n, the same in every run.
@@ -37,8 +37,8 @@ func identityOf(t testing.TB, n byte) Identity {
 	return id
 }
 
-// listen returns a link of identity n that does not serve yet, on a free port
-// unless change says otherwise. It is closed with the test.
+// listen returns a link of identity n that does not serve yet, on a free port unless change sets
+// another address. It is closed when the test ends.
 func listen(t testing.TB, n byte, change func(*Config)) *Link {
 	t.Helper()
 	config := Config{Identity: identityOf(t, n), Network: testNetwork, Listen: "127.0.0.1:0", HandshakeTimeout: generous}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/nettest"
 )
 
-// oneReader lets goroutines read one after the other: more than one at a time is
-// outside the contract of [Conn], and part of the suite.
+// oneReader lets goroutines read one after the other. The suite reads concurrently, which the
+// contract of [Conn] does not allow.
 type oneReader struct {
 	*Conn
 	reading sync.Mutex
@@ -21,11 +21,10 @@ func (r *oneReader) Read(b []byte) (int, error) {
 	return r.Conn.Read(b)
 }
 
-// TestNetConn runs the test suite for implementations of net.Conn on connections,
-// except for its tests that write on after a write has run into its deadline: that
-// leaves a connection of no more use, as with every TLS connection, since the other end
-// may have a part of a record. The suite cannot leave tests out, so these get pipes that
-// are not ours.
+// TestNetConn runs the test suite for implementations of net.Conn. Its tests that write after a write
+// has exceeded its deadline cannot pass: the connection is then unusable, like every TLS
+// connection, since the other end may have a part of a record. The suite cannot omit tests, so
+// these run on pipes.
 func TestNetConn(t *testing.T) {
 	t.Parallel()
 	order := []string{"BasicIO", "PingPong", "RacyRead", "RacyWrite", "ReadTimeout", "WriteTimeout", "PastTimeout",

@@ -10,18 +10,19 @@ import (
 	"syscall"
 )
 
-// ErrForbidden reports an address that a [Check] refused.
+// ErrForbidden reports an address that a [Check] does not allow.
 var ErrForbidden = errors.New("the address must not be dialled")
 
-// maxResolved bounds the addresses that are connected to for one name: a name
-// that resolves to many would otherwise turn one dial into a storm.
+// maxResolved bounds the addresses of one name that a dial tries: a name that resolves to
+// many would turn one dial into many.
 const maxResolved = 8
 
-// Check decides whether an address may be connected to; see [Link.DialChecked].
+// Check returns an error for an address that must not be connected to; see
+// [Link.DialChecked].
 type Check func(addr netip.AddrPort) error
 
-// forbidden runs the check.
-func (check Check) forbidden(addr netip.AddrPort) error {
+// apply runs the check and wraps its error.
+func (check Check) apply(addr netip.AddrPort) error {
 	if err := check(addr); err != nil {
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
@@ -41,7 +42,7 @@ func (l *Link) open(ctx context.Context, addr string, check Check) (net.Conn, er
 	}
 	literal, err := netip.ParseAddrPort(addr)
 	if err == nil {
-		if err := check.forbidden(literal); err != nil {
+		if err := check.apply(literal); err != nil {
 			return nil, err
 		}
 		return dial(ctx, "tcp", addr)
@@ -51,7 +52,7 @@ func (l *Link) open(ctx context.Context, addr string, check Check) (net.Conn, er
 		return nil, err
 	}
 	if remote, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
-		if err := check.forbidden(remote.AddrPort()); err != nil {
+		if err := check.apply(remote.AddrPort()); err != nil {
 			raw.Close()
 			return nil, err
 		}
@@ -59,8 +60,8 @@ func (l *Link) open(ctx context.Context, addr string, check Check) (net.Conn, er
 	return raw, nil
 }
 
-// openChecked has the check see what the socket is about to connect to: what a
-// name resolves to here cannot change between check and use.
+// openChecked checks the address that the socket is about to connect to. The address of a
+// name cannot change between check and use.
 func (l *Link) openChecked(ctx context.Context, addr string, check Check) (net.Conn, error) {
 	var opened atomic.Int32
 	dialer := net.Dialer{
@@ -73,7 +74,7 @@ func (l *Link) openChecked(ctx context.Context, addr string, check Check) (net.C
 			case opened.Add(1) > maxResolved:
 				return fmt.Errorf("%w: %s resolves to more than %d addresses", ErrForbidden, addr, maxResolved)
 			}
-			return check.forbidden(remote)
+			return check.apply(remote)
 		},
 	}
 	return dialer.DialContext(ctx, "tcp", addr)

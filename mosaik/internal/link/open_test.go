@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// checks is a Check that refuses some addresses and remembers what it saw.
+// checks is a Check that forbids some addresses and records its calls.
 type checks struct {
 	mu     sync.Mutex
 	refuse func(netip.AddrPort) bool
@@ -34,7 +34,7 @@ func (c *checks) check(addr netip.AddrPort) error {
 	return nil
 }
 
-// resolving makes a link use a resolver in which every name has these addresses.
+// resolving makes a link use a resolver that resolves every name to these addresses.
 func resolving(addrs ...string) func(*Config) {
 	return func(c *Config) {
 		c.Resolver = dnstest.Resolver(func(string) (ips []netip.Addr) {
@@ -46,15 +46,14 @@ func resolving(addrs ...string) func(*Config) {
 	}
 }
 
-// TestCheckSeesTheSocketsAddress dials literals and names, with and without a
-// dialer of the caller's.
+// TestCheckSeesTheSocketsAddress dials IP addresses and names, with and without Config.Dial.
 func TestCheckSeesTheSocketsAddress(t *testing.T) {
 	t.Parallel()
 	server, _ := accepting(t, 1, nil)
 	port := server.Addr().(*net.TCPAddr).Port
 	peer := server.config.Identity.Peer()
 	there := fmt.Sprintf("127.0.0.1:%d", port)
-	through := func(c *Config) { // knows names of its own, as a proxy does
+	through := func(c *Config) { // resolves names itself, like a proxy
 		c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, there)
 		}
@@ -98,14 +97,13 @@ func TestCheckSeesTheSocketsAddress(t *testing.T) {
 func wantDialled(t *testing.T, l *Link, want map[Outcome]int64) {
 	t.Helper()
 	got := map[Outcome]int64{}
-	l.Tally().EachDialled(func(o Outcome, n int64) { got[o] = n })
+	l.Counters().EachDialled(func(o Outcome, n int64) { got[o] = n })
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("dials %v, want %v", got, want)
 	}
 }
 
-// TestRefusedDialerIsNotCalled has a literal refused before a dialer of the
-// caller's could connect to it.
+// TestRefusedDialerIsNotCalled has the check forbid an IP address before Config.Dial connects to it.
 func TestRefusedDialerIsNotCalled(t *testing.T) {
 	t.Parallel()
 	client := listen(t, 2, func(c *Config) {
@@ -119,8 +117,7 @@ func TestRefusedDialerIsNotCalled(t *testing.T) {
 	wantIs(t, err, ErrForbidden)
 }
 
-// TestNamesOfGoodAndBadAddresses connects to the good address of a name and to
-// no other.
+// TestNamesOfGoodAndBadAddresses connects only to the allowed address of a name.
 func TestNamesOfGoodAndBadAddresses(t *testing.T) {
 	t.Parallel()
 	server, _ := accepting(t, 1, nil)
@@ -139,8 +136,8 @@ func TestNamesOfGoodAndBadAddresses(t *testing.T) {
 	conn.Close()
 }
 
-// TestRebinding has a name change between two lookups: what was checked is what
-// the socket connects to.
+// TestRebinding has the address of a name change between two lookups. The socket connects to the
+// address that was checked.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	var lookups atomic.Int32
@@ -161,7 +158,7 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
-// TestNameOfManyAddresses connects to a few of them only.
+// TestNameOfManyAddresses dials a name with many addresses and tries only a few of them.
 func TestNameOfManyAddresses(t *testing.T) {
 	t.Parallel()
 	var many []string
@@ -179,7 +176,7 @@ func TestNameOfManyAddresses(t *testing.T) {
 	}
 }
 
-// TestDialsAreCounted has a dial end in each way that does not need a check.
+// TestDialsAreCounted ends dials in each way that needs no check.
 func TestDialsAreCounted(t *testing.T) {
 	t.Parallel()
 	client := listen(t, 2, func(c *Config) {

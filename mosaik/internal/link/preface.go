@@ -33,15 +33,15 @@ const (
 	answerSize  = len(prefaceHead) + 4
 )
 
-// errPreface reports bytes that are no preface of this version.
+// errPreface reports bytes that are not a preface of this version.
 var errPreface = errors.New("not a preface of version 1")
 
 func appendPreface(dst []byte, network sm.Digest) []byte {
 	return append(append(dst, prefaceHead...), network[:]...)
 }
 
-// readPreface reads what the dialer sends and returns its network. Wrong magic
-// or another version is errPreface.
+// readPreface reads the dialer's preface and returns its network. A wrong magic or another
+// version is errPreface.
 func readPreface(r io.Reader) (sm.Digest, error) {
 	var b [prefaceSize]byte
 	if err := readHeaded(r, b[:]); err != nil {
@@ -54,8 +54,7 @@ func appendAnswer(dst []byte, code Code) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, prefaceHead...), uint32(code))
 }
 
-// readAnswer reads what the acceptor answers. Wrong magic or another version is
-// errPreface.
+// readAnswer reads the acceptor's answer. A wrong magic or another version is errPreface.
 func readAnswer(r io.Reader) (Code, error) {
 	var b [answerSize]byte
 	if err := readHeaded(r, b[:]); err != nil {

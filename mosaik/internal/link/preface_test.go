@@ -74,8 +74,7 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// FuzzPreface checks that what is read as a preface or an answer is exactly
-// what would be written for it.
+// FuzzPreface checks that a preface or an answer that is read encodes to the same bytes.
 func FuzzPreface(f *testing.F) {
 	f.Add(appendPreface(nil, testNetwork))
 	f.Add(appendPreface(nil, sm.Digest{}))

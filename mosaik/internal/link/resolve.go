@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// DialsNames reports whether the host of addr, host:port, is a name that
-// [Config.Dial] takes, which may know it by other means than [Link.Resolve].
+// DialsNames reports whether the host of addr, host:port, is a name that is handed to
+// [Config.Dial]. Such a dialer may resolve names by other means than [Link.Resolve].
 func (l *Link) DialsNames(addr string) bool {
 	return l.config.Dial != nil && !isLiteral(addr)
 }
@@ -20,9 +20,9 @@ func isLiteral(addr string) bool {
 	return err == nil
 }
 
-// Resolve returns the addresses to dial for addr, host:port, each once: addr
-// itself if its host is an IP address, and otherwise one for each IP address of
-// the name, in the resolver's order.
+// Resolve returns the addresses to dial for addr, host:port, without duplicates. If the host
+// is an IP address, that is addr itself. Otherwise there is one address for each IP address
+// of the name, in the resolver's order.
 func (l *Link) Resolve(ctx context.Context, addr string) ([]string, error) {
 	if isLiteral(addr) {
 		return []string{addr}, nil

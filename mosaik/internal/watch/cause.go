@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Cause returns why ctx ended, in which errors.Is finds the context's error and,
-// where it was ended with another one, its cause; nil while it goes on.
+// Cause returns why ctx ended, nil if it has not. The error wraps the context's error and, if
+// the context was cancelled with another cause, that cause.
 func Cause(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {

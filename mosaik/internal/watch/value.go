@@ -1,4 +1,4 @@
-// Package watch holds values that goroutines can wait on.
+// Package watch holds values that goroutines can wait for.
 package watch
 
 import (
@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// Value holds a T and wakes whoever waits for it to change. It may be used by
-// any number of goroutines. Make one with [New].
+// Value holds a T and wakes the goroutines that wait for it to change. Its methods may be
+// called concurrently. Make one with [New].
 type Value[T any] struct {
 	mu      sync.Mutex
 	value   T
-	version uint64
-	changed chan struct{} // closed at the next change; nil while nobody waits
-	err     error         // why the value ended, nil while it lives
+	version uint64        // counts changes
+	changed chan struct{} // closed at the next change; nil while no goroutine waits
+	err     error         // from End, nil before it
 }
 
 // New returns a Value that holds v.
@@ -34,8 +34,8 @@ func (w *Value[T]) Set(v T) {
 	w.Update(func(T) (T, bool) { return v, true })
 }
 
-// Update replaces the value by what f makes of it, unless f's second result is
-// false. f runs under the value's lock: it must be short and must not call the
+// Update replaces the value by the first result of f, unless the second is false. After End
+// it does nothing. f runs under the value's lock: it must be short and must not call the
 // Value.
 func (w *Value[T]) Update(f func(T) (T, bool)) {
 	w.mu.Lock()
@@ -52,8 +52,8 @@ func (w *Value[T]) Update(f func(T) (T, bool)) {
 	w.wake()
 }
 
-// End makes every present and future wait return err, which is not nil. The
-// last value stays readable. Only the first call counts.
+// End makes every present and future wait return err, which must not be nil. The last value
+// remains readable. Only the first call counts.
 func (w *Value[T]) End(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +63,7 @@ func (w *Value[T]) End(err error) {
 	}
 }
 
-// wake ends the present waits; the caller holds the lock.
+// wake wakes the goroutines that wait. The caller holds the lock.
 func (w *Value[T]) wake() {
 	if w.changed != nil {
 		close(w.changed)
@@ -71,9 +71,10 @@ func (w *Value[T]) wake() {
 	}
 }
 
-// Wait returns the first value, the current one included, for which ok is true.
-// It returns the context's error when ctx ends first, and End's when the value
-// ends first; a value that is already as wanted wins over both.
+// Wait returns the first value, the current one included, for which ok is true. If ctx ends
+// first it returns the last value and [Cause] of ctx; if the value ends first, the last value
+// and the error of End. A current value for which ok is true takes precedence over both. ok
+// runs without the lock. Wait may skip values that are replaced at once.
 func (w *Value[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 	for {
 		v, _, changed, err := w.state()
@@ -91,8 +92,8 @@ func (w *Value[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 	}
 }
 
-// Changed returns a channel that is closed at the next change, or at the end,
-// of the value.
+// Changed returns a channel that is closed when the value changes or ends. It is closed
+// already if the value has ended.
 func (w *Value[T]) Changed() <-chan struct{} {
 	_, _, changed, err := w.state()
 	if err != nil {
@@ -103,8 +104,8 @@ func (w *Value[T]) Changed() <-chan struct{} {
 	return changed
 }
 
-// All yields the current value, then each later one. A slow consumer skips
-// values but never the latest. The sequence ends with ctx or with the value.
+// All yields the current value, then each later one. A slow consumer skips values but never
+// the latest one. The sequence ends when ctx or the value does.
 func (w *Value[T]) All(ctx context.Context) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		var seen uint64
@@ -126,6 +127,7 @@ func (w *Value[T]) All(ctx context.Context) iter.Seq[T] {
 	}
 }
 
+// state returns the fields and makes sure that changed is not nil.
 func (w *Value[T]) state() (T, uint64, <-chan struct{}, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 )
 
-// TestValidateAllocatesWhatItReads measures what examining tokens allocates, signed or
-// not: JSON of many small values costs most.
+// TestValidateAllocatesWhatItReads measures what validating tokens allocates, with right and wrong
+// signatures. JSON with many small values costs most.
 func TestValidateAllocatesWhatItReads(t *testing.T) {
 	v := newValidator(t, Config{Keys: []Key{keyOfSigner(t, HS256)}, Issuers: []string{"a"}, Leeway: time.Minute, MaxAge: time.Hour})
 	many := func(value string) string {

@@ -14,8 +14,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// claims are those of a token. Package golang-jwt only reads them; the rules are
-// checked here, at the time that the group says.
+// claims are the claims of a token. Package golang-jwt only decodes them. This package checks
+// the rules, at the time that the group passes to Validate.
 type claims struct {
 	jwt.MapClaims
 	object object
@@ -27,7 +27,7 @@ func (c *claims) UnmarshalJSON(text []byte) (err error) {
 	return err
 }
 
-// check returns until when the claims let the peer in, the zero time for ever.
+// check returns the time until which the claims admit the peer, zero for without end.
 func (c *Config) check(now time.Time, peer sm.PeerID, o object) (time.Time, error) {
 	if err := c.checkParties(peer, o); err != nil {
 		return time.Time{}, err
@@ -40,7 +40,7 @@ func (c *Config) check(now time.Time, peer sm.PeerID, o object) (time.Time, erro
 	return c.checkTimes(now, o)
 }
 
-// checkParties checks who issued the token, to whom, and for whom.
+// checkParties checks the issuer, the subject and the audience.
 func (c *Config) checkParties(peer sm.PeerID, o object) error {
 	issuer, _ := o["iss"].(string)
 	if len(c.Issuers) > 0 && !slices.Contains(c.Issuers, issuer) {
@@ -55,7 +55,7 @@ func (c *Config) checkParties(peer sm.PeerID, o object) error {
 	}
 	aud, there := o["aud"]
 	if there && len(c.Audiences) == 0 {
-		return errors.New("it is meant for an audience, and the validator names none")
+		return errors.New("it is meant for an audience, and the validator names none; set Config.Audiences")
 	}
 	if len(c.Audiences) > 0 && !slices.ContainsFunc(texts(aud), func(a string) bool { return slices.Contains(c.Audiences, a) }) {
 		return errors.New("it is meant for another audience")
@@ -63,7 +63,7 @@ func (c *Config) checkParties(peer sm.PeerID, o object) error {
 	return nil
 }
 
-// texts returns the strings that a claim is or holds.
+// texts returns the strings of a claim: the claim itself, or the elements of an array.
 func texts(value any) []string {
 	list, ok := value.([]any)
 	if !ok {
@@ -122,8 +122,7 @@ func (c *Config) checkTimes(now time.Time, o object) (expiry time.Time, err erro
 // maxSeconds is the end of the year 9999.
 const maxSeconds = 253402300799
 
-// time returns a member that is a NumericDate, RFC 7519 §2, the zero time if it
-// is missing.
+// time returns a member that is a NumericDate (RFC 7519 §2), the zero time if it is missing.
 func (o object) time(name string) (time.Time, error) {
 	value, there := o[name]
 	if !there {

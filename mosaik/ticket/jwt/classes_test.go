@@ -17,10 +17,9 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 )
 
-// The tests of this file go through the classes of attacks on signed tokens that
-// Project Wycheproof collects for JWS and for ECDSA and EdDSA signatures, with tokens
-// of our own. Each honest token is accepted; each variant of it is refused, without
-// regard to why.
+// The tests of this file cover the classes of attacks on signed tokens that Project Wycheproof
+// collects for JWS and for ECDSA and EdDSA signatures, with our own tokens. Each honest token is
+// accepted. Each variant of it must be refused, for any reason.
 
 // everyKey returns a validator with the key of every algorithm, each with an id that is
 // its algorithm.
@@ -57,8 +56,7 @@ func eachAlgorithm(t *testing.T, v *Validator, f func(a Algorithm, header, claim
 	}
 }
 
-// stride is how many bytes the tests that change each of them go ahead at once: with
-// -short they leave most out.
+// stride is the step of the tests that change each byte. With -short they skip most bytes.
 func stride() int {
 	if testing.Short() {
 		return 11
@@ -108,7 +106,7 @@ func reversed(b []byte) []byte {
 	return b
 }
 
-// TestModifiedText changes each character of what is signed into others.
+// TestModifiedText changes each character of the signed text to other characters.
 func TestModifiedText(t *testing.T) {
 	t.Parallel()
 	v := everyKey(t)
@@ -179,8 +177,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// TestVariantsThatAreSigned signs parts that are not encoded as they should be, so that
-// only the decoding can refuse them.
+// TestVariantsThatAreSigned signs parts whose encoding is not canonical, so that only the decoder can
+// refuse them.
 func TestVariantsThatAreSigned(t *testing.T) {
 	t.Parallel()
 	v := everyKey(t)
@@ -216,7 +214,7 @@ func hmacOf(text string, key []byte) []byte {
 	return h.Sum(nil)
 }
 
-// TestUnsecuredTokens shows tokens that claim to need no signature.
+// TestUnsecuredTokens validates tokens that claim to need no signature.
 func TestUnsecuredTokens(t *testing.T) {
 	t.Parallel()
 	v := everyKey(t)
@@ -302,7 +300,7 @@ func material(t *testing.T, a Algorithm) []byte {
 	return b
 }
 
-// TestWrongKeys signs honestly with keys that the validator does not have.
+// TestWrongKeys signs tokens with keys that the validator does not have.
 func TestWrongKeys(t *testing.T) {
 	t.Parallel()
 	v := everyKey(t)
@@ -324,8 +322,8 @@ func TestWrongKeys(t *testing.T) {
 	wantAccepted(t, "the secret with a zero behind", v, signWith(t, HS256, padded, set{"alg": HS256}, good()), now.Add(time.Hour))
 }
 
-// TestHeaderTricks signs headers that name keys of their own, members twice, or what
-// must be understood, with the attacker's key where it names one.
+// TestHeaderTricks signs headers that contain or reference a key, have duplicate members, or have
+// critical extensions. Headers with a key are signed with that key, the attacker's.
 func TestHeaderTricks(t *testing.T) {
 	t.Parallel()
 	v := everyKey(t)
@@ -370,7 +368,7 @@ func TestHeaderTricks(t *testing.T) {
 			refuse(t, v, string(a)+", "+name, sign(t, a, header, good()))
 		}
 	})
-	// Keys that a token brings itself, or says where to get, are not used, nor asked for.
+	// Keys that a token contains or references are neither used nor fetched.
 	attacker := ed25519.NewKeyFromSeed(slices.Repeat([]byte{66}, 32))
 	jwk := set{"kty": "OKP", "crv": "Ed25519", "x": raw(attacker.Public().(ed25519.PublicKey))}
 	for name, trick := range map[string]set{
@@ -389,7 +387,7 @@ func TestHeaderTricks(t *testing.T) {
 	} {
 		refuse(t, v, name, signWith(t, EdDSA, attacker, with(set{"alg": EdDSA}, trick), good()))
 	}
-	for name, header := range map[string]set{ // what is not asked of anything does no harm
+	for name, header := range map[string]set{ // members that are not used do no harm
 		"jwk": {"jwk": jwk}, "jku": {"jku": "http://127.0.0.1:1/keys"}, "x5c": {"x5c": []string{"MAAwADAA"}}, "cty": {"cty": "JWT"}, "typ": {"typ": "at+jwt"},
 	} {
 		wantAccepted(t, "honest with "+name, v, sign(t, EdDSA, with(header, set{"alg": EdDSA}), good()), now.Add(time.Hour))

@@ -92,8 +92,8 @@ func TestECDSAEdgeCases(t *testing.T) {
 		break
 	}
 
-	// Of the two values of s that ECDSA has for a signature both are the signer's: a
-	// token is no unique id of itself, and nothing here takes it for one.
+	// ECDSA has two valid values of s for a signature. So a token is no unique id, and no code
+	// here uses it as one.
 	token := sign(t, ES256, set{"alg": ES256}, good())
 	cut := strings.LastIndexByte(token, '.') + 1
 	b, _ := base64.RawURLEncoding.DecodeString(token[cut:])

@@ -13,9 +13,9 @@ import (
 )
 
 func Example() {
-	// Whoever issues tokens has the private key, and any JWT library.
+	// The issuer has the private key and any JWT library.
 	public, private, _ := ed25519.GenerateKey(nil)
-	peer := sm.PeerID{1} // net.Self() of the process that is to be let in
+	peer := sm.PeerID{1} // net.Self() of the process to admit
 	issued := time.Now()
 	text, err := gojwt.NewWithClaims(gojwt.SigningMethodEdDSA, gojwt.MapClaims{
 		"iss": "https://id.example", "sub": peer.String(),
@@ -26,7 +26,7 @@ func Example() {
 		return
 	}
 
-	// The members have the public one, and require the validator of the group.
+	// The members have the public key and require the validator for the group.
 	key, err := jwt.PublicKey(public)
 	if err != nil {
 		fmt.Println(err)
@@ -43,8 +43,7 @@ func Example() {
 		return
 	}
 
-	// The process shows it with net.AddTicket(jwt.Ticket(text)). What the
-	// members make of it:
+	// The process shows the token with net.AddTicket(jwt.Ticket(text)). The members check it:
 	shown := []ticket.Ticket{jwt.Ticket(text)}
 	for _, who := range []sm.PeerID{peer, {2}} {
 		_, err := ticket.Check(time.Now(), []ticket.Validator{validator}, who, shown)
@@ -69,8 +68,8 @@ func ExampleKeysFromJWK() {
 	// jwt: read JWK: RSA keys are not accepted; use OKP with Ed25519, or EC
 }
 
-// Under a name the keys of a living group's validator can be changed: first the
-// new one beside the old one, then, when tokens are signed with it, alone.
+// The keys of a validator with a name can be changed while groups require it: first add the new key,
+// then sign tokens with it, then remove the old key.
 func ExampleValidator_SetKeys() {
 	newKey := func(id string) jwt.Key {
 		public, _, _ := ed25519.GenerateKey(nil)

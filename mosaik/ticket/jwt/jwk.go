@@ -10,16 +10,16 @@ import (
 	"slices"
 )
 
-// KeysFromJWK returns the keys of a JSON Web Key or of a set of them (RFC 7517),
-// such as a file's, with their ids (kid):
+// KeysFromJWK returns the keys of a JSON Web Key or of a JWK Set (RFC 7517) with their ids
+// (kid):
 //
 //   - kty OKP with crv Ed25519, for EdDSA;
 //   - kty EC with crv P-256 or P-384, for ES256 and ES384;
 //   - kty oct with alg HS256, HS384 or HS512, which it must name.
 //
-// An alg, use or key_ops that does not fit, a private key and any other kind of
-// key, RSA above all, are errors, also within a set: take those out of it.
-// Members that mean nothing here are ignored.
+// An alg, use or key_ops that contradicts this, a private key, and any other kind of key,
+// such as RSA, are errors, also within a set: remove those keys from it. Other members are
+// ignored. The text has at most 64 KiB.
 func KeysFromJWK(text []byte) ([]Key, error) {
 	fail := func(format string, args ...any) ([]Key, error) {
 		return nil, fmt.Errorf("jwt: read JWK: "+format, args...)
@@ -77,7 +77,7 @@ func keyOf(o object) (Key, error) {
 		}
 	}
 	if _, private := o["d"]; private {
-		return Key{}, errors.New("it is a private key; leave out d, which only whoever issues tokens may have")
+		return Key{}, errors.New("it is a private key; remove d, which only the issuer may have")
 	}
 	key, err := o.key(fields["kty"], fields["crv"], Algorithm(fields["alg"]))
 	if err != nil {
@@ -130,7 +130,7 @@ func (o object) ecdsa(curve elliptic.Curve, size int) (Key, error) {
 	return PublicKey(key)
 }
 
-// bytes returns what a member encodes, of the size unless that is negative.
+// bytes decodes a member, which must have size bytes unless size is negative.
 func (o object) bytes(name string, size int) ([]byte, error) {
 	text, ok := o[name].(string)
 	if !ok {

@@ -14,7 +14,7 @@ import (
 // Algorithm is a signature algorithm by its name in JWTs.
 type Algorithm string
 
-// The algorithms, all there are.
+// The supported algorithms.
 const (
 	HS256 Algorithm = "HS256" // HMAC with SHA-256
 	HS384 Algorithm = "HS384" // HMAC with SHA-384
@@ -27,29 +27,27 @@ const (
 // algorithms are the names of all algorithms.
 var algorithms = []string{string(HS256), string(HS384), string(HS512), string(ES256), string(ES384), string(EdDSA)}
 
-// hmacSizes are the shortest secrets in bytes, RFC 7518 §3.2.
+// hmacSizes are the lengths of the shortest secrets in bytes (RFC 7518 §3.2).
 var hmacSizes = map[Algorithm]int{HS256: 32, HS384: 48, HS512: 64}
 
-// Key verifies tokens of one algorithm. It prints without its secret. The zero
-// Key is no key. A Key is immutable and may be used concurrently.
+// Key verifies tokens of one algorithm. It prints without its secret. The zero Key is
+// invalid. A Key is immutable and may be used concurrently.
 type Key struct {
 	algorithm Algorithm
 	id        string
-	// reveal returns what package golang-jwt verifies with, and the same as
-	// bytes. It is a function because printers that walk private fields show of
-	// a function no more than its address.
+	// reveal returns the key for package golang-jwt, and the same as bytes. It is a function
+	// because printers that walk private fields show only the address of a function.
 	reveal func() (key any, material []byte)
 }
 
-// HMACKey returns a key that verifies with a secret that whoever issues tokens
-// has, too: each member can issue tokens. The algorithm is HS256, HS384 or
-// HS512, and the secret random and at least 32, 48 or 64 bytes long. It is
-// copied.
+// HMACKey returns a key that verifies with a secret. Issuer and members share the secret, so
+// each member can issue tokens. The algorithm is HS256, HS384 or HS512. The secret must be
+// random and have at least 32, 48 or 64 bytes. It is copied.
 func HMACKey(a Algorithm, secret []byte) (Key, error) {
 	least, ok := hmacSizes[a]
 	switch {
 	case !ok:
-		return Key{}, fmt.Errorf("jwt: make key: algorithm %q; with a secret it is HS256, HS384 or HS512", a)
+		return Key{}, fmt.Errorf("jwt: make key: algorithm %q takes no secret; use HS256, HS384 or HS512", a)
 	case len(secret) < least:
 		return Key{}, fmt.Errorf("jwt: make key: the secret has %d bytes; %s needs %d or more", len(secret), a, least)
 	}
@@ -57,9 +55,9 @@ func HMACKey(a Algorithm, secret []byte) (Key, error) {
 	return Key{algorithm: a, reveal: func() (any, []byte) { return secret, secret }}, nil
 }
 
-// PublicKey returns a key that verifies with the given public key: an
-// ed25519.PublicKey for EdDSA, an *ecdsa.PublicKey on P-256 for ES256 or on
-// P-384 for ES384. It is copied. RSA and other curves are errors.
+// PublicKey returns a key that verifies with a public key: an ed25519.PublicKey for EdDSA, an
+// *ecdsa.PublicKey on P-256 for ES256 or on P-384 for ES384. The public key is copied. RSA
+// keys and other curves are errors.
 func PublicKey(key crypto.PublicKey) (Key, error) {
 	fail := func(format string, args ...any) (Key, error) {
 		return Key{}, fmt.Errorf("jwt: make key: "+format, args...)
@@ -98,19 +96,19 @@ func PublicKey(key crypto.PublicKey) (Key, error) {
 	return fail("a %T cannot be used; use Ed25519, or ECDSA on P-256 or P-384", key)
 }
 
-// WithID returns the key with the id that tokens name it by (kid); "" is none.
+// WithID returns the key with the id by which tokens name it (kid). "" is no id.
 func (k Key) WithID(id string) Key {
 	k.id = id
 	return k
 }
 
-// ID returns the id that tokens name the key by, "" for none.
+// ID returns the id by which tokens name the key, "" for none.
 func (k Key) ID() string { return k.id }
 
-// Algorithm returns the one algorithm that the key verifies.
+// Algorithm returns the algorithm of the tokens that the key verifies.
 func (k Key) Algorithm() Algorithm { return k.algorithm }
 
-// String returns the algorithm and the id.
+// String returns the algorithm and the id, without the secret.
 func (k Key) String() string {
 	switch {
 	case k.reveal == nil:
@@ -121,7 +119,7 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s key %q", k.algorithm, k.id)
 }
 
-// digest returns what stands for the key in signatures.
+// digest returns the digest of the key for the validator's signature.
 func (k Key) digest() sm.Digest {
 	_, material := k.reveal()
 	return sm.ID("mosaik_jwt_key").Derive(material)

@@ -96,7 +96,7 @@ func TestKeysFromJWKRefuses(t *testing.T) {
 		"two":                 {ed + ed, "not one JSON object"},
 		"empty object":        {"{}", `kty "" with crv "" is not accepted`},
 		"oversized":           {strings.Repeat(" ", maxKeyFile) + ed, "at most 65536 are allowed"},
-		"member twice":        {with(ed, `"x":"AA"`), `"x" stands there twice`},
+		"member twice":        {with(ed, `"x":"AA"`), `"x" appears twice`},
 		"RSA":                 {`{"kty":"RSA","n":"AQAB","e":"AQAB","alg":"RS256"}`, "RSA keys are not accepted"},
 		"RSA in a set":        {`{"keys":[` + ed + `,{"kty":"RSA"}]}`, "key 2: RSA keys are not accepted"},
 		"secp256k1":           {ec("secp256k1", x, y), `crv "secp256k1" is not accepted`},

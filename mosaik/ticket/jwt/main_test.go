@@ -91,7 +91,7 @@ func with(o, changes set) set {
 // good are claims that the zero rules accept for an hour.
 func good() set { return set{"sub": peer.String(), "exp": now.Add(time.Hour).Unix()} }
 
-// sign returns a token; header and claims are text, or what is marshalled.
+// sign returns a token. Header and claims are text, or values that are marshalled as JSON.
 func sign(t testing.TB, a Algorithm, header, claims any) string {
 	t.Helper()
 	return signWith(t, a, signers[a], header, claims)

@@ -12,14 +12,14 @@ import (
 // and object.
 type object map[string]any
 
-// maxDepth bounds how deep values may lie in each other.
+// maxDepth bounds the nesting of values.
 const maxDepth = 16
 
 var errNotObject = errors.New("it is not one JSON object in UTF-8")
 
-// parseObject reads a JSON object more strictly than encoding/json does: no
-// member may stand there twice, at any depth, since readers differ in which of
-// the two they take; and no text may be repaired.
+// parseObject decodes a JSON object more strictly than encoding/json. Duplicate members are
+// errors at any depth, since programs differ in which of the two they use. Invalid UTF-8 is
+// an error instead of being replaced.
 func parseObject(text []byte) (object, error) {
 	if !utf8.Valid(text) || !json.Valid(text) {
 		return nil, errNotObject
@@ -37,7 +37,7 @@ func parseObject(text []byte) (object, error) {
 	return o, nil
 }
 
-// parseValue reads the next value of what is known to be JSON.
+// parseValue decodes the next value. The input is valid JSON.
 func parseValue(d *json.Decoder, depth int) (any, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -65,7 +65,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := o[name]; twice {
-			return nil, fmt.Errorf("%s stands there twice", quote(name))
+			return nil, fmt.Errorf("%s appears twice", quote(name))
 		}
 		if delim == '{' {
 			o[name] = v
@@ -82,7 +82,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	return list, nil
 }
 
-// quote quotes what a peer sent, for errors, which end up in logs.
+// quote quotes a peer's text for errors, which end up in logs. It shortens long texts.
 func quote(s string) string {
 	const most = 64
 	if len(s) > most {
@@ -91,8 +91,8 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// onlyBase64 reports whether s has only the characters of base64url. Decoders
-// skip line breaks.
+// onlyBase64 reports whether s has only the characters of base64url. The decoders of package
+// base64 skip line breaks, so they do not check that.
 func onlyBase64(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {

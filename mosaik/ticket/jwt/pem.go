@@ -7,13 +7,13 @@ import (
 	"fmt"
 )
 
-// maxKeyFile bounds the text of keys, in bytes.
+// maxKeyFile bounds a text that contains keys, in bytes.
 const maxKeyFile = 64 << 10
 
-// KeysFromPEM returns the keys of PEM text, such as a file's: one or more blocks
-// PUBLIC KEY with Ed25519 keys or ECDSA keys on P-256 or P-384. They have no
-// ids; see [Key.WithID]. Any other block, also a private key or a certificate,
-// is an error, and so is text after the last block.
+// KeysFromPEM returns the keys of a PEM text: one or more PUBLIC KEY blocks with Ed25519 keys
+// or ECDSA keys on P-256 or P-384. The keys have no ids; see [Key.WithID]. Any other block,
+// such as a private key or a certificate, is an error, as is text after the last block. The
+// text has at most 64 KiB.
 func KeysFromPEM(text []byte) ([]Key, error) {
 	fail := func(format string, args ...any) ([]Key, error) {
 		return nil, fmt.Errorf("jwt: read PEM keys: "+format, args...)

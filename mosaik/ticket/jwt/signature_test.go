@@ -7,7 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The signature is part of group ids, which must not change with a release.
+// TestGoldenSignatures checks signatures against recorded ones: they are part of group ids, which must
+// not change with a release.
 func TestGoldenSignatures(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]Config{
@@ -25,7 +26,7 @@ func TestGoldenSignatures(t *testing.T) {
 	}
 }
 
-// No two configurations that differ, however slightly, have one signature.
+// TestSignaturesDiffer checks that configurations that differ in one field have different signatures.
 func TestSignaturesDiffer(t *testing.T) {
 	t.Parallel()
 	key, other := keyOfSigner(t, EdDSA), keyOfSigner(t, ES256)

@@ -14,33 +14,32 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Class returns the class of tickets that are JWTs. All validators of this
-// package look at it, so that of two validators in a group each needs a ticket
-// that it accepts, which may be the same one.
+// Class returns the class of tickets that are JWTs. All validators of this package share it.
+// Each validator of a group needs a ticket that it accepts; one ticket can serve several.
 func Class() sm.Digest { return sm.ID("mosaik_jwt_ticket") }
 
-// Ticket returns a token in compact form as a ticket, with white space around it
+// Ticket returns a ticket for a token in compact form. White space around the token is
 // removed.
 func Ticket(token string) ticket.Ticket {
 	return ticket.Ticket{Class: Class(), Data: []byte(strings.TrimSpace(token))}
 }
 
-// Validator lets in the peers that show a token which keeps the rules of a
-// [Config]. It implements [ticket.Validator] and [ticket.Watchable]. Make one
-// with [New]. Its methods may be called concurrently.
+// Validator admits the peers that show a token which fulfils the rules of a [Config]. It
+// implements [ticket.Validator] and [ticket.Watchable]. Make one with [New]. Its methods may
+// be called concurrently.
 type Validator struct {
 	config    Config // without keys
 	signature sm.Digest
 
 	mu       sync.Mutex
-	keys     []Key // never changed, only replaced
+	keys     []Key // the slice is replaced, never changed
 	watchers map[*func()]struct{}
 }
 
 var _ ticket.Watchable = (*Validator)(nil)
 
-// New returns a validator with the configuration, of which it keeps a copy. The
-// error names the field that is out of its bounds.
+// New returns a validator with a copy of the configuration. The error names the field that is
+// out of its bounds.
 func New(c Config) (*Validator, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("jwt: make validator: %w", err)
@@ -54,12 +53,12 @@ func New(c Config) (*Validator, error) {
 	return v, nil
 }
 
-// SetKeys replaces the keys, while groups require the validator. They look at
-// every peer's tickets again at once, so tokens of a key that is gone let nobody
-// stay. To change keys without a gap, give every member the new key beside the
-// old one, have tokens issued with the new one, and then take away the old one.
-// Only the keys of a validator with a [Config.Name] can be replaced: those of
-// another are part of the group's id.
+// SetKeys replaces the keys of a validator that groups may already require. The groups check
+// the tickets of every peer again at once, and end bonds with peers whose tokens no longer
+// verify. To change keys without a gap, give every member the new key beside the old one,
+// issue tokens with the new one, and then remove the old one. Only a validator with a
+// [Config.Name] can replace its keys: otherwise they are part of the group's id. The keys
+// must fulfil the rules of [Config.Keys].
 func (v *Validator) SetKeys(keys ...Key) error {
 	if v.config.Name == "" {
 		return errors.New("jwt: set keys: the validator has no name, so its keys are part of the group's id; set Config.Name")
@@ -98,8 +97,8 @@ func (v *Validator) Class() sm.Digest { return Class() }
 // Signature implements [ticket.Validator].
 func (v *Validator) Signature() sm.Digest { return v.signature }
 
-// Validate implements [ticket.Validator]. The expiry is the earlier of exp and
-// the end of [Config.MaxAge], with the leeway.
+// Validate implements [ticket.Validator]. The expiry is the earlier one of exp and the end of
+// [Config.MaxAge], plus the leeway.
 func (v *Validator) Validate(now time.Time, peer sm.PeerID, t ticket.Ticket) (expiry time.Time, err error) {
 	o, err := v.parse(t.Data)
 	if err == nil {
@@ -111,7 +110,7 @@ func (v *Validator) Validate(now time.Time, peer sm.PeerID, t ticket.Ticket) (ex
 	return expiry, nil
 }
 
-// String names the validator, or its keys.
+// String returns the name of the validator or, without one, its keys.
 func (v *Validator) String() string {
 	if v.config.Name != "" {
 		return fmt.Sprintf("JWT validator %q", v.config.Name)
@@ -125,10 +124,10 @@ func (v *Validator) current() []Key {
 	return v.keys
 }
 
-// parser verifies signatures and nothing else.
+// parser verifies signatures. It checks no claims.
 var parser = jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 
-// parse returns the claims of a token whose signature is right.
+// parse verifies the signature of a token and returns its claims.
 func (v *Validator) parse(token []byte) (object, error) {
 	if len(token) > ticket.MaxData {
 		return nil, fmt.Errorf("the token has %d bytes, at most %d are allowed", len(token), ticket.MaxData)
@@ -136,7 +135,7 @@ func (v *Validator) parse(token []byte) (object, error) {
 	text := string(token)
 	for part := range strings.SplitSeq(text, ".") {
 		if !onlyBase64(part) {
-			return nil, errors.New("the token has characters that do not belong there")
+			return nil, errors.New("the token has characters that do not belong to base64url")
 		}
 	}
 	var c claims
@@ -146,8 +145,8 @@ func (v *Validator) parse(token []byte) (object, error) {
 	return c.object, nil
 }
 
-// candidates returns the keys that may have signed a token. Its algorithm is
-// theirs, whatever the token would like.
+// candidates returns the keys that may have signed a token: those that its kid selects and
+// whose algorithm is the one that it names.
 func (v *Validator) candidates(t *jwt.Token) (any, error) {
 	first, _, _ := strings.Cut(t.Raw, ".")
 	text, err := parser.DecodeSegment(first)
@@ -159,7 +158,7 @@ func (v *Validator) candidates(t *jwt.Token) (any, error) {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	if _, critical := header["crit"]; critical {
-		return nil, errors.New("header: it has crit, of which nothing is understood")
+		return nil, errors.New("header: it has crit, and no extension is supported")
 	}
 	if encoded, has := header["b64"]; has && encoded != true {
 		return nil, errors.New("header: b64 is not true, and claims that are not encoded are not accepted")

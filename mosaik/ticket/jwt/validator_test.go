@@ -21,7 +21,8 @@ func TestEveryAlgorithm(t *testing.T) {
 	}
 }
 
-// Every algorithm is tried against every key: only its own accepts it.
+// TestAlgorithmIsPinnedToTheKey validates tokens of every algorithm with every key. Only the key of
+// the same algorithm accepts them.
 func TestAlgorithmIsPinnedToTheKey(t *testing.T) {
 	t.Parallel()
 	for of := range signers {
@@ -35,7 +36,7 @@ func TestAlgorithmIsPinnedToTheKey(t *testing.T) {
 	}
 }
 
-// A public key, in every form that somebody may have taken for a secret.
+// TestPublicKeyIsNoSecret signs with the public key, in every form that could be used as a secret.
 func TestPublicKeyIsNoSecret(t *testing.T) {
 	t.Parallel()
 	point, err := signers[ES256].(*ecdsa.PrivateKey).PublicKey.Bytes()
@@ -73,10 +74,10 @@ func TestMalformedTokens(t *testing.T) {
 		"two parts":              {parts[0] + "." + parts[1], "malformed"},
 		"four parts":             {whole + ".", "malformed"},
 		"oversized":              {whole + strings.Repeat("A", ticket.MaxData), "at most 4096 are allowed"},
-		"padding":                {whole + "=", "characters that do not belong"},
-		"line break":             {whole[:9] + "\n" + whole[9:], "characters that do not belong"},
-		"space before":           {" " + whole, "characters that do not belong"},
-		"standard base64":        {parts[0] + "." + parts[1] + "." + strings.Repeat("+", 86), "characters that do not belong"},
+		"padding":                {whole + "=", "characters that do not belong to base64url"},
+		"line break":             {whole[:9] + "\n" + whole[9:], "characters that do not belong to base64url"},
+		"space before":           {" " + whole, "characters that do not belong to base64url"},
+		"standard base64":        {parts[0] + "." + parts[1] + "." + strings.Repeat("+", 86), "characters that do not belong to base64url"},
 		"bits to spare":          {parts[0] + "." + parts[1] + "." + parts[2][:85] + "B", "malformed"},
 		"no signature":           {parts[0] + "." + parts[1] + ".", "signature is invalid"},
 		"a signature cut off":    {whole[:len(whole)-6], "signature is invalid"},
@@ -95,9 +96,9 @@ func TestMalformedTokens(t *testing.T) {
 		"header is no JSON":      {header(`{"alg":"EdDSA"`), "malformed"},
 		"header goes on":         {header(`{"alg":"EdDSA"}{}`), "malformed"},
 		"header is no UTF-8":     {header("{\"alg\":\"EdDSA\",\"x\":\"\xff\"}"), "in UTF-8"},
-		"member twice":           {header(`{"alg":"EdDSA","alg":"EdDSA"}`), `"alg" stands there twice`},
-		"member twice, escaped":  {header(`{"alg":"EdDSA","\u0061lg":"EdDSA"}`), `"alg" stands there twice`},
-		"member twice, below":    {header(`{"alg":"EdDSA","x":[{"y":1,"y":1}]}`), `"y" stands there twice`},
+		"member twice":           {header(`{"alg":"EdDSA","alg":"EdDSA"}`), `"alg" appears twice`},
+		"member twice, escaped":  {header(`{"alg":"EdDSA","\u0061lg":"EdDSA"}`), `"alg" appears twice`},
+		"member twice, below":    {header(`{"alg":"EdDSA","x":[{"y":1,"y":1}]}`), `"y" appears twice`},
 		"crit":                   {header(`{"alg":"EdDSA","crit":["exp"],"exp":1}`), "it has crit"},
 		"crit is empty":          {header(`{"alg":"EdDSA","crit":[]}`), "it has crit"},
 		"crit is null":           {header(`{"alg":"EdDSA","crit":null}`), "it has crit"},
@@ -111,8 +112,8 @@ func TestMalformedTokens(t *testing.T) {
 		"claims are a number":    {claims(`1`), "malformed"},
 		"claims are no JSON":     {claims(`{`), "malformed"},
 		"claims are no UTF-8":    {claims("{\"x\":\"\xff\"}"), "malformed"},
-		"claim twice":            {claims(`{"sub":"a","sub":"` + peer.String() + `","exp":9999999999}`), `"sub" stands there twice`},
-		"claim twice in another": {claims(`{"x":{"y":1,"y":1}}`), `"y" stands there twice`},
+		"claim twice":            {claims(`{"sub":"a","sub":"` + peer.String() + `","exp":9999999999}`), `"sub" appears twice`},
+		"claim twice in another": {claims(`{"x":{"y":1,"y":1}}`), `"y" appears twice`},
 		"claims nested":          {claims(strings.Repeat(`{"x":`, 99) + "1" + strings.Repeat("}", 99)), "nested deeper than 16"},
 	} {
 		wantRefused(t, name, v, c.token, c.reason)
@@ -255,7 +256,7 @@ func TestRules(t *testing.T) {
 			wantRefused(t, c.name, v, token, c.reason)
 		}
 	}
-	// null is not missing where it stands for a time, and is where it is a claim.
+	// null counts as a wrong value for a time, and as missing for a required claim.
 	v := newValidator(t, Config{Keys: []Key{keyOfSigner(t, EdDSA)}, AllowNoExpiry: true, Claims: map[string]string{"role": ""}})
 	raw := func(more string) string {
 		return sign(t, EdDSA, set{"alg": EdDSA}, `{"sub":"`+peer.String()+`",`+more+`}`)
@@ -297,10 +298,10 @@ func TestNewRefuses(t *testing.T) {
 		"Config.Leeway is -1ns; it must be 0 to 5m0s":           {Keys: []Key{key}, Leeway: -1},
 		"Config.Leeway is 5m0.000000001s; it must be 0 to 5m0s": {Keys: []Key{key}, Leeway: MaxLeeway + 1},
 		"Config.AllowNoExpiry contradicts MaxLifetime":          {Keys: []Key{key}, AllowNoExpiry: true, MaxLifetime: 1},
-		"Config.Issuers has an empty one":                       {Keys: []Key{key}, Issuers: []string{"a", ""}},
-		"Config.Audiences has an empty one":                     {Keys: []Key{key}, Audiences: []string{""}},
+		"Config.Issuers has an empty string":                    {Keys: []Key{key}, Issuers: []string{"a", ""}},
+		"Config.Audiences has an empty string":                  {Keys: []Key{key}, Audiences: []string{""}},
 		"Config.Claims has an empty name":                       {Keys: []Key{key}, Claims: map[string]string{"": "x"}},
-		`Config.Claims has "exp", which has a field of its own`: {Keys: []Key{key}, Claims: map[string]string{"exp": ""}},
+		`Config.Claims has "exp"; use the field of Config`:      {Keys: []Key{key}, Claims: map[string]string{"exp": ""}},
 	} {
 		v, err := New(c)
 		if err == nil || v != nil || !strings.HasPrefix(err.Error(), "jwt: make validator: "+want) {
@@ -349,7 +350,7 @@ func TestSetKeys(t *testing.T) {
 	}
 }
 
-// The caller's slices and maps are its own again after New.
+// TestNewCopies changes the caller's slices and maps after New.
 func TestNewCopies(t *testing.T) {
 	t.Parallel()
 	c := Config{Keys: []Key{keyOfSigner(t, EdDSA)}, Issuers: []string{"b", "a"}, Audiences: []string{"c"}, Claims: map[string]string{"role": "voter"}}
@@ -376,7 +377,7 @@ func TestValidatorIsCheckedWithOthers(t *testing.T) {
 	}
 }
 
-// What parses is refused or was signed, and nothing panics.
+// FuzzValidate checks that only signed tokens are accepted and that nothing panics.
 func FuzzValidate(f *testing.F) {
 	keys := []Key{keyOfSigner(f, EdDSA).WithID("a"), keyOfSigner(f, HS256), keyOfSigner(f, ES384)}
 	v := newValidator(f, Config{Keys: keys, Issuers: []string{"a"}, Claims: map[string]string{"role": ""}, Leeway: time.Minute, MaxAge: time.Hour})
@@ -388,7 +389,7 @@ func FuzzValidate(f *testing.F) {
 		if _, err := v.Validate(now, peer, Ticket(segment(t, header)+"."+segment(t, claims)+"."+signature)); err == nil {
 			t.Errorf("%s, %s is accepted with the signature %s", header, claims, signature)
 		}
-		// Most of what can go wrong lies behind a right signature.
+		// Most faults are found only after a right signature.
 		until, err := v.Validate(now, peer, ticket.Ticket{Data: []byte(sign(t, HS256, header, claims))})
 		switch {
 		case err != nil && !until.IsZero():

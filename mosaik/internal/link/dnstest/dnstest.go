@@ -16,9 +16,9 @@ const (
 	typeAAAA = 28
 )
 
-// Resolver returns a resolver for which a name, in lower case and without a
-// final dot, has the addresses that lookup returns at each query. It uses no
-// network. Lookup may be called concurrently.
+// Resolver returns a resolver that answers each query with the addresses that lookup returns
+// for the name, which is in lower case and has no final dot. It uses no network. Lookup may
+// be called concurrently.
 func Resolver(lookup func(name string) []netip.Addr) *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,

@@ -1,5 +1,5 @@
-// Package proxytest is a TCP proxy for tests: a network between two processes that loses
-// connections silently, is slow, and counts what goes over it.
+// Package proxytest is a TCP proxy for tests. It stands for a network between two processes
+// that loses connections silently or is slow, and it counts bytes.
 package proxytest
 
 import (
@@ -23,8 +23,8 @@ type Proxy struct {
 	mu     sync.Mutex
 	flows  []*Flow
 	closed bool
-	rate   int          // bytes a second in each direction of all flows, 0 for no bound
-	next   [2]time.Time // when the next byte may go, for each direction
+	rate   int          // bytes per second in each direction over all flows, 0 for no bound
+	next   [2]time.Time // when the next byte may be forwarded, for each direction
 	bytes  map[string]int
 	breaks map[string][]int
 }
@@ -57,12 +57,11 @@ func New(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// buffer is what the kernel may hold at one end of a connection, in bytes: megabytes would
-// hide that a link is slow. Less than a segment of the loopback interface, 64 KiB, would
-// stall TCP.
+// buffer bounds the kernel's send buffer of a connection, in bytes. Megabytes would hide
+// that a link is slow. Less than a segment of the loopback interface, 64 KiB, would stall TCP.
 const buffer = 64 << 10
 
-// Dial opens a connection of which the kernel holds little at this end.
+// Dial opens a connection with a small send buffer.
 func Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err == nil {
@@ -87,16 +86,16 @@ func (p *Proxy) Close() {
 	p.running.Wait()
 }
 
-// Limit makes all flows together carry so many bytes a second in each direction from now
-// on; 0 is no bound.
+// Limit bounds the bytes per second that all flows together carry in each direction from now
+// on. 0 is no bound.
 func (p *Proxy) Limit(bytesPerSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rate = bytesPerSecond
 }
 
-// Lose makes the flows of a protocol that there are now carry nothing more, which neither
-// end learns, and returns how many they are. Later flows work.
+// Lose makes the present flows of a protocol carry nothing, without either end learning of
+// it, and returns their number. Later flows work.
 func (p *Proxy) Lose(protocol string) (n int) {
 	for _, f := range p.of(protocol) {
 		f.loss.Do(func() { close(f.lost); n++ })
@@ -104,7 +103,7 @@ func (p *Proxy) Lose(protocol string) (n int) {
 	return n
 }
 
-// Break closes the flows of a protocol that there are now and returns how many they are.
+// Break closes the present flows of a protocol and returns their number.
 func (p *Proxy) Break(protocol string) int {
 	flows := p.of(protocol)
 	for _, f := range flows {
@@ -113,8 +112,8 @@ func (p *Proxy) Break(protocol string) int {
 	return len(flows)
 }
 
-// BreakAfter is Break whenever so many bytes of the protocol were carried to the target in
-// all.
+// BreakAfter calls Break each time that the protocol's bytes carried to the target reach the
+// next of the numbers, which ascend.
 func (p *Proxy) BreakAfter(protocol string, bytes ...int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,7 +149,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// serve carries one connection. A protocol's name stands in the first bytes of TLS.
+// serve carries one connection. Its first bytes, of TLS, contain the protocol's name.
 func (p *Proxy) serve(c net.Conn) {
 	defer c.Close()
 	hello := make([]byte, 16<<10)
@@ -189,8 +188,8 @@ func (p *Proxy) forget(f *Flow) {
 	p.flows = slices.DeleteFunc(p.flows, func(g *Flow) bool { return g == f })
 }
 
-// carry copies bytes in one direction until an end closes. What comes once the flow is
-// lost is read and dropped, as a network does.
+// carry copies bytes in one direction until an end closes. Bytes of a lost flow are read and
+// dropped, as by a network.
 func (f *Flow) carry(direction int, first []byte) {
 	from, to := f.ends[direction], f.ends[1-direction]
 	defer func() {
@@ -232,7 +231,7 @@ func (f *Flow) close() {
 	})
 }
 
-// pass counts bytes and waits until they may go.
+// pass counts bytes and waits until the rate allows them.
 func (p *Proxy) pass(protocol string, direction, n int) {
 	p.mu.Lock()
 	due := false

@@ -9,7 +9,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// TestProbeAddresses asks at addresses of each kind whether a peer is there.
+// TestProbeAddresses probes an address of each kind.
 func TestProbeAddresses(t *testing.T) {
 	t.Parallel()
 	a, b, c := startNode(t, 0, nil), startNode(t, 1, nil), startNode(t, 2, nil)
@@ -53,9 +53,9 @@ func TestProbeAddresses(t *testing.T) {
 	}
 }
 
-// TestWhereabouts tells an address that two peers advertise at the same time from
+// TestAdvertisedAddrs distinguishes an address that two peers advertise at the same time from
 // one that a peer takes over from another.
-func TestWhereabouts(t *testing.T) {
+func TestAdvertisedAddrs(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
 	start := func(n int) *node {
@@ -65,11 +65,11 @@ func TestWhereabouts(t *testing.T) {
 		return started
 	}
 	b := start(1)
-	w := a.manager.Whereabouts(b.peer())
+	w := a.manager.AdvertisedAddrs(b.peer())
 	if !slices.Equal(w.Addrs, []string{b.addr()}) || w.Shared {
 		t.Fatalf("whereabouts of a peer that is here: %+v", w)
 	}
-	if w := a.manager.Whereabouts(identity(t, 5).Peer()); len(w.Addrs) != 0 || w.Shared {
+	if w := a.manager.AdvertisedAddrs(identity(t, 5).Peer()); len(w.Addrs) != 0 || w.Shared {
 		t.Errorf("whereabouts of a peer that is not known: %+v", w)
 	}
 
@@ -84,11 +84,11 @@ func TestWhereabouts(t *testing.T) {
 	c := start(2)
 	claim(c)
 	a.eventually("b was heard from after c came", func() bool {
-		return a.manager.peers[c.peer()].current.since.Before(a.manager.peers[b.peer()].current.heard)
+		return a.manager.peers[c.peer()].current.since.Before(a.manager.peers[b.peer()].current.lastFrame)
 	})
 	b.crash()
 	a.eventually("b is gone", func() bool { return a.manager.peers[b.peer()] == nil || a.manager.peers[b.peer()].current == nil })
-	if w := a.manager.Whereabouts(b.peer()); !w.Shared {
+	if w := a.manager.AdvertisedAddrs(b.peer()); !w.Shared {
 		t.Errorf("whereabouts behind a proxy: %+v", w)
 	}
 
@@ -97,7 +97,7 @@ func TestWhereabouts(t *testing.T) {
 	a.eventually("c is gone", func() bool { return a.manager.peers[c.peer()] == nil || a.manager.peers[c.peer()].current == nil })
 	d := start(3)
 	claim(d)
-	if w := a.manager.Whereabouts(b.peer()); w.Shared || !slices.Contains(w.Addrs, addr) {
+	if w := a.manager.AdvertisedAddrs(b.peer()); w.Shared || !slices.Contains(w.Addrs, addr) {
 		t.Errorf("whereabouts with a successor: %+v", w)
 	}
 }

@@ -13,41 +13,41 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Whereabouts is where a peer said that it can be reached.
-type Whereabouts struct {
-	Addrs []string // of its newest entry, empty if that is not known
-	// Shared reports that another peer, which was connected when this one was last
-	// heard from, advertises one of the addresses, or that this process does: a proxy may be
-	// there. What answers at such an address proves nothing about the peer.
+// AdvertisedAddrs are the addresses that a peer advertises.
+type AdvertisedAddrs struct {
+	Addrs []string // of its newest entry, empty if no entry is known
+	// Shared reports that this process advertises one of the addresses, or another peer does
+	// that was connected when the last frame of this one arrived. A proxy may be there, so an
+	// answer at such an address proves nothing about the peer.
 	Shared bool
 }
 
-// Whereabouts returns where the peer said that it can be reached.
-func (m *Manager) Whereabouts(peer sm.PeerID) Whereabouts {
+// AdvertisedAddrs returns the addresses that the peer advertises.
+func (m *Manager) AdvertisedAddrs(peer sm.PeerID) AdvertisedAddrs {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, known := m.entry(peer)
 	if !known {
-		return Whereabouts{}
+		return AdvertisedAddrs{}
 	}
-	w := Whereabouts{Addrs: entry.Addrs}
+	w := AdvertisedAddrs{Addrs: entry.Addrs}
 	listed := func(addr string) bool { return slices.Contains(entry.Addrs, addr) }
 	w.Shared = slices.ContainsFunc(m.cfg.Catalog.Self().Addrs, listed)
 	p := m.peers[peer]
 	if p == nil {
 		return w
 	}
-	heard := p.heard
+	lastFrame := p.lastFrame
 	if p.current != nil {
-		heard = later(heard, p.current.heard)
+		lastFrame = later(lastFrame, p.current.lastFrame)
 	}
 	for _, other := range m.peers {
 		if w.Shared {
 			break
 		}
-		if other == p || other.current == nil || !other.current.since.Before(heard) {
-			// A successor at the address comes after the peer has gone, and may come
-			// before the end of the peer's connection is noticed.
+		if other == p || other.current == nil || !other.current.since.Before(lastFrame) {
+			// This may be the peer's successor at the address. It comes after the peer has
+			// gone, perhaps before the end of the peer's connection is detected.
 			continue
 		}
 		o, _ := m.entry(other.id)
@@ -56,22 +56,21 @@ func (m *Manager) Whereabouts(peer sm.PeerID) Whereabouts {
 	return w
 }
 
-// Answer is what a dial to an address that a peer advertised shows about it.
+// Answer is what a dial to an address of a peer shows about the peer.
 type Answer uint8
 
 // The answers.
 const (
 	NoAnswer    Answer = iota // nothing: a dial can fail for many reasons
-	Refused                   // nobody listens there
+	Refused                   // no process listens there
 	AnotherPeer               // another peer listens there
 	SamePeer                  // the peer listens there
 )
 
-// Probe dials the addresses, all at the same time and once each, and returns what
-// each shows about the peer. It takes at most the handshake timeout, and ends with
-// the context. The rules for addresses of peers hold, and so does the dial filter:
-// an address that they refuse is not dialled and gives no answer. The caller
-// paces its calls.
+// Probe dials each of the addresses once, all at the same time, and returns what each shows
+// about the peer. It takes at most the handshake timeout and ends with the context. An
+// address that the rules for addresses or the dial filter forbid is not dialled and gives
+// NoAnswer. The caller bounds the rate of its calls.
 func (m *Manager) Probe(ctx context.Context, peer sm.PeerID, addrs []string) []Answer {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()
@@ -103,7 +102,7 @@ func (m *Manager) probeAddr(ctx context.Context, peer sm.PeerID, addr string) An
 	case errors.Is(err, link.ErrOtherPeer), errors.Is(err, link.ErrSelf):
 		return AnotherPeer
 	case errors.Is(err, syscall.ECONNREFUSED) && tried.Load() == 1:
-		// Of a name with several addresses the error tells of one of them only.
+		// For a name with several addresses the error is about one of them only.
 		return Refused
 	}
 	return NoAnswer

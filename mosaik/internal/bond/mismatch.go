@@ -4,30 +4,31 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 const (
-	// mismatchAfter is how long a group has been joined before a mismatch is
+	// mismatchAfter is how long a group must have been joined before its mismatch is
 	// reported: other members may join a moment later.
 	mismatchAfter = 5 * time.Second
-	// mismatchPause bounds how often all groups are looked at.
+	// mismatchPause is the least time between two checks of all groups.
 	mismatchPause = time.Second
 	// maxMismatchGroups bounds the groups that a mismatch names.
 	maxMismatchGroups = 16
 )
 
-// Mismatch describes connected peers that announce groups which are not joined
-// here, while no connected peer announces the group in question. Members whose
-// group ids differ by mistake look like that.
+// Mismatch describes connected peers that announce groups which are not joined here, while no
+// connected peer announces the group in question. That happens when the ids of one group
+// differ between members because their configurations do.
 type Mismatch struct {
 	Peers  int         // connected peers that announce groups that are not joined here
 	Groups []sm.Digest // these groups, ascending, at most 16
 }
 
-// Mismatch returns what connected peers announce in place of this group, and the
-// zero value if one of them announces it or none announces another.
+// Mismatch returns what connected peers announce in place of this group. It is zero if one of
+// them announces this group or none announces another one.
 func (ms *Membership) Mismatch() Mismatch {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
@@ -59,7 +60,7 @@ func (m *Manager) survey() survey {
 			}
 			foreign = true
 			if len(s.foreign.Groups) == maxMismatchGroups {
-				break // entries are free to make, and may be long
+				break // a peer can list thousands of groups
 			}
 			if !slices.Contains(s.foreign.Groups, g) {
 				s.foreign.Groups = append(s.foreign.Groups, g)
@@ -82,22 +83,22 @@ func (s survey) of(ms *Membership) Mismatch {
 	return s.foreign
 }
 
-// lookout reports mismatches: once for each membership, and when something has
-// changed about the connected peers or their entries.
-type lookout struct{ wake chan struct{} }
+// mismatchWatcher looks for mismatches when connections or entries change, and reports each
+// once for a membership. It owns one goroutine.
+type mismatchWatcher struct{ wake chan struct{} }
 
-func newLookout() lookout { return lookout{make(chan struct{}, 1)} }
+func newMismatchWatcher() mismatchWatcher { return mismatchWatcher{make(chan struct{}, 1)} }
 
-// signal has the lookout look soon.
-func (l lookout) signal() {
+// signal makes the watcher look again soon.
+func (w mismatchWatcher) signal() {
 	select {
-	case l.wake <- struct{}{}:
+	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run returns the function of the lookout's goroutine.
-func (l lookout) run(m *Manager) func() {
+// run returns the function of the watcher's goroutine.
+func (w mismatchWatcher) run(m *Manager) func() {
 	return func() {
 		if m.cfg.Mismatch == nil {
 			return
@@ -106,7 +107,7 @@ func (l lookout) run(m *Manager) func() {
 		defer timer.Stop()
 		for {
 			select {
-			case <-l.wake:
+			case <-w.wake:
 			case <-timer.C:
 			case <-m.done:
 				return
@@ -124,12 +125,12 @@ func (l lookout) run(m *Manager) func() {
 	}
 }
 
-// reportMismatches reports those that are new and returns when to look again if
+// reportMismatches reports new mismatches. It returns how long until it must look again if
 // nothing changes before.
 func (m *Manager) reportMismatches(now time.Time) (next time.Duration) {
 	found := map[sm.Digest]Mismatch{}
 	m.mu.Lock()
-	next = idleCheck
+	next = dialler.Idle
 	var s *survey
 	for id, ms := range m.groups {
 		if ms.warned {

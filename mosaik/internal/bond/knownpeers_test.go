@@ -19,15 +19,15 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// keeper keeps what a manager remembers.
+// keeper keeps the known peers that a manager saves.
 type keeper struct {
 	mu    sync.Mutex
-	kept  []discovery.Sighting
+	kept  []discovery.KnownPeer
 	calls int
 	err   error
 }
 
-func (k *keeper) remember(peers []discovery.Sighting) error {
+func (k *keeper) remember(peers []discovery.KnownPeer) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.kept = peers
@@ -35,7 +35,7 @@ func (k *keeper) remember(peers []discovery.Sighting) error {
 	return k.err
 }
 
-func (k *keeper) now() ([]discovery.Sighting, int) {
+func (k *keeper) now() ([]discovery.KnownPeer, int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.kept), k.calls
@@ -51,15 +51,14 @@ func (k *keeper) addrs() map[sm.PeerID][]string {
 	return all
 }
 
-// on has a setup remember, and begin with what is given.
-func (k *keeper) on(earlier ...discovery.Sighting) func(*setup) {
-	return func(s *setup) { s.config.Sightings, s.config.Remember = earlier, k.remember }
+// on makes a setup save its known peers, and start with the given ones.
+func (k *keeper) on(earlier ...discovery.KnownPeer) func(*setup) {
+	return func(s *setup) { s.config.KnownPeers, s.config.SaveKnownPeers = earlier, k.remember }
 }
 
-// TestSightingsAreKept has a peer be reached, move, and leave in order or crash, and
-// looks at what is kept of it, also when a stranger connects that only claims to be
-// somewhere.
-func TestSightingsAreKept(t *testing.T) {
+// TestKnownPeersAreKept has a peer be reached, move, and leave or crash. It checks the saved
+// addresses, also after a stranger has connected whose address was not verified.
+func TestKnownPeersAreKept(t *testing.T) {
 	for _, orderly := range []bool{true, false} {
 		t.Run(fmt.Sprintf("orderly %v", orderly), func(t *testing.T) {
 			var k keeper
@@ -67,7 +66,7 @@ func TestSightingsAreKept(t *testing.T) {
 			inBubbleWith(t, change, func(t *testing.T, w *web, a *node) {
 				a.link.Serve()
 				b := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", nil)(s); s.config.Seeds = []string{"127.0.0.1:1"} })
-				c := startNode(t, 2, func(s *setup) { // nobody reaches it
+				c := startNode(t, 2, func(s *setup) { // no peer can dial it
 					onWeb(w, "127.0.0.1:3", nil)(s)
 					s.config.Seeds = []string{"127.0.0.1:1"}
 					s.noAddr = true
@@ -122,17 +121,17 @@ func TestSightingsAreKept(t *testing.T) {
 	}
 }
 
-// TestSightingsAreSeeds starts with peers that an earlier process knew, and has
-// them be where they were, come back there after an hour, be replaced by another
-// peer there, or be where rules or the filter forbid to dial.
-func TestSightingsAreSeeds(t *testing.T) {
+// TestKnownPeersAreSeeds starts with peers that an earlier process knew. They are still at their
+// addresses, come back after an hour, were replaced by another peer, or are at addresses that the
+// rules or the filter forbid.
+func TestKnownPeersAreSeeds(t *testing.T) {
 	t.Parallel()
 	const at = "127.0.0.1:2"
 	for name, c := range map[string]struct {
 		addr   string
-		after  time.Duration // when somebody listens there
-		peer   int           // that does
-		filter bool          // refuses
+		after  time.Duration // when a peer begins to listen there
+		peer   int           // the peer that listens
+		filter bool          // the filter forbids the address
 		hidden bool          // the node advertises no loopback address
 		met    bool
 	}{
@@ -147,8 +146,8 @@ func TestSightingsAreSeeds(t *testing.T) {
 			var k keeper
 			change := func(s *setup, w *web) {
 				onWeb(w, "127.0.0.1:1", nil)(s)
-				k.on(discovery.Sighting{Peer: identity(t, 1).Peer(), At: time.Now(), Addrs: []string{c.addr}},
-					discovery.Sighting{Peer: identity(t, 0).Peer(), At: time.Now(), Addrs: []string{"127.0.0.1:1"}})(s)
+				k.on(discovery.KnownPeer{Peer: identity(t, 1).Peer(), At: time.Now(), Addrs: []string{c.addr}},
+					discovery.KnownPeer{Peer: identity(t, 0).Peer(), At: time.Now(), Addrs: []string{"127.0.0.1:1"}})(s)
 				s.noAddr = c.hidden
 				s.config.DialFilter = func(peer sm.PeerID, _ netip.AddrPort) error {
 					if c.filter && peer == identity(t, 1).Peer() {
@@ -165,7 +164,7 @@ func TestSightingsAreSeeds(t *testing.T) {
 					t.Errorf("%d dials in %v, want about one in a minute", dialled, c.after)
 				}
 				b := startNode(t, c.peer, func(s *setup) { onWeb(w, at, nil)(s) })
-				time.Sleep(sightingPause + time.Second)
+				time.Sleep(knownPeerPause + time.Second)
 				if _, known := a.catalog.Get(b.peer()); known != c.met {
 					t.Errorf("the peer is met: %v, want %v", known, c.met)
 				}
@@ -183,8 +182,8 @@ func TestSightingsAreSeeds(t *testing.T) {
 	}
 }
 
-// TestForgottenPeersAreSought has a member vanish for a day and come back where it
-// was, without a seed, when the other has long forgotten it.
+// TestForgottenPeersAreSought has a member crash and come back at its address after a day, without
+// a seed. The other member has forgotten it by then.
 func TestForgottenPeersAreSought(t *testing.T) {
 	var k keeper
 	change := func(s *setup, w *web) { onWeb(w, "127.0.0.1:1", nil)(s); k.on()(s) }
@@ -202,31 +201,32 @@ func TestForgottenPeersAreSought(t *testing.T) {
 		}
 		again := startNode(t, 1, func(s *setup) { onWeb(w, "127.0.0.1:2", nil)(s) })
 		again.join(testGroup(newRecorder(), "of b again"))
-		time.Sleep(sightingPause)
+		time.Sleep(knownPeerPause)
 		ar.await(t, up(again, "of b again"))
 		again.stop()
 	})
 }
 
-// TestSightingsAreBounded has far more members than are kept, then months pass: the
-// others go, but only while somebody is connected.
-func TestSightingsAreBounded(t *testing.T) {
+// TestKnownPeersAreBounded has more members connect than are kept, and then none for months. The
+// old ones are dropped only while another peer is connected.
+func TestKnownPeersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var k keeper
-		m := New(Config{Catalog: newTestCatalog(t), Remember: k.remember})
-		s := m.sightings
+		m := New(Config{Catalog: newTestCatalog(t), SaveKnownPeers: k.remember})
+		s := m.knownPeers
 		meet := func(i int) *peer {
 			p := &peer{m: m, id: madeUp(i).Peer(), conns: map[*conn]struct{}{}, member: true}
+			p.target = m.scheduler.NewTarget(p, time.Now())
 			p.current = &conn{}
 			p.conns[p.current] = struct{}{}
 			m.peers[p.id] = p
-			s.note(p, signEntry(t, madeUp(i), discovery.Entry{Network: network, Addrs: []string{fmt.Sprintf("127.0.0.1:%d", i+1)}}))
+			s.record(p, signEntry(t, madeUp(i), discovery.Entry{Network: network, Addrs: []string{fmt.Sprintf("127.0.0.1:%d", i+1)}}))
 			return p
 		}
-		for i := range 3 * discovery.MaxSightings {
+		for i := range 3 * discovery.MaxKnownPeers {
 			p := meet(i)
-			if len(s.all) > discovery.MaxSightings {
-				t.Fatalf("%d peers are kept, want at most %d", len(s.all), discovery.MaxSightings)
+			if len(s.all) > discovery.MaxKnownPeers {
+				t.Fatalf("%d peers are kept, want at most %d", len(s.all), discovery.MaxKnownPeers)
 			}
 			if s.all[p.id] == nil {
 				t.Fatalf("peer %d, which is connected, is not kept", i)
@@ -234,31 +234,30 @@ func TestSightingsAreBounded(t *testing.T) {
 			p.current, p.conns = nil, nil
 			time.Sleep(time.Second)
 		}
-		for i := range discovery.MaxSightings {
-			if id := madeUp(2*discovery.MaxSightings + i).Peer(); s.all[id] == nil {
-				t.Errorf("the peer that was connected %d s ago is not kept", discovery.MaxSightings-i)
+		for i := range discovery.MaxKnownPeers {
+			if id := madeUp(2*discovery.MaxKnownPeers + i).Peer(); s.all[id] == nil {
+				t.Errorf("the peer that was connected %d s ago is not kept", discovery.MaxKnownPeers-i)
 			}
 		}
-		time.Sleep(2 * sightingTime)
-		if got := len(s.list(time.Now())); got != discovery.MaxSightings {
-			t.Errorf("%d are kept while nobody is connected, want %d", got, discovery.MaxSightings)
+		time.Sleep(2 * knownPeerTime)
+		if got := len(s.list(time.Now())); got != discovery.MaxKnownPeers {
+			t.Errorf("%d are kept while nobody is connected, want %d", got, discovery.MaxKnownPeers)
 		}
 		p := meet(0)
 		if got := s.list(time.Now()); len(got) != 1 || got[0].Peer != p.id {
 			t.Errorf("kept %v with one peer connected, want that alone", got)
 		}
-		for i := range 2 * discovery.MaxSightings {
+		for i := range 2 * discovery.MaxKnownPeers {
 			meet(i + 1)
 		}
-		if len(s.all) != discovery.MaxSightings || s.all[p.id] == nil {
-			t.Errorf("%d peers are kept when more are connected, want %d, the first among them", len(s.all), discovery.MaxSightings)
+		if len(s.all) != discovery.MaxKnownPeers || s.all[p.id] == nil {
+			t.Errorf("%d peers are kept when more are connected, want %d, the first among them", len(s.all), discovery.MaxKnownPeers)
 		}
 	})
 }
 
-// TestSightingsThatCannotBeKept has the disk fail: that is logged, and tried again
-// when something changes.
-func TestSightingsThatCannotBeKept(t *testing.T) {
+// TestKnownPeersThatCannotBeKept has saving fail. The error is logged.
+func TestKnownPeersThatCannotBeKept(t *testing.T) {
 	k, logs := keeper{err: errors.New("no space left")}, newLogs()
 	change := func(s *setup, w *web) {
 		onWeb(w, "127.0.0.1:1", nil)(s)
@@ -276,17 +275,17 @@ func TestSightingsThatCannotBeKept(t *testing.T) {
 	})
 }
 
-// TestNoSightings has a manager that remembers nothing meet, forget and lose peers.
-func TestNoSightings(t *testing.T) {
+// TestNoKnownPeers calls the methods of a nil knownPeers.
+func TestNoKnownPeers(t *testing.T) {
 	t.Parallel()
-	var s *sightings
-	s.note(&peer{}, discovery.Signed{})
-	s.tend(sm.PeerID{1})
+	var s *knownPeers
+	s.record(&peer{}, discovery.Signed{})
+	s.dial(sm.PeerID{1})
 	s.drop(sm.PeerID{1})
 }
 
-// TestSightingOfAName remembers an address whose host is a name.
-func TestSightingOfAName(t *testing.T) {
+// TestKnownPeerWithAName starts with a known peer whose address has a host name.
+func TestKnownPeerWithAName(t *testing.T) {
 	t.Parallel()
 	p := namedPlace(t)
 	b := startNode(t, 1, func(s *setup) { s.listen = "127.0.0.2:" + p.port })
@@ -295,7 +294,7 @@ func TestSightingOfAName(t *testing.T) {
 	a := startNode(t, 0, func(s *setup) {
 		p.on(s)
 		s.config.Seeds = nil
-		k.on(discovery.Sighting{Peer: b.peer(), Addrs: []string{net.JoinHostPort("seed.example", p.port)}})(s)
+		k.on(discovery.KnownPeer{Peer: b.peer(), Addrs: []string{net.JoinHostPort("seed.example", p.port)}})(s)
 	})
 	a.awaitPeer(b.peer())
 }

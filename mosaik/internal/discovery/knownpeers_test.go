@@ -15,19 +15,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-var sightingsNetwork = sm.ID("network")
+var knownPeersNetwork = sm.ID("network")
 
-func goldenSightings() []Sighting {
-	return []Sighting{
+func goldenKnownPeers() []KnownPeer {
+	return []KnownPeer{
 		{Peer: sm.PeerID(sm.ID("one")), At: time.Unix(1_700_000_000, 0), Addrs: []string{"127.0.0.1:7000", "[::1]:7000", "one.example:7000"}},
 		{Peer: sm.PeerID(sm.ID("two")), At: time.Unix(0, 0), Addrs: []string{"127.0.0.2:1"}},
 	}
 }
 
-func TestSightingsGolden(t *testing.T) {
+func TestKnownPeersGolden(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/peers_v1.hex"
-	raw := AppendSightings(nil, sightingsNetwork, goldenSightings())
+	raw := AppendKnownPeers(nil, knownPeersNetwork, goldenKnownPeers())
 	if *update {
 		if err := os.WriteFile(file, []byte(wrapped(raw)), 0o644); err != nil {
 			t.Fatal(err)
@@ -44,22 +44,22 @@ func TestSightingsGolden(t *testing.T) {
 	if diff := cmp.Diff(want, raw); diff != "" {
 		t.Errorf("the file is written differently (-want +got):\n%s", diff)
 	}
-	got, err := ParseSightings(want, sightingsNetwork)
+	got, err := ParseKnownPeers(want, knownPeersNetwork)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(goldenSightings(), got); diff != "" {
+	if diff := cmp.Diff(goldenKnownPeers(), got); diff != "" {
 		t.Errorf("the golden file reads differently (-want +got):\n%s", diff)
 	}
 }
 
-// TestSightingsDamaged reads the file with every byte changed to every other value,
+// TestKnownPeersDamaged reads the file with every byte changed to every other value,
 // cut to every length, and with a byte more.
-func TestSightingsDamaged(t *testing.T) {
+func TestKnownPeersDamaged(t *testing.T) {
 	t.Parallel()
-	whole := AppendSightings(nil, sightingsNetwork, goldenSightings())
+	whole := AppendKnownPeers(nil, knownPeersNetwork, goldenKnownPeers())
 	refused := func(what string, b []byte) {
-		if got, err := ParseSightings(b, sightingsNetwork); !errors.Is(err, ErrSightings) {
+		if got, err := ParseKnownPeers(b, knownPeersNetwork); !errors.Is(err, ErrKnownPeers) {
 			t.Errorf("%s: it is read as %v, error %v", what, got, err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestSightingsDamaged(t *testing.T) {
 		refused(fmt.Sprintf("cut to %d bytes", n), whole[:n])
 	}
 	refused("a byte more", append(whole, 0))
-	if _, err := ParseSightings(whole, sm.ID("another")); !errors.Is(err, ErrSightings) {
+	if _, err := ParseKnownPeers(whole, sm.ID("another")); !errors.Is(err, ErrKnownPeers) {
 		t.Errorf("the file of another network: error %v", err)
 	}
 }
@@ -86,24 +86,24 @@ func rehash(b []byte) []byte {
 	return append(b[:len(b)-32:len(b)-32], sum[:]...)
 }
 
-// TestSightingsMalformed reads files that break a rule and whose hash is right, as
+// TestKnownPeersMalformed reads files that break a rule and whose hash is right, as
 // a hostile program could write them.
-func TestSightingsMalformed(t *testing.T) {
+func TestKnownPeersMalformed(t *testing.T) {
 	t.Parallel()
-	one := func(addrs ...string) []Sighting {
-		return []Sighting{{Peer: sm.PeerID{1}, At: time.Unix(1, 0), Addrs: addrs}}
+	one := func(addrs ...string) []KnownPeer {
+		return []KnownPeer{{Peer: sm.PeerID{1}, At: time.Unix(1, 0), Addrs: addrs}}
 	}
-	of := func(peers []Sighting) []byte { return AppendSightings(nil, sightingsNetwork, peers) }
-	many := make([]Sighting, MaxSightings+1)
+	of := func(peers []KnownPeer) []byte { return AppendKnownPeers(nil, knownPeersNetwork, peers) }
+	many := make([]KnownPeer, MaxKnownPeers+1)
 	for i := range many {
-		many[i] = Sighting{Peer: sm.PeerID{byte(i), 1}, Addrs: []string{"127.0.0.1:1"}}
+		many[i] = KnownPeer{Peer: sm.PeerID{byte(i), 1}, Addrs: []string{"127.0.0.1:1"}}
 	}
 	late := of(one("127.0.0.1:1"))
-	binary.LittleEndian.PutUint64(late[sightingsHead+32:], 1<<63)
+	binary.LittleEndian.PutUint64(late[knownPeersHead+32:], 1<<63)
 	count := of(one("127.0.0.1:1"))
 	count[44] = 2
 	long := of(one("127.0.0.1:1"))
-	long[sightingsHead+32+8+1] = 255
+	long[knownPeersHead+32+8+1] = 255
 	rest := append(of(one("127.0.0.1:1")), make([]byte, 32)...)
 	for name, b := range map[string][]byte{
 		"no address":       of(one()),
@@ -118,48 +118,48 @@ func TestSightingsMalformed(t *testing.T) {
 		"a peer less":      rehash(count),
 		"a long address":   rehash(long),
 		"bytes left over":  rehash(rest),
-		"too long":         make([]byte, MaxSightingsSize+1),
+		"too long":         make([]byte, MaxKnownPeersSize+1),
 		"nothing":          nil,
 	} {
-		if got, err := ParseSightings(b, sightingsNetwork); !errors.Is(err, ErrSightings) {
+		if got, err := ParseKnownPeers(b, knownPeersNetwork); !errors.Is(err, ErrKnownPeers) {
 			t.Errorf("%s: it is read as %v, error %v", name, got, err)
 		}
 	}
 }
 
-// TestLongestSightings writes as much as the bounds allow, and reads it.
-func TestLongestSightings(t *testing.T) {
+// TestLongestKnownPeers encodes and parses a file that exhausts every bound.
+func TestLongestKnownPeers(t *testing.T) {
 	t.Parallel()
-	peers := make([]Sighting, MaxSightings)
+	peers := make([]KnownPeer, MaxKnownPeers)
 	for i := range peers {
-		peers[i] = Sighting{Peer: sm.PeerID{byte(i), 1}, At: time.Unix(int64(i), 0)}
-		for j := range MaxSightingAddrs {
+		peers[i] = KnownPeer{Peer: sm.PeerID{byte(i), 1}, At: time.Unix(int64(i), 0)}
+		for j := range MaxKnownPeerAddrs {
 			end := fmt.Sprintf("%d:1", j)
 			peers[i].Addrs = append(peers[i].Addrs, strings.Repeat("a", MaxAddr-len(end))+end)
 		}
 	}
-	b := AppendSightings(nil, sightingsNetwork, peers)
-	if len(b) != MaxSightingsSize {
-		t.Errorf("%d bytes, want %d", len(b), MaxSightingsSize)
+	b := AppendKnownPeers(nil, knownPeersNetwork, peers)
+	if len(b) != MaxKnownPeersSize {
+		t.Errorf("%d bytes, want %d", len(b), MaxKnownPeersSize)
 	}
-	got, err := ParseSightings(b, sightingsNetwork)
+	got, err := ParseKnownPeers(b, knownPeersNetwork)
 	if diff := cmp.Diff(peers, got); diff != "" || err != nil {
 		t.Errorf("error %v, peers (-want +got):\n%s", err, diff)
 	}
 }
 
-func FuzzSightings(f *testing.F) {
-	f.Add(AppendSightings(nil, sightingsNetwork, goldenSightings()))
-	f.Add(AppendSightings(nil, sightingsNetwork, nil))
+func FuzzKnownPeers(f *testing.F) {
+	f.Add(AppendKnownPeers(nil, knownPeersNetwork, goldenKnownPeers()))
+	f.Add(AppendKnownPeers(nil, knownPeersNetwork, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= 32 {
-			b = rehash(b) // otherwise nothing behind the hash is ever read
+			b = rehash(b) // otherwise nothing after the check of the hash runs
 		}
-		peers, err := ParseSightings(b, sightingsNetwork)
+		peers, err := ParseKnownPeers(b, knownPeersNetwork)
 		if err != nil {
 			return
 		}
-		if diff := cmp.Diff(b, AppendSightings(nil, sightingsNetwork, peers)); diff != "" {
+		if diff := cmp.Diff(b, AppendKnownPeers(nil, knownPeersNetwork, peers)); diff != "" {
 			t.Errorf("it is written differently (-read +written):\n%s", diff)
 		}
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestMismatch has a node join a group while a connected peer announces other
-// groups, this one too, none at all, or groups that the node has joined as well.
+// TestMismatch has a node join a group while a connected peer announces other groups, with or
+// without this one, no group, or groups that the node has joined as well.
 func TestMismatch(t *testing.T) {
 	own, others := testGroup(nil, "").ID, []sm.Digest{sm.ID("other 1"), sm.ID("other 2")}
 	slices.SortFunc(others, func(a, b sm.Digest) int { return sm.PeerID(a).Compare(sm.PeerID(b)) })
@@ -79,7 +79,7 @@ func TestMismatch(t *testing.T) {
 						t.Errorf("reported (-want +got):\n%s", diff)
 					}
 				}
-				// Once is enough, whatever the peer announces next.
+				// It is reported once, even if the peer announces other groups later.
 				for i := range 5 {
 					if _, err := b.catalog.Update(func(e *discovery.Entry) { e.Groups = []sm.Digest{sm.ID(fmt.Sprint("next ", i))} }); err != nil {
 						t.Fatal(err)

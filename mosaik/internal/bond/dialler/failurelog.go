@@ -1,20 +1,19 @@
-package bond
+package dialler
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
 
-// failureLog remembers what went wrong last, so that what goes wrong repeatedly
-// is logged once per change.
-type failureLog struct{ last string }
+// FailureLog remembers the last failure, so that one that repeats is logged once. The zero
+// value is ready for use.
+type FailureLog struct{ last string }
 
-// changed reports whether err, nil for success, is an error other than the one
-// before.
-func (f *failureLog) changed(err error) bool {
+// Changed reports whether err is a failure other than the one before; nil is success. Errors
+// count as the same if their innermost causes read the same, apart from digits and order.
+func (f *FailureLog) Changed(err error) bool {
 	text := ""
-	if err != nil && !errors.Is(err, ErrClosed) {
+	if err != nil {
 		causes := strings.Split(withoutDigits(rootCause(err)), "\n")
 		slices.Sort(causes) // dials end in any order
 		text = strings.Join(slices.Compact(causes), "\n")
@@ -24,8 +23,8 @@ func (f *failureLog) changed(err error) bool {
 	return changed
 }
 
-// rootCause returns the text of the errors that err wraps, without what they
-// are wrapped in: port numbers there differ from attempt to attempt.
+// rootCause returns the text of the innermost errors that err wraps. What wraps them names
+// port numbers, which differ from attempt to attempt.
 func rootCause(err error) string {
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
@@ -42,8 +41,8 @@ func rootCause(err error) string {
 	return err.Error()
 }
 
-// withoutDigits removes the digits of a text: the error of a resolver names the
-// port that it was asked from.
+// withoutDigits removes the digits of a text: a resolver's error names the port that it was
+// asked from.
 func withoutDigits(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTurnstileShare has goroutines of many connections want to work all the
-// time: one works at a time, and all of them work for their share.
+// TestTurnstileShare has goroutines of many connections work whenever they have a turn. One works at
+// a time, and together they use their share.
 func TestTurnstileShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -16,21 +16,21 @@ func TestTurnstileShare(t *testing.T) {
 			work   = time.Millisecond
 			length = 10 * time.Second
 		)
-		ts := newTurnstile()
+		ts := newCPULimiter()
 		done := make(chan struct{})
 		counts := make(chan int)
 		busy := false
 		for range 50 {
 			go func() {
 				n := 0
-				for ts.enter(done) {
+				for ts.acquire(done) {
 					if busy {
 						t.Error("two work at the same time")
 					}
 					busy = true
-					time.Sleep(work) // the time of the bubble
+					time.Sleep(work) // in the bubble's time
 					busy = false
-					ts.leave()
+					ts.release()
 					n++
 				}
 				counts <- n
@@ -43,7 +43,7 @@ func TestTurnstileShare(t *testing.T) {
 			n := <-counts
 			sum, least = sum+n, min(least, n)
 		}
-		want := int((strangersBurst + time.Duration(float64(length)*strangersShare)) / work)
+		want := int((cpuBurst + time.Duration(float64(length)*cpuShare)) / work)
 		if sum < want-50 || sum > want+50 {
 			t.Errorf("%d turns in %v, want about %d", sum, length, want)
 		}
@@ -53,22 +53,22 @@ func TestTurnstileShare(t *testing.T) {
 	})
 }
 
-// TestTurnEnds has every way in which the turn of a connection ends be followed by
-// the turn of another one.
+// TestTurnEnds ends the turn of a connection in every way. Another connection must then have its
+// turn.
 func TestTurnEnds(t *testing.T) {
 	t.Parallel()
-	ts := newTurnstile()
+	ts := newCPULimiter()
 	conn := func() (*Conn, net.Conn) {
 		a, b := net.Pipe()
 		t.Cleanup(func() { a.Close(); b.Close() })
-		c := &Conn{patient: newPatient(a, ts)}
-		c.TakeTurns(true)
+		c := &Conn{limited: newLimitedConn(a, ts)}
+		c.LimitCPU(true)
 		return c, b
 	}
 	read := func(c *Conn, from net.Conn) {
 		t.Helper()
 		go from.Write([]byte{1})
-		if _, err := c.patient.Read(make([]byte, 1)); err != nil {
+		if _, err := c.limited.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,38 +84,38 @@ func TestTurnEnds(t *testing.T) {
 	if len(ts.turn) != 1 {
 		t.Fatal("a stranger works without a turn")
 	}
-	a.Rest()
-	passes("Rest")
-	a.Rest()
+	a.ReleaseCPU()
+	passes("ReleaseCPU")
+	a.ReleaseCPU()
 
 	read(a, from)
 	read(a, from)
-	a.TakeTurns(false)
+	a.LimitCPU(false)
 	read(a, from)
 	passes("a read of a connection that takes no turns")
-	a.Enter()()
-	passes("Enter of a connection that takes no turns")
+	a.AcquireCPU()()
+	passes("AcquireCPU of a connection that takes no turns")
 
-	a.TakeTurns(true)
-	leave := a.Enter()
+	a.LimitCPU(true)
+	leave := a.AcquireCPU()
 	go from.Read(make([]byte, 1))
-	if _, err := a.patient.Write([]byte{1}); err != nil {
+	if _, err := a.limited.Write([]byte{1}); err != nil {
 		t.Fatal(err)
 	}
 	passes("a write")
 	leave()
-	a.Enter()()
+	a.AcquireCPU()()
 	passes("leave")
 
 	read(a, from)
 	b, _ := conn()
 	entered := make(chan struct{})
-	go func() { defer close(entered); b.Enter()() }()
-	b.patient.Close()
+	go func() { defer close(entered); b.AcquireCPU()() }()
+	b.limited.Close()
 	<-entered
 	if len(ts.turn) != 1 {
 		t.Error("a closed connection took the turn of another one")
 	}
-	a.Rest()
-	passes("Rest")
+	a.ReleaseCPU()
+	passes("ReleaseCPU")
 }
