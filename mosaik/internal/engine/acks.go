@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -70,7 +71,7 @@ type acks struct {
 // watch begins to acknowledge, or changes the delay.
 func (a *acks) watch(payload []byte) error {
 	if len(payload) != watchSize {
-		return fmt.Errorf("%w: WATCH of %d bytes", errBad, len(payload))
+		return fmt.Errorf("%w: WATCH of %d bytes", wire.ErrBad, len(payload))
 	}
 	number := binary.BigEndian.Uint64(payload)
 	delay := time.Duration(binary.BigEndian.Uint32(payload[8:])) * time.Millisecond
@@ -82,7 +83,7 @@ func (a *acks) watch(payload []byte) error {
 		a.due = make(chan struct{}, 1)
 		a.running.Go(a.run)
 	case a.lane.number != number:
-		return fmt.Errorf("%w: WATCH of another lane", errBad)
+		return fmt.Errorf("%w: WATCH of another lane", wire.ErrBad)
 	}
 	a.hurry()
 	return nil
@@ -129,7 +130,7 @@ func (a *acks) run() {
 		traffic = read
 		a.sent.Store(received)
 		a.conn.SetWriteDeadline(time.Now().Add(stallTimeout))
-		if a.conn.WriteFrame(frameAck, binary.BigEndian.AppendUint64(nil, received)) != nil {
+		if a.conn.WriteFrame(wire.FrameAck, binary.BigEndian.AppendUint64(nil, received)) != nil {
 			return
 		}
 	}

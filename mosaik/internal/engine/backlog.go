@@ -7,6 +7,8 @@ import (
 	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 const (
@@ -185,7 +187,7 @@ func (b *backlog) take(aim int) (messages []pb.Message, more bool) {
 	}
 	for size := 0; len(b.queue) > 0 && (size == 0 || size+b.queue[0].SizeUpperLimit() <= aim); {
 		whole := b.queue[0].SizeUpperLimit()
-		head, rest := split(b.queue[0], aim)
+		head, rest := wire.Split(b.queue[0], aim)
 		messages = append(messages, head)
 		if len(rest.Entries) > 0 {
 			b.queue[0] = rest

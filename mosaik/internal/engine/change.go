@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lni/dragonboat/v4"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 

@@ -10,23 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// withDir is a log with a directory for snapshots.
-type withDir struct {
-	logstore.Log
-	dir string
-}
-
-func (w withDir) SnapshotDir() string { return w.dir }
 
 // TestDurableSnapshots carries a log from one engine to the next, as a process
 // that restarts does, and brings up a joiner from what came along.
 func TestDurableSnapshots(t *testing.T) {
 	t.Parallel()
-	log := withDir{memoryLog(t), filepath.Join(t.TempDir(), "snapshots")}
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: filepath.Join(t.TempDir(), "snapshots")}
 	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
 	rec := newRecorder()
 	r := alone(t, rec, keep)
@@ -41,7 +35,7 @@ func TestDurableSnapshots(t *testing.T) {
 	if err := r.engine.Close(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := os.ReadDir(log.dir)
+	files, err := os.ReadDir(log.Dir)
 	if err != nil || len(files) != 1 {
 		t.Fatalf("snapshots on disk: %v, %v; want one", files, err)
 	}
@@ -50,7 +44,7 @@ func TestDurableSnapshots(t *testing.T) {
 	introduce(shard, nodes)
 	again, joiner := newRecorder(), newRecorder()
 	r = nodes[0].start(1, again, true, keep)
-	if err := r.ReadIndex(within(t)); err != nil {
+	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
 	if again.restored != 1 {
@@ -74,7 +68,7 @@ func TestSnapshotThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := newRecorder()
-	log := withDir{memoryLog(t), file}
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: file}
 	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
 	r := alone(t, rec, keep)
 	for i := 0; ; i++ {
@@ -122,7 +116,7 @@ func (r *Replica) restart(t testing.TB, rec *recorder, change func(*ReplicaConfi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.ReadIndex(within(t)); err != nil {
+	if err := again.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -138,7 +132,7 @@ func (r *Replica) again(rec *recorder, change func(*ReplicaConfig)) (*Replica, e
 // while one that was taken here is copied.
 func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
 	t.Parallel()
-	f, log := newFiles(), withDir{memoryLog(t), t.TempDir()}
+	f, log := newFiles(), enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
 	if err := f.MkdirAll("/here/snapshot-1-2", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +170,7 @@ func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
 	if st, err := log.State(); err != nil || st.Snapshot.Cursor.Index != 20 {
 		t.Errorf("the record is of the snapshot at %d, %v; want 20", st.Snapshot.Cursor.Index, err)
 	}
-	wantFiles(t, log.dir, snapshotFile(20))
+	wantFiles(t, log.Dir, snapshotFile(20))
 	if err := d.finish(); err != nil {
 		t.Error(err)
 	}
@@ -199,7 +193,7 @@ func wantFiles(t *testing.T, dir string, want ...string) {
 // snapshot, and what configures its next start.
 func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*ReplicaConfig)) {
 	t.Helper()
-	log := withDir{memoryLog(t), t.TempDir()}
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
 	keep = func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
 	rec := newRecorder()
 	r = alone(t, rec, keep)
@@ -210,7 +204,7 @@ func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*Repli
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	return r, log.dir, keep
+	return r, log.Dir, keep
 }
 
 func TestMissingSnapshotIsAnError(t *testing.T) {

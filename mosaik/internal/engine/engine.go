@@ -10,6 +10,7 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 

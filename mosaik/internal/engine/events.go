@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/lni/dragonboat/v4/raftio"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 

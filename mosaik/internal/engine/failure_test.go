@@ -14,6 +14,8 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -57,13 +59,13 @@ func TestFailedLogMutes(t *testing.T) {
 	for _, panics := range []bool{false, true} {
 		t.Run(fmt.Sprint("panics=", panics), func(t *testing.T) {
 			t.Parallel()
-			log := &brittle{Log: memoryLog(t)}
+			log := &brittle{Log: enginetest.MemoryLog(t)}
 			rec, other := newRecorder(), newRecorder()
 			r := alone(t, rec, func(c *ReplicaConfig) { c.Log = log })
 			must(t, r, "before")
 			neighbour, err := r.engine.Start(ReplicaConfig{
 				Shard: shard + 1, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout,
-				Log: memoryLog(t), Machine: other, Events: other,
+				Log: enginetest.MemoryLog(t), Machine: other, Events: other,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -72,17 +74,17 @@ func TestFailedLogMutes(t *testing.T) {
 
 			broken := errors.New("the disk is gone")
 			log.fail(broken, panics)
-			if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrUnknown) {
+			if err := r.Propose(enginetest.Within(t), []byte("after")); !errors.Is(err, ErrUnknown) {
 				t.Errorf("propose on a failed log: %v; want ErrUnknown", err)
 			}
 			rec.wait(t, "Failed", func() bool { return len(rec.failures) > 0 })
 			if !panics && !errors.Is(rec.failures[0], broken) {
 				t.Errorf("failed with %v; want %v", rec.failures[0], broken)
 			}
-			if err := r.Propose(within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+			if err := r.Propose(enginetest.Within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
 				t.Errorf("propose on a muted replica: %v; want ErrClosed and ErrNotApplied", err)
 			}
-			if err := r.ReadIndex(within(t)); !errors.Is(err, ErrClosed) {
+			if err := r.ReadIndex(enginetest.Within(t)); !errors.Is(err, ErrClosed) {
 				t.Errorf("read on a muted replica: %v; want ErrClosed", err)
 			}
 			if diff := cmp.Diff([]string{"before"}, data(rec.history())); diff != "" {
@@ -150,7 +152,7 @@ func TestLogThatHangs(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			if gate == &saves {
-				done <- replicas[0].Propose(within(t), []byte("meanwhile"))
+				done <- replicas[0].Propose(enginetest.Within(t), []byte("meanwhile"))
 				return
 			}
 			done <- replicas[0].settle() // which the worker answers from the log
@@ -210,7 +212,7 @@ func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
 
 func TestMutedLeaderIsReplaced(t *testing.T) {
 	t.Parallel()
-	log := &brittle{Log: memoryLog(t)}
+	log := &brittle{Log: enginetest.MemoryLog(t)}
 	first := true
 	g := newGroup(t, 3, func(c *ReplicaConfig) {
 		if first {
@@ -219,7 +221,7 @@ func TestMutedLeaderIsReplaced(t *testing.T) {
 	})
 	must(t, g.replicas[1], "before")
 	log.fail(errors.New("the disk is gone"), false)
-	g.replicas[0].Propose(within(t), []byte("lost or not"))
+	g.replicas[0].Propose(enginetest.Within(t), []byte("lost or not"))
 	g.recs[1].wait(t, "another leader", func() bool {
 		last := g.recs[1].leaders[len(g.recs[1].leaders)-1]
 		return last.leader > 1
@@ -234,11 +236,11 @@ func TestPanickingMachineMutes(t *testing.T) {
 	rec.panicsAt = "boom"
 	r := alone(t, rec, nil)
 	must(t, r, "before")
-	if err := r.Propose(within(t), []byte("boom")); !errors.Is(err, ErrUnknown) {
+	if err := r.Propose(enginetest.Within(t), []byte("boom")); !errors.Is(err, ErrUnknown) {
 		t.Errorf("propose: %v; want ErrUnknown", err)
 	}
 	rec.wait(t, "Failed", func() bool { return len(rec.failures) == 1 })
-	if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrNotApplied) {
+	if err := r.Propose(enginetest.Within(t), []byte("after")); !errors.Is(err, ErrNotApplied) {
 		t.Errorf("propose: %v; want ErrNotApplied", err)
 	}
 }
@@ -318,7 +320,7 @@ func TestStopAndStartAgain(t *testing.T) {
 		if err := r.Stop(); err != nil {
 			t.Fatalf("second stop: %v", err)
 		}
-		if err := r.Propose(within(t), nil); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+		if err := r.Propose(enginetest.Within(t), nil); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
 			t.Errorf("propose on a stopped replica: %v; want ErrClosed and ErrNotApplied", err)
 		}
 	}
@@ -327,7 +329,7 @@ func TestStopAndStartAgain(t *testing.T) {
 // TestRestartKeepsLog stops a replica and starts it with the same log.
 func TestRestartKeepsLog(t *testing.T) {
 	t.Parallel()
-	log := memoryLog(t)
+	log := enginetest.MemoryLog(t)
 	rec := newRecorder()
 	rec.frozen = true
 	keep := func(c *ReplicaConfig) { c.Log = log; c.SnapshotEvery = 5 }
@@ -344,7 +346,7 @@ func TestRestartKeepsLog(t *testing.T) {
 	again := newRecorder()
 	again.frozen = true
 	r = n.start(1, again, true, keep)
-	if err := r.ReadIndex(within(t)); err != nil {
+	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, again.history()); diff != "" {
@@ -355,7 +357,7 @@ func TestRestartKeepsLog(t *testing.T) {
 func TestCloseUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, func(c *ReplicaConfig) { c.SnapshotEvery = 50 })
-	ctx, cancel := context.WithCancel(within(t))
+	ctx, cancel := context.WithCancel(enginetest.Within(t))
 	defer cancel()
 	var callers sync.WaitGroup
 	for i := range 48 {
@@ -413,7 +415,7 @@ func TestCloseUnderLoad(t *testing.T) {
 
 func checkClosed(t *testing.T, r *Replica) {
 	t.Helper()
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	_, err := r.Membership(ctx)
 	for what, err := range map[string]error{
 		"propose":    r.Propose(ctx, nil),
@@ -431,7 +433,7 @@ func checkClosed(t *testing.T, r *Replica) {
 		t.Errorf("stop after Close: %v", err)
 	}
 	if _, err := r.engine.Start(ReplicaConfig{Shard: 9, Replica: 9, ElectionTimeout: time.Second,
-		Log: memoryLog(t), Machine: newRecorder(), Events: newRecorder()}); !errors.Is(err, ErrClosed) {
+		Log: enginetest.MemoryLog(t), Machine: newRecorder(), Events: newRecorder()}); !errors.Is(err, ErrClosed) {
 		t.Errorf("start after Close: %v; want ErrClosed", err)
 	}
 }
@@ -440,7 +442,7 @@ func TestPropose(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
 	r := cluster(t, 1)[0].start(1, rec, true, func(c *ReplicaConfig) { c.ElectionTimeout = time.Hour })
-	if err := r.Propose(within(t), nil); !errors.Is(err, ErrNotApplied) {
+	if err := r.Propose(enginetest.Within(t), nil); !errors.Is(err, ErrNotApplied) {
 		t.Errorf("without a leader: %v; want ErrNotApplied", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
@@ -449,10 +451,10 @@ func TestPropose(t *testing.T) {
 		t.Errorf("read without a leader: %v; want the context's error", err)
 	}
 	elect(t, r, rec)
-	if err := r.Propose(within(t), make([]byte, MaxProposal+1)); !errors.Is(err, ErrTooLarge) {
+	if err := r.Propose(enginetest.Within(t), make([]byte, MaxProposal+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("large: %v; want ErrTooLarge", err)
 	}
-	if err := r.Propose(within(t), make([]byte, MaxProposal)); err != nil {
+	if err := r.Propose(enginetest.Within(t), make([]byte, MaxProposal)); err != nil {
 		t.Errorf("largest: %v", err)
 	}
 	ended, cancel := context.WithCancel(context.Background())
@@ -481,7 +483,7 @@ func TestMembershipChangesAreRefused(t *testing.T) {
 	rec := newRecorder()
 	r := nodes[0].start(1, rec, true, nil)
 	elect(t, r, rec)
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	m, err := r.Membership(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -505,7 +507,7 @@ func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	n := cluster(t, 1)[0]
 	rec := newRecorder()
-	good := ReplicaConfig{Shard: 1, Replica: 1, ElectionTimeout: electionTimeout, Log: memoryLog(t), Machine: rec, Events: rec}
+	good := ReplicaConfig{Shard: 1, Replica: 1, ElectionTimeout: electionTimeout, Log: enginetest.MemoryLog(t), Machine: rec, Events: rec}
 	for what, spoil := range map[string]func(*ReplicaConfig){
 		"shard": func(c *ReplicaConfig) { c.Shard = 0 }, "replica": func(c *ReplicaConfig) { c.Replica = 0 },
 		"timeout": func(c *ReplicaConfig) { c.ElectionTimeout = 3*tick - 1 }, "log": func(c *ReplicaConfig) { c.Log = nil },
@@ -548,34 +550,34 @@ func TestOlderLogEndsItsReplica(t *testing.T) {
 	must(t, g.replicas[2], "before")
 	g.recs[2].wait(t, "the leader to be known", func() bool { return g.recs[2].leaders[len(g.recs[2].leaders)-1].leader == 1 })
 	claim := func(from *node, replica, term uint64) *link.Conn {
-		addr, err := g.nodes[2].book.get(g.nodes[2].peer)
+		addr, err := g.nodes[2].book.Get(g.nodes[2].peer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := from.link.Dial(within(t), addr, g.nodes[2].peer, link.Raft)
+		c, err := from.link.Dial(enginetest.Within(t), addr, g.nodes[2].peer, link.Raft)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := pb.Message{Type: pb.Heartbeat, ShardID: shard, From: replica, To: 3, Term: term, Commit: 1_000_000}
-		if err := c.WriteFrame(frameBatch, marshal(ptr(batchOf(m, m)))); err != nil {
+		if err := c.WriteFrame(wire.FrameBatch, enginetest.Frame(m, m)); err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	_, term, _ := g.replicas[2].Leader()
 	for _, c := range []*link.Conn{claim(g.nodes[0], 1, uint64(term)-1), claim(g.nodes[1], 2, uint64(term)), claim(g.nodes[1], 2, uint64(term)-1)} {
-		c.WriteFrame(frameBatch, []byte("the end")) // so that the message was read
-		hungUp(t, c)
+		c.WriteFrame(wire.FrameBatch, []byte("the end")) // so that the message was read
+		enginetest.WantHangUp(t, c)
 	}
 	if err := g.replicas[2].ended(); err != nil {
 		t.Fatalf("the replica ended on the word of one that does not lead: %v", err)
 	}
-	for ctx := within(t); g.replicas[2].ended() == nil && ctx.Err() == nil; {
+	for ctx := enginetest.Within(t); g.replicas[2].ended() == nil && ctx.Err() == nil; {
 		changed := g.replicas[2].changes.next().Done()
 		if leader, term, _ := g.replicas[2].Leader(); leader == 1 || leader == 2 {
 			c := claim(g.nodes[leader-1], leader, uint64(term))
-			c.WriteFrame(frameBatch, []byte("the end"))
-			hungUp(t, c)
+			c.WriteFrame(wire.FrameBatch, []byte("the end"))
+			enginetest.WantHangUp(t, c)
 			continue
 		}
 		<-changed

@@ -14,6 +14,8 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/lni/vfs"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -122,11 +124,8 @@ func (f *files) MkdirAll(dir string, perm os.FileMode) error {
 // path returns where dragonboat keeps the snapshot at an index, below a
 // replica's directory.
 func (f *files) path(dir string, index sm.Index) string {
-	return f.PathJoin(dir, fmt.Sprintf("snapshot-%016X", uint64(index)), raftFile(uint64(index)))
+	return f.PathJoin(dir, fmt.Sprintf("snapshot-%016X", uint64(index)), wire.SnapshotFile(uint64(index)))
 }
-
-// raftFile returns the name that dragonboat gives to the file of a snapshot.
-func raftFile(index uint64) string { return fmt.Sprintf("snapshot-%016X.gbsnap", index) }
 
 // pathOf returns where a replica's snapshot at an index is, or false if the
 // replica has no directory.

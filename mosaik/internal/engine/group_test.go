@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -49,7 +51,7 @@ func TestThreeNodes(t *testing.T) {
 	for i, r := range g.replicas {
 		must(t, r, fmt.Sprint("from ", i))
 	}
-	m, err := g.replicas[2].Membership(within(t))
+	m, err := g.replicas[2].Membership(enginetest.Within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func TestTermsSpanLeaders(t *testing.T) {
 // replica that lags comes to nothing.
 func lead(t testing.TB, r *Replica, target uint64) {
 	t.Helper()
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	for ctx.Err() == nil {
 		changed := r.changes.next().Done()
 		if leader, _, _ := r.Leader(); leader == target {
@@ -184,7 +186,7 @@ func TestRemovedReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, g.replicas[0], "without it")
-	m, err := g.replicas[1].Membership(within(t))
+	m, err := g.replicas[1].Membership(enginetest.Within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +209,7 @@ func TestLeaderRemovesItself(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil) // of two, the other could be left without a quorum
 	lead(t, g.replicas[0], 1)
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	m, err := g.replicas[0].Membership(ctx)
 	if err != nil {
 		t.Fatal(err)

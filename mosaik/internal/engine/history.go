@@ -7,6 +7,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -20,10 +21,10 @@ func Proposals(log logstore.Log, through sm.Index) iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
-			if e.ClientID != proposalClient {
+			if e.ClientID != wire.ProposalClient {
 				continue
 			}
-			data, err := payload(&e)
+			data, err := wire.Payload(&e)
 			if !yield(Entry{Index: sm.Index(e.Index), Term: sm.Term(e.Term), Data: data}, err) || err != nil {
 				return
 			}
@@ -93,7 +94,7 @@ func heldChanges(log logstore.Log, through sm.Index) iter.Seq2[pb.ConfigChange, 
 				continue
 			}
 			if err == nil {
-				if err = unmarshal(&c, e.Cmd); err != nil {
+				if err = wire.Unmarshal(&c, e.Cmd); err != nil {
 					err = fmt.Errorf("engine: read membership change at %d: %w", e.Index, err)
 				}
 			}
@@ -125,16 +126,4 @@ func held(log logstore.Log, through sm.Index) iter.Seq2[pb.Entry, error] {
 			}
 		}
 	}
-}
-
-// payload returns what was proposed. dragonboat puts a byte before it that says
-// how it is encoded; we never let it compress.
-func payload(e *pb.Entry) ([]byte, error) {
-	switch {
-	case e.Type == pb.ApplicationEntry:
-		return e.Cmd, nil
-	case e.Type == pb.EncodedEntry && len(e.Cmd) > 0 && e.Cmd[0] == 0:
-		return e.Cmd[1:], nil
-	}
-	return nil, fmt.Errorf("engine: read proposal at %d: it is of type %d and %d bytes: no replica of mosaik writes such", e.Index, e.Type, len(e.Cmd))
 }

@@ -7,6 +7,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -40,7 +41,7 @@ func changeOf(t *testing.T, kind pb.ConfigChangeType, replica uint64) pb.Entry {
 }
 
 func proposalOf(text string) pb.Entry {
-	return pb.Entry{Type: pb.EncodedEntry, ClientID: proposalClient, Cmd: []byte("\x00" + text)}
+	return pb.Entry{Type: pb.EncodedEntry, ClientID: wire.ProposalClient, Cmd: []byte("\x00" + text)}
 }
 
 func TestIndispensable(t *testing.T) {
@@ -103,7 +104,7 @@ func TestIndispensable(t *testing.T) {
 
 func TestProposals(t *testing.T) {
 	t.Parallel()
-	empty := pb.Entry{ClientID: proposalClient}
+	empty := pb.Entry{ClientID: wire.ProposalClient}
 	log := logOf(t, changeOf(t, pb.AddNode, 1), pb.Entry{}, proposalOf("one"), empty, proposalOf("two"), proposalOf("beyond"))
 	var got []Entry
 	for e, err := range Proposals(log, 5) {
@@ -117,8 +118,8 @@ func TestProposals(t *testing.T) {
 		t.Errorf("proposals (-want +got):\n%s", diff)
 	}
 	for _, bad := range []pb.Entry{
-		{Type: pb.EncodedEntry, ClientID: proposalClient, Cmd: []byte("\x02compressed")},
-		{Type: pb.EncodedEntry, ClientID: proposalClient},
+		{Type: pb.EncodedEntry, ClientID: wire.ProposalClient, Cmd: []byte("\x02compressed")},
+		{Type: pb.EncodedEntry, ClientID: wire.ProposalClient},
 	} {
 		for e, err := range Proposals(logOf(t, bad), sm.Index(1)) {
 			if err == nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -32,16 +34,16 @@ func (i *intake) receive(chunk pb.Chunk) error {
 	if term, ok := r.follows(l, chunk.From); !ok || l.members.standing(chunk.From) == gone {
 		return errRefused
 	} else if chunk.Term > term {
-		return fmt.Errorf("%w: a snapshot of term %d in term %d", errBad, chunk.Term, term)
+		return fmt.Errorf("%w: a snapshot of term %d in term %d", wire.ErrBad, chunk.Term, term)
 	}
 	if _, ok := chunk.Membership.NonVotings[r.id]; ok && l.members.standing(r.id) == voting {
-		return fmt.Errorf("%w: a snapshot in which voter %d has no vote", errBad, r.id) // dragonboat would panic
+		return fmt.Errorf("%w: a snapshot in which voter %d has no vote", wire.ErrBad, r.id) // dragonboat would panic
 	}
 	for _, targets := range []map[uint64]string{chunk.Membership.Addresses, chunk.Membership.NonVotings} {
 		for replica, target := range targets {
 			id, err := sm.ParsePeerID(target)
 			if err != nil || !e.peers.claim(chunk.ShardID, replica, id) {
-				return errBad
+				return wire.ErrBad
 			}
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // newerError is what a machine says of an entry that needs a level.
@@ -27,7 +29,7 @@ func levelIn(data []byte) (level uint32) {
 
 // proposalAt returns a proposal as it reaches the log.
 func proposalAt(index uint64, data string) pb.Entry {
-	return pb.Entry{Index: index, Term: 1, Type: pb.EncodedEntry, ClientID: proposalClient, Cmd: append([]byte{0}, data...)}
+	return pb.Entry{Index: index, Term: 1, Type: pb.EncodedEntry, ClientID: wire.ProposalClient, Cmd: append([]byte{0}, data...)}
 }
 
 // The level to which entries raise the schema is written with them, and stays.
@@ -133,7 +135,7 @@ func (l *countedLog) Save(b logstore.Batch) error {
 // replica. Nothing is written to the log any more, but the level that is needed.
 func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	t.Parallel()
-	log := &countedLog{Log: memoryLog(t)}
+	log := &countedLog{Log: enginetest.MemoryLog(t)}
 	g := newGroup(t, 3, func(c *ReplicaConfig) {
 		if c.Replica == 3 {
 			c.Log = log
@@ -189,7 +191,7 @@ func TestRefusedSnapshotNotesItsLevel(t *testing.T) {
 	}
 	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 0 })
 	addNonVoting(t, r, nodes[1], 2)
-	log := memoryLog(t)
+	log := enginetest.MemoryLog(t)
 	nodes[1].start(2, joiner, false, func(c *ReplicaConfig) { c.Log = log })
 	joiner.wait(t, "Failed", func() bool { return len(joiner.failures) > 0 })
 	if newer := new(newerError); !errors.As(joiner.failures[0], &newer) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/lni/dragonboat/v4"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 

@@ -7,11 +7,12 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 // proposed is the bit of [logstore.Entry.Kind] that says that the entry is a
-// proposal, whose client is proposalClient. The other bits are dragonboat's
+// proposal, whose client is wire.ProposalClient. The other bits are dragonboat's
 // type of the entry.
 //
 // dragonboat notices its own proposals by key, client and series when it
@@ -39,7 +40,7 @@ func toLog(e *pb.Entry) (logstore.Entry, error) {
 func fromLog(e *logstore.Entry) (pb.Entry, error) {
 	out := pb.Entry{Index: uint64(e.Index), Term: uint64(e.Term), Type: pb.EntryType(e.Kind &^ proposed), Key: e.Key, Cmd: e.Data}
 	if e.Kind&proposed != 0 {
-		out.ClientID = proposalClient
+		out.ClientID = wire.ProposalClient
 	}
 	if out.Type > pb.MetadataEntry {
 		return pb.Entry{}, fmt.Errorf("entry %d is of the unknown kind %d", e.Index, e.Kind)
@@ -75,7 +76,7 @@ func fromRecord(s logstore.Snapshot) (out pb.Snapshot, err error) {
 	if s.Cursor.Index == 0 {
 		return pb.Snapshot{}, nil
 	}
-	if err := unmarshal(&out, s.Record); err != nil {
+	if err := wire.Unmarshal(&out, s.Record); err != nil {
 		return pb.Snapshot{}, fmt.Errorf("unmarshal the record of snapshot %d: %w", s.Cursor.Index, err)
 	}
 	if out.Index != uint64(s.Cursor.Index) || out.Term != uint64(s.Cursor.Term) {

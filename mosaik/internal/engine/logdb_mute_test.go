@@ -10,6 +10,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -211,8 +212,8 @@ func TestRouterMutesOnForeignEntries(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]pb.Entry{
 		"client":    {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: 5, Cmd: []byte{0, 1}},
-		"series":    {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: proposalClient, SeriesID: 1, Cmd: []byte{0, 1}},
-		"responded": {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: proposalClient, RespondedTo: 1, Cmd: []byte{0, 1}},
+		"series":    {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: wire.ProposalClient, SeriesID: 1, Cmd: []byte{0, 1}},
+		"responded": {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: wire.ProposalClient, RespondedTo: 1, Cmd: []byte{0, 1}},
 		"type":      {Index: 1, Term: 1, Type: 4, Key: 1},
 		"wide type": {Index: 1, Term: 1, Type: 256, Key: 1},
 	} {

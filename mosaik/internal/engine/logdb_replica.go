@@ -12,6 +12,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -211,10 +212,10 @@ func (l *replicaLog) highest(entries []pb.Entry) (level uint32) {
 		return 0
 	}
 	for i := range entries {
-		if entries[i].ClientID != proposalClient {
+		if entries[i].ClientID != wire.ProposalClient {
 			continue
 		}
-		if data, err := payload(&entries[i]); err == nil {
+		if data, err := wire.Payload(&entries[i]); err == nil {
 			level = max(level, l.levelOf(data))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -56,12 +57,12 @@ func raftEntries(term, lo, hi uint64) []pb.Entry {
 		switch i % 4 {
 		case 0: // a new leader's
 		case 1:
-			e.Type, e.Key, e.ClientID = pb.EncodedEntry, i<<40+term, proposalClient
+			e.Type, e.Key, e.ClientID = pb.EncodedEntry, i<<40+term, wire.ProposalClient
 			e.Cmd = fmt.Appendf(nil, "\x00command %d of term %d", i, term)
 		case 2:
 			e.Type, e.Key, e.Cmd = pb.ConfigChangeEntry, i, []byte{8, 1}
 		case 3: // an empty proposal
-			e.Key, e.ClientID = i, proposalClient
+			e.Key, e.ClientID = i, wire.ProposalClient
 		}
 		out = append(out, e)
 	}
@@ -282,7 +283,7 @@ func BenchmarkRouterSave(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range entries {
-					entries[i] = pb.Entry{Index: next, Term: 1, Type: pb.EncodedEntry, Key: next, ClientID: proposalClient}
+					entries[i] = pb.Entry{Index: next, Term: 1, Type: pb.EncodedEntry, Key: next, ClientID: wire.ProposalClient}
 					next++
 				}
 				updates[0].State = pb.State{Term: 1, Commit: next - 1}

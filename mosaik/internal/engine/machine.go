@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/lni/dragonboat/v4/statemachine"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // standing is what a replica is in its shard, as far as a log tells.
@@ -108,7 +110,7 @@ func (m *members) isOpen(commit, through uint64) bool {
 // edit replaces the roster by a copy on which do was called.
 func (m *members) edit(e *pb.Entry, do func(*roster, *pb.ConfigChange, uint64)) {
 	var c pb.ConfigChange
-	if err := unmarshal(&c, e.Cmd); err != nil {
+	if err := wire.Unmarshal(&c, e.Cmd); err != nil {
 		return // dragonboat would have panicked on it
 	}
 	next := &roster{}

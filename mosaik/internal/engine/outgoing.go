@@ -10,6 +10,8 @@ import (
 
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -184,7 +186,7 @@ func (o *outgoing) sendChunk(chunk *pb.Chunk) error {
 	if err != nil {
 		return err
 	}
-	if err := s.marshal(frameChunk, chunk.Size(), chunk.MarshalTo); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
+	if err := s.marshal(wire.FrameChunk, chunk.Size(), chunk.MarshalTo); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
 		return err
 	}
 	return o.awaitDone(s)

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/lni/dragonboat/v4/config"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -44,7 +46,7 @@ func newSender(t *testing.T) *sender {
 	rec := newRecorder()
 	s.replica = newReplica(s.Engine, ReplicaConfig{Shard: shard, Replica: 1, Machine: rec, Events: rec})
 	s.replicas[shard] = s.replica
-	if err := s.router.register(shard, 1, memoryLog(t), s.replica.fail); err != nil {
+	if err := s.router.register(shard, 1, enginetest.MemoryLog(t), s.replica.fail); err != nil {
 		t.Fatal(err)
 	}
 	s.Admit(shard, s.peer, 2)
@@ -60,7 +62,7 @@ func (s *sender) send(t *testing.T, to uint64) {
 	}
 	defer raft.Close()
 	m := pb.Message{Type: pb.Heartbeat, ShardID: shard, From: 1, To: to, Term: 1}
-	if err := raft.SendMessageBatch(batchOf(m, m)); err != nil {
+	if err := raft.SendMessageBatch(enginetest.Batch(m, m)); err != nil {
 		t.Errorf("send: %v; dragonboat's breaker would trip", err)
 	}
 	snap, err := s.transport.GetSnapshotConnection(context.Background(), s.peer.String())

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // TestLogYieldsLittleAtOnce reads a log of which dragonboat asks for much more
@@ -16,7 +18,7 @@ func TestLogYieldsLittleAtOnce(t *testing.T) {
 	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
 	var entries []pb.Entry
 	for i := range uint64(10) {
-		entries = append(entries, pb.Entry{Index: i + 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: proposalClient, Cmd: make([]byte, readAim*2/5)})
+		entries = append(entries, pb.Entry{Index: i + 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: wire.ProposalClient, Cmd: make([]byte, readAim*2/5)})
 	}
 	saveRaft(t, r, pb.Update{EntriesToSave: entries, State: pb.State{Term: 1, Commit: 10}})
 	const maxSize = 64 << 20

@@ -10,6 +10,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -17,13 +18,13 @@ import (
 type receiver struct {
 	*durableLog
 	t    *testing.T
-	log  withDir
+	log  enginetest.LogWithDir
 	text string // of the first chunk
 }
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	log := withDir{memoryLog(t), t.TempDir()}
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
 	d, err := newFiles().durable(log, 1, 2, func(e event) { t.Errorf("told %#v", e) })
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +88,7 @@ func (r *receiver) end() {
 // wantWhole fails the test unless the snapshot at an index is all that is there.
 func (r *receiver) wantWhole(index sm.Index) {
 	r.t.Helper()
-	wantFiles(r.t, r.log.dir, snapshotFile(index))
+	wantFiles(r.t, r.log.Dir, snapshotFile(index))
 	content, err := readSnapshot(r.disk, index)
 	if err != nil {
 		r.t.Fatal(err)
@@ -166,7 +167,7 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 			if kept := r.kept; kept > 0 {
 				r.wantWhole(kept)
 			} else {
-				wantFiles(t, r.log.dir)
+				wantFiles(t, r.log.Dir)
 			}
 		})
 	}
@@ -210,7 +211,7 @@ func TestReceiptTakesItsOwnOnly(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, errRefused)
 		}
 		r.end()
-		wantFiles(t, r.log.dir)
+		wantFiles(t, r.log.Dir)
 	}
 }
 
@@ -218,7 +219,7 @@ func TestReceiptTakesItsOwnOnly(t *testing.T) {
 func TestReceiptThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	if err := errors.Join(os.Remove(r.log.dir), os.WriteFile(r.log.dir, nil, 0o600)); err != nil {
+	if err := errors.Join(os.Remove(r.log.Dir), os.WriteFile(r.log.Dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	first, _ := r.halves(20)

@@ -12,6 +12,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -21,11 +22,11 @@ import (
 // [link.Raft].
 func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
 	source := c.Peer().String()
-	e.serve(ctx, c, maxBatch, func() {}, func(kind uint8, b []byte) error {
-		if kind != frameBatch {
-			return errBad
+	e.serve(ctx, c, wire.MaxBatch, func() {}, func(kind uint8, b []byte) error {
+		if kind != wire.FrameBatch {
+			return wire.ErrBad
 		}
-		batch, err := decodeBatch(b)
+		batch, err := wire.DecodeBatch(b)
 		if err != nil {
 			return err
 		}
@@ -38,18 +39,18 @@ func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) {
 // handler for [link.Snapshot].
 func (e *Engine) ServeSnapshot(ctx context.Context, c *link.Conn) {
 	in := intake{engine: e, from: c.Peer()}
-	e.serve(ctx, c, maxChunk, in.close, func(kind uint8, b []byte) error {
-		if kind != frameChunk {
-			return errBad
+	e.serve(ctx, c, wire.MaxChunk, in.close, func(kind uint8, b []byte) error {
+		if kind != wire.FrameChunk {
+			return wire.ErrBad
 		}
-		chunk, err := decodeChunk(b)
+		chunk, err := wire.DecodeChunk(b)
 		if err != nil {
 			return err
 		}
 		if err := in.receive(chunk); err != nil || chunk.ChunkId+1 < chunk.ChunkCount {
 			return err
 		}
-		return c.WriteFrame(frameDone)
+		return c.WriteFrame(wire.FrameDone)
 	})
 }
 
@@ -83,16 +84,16 @@ func (e *Engine) serve(ctx context.Context, c *link.Conn, limit int, end func(),
 		if err == nil {
 			kind, payload, err = c.ReadFrame(limit, buf)
 		}
-		if err == nil && isKnown(kind) {
+		if err == nil && wire.IsKnown(kind) {
 			acks.busy.Store(true)
-			if kind == frameWatch {
+			if kind == wire.FrameWatch {
 				err = acks.watch(payload)
 			} else {
 				err = receive(kind, payload)
 			}
 		}
 		acks.handled()
-		if errors.Is(err, errBad) {
+		if errors.Is(err, wire.ErrBad) {
 			c.Bar()
 		}
 		if err != nil {
@@ -235,14 +236,14 @@ func (e *Engine) claimMembers(m *pb.Message) error {
 			continue
 		}
 		var c pb.ConfigChange
-		if err := unmarshal(&c, m.Entries[i].Cmd); err != nil {
+		if err := wire.Unmarshal(&c, m.Entries[i].Cmd); err != nil {
 			return err
 		}
 		if c.Type == pb.RemoveNode {
 			continue
 		}
 		if id, err := sm.ParsePeerID(c.Address); err != nil || !e.peers.claim(m.ShardID, c.ReplicaID, id) {
-			return fmt.Errorf("%w: replica %d is not that of peer %.8s", errBad, c.ReplicaID, c.Address)
+			return fmt.Errorf("%w: replica %d is not that of peer %.8s", wire.ErrBad, c.ReplicaID, c.Address)
 		}
 	}
 	return nil

@@ -19,10 +19,6 @@ import (
 // its log holds.
 
 const (
-	// maxIndex and maxTerm bound indices and terms, so that nothing overflows: a million
-	// entries a second take 2,000 years to reach the first.
-	maxIndex = 1 << 56
-	maxTerm  = 1 << 62
 	// maxTermStep bounds how far ahead of a replica's own term a message may be. A group
 	// that elects a hundred leaders a second takes more than a year for as many terms.
 	maxTermStep = 1 << 32

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 )
 
 // asked is a leader that answers when the test says so.
@@ -117,14 +119,14 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 	var readers sync.WaitGroup
 	for range 3 {
 		readers.Go(func() {
-			if err := r.ReadIndex(within(t)); !errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) {
+			if err := r.ReadIndex(enginetest.Within(t)); !errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("read without a leader: %v; want ErrUnanswered", err)
 			}
 		})
 	}
 	readers.Wait()
 	elect(t, r, rec)
-	for errors.Is(r.ReadIndex(within(t)), ErrUnanswered) {
+	for errors.Is(r.ReadIndex(enginetest.Within(t)), ErrUnanswered) {
 	}
 }
 
@@ -133,7 +135,7 @@ func TestChangeEndsATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReplica(&Engine{tick: tick, router: newLogRouter()}, ReplicaConfig{Shard: 1, Replica: 1})
-		if err := r.engine.router.register(1, 1, memoryLog(t), r.fail); err != nil {
+		if err := r.engine.router.register(1, 1, enginetest.MemoryLog(t), r.fail); err != nil {
 			t.Fatal(err)
 		}
 		started := time.Now()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // marshalled keeps the buffers in which messages are encoded.
@@ -33,8 +35,8 @@ func (s *stream) marshal(kind uint8, size int, marshalTo func([]byte) (int, erro
 // sendBatch sends a batch in frames of a bounded size.
 func (s *stream) sendBatch(batch pb.MessageBatch) error {
 	s.o.engine.noteSent(batch.Requests)
-	return cut(batch, func(piece pb.MessageBatch) error {
-		return s.marshal(frameBatch, piece.SizeUpperLimit(), piece.MarshalTo)
+	return wire.Cut(batch, func(piece pb.MessageBatch) error {
+		return s.marshal(wire.FrameBatch, piece.SizeUpperLimit(), piece.MarshalTo)
 	})
 }
 

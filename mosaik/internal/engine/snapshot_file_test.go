@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -126,7 +127,7 @@ func FuzzParseSnapshotFile(f *testing.F) {
 // TestSnapshotsAreCompressed looks at what lies on disk, and starts from it.
 func TestSnapshotsAreCompressed(t *testing.T) {
 	t.Parallel()
-	log := withDir{memoryLog(t), t.TempDir()}
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
 	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
 	rec := newRecorder()
 	r := alone(t, rec, keep)
@@ -138,7 +139,7 @@ func TestSnapshotsAreCompressed(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := filepath.Glob(filepath.Join(log.dir, "*"))
+	names, err := filepath.Glob(filepath.Join(log.Dir, "*"))
 	if err != nil || len(names) != 1 {
 		t.Fatalf("files: %v, %v; want one", names, err)
 	}

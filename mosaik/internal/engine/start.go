@@ -7,6 +7,8 @@ import (
 	"github.com/lni/dragonboat/v4/client"
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // minElection is the shortest election timeout in ticks: dragonboat wants more
@@ -143,11 +145,8 @@ func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 	}
 }
 
-// proposalClient is the client id in the entries of all proposals.
-const proposalClient uint64 = 1
-
 // session returns the session of a shard's proposals: dragonboat's kind without
 // bookkeeping. Sessions of our own live above.
 func session(shard uint64) *client.Session {
-	return &client.Session{ShardID: shard, ClientID: proposalClient, SeriesID: client.NoOPSeriesID}
+	return &client.Session{ShardID: shard, ClientID: wire.ProposalClient, SeriesID: client.NoOPSeriesID}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -98,7 +99,7 @@ func newStream(o *outgoing, conn *link.Conn) *stream {
 // and the outgoing waits for them.
 func (s *stream) start() {
 	watch, changed := s.adapt()
-	_ = s.write(frameWatch, watch) // before all else; listen learns of a failure as well
+	_ = s.write(wire.FrameWatch, watch) // before all else; listen learns of a failure as well
 	s.o.watchers.Go(s.listen)
 	s.o.watchers.Go(func() { s.guard(changed) })
 }
@@ -153,14 +154,14 @@ func (s *stream) listen() {
 		switch {
 		case err != nil:
 			return
-		case kind == frameAck && len(payload) == ackSize:
+		case kind == wire.FrameAck && len(payload) == ackSize:
 			s.acknowledged(binary.BigEndian.Uint64(payload))
-		case kind == frameDone:
+		case kind == wire.FrameDone:
 			select {
 			case s.o.done <- struct{}{}:
 			default:
 			}
-		case isKnown(kind):
+		case wire.IsKnown(kind):
 			return
 		}
 	}
@@ -200,7 +201,7 @@ func (s *stream) guard(changed <-chan struct{}) {
 		case <-changed: // looked at seldom, as many admissions come at once
 			var watch []byte
 			if watch, changed = s.adapt(); watch != nil { // guard must not block
-				s.o.watchers.Go(func() { _ = s.write(frameWatch, watch) })
+				s.o.watchers.Go(func() { _ = s.write(wire.FrameWatch, watch) })
 			}
 		default:
 		}

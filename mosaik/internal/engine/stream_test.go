@@ -8,26 +8,27 @@ import (
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
-	"github.com/mosaik-go/mosaik/sm"
 )
 
 // connected returns a stream whose receiver is served by handler. No goroutine of the
 // stream runs.
 func connected(t *testing.T, handler link.Handler) *stream {
 	t.Helper()
-	b := &book{addrs: map[sm.PeerID]string{}}
-	receiver, peer := listen(t, b, 1)
+	b := &enginetest.Book{}
+	receiver, peer := enginetest.Listen(t, b, 1)
 	receiver.Handle(link.Raft, handler)
 	receiver.Serve()
 	t.Cleanup(func() { receiver.Close() })
-	dialler, _ := listen(t, b, 2)
+	dialler, _ := enginetest.Listen(t, b, 2)
 	t.Cleanup(func() { dialler.Close() })
-	addr, err := b.get(peer)
+	addr, err := b.Get(peer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := dialler.Dial(within(t), addr, peer, link.Raft)
+	c, err := dialler.Dial(enginetest.Within(t), addr, peer, link.Raft)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +152,13 @@ func TestWatch(t *testing.T) {
 	ack := func(c *link.Conn) {
 		t.Helper()
 		kind, payload, err := c.ReadFrame(ackSize, nil)
-		if err != nil || kind != frameAck || len(payload) != ackSize {
+		if err != nil || kind != wire.FrameAck || len(payload) != ackSize {
 			t.Fatalf("kind %d, % x, error %v; want an ACK", kind, payload, err)
 		}
 	}
 	watch := func(c *link.Conn, lane byte) {
 		t.Helper()
-		if err := c.WriteFrame(frameWatch, []byte{lane, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}); err != nil {
+		if err := c.WriteFrame(wire.FrameWatch, []byte{lane, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}); err != nil {
 			t.Fatal(err)
 		}
 		ack(c)
@@ -170,7 +171,7 @@ func TestWatch(t *testing.T) {
 	watch(first, 1)
 	watch(other, 2)
 	watch(second, 1)
-	hungUp(t, first)
+	enginetest.WantHangUp(t, first)
 	watch(other, 2)
 	watch(second, 1)
 	for what, payload := range map[string][]byte{
@@ -179,10 +180,10 @@ func TestWatch(t *testing.T) {
 		c := a.dial(link.Raft)
 		defer c.Close()
 		watch(c, 3)
-		if err := c.WriteFrame(frameWatch, payload); err != nil {
+		if err := c.WriteFrame(wire.FrameWatch, payload); err != nil {
 			t.Fatal(err)
 		}
 		_ = what
-		hungUp(t, c)
+		enginetest.WantHangUp(t, c)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -51,7 +53,7 @@ func (t *transport) Create(cfg config.NodeHostConfig, deliver raftio.MessageHand
 
 // Validate implements [config.TransportFactory]: a target is the text form of
 // a peer id.
-func (t *transport) Validate(target string) bool { return validTarget(target) }
+func (t *transport) Validate(target string) bool { return wire.ValidTarget(target) }
 
 // Name implements [raftio.ITransport].
 func (t *transport) Name() string { return "mosaik" }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -32,9 +33,8 @@ var (
 	ErrBusy = errors.New("engine: another membership change is under way")
 )
 
-// MaxProposal is the largest proposal in bytes. Larger frames would hold up
-// heartbeats for long enough to cost a leader its quorum.
-const MaxProposal = 8 << 20
+// MaxProposal is the largest proposal in bytes.
+const MaxProposal = wire.MaxProposal
 
 // StateMachine is what a replica applies its log to. Its methods are called by
 // the engine only, never two at a time.

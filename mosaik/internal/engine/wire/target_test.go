@@ -1,4 +1,4 @@
-package engine
+package wire
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ func TestValidTargets(t *testing.T) {
 	for _, s := range targets {
 		id, err := sm.ParsePeerID(s)
 		want := err == nil && !id.IsZero() && id.String() == s
-		if validTarget(s) != want {
+		if ValidTarget(s) != want {
 			t.Errorf("target %q: %v, want %v", s, !want, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package wire
 
 import (
 	"bytes"
@@ -9,19 +9,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// dragonboat's decoders allocate by what the bytes claim: two bytes make a message of
-// 304 bytes in memory. So the wire format is scanned first, without allocation, and
-// what no peer of ours writes is refused. What passes costs at most 12 bytes for each
-// byte of it ([maxExpansion]).
+// dragonboat's decoders allocate what the bytes claim: two bytes make a message of 304
+// bytes in memory. So the protobuf encoding is scanned first, without allocation, and
+// bytes that no replica of mosaik writes are refused. Decoding what passes allocates at
+// most maxExpansion bytes for each byte.
 //
-// dragonboat writes every field of a message, and an entry has an index and a term, or
-// a key and a client. So both have a least size.
+// dragonboat writes every field of a message, and an entry has an index and a term, or a
+// key and a client. So both have a least size.
 const (
 	leastMessage = 48 // bytes of a message on the wire, without its header
 	leastEntry   = 5  // bytes of an entry on the wire, without its header
-	// maxParts bounds the messages of a batch, and their entries together. cut makes a
-	// batch of at most batchAim bytes, by an estimate of 128 or more for each of them.
-	maxParts = batchAim / 128
+	// maxParts bounds the messages of a batch, and their entries together. Cut makes
+	// batches of at most cutSize bytes, by an estimate of 128 or more for each of them.
+	maxParts = cutSize / 128
 	// maxMembers bounds the replicas in the membership of a snapshot, the removed ones
 	// included.
 	maxMembers = 1 << 16
@@ -29,7 +29,7 @@ const (
 	maxExpansion = 12
 )
 
-// emptySnapshot is the snapshot in every message that travels.
+// emptySnapshot is the encoded snapshot in every message that members exchange.
 var emptySnapshot = func() []byte {
 	var s pb.Snapshot
 	b, err := s.Marshal()
@@ -39,9 +39,9 @@ var emptySnapshot = func() []byte {
 	return b
 }()
 
-var errScan = fmt.Errorf("%w: no peer of ours encodes messages so", errBad)
+var errScan = fmt.Errorf("%w: no replica of mosaik encodes messages like this", ErrBad)
 
-// scanner takes bytes of the protobuf wire format apart. After its first error it
+// scanner splits bytes of the protobuf wire format into fields. After its first error it
 // yields nothing.
 type scanner struct {
 	rest []byte
@@ -64,7 +64,7 @@ func (s *scanner) byte() byte {
 
 // varint returns the next number.
 func (s *scanner) varint() uint64 {
-	if len(s.rest) > 0 && s.rest[0] < 0x80 { // mostly
+	if len(s.rest) > 0 && s.rest[0] < 0x80 { // the common case
 		v := s.rest[0]
 		s.rest = s.rest[1:]
 		return uint64(v)
@@ -85,7 +85,7 @@ func (s *scanner) varint() uint64 {
 	return 0
 }
 
-// bytes returns the next field's content, which has a length before it.
+// bytes returns the content of the next length-delimited field. It aliases the input.
 func (s *scanner) bytes() []byte {
 	n := s.varint()
 	if s.bad || n > uint64(len(s.rest)) {
@@ -97,15 +97,15 @@ func (s *scanner) bytes() []byte {
 	return b
 }
 
-// Tags of protobuf: the number of a field, shifted by three, and its wire type.
+// A protobuf tag is the number of a field, shifted left by three, plus its wire type.
 const (
 	tagVarint = 0
 	tagBytes  = 2
 )
 
 // scanBatch checks the encoding of a batch of messages. It reads the same fields as
-// dragonboat's decoder, whatever their order, and demands that messages stand
-// together, as entries do: the decoder makes room for as many as follow the first.
+// dragonboat's decoder, in any order. Messages must be adjacent, as must the entries of a
+// message: at the first one the decoder allocates for all that directly follow.
 func scanBatch(b []byte) error {
 	s := scanner{rest: b}
 	var last byte
@@ -115,13 +115,13 @@ func scanBatch(b []byte) error {
 		switch tag {
 		case 1<<3 | tagBytes: // a message
 			if messages++; messages > 1 && last != tag || messages > maxParts {
-				return fmt.Errorf("%w: more than %d messages, or apart from each other", errScan, maxParts)
+				return fmt.Errorf("%w: more than %d messages, or messages that are not adjacent", errScan, maxParts)
 			}
 			n := scanMessage(s.bytes())
 			if entries += n; n < 0 || entries > maxParts {
 				return fmt.Errorf("%w: message %d of a batch, or more than %d entries", errScan, messages, maxParts)
 			}
-		case 3<<3 | tagBytes: // the sender's address, which we leave empty
+		case 3<<3 | tagBytes: // the sender's address, which mosaik leaves empty
 			if len(s.bytes()) > 2*len(sm.PeerID{}) {
 				s.bad = true
 			}
@@ -138,8 +138,8 @@ func scanBatch(b []byte) error {
 	return nil
 }
 
-// scanMessage checks the encoding of a message and returns how many entries it has,
-// -1 if it is none of ours.
+// scanMessage checks the encoding of a message. It returns the number of its entries, -1
+// for a message that no replica of mosaik writes.
 func scanMessage(b []byte) int {
 	if len(b) < leastMessage {
 		return -1
@@ -149,7 +149,7 @@ func scanMessage(b []byte) int {
 	for i := 0; i < len(b); {
 		tag := b[i]
 		i++
-		if tag&7 == tagVarint && tag > 0 && tag <= 13<<3 { // mostly, so without a scanner
+		if tag&7 == tagVarint && tag > 0 && tag <= 13<<3 { // the common case, faster without a scanner
 			n := i
 			for n < len(b) && b[n] >= 0x80 {
 				n++
@@ -177,7 +177,7 @@ func scanMessage(b []byte) int {
 	return entries
 }
 
-// scanChunk checks the encoding of a piece of a snapshot.
+// scanChunk checks the encoding of a chunk of a snapshot.
 func scanChunk(b []byte) error {
 	s := scanner{rest: b}
 	data, path, members := false, false, false
@@ -200,7 +200,7 @@ func scanChunk(b []byte) error {
 			if !scanMembership(s.bytes()) {
 				return fmt.Errorf("%w: membership in a chunk", errScan)
 			}
-		case 18<<3 | tagBytes: // an extra file, which we have none of
+		case 18<<3 | tagBytes: // an extra file, which mosaik's snapshots do not have
 			if len(s.bytes()) > len(emptySnapshot) {
 				s.bad = true
 			}
@@ -217,8 +217,8 @@ func scanChunk(b []byte) error {
 	return nil
 }
 
-// scanMembership checks the encoding of the membership of a snapshot. The decoder
-// makes a map of each kind of replicas.
+// scanMembership checks the encoding of the membership of a snapshot, from which the
+// decoder makes a map for each kind of replica.
 func scanMembership(b []byte) bool {
 	const target = 2 * len(sm.PeerID{}) // the text form of a peer id
 	s := scanner{rest: b}

@@ -1,0 +1,26 @@
+package enginetest
+
+import (
+	"testing"
+
+	"github.com/mosaik-go/mosaik/logstore"
+)
+
+// MemoryLog returns an empty log in memory.
+func MemoryLog(t testing.TB) logstore.Log {
+	t.Helper()
+	log, err := logstore.NewMemory[struct{}]().Open(logstore.Opening[struct{}]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// LogWithDir is a log with a directory for snapshots.
+type LogWithDir struct {
+	logstore.Log
+	Dir string
+}
+
+// SnapshotDir returns the directory, in which [logstore.FilesOf] keeps snapshots.
+func (l LogWithDir) SnapshotDir() string { return l.Dir }
