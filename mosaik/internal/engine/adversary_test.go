@@ -191,7 +191,7 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 func (r *Replica) believe(leader uint64) {
 	r.claims.mu.Lock()
 	defer r.claims.mu.Unlock()
-	r.claims.term, r.claims.leader, r.claims.heard = r.engine.router.find(r.shard, r.id).term.Load(), leader, time.Now()
+	r.claims.term, r.claims.leader, r.claims.heard = r.engine.router.Find(r.shard, r.id).Term(), leader, time.Now()
 }
 
 // TestUnadmittedPeerGetsNothing has a leader add a replica of a peer that it

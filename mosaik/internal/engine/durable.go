@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -80,7 +81,7 @@ func (d *durableLog) Save(b logstore.Batch) error {
 	began := b.Clear || b.Reset != nil
 	if b.Snapshot != nil && !began {
 		d.later(b.Snapshot)
-		if b.Snapshot = nil; isEmpty(&b) {
+		if b.Snapshot = nil; raftlog.IsEmpty(&b) {
 			return nil
 		}
 	}
@@ -206,11 +207,11 @@ func (d *durableLog) keep(s *logstore.Snapshot, era int) (kept bool, err error) 
 		return false, err
 	}
 	// When the log itself fails here, whoever saves next learns it, too.
-	if err := guard(func() error { return d.Log.Save(logstore.Batch{Snapshot: s}) }); err != nil {
+	if err := raftlog.Guard(func() error { return d.Log.Save(logstore.Batch{Snapshot: s}) }); err != nil {
 		return false, fmt.Errorf("engine: keep snapshot at %d: %w", index, err)
 	}
 	d.kept = index
-	if err := guard(d.prune); err != nil {
+	if err := raftlog.Guard(d.prune); err != nil {
 		return false, fmt.Errorf("engine: prune the log behind the snapshot at %d: %w", index, err)
 	}
 	return true, nil

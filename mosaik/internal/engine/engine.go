@@ -11,6 +11,7 @@ import (
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -33,7 +34,7 @@ type Engine struct {
 	network   Network
 	peers     *peers
 	transport *transport
-	router    *logRouter
+	router    *raftlog.Router
 	files     *files
 	courier   *courier
 	host      *dragonboat.NodeHost
@@ -65,7 +66,7 @@ func Open(cfg Config) (*Engine, error) {
 		log:      cfg.Logger,
 		network:  cfg.Network,
 		peers:    newPeers(),
-		router:   newLogRouter(),
+		router:   raftlog.NewRouter(int(workers.ExecShards)),
 		files:    newFiles(),
 		replicas: map[uint64]*Replica{},
 	}

@@ -15,6 +15,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 	"github.com/lni/vfs"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -177,7 +178,7 @@ func (zeros) Close() error { return nil }
 
 // logFactory makes the router of logs known to dragonboat.
 type logFactory struct {
-	*logRouter
+	*raftlog.Router
 	files *files
 }
 
@@ -185,7 +186,7 @@ var _ config.LogDBFactory = logFactory{}
 
 // Create implements [config.LogDBFactory].
 func (l logFactory) Create(cfg config.NodeHostConfig, busy config.LogDBCallback, dirs, lowLatencyDirs []string) (raftio.ILogDB, error) {
-	db, err := l.logRouter.Create(cfg, busy, dirs, lowLatencyDirs)
+	db, err := l.Router.Create(cfg, busy, dirs, lowLatencyDirs)
 	return supersede{db, l.files}, err
 }
 

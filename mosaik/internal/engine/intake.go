@@ -6,6 +6,7 @@ import (
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -31,12 +32,12 @@ func (i *intake) receive(chunk pb.Chunk) error {
 	}
 	// Raft takes a snapshot from anybody, in any term. A leader sends one to replicas that
 	// answered it in its term, which know it therefore. Another leader sends its own.
-	if term, ok := r.follows(l, chunk.From); !ok || l.members.standing(chunk.From) == gone {
+	if term, ok := r.follows(l, chunk.From); !ok || l.Standing(chunk.From) == raftlog.Removed {
 		return errRefused
 	} else if chunk.Term > term {
 		return fmt.Errorf("%w: a snapshot of term %d in term %d", wire.ErrBad, chunk.Term, term)
 	}
-	if _, ok := chunk.Membership.NonVotings[r.id]; ok && l.members.standing(r.id) == voting {
+	if _, ok := chunk.Membership.NonVotings[r.id]; ok && l.Standing(r.id) == raftlog.Voter {
 		return fmt.Errorf("%w: a snapshot in which voter %d has no vote", wire.ErrBad, r.id) // dragonboat would panic
 	}
 	for _, targets := range []map[uint64]string{chunk.Membership.Addresses, chunk.Membership.NonVotings} {

@@ -11,6 +11,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -38,7 +39,7 @@ func newSender(t *testing.T) *sender {
 	s := &sender{network: &deadEnd{}, peer: sm.PeerID{2}}
 	s.Engine = &Engine{
 		self: sm.PeerID{1}, log: slog.New(slog.DiscardHandler), network: s.network,
-		peers: newPeers(), router: newLogRouter(), replicas: map[uint64]*Replica{}, courier: newCourier(),
+		peers: newPeers(), router: raftlog.NewRouter(int(workers.ExecShards)), replicas: map[uint64]*Replica{}, courier: newCourier(),
 	}
 	t.Cleanup(s.courier.close)
 	s.transport = &transport{engine: s.Engine}
@@ -46,7 +47,7 @@ func newSender(t *testing.T) *sender {
 	rec := newRecorder()
 	s.replica = newReplica(s.Engine, ReplicaConfig{Shard: shard, Replica: 1, Machine: rec, Events: rec})
 	s.replicas[shard] = s.replica
-	if err := s.router.register(shard, 1, enginetest.MemoryLog(t), s.replica.fail); err != nil {
+	if _, err := s.router.Register(shard, 1, enginetest.MemoryLog(t), nil, s.replica.fail); err != nil {
 		t.Fatal(err)
 	}
 	s.Admit(shard, s.peer, 2)
@@ -104,7 +105,7 @@ func TestNothingLeaves(t *testing.T) {
 		"for a peer that is not admitted": func(s *sender) { s.Expel(shard, s.peer) },
 		"for another replica":             func(s *sender) { s.Admit(shard, s.peer, 3) },
 		"from a muted replica":            func(s *sender) { s.replica.fail(errors.New("muted")) },
-		"from a replica without a log":    func(s *sender) { s.router.unregister(shard, 1) },
+		"from a replica without a log":    func(s *sender) { s.router.Unregister(shard, 1) },
 		"from another replica":            func(s *sender) { s.replica.id = 5 },
 	} {
 		s := newSender(t)

@@ -9,14 +9,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-const (
-	// readAim is how many bytes of entries dragonboat gets of a log at once,
-	// unless the first one is larger.
-	readAim = 2 << 20
-	// pipelineAim is how many messages of so much a leader has under way to a
-	// replica that catches up.
-	pipelineAim = 8
-)
+// pipelineAim is how many messages of so much a leader has under way to a
+// replica that catches up.
+const pipelineAim = 8
 
 // pipeline is what a leader has under way to replicas that catch up.
 //
@@ -68,7 +63,8 @@ func (e *Engine) noteSent(messages []pb.Message) {
 			continue
 		}
 		last := m.Entries[len(m.Entries)-1].Index
-		if r := e.replica(m.ShardID); r != nil && e.router.wasCut(m.ShardID, m.From, last) {
+		r, l := e.replica(m.ShardID), e.router.Find(m.ShardID, m.From)
+		if r != nil && l != nil && l.WasCut(last) {
 			r.pipeline.sent(m.To, last)
 		}
 	}

@@ -3,12 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/lni/dragonboat/v4"
-
-	"github.com/mosaik-go/mosaik/sm"
 )
 
 // firstTry is how long the first try of a read may take. A read that is lost
@@ -16,17 +13,6 @@ import (
 // must not be cut short for ever. So each try gets twice the time of the one
 // before.
 const firstTry = 100 * time.Millisecond
-
-// Membership returns the shard's membership at some moment after the call. It
-// tries until the context ends, whose error it then returns, or the replica
-// does: [ErrClosed].
-func (r *Replica) Membership(ctx context.Context) (Membership, error) {
-	m, err := attempt(ctx, r, 0, r.membershipOnce)
-	if err != nil {
-		return Membership{}, fmt.Errorf("engine: read membership: %w", err)
-	}
-	return m, nil
-}
 
 var (
 	// errLost reports a try that was not answered.
@@ -136,47 +122,4 @@ func retryable(err error) error {
 		return errDropped
 	}
 	return own
-}
-
-// membershipOnce makes one try to read the membership. Only a call of the host
-// that waits by itself can read it.
-func (r *Replica) membershipOnce(ctx context.Context) (Membership, error) {
-	if !r.engine.enter() {
-		return Membership{}, ErrClosed
-	}
-	defer r.engine.leave()
-	if err := r.ended(); err != nil {
-		return Membership{}, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(r.engine.ctx, cancel)()
-	m, err := r.engine.host.SyncGetShardMembership(ctx, r.shard)
-	if err != nil {
-		return Membership{}, retryable(err)
-	}
-	return newMembership(m)
-}
-
-// newMembership translates dragonboat's membership.
-func newMembership(m *dragonboat.Membership) (Membership, error) {
-	out := Membership{
-		ChangeID:  m.ConfigChangeID,
-		Voters:    map[uint64]sm.PeerID{},
-		NonVoting: map[uint64]sm.PeerID{},
-		Removed:   m.Removed,
-	}
-	for _, side := range []struct {
-		from map[uint64]string
-		to   map[uint64]sm.PeerID
-	}{{m.Nodes, out.Voters}, {m.NonVotings, out.NonVoting}} {
-		for replica, target := range side.from {
-			peer, err := sm.ParsePeerID(target)
-			if err != nil {
-				return Membership{}, err
-			}
-			side.to[replica] = peer
-		}
-	}
-	return out, nil
 }

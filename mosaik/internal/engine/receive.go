@@ -12,6 +12,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -199,18 +200,18 @@ func (e *Engine) receiveBatch(from sm.PeerID, batch pb.MessageBatch) error {
 // limitCommit keeps a heartbeat from committing what the log may not hold when Raft comes
 // to it, on which dragonboat would panic. What is committed already it may say. Of more it
 // becomes an append without entries, which Raft compares with the log.
-func (r *Replica) limitCommit(l *replicaLog, from sm.PeerID, m *pb.Message) (a pb.Message, ok bool) {
-	commit, known := m.Commit, l.commit.Load()
+func (r *Replica) limitCommit(l *raftlog.Log, from sm.PeerID, m *pb.Message) (a pb.Message, ok bool) {
+	commit, known := m.Commit, l.Commit()
 	if commit <= known {
 		return a, false
 	}
 	m.Commit = known
-	if _, last := l.terms.span(); sm.Index(commit) > last {
+	if _, last := l.Span(); sm.Index(commit) > last {
 		r.lacks(from, m, last, sm.Index(commit))
 		return a, false
 	}
 	a = pb.Message{Type: pb.Replicate, ShardID: m.ShardID, From: m.From, To: m.To, Term: m.Term,
-		LogIndex: commit, LogTerm: uint64(l.terms.at(sm.Index(commit))), Commit: commit}
+		LogIndex: commit, LogTerm: uint64(l.TermAt(sm.Index(commit))), Commit: commit}
 	return a, a.LogTerm != 0
 }
 
@@ -251,13 +252,13 @@ func (e *Engine) claimMembers(m *pb.Message) error {
 
 // receiver returns the replica to which the peer may send a message from one replica of
 // the shard, and its log; nil if there is none.
-func (e *Engine) receiver(peer sm.PeerID, shard, from, to uint64) (*Replica, *replicaLog) {
+func (e *Engine) receiver(peer sm.PeerID, shard, from, to uint64) (*Replica, *raftlog.Log) {
 	r := e.replica(shard)
 	if r == nil || r.id != to || r.failure.Load() != nil || !e.peers.speaksFor(peer, shard, from) {
 		return nil, nil
 	}
-	l := e.router.find(shard, to)
-	if l == nil || l.silent.Load() {
+	l := e.router.Find(shard, to)
+	if l == nil || l.Fenced() {
 		return nil, nil
 	}
 	return r, l

@@ -12,6 +12,7 @@ import (
 	"github.com/lni/dragonboat/v4/client"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -29,6 +30,7 @@ type Replica struct {
 	changes  changes
 	pipeline pipeline
 	claims   claims
+	stall    raftlog.Stall
 	stop     func() error // sync.OnceValue
 
 	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
@@ -61,6 +63,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 	times := newReadTimes(cfg.ReadTimeout)
 	r.reads.ask = func() error { return r.ask(times) }
 	r.leader.reign = make(chan struct{})
+	r.stall = raftlog.Stall{Limit: cfg.ElectionTimeout, Report: func(stalled bool) { r.report(logHangs{stalled}) }}
 	r.stop = sync.OnceValue(r.shutdown)
 	return r
 }
@@ -146,15 +149,15 @@ func (r *Replica) abandon(err error) {
 	if errors.As(err, &newer) {
 		level = newer.NeedsLevel()
 	}
-	if l := r.engine.router.find(r.shard, r.id); l != nil {
-		l.abandon(level)
+	if l := r.engine.router.Find(r.shard, r.id); l != nil {
+		l.Abandon(level)
 	}
 	r.fail(err)
 }
 
 // muted reports whether the replica failed.
 func (r *Replica) muted() bool {
-	return r.failure.Load() != nil || r.engine.router.muted(r.shard, r.id)
+	return r.failure.Load() != nil || r.engine.router.Find(r.shard, r.id).Fenced()
 }
 
 // ended returns why calls of the replica fail, or nil.
@@ -182,7 +185,7 @@ func (r *Replica) hear(e event) {
 
 // termOf returns the term of an entry that is being applied.
 func (r *Replica) termOf(index uint64) sm.Term {
-	return r.engine.router.termOf(r.shard, r.id, sm.Index(index))
+	return r.engine.router.Find(r.shard, r.id).TermAt(sm.Index(index))
 }
 
 // settle returns when dragonboat's workers know the replica: one that is

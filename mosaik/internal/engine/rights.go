@@ -6,6 +6,7 @@ import (
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -48,14 +49,14 @@ type claims struct {
 
 // takes reports whether the replica takes a message of an admitted peer. It may change
 // the message.
-func (r *Replica) takes(l *replicaLog, from sm.PeerID, m *pb.Message, now time.Time) bool {
-	sender := l.members.standing(m.From)
+func (r *Replica) takes(l *raftlog.Log, from sm.PeerID, m *pb.Message, now time.Time) bool {
+	sender := l.Standing(m.From)
 	switch {
-	case sender == gone:
+	case sender == raftlog.Removed:
 		// It was removed by a committed change: nothing that it says can matter, and it
 		// may not know.
 		return false
-	case m.Type == pb.LeaderTransfer && sender != voting:
+	case m.Type == pb.LeaderTransfer && sender != raftlog.Voter:
 		// dragonboat forwards a request to hand over the lead from voters only. One that
 		// is lost is made again.
 		return false
@@ -63,12 +64,12 @@ func (r *Replica) takes(l *replicaLog, from sm.PeerID, m *pb.Message, now time.T
 		// Leaders propose changes themselves; one that lost the lead meanwhile would
 		// forward its last. It decided on what it saw when it led.
 		return false
-	case m.Type == pb.HeartbeatResp && sender != voting:
+	case m.Type == pb.HeartbeatResp && sender != raftlog.Voter:
 		// dragonboat counts any replica that confirms a read. Leaders ask voters only, and know
 		// them all: a promotion is in the log before it counts.
 		m.Hint, m.HintHigh = 0, 0
 	}
-	return r.takesTerm(l, from, m, sender == voting, now)
+	return r.takesTerm(l, from, m, sender == raftlog.Voter, now)
 }
 
 func isChange(m *pb.Message) bool {
@@ -82,8 +83,8 @@ func isChange(m *pb.Message) bool {
 
 // takesTerm reports whether the term of a message, and its sender's claim to lead it,
 // may be true.
-func (r *Replica) takesTerm(l *replicaLog, from sm.PeerID, m *pb.Message, votes bool, now time.Time) bool {
-	own := l.term.Load()
+func (r *Replica) takesTerm(l *raftlog.Log, from sm.PeerID, m *pb.Message, votes bool, now time.Time) bool {
+	own := l.Term()
 	leads := isFromLeader(m.Type)
 	if m.Term <= own && !leads {
 		return true
@@ -106,7 +107,7 @@ func (r *Replica) takesTerm(l *replicaLog, from sm.PeerID, m *pb.Message, votes 
 		// A term has one leader. The first counts for as long as it speaks; a voter's
 		// word counts more than that of a replica without a vote, and it may have come
 		// later, to a replica that just started.
-		isVoter := l.members.standing(c.leader) == voting
+		isVoter := l.Standing(c.leader) == raftlog.Voter
 		if now.Sub(c.heard) < r.election && (isVoter || !votes) {
 			return false
 		}
@@ -141,7 +142,7 @@ func (r *Replica) takesTerm(l *replicaLog, from sm.PeerID, m *pb.Message, votes 
 // is committed, and says so with it. dragonboat panics on becoming a leader with two.
 // What is refused while an earlier message is on its way to the log comes again. Called
 // with the lock of claims held.
-func (c *claims) follows(l *replicaLog, m *pb.Message) bool {
+func (c *claims) follows(l *raftlog.Log, m *pb.Message) bool {
 	first, last := true, c.change
 	for i := range m.Entries {
 		e := &m.Entries[i]
@@ -149,9 +150,9 @@ func (c *claims) follows(l *replicaLog, m *pb.Message) bool {
 			continue
 		}
 		if first {
-			_, end := l.terms.span()
+			_, end := l.Span()
 			arriving := last > uint64(end) && last > m.Commit && last <= m.LogIndex
-			if arriving || l.members.isOpen(max(m.Commit, l.commit.Load()), m.LogIndex) {
+			if arriving || l.HasOpenChange(max(m.Commit, l.Commit()), m.LogIndex) {
 				return false
 			}
 		} else if last > m.Commit {
@@ -185,18 +186,18 @@ func (c *claims) confirmed(from sm.PeerID, m *pb.Message) bool {
 
 // isLed reports whether a voter leads the present term and is alive: this replica, or one
 // that spoke within an election timeout. Called with the lock of claims held.
-func (r *Replica) isLed(l *replicaLog, now time.Time) bool {
+func (r *Replica) isLed(l *raftlog.Log, now time.Time) bool {
 	c := &r.claims
 	if leader, term := r.leader.get(); leader == r.id {
 		return uint64(term) == c.term
 	}
-	return c.leader != 0 && now.Sub(c.heard) < r.election && l.members.standing(c.leader) == voting
+	return c.leader != 0 && now.Sub(c.heard) < r.election && l.Standing(c.leader) == raftlog.Voter
 }
 
 // follows reports whether a replica leads the present term as far as this one knows, and
 // returns that term.
-func (r *Replica) follows(l *replicaLog, leader uint64) (term uint64, ok bool) {
-	own := l.term.Load()
+func (r *Replica) follows(l *raftlog.Log, leader uint64) (term uint64, ok bool) {
+	own := l.Term()
 	c := &r.claims
 	c.mu.Lock()
 	defer c.mu.Unlock()

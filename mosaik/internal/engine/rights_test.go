@@ -14,6 +14,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -26,21 +27,37 @@ const (
 	ownTerm                                                      = 7
 )
 
-// receiving is a replica that takes messages, with a clock.
+// receiving is a replica that receives messages, with a clock.
 type receiving struct {
-	r   *Replica
-	l   *replicaLog
-	now time.Time
+	t      testing.TB
+	r      *Replica
+	router *raftlog.Router
+	l      *raftlog.Log
+	now    time.Time
 }
 
-func newReceiving() *receiving {
-	b := &receiving{r: &Replica{id: ownReplica, election: time.Second}, l: &replicaLog{}, now: time.Now()}
+func newReceiving(t testing.TB) *receiving {
+	t.Helper()
+	b := &receiving{t: t, r: &Replica{id: ownReplica, election: time.Second}, router: raftlog.NewRouter(1), now: time.Now()}
 	b.r.leader.reign = make(chan struct{})
-	b.l.setHard(pb.State{Term: ownTerm, Commit: 10})
-	b.l.members.restore(&pb.Membership{ConfigChangeId: 9,
+	var err error
+	if b.l, err = b.router.Register(shard, ownReplica, enginetest.MemoryLog(t), nil, func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	b.save(pb.Update{Snapshot: pb.Snapshot{Index: 9, Term: 3, Membership: pb.Membership{ConfigChangeId: 9,
 		Addresses:  map[uint64]string{ownReplica: "a", theLeader: "b", aVoter: "c"},
-		NonVotings: map[uint64]string{aSpare: "d"}, Removed: map[uint64]bool{oneRemoved: true}})
+		NonVotings: map[uint64]string{aSpare: "d"}, Removed: map[uint64]bool{oneRemoved: true}}}})
+	b.save(pb.Update{State: pb.State{Term: ownTerm, Commit: 10}, EntriesToSave: []pb.Entry{{Index: 10, Term: 3}}})
 	return b
+}
+
+// save saves what dragonboat would.
+func (b *receiving) save(u pb.Update) {
+	b.t.Helper()
+	u.ShardID, u.ReplicaID = shard, ownReplica
+	if err := b.router.SaveRaftState([]pb.Update{u}, 0); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // follow makes the leader speak.
@@ -80,7 +97,7 @@ func TestTakes(t *testing.T) {
 			}
 			var got []uint64
 			for _, from := range everybody {
-				if newReceiving().follow().takes(from, pb.Message{Type: typ, Term: term}) {
+				if newReceiving(t).follow().takes(from, pb.Message{Type: typ, Term: term}) {
 					got = append(got, from)
 				}
 			}
@@ -100,15 +117,15 @@ func TestTakesFromANewLeader(t *testing.T) {
 		from uint64
 		term uint64
 	}{
-		"after a restart, the leader of its term":            {newReceiving(), theLeader, ownTerm},
-		"after a restart, one promoted since":                {newReceiving(), aSpare, ownTerm},
-		"after a restart, one added since":                   {newReceiving(), aStranger, ownTerm + 100},
-		"while another leads, a voter of the next term":      {newReceiving().follow(), aVoter, ownTerm + 1},
-		"when the leader is silent, one promoted since":      {newReceiving().follow().wait(time.Second), aSpare, ownTerm + 1},
-		"when the leader is silent, one added since":         {newReceiving().follow().wait(time.Second), aStranger, ownTerm + 1},
-		"a voter, after one without a vote claimed its term": {newReceiving().claim(aSpare), theLeader, ownTerm},
-		"another, when the one that claimed it is silent":    {newReceiving().claim(aVoter).wait(time.Second), theLeader, ownTerm},
-		"anybody, to one that knows no members":              {newReceiving().blank(), aStranger, ownTerm},
+		"after a restart, the leader of its term":            {newReceiving(t), theLeader, ownTerm},
+		"after a restart, one promoted since":                {newReceiving(t), aSpare, ownTerm},
+		"after a restart, one added since":                   {newReceiving(t), aStranger, ownTerm + 100},
+		"while another leads, a voter of the next term":      {newReceiving(t).follow(), aVoter, ownTerm + 1},
+		"when the leader is silent, one promoted since":      {newReceiving(t).follow().wait(time.Second), aSpare, ownTerm + 1},
+		"when the leader is silent, one added since":         {newReceiving(t).follow().wait(time.Second), aStranger, ownTerm + 1},
+		"a voter, after one without a vote claimed its term": {newReceiving(t).claim(aSpare), theLeader, ownTerm},
+		"another, when the one that claimed it is silent":    {newReceiving(t).claim(aVoter).wait(time.Second), theLeader, ownTerm},
+		"anybody, to one that knows no members":              {newReceiving(t).blank(), aStranger, ownTerm},
 	} {
 		if !c.b.takes(c.from, heartbeat(c.term)) {
 			t.Errorf("%s: refused", what)
@@ -118,8 +135,9 @@ func TestTakesFromANewLeader(t *testing.T) {
 		}
 	}
 	// A promotion that the log holds and that is not committed counts.
-	b := newReceiving().follow()
-	b.l.members.append([]pb.Entry{changeEntry(pb.ConfigChange{Type: pb.AddNode, ReplicaID: aSpare, Address: "d", ConfigChangeId: 9}, 11)})
+	b := newReceiving(t).follow()
+	promotion := changeEntry(pb.ConfigChange{Type: pb.AddNode, ReplicaID: aSpare, Address: "d", ConfigChangeId: 9}, 11)
+	b.save(pb.Update{EntriesToSave: []pb.Entry{promotion}})
 	if !b.takes(aSpare, heartbeat(ownTerm+1)) {
 		t.Error("one that is about to be promoted: refused")
 	}
@@ -130,7 +148,15 @@ func (b *receiving) claim(by uint64) *receiving {
 	b.takes(by, pb.Message{Type: pb.Heartbeat, Term: ownTerm})
 	return b
 }
-func (b *receiving) blank() *receiving { b.l.members.seen.Store(nil); return b }
+
+// blank empties the log.
+func (b *receiving) blank() *receiving {
+	if err := b.router.RemoveNodeData(shard, ownReplica); err != nil {
+		b.t.Fatal(err)
+	}
+	b.save(pb.Update{State: pb.State{Term: ownTerm}})
+	return b
+}
 
 func changeEntry(c pb.ConfigChange, index uint64) pb.Entry {
 	return pb.Entry{Type: pb.ConfigChangeEntry, Index: index, Term: ownTerm, Cmd: enginetest.Marshal(&c)}
@@ -140,7 +166,7 @@ func changeEntry(c pb.ConfigChange, index uint64) pb.Entry {
 // then it may, since it may have believed a lie.
 func TestTermsOfReplicasWithoutAVote(t *testing.T) {
 	t.Parallel()
-	b := newReceiving().follow()
+	b := newReceiving(t).follow()
 	noop := pb.Message{Type: pb.NoOP, Term: ownTerm + 1}
 	vote := pb.Message{Type: pb.RequestVote, Term: ownTerm + 1, From: aSpare, Hint: aSpare}
 	for i := range 3 {
@@ -159,7 +185,7 @@ func TestTermsOfReplicasWithoutAVote(t *testing.T) {
 		}
 		b.wait(reliefEvery * b.r.election).follow()
 	}
-	leader := newReceiving()
+	leader := newReceiving(t)
 	leader.r.leader.set(ownReplica, ownTerm)
 	leader.takes(aSpare, noop)
 	if leader.takes(aSpare, noop) {
@@ -177,7 +203,7 @@ func TestDistantTerms(t *testing.T) {
 	t.Parallel()
 	const far = wire.MaxTerm - 5
 	heartbeat := pb.Message{Type: pb.Heartbeat, Term: far}
-	b := newReceiving().follow()
+	b := newReceiving(t).follow()
 	for range 3 {
 		if b.takes(aVoter, heartbeat) {
 			t.Fatal("one peer's word is taken")
@@ -218,15 +244,12 @@ func TestChangesBehindAnOpenOne(t *testing.T) {
 		"in place of a saved one":          {saved: []pb.Entry{at(11)}, m: appendTo(10, 10, at(11)), want: true},
 		"the same again":                   {before: new(appendTo(10, 10, at(11))), m: appendTo(10, 10, at(11)), want: true},
 	} {
-		b := newReceiving().follow()
-		b.l.terms.append([]pb.Entry{{Index: 10, Term: ownTerm}})
+		b := newReceiving(t).follow()
 		if c.before != nil {
 			b.takes(theLeader, *c.before)
 		}
 		if c.saved != nil {
-			u := pb.Update{EntriesToSave: c.saved}
-			b.l.members.note(&u)
-			b.l.terms.append(c.saved)
+			b.save(pb.Update{EntriesToSave: c.saved})
 		}
 		if got := b.takes(theLeader, c.m); got != c.want {
 			t.Errorf("%s: taken: %v, want %v", what, got, c.want)
@@ -261,7 +284,7 @@ func (g *group) unharmed(t *testing.T, term sm.Term, members Membership) {
 // and to a follower, messages of which each did: dragonboat ends the process over some.
 func TestSingleMessagesDoNoLastingHarm(t *testing.T) {
 	t.Parallel()
-	for _, standing := range []standing{unknown, nonVoting, voting, gone} {
+	for _, standing := range []raftlog.Standing{raftlog.Unknown, raftlog.NonVoting, raftlog.Voter, raftlog.Removed} {
 		t.Run(fmt.Sprint("standing=", standing), func(t *testing.T) {
 			t.Parallel()
 			g := newGroup(t, 3, nil)
@@ -270,12 +293,12 @@ func TestSingleMessagesDoNoLastingHarm(t *testing.T) {
 				n.engine.Admit(shard, a.peer, 9)
 			}
 			switch standing {
-			case nonVoting:
+			case raftlog.NonVoting:
 				addNonVoting(t, g.replicas[0], &node{peer: a.peer}, 9)
-			case voting:
+			case raftlog.Voter:
 				addNonVoting(t, g.replicas[0], &node{peer: a.peer}, 9)
 				promote(t, g.replicas[0], a.peer, 9)
-			case gone:
+			case raftlog.Removed:
 				addNonVoting(t, g.replicas[0], &node{peer: a.peer}, 9)
 				remove(t, g.replicas[0], 9)
 			}
@@ -357,7 +380,7 @@ func promote(t testing.TB, leader *Replica, peer sm.PeerID, id uint64) {
 func TestMembersAreThoseOfDragonboat(t *testing.T) {
 	t.Parallel()
 	r := alone(t, newRecorder(), func(c *ReplicaConfig) { c.SnapshotEvery = 7 })
-	l := r.engine.router.find(shard, 1)
+	l := r.engine.router.Find(shard, 1)
 	peer := func(i uint64) sm.PeerID { return sm.PeerID{byte(i)} }
 	ctx, accepted := enginetest.Within(t), 0
 	for i := range uint64(120) {
@@ -365,22 +388,25 @@ func TestMembersAreThoseOfDragonboat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen := l.members.seen.Load()
+		held, ok := l.Held()
+		if !ok {
+			t.Fatalf("after %d changes the log tells no membership", i)
+		}
 		for id := range uint64(8) {
-			want := unknown
+			want := raftlog.Unknown
 			if _, ok := m.Removed[id]; ok {
-				want = gone
+				want = raftlog.Removed
 			} else if _, ok := m.Voters[id]; ok {
-				want = voting
+				want = raftlog.Voter
 			} else if _, ok := m.NonVoting[id]; ok {
-				want = nonVoting
+				want = raftlog.NonVoting
 			}
-			if got := l.members.standing(id); got != want {
+			if got := l.Standing(id); got != want {
 				t.Fatalf("after %d changes replica %d has standing %d, want %d", i, id, got, want)
 			}
 		}
-		if seen.change != m.ChangeID {
-			t.Fatalf("after %d changes the last is at %d, want %d", i, seen.change, m.ChangeID)
+		if held.ChangeID != m.ChangeID {
+			t.Fatalf("after %d changes the last is at %d, want %d", i, held.ChangeID, m.ChangeID)
 		}
 		id, stale := 2+i%6, m.ChangeID-i%2*(i%5)
 		switch (i * 7 / 3) % 3 {
@@ -437,8 +463,8 @@ func TestSnapshotsAreTheLeaders(t *testing.T) {
 // TestLimitCommit has heartbeats commit more than is known to be committed.
 func TestLimitCommit(t *testing.T) {
 	t.Parallel()
-	b := newReceiving().follow()
-	b.l.terms.append([]pb.Entry{{Index: 9, Term: 3}, {Index: 10, Term: 3}, {Index: 11, Term: ownTerm}})
+	b := newReceiving(t).follow()
+	b.save(pb.Update{EntriesToSave: []pb.Entry{{Index: 11, Term: ownTerm}}})
 	for commit, want := range map[uint64]*pb.Message{
 		9: nil, 10: nil, 12: nil, wire.MaxIndex: nil,
 		11: {Type: pb.Replicate, ShardID: shard, From: theLeader, To: ownReplica, Term: ownTerm, LogIndex: 11, LogTerm: ownTerm, Commit: 11},
@@ -543,20 +569,11 @@ func TestPromotionsAreThoseOfDragonboat(t *testing.T) {
 		if m, err = leader.Membership(enginetest.Within(t)); err != nil {
 			t.Fatal(err)
 		}
-		l := leader.engine.router.find(shard, 1)
-		seen := l.members.seen.Load()
-		got := Membership{ChangeID: seen.change, Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{}}
-		for id := range seen.removed {
-			got.Removed[id] = struct{}{}
+		held, ok := leader.Held()()
+		if !ok {
+			t.Fatalf("after change %d the log tells no membership", i)
 		}
-		for from, to := range map[*map[uint64]string]map[uint64]sm.PeerID{&seen.voters: got.Voters, &seen.nonVoting: got.NonVoting} {
-			for id, target := range *from {
-				if to[id], err = sm.ParsePeerID(target); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if diff := cmp.Diff(m, got); diff != "" {
+		if diff := cmp.Diff(m, held.Membership); diff != "" {
 			t.Fatalf("after change %d, %s of replica %d at %d (%v), the log tells (-want +got):\n%s", i, what, id, change, err, diff)
 		}
 	}

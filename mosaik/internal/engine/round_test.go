@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 )
 
 // asked is a leader that answers when the test says so.
@@ -134,8 +135,8 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 func TestChangeEndsATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplica(&Engine{tick: tick, router: newLogRouter()}, ReplicaConfig{Shard: 1, Replica: 1})
-		if err := r.engine.router.register(1, 1, enginetest.MemoryLog(t), r.fail); err != nil {
+		r := newReplica(&Engine{tick: tick, router: raftlog.NewRouter(int(workers.ExecShards))}, ReplicaConfig{Shard: 1, Replica: 1})
+		if _, err := r.engine.router.Register(1, 1, enginetest.MemoryLog(t), nil, r.fail); err != nil {
 			t.Fatal(err)
 		}
 		started := time.Now()

@@ -6,8 +6,11 @@ import (
 	"sync"
 	"testing"
 
+	pb "github.com/lni/dragonboat/v4/raftpb"
+
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -65,8 +68,8 @@ func TestSnapshotsHoldTheMembership(t *testing.T) {
 	}
 	between := 0
 	for _, record := range log.records {
-		s, err := fromRecord(record)
-		if err != nil {
+		var s pb.Snapshot
+		if err := wire.Unmarshal(&s, record.Record); err != nil {
 			t.Fatal(err)
 		}
 		known := 0

@@ -86,8 +86,8 @@ func (e *Engine) forget(r *Replica) error {
 
 // release ends all use of the replica's log, when dragonboat is done with it.
 func (e *Engine) release(r *Replica) {
-	e.router.worker(r.shard).dismiss(r)
-	e.router.unregister(r.shard, r.id)
+	e.router.Worker(r.shard).Dismiss(&r.stall)
+	e.router.Unregister(r.shard, r.id)
 	if r.durable != nil {
 		if err := r.durable.finish(); err != nil {
 			e.log.Warn("engine: stop a replica", "shard", r.shard, "replica", r.id, "error", err)
@@ -105,11 +105,10 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if r.durable != nil {
 		log = r.durable
 	}
-	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
+	if _, err := e.router.Register(r.shard, r.id, log, cfg.LevelOf, r.fail); err != nil {
 		return err
 	}
-	e.router.find(r.shard, r.id).levelOf = cfg.LevelOf
-	e.router.worker(r.shard).serve(r)
+	e.router.Worker(r.shard).Serve(&r.stall)
 	defer recovered(&err)
 	var members map[uint64]string
 	if cfg.Bootstrap {

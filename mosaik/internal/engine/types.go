@@ -27,8 +27,6 @@ var (
 	// change id, a replica or a peer that is there already, a used replica id,
 	// or the removal of the last voter.
 	ErrRejected = errors.New("engine: the membership change was rejected")
-	// ErrStorage reports that the log of a replica could not be read or written.
-	ErrStorage = errors.New("mosaik: log storage failed")
 	// ErrBusy reports a membership change while another one is under way.
 	ErrBusy = errors.New("engine: another membership change is under way")
 )
@@ -53,14 +51,6 @@ type StateMachine interface {
 	// Restore replaces the whole state by what Snapshot wrote, on this replica
 	// or on another. An error mutes the replica as one of Apply does.
 	Restore(r io.Reader) error
-}
-
-// Entry is a committed entry of the log that a proposal made. Index and Term
-// are Raft's.
-type Entry struct {
-	Index sm.Index
-	Term  sm.Term
-	Data  []byte
 }
 
 // Network opens connections to peers.
@@ -132,15 +122,4 @@ type Events interface {
 	// Failed reports that the replica's log or machine failed. The replica is
 	// muted and must be stopped. It is called once at most.
 	Failed(err error)
-}
-
-// Membership is the configuration of a shard.
-type Membership struct {
-	// ChangeID is what the next change must quote.
-	ChangeID uint64
-	Voters   map[uint64]sm.PeerID
-	// NonVoting replicas receive the log but do not count.
-	NonVoting map[uint64]sm.PeerID
-	// Removed replicas can never come back.
-	Removed map[uint64]struct{}
 }

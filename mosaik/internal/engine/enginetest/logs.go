@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore"
@@ -24,3 +25,15 @@ type LogWithDir struct {
 
 // SnapshotDir returns the directory, in which [logstore.FilesOf] keeps snapshots.
 func (l LogWithDir) SnapshotDir() string { return l.Dir }
+
+// CountedLog counts the calls that write.
+type CountedLog struct {
+	logstore.Log
+	Writes atomic.Int64
+}
+
+// Save implements [logstore.Log].
+func (l *CountedLog) Save(b logstore.Batch) error {
+	l.Writes.Add(1)
+	return l.Log.Save(b)
+}

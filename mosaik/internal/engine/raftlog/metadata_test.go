@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 )
 
 var testIdentity = Identity{
@@ -155,7 +156,7 @@ func FuzzParseMetadata(f *testing.F) {
 
 func TestIdentityStays(t *testing.T) {
 	t.Parallel()
-	log := newMemoryLog(t)
+	log := enginetest.MemoryLog(t)
 	if p, ok, err := ReadPast(log); ok || err != nil {
 		t.Fatalf("ReadPast of an empty log = %+v, %t, %v", p, ok, err)
 	}

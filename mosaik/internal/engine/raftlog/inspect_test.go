@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -14,11 +15,11 @@ import (
 // logOf returns a log that holds the entries, numbered from 1.
 func logOf(t *testing.T, entries ...pb.Entry) logstore.Log {
 	t.Helper()
-	log := newMemoryLog(t)
+	log := enginetest.MemoryLog(t)
 	var b logstore.Batch
 	for i, e := range entries {
 		e.Index, e.Term = uint64(i+1), 1
-		stored, err := toLog(&e)
+		stored, err := toStored(&e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"encoding/binary"
@@ -13,8 +13,8 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 )
 
-// Identity says whose log a log is. Epoch and Incarnation are the owner's; the
-// engine keeps them and does not look at them.
+// Identity names the replica that a log belongs to. The owner chooses Epoch and
+// Incarnation; the engine keeps them without interpreting them.
 type Identity struct {
 	Shard, Replica     uint64
 	Epoch, Incarnation [16]byte
@@ -51,8 +51,8 @@ type metadata struct {
 const (
 	metaFormat       = 2
 	metaHead         = 57
-	metaHead1        = 53 // of format 1
-	metaLevel        = 51 // where the level is
+	metaHead1        = 53 // metaHead of format 1
+	metaLevel        = 51 // the offset of the level
 	flagBootstrapped = 1
 	flagJoined       = 2
 )
@@ -90,8 +90,8 @@ func (m *metadata) marshal() ([]byte, error) {
 	return b, nil
 }
 
-// parseMetadata reads metadata, whatever b is. What it accepts of format 2 marshals
-// to b.
+// parseMetadata reads metadata. It accepts any bytes without a panic; what it accepts of
+// format 2 marshals to b again.
 func parseMetadata(b []byte) (*metadata, error) {
 	if len(b) == 0 {
 		return nil, fmt.Errorf("%w: they are empty", errMeta)

@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"slices"
@@ -11,17 +11,17 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// termTable knows the term of every entry of a log that may still be applied,
-// in the room of one [sm.Cursor] per term: dragonboat does not say an entry's
-// term when it is applied, only when it is saved. It may be used concurrently.
+// termTable knows the term of every entry of a log that may still be applied. It takes the
+// memory of one [sm.Cursor] per term. dragonboat reveals the term of an entry when it saves
+// the entry, and not when it applies it. Its methods may be called concurrently.
 type termTable struct {
 	mu sync.RWMutex
-	// bounds are where a new term begins, by index. Each holds up to the next.
-	// Those before the log's start serve entries that were committed before a
+	// bounds are the first entries of each term, by index. A term holds up to the next
+	// bound. Bounds before the log's start serve entries that were committed before a
 	// snapshot replaced them and are not applied yet.
 	bounds []sm.Cursor
-	first  sm.Index // of the log's entries
-	last   sm.Index // first-1 when there are none
+	first  sm.Index // the index of the log's first entry
+	last   sm.Index // the index of its last one, first-1 without entries
 }
 
 // at returns the term of the entry at i, 0 if it is not known.
@@ -31,7 +31,7 @@ func (t *termTable) at(i sm.Index) sm.Term {
 	if i > t.last {
 		return 0
 	}
-	for n := len(t.bounds) - 1; n >= 0; n-- { // mostly the last one
+	for n := len(t.bounds) - 1; n >= 0; n-- { // the last one, in most calls
 		if t.bounds[n].Index <= i {
 			return t.bounds[n].Term
 		}
@@ -46,14 +46,14 @@ func (t *termTable) span() (first, last sm.Index) {
 	return t.first, t.last
 }
 
-// append notes entries, which replace what is known from the first on.
+// append notes entries. They replace all that is known from the first of them on.
 func (t *termTable) append(entries []pb.Entry) {
 	if len(entries) == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cut(sm.Index(entries[0].Index))
+	t.truncate(sm.Index(entries[0].Index))
 	for i := range entries {
 		t.add(sm.Cursor{Index: sm.Index(entries[i].Index), Term: sm.Term(entries[i].Term)})
 	}
@@ -64,7 +64,7 @@ func (t *termTable) append(entries []pb.Entry) {
 func (t *termTable) restart(c sm.Cursor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cut(c.Index)
+	t.truncate(c.Index)
 	if t.last+1 < c.Index {
 		t.bounds = append(t.bounds, sm.Cursor{Index: t.last + 1}) // unknown
 	}
@@ -72,7 +72,7 @@ func (t *termTable) restart(c sm.Cursor) {
 	t.first, t.last = c.Index+1, c.Index
 }
 
-// prune forgets what lies before through, but no more than the log holds.
+// prune forgets the entries through an index, but no more than the log holds.
 func (t *termTable) prune(through sm.Index) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,7 +96,7 @@ func (t *termTable) clear() {
 	t.bounds, t.first, t.last = nil, 1, 0
 }
 
-// load learns the terms of log, of which it reads one per term and then some.
+// load reads the terms of a log. For each term it searches the end with a binary search.
 func (t *termTable) load(log logstore.Log, st logstore.State) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (t *termTable) load(log logstore.Log, st logstore.State) error {
 		}
 		t.add(sm.Cursor{Index: i, Term: term})
 		if term == st.Last.Term {
-			break // terms never go back
+			break // terms never decrease
 		}
 		rest := int(t.last - i)
 		i += 1 + sm.Index(sort.Search(rest, func(n int) bool {
@@ -128,8 +128,8 @@ func (t *termTable) load(log logstore.Log, st logstore.State) error {
 	return nil
 }
 
-// cut drops what is known from index i on.
-func (t *termTable) cut(i sm.Index) {
+// truncate drops all that is known from index i on.
+func (t *termTable) truncate(i sm.Index) {
 	n := len(t.bounds)
 	for n > 0 && t.bounds[n-1].Index >= i {
 		n--
@@ -137,7 +137,7 @@ func (t *termTable) cut(i sm.Index) {
 	t.bounds = t.bounds[:n]
 }
 
-// add notes that a term begins at c, unless it is the one before.
+// add notes that a term begins at c, unless it is the last known term.
 func (t *termTable) add(c sm.Cursor) {
 	if n := len(t.bounds); n == 0 || t.bounds[n-1].Term != c.Term {
 		t.bounds = append(t.bounds, c)

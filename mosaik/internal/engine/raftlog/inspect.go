@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"fmt"
@@ -11,12 +11,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Proposals yields the proposals that a log holds, up to and including the entry
-// at index through, oldest first, committed or not. It is for logs whose replica
-// does not run. Their Data must not be changed.
+// Entry is an entry of the log that a proposal made. Index and Term are Raft's.
+type Entry struct {
+	Index sm.Index
+	Term  sm.Term
+	Data  []byte
+}
+
+// Proposals yields the proposals in a log, committed or not, oldest first, up to and
+// including the entry at index through. The log's replica must not run. Callers must not
+// change Data.
 func Proposals(log logstore.Log, through sm.Index) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for e, err := range held(log, through) {
+		for e, err := range entriesIn(log, through) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -32,11 +39,11 @@ func Proposals(log logstore.Log, through sm.Index) iter.Seq2[Entry, error] {
 	}
 }
 
-// Indispensable reports whether the log proves that nothing was committed in its
-// shard, or ever can be, that this replica has not written down: since the
-// replica became a voter there was, and in all that may yet be committed there
-// is, at most one voter beside it. It is false also for a replica without a vote
-// and for a log whose beginning was pruned.
+// Indispensable reports whether the log proves that every entry that its shard has
+// committed, or can ever commit, was written to this log first. That is so if there was at
+// most one other voter at any time since the replica became a voter, including changes that
+// may still be committed. It is false for a replica without a vote and for a log whose
+// beginning was pruned.
 func Indispensable(log logstore.Log, replica uint64) (bool, error) {
 	state, err := log.State()
 	if err != nil {
@@ -46,7 +53,7 @@ func Indispensable(log logstore.Log, replica uint64) (bool, error) {
 		return false, nil
 	}
 	voters := map[uint64]bool{}
-	for c, err := range heldChanges(log, state.Last.Index) {
+	for c, err := range changesIn(log, state.Last.Index) {
 		if err != nil {
 			return false, err
 		}
@@ -64,8 +71,8 @@ func Indispensable(log logstore.Log, replica uint64) (bool, error) {
 	return voters[replica], nil
 }
 
-// MayVote reports whether a log that its replica came back with says that it may
-// be a voter. It is true also for a log whose beginning was pruned.
+// MayVote reports whether a replica that restarts with the log may be a voter. It is true
+// for a log whose beginning was pruned.
 func MayVote(log logstore.Log, replica uint64) (bool, error) {
 	state, err := log.State()
 	if err != nil {
@@ -74,7 +81,7 @@ func MayVote(log logstore.Log, replica uint64) (bool, error) {
 	if state.Pruned.Index > 0 || state.Snapshot.Cursor.Index > 0 {
 		return true, nil
 	}
-	for c, err := range heldChanges(log, state.Last.Index) {
+	for c, err := range changesIn(log, state.Last.Index) {
 		if err != nil {
 			return false, err
 		}
@@ -85,10 +92,10 @@ func MayVote(log logstore.Log, replica uint64) (bool, error) {
 	return false, nil
 }
 
-// heldChanges yields the membership changes that a log holds, as held does.
-func heldChanges(log logstore.Log, through sm.Index) iter.Seq2[pb.ConfigChange, error] {
+// changesIn yields the membership changes in a log, up to and including index through.
+func changesIn(log logstore.Log, through sm.Index) iter.Seq2[pb.ConfigChange, error] {
 	return func(yield func(pb.ConfigChange, error) bool) {
-		for e, err := range held(log, through) {
+		for e, err := range entriesIn(log, through) {
 			var c pb.ConfigChange
 			if err == nil && e.Type != pb.ConfigChangeEntry {
 				continue
@@ -105,8 +112,8 @@ func heldChanges(log logstore.Log, through sm.Index) iter.Seq2[pb.ConfigChange, 
 	}
 }
 
-// held yields the entries of a log up to and including index through.
-func held(log logstore.Log, through sm.Index) iter.Seq2[pb.Entry, error] {
+// entriesIn yields the entries of a log, up to and including index through.
+func entriesIn(log logstore.Log, through sm.Index) iter.Seq2[pb.Entry, error] {
 	return func(yield func(pb.Entry, error) bool) {
 		state, err := log.State()
 		if err != nil {
@@ -116,7 +123,7 @@ func held(log logstore.Log, through sm.Index) iter.Seq2[pb.Entry, error] {
 		for stored, err := range log.Entries(state.Pruned.Index+1, through+1) {
 			var e pb.Entry
 			if err == nil {
-				e, err = fromLog(&stored)
+				e, err = fromStored(&stored)
 			}
 			if err != nil {
 				err = fmt.Errorf("engine: read the log: %w", err)

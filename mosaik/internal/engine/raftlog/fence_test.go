@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -27,7 +28,7 @@ type faultyLog struct {
 }
 
 func newFaultyLog(t testing.TB, fault func(call string, n int) error) *faultyLog {
-	return &faultyLog{Log: newMemoryLog(t), fault: fault, calls: map[string]int{}}
+	return &faultyLog{Log: enginetest.MemoryLog(t), fault: fault, calls: map[string]int{}}
 }
 
 func (f *faultyLog) fail(call string) error {
@@ -122,14 +123,14 @@ func TestRouterMutes(t *testing.T) {
 			if len(failures) != 1 || !strings.Contains(failures[0].Error(), tt.want) {
 				t.Fatalf("failed was called with %v, want once, saying %q", failures, tt.want)
 			}
-			if !r.muted(routerShard, routerReplica) {
+			if !r.Find(routerShard, routerReplica).Fenced() {
 				t.Error("the replica is not muted")
 			}
 			if n := log.after.Load(); n > 0 {
 				t.Errorf("the log was touched %d times after it had failed", n)
 			}
-			r.unregister(routerShard, routerReplica)
-			if !r.muted(routerShard, routerReplica) {
+			r.Unregister(routerShard, routerReplica)
+			if !r.Find(routerShard, routerReplica).Fenced() {
 				t.Error("the replica is not muted any more once it is unregistered")
 			}
 		})
@@ -138,7 +139,7 @@ func TestRouterMutes(t *testing.T) {
 		t.Parallel()
 		r := newTestRouter(t, newFaultyLog(t, failing("", 0, nil)), noFailure(t))
 		tour(t, r)
-		if r.muted(routerShard, routerReplica) {
+		if r.Find(routerShard, routerReplica).Fenced() {
 			t.Error("the replica is muted")
 		}
 	})
@@ -146,7 +147,7 @@ func TestRouterMutes(t *testing.T) {
 
 // tour makes every call of a replica's life. It checks what dragonboat would
 // panic on: errors, and reads that do not fit what was accepted.
-func tour(t *testing.T, r *logRouter) {
+func tour(t *testing.T, r *Router) {
 	t.Helper()
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(1, 1, 11), State: pb.State{Term: 1, Commit: 8}})
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(2, 9, 21), State: pb.State{Term: 2, Commit: 12}})
@@ -185,7 +186,7 @@ func tour(t *testing.T, r *logRouter) {
 
 // wantTerms checks that each of the entries from lo through hi can be read,
 // alone and among the others, and is known to be of that term.
-func wantTerms(t *testing.T, r *logRouter, lo, hi, term uint64) {
+func wantTerms(t *testing.T, r *Router, lo, hi, term uint64) {
 	t.Helper()
 	all, _, err := r.IterateEntries(nil, 0, routerShard, routerReplica, lo, hi+1, 0)
 	if err != nil || uint64(len(all)) != hi+1-lo {
@@ -201,7 +202,7 @@ func wantTerms(t *testing.T, r *logRouter, lo, hi, term uint64) {
 				t.Fatalf("entry %d of term %d came back as %d of term %d", i, term, e.Index, e.Term)
 			}
 		}
-		if got := r.termOf(routerShard, routerReplica, sm.Index(i)); uint64(got) != term {
+		if got := r.Find(routerShard, routerReplica).TermAt(sm.Index(i)); uint64(got) != term {
 			t.Fatalf("termOf(%d) = %d, want %d", i, got, term)
 		}
 	}
@@ -218,10 +219,10 @@ func TestRouterMutesOnForeignEntries(t *testing.T) {
 		"wide type": {Index: 1, Term: 1, Type: 256, Key: 1},
 	} {
 		var failures []error
-		log := newMemoryLog(t)
+		log := enginetest.MemoryLog(t)
 		r := newTestRouter(t, log, func(err error) { failures = append(failures, err) })
 		saveRaft(t, r, pb.Update{EntriesToSave: []pb.Entry{e}, State: pb.State{Term: 1}})
-		if st, err := log.State(); len(failures) != 1 || !r.muted(routerShard, routerReplica) || err != nil || st.Last.Index != 0 {
+		if st, err := log.State(); len(failures) != 1 || !r.Find(routerShard, routerReplica).Fenced() || err != nil || st.Last.Index != 0 {
 			t.Errorf("%s: failures %v, log state %+v, %v; want one failure and nothing saved", name, failures, st, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 // yet be committed.
 func TestHeldMembership(t *testing.T) {
 	a, b := sm.PeerID{1}, sm.PeerID{2}
-	var m members
+	var m tracker
 	if h, _, ok := m.held(); ok {
 		t.Errorf("without a log: %+v", h)
 	}

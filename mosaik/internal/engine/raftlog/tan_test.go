@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/lni/vfs"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -48,7 +49,7 @@ type duel struct {
 	*testing.T
 	rng      *rand.Rand
 	step     int
-	router   *logRouter
+	router   *Router
 	tan      raftio.ILogDB
 	cfg      config.NodeHostConfig
 	replicas []*duellist
@@ -71,17 +72,16 @@ type duellist struct {
 func (d *duellist) last() uint64 { return d.marker + uint64(len(d.terms)) }
 
 func newDuel(t *testing.T, seed uint64) *duel {
-	bridgeLogs() // tan says much
-	d := &duel{T: t, rng: rand.New(rand.NewPCG(seed, 1)), router: newLogRouter()}
+	d := &duel{T: t, rng: rand.New(rand.NewPCG(seed, 1)), router: NewRouter(2)}
 	d.cfg.Expert.FS = vfs.NewMem()
 	d.cfg.Expert.LogDB = config.GetTinyMemLogDBConfig()
 	d.cfg.Expert.LogDB.KVWriteBufferSize = 1 << 10
 	d.openTan()
 	t.Cleanup(func() { d.must(d.tan.Close()) })
 	for i := range uint64(3) {
-		p := &duellist{shard: 100 + i, replica: 10 + i, log: newMemoryLog(t)}
+		p := &duellist{shard: 100 + i, replica: 10 + i, log: enginetest.MemoryLog(t)}
 		d.replicas = append(d.replicas, p)
-		d.must(d.router.register(p.shard, p.replica, p.log, noFailure(t)))
+		d.register(p)
 	}
 	return d
 }
@@ -91,6 +91,12 @@ func (d *duel) must(err error) {
 	if err != nil {
 		d.Fatalf("step %d: %v", d.step, err)
 	}
+}
+
+func (d *duel) register(p *duellist) {
+	d.Helper()
+	_, err := d.router.Register(p.shard, p.replica, p.log, nil, noFailure(d))
+	d.must(err)
 }
 
 func (d *duel) openTan() {
@@ -244,8 +250,8 @@ func (d *duel) restart() {
 		d.openTan()
 	}
 	for _, p := range d.replicas {
-		d.router.unregister(p.shard, p.replica)
-		d.must(d.router.register(p.shard, p.replica, p.log, noFailure(d)))
+		d.router.Unregister(p.shard, p.replica)
+		d.register(p)
 		if p.snapshot > p.marker {
 			p.terms = p.terms[p.snapshot-p.marker:]
 			p.marker, p.pruned = p.snapshot, false
@@ -290,7 +296,7 @@ func (d *duel) compare(p *duellist) {
 	d.agree("ReadRaftState", func(db raftio.ILogDB) (any, error) { return db.ReadRaftState(p.shard, p.replica, p.snapshot) })
 	for i, term := range p.terms {
 		index := p.marker + 1 + uint64(i)
-		if got := d.router.termOf(p.shard, p.replica, sm.Index(index)); uint64(got) != term {
+		if got := d.router.Find(p.shard, p.replica).TermAt(sm.Index(index)); uint64(got) != term {
 			d.Fatalf("step %d: the term of entry %d is %d, want %d", d.step, index, got, term)
 		}
 	}

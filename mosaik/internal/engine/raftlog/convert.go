@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"fmt"
@@ -11,33 +11,32 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// proposed is the bit of [logstore.Entry.Kind] that says that the entry is a
-// proposal, whose client is wire.ProposalClient. The other bits are dragonboat's
-// type of the entry.
+// proposed is the bit of [logstore.Entry.Kind] of proposals, whose client is
+// wire.ProposalClient. The other bits are dragonboat's type of the entry.
 //
-// dragonboat notices its own proposals by key, client and series when it
-// applies them; the client must therefore come back as it was, also on another
-// member that was sent an entry from this log. Proposals have no dragonboat
-// session, so their series is 0.
+// dragonboat recognizes its own proposals by key, client and series when it applies them.
+// So the client must be restored, also on a member that receives the entry from this log.
+// Proposals have no dragonboat session, so their series is 0.
 const proposed = 1 << 7
 
-// toLog converts an entry. It fails on one that could not be restored, which
-// none of ours writes.
-func toLog(e *pb.Entry) (logstore.Entry, error) {
+// toStored converts an entry to the form in which storages keep it. It fails on an entry
+// that could not be restored, which no replica of mosaik writes.
+func toStored(e *pb.Entry) (logstore.Entry, error) {
 	kind := uint8(e.Type)
 	if e.ClientID != client.NotSessionManagedClientID {
 		kind |= proposed
 	}
 	out := logstore.Entry{Index: sm.Index(e.Index), Term: sm.Term(e.Term), Kind: kind, Key: e.Key, Data: e.Cmd}
-	back, err := fromLog(&out)
+	back, err := fromStored(&out)
 	if err != nil || back.Type != e.Type || back.ClientID != e.ClientID || back.SeriesID != e.SeriesID || back.RespondedTo != e.RespondedTo {
-		return logstore.Entry{}, fmt.Errorf("entry %d is of type %d, client %d, series %d: no replica of mosaik writes such", e.Index, e.Type, e.ClientID, e.SeriesID)
+		return logstore.Entry{}, fmt.Errorf("entry %d: no replica of mosaik writes type %d of client %d, series %d",
+			e.Index, e.Type, e.ClientID, e.SeriesID)
 	}
 	return out, nil
 }
 
-// fromLog restores an entry.
-func fromLog(e *logstore.Entry) (pb.Entry, error) {
+// fromStored restores an entry.
+func fromStored(e *logstore.Entry) (pb.Entry, error) {
 	out := pb.Entry{Index: uint64(e.Index), Term: uint64(e.Term), Type: pb.EntryType(e.Kind &^ proposed), Key: e.Key, Cmd: e.Data}
 	if e.Kind&proposed != 0 {
 		out.ClientID = wire.ProposalClient
@@ -48,7 +47,7 @@ func fromLog(e *logstore.Entry) (pb.Entry, error) {
 	return out, nil
 }
 
-// blank returns an entry without effect that stands for one which cannot be read.
+// blank returns an entry without effect in place of one that cannot be read.
 func blank(i sm.Index, term sm.Term) pb.Entry {
 	return pb.Entry{Index: uint64(i), Term: uint64(term), Type: pb.ApplicationEntry}
 }
@@ -61,7 +60,7 @@ func fromHard(h logstore.HardState) pb.State {
 	return pb.State{Term: uint64(h.Term), Vote: h.Vote, Commit: uint64(h.Commit)}
 }
 
-// toRecord converts what describes a snapshot, all but its reference count.
+// toRecord converts the description of a snapshot, without its reference count.
 func toRecord(s *pb.Snapshot) (logstore.Snapshot, error) {
 	record, err := s.Marshal()
 	if err != nil {
@@ -70,8 +69,8 @@ func toRecord(s *pb.Snapshot) (logstore.Snapshot, error) {
 	return logstore.Snapshot{Cursor: sm.Cursor{Term: sm.Term(s.Term), Index: sm.Index(s.Index)}, Record: record}, nil
 }
 
-// fromRecord restores what describes a snapshot. Each call returns one that
-// shares nothing with the others, as dragonboat counts references in it.
+// fromRecord restores the description of a snapshot. The results of two calls share
+// nothing, because dragonboat counts references in them.
 func fromRecord(s logstore.Snapshot) (out pb.Snapshot, err error) {
 	if s.Cursor.Index == 0 {
 		return pb.Snapshot{}, nil

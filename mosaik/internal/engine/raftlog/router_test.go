@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"errors"
@@ -12,28 +12,18 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 const routerShard, routerReplica = 7, 9
 
-// newMemoryLog returns an empty log in memory.
-func newMemoryLog(t testing.TB) logstore.Log {
-	t.Helper()
-	log, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
-	if err != nil {
-		t.Fatalf("Open: %v", err)
-	}
-	t.Cleanup(func() { _ = log.Close() })
-	return log
-}
-
 // newTestRouter returns a router with one bootstrapped replica on log.
-func newTestRouter(t testing.TB, log logstore.Log, failed func(error)) *logRouter {
+func newTestRouter(t testing.TB, log logstore.Log, failed func(error)) *Router {
 	t.Helper()
-	r := newLogRouter()
-	if err := r.register(routerShard, routerReplica, log, failed); err != nil {
+	r := NewRouter(2)
+	if _, err := r.Register(routerShard, routerReplica, log, nil, failed); err != nil {
 		t.Fatalf("register: %v", err)
 	}
 	boot := pb.Bootstrap{Addresses: map[uint64]string{routerReplica: "here"}, Type: pb.RegularStateMachine}
@@ -70,7 +60,7 @@ func raftEntries(term, lo, hi uint64) []pb.Entry {
 }
 
 // saveRaft saves an update of the test's replica.
-func saveRaft(t testing.TB, r *logRouter, u pb.Update) {
+func saveRaft(t testing.TB, r *Router, u pb.Update) {
 	t.Helper()
 	u.ShardID, u.ReplicaID = routerShard, routerReplica
 	if err := r.SaveRaftState([]pb.Update{u}, 1); err != nil {
@@ -79,7 +69,7 @@ func saveRaft(t testing.TB, r *logRouter, u pb.Update) {
 }
 
 // wantEntries checks what iterating over [low, high) yields.
-func wantEntries(t testing.TB, r *logRouter, low, high uint64, want []pb.Entry) {
+func wantEntries(t testing.TB, r *Router, low, high uint64, want []pb.Entry) {
 	t.Helper()
 	got, size, err := r.IterateEntries(nil, 0, routerShard, routerReplica, low, high, 0)
 	if err != nil {
@@ -95,15 +85,15 @@ func wantEntries(t testing.TB, r *logRouter, low, high uint64, want []pb.Entry) 
 
 func TestRouterKeepsEntriesAsTheyAre(t *testing.T) {
 	t.Parallel()
-	log := newMemoryLog(t)
+	log := enginetest.MemoryLog(t)
 	r := newTestRouter(t, log, noFailure(t))
 	entries := append(raftEntries(1, 1, 30), pb.Entry{Index: 30, Term: 2, Type: pb.MetadataEntry})
 	saveRaft(t, r, pb.Update{EntriesToSave: entries, State: pb.State{Term: 2, Vote: 9, Commit: 12}})
 	wantEntries(t, r, 1, 31, entries)
 	wantEntries(t, r, 10, 20, entries[9:19])
 
-	r.unregister(routerShard, routerReplica)
-	if err := r.register(routerShard, routerReplica, log, noFailure(t)); err != nil {
+	r.Unregister(routerShard, routerReplica)
+	if _, err := r.Register(routerShard, routerReplica, log, nil, noFailure(t)); err != nil {
 		t.Fatalf("register again: %v", err)
 	}
 	wantEntries(t, r, 1, 31, entries)
@@ -115,11 +105,11 @@ func TestRouterKeepsEntriesAsTheyAre(t *testing.T) {
 
 func TestRouterUnknownReplica(t *testing.T) {
 	t.Parallel()
-	r := newLogRouter()
-	if !r.muted(1, 2) {
+	r := NewRouter(2)
+	if !r.Find(1, 2).Fenced() {
 		t.Error("an unregistered replica is not muted")
 	}
-	if term := r.termOf(1, 2, 3); term != 0 {
+	if term := r.Find(1, 2).TermAt(3); term != 0 {
 		t.Errorf("termOf = %d, want 0", term)
 	}
 	if err := r.SaveRaftState([]pb.Update{{ShardID: 1, ReplicaID: 2, State: pb.State{Term: 1}}}, 1); err != nil {
@@ -152,7 +142,7 @@ func TestRouterUnknownReplica(t *testing.T) {
 
 func TestRouterClosedChannelAfterCompaction(t *testing.T) {
 	t.Parallel()
-	done, err := newLogRouter().CompactEntriesTo(1, 2, 3)
+	done, err := NewRouter(2).CompactEntriesTo(1, 2, 3)
 	if err != nil {
 		t.Fatalf("CompactEntriesTo: %v", err)
 	}
@@ -164,7 +154,7 @@ func TestRouterClosedChannelAfterCompaction(t *testing.T) {
 // A snapshot that was taken here must not replace a later one that was received.
 func TestRouterKeepsTheLatestSnapshot(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(1, 1, 11), State: pb.State{Term: 1, Commit: 10}})
 	saveRaft(t, r, pb.Update{Snapshot: pb.Snapshot{Index: 20, Term: 2}, State: pb.State{Term: 2, Commit: 20}})
 	old := pb.Update{ShardID: routerShard, ReplicaID: routerReplica, Snapshot: pb.Snapshot{Index: 8, Term: 1}}
@@ -180,7 +170,7 @@ func TestRouterKeepsTheLatestSnapshot(t *testing.T) {
 // crash at the wrong moment leaves behind.
 func TestRouterCommitCoversSnapshot(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(1, 1, 11), State: pb.State{Term: 1, Commit: 4}})
 	if err := r.SaveSnapshots([]pb.Update{{ShardID: routerShard, ReplicaID: routerReplica, Snapshot: pb.Snapshot{Index: 8, Term: 1}}}); err != nil {
 		t.Fatalf("SaveSnapshots: %v", err)
@@ -195,7 +185,7 @@ func TestRouterCommitCoversSnapshot(t *testing.T) {
 // and panics when it is given one that it has counted.
 func TestRouterSnapshotsAreFresh(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	saveRaft(t, r, pb.Update{
 		Snapshot: pb.Snapshot{Index: 20, Term: 2, Membership: pb.Membership{Addresses: map[uint64]string{1: "a"}}},
 		State:    pb.State{Term: 2, Commit: 20},
@@ -246,29 +236,29 @@ func TestRouterRegisterRefuses(t *testing.T) {
 		"bad snapshot":      {batch: logstore.Batch{Meta: own, Snapshot: &logstore.Snapshot{Cursor: sm.Cursor{Term: 1, Index: 2}, Record: []byte{0xff}}}, want: "snapshot 2"},
 		"wrong snapshot":    {batch: logstore.Batch{Meta: own, Snapshot: &logstore.Snapshot{Cursor: sm.Cursor{Term: 1, Index: 3}, Record: snapshot.Record}}, want: "describes 2"},
 	} {
-		log := newMemoryLog(t)
+		log := enginetest.MemoryLog(t)
 		if err := log.Save(tt.batch); err != nil {
 			t.Fatalf("%s: Save: %v", name, err)
 		}
 		if err := log.Prune(tt.prune); err != nil {
 			t.Fatalf("%s: Prune: %v", name, err)
 		}
-		r := newLogRouter()
-		err := r.register(routerShard, routerReplica, log, noFailure(t))
+		r := NewRouter(2)
+		_, err := r.Register(routerShard, routerReplica, log, nil, noFailure(t))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: register: %v, want an error that says %q", name, err, tt.want)
 		}
-		if !r.muted(routerShard, routerReplica) {
+		if !r.Find(routerShard, routerReplica).Fenced() {
 			t.Errorf("%s: a replica whose registration failed is not muted", name)
 		}
 	}
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
-	if err := r.register(routerShard, routerReplica, newMemoryLog(t), noFailure(t)); err == nil {
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
+	if _, err := r.Register(routerShard, routerReplica, enginetest.MemoryLog(t), nil, noFailure(t)); err == nil {
 		t.Error("registering twice succeeded")
 	}
-	closed := newMemoryLog(t)
+	closed := enginetest.MemoryLog(t)
 	_ = closed.Close()
-	if err := newLogRouter().register(1, 1, closed, noFailure(t)); !errors.Is(err, logstore.ErrClosed) {
+	if _, err := NewRouter(2).Register(1, 1, closed, nil, noFailure(t)); !errors.Is(err, logstore.ErrClosed) {
 		t.Errorf("registering a closed log: %v, want ErrClosed", err)
 	}
 }
@@ -276,7 +266,7 @@ func TestRouterRegisterRefuses(t *testing.T) {
 func BenchmarkRouterSave(b *testing.B) {
 	for _, n := range []uint64{1, 64} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newTestRouter(b, newMemoryLog(b), noFailure(b))
+			r := newTestRouter(b, enginetest.MemoryLog(b), noFailure(b))
 			entries := make([]pb.Entry, n)
 			updates := []pb.Update{{ShardID: routerShard, ReplicaID: routerReplica, EntriesToSave: entries}}
 			next := uint64(1)
@@ -297,11 +287,11 @@ func BenchmarkRouterSave(b *testing.B) {
 }
 
 func BenchmarkRouterTermOf(b *testing.B) {
-	r := newTestRouter(b, newMemoryLog(b), noFailure(b))
+	r := newTestRouter(b, enginetest.MemoryLog(b), noFailure(b))
 	saveRaft(b, r, pb.Update{EntriesToSave: raftEntries(1, 1, 1000), State: pb.State{Term: 1, Commit: 999}})
 	b.ReportAllocs()
 	for b.Loop() {
-		if r.termOf(routerShard, routerReplica, 500) != 1 || r.muted(routerShard, routerReplica) {
+		if r.Find(routerShard, routerReplica).TermAt(500) != 1 || r.Find(routerShard, routerReplica).Fenced() {
 			b.Fatal("wrong term")
 		}
 	}

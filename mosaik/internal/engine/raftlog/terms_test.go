@@ -1,4 +1,4 @@
-package engine
+package raftlog
 
 import (
 	"fmt"
@@ -9,16 +9,17 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 func TestRouterTermsUnderTruncation(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	want := func(terms ...sm.Term) {
 		t.Helper()
 		for i, term := range terms {
-			if got := r.termOf(routerShard, routerReplica, sm.Index(i)); got != term {
+			if got := r.Find(routerShard, routerReplica).TermAt(sm.Index(i)); got != term {
 				t.Fatalf("termOf(%d) = %d, want %d", i, got, term)
 			}
 		}
@@ -44,7 +45,7 @@ func TestRouterTermsUnderTruncation(t *testing.T) {
 // What was committed before a snapshot arrives may be applied after it arrived.
 func TestRouterTermsAcrossASnapshot(t *testing.T) {
 	t.Parallel()
-	log := newMemoryLog(t)
+	log := enginetest.MemoryLog(t)
 	r := newTestRouter(t, log, noFailure(t))
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(1, 1, 6), State: pb.State{Term: 1, Commit: 5}})
 	saveRaft(t, r, pb.Update{
@@ -54,7 +55,7 @@ func TestRouterTermsAcrossASnapshot(t *testing.T) {
 	})
 	check := func(i sm.Index, want sm.Term) {
 		t.Helper()
-		if got := r.termOf(routerShard, routerReplica, i); got != want {
+		if got := r.Find(routerShard, routerReplica).TermAt(i); got != want {
 			t.Fatalf("termOf(%d) = %d, want %d", i, got, want)
 		}
 	}
@@ -64,9 +65,9 @@ func TestRouterTermsAcrossASnapshot(t *testing.T) {
 	check(20, 3)
 	check(22, 3)
 	check(23, 0)
-	r.unregister(routerShard, routerReplica)
+	r.Unregister(routerShard, routerReplica)
 	check(20, 0)
-	if err := r.register(routerShard, routerReplica, log, noFailure(t)); err != nil {
+	if _, err := r.Register(routerShard, routerReplica, log, nil, noFailure(t)); err != nil {
 		t.Fatalf("register again: %v", err)
 	}
 	check(19, 0)
@@ -81,7 +82,7 @@ func TestTermTable(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
-			log := newMemoryLog(t)
+			log := enginetest.MemoryLog(t)
 			var table termTable
 			table.clear()
 			want := map[sm.Index]sm.Term{}
@@ -161,7 +162,7 @@ func TestTermTable(t *testing.T) {
 // The table stays small, whatever the length of the log.
 func TestTermTableSize(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	next := uint64(1)
 	for term := uint64(1); term <= 300; term++ {
 		saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(term, next, next+20), State: pb.State{Term: term, Commit: next}})
@@ -170,7 +171,7 @@ func TestTermTableSize(t *testing.T) {
 			t.Fatalf("RemoveEntriesTo: %v", err)
 		}
 	}
-	if n := len(r.find(routerShard, routerReplica).terms.bounds); n > 4 {
+	if n := len(r.Find(routerShard, routerReplica).terms.bounds); n > 4 {
 		t.Errorf("the table holds %d bounds for the last 50 entries, want 4 at most", n)
 	}
 }
@@ -178,15 +179,15 @@ func TestTermTableSize(t *testing.T) {
 // The terms are asked for by another goroutine than the one that saves.
 func TestTermTableConcurrent(t *testing.T) {
 	t.Parallel()
-	r := newTestRouter(t, newMemoryLog(t), noFailure(t))
+	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	saved := make(chan sm.Index)
 	var applying sync.WaitGroup
 	applying.Go(func() {
 		for i := range saved {
-			if got, want := r.termOf(routerShard, routerReplica, i), sm.Term(i/10+1); got != want {
+			if got, want := r.Find(routerShard, routerReplica).TermAt(i), sm.Term(i/10+1); got != want {
 				t.Errorf("termOf(%d) = %d, want %d", i, got, want)
 			}
-			r.muted(routerShard, routerReplica)
+			r.Find(routerShard, routerReplica).Fenced()
 		}
 	})
 	for i := uint64(1); i <= 1000; i++ {
