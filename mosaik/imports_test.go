@@ -33,6 +33,7 @@ var layers = [][]string{
 	{"mosaik/ticket", "mosaik/audit"},
 	{"mosaik/internal/group"},
 	{"mosaik/internal/session", "mosaik/internal/state", "mosaik/internal/bond", "mosaik/internal/engine"},
+	{"mosaik/internal/engine/snapstore"},
 	{"mosaik/internal/engine/raftlog"},
 	{"mosaik/internal/engine/wire", "mosaik/internal/engine/enginetest"},
 	{"mosaik/internal/alloc", "mosaik/internal/apart", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/watch"},

@@ -12,6 +12,7 @@ import (
 	"github.com/lni/dragonboat/v4/config"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -35,7 +36,7 @@ type Engine struct {
 	peers     *peers
 	transport *transport
 	router    *raftlog.Router
-	files     *files
+	files     *snapstore.FS
 	courier   *courier
 	host      *dragonboat.NodeHost
 	serving   sync.WaitGroup // connections that others dialled
@@ -67,7 +68,7 @@ func Open(cfg Config) (*Engine, error) {
 		network:  cfg.Network,
 		peers:    newPeers(),
 		router:   raftlog.NewRouter(int(workers.ExecShards)),
-		files:    newFiles(),
+		files:    snapstore.NewFS(),
 		replicas: map[uint64]*Replica{},
 	}
 	if e.log == nil {
@@ -110,7 +111,7 @@ func (e *Engine) newHost() (host *dragonboat.NodeHost, err error) {
 			FS:               e.files,
 			Engine:           workers,
 			LogDB:            config.GetTinyMemLogDBConfig(),
-			LogDBFactory:     logFactory{e.router, e.files},
+			LogDBFactory:     snapstore.LogDBFactory{LogDBFactory: e.router, FS: e.files},
 			TransportFactory: e.transport,
 		},
 	})

@@ -7,19 +7,16 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// errRefused reports a snapshot that is not wanted (any more) by a replica here,
-// whose sender learns it by the end of the connection, or by one elsewhere.
-var errRefused = errors.New("engine: the snapshot is not wanted")
 
 // intake is what a peer sends on a connection for snapshots.
 type intake struct {
 	engine  *Engine
 	from    sm.PeerID
-	receipt *receipt // the copy on disk of what comes in, nil for none
+	receipt *snapstore.Incoming // the copy on disk of what comes in, nil for none
 }
 
 // receive hands on a piece of a snapshot for a replica that runs here, once it is on
@@ -28,12 +25,12 @@ func (i *intake) receive(chunk pb.Chunk) error {
 	e := i.engine
 	r, l := e.receiver(i.from, chunk.ShardID, chunk.From, chunk.ReplicaID)
 	if r == nil {
-		return errRefused
+		return snapstore.ErrRefused
 	}
 	// Raft takes a snapshot from anybody, in any term. A leader sends one to replicas that
 	// answered it in its term, which know it therefore. Another leader sends its own.
 	if term, ok := r.follows(l, chunk.From); !ok || l.Standing(chunk.From) == raftlog.Removed {
-		return errRefused
+		return snapstore.ErrRefused
 	} else if chunk.Term > term {
 		return fmt.Errorf("%w: a snapshot of term %d in term %d", wire.ErrBad, chunk.Term, term)
 	}
@@ -52,12 +49,12 @@ func (i *intake) receive(chunk pb.Chunk) error {
 	r.collecting.RLock()
 	defer r.collecting.RUnlock()
 	if r.isDone() {
-		return errRefused
+		return snapstore.ErrRefused
 	}
 	hand := func() error {
 		more, err := e.transport.handChunk(chunk)
 		if err == nil && !more {
-			err = errRefused
+			err = snapstore.ErrRefused
 		}
 		return err
 	}
@@ -66,13 +63,13 @@ func (i *intake) receive(chunk pb.Chunk) error {
 	}
 	if chunk.ChunkId == 0 {
 		i.close()
-		i.receipt = r.durable.receive(&chunk)
+		i.receipt = r.durable.Receive(&chunk)
 	}
-	if i.receipt == nil || i.receipt.log != r.durable {
-		return errRefused // the beginning came on another connection, or to another replica
+	if i.receipt == nil || !i.receipt.BelongsTo(r.durable) {
+		return snapstore.ErrRefused // the beginning came on another connection, or to another replica
 	}
-	err := i.receipt.take(&chunk, hand)
-	if failure := (*receiptError)(nil); errors.As(err, &failure) {
+	err := i.receipt.Add(&chunk, hand)
+	if failure := (*snapstore.DiskError)(nil); errors.As(err, &failure) {
 		r.fail(fmt.Errorf("%w: replica %d of shard %d: %w", ErrStorage, r.id, r.shard, err))
 	}
 	return err
@@ -83,7 +80,7 @@ func (i *intake) close() {
 	if i.receipt == nil {
 		return
 	}
-	if err := i.receipt.close(); err != nil {
+	if err := i.receipt.Close(); err != nil {
 		i.engine.log.Warn("engine: give up a snapshot that was coming in", "peer", i.from.Short(), "error", err)
 	}
 	i.receipt = nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -76,7 +77,7 @@ func Disclaim(log logstore.Log) error {
 // removeSnapshotsOf removes the snapshots beside a log, if it has a directory for them.
 func removeSnapshotsOf(log logstore.Log) error {
 	if files, ok := logstore.FilesOf(log); ok {
-		return removeAllSnapshots(files)
+		return snapstore.RemoveAll(files)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -180,7 +181,7 @@ func (o *outgoing) begin(to replicaKey) bool {
 
 func (o *outgoing) sendChunk(chunk *pb.Chunk) error {
 	if !o.engine.maySend(o.peer, &pb.Message{ShardID: chunk.ShardID, From: chunk.From, To: chunk.ReplicaID}) {
-		return errRefused
+		return snapstore.ErrRefused
 	}
 	s, err := o.connect()
 	if err != nil {
@@ -204,14 +205,14 @@ func (o *outgoing) awaitDone(s *stream) error {
 			return nil
 		case <-s.gone:
 			timer.Stop()
-			return s.why(errRefused)
+			return s.why(snapstore.ErrRefused)
 		case <-s.news:
 			timer.Stop()
 			if s.inFlight() > 0 {
 				begin = time.Now()
 			}
 		case <-timer.C:
-			return errRefused
+			return snapstore.ErrRefused
 		}
 	}
 }

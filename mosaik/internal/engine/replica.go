@@ -13,6 +13,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -24,7 +25,7 @@ type Replica struct {
 	id       uint64
 	session  *client.Session
 	machine  machine
-	durable  *durableLog // nil for a log in memory
+	durable  *snapstore.Log // nil for a log in memory
 	leader   leader
 	reads    reads
 	changes  changes
@@ -173,6 +174,15 @@ func (r *Replica) ended() error {
 
 // report tells the owner, later.
 func (r *Replica) report(e event) { r.engine.courier.send(r, e) }
+
+// reportSnapshot tells the owner of a snapshot that was copied to disk, or could not be.
+func (r *Replica) reportSnapshot(err error) {
+	if err != nil {
+		r.report(snapshotFailed{err})
+		return
+	}
+	r.report(snapshotTaken{})
+}
 
 // hear tells the owner.
 func (r *Replica) hear(e event) {

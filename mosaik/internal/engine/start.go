@@ -76,7 +76,7 @@ func (e *Engine) place(r *Replica) error {
 func (e *Engine) forget(r *Replica) error {
 	e.release(r)
 	r.collecting.Lock()
-	err := e.files.stop(r.shard, r.id)
+	err := e.files.Stop(r.shard, r.id)
 	r.collecting.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -89,7 +89,7 @@ func (e *Engine) release(r *Replica) {
 	e.router.Worker(r.shard).Dismiss(&r.stall)
 	e.router.Unregister(r.shard, r.id)
 	if r.durable != nil {
-		if err := r.durable.finish(); err != nil {
+		if err := r.durable.Finish(); err != nil {
 			e.log.Warn("engine: stop a replica", "shard", r.shard, "replica", r.id, "error", err)
 		}
 	}
@@ -97,9 +97,9 @@ func (e *Engine) release(r *Replica) {
 
 // start makes dragonboat run the replica.
 func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
-	e.files.start(r.shard, r.id)
+	e.files.Start(r.shard, r.id)
 	log := cfg.Log
-	if r.durable, err = e.files.durable(log, r.shard, r.id, r.report); err != nil {
+	if r.durable, err = e.files.OpenLog(log, r.shard, r.id, r.reportSnapshot); err != nil {
 		return err
 	}
 	if r.durable != nil {

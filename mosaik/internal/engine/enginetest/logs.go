@@ -1,8 +1,11 @@
 package enginetest
 
 import (
+	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/logstore"
 )
@@ -36,4 +39,17 @@ type CountedLog struct {
 func (l *CountedLog) Save(b logstore.Batch) error {
 	l.Writes.Add(1)
 	return l.Log.Save(b)
+}
+
+// WantFiles fails the test unless a directory holds these files, in order of their names.
+func WantFiles(t testing.TB, dir string, want ...string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	var got []string
+	for _, path := range paths {
+		got = append(got, filepath.Base(path))
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("files (-want +got):\n%s%v", diff, err)
+	}
 }

@@ -1,4 +1,4 @@
-package engine
+package snapstore
 
 import (
 	"errors"
@@ -9,14 +9,13 @@ import (
 	"github.com/lni/vfs"
 )
 
-// memory is a file system in memory. Names and directories are those of
-// [vfs.MemFS]; the content of files is in pieces, so that large ones are not
-// copied over and over as they grow.
+// memory is a file system in memory. [vfs.MemFS] holds names and directories. The content
+// of files is held in pieces, because MemFS copies a file each time it grows.
 type memory struct {
 	*vfs.MemFS
 
 	mu      sync.Mutex
-	content map[os.FileInfo]*pieces // a file's info stays the same under any name
+	content map[os.FileInfo]*pieces // a file keeps its info when it is renamed
 }
 
 func newMemory() *memory {
@@ -35,7 +34,7 @@ func (m *memory) Create(name string) (vfs.File, error) {
 	return m.opened(file, &pieces{})
 }
 
-// hold puts a file with the content in its place.
+// hold makes a file with the content.
 func (m *memory) hold(name string, content *pieces) error {
 	if err := m.forget(name); err != nil {
 		return err
@@ -68,7 +67,7 @@ func (m *memory) OpenForAppend(name string) (vfs.File, error) {
 	return file, err
 }
 
-// opened returns the file with its content, which is set if content is not nil.
+// opened returns the file with its content. It sets the content if that is not nil.
 func (m *memory) opened(file vfs.File, content *pieces) (vfs.File, error) {
 	info, err := file.Stat()
 	if err != nil || info.IsDir() {
@@ -80,7 +79,7 @@ func (m *memory) opened(file vfs.File, content *pieces) (vfs.File, error) {
 		m.content[info] = content
 	}
 	if content = m.content[info]; content == nil {
-		return file, nil // one that the file system made for itself
+		return file, nil // a file that MemFS made for itself
 	}
 	return &memoryFile{File: file, content: content}, nil
 }
@@ -132,8 +131,8 @@ func (m *memory) Rename(from, to string) error {
 	return m.MemFS.Rename(from, to)
 }
 
-// forget drops the content of the file, or of all files below the directory,
-// that has the name, if there is one. It stays with those who opened it.
+// forget drops the content of the named file, or of all files below the named directory, if
+// it exists. Open files keep their content.
 func (m *memory) forget(name string) error {
 	info, err := m.MemFS.Stat(name)
 	switch {
@@ -163,7 +162,7 @@ func (m *memory) forget(name string) error {
 type memoryFile struct {
 	vfs.File // for Close and Sync
 	content  *pieces
-	at       int64 // where Read and Write go on
+	at       int64 // where the next Read or Write begins
 }
 
 // Read implements [vfs.File].

@@ -1,10 +1,9 @@
-package engine
+package snapstore
 
 import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
@@ -16,7 +15,7 @@ import (
 
 // receiver receives snapshots of two chunks.
 type receiver struct {
-	*durableLog
+	*Log
 	t    *testing.T
 	log  enginetest.LogWithDir
 	text string // of the first chunk
@@ -25,7 +24,7 @@ type receiver struct {
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
-	d, err := newFiles().durable(log, 1, 2, func(e event) { t.Errorf("told %#v", e) })
+	d, err := NewFS().OpenLog(log, 1, 2, func(err error) { t.Errorf("reported %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,14 +40,14 @@ func (r *receiver) halves(index sm.Index) (first, last *pb.Chunk) {
 
 func taken() error { return nil }
 
-func refused() error { return errRefused }
+func refused() error { return ErrRefused }
 
 // half receives the first half of a snapshot.
-func (r *receiver) half(index sm.Index) (in *receipt, last *pb.Chunk) {
+func (r *receiver) half(index sm.Index) (in *Incoming, last *pb.Chunk) {
 	r.t.Helper()
 	first, last := r.halves(index)
-	in = r.receive(first)
-	if err := in.take(first, taken); err != nil {
+	in = r.Receive(first)
+	if err := in.Add(first, taken); err != nil {
 		r.t.Fatal(err)
 	}
 	return in, last
@@ -59,11 +58,11 @@ func (r *receiver) whole(index sm.Index, hand func() error) {
 	r.t.Helper()
 	in, last := r.half(index)
 	var want error
-	err := in.take(last, func() error { want = hand(); return want })
+	err := in.Add(last, func() error { want = hand(); return want })
 	if err != want {
 		r.t.Errorf("the last chunk: %v, want %v", err, want)
 	}
-	if err := in.close(); err != nil {
+	if err := in.Close(); err != nil {
 		r.t.Error(err)
 	}
 }
@@ -75,12 +74,12 @@ func (r *receiver) install(index sm.Index) {
 	if err := r.Save(logstore.Batch{Snapshot: &logstore.Snapshot{Cursor: at}, Reset: &at}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.copying.Wait()
+	r.running.Wait()
 }
 
 func (r *receiver) end() {
 	r.t.Helper()
-	if err := r.finish(); err != nil {
+	if err := r.Finish(); err != nil {
 		r.t.Error(err)
 	}
 }
@@ -88,7 +87,7 @@ func (r *receiver) end() {
 // wantWhole fails the test unless the snapshot at an index is all that is there.
 func (r *receiver) wantWhole(index sm.Index) {
 	r.t.Helper()
-	wantFiles(r.t, r.log.Dir, snapshotFile(index))
+	enginetest.WantFiles(r.t, r.log.Dir, FileName(index))
 	content, err := readSnapshot(r.disk, index)
 	if err != nil {
 		r.t.Fatal(err)
@@ -116,7 +115,7 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 		"refused by dragonboat": func(r *receiver) { r.whole(20, refused) },
 		"given up by its sender": func(r *receiver) {
 			in, _ := r.half(20)
-			if err := in.close(); err != nil {
+			if err := in.Close(); err != nil {
 				r.t.Error(err)
 			}
 		},
@@ -135,10 +134,10 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 			in, last := r.half(20)
 			r.whole(30, taken)
 			r.install(30)
-			if err := in.take(last, taken); err != nil {
+			if err := in.Add(last, taken); err != nil {
 				r.t.Error(err)
 			}
-			if err := in.close(); err != nil {
+			if err := in.Close(); err != nil {
 				r.t.Error(err)
 			}
 			r.wantWhole(30)
@@ -147,14 +146,14 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 			in, last := r.half(20)
 			r.whole(30, taken)
 			r.end()
-			if err := in.take(last, taken); !errors.Is(err, errRefused) {
-				r.t.Errorf("the last chunk after the end: %v, want %v", err, errRefused)
+			if err := in.Add(last, taken); !errors.Is(err, ErrRefused) {
+				r.t.Errorf("the last chunk after the end: %v, want %v", err, ErrRefused)
 			}
 			first, _ := r.halves(40)
-			if err := r.receive(first).take(first, taken); !errors.Is(err, errRefused) {
-				r.t.Errorf("the first chunk after the end: %v, want %v", err, errRefused)
+			if err := r.Receive(first).Add(first, taken); !errors.Is(err, ErrRefused) {
+				r.t.Errorf("the first chunk after the end: %v, want %v", err, ErrRefused)
 			}
-			if err := in.close(); err != nil {
+			if err := in.Close(); err != nil {
 				r.t.Error(err)
 			}
 		},
@@ -167,7 +166,7 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 			if kept := r.kept; kept > 0 {
 				r.wantWhole(kept)
 			} else {
-				wantFiles(t, r.log.Dir)
+				enginetest.WantFiles(t, r.log.Dir)
 			}
 		})
 	}
@@ -206,12 +205,12 @@ func TestReceiptTakesItsOwnOnly(t *testing.T) {
 		r := newReceiver(t)
 		in, last := r.half(20)
 		spoil(last)
-		err := in.take(last, func() error { t.Errorf("%s: handed on", name); return nil })
-		if !errors.Is(err, errRefused) {
-			t.Errorf("%s: %v, want %v", name, err, errRefused)
+		err := in.Add(last, func() error { t.Errorf("%s: handed on", name); return nil })
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want %v", name, err, ErrRefused)
 		}
 		r.end()
-		wantFiles(t, r.log.Dir)
+		enginetest.WantFiles(t, r.log.Dir)
 	}
 }
 
@@ -223,29 +222,12 @@ func TestReceiptThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, _ := r.halves(20)
-	in := r.receive(first)
-	err := in.take(first, func() error { t.Error("handed on"); return nil })
-	if failure := (*receiptError)(nil); !errors.As(err, &failure) {
+	in := r.Receive(first)
+	err := in.Add(first, func() error { t.Error("handed on"); return nil })
+	if failure := (*DiskError)(nil); !errors.As(err, &failure) {
 		t.Errorf("took a chunk without a disk: %v", err)
 	}
-	if err := in.close(); err != nil {
+	if err := in.Close(); err != nil {
 		t.Error(err)
 	}
-}
-
-// What a crash left is gone with the next start, whatever index it is of.
-func TestStartRemovesWhatACrashLeft(t *testing.T) {
-	t.Parallel()
-	r, dir, keep := stoppedWithSnapshot(t)
-	kept, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(kept) != 1 {
-		t.Fatalf("files %v, %v; want one", kept, err)
-	}
-	for _, name := range []string{snapshotFile(1 << 40), snapshotFile(1) + ".A.tmp", snapshotFile(1<<40) + ".B.tmp", filepath.Base(kept[0]) + ".C.tmp", "estate"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.restart(t, newRecorder(), func(c *ReplicaConfig) { keep(c); c.SnapshotEvery = 0 })
-	wantFiles(t, dir, filepath.Base(kept[0]), "estate")
 }

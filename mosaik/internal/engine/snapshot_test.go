@@ -1,19 +1,19 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/lni/dragonboat/v4/raftio"
-	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
-	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
 )
 
 // TestDurableSnapshots carries a log from one engine to the next, as a process
@@ -128,67 +128,6 @@ func (r *Replica) again(rec *recorder, change func(*ReplicaConfig)) (*Replica, e
 	return r.engine.Start(cfg)
 }
 
-// TestReceivedSnapshotOvertakesACopy lets a snapshot of another member arrive
-// while one that was taken here is copied.
-func TestReceivedSnapshotOvertakesACopy(t *testing.T) {
-	t.Parallel()
-	f, log := newFiles(), enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
-	if err := f.MkdirAll("/here/snapshot-1-2", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	put := func(index sm.Index) {
-		t.Helper()
-		dir := f.PathDir(f.path("/here/snapshot-1-2", index))
-		if err := f.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		file, err := f.Create(f.path("/here/snapshot-1-2", index))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d, err := f.durable(log, 1, 2, func(event) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	record := func(index sm.Index) *logstore.Snapshot {
-		return &logstore.Snapshot{Cursor: sm.Cursor{Term: 1, Index: index}, Record: []byte("record")}
-	}
-	put(10)
-	put(20)
-	began := d.era
-	if err := d.Save(logstore.Batch{Snapshot: record(20), Reset: &sm.Cursor{Term: 1, Index: 20}}); err != nil {
-		t.Fatal(err)
-	}
-	if kept, err := d.keep(record(10), began); kept || err != nil {
-		t.Errorf("the copy of an older snapshot: kept %v, %v", kept, err)
-	}
-	d.clean()
-	if st, err := log.State(); err != nil || st.Snapshot.Cursor.Index != 20 {
-		t.Errorf("the record is of the snapshot at %d, %v; want 20", st.Snapshot.Cursor.Index, err)
-	}
-	wantFiles(t, log.Dir, snapshotFile(20))
-	if err := d.finish(); err != nil {
-		t.Error(err)
-	}
-}
-
-// wantFiles fails the test unless a directory holds these files.
-func wantFiles(t *testing.T, dir string, want ...string) {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*"))
-	var got []string
-	for _, path := range paths {
-		got = append(got, filepath.Base(path))
-	}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("files (-want +got):\n%s%v", diff, err)
-	}
-}
-
 // stoppedWithSnapshot returns a replica that was stopped, the directory with its
 // snapshot, and what configures its next start.
 func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*ReplicaConfig)) {
@@ -210,7 +149,7 @@ func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*Repli
 func TestMissingSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)
-	if err := removeAllSnapshots(logstore.FilesIn(dir)); err != nil {
+	if err := snapstore.RemoveAll(logstore.FilesIn(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.again(newRecorder(), keep); !errors.Is(err, os.ErrNotExist) {
@@ -218,44 +157,81 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	}
 }
 
-// records is a log database that knows one snapshot.
-type records struct {
-	raftio.ILogDB
-	snapshot pb.Snapshot
+// What a crash left is gone with the next start, whatever index it is of.
+func TestStartRemovesWhatACrashLeft(t *testing.T) {
+	t.Parallel()
+	r, dir, keep := stoppedWithSnapshot(t)
+	kept, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("files %v, %v; want one", kept, err)
+	}
+	for _, name := range []string{snapstore.FileName(1 << 40), snapstore.FileName(1) + ".A.tmp", snapstore.FileName(1<<40) + ".B.tmp", filepath.Base(kept[0]) + ".C.tmp", "estate"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.restart(t, newRecorder(), func(c *ReplicaConfig) { keep(c); c.SnapshotEvery = 0 })
+	enginetest.WantFiles(t, dir, filepath.Base(kept[0]), "estate")
 }
 
-func (r records) GetSnapshot(uint64, uint64) (pb.Snapshot, error) { return r.snapshot, nil }
-
-func TestSnapshotRecords(t *testing.T) {
+// TestSnapshotsAreCompressed looks at what lies on disk, and starts from it.
+func TestSnapshotsAreCompressed(t *testing.T) {
 	t.Parallel()
-	f := newFiles()
-	if err := f.MkdirAll("/here/snapshot-1-2", 0o700); err != nil {
+	log := enginetest.LogWithDir{Log: enginetest.MemoryLog(t), Dir: t.TempDir()}
+	keep := func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 5 }
+	rec := newRecorder()
+	r := alone(t, rec, keep)
+	line := strings.Repeat("all the same ", 1000)
+	for i := range 20 {
+		must(t, r, fmt.Sprint(i, line))
+	}
+	rec.wait(t, "a snapshot", func() bool { return rec.taken > 0 })
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	db := supersede{records{snapshot: pb.Snapshot{Index: 10, Filepath: "/elsewhere/file"}}, f}
-	got, err := db.GetSnapshot(1, 2)
-	if want := "/here/snapshot-1-2/snapshot-000000000000000A/snapshot-000000000000000A.gbsnap"; err != nil || got.Filepath != want {
-		t.Errorf("record at %q, %v; want %q", got.Filepath, err, want)
+	names, err := filepath.Glob(filepath.Join(log.Dir, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files: %v, %v; want one", names, err)
 	}
-
-	// What is under way when the replica stops goes on.
-	if err := f.stop(1, 2); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := db.GetSnapshot(1, 2); err != nil || got.Index <= 10 {
-		t.Errorf("record of a stopped replica at %d, %v; want it to be superseded", got.Index, err)
-	}
-	file, err := f.Open("/here/snapshot-1-2/snapshot-000000000000000A/snapshot-000000000000000A.gbsnap")
+	info, err := os.Stat(names[0])
 	if err != nil {
-		t.Fatalf("open the file of a stopped replica: %v", err)
+		t.Fatal(err)
 	}
-	if n, err := file.ReadAt(make([]byte, 10), 1<<20); n != 10 || err != nil {
-		t.Errorf("read the file of a stopped replica: %d, %v", n, err)
+	if content := 5 * len(line); info.Size() > int64(content)/4 {
+		t.Errorf("a snapshot of at least %d bytes takes %d on disk", content, info.Size())
 	}
-	if _, err := f.List("/here/snapshot-1-2"); err != nil {
-		t.Errorf("the directory of a stopped replica: %v", err)
+	again := newRecorder()
+	r.restart(t, again, keep)
+	if diff := cmp.Diff(data(rec.history()), data(again.history())); diff != "" {
+		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
-	if _, err := f.Open("/here/snapshot-1-3/file"); err == nil {
-		t.Error("another missing file opens")
+}
+
+// TestDamagedSnapshotIsAnError starts replicas from snapshots that the disk
+// changed: dragonboat would end the process.
+func TestDamagedSnapshotIsAnError(t *testing.T) {
+	t.Parallel()
+	r, dir, keep := stoppedWithSnapshot(t)
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files: %v, %v; want one", names, err)
 	}
+	good, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(good); i += 1 + len(good)/50 {
+		damaged := bytes.Clone(good)
+		damaged[i] ^= 0x40
+		if err := os.WriteFile(names[0], damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.again(newRecorder(), keep); !errors.Is(err, ErrStorage) || !errors.Is(err, logstore.ErrCorrupt) && !errors.Is(err, logstore.ErrFormat) {
+			t.Errorf("start with byte %d of %d changed: %v; want ErrStorage and ErrCorrupt", i, len(good), err)
+		}
+	}
+	if err := os.WriteFile(names[0], good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.restart(t, newRecorder(), keep)
 }

@@ -1,7 +1,7 @@
-package engine
+package snapstore
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -10,21 +10,21 @@ import (
 // pieceSize is the length of the pieces of a file in memory, in bytes.
 const pieceSize = 64 << 10
 
-// pieces is the content of a file in memory. It grows without being copied. Its
-// methods may be called concurrently.
+// pieces is the content of a file in memory. It grows without being copied. Its methods may
+// be called concurrently.
 type pieces struct {
 	mu   sync.Mutex
 	all  [][]byte // of pieceSize bytes each, but for the last
 	size int64
 }
 
-// WriteAt implements [io.WriterAt]. It leaves no holes: it fails if off is behind
-// the end.
+// WriteAt implements [io.WriterAt]. It fails if off lies behind the end, where it would
+// leave a hole.
 func (c *pieces) WriteAt(p []byte, off int64) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if off < 0 || off > c.size {
-		return 0, errors.New("engine: write to a file in memory: it ends before")
+		return 0, fmt.Errorf("engine: write to a file in memory at %d: the file has %d bytes", off, c.size)
 	}
 	for n < len(p) {
 		i, at := int(off/pieceSize), int(off%pieceSize)
@@ -43,7 +43,7 @@ func (c *pieces) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// newPiece returns an empty piece. The first grows, as most files are small.
+// newPiece returns an empty piece. The first piece grows, because most files are small.
 func (c *pieces) newPiece() []byte {
 	if len(c.all) == 0 {
 		return nil
@@ -56,7 +56,7 @@ func (c *pieces) ReadAt(p []byte, off int64) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if off < 0 {
-		return 0, errors.New("engine: read a file in memory: the offset is negative")
+		return 0, fmt.Errorf("engine: read a file in memory: the offset %d is negative", off)
 	}
 	for n < len(p) && off < c.size {
 		m := copy(p[n:], c.all[off/pieceSize][off%pieceSize:])
