@@ -72,7 +72,7 @@ func BenchmarkReceive(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if err := victim.receiveBatch(g.nodes[0].peer, batch); err != nil {
+					if err := victim.transport.Receive(g.nodes[0].peer, batch); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -143,7 +143,7 @@ func TestLogThatHangs(t *testing.T) {
 		replicas = append(replicas, r)
 	}
 	last := func(rec *recorder, hangs bool) func() bool {
-		return func() bool { return len(rec.hangs) > 0 && rec.hangs[len(rec.hangs)-1] == hangs }
+		return func() bool { return len(rec.stalls) > 0 && rec.stalls[len(rec.stalls)-1] == hangs }
 	}
 	for what, gate := range map[string]*sync.RWMutex{"a save": &saves, "a read": &reads} {
 		gate.Lock()
@@ -162,7 +162,7 @@ func TestLogThatHangs(t *testing.T) {
 		}
 		must(t, replicas[2], "meanwhile")
 		// A busy machine may hold another worker up for as long, too, but not for ever.
-		recs[2].wait(t, "the replica of another worker not to be told", func() bool { return len(recs[2].hangs) == 0 || last(recs[2], false)() })
+		recs[2].wait(t, "the replica of another worker not to be told", func() bool { return len(recs[2].stalls) == 0 || last(recs[2], false)() })
 		release()
 		if err := <-done; err != nil {
 			t.Errorf("%s that hung: %v", what, err)
@@ -196,7 +196,7 @@ func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
 		defer n.engine.leave()
 		settled <- r.settle()
 	}()
-	rec.wait(t, "the worker to answer", func() bool { return len(rec.hangs) > 0 })
+	rec.wait(t, "the worker to answer", func() bool { return len(rec.stalls) > 0 })
 	go func() { closed <- n.engine.Close() }()
 	<-n.engine.ctx.Done()
 	select {

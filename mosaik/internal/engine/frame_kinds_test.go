@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
@@ -49,46 +48,6 @@ func TestUnknownFramesAreIgnored(t *testing.T) {
 		case <-time.After(tick):
 		case <-enginetest.Within(t).Done():
 			t.Fatal("a frame that follows those of unknown kinds was not read")
-		}
-	}
-}
-
-// What is not known on a connection that was dialled to send is ignored as well.
-func TestUnknownAnswersAreIgnored(t *testing.T) {
-	t.Parallel()
-	book := &enginetest.Book{}
-	receiver, peer := enginetest.Listen(t, book, 1)
-	receiver.Handle(link.Snapshot, func(ctx context.Context, c *link.Conn) {
-		defer c.Close()
-		for kind := range 256 {
-			if !wire.IsKnown(uint8(kind)) {
-				c.WriteFrame(uint8(kind), make([]byte, maxAnswer))
-			}
-		}
-		c.WriteFrame(wire.FrameDone)
-		c.WriteFrame(wire.FrameBatch) // no answer
-		<-ctx.Done()
-	})
-	receiver.Serve()
-	t.Cleanup(func() { receiver.Close() })
-	sender, _ := enginetest.Listen(t, book, 2)
-	t.Cleanup(func() { sender.Close() })
-	addr, err := book.Get(peer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := sender.Dial(enginetest.Within(t), addr, peer, link.Snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &outgoing{engine: newSender(t).Engine, done: make(chan struct{}, 1)}
-	s := newStream(o, c)
-	go s.listen()
-	for what, done := range map[string]chan struct{}{"the answer": o.done, "the end": s.gone} {
-		select {
-		case <-done:
-		case <-enginetest.Within(t).Done():
-			t.Errorf("waited in vain for %s", what)
 		}
 	}
 }

@@ -118,7 +118,7 @@ type recorder struct {
 	failures   []error
 	snapErrors []error
 	taken      int
-	hangs      []bool
+	stalls     []bool
 	changed    chan struct{}
 }
 
@@ -222,11 +222,13 @@ func (r *recorder) Restore(rd io.Reader) error {
 func (r *recorder) LeaderChanged(leader uint64, term sm.Term) {
 	r.update(func() { r.leaders = append(r.leaders, leaderChanged{leader, term}) })
 }
-func (r *recorder) MembershipChanged()  { r.update(func() { r.members++ }) }
-func (r *recorder) Removed()            { r.update(func() { r.removed++ }) }
-func (r *recorder) Failed(err error)    { r.update(func() { r.failures = append(r.failures, err) }) }
-func (r *recorder) LogHangs(hangs bool) { r.update(func() { r.hangs = append(r.hangs, hangs) }) }
-func (r *recorder) SnapshotTaken()      { r.update(func() { r.taken++ }) }
+func (r *recorder) MembershipChanged() { r.update(func() { r.members++ }) }
+func (r *recorder) Removed()           { r.update(func() { r.removed++ }) }
+func (r *recorder) Failed(err error)   { r.update(func() { r.failures = append(r.failures, err) }) }
+func (r *recorder) LogStalled(stalled bool, _ time.Duration) {
+	r.update(func() { r.stalls = append(r.stalls, stalled) })
+}
+func (r *recorder) SnapshotTaken() { r.update(func() { r.taken++ }) }
 func (r *recorder) SnapshotFailed(err error) {
 	r.update(func() { r.snapErrors = append(r.snapErrors, err) })
 }

@@ -7,9 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 )
 
-// Membership returns the shard's membership at some moment after the call. It
-// tries until the context ends, whose error it then returns, or the replica
-// does: [ErrClosed].
+// Membership returns the shard's membership at some moment after the call. It tries until the
+// context ends, and then returns the context's error, or until the replica ends: [ErrClosed].
 func (r *Replica) Membership(ctx context.Context) (Membership, error) {
 	m, err := attempt(ctx, r, 0, r.membershipOnce)
 	if err != nil {
@@ -18,8 +17,8 @@ func (r *Replica) Membership(ctx context.Context) (Membership, error) {
 	return m, nil
 }
 
-// membershipOnce makes one try to read the membership. Only a call of the host
-// that waits by itself can read it.
+// membershipOnce tries once to read the membership. dragonboat's only call that reads it
+// blocks.
 func (r *Replica) membershipOnce(ctx context.Context) (Membership, error) {
 	if !r.engine.enter() {
 		return Membership{}, ErrClosed
@@ -42,7 +41,7 @@ func (r *Replica) membershipOnce(ctx context.Context) (Membership, error) {
 // may be called concurrently, also after [Replica.Stop], when its result is final. It
 // returns false while the log tells no membership.
 func (r *Replica) Held() func() (HeldMembership, bool) {
-	l := r.engine.router.Find(r.shard, r.id)
+	l := r.engine.logs.Find(r.shard, r.id)
 	return func() (HeldMembership, bool) {
 		if l == nil {
 			return HeldMembership{}, false

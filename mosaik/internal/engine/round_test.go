@@ -135,14 +135,14 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 func TestChangeEndsATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplica(&Engine{tick: tick, router: raftlog.NewRouter(int(workers.ExecShards))}, ReplicaConfig{Shard: 1, Replica: 1})
-		if _, err := r.engine.router.Register(1, 1, enginetest.MemoryLog(t), nil, r.fail); err != nil {
+		r := newReplica(&Engine{tick: tick, logs: raftlog.NewRouter(int(workers.ExecShards))}, ReplicaConfig{Shard: 1, Replica: 1})
+		if _, err := r.engine.logs.Register(1, 1, enginetest.MemoryLog(t), nil, r.fail); err != nil {
 			t.Fatal(err)
 		}
 		started := time.Now()
 		go func() {
 			synctest.Wait()
-			r.changes.tell()
+			r.changes.signal()
 		}()
 		var tries []time.Duration
 		_, err := attempt(t.Context(), r, 0, func(ctx context.Context) (struct{}, error) {

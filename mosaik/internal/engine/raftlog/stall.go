@@ -17,8 +17,9 @@ type Stall struct {
 	// Limit is the election timeout of the replica.
 	Limit time.Duration
 	// Report is called with true once a call has taken Limit, and with false once it has
-	// returned. It must not block and must not call the worker.
-	Report func(stalled bool)
+	// returned. took is how long the call has taken. Report must not block and must not call
+	// the worker.
+	Report func(stalled bool, took time.Duration)
 }
 
 // Worker observes one of dragonboat's step workers, which call the logs of their replicas
@@ -128,7 +129,7 @@ func (w *Worker) check() {
 		default:
 			w.replicas[s] = true
 			w.told++
-			s.Report(true)
+			s.Report(true, taken)
 		}
 	}
 }
@@ -136,16 +137,17 @@ func (w *Worker) check() {
 func (w *Worker) end(call int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	start := w.calls[call]
 	w.calls[call] = time.Time{}
 	if w.told == 0 {
 		return
 	}
-	began := w.oldest()
+	took, began := time.Since(start), w.oldest()
 	for s, told := range w.replicas {
 		if told && (began.IsZero() || time.Since(began) < s.Limit) {
 			w.replicas[s] = false
 			w.told--
-			s.Report(false)
+			s.Report(false, took)
 			if !began.IsZero() {
 				w.checkAt(began.Add(s.Limit))
 			}

@@ -14,7 +14,7 @@ func TestStepWorkerTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports [3][]bool // reports are made under the worker's lock
 		replica := func(i int, limit time.Duration) *Stall {
-			return &Stall{Limit: limit, Report: func(stalled bool) { reports[i] = append(reports[i], stalled) }}
+			return &Stall{Limit: limit, Report: func(stalled bool, _ time.Duration) { reports[i] = append(reports[i], stalled) }}
 		}
 		var w Worker
 		hasty, calm, newcomer := replica(0, time.Second), replica(1, 3*time.Second), replica(2, time.Second)

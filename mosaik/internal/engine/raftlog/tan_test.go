@@ -19,6 +19,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/logbridge"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -72,6 +73,7 @@ type duellist struct {
 func (d *duellist) last() uint64 { return d.marker + uint64(len(d.terms)) }
 
 func newDuel(t *testing.T, seed uint64) *duel {
+	logbridge.Install() // tan says much
 	d := &duel{T: t, rng: rand.New(rand.NewPCG(seed, 1)), router: NewRouter(2)}
 	d.cfg.Expert.FS = vfs.NewMem()
 	d.cfg.Expert.LogDB = config.GetTinyMemLogDBConfig()

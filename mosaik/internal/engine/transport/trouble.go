@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"time"
@@ -7,22 +7,22 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Trouble is what goes wrong when this engine sends to a peer.
+// Trouble is a failure of connections to a peer that has not ended.
 type Trouble struct {
-	Err      error     // why a connection could not be opened, or did not work, last
-	Failures int       // how often that happened in a row
-	Since    time.Time // when it happened first
-	last     time.Time
+	Err      error     // why the last connection could not be opened, or was replaced
+	Failures int       // how many connections failed in a row
+	Since    time.Time // when the first of them failed
+	last     time.Time // when the last of them failed
 }
 
-// snapshotTrouble is how long a snapshot that failed counts: the replica may catch up
-// without another.
+// snapshotTrouble is how long a failed snapshot counts: the replica may catch up without
+// another one.
 const snapshotTrouble = time.Minute
 
-// Troubles returns what goes wrong with the peers that were admitted for the shard, by
-// peer. Raft messages come before snapshots.
-func (e *Engine) Troubles(shard uint64) map[sm.PeerID]Trouble {
-	return e.peers.troubles(shard, time.Now())
+// Troubles returns the troubles with the peers that were admitted for the shard. Trouble with
+// Raft messages hides trouble with snapshots.
+func (t *Transport) Troubles(shard uint64) map[sm.PeerID]Trouble {
+	return t.peers.troubles(shard, time.Now())
 }
 
 func (p *peers) troubles(shard uint64, now time.Time) map[sm.PeerID]Trouble {
@@ -49,7 +49,7 @@ func (p *peers) troubles(shard uint64, now time.Time) map[sm.PeerID]Trouble {
 	return all
 }
 
-// failed notes a connection to the peer that could not be opened or did not work.
+// failed notes a connection to the peer that could not be opened or was replaced.
 func (p *peers) failed(id sm.PeerID, protocol link.Protocol, err error, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *peers) failed(id sm.PeerID, protocol link.Protocol, err error, now time
 	known.troubles[protocol] = t
 }
 
-// recovered notes that what the protocol is for works again.
+// recovered notes that the protocol works again.
 func (p *peers) recovered(id sm.PeerID, protocol link.Protocol) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

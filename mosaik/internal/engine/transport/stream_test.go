@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func connected(t *testing.T, handler link.Handler) *stream {
 		t.Fatal(err)
 	}
 	s := newSender(t)
-	return newStream(&outgoing{engine: s.Engine, peer: s.peer, protocol: link.Raft, done: make(chan struct{}, 1)}, c)
+	return newStream(&outgoing{transport: s.Transport, peer: s.peer, protocol: link.Raft, done: make(chan struct{}, 1)}, c)
 }
 
 func hold(ctx context.Context, _ *link.Conn) { <-ctx.Done() }
@@ -61,10 +61,10 @@ func TestGuard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := connected(t, hold)
-			var w watched
+			var h health
 			for i := range 3 * int(stallTimeout/tick) {
 				c.step(s, i)
-				err := s.look(&w, tick)
+				err := s.check(&h, tick)
 				if err == nil {
 					continue
 				}
@@ -93,8 +93,8 @@ func TestPeersThatDoNotAcknowledge(t *testing.T) {
 	s := connected(t, hold)
 	s.sent.Store(10)
 	looks := func() (err error) {
-		for w, i := (watched{}), 0; i < 100 && err == nil; i++ {
-			err = s.look(&w, time.Second)
+		for h, i := (health{}), 0; i < 100 && err == nil; i++ {
+			err = s.check(&h, time.Second)
 		}
 		return err
 	}
@@ -109,11 +109,11 @@ func TestPeersThatDoNotAcknowledge(t *testing.T) {
 		t.Errorf("a frame that does not move: %v, want %v", err, errStalled)
 	}
 	s.writing.Store(0)
-	s.o.engine.peers.answered(s.o.peer) // a newer program
+	s.o.transport.peers.acknowledged(s.o.peer) // a newer program
 	if err := looks(); !errors.Is(err, errSilent) {
 		t.Errorf("a connection of a peer that did acknowledge: %v, want %v", err, errSilent)
 	}
-	s.o.engine.Admit(shard, s.o.peer, 3) // an older one in its place
+	s.o.transport.Admit(enginetest.Shard, s.o.peer, 3) // an older one in its place
 	looks()
 	if err := looks(); err != nil {
 		t.Errorf("another process of the peer: %v", err)
@@ -124,11 +124,11 @@ func TestPeersThatDoNotAcknowledge(t *testing.T) {
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	s := connected(t, hold)
-	var w watched
+	var h health
 	crosses := func(bytes int) int64 {
 		s.sent.Add(uint64(bytes) + 1) // something is always in flight
 		s.acknowledged(s.acked.Load() + uint64(bytes))
-		s.look(&w, time.Millisecond)
+		s.check(&h, time.Millisecond)
 		return s.window.Load()
 	}
 	if got := crosses(1 << 20); got != firstWindow {
@@ -147,8 +147,16 @@ func TestWindow(t *testing.T) {
 // What a receiver must refuse of a WATCH, and how it replaces a connection of a lane.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	nodes := cluster(t, 1)
-	a := newAdversary(t, nodes[0])
+	var book enginetest.Book
+	receiver, peer := enginetest.Listen(t, &book, 1)
+	transport := newSender(t).Transport
+	receiver.Handle(link.Raft, transport.ServeRaft)
+	receiver.Serve()
+	t.Cleanup(func() { receiver.Close() })
+	dialer, _ := enginetest.Listen(t, &book, 2)
+	dialer.Serve()
+	t.Cleanup(func() { dialer.Close() })
+	dial := func() *link.Conn { return enginetest.Dial(t, &book, dialer, peer, link.Raft) }
 	ack := func(c *link.Conn) {
 		t.Helper()
 		kind, payload, err := c.ReadFrame(ackSize, nil)
@@ -163,7 +171,7 @@ func TestWatch(t *testing.T) {
 		}
 		ack(c)
 	}
-	first, other, second := a.dial(link.Raft), a.dial(link.Raft), a.dial(link.Raft)
+	first, other, second := dial(), dial(), dial()
 	for _, c := range []*link.Conn{first, other, second} {
 		defer c.Close()
 	}
@@ -177,7 +185,7 @@ func TestWatch(t *testing.T) {
 	for what, payload := range map[string][]byte{
 		"of another lane": {9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, "that is short": {1}, "that is long": make([]byte, 13),
 	} {
-		c := a.dial(link.Raft)
+		c := dial()
 		defer c.Close()
 		watch(c, 3)
 		if err := c.WriteFrame(wire.FrameWatch, payload); err != nil {

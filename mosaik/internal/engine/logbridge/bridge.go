@@ -1,4 +1,5 @@
-package engine
+// Package logbridge sends the log lines of dragonboat to package slog.
+package logbridge
 
 import (
 	"context"
@@ -10,14 +11,14 @@ import (
 	"github.com/lni/dragonboat/v4/logger"
 )
 
-// quietFor is how long a line with the same format is not logged again.
-// dragonboat repeats some of its warnings thousands of times a second.
+// quietFor is how long a line with the same format is not repeated. dragonboat logs some
+// warnings thousands of times a second.
 const quietFor = time.Minute
 
-// bridgeLogs sends what dragonboat logs to slog's default logger: its errors
-// as warnings, the rest at the debug level. dragonboat's loggers belong to the
-// process, so that no line can be attributed to an engine.
-var bridgeLogs = sync.OnceFunc(func() {
+// Install sends dragonboat's log lines to slog's default logger: its errors as warnings, its
+// warnings and infos at the debug level. dragonboat's loggers belong to the process, so no line
+// can be attributed to an engine.
+var Install = sync.OnceFunc(func() {
 	logger.SetLoggerFactory(func(pkg string) logger.ILogger { return &bridge{pkg: pkg} })
 })
 
@@ -33,8 +34,7 @@ var _ logger.ILogger = (*bridge)(nil)
 // SetLevel implements [logger.ILogger]; slog's handler decides.
 func (b *bridge) SetLevel(logger.LogLevel) {}
 
-// Debugf implements [logger.ILogger]. dragonboat's debug level is of use to
-// its developers only and is left out.
+// Debugf implements [logger.ILogger]. Lines of dragonboat's debug level are dropped.
 func (b *bridge) Debugf(string, ...any) {}
 
 // Infof implements [logger.ILogger].

@@ -1,4 +1,4 @@
-package engine
+package logbridge
 
 import (
 	"log"
@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// A package that dragonboat imports takes the process's standard logger for
-// itself, and with it slog's default one, when it is initialised. What imports
-// this package gets both back as Go makes them.
+// A package that dragonboat imports replaces the output of the process's standard logger, and so
+// of slog's default one, when it is initialized. init restores both.
 func init() {
 	if t := reflect.TypeOf(log.Writer()); t != nil && strings.HasSuffix(t.PkgPath(), "/capnslog") {
 		log.SetOutput(os.Stderr)

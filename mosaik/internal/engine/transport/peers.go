@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"maps"
@@ -19,35 +19,35 @@ const (
 // replicaKey names a replica of a shard.
 type replicaKey struct{ shard, replica uint64 }
 
-// peers knows which replicas speak through which peers, and how it went when
-// they were dialled. Its methods may be called concurrently.
+// peers holds which replicas peers speak for, and how recent connections to them went. Its
+// methods may be called concurrently.
 type peers struct {
 	mu sync.RWMutex
-	// owners never forgets: dragonboat remembers the target of each replica
-	// for good and panics when a second one turns up.
+	// owners holds the peer of each replica, for good: dragonboat never forgets the target
+	// of a replica and panics when it changes.
 	owners map[replicaKey]sm.PeerID
 	known  map[sm.PeerID]*peer
-	// admission is closed, and replaced, whenever a peer is admitted.
+	// admission is closed and replaced when a peer is admitted.
 	admission chan struct{}
 }
 
-// peer is one other process. Guarded by the mutex of peers.
+// peer is one other process. The mutex of peers guards it.
 type peer struct {
 	admitted map[uint64]uint64 // shard → replica
-	fails    int               // dials that failed in a row
-	retry    time.Time         // not dialled again before
+	fails    int               // failed dials in a row
+	retry    time.Time         // it is not dialled before
 	conns    map[*outgoing]struct{}
 
-	answers    bool // it has acknowledged what was sent to it
-	unanswered bool // a connection was given up because it did not
-	troubles   map[link.Protocol]Trouble
+	acknowledges bool // it has acknowledged data
+	unanswered   bool // a connection was replaced because it acknowledged nothing
+	troubles     map[link.Protocol]Trouble
 }
 
 func newPeers() *peers {
 	return &peers{owners: map[replicaKey]sm.PeerID{}, known: map[sm.PeerID]*peer{}, admission: make(chan struct{})}
 }
 
-// get returns the record of a peer, making it. Called with the lock held.
+// get returns the record of a peer, and makes one if there is none. Called with p.mu.
 func (p *peers) get(id sm.PeerID) *peer {
 	known := p.known[id]
 	if known == nil {
@@ -57,9 +57,31 @@ func (p *peers) get(id sm.PeerID) *peer {
 	return known
 }
 
-// admit lets the peer speak for the replica and reports whether it may: not if
-// the replica is another peer's. A peer that comes with a new replica is taken
-// for a new process: connections to the old one are dropped.
+// Admit makes the raft traffic of the peer for the shard count from now on, if it comes from that
+// replica or goes to it. It ends the admission of an earlier replica of the peer. It returns
+// false if the replica belongs to another peer.
+func (t *Transport) Admit(shard uint64, peer sm.PeerID, replica uint64) bool {
+	return t.peers.admit(shard, replica, peer)
+}
+
+// Expel ends an admission: no message that the peer sends for the shard counts, and none is sent
+// to it.
+func (t *Transport) Expel(shard uint64, peer sm.PeerID) { t.peers.expel(shard, peer) }
+
+// Bind makes a replica one of the peer, for good. It returns false if the replica belongs to
+// another peer.
+func (t *Transport) Bind(shard, replica uint64, peer sm.PeerID) bool {
+	return t.peers.bind(shard, replica, peer)
+}
+
+// BelongsToOther reports whether the replica is known to belong to another peer.
+func (t *Transport) BelongsToOther(shard, replica uint64, peer sm.PeerID) bool {
+	return t.peers.foreign(peer, shard, replica)
+}
+
+// admit lets the peer speak for the replica. It returns false if the replica belongs to another
+// peer. A new replica of the same peer means a new process: connections to the old one are
+// closed.
 func (p *peers) admit(shard, replica uint64, id sm.PeerID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +93,7 @@ func (p *peers) admit(shard, replica uint64, id sm.PeerID) bool {
 	known := p.get(id)
 	if old, ok := known.admitted[shard]; ok && old != replica {
 		known.hangUp()
-		known.answers, known.unanswered = false, false // it may be another program
+		known.acknowledges, known.unanswered = false, false // it may be another release
 	}
 	known.admitted[shard] = replica
 	known.fails, known.retry = 0, time.Time{}
@@ -80,8 +102,8 @@ func (p *peers) admit(shard, replica uint64, id sm.PeerID) bool {
 	return true
 }
 
-// claim reports whether the replica may become the peer's.
-func (p *peers) claim(shard, replica uint64, id sm.PeerID) bool {
+// bind makes the replica one of the peer. It returns false if it belongs to another peer.
+func (p *peers) bind(shard, replica uint64, id sm.PeerID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := replicaKey{shard, replica}
@@ -92,7 +114,7 @@ func (p *peers) claim(shard, replica uint64, id sm.PeerID) bool {
 	return true
 }
 
-// expel ends what admit began.
+// expel ends an admission.
 func (p *peers) expel(shard uint64, id sm.PeerID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,8 +144,8 @@ func (p *peers) speaksFor(id sm.PeerID, shard, replica uint64) bool {
 	return ok && admitted == replica
 }
 
-// speaks reports whether the peer was admitted for any replica, and returns a channel
-// that is closed when another admission may have changed that.
+// speaks reports whether the peer was admitted for any replica. The channel is closed when
+// another admission may have changed that.
 func (p *peers) speaks(id sm.PeerID) (ok bool, changed <-chan struct{}) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -131,7 +153,7 @@ func (p *peers) speaks(id sm.PeerID) (ok bool, changed <-chan struct{}) {
 	return known != nil && len(known.admitted) > 0, p.admission
 }
 
-// foreign reports whether the replica is known to be another peer's.
+// foreign reports whether the replica is known to belong to another peer.
 func (p *peers) foreign(id sm.PeerID, shard, replica uint64) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -139,7 +161,7 @@ func (p *peers) foreign(id sm.PeerID, shard, replica uint64) bool {
 	return ok && owner != id
 }
 
-// reached notes that the peer is alive: it dialled us, or we it.
+// reached notes that a connection to or from the peer was opened.
 func (p *peers) reached(id sm.PeerID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,40 +180,40 @@ func (p *peers) missed(id sm.PeerID, now time.Time) {
 	}
 }
 
-// answered notes that the peer acknowledges what is sent to it.
-func (p *peers) answered(id sm.PeerID) {
+// acknowledged notes that the peer acknowledges data.
+func (p *peers) acknowledged(id sm.PeerID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known := p.known[id]; known != nil {
-		known.answers = true
+		known.acknowledges = true
 	}
 }
 
-// answers reports whether the peer has acknowledged what was sent to it.
-func (p *peers) answers(id sm.PeerID) bool {
+// acknowledges reports whether the peer has acknowledged data.
+func (p *peers) acknowledges(id sm.PeerID) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	known := p.known[id]
-	return known != nil && known.answers
+	return known != nil && known.acknowledges
 }
 
-// expectsAnswer reports whether a connection to the peer must be given up because it
-// acknowledges nothing. A peer that never did may run an older release, which does not; or
-// its first connection was lost at once, which another one shows.
-func (p *peers) expectsAnswer(id sm.PeerID) bool {
+// expectsAck reports whether a connection on which the peer acknowledges nothing must be
+// replaced. A peer that has never acknowledged anything may run an older release, which does
+// not; or its first connection was lost at once, which a second one shows.
+func (p *peers) expectsAck(id sm.PeerID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.known[id]
 	if known == nil {
 		return true
 	}
-	expected := known.answers || !known.unanswered
+	expected := known.acknowledges || !known.unanswered
 	known.unanswered = true
 	return expected
 }
 
-// shards returns the shards for which the peer was admitted, and a channel that is closed
-// when another admission may have changed that.
+// shards returns the shards for which the peer was admitted. The channel is closed when another
+// admission may have changed that.
 func (p *peers) shards(id sm.PeerID) (shards []uint64, changed <-chan struct{}) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -201,7 +223,7 @@ func (p *peers) shards(id sm.PeerID) (shards []uint64, changed <-chan struct{}) 
 	return shards, p.admission
 }
 
-// lacking notes that a replica does not have what was sent to it, which is sent again.
+// lacking notes that a replica lacks entries that were sent to it. They are sent again.
 func (p *peers) lacking(id sm.PeerID, key replicaKey) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -212,7 +234,7 @@ func (p *peers) lacking(id sm.PeerID, key replicaKey) {
 	}
 }
 
-// pausing reports whether the peer is not to be dialled yet.
+// pausing reports whether the peer must not be dialled yet.
 func (p *peers) pausing(id sm.PeerID, now time.Time) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -220,8 +242,8 @@ func (p *peers) pausing(id sm.PeerID, now time.Time) bool {
 	return known != nil && now.Before(known.retry)
 }
 
-// track makes the connection end when its peer is expelled; it is false when
-// the peer is already.
+// track makes the connection end when its peer is expelled. It returns false if the peer is not
+// admitted.
 func (p *peers) track(o *outgoing) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -233,7 +255,7 @@ func (p *peers) track(o *outgoing) bool {
 	return true
 }
 
-// untrack ends what track began.
+// untrack ends track.
 func (p *peers) untrack(o *outgoing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -247,7 +269,7 @@ func (p *peers) untrack(o *outgoing) {
 	}
 }
 
-// hangUp closes the connections to the peer. Whoever uses one notices.
+// hangUp closes the connections to the peer. Called with the lock of peers.
 func (p *peer) hangUp() {
 	for o := range p.conns {
 		o.hangUp()

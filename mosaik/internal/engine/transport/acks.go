@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"encoding/binary"
@@ -13,27 +13,28 @@ import (
 )
 
 const (
-	// ackEvery is after how many bytes an acknowledgment does not wait for its delay.
+	// ackEvery is the number of received bytes after which an acknowledgment does not wait
+	// for its delay.
 	ackEvery = 64 << 10
 	// The delay that a sender may ask for lies within these bounds.
 	minAckDelay = 5 * time.Millisecond
 	maxAckDelay = 5 * time.Second
 )
 
-// lane names one of the connections that a peer keeps to this engine.
+// lane names one of the connections that a peer keeps to this process.
 type lane struct {
 	peer   sm.PeerID
 	number uint64
 }
 
-// lanes knows the connection of each lane. A peer that replaces a connection has lost the
-// one before, of which this end may never learn.
+// lanes holds the current connection of each lane. A peer that replaces a connection has lost
+// the earlier one, and this end may never learn of the loss.
 type lanes struct {
 	mu    sync.Mutex
 	conns map[lane]*link.Conn
 }
 
-// enter makes c the connection of the lane and closes the one before.
+// enter makes c the connection of a lane and closes the one before.
 func (l *lanes) enter(of lane, c *link.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,15 +55,15 @@ func (l *lanes) leave(of lane, c *link.Conn) {
 	}
 }
 
-// acks acknowledges what arrives on a connection that another peer opened to send, once
-// the peer has asked for it. All methods but run belong to the goroutine that reads.
+// acks acknowledges the data that arrives on a connection, once the peer has asked for that. It
+// belongs to the goroutine that reads the connection, which must call close.
 type acks struct {
 	conn  *link.Conn
 	lanes *lanes
 	lane  lane
 
-	delay   atomic.Int64 // a time.Duration, 0 before the peer has asked
-	sent    atomic.Uint64
+	delay   atomic.Int64  // a time.Duration, 0 before the peer has asked
+	sent    atomic.Uint64 // the number of bytes that was acknowledged last
 	busy    atomic.Bool   // a frame is being handled
 	due     chan struct{} // holds a token when an acknowledgment must not wait
 	running sync.WaitGroup
@@ -71,7 +72,7 @@ type acks struct {
 // watch begins to acknowledge, or changes the delay.
 func (a *acks) watch(payload []byte) error {
 	if len(payload) != watchSize {
-		return fmt.Errorf("%w: WATCH of %d bytes", wire.ErrBad, len(payload))
+		return fmt.Errorf("%w: WATCH of %d bytes, want %d", wire.ErrBad, len(payload), watchSize)
 	}
 	number := binary.BigEndian.Uint64(payload)
 	delay := time.Duration(binary.BigEndian.Uint32(payload[8:])) * time.Millisecond
@@ -104,11 +105,11 @@ func (a *acks) hurry() {
 	}
 }
 
-// run sends acknowledgments until the connection is closed. That nothing moves is not
-// acknowledged, unless it is this end's doing: a sender that hears nothing then must take
-// the connection for lost.
+// run sends acknowledgments until the connection is closed. It sends none while no data
+// arrives, unless this end is busy with a frame: the sender then takes the connection for
+// lost, as it must.
 func (a *acks) run() {
-	defer a.conn.Close() // a sender that does not read is not worth listening to
+	defer a.conn.Close() // a sender that does not read acknowledgments is broken
 	var traffic uint64
 	for {
 		timer := time.NewTimer(time.Duration(a.delay.Load()))
@@ -129,7 +130,9 @@ func (a *acks) run() {
 		}
 		traffic = read
 		a.sent.Store(received)
-		a.conn.SetWriteDeadline(time.Now().Add(stallTimeout))
+		if a.conn.SetWriteDeadline(time.Now().Add(stallTimeout)) != nil {
+			return
+		}
 		if a.conn.WriteFrame(wire.FrameAck, binary.BigEndian.AppendUint64(nil, received)) != nil {
 			return
 		}

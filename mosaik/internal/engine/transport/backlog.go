@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"maps"
@@ -12,66 +12,66 @@ import (
 )
 
 const (
-	// maxBacklog bounds what waits on a stream, in bytes: when so many wait, what comes is
-	// dropped. A message is accepted whole.
+	// maxBacklog bounds the queue of a stream, in bytes. A full queue accepts no message; a
+	// message is accepted whole.
 	maxBacklog = 16 << 20
-	// Pieces of what waits are sent in frames of a quarter of the window, within these
-	// bounds, in bytes: what was read of a frame is lost when the connection ends.
+	// Queued messages are sent in frames of a quarter of the window, within these bounds, in
+	// bytes. When a connection ends, the part of a frame that was read is lost.
 	minPiece = 16 << 10
 	maxPiece = 512 << 10
 )
 
-// backlog is what waits to be sent on a stream until there is room in the window: messages
-// with entries, and those that must not overtake them, in order.
+// backlog is the queue of a stream: messages with entries for which the window has no room,
+// and messages that must not overtake them, in order. Its methods may be called concurrently.
 //
-// It also knows which entries were sent on the stream. dragonboat sends entries again when
-// a replica answers a heartbeat before it has acknowledged them, which on a slow link is
-// every time. Bytes that were handed to a connection arrive, or the connection ends, so
-// they are not sent again on the same one.
+// It also tracks which entries were sent on the stream. dragonboat sends entries again when a
+// replica answers a heartbeat before it has acknowledged them, which on a slow link is every
+// time. Bytes that were handed to a connection arrive, or the connection ends, so they are
+// not sent again on the same connection.
 type backlog struct {
 	mu       sync.Mutex
-	queue    []pb.Message
-	size     int  // of the queue, in bytes
-	busy     bool // a goroutine sends what waits
+	queue    []pb.Message // bounded by maxBacklog
+	size     int          // of the queue, in bytes
+	draining bool         // a goroutine sends queued messages
 	closed   bool
 	replicas map[replicaKey]*progress
 }
 
 // progress is how far the log was sent to a replica.
 type progress struct {
-	term    uint64 // of the leader that sent it
-	through uint64 // the last entry that was sent or waits
-	waiting int    // messages that wait
-	end     uint64 // where in the stream the last message ends that does not wait
-	arrived time.Time
-	gap     bool // what follows was dropped
+	term    uint64    // of the leader that sent it
+	through uint64    // the last entry that was sent or is queued
+	queued  int       // messages in the queue
+	end     uint64    // where in the stream the last sent message ends
+	arrived time.Time // when all that was sent was found to have arrived; zero before
+	gap     bool      // the messages that follow were dropped
 }
 
-// position is what was sent and acknowledged, and when it is that.
+// position is the state of a stream at one moment.
 type position struct {
-	acked    uint64
-	now      time.Time
-	patience time.Duration
+	acked      uint64
+	now        time.Time
+	ackTimeout time.Duration
 }
 
-// isOrdered reports whether the message must not overtake those that wait.
+// isOrdered reports whether a message must not overtake queued ones.
 func isOrdered(m *pb.Message) bool { return m.Type == pb.Replicate || len(m.Entries) > 0 }
 
-// keyOf returns the replica whose log the message continues.
+// keyOf returns the replica whose log a message continues.
 func keyOf(m *pb.Message) replicaKey { return replicaKey{m.ShardID, m.To} }
 
-// isWaiting reports whether anything waits.
+// isWaiting reports whether the queue holds messages.
 func (b *backlog) isWaiting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.queue) > 0
 }
 
-// sort decides about messages that are about to be sent, of which room bytes may be. It
-// returns those that may be sent now, in the memory of messages, and those that were
-// dropped and must be reported. Others wait: begin is true if a goroutine must be started
-// that sends them.
-func (b *backlog) sort(
+// enqueue decides about messages that should be sent while the window has room bytes. It
+// returns those to send now, in the memory of messages, and those that were dropped and must
+// be reported; it queues others. If begin is true, the caller must start a goroutine that
+// sends the queue.
+func (b *backlog) enqueue(
 	messages []pb.Message, room int64, at position,
 ) (direct, lost []pb.Message, begin bool) {
 	b.mu.Lock()
@@ -79,7 +79,7 @@ func (b *backlog) sort(
 	if b.closed {
 		return nil, messages, false
 	}
-	waits := b.busy
+	waits := b.draining
 	direct = messages[:0]
 	for _, m := range messages {
 		if !isOrdered(&m) {
@@ -102,17 +102,17 @@ func (b *backlog) sort(
 		b.queue = append(b.queue, m)
 		b.size += size
 		if p := b.replicas[keyOf(&m)]; m.Type == pb.Replicate && p != nil {
-			p.waiting++
+			p.queued++
 		}
 	}
-	begin = waits && !b.busy
-	b.busy = waits
+	begin = waits && !b.draining
+	b.draining = waits
 	return direct, lost, begin
 }
 
-// trim takes from the message the entries that were sent before, and reports whether any
-// of it must be sent. A message for which there is no room is dropped; the first one of
-// a replica must be reported, so that Raft begins again behind what the replica has.
+// trim removes the entries from a message that were sent before, and reports whether any of it
+// must be sent. A full queue drops the message. The first dropped message of a replica must be
+// reported, so that Raft continues after the entries that the replica has.
 func (b *backlog) trim(m *pb.Message, at position) (send, dropped bool) {
 	isFull := b.size >= maxBacklog
 	if m.Type != pb.Replicate {
@@ -150,22 +150,22 @@ func (b *backlog) trim(m *pb.Message, at position) (send, dropped bool) {
 	return true, false
 }
 
-// isOverdue reports whether what was sent arrived so long ago that the replica would have
-// acknowledged it: it was not there yet, or was too busy.
+// isOverdue reports whether everything that was sent arrived so long ago that the replica would
+// have acknowledged it. If it has not, the replica was not running yet, or was too busy.
 func (p *progress) isOverdue(at position) bool {
 	switch {
-	case p.waiting > 0 || at.acked < p.end:
+	case p.queued > 0 || at.acked < p.end:
 		p.arrived = time.Time{}
 	case p.arrived.IsZero():
 		p.arrived = at.now
 	default:
-		return at.now.Sub(p.arrived) >= at.patience
+		return at.now.Sub(p.arrived) >= at.ackTimeout
 	}
 	return false
 }
 
-// wrote notes that messages were handed to the connection up to an end in its stream.
-func (b *backlog) wrote(messages []pb.Message, end uint64) {
+// noteWritten notes that messages were handed to the connection up to an end in its stream.
+func (b *backlog) noteWritten(messages []pb.Message, end uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range messages {
@@ -176,18 +176,19 @@ func (b *backlog) wrote(messages []pb.Message, end uint64) {
 	}
 }
 
-// take returns what is sent next, about aim bytes; a larger message is cut between its
-// entries. When nothing waits the goroutine that asks must end.
-func (b *backlog) take(aim int) (messages []pb.Message, more bool) {
+// dequeue returns the messages to send next, of about size bytes. It cuts a larger message
+// between its entries. If more is false, the queue is empty and the calling goroutine must
+// end.
+func (b *backlog) dequeue(size int) (messages []pb.Message, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue) == 0 {
-		b.queue, b.busy = nil, false
+		b.queue, b.draining = nil, false
 		return nil, false
 	}
-	for size := 0; len(b.queue) > 0 && (size == 0 || size+b.queue[0].SizeUpperLimit() <= aim); {
+	for total := 0; len(b.queue) > 0 && (total == 0 || total+b.queue[0].SizeUpperLimit() <= size); {
 		whole := b.queue[0].SizeUpperLimit()
-		head, rest := wire.Split(b.queue[0], aim)
+		head, rest := wire.Split(b.queue[0], size)
 		messages = append(messages, head)
 		if len(rest.Entries) > 0 {
 			b.queue[0] = rest
@@ -197,31 +198,31 @@ func (b *backlog) take(aim int) (messages []pb.Message, more bool) {
 		b.queue[0] = pb.Message{}
 		b.queue = b.queue[1:]
 		b.size -= whole
-		size += whole
+		total += whole
 		if p := b.replicas[keyOf(&head)]; head.Type == pb.Replicate && p != nil {
-			p.waiting--
+			p.queued--
 		}
 	}
 	return messages, true
 }
 
-// abandon ends the backlog with its stream and returns the replicas to which something was
-// sent or waits.
-func (b *backlog) abandon() []replicaKey {
+// close ends the backlog with its stream. It returns the replicas for which messages were sent
+// or queued.
+func (b *backlog) close() []replicaKey {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed, b.queue, b.size = true, nil, 0
 	return slices.Collect(maps.Keys(b.replicas))
 }
 
-// forget has everything sent again to a replica that lacks what was sent.
+// forget lets entries be sent again that a replica lacks.
 func (b *backlog) forget(key replicaKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.purge(key)
 }
 
-// purge forgets a replica and what waits for it.
+// purge forgets a replica and its queued messages.
 func (b *backlog) purge(key replicaKey) {
 	delete(b.replicas, key)
 	b.queue = slices.DeleteFunc(b.queue, func(m pb.Message) bool {

@@ -1,4 +1,4 @@
-package engine
+package transport
 
 import (
 	"fmt"
@@ -11,16 +11,16 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
-// marshalled keeps the buffers in which messages are encoded.
-var marshalled = sync.Pool{New: func() any { return new([]byte) }}
+// buffers holds buffers in which messages are encoded.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxKept is the largest buffer that is kept, in bytes.
+// maxKept is the largest buffer that is kept for later use, in bytes.
 const maxKept = 1 << 20
 
 // marshal sends a frame of at most size bytes.
 func (s *stream) marshal(kind uint8, size int, marshalTo func([]byte) (int, error)) error {
-	buf := marshalled.Get().(*[]byte)
-	defer marshalled.Put(buf)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	b := slices.Grow((*buf)[:0], size)[:size]
 	if size <= maxKept {
 		*buf = b
@@ -34,20 +34,20 @@ func (s *stream) marshal(kind uint8, size int, marshalTo func([]byte) (int, erro
 
 // sendBatch sends a batch in frames of a bounded size.
 func (s *stream) sendBatch(batch pb.MessageBatch) error {
-	s.o.engine.noteSent(batch.Requests)
+	s.o.transport.noteSent(batch.Requests)
 	return wire.Cut(batch, func(piece pb.MessageBatch) error {
 		return s.marshal(wire.FrameBatch, piece.SizeUpperLimit(), piece.MarshalTo)
 	})
 }
 
-// send sends a batch now, as far as there is room in the window, and the rest later. It
-// changes batch.Requests.
+// send sends the part of a batch for which the window has room, and queues the rest. It changes
+// batch.Requests.
 func (s *stream) send(batch pb.MessageBatch) error {
 	if !s.isPaced() {
 		return s.sendBatch(batch)
 	}
-	at := position{acked: s.acked.Load(), now: time.Now(), patience: time.Duration(s.patience.Load())}
-	direct, lost, begin := s.backlog.sort(batch.Requests, s.window.Load()-s.inFlight(), at)
+	at := position{acked: s.acked.Load(), now: time.Now(), ackTimeout: time.Duration(s.ackTimeout.Load())}
+	direct, lost, begin := s.backlog.enqueue(batch.Requests, s.window.Load()-s.inFlight(), at)
 	if begin {
 		s.startDrain(batch)
 	}
@@ -56,27 +56,27 @@ func (s *stream) send(batch pb.MessageBatch) error {
 		return nil
 	}
 	err := s.sendBatch(batch)
-	s.backlog.wrote(direct, s.sent.Load())
+	s.backlog.noteWritten(direct, s.sent.Load())
 	return err
 }
 
-// startDrain is apart from send because what a closure refers to is allocated.
+// startDrain is not a part of send, because what a closure refers to is allocated.
 func (s *stream) startDrain(batch pb.MessageBatch) {
-	s.o.watchers.Go(func() { s.drain(batch) })
+	s.o.running.Go(func() { s.drain(batch) })
 }
 
-// drain sends what waits until nothing does, or the connection ends.
+// drain sends queued messages until there are none, or the connection ends.
 func (s *stream) drain(batch pb.MessageBatch) {
 	for {
 		for s.inFlight() >= s.window.Load() {
 			select {
-			case <-s.news:
-			case <-s.gone:
+			case <-s.acknowledgment:
+			case <-s.ended:
 				return
 			}
 		}
-		aim := min(maxPiece, max(minPiece, int(s.window.Load()/4)))
-		messages, more := s.backlog.take(aim)
+		size := min(maxPiece, max(minPiece, int(s.window.Load()/4)))
+		messages, more := s.backlog.dequeue(size)
 		if !more {
 			return
 		}
@@ -84,6 +84,6 @@ func (s *stream) drain(batch pb.MessageBatch) {
 		if err := s.sendBatch(batch); err != nil {
 			return // drop reports what is lost
 		}
-		s.backlog.wrote(messages, s.sent.Load())
+		s.backlog.noteWritten(messages, s.sent.Load())
 	}
 }
