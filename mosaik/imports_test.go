@@ -37,7 +37,7 @@ var layers = [][]string{
 	{"mosaik/internal/engine/snapstore"},
 	{"mosaik/internal/engine/raftlog"},
 	{"mosaik/internal/engine/wire", "mosaik/internal/engine/enginetest", "mosaik/internal/engine/logbridge"},
-	{"mosaik/internal/alloc", "mosaik/internal/apart", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/watch"},
+	{"mosaik/internal/alloc", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/isolate", "mosaik/internal/watch"},
 	{"mosaik/internal/link"},
 	{"logstore"},
 	{"sm"},

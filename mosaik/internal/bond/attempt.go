@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -180,7 +180,7 @@ func (m *Manager) mayDial(peer sm.PeerID, addr netip.AddrPort) error {
 
 // filter calls the filter, which is not ours: it may panic or end its goroutine.
 func (m *Manager) filter(peer sm.PeerID, addr netip.AddrPort) (err error) {
-	broken, _ := apart.Call(func() { err = m.cfg.DialFilter(peer, addr) })
+	broken, _ := isolate.Call(func() { err = m.cfg.DialFilter(peer, addr) })
 	if broken != nil {
 		return fmt.Errorf("it panicked: %v", broken)
 	}

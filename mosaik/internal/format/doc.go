@@ -1,8 +1,7 @@
-// Package format is the bytes of log entries and snapshots: pure functions from
-// values to bytes and back, nothing else.
+// Package format encodes and decodes log entries and snapshots. It has no other state or
+// effects.
 //
-// Both formats carry a version in their first bytes. What comes in may have
-// been written by another member or read from a damaged disk: parsing never
-// panics, and never allocates more than a small multiple of the bytes it has
-// been given.
+// Both formats carry a version in their first bytes. The input may come from another member or
+// from a damaged disk: parsing never panics, and allocates at most a small multiple of the
+// input.
 package format

@@ -9,8 +9,8 @@ func TestWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		woken  int
-		counts []int // what count answers
-		asked  int   // how often it is asked
+		counts []int // the results of count
+		asked  int   // how often count is called
 	}{
 		"nobody was woken":        {0, []int{0, 1}, 1},
 		"nobody comes":            {3, []int{1, 1, 2}, 2},
@@ -31,7 +31,7 @@ func TestWait(t *testing.T) {
 				return next
 			})
 			if asked != c.asked {
-				t.Errorf("asked %d times, want %d", asked, c.asked)
+				t.Errorf("count was called %d times, want %d", asked, c.asked)
 			}
 		})
 	}

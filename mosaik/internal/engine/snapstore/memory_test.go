@@ -35,7 +35,7 @@ func TestPiecesAreLikeASlice(t *testing.T) {
 			off = draw.IntN(len(want) + 10)
 			n, err := c.ReadAt(got, int64(off))
 			in := want[min(off, len(want)):min(off+len(got), len(want))]
-			if !bytes.Equal(got[:n], in) || (err == io.EOF) != (n < len(got)) || err != nil && err != io.EOF {
+			if !bytes.Equal(got[:n], in) || errors.Is(err, io.EOF) != (n < len(got)) || err != nil && !errors.Is(err, io.EOF) {
 				t.Fatalf("read %d bytes at %d of %d: %d, %v", len(got), off, len(want), n, err)
 			}
 		}
@@ -47,7 +47,7 @@ func TestPiecesAreLikeASlice(t *testing.T) {
 		t.Error("a write behind the end was taken")
 	}
 	for _, off := range []int64{-1, -pieceSize} {
-		if _, err := (&pieces{}).ReadAt(make([]byte, 1), off); err == nil || err == io.EOF {
+		if _, err := (&pieces{}).ReadAt(make([]byte, 1), off); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("read at %d: %v", off, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestMemoryIsLikeADisk(t *testing.T) {
 			see(string(b), err)
 			p := make([]byte, 3)
 			n, err := file.ReadAt(p, 2)
-			see(string(p[:n]), n == 3 || err == nil || err == io.EOF)
+			see(string(p[:n]), n == 3 || err == nil || errors.Is(err, io.EOF))
 			pos, err := file.Seek(1, io.SeekStart)
 			see(pos, err, file.Close())
 			info, err = m.Stat(name)

@@ -1,4 +1,4 @@
-package apart
+package isolate
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ func TestCall(t *testing.T) {
 		if !errors.Is(err, c.want) && !(errors.As(err, &none) && errors.As(c.want, &none)) {
 			t.Errorf("%s: broken by %v, want %v", name, broken, c.want)
 		}
-		if !strings.Contains(string(stack), "apart.breaks") {
+		if !strings.Contains(string(stack), "isolate.breaks") {
 			t.Errorf("%s: the stack does not show where:\n%s", name, stack)
 		}
 	}
@@ -54,7 +54,7 @@ func TestCaller(t *testing.T) {
 			}
 		})
 		if c.inline {
-			t.Error("a test's function is called on the caller's goroutine")
+			t.Error("a function is called on the goroutine of the test")
 		}
 		c.inline = inline
 		for i := range 4 {
