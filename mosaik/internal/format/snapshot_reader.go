@@ -10,10 +10,10 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// SnapshotReader reads the machine's bytes from a snapshot. Read returns bytes that have been checked
-// in their place; the whole snapshot has been checked once Close has returned nil. A caller that
-// restores a machine from it must discard the machine if Close fails, even if the machine reported
-// success.
+// SnapshotReader reads the machine's bytes from a snapshot. Read returns bytes that have been
+// checked in their place; the whole snapshot has been checked once Close has returned nil. A
+// caller that restores a machine from it must discard the machine if Close fails, even if the
+// machine reported success.
 type SnapshotReader struct {
 	r    io.Reader
 	crc  uint32
@@ -23,8 +23,8 @@ type SnapshotReader struct {
 	err  error  // the first error, io.EOF at the end of a whole snapshot
 }
 
-// NewSnapshotReader reads and checks the part before the machine's bytes. It reads nothing behind the
-// snapshot. The errors are [ErrVersion], [ErrMalformed] and those of r.
+// NewSnapshotReader reads and checks the part before the machine's bytes. It reads nothing behind
+// the snapshot. The errors are [ErrVersion], [ErrMalformed] and those of r.
 func NewSnapshotReader(r io.Reader) (*SnapshotReader, Snapshot, error) {
 	sr := &SnapshotReader{r: r, hash: blake3.New(sumSize, nil)}
 	s, err := sr.open()
@@ -91,8 +91,8 @@ func (r *SnapshotReader) open() (Snapshot, error) {
 	return s, r.tables(&s, sessions, ancestors)
 }
 
-// tables reads the tables of sessions and ancestors line by line, so that a short stream cannot make
-// it allocate for a long table.
+// tables reads the tables of sessions and ancestors line by line, so that a short stream cannot
+// make it allocate for a long table.
 func (r *SnapshotReader) tables(s *Snapshot, sessions, ancestors int) error {
 	var line [sessionSize]byte
 	has := s.TokenBase != 0

@@ -11,8 +11,8 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// SnapshotWriter writes a snapshot: NewSnapshotWriter writes the part before the machine's bytes, Write
-// the machine's bytes, and Close the end. A reader refuses a stream that was not closed.
+// SnapshotWriter writes a snapshot: NewSnapshotWriter writes the part before the machine's bytes,
+// Write the machine's bytes, and Close the end. A reader refuses a stream that was not closed.
 type SnapshotWriter struct {
 	w     io.Writer
 	crc   uint32
@@ -21,8 +21,8 @@ type SnapshotWriter struct {
 	err   error  // the first error, which later calls return
 }
 
-// NewSnapshotWriter writes s to w and returns the writer of the machine's bytes. It fails for more than
-// [MaxSessions] sessions or [MaxAncestors] ancestors, or a token base above [MaxTokenBase].
+// NewSnapshotWriter writes s to w and returns the writer of the machine's bytes. It fails for more
+// than [MaxSessions] sessions or [MaxAncestors] ancestors, or a token base above [MaxTokenBase].
 func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	if len(s.Sessions) > MaxSessions {
 		return nil, fmt.Errorf("format: write snapshot: %d sessions, at most %d are allowed", len(s.Sessions), MaxSessions)

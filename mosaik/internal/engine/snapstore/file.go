@@ -27,6 +27,9 @@ import (
 //	    20        the snapshot in dragonboat's framing, with a snapshot container
 //	              in it
 //	          32  BLAKE3 hash of everything before
+//
+// The magic of the snapshot container inside, "MSKSNAP", differs in one letter; see package
+// format about the layers of a snapshot.
 const (
 	fileMagic  = "MSKSNP\r\n"
 	fileFormat = 1
