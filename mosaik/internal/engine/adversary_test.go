@@ -195,8 +195,7 @@ func TestAdversaryCostsOnlyItsConnection(t *testing.T) {
 	agree(t, g.recs, 4)
 }
 
-// TestUnadmittedPeerGetsNothing has a leader add a replica of a peer that it
-// did not admit.
+// TestUnadmittedPeerGetsNothing has a leader add a replica of a peer that it did not admit.
 func TestUnadmittedPeerGetsNothing(t *testing.T) {
 	t.Parallel()
 	nodes := cluster(t, 2)
@@ -209,7 +208,7 @@ func TestUnadmittedPeerGetsNothing(t *testing.T) {
 	for i := range 20 {
 		must(t, r, fmt.Sprint(i))
 	}
-	if got := other.history(); len(got) > 0 {
+	if got := other.entries(); len(got) > 0 {
 		t.Errorf("an unadmitted replica applied %d entries", len(got))
 	}
 	nodes[0].engine.Admit(shard, nodes[1].peer, 2)

@@ -54,7 +54,7 @@ func alone(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
 	return r
 }
 
-func TestFailedLogMutes(t *testing.T) {
+func TestFailedLogFencesItsReplica(t *testing.T) {
 	t.Parallel()
 	for _, panics := range []bool{false, true} {
 		t.Run(fmt.Sprint("panics=", panics), func(t *testing.T) {
@@ -82,12 +82,12 @@ func TestFailedLogMutes(t *testing.T) {
 				t.Errorf("failed with %v; want %v", rec.failures[0], broken)
 			}
 			if err := r.Propose(enginetest.Within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
-				t.Errorf("propose on a muted replica: %v; want ErrClosed and ErrNotApplied", err)
+				t.Errorf("propose on a fenced replica: %v; want ErrClosed and ErrNotApplied", err)
 			}
 			if err := r.ReadIndex(enginetest.Within(t)); !errors.Is(err, ErrClosed) {
-				t.Errorf("read on a muted replica: %v; want ErrClosed", err)
+				t.Errorf("read on a fenced replica: %v; want ErrClosed", err)
 			}
-			if diff := cmp.Diff([]string{"before"}, data(rec.history())); diff != "" {
+			if diff := cmp.Diff([]string{"before"}, data(rec.entries())); diff != "" {
 				t.Errorf("applied (-want +got):\n%s", diff)
 			}
 			must(t, neighbour, "alive")
@@ -123,8 +123,9 @@ func (h hanging) Entries(lo, hi sm.Index) iter.Seq2[logstore.Entry, error] {
 	}
 }
 
-// TestLogThatHangs lets the calls of a log wait: its replica is told, and the one in
-// memory which the same worker serves, but none of another worker's.
+// TestLogThatHangs blocks the calls of a log. It expects a report to the owner of its replica and
+// to that of a replica in memory which the same worker serves, and none to that of another
+// worker's replica.
 func TestLogThatHangs(t *testing.T) {
 	t.Parallel()
 	var saves, reads sync.RWMutex
@@ -201,7 +202,7 @@ func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
 	<-n.engine.ctx.Done()
 	select {
 	case err := <-settled:
-		t.Errorf("nobody waits for the worker, with %v", err)
+		t.Errorf("starting did not wait for the worker: %v", err)
 	case <-time.After(100 * time.Millisecond): // only a test that is to fail would end it sooner
 	}
 	release()
@@ -210,7 +211,7 @@ func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
 	}
 }
 
-func TestMutedLeaderIsReplaced(t *testing.T) {
+func TestFencedLeaderIsReplaced(t *testing.T) {
 	t.Parallel()
 	log := &brittle{Log: enginetest.MemoryLog(t)}
 	first := true
@@ -230,7 +231,7 @@ func TestMutedLeaderIsReplaced(t *testing.T) {
 	must(t, g.replicas[2], "after")
 }
 
-func TestPanickingMachineMutes(t *testing.T) {
+func TestPanickingMachineFencesItsReplica(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
 	rec.panicsAt = "boom"
@@ -274,7 +275,7 @@ func testSnapshotError(t *testing.T, panics bool) {
 	rec.wait(t, "SnapshotTaken", func() bool { return rec.taken > 0 })
 }
 
-func TestRestoreErrorMutes(t *testing.T) {
+func TestRestoreErrorFencesTheReplica(t *testing.T) {
 	t.Parallel()
 	nodes := cluster(t, 2)
 	introduce(shard, nodes)
@@ -299,8 +300,8 @@ func TestRestoreErrorMutes(t *testing.T) {
 	if err := bad.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := joiner.history(); len(got) > 0 {
-		t.Errorf("a muted machine applied %d entries", len(got))
+	if got := joiner.entries(); len(got) > 0 {
+		t.Errorf("a fenced machine applied %d entries", len(got))
 	}
 }
 
@@ -339,7 +340,7 @@ func TestRestartKeepsLog(t *testing.T) {
 	for i := range 12 {
 		must(t, r, fmt.Sprint(i))
 	}
-	before := rec.history()
+	before := rec.entries()
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +350,7 @@ func TestRestartKeepsLog(t *testing.T) {
 	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, again.history()); diff != "" {
+	if diff := cmp.Diff(before, again.entries()); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
 }
@@ -400,11 +401,11 @@ func TestCloseUnderLoad(t *testing.T) {
 	closers.Wait()
 	counts := make([]int, 3)
 	for i, rec := range g.recs {
-		counts[i] = len(rec.history())
+		counts[i] = len(rec.entries())
 	}
 	callers.Wait()
 	for i, rec := range g.recs {
-		if n := len(rec.history()); n != counts[i] {
+		if n := len(rec.entries()); n != counts[i] {
 			t.Errorf("machine %d applied %d entries after Close", i, n-counts[i])
 		}
 	}

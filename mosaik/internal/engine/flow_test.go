@@ -157,7 +157,7 @@ func TestTroubles(t *testing.T) {
 			select {
 			case <-time.After(tick):
 			case <-ctx.Done():
-				t.Fatalf("waited in vain for %s; there is %+v", what, n.engine.Troubles(shard))
+				t.Fatalf("%s did not happen in time; there is %+v", what, n.engine.Troubles(shard))
 			}
 		}
 	}

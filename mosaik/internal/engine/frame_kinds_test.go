@@ -37,7 +37,7 @@ func TestUnknownFramesAreIgnored(t *testing.T) {
 	}
 	// A proposal shows that this one is read. The leader is elsewhere, so it may be lost
 	// and is made again.
-	applied := func() bool { return slices.Contains(data(g.recs[2].history()), "after") }
+	applied := func() bool { return slices.Contains(data(g.recs[2].entries()), "after") }
 	for key := uint64(1); !applied(); key++ {
 		propose := enginetest.Batch(pb.Message{Type: pb.Propose, ShardID: shard, From: 9, To: 3, Entries: []pb.Entry{
 			{Type: pb.EncodedEntry, Key: key, ClientID: wire.ProposalClient, Cmd: append([]byte{0}, "after"...)}}})

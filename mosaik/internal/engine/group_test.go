@@ -28,7 +28,7 @@ func TestLoneBootstrapAppliesProposals(t *testing.T) {
 	if leader != 1 || term == 0 || !ok {
 		t.Errorf("leader %d in term %d, %v; want replica 1", leader, term, ok)
 	}
-	got := rec.history()
+	got := rec.entries()
 	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4", ""}, data(got)); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
 	}
@@ -60,7 +60,7 @@ func TestThreeNodes(t *testing.T) {
 		t.Errorf("voters (-want +got):\n%s\nnon-voting: %v", diff, m.NonVoting)
 	}
 
-	// The leader goes; the others go on.
+	// The leader stops; the others continue.
 	if err := g.replicas[0].Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +88,9 @@ func agree(t *testing.T, recs []*recorder, n int) {
 	for _, rec := range recs {
 		rec.wait(t, fmt.Sprint(n, " commands"), func() bool { return different(rec.applied) >= n })
 	}
-	want := recs[0].history()
+	want := recs[0].entries()
 	for _, rec := range recs[1:] {
-		got := rec.history()
+		got := rec.entries()
 		common := min(len(want), len(got))
 		same := func(a, b Entry) bool { return a.Index == b.Index && a.Term == b.Term && bytes.Equal(a.Data, b.Data) }
 		if slices.EqualFunc(want[:common], got[:common], same) {
@@ -113,7 +113,7 @@ func TestTermsSpanLeaders(t *testing.T) {
 		must(t, g.replicas[i%3], fmt.Sprint("transfer ", i))
 	}
 	agree(t, g.recs, 5)
-	got := g.recs[2].history()
+	got := g.recs[2].entries()
 	if !slices.IsSortedFunc(got, func(a, b Entry) int { return int(a.Term) - int(b.Term) }) {
 		t.Errorf("terms go backwards: %v", got)
 	}
@@ -181,7 +181,7 @@ func TestLargeSnapshotTravels(t *testing.T) {
 func TestRemovedReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
-	remove(t, g.replicas[0], 3) // which may never hear of it
+	remove(t, g.replicas[0], 3) // replica 3 may never learn of it
 	if err := g.replicas[2].Stop(); err != nil {
 		t.Fatal(err)
 	}

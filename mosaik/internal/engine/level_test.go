@@ -18,7 +18,7 @@ func (e *newerError) Error() string      { return fmt.Sprint("level ", e.level, 
 func (e *newerError) NeedsLevel() uint32 { return e.level }
 
 // A machine that cannot apply an entry, since that needs another program, ends its
-// replica. Nothing is written to the log any more, but the level that is needed.
+// replica. From then on nothing is written to the log but the needed level.
 func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	t.Parallel()
 	log := &enginetest.CountedLog{Log: enginetest.MemoryLog(t)}
@@ -57,7 +57,7 @@ func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	if now := log.Writes.Load(); now != writes {
 		t.Errorf("%d writes after the replica ended, want none", now-writes)
 	}
-	if got := data(old.history()); cmp.Diff([]string{"before"}, got[:1]) != "" || len(got) != 1 {
+	if got := data(old.entries()); cmp.Diff([]string{"before"}, got[:1]) != "" || len(got) != 1 {
 		t.Errorf("the machine applied %q, want what came before", got)
 	}
 }

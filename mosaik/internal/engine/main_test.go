@@ -124,7 +124,7 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
 
-// update changes the recorder under its lock and wakes whoever waits for it.
+// update changes the recorder under its lock and wakes the callers of wait.
 func (r *recorder) update(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("waited in vain for: %s", what)
+			t.Fatalf("did not happen in time: %s", what)
 		}
 	}
 }
@@ -233,8 +233,8 @@ func (r *recorder) SnapshotFailed(err error) {
 	r.update(func() { r.snapErrors = append(r.snapErrors, err) })
 }
 
-// history returns what was applied.
-func (r *recorder) history() []Entry {
+// entries returns the entries that were applied.
+func (r *recorder) entries() []Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.applied)
@@ -276,7 +276,7 @@ func elect(t testing.TB, r *Replica, rec *recorder) {
 	rec.wait(t, "a leader", func() bool { return len(rec.leaders) > 0 && rec.leaders[len(rec.leaders)-1].leader != 0 })
 }
 
-// oneTry bounds one try of what may be lost on its way to a leader.
+// oneTry bounds one try of a request that may be lost before it reaches a leader.
 const oneTry = 2 * time.Second
 
 // must proposes until the proposal is applied, which may apply it twice.

@@ -199,7 +199,7 @@ func TestCommitOfTruncatedEntries(t *testing.T) {
 
 // TestPromotionsAreThoseOfDragonboat draws changes of a group of three, promotions and
 // removals of voters that never start among them, and compares what each log tells with
-// what dragonboat does. No more than one voter is dead at a time, or no change would be
+// what dragonboat does. At most one voter is dead at a time, so that changes can be
 // committed.
 func TestPromotionsAreThoseOfDragonboat(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ func TestReadsJoinTheNextRound(t *testing.T) {
 	if first.err != nil || second.err != nil {
 		t.Errorf("the rounds ended with %v and %v", first.err, second.err)
 	}
-	s.running.Wait() // nobody waits for a round: the goroutine ends
+	s.running.Wait() // no call waits for a round, so the goroutine ends
 	again := mustJoin(t, s)
 	<-leader.begins
 	leader.answer <- nil
@@ -68,7 +68,7 @@ func TestReadsJoinTheNextRound(t *testing.T) {
 	s.close()
 }
 
-func TestFailedRoundTakesTheNextWithIt(t *testing.T) {
+func TestFailedRoundFailsTheNext(t *testing.T) {
 	t.Parallel()
 	leader, s := newAsked()
 	first := mustJoin(t, s)

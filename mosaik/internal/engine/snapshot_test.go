@@ -31,7 +31,7 @@ func TestDurableSnapshots(t *testing.T) {
 		taken = rec.taken
 		rec.mu.Unlock()
 	}
-	before := rec.history()
+	before := rec.entries()
 	if err := r.engine.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestDurableSnapshots(t *testing.T) {
 	if again.restored != 1 {
 		t.Errorf("%d snapshots restored, want 1", again.restored)
 	}
-	if diff := cmp.Diff(before, again.history()); diff != "" {
+	if diff := cmp.Diff(before, again.entries()); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
 	join(t, r, nodes[1], 2, joiner, func(c *ReplicaConfig) { c.SnapshotEvery = 5 })
@@ -98,9 +98,9 @@ func TestSnapshotThatCannotBeKept(t *testing.T) {
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	before, again := rec.history(), newRecorder()
+	before, again := rec.entries(), newRecorder()
 	r.restart(t, again, keep)
-	if diff := cmp.Diff(before, again.history()); diff != "" {
+	if diff := cmp.Diff(before, again.entries()); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
 	if len(rec.failures) > 0 {
@@ -157,7 +157,7 @@ func TestMissingSnapshotIsAnError(t *testing.T) {
 	}
 }
 
-// What a crash left is gone with the next start, whatever index it is of.
+// The next start removes the files of any index that a crash has left.
 func TestStartRemovesWhatACrashLeft(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)
@@ -202,7 +202,7 @@ func TestSnapshotsAreCompressed(t *testing.T) {
 	}
 	again := newRecorder()
 	r.restart(t, again, keep)
-	if diff := cmp.Diff(data(rec.history()), data(again.history())); diff != "" {
+	if diff := cmp.Diff(data(rec.entries()), data(again.entries())); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
 }

@@ -12,8 +12,8 @@ func TestWait(t *testing.T) {
 		counts []int // the results of count
 		asked  int   // how often count is called
 	}{
-		"nobody was woken":        {0, []int{0, 1}, 1},
-		"nobody comes":            {3, []int{1, 1, 2}, 2},
+		"no caller was woken":     {0, []int{0, 1}, 1},
+		"no caller comes":         {3, []int{1, 1, 2}, 2},
 		"all come":                {3, []int{0, 2, 3, 4}, 3},
 		"others are here already": {3, []int{3, 5, 6, 7}, 3},
 		"some come":               {9, []int{0, 2, 3, 3, 4}, 4},

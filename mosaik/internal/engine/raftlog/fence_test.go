@@ -80,7 +80,7 @@ func (f *faultyLog) Entries(lo, hi sm.Index) iter.Seq2[logstore.Entry, error] {
 	}
 }
 
-func TestRouterMutes(t *testing.T) {
+func TestFailedLogIsFenced(t *testing.T) {
 	t.Parallel()
 	failing := func(call string, n int, err error) func(string, int) error {
 		return func(c string, m int) error {
@@ -124,14 +124,14 @@ func TestRouterMutes(t *testing.T) {
 				t.Fatalf("failed was called with %v, want once, saying %q", failures, tt.want)
 			}
 			if !r.Find(routerShard, routerReplica).Fenced() {
-				t.Error("the replica is not muted")
+				t.Error("the replica is not fenced")
 			}
 			if n := log.after.Load(); n > 0 {
 				t.Errorf("the log was touched %d times after it had failed", n)
 			}
 			r.Unregister(routerShard, routerReplica)
 			if !r.Find(routerShard, routerReplica).Fenced() {
-				t.Error("the replica is not muted any more once it is unregistered")
+				t.Error("the replica is not fenced once it is unregistered")
 			}
 		})
 	}
@@ -140,7 +140,7 @@ func TestRouterMutes(t *testing.T) {
 		r := newTestRouter(t, newFaultyLog(t, failing("", 0, nil)), noFailure(t))
 		tour(t, r)
 		if r.Find(routerShard, routerReplica).Fenced() {
-			t.Error("the replica is muted")
+			t.Error("the replica is fenced")
 		}
 	})
 }
@@ -209,7 +209,7 @@ func wantTerms(t *testing.T, r *Router, lo, hi, term uint64) {
 }
 
 // Entries that could not be restored as they were are not kept.
-func TestRouterMutesOnForeignEntries(t *testing.T) {
+func TestForeignEntriesFenceTheLog(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]pb.Entry{
 		"client":    {Index: 1, Term: 1, Type: pb.EncodedEntry, Key: 1, ClientID: 5, Cmd: []byte{0, 1}},

@@ -80,7 +80,7 @@ func TestLevelIsNotedWithItsEntry(t *testing.T) {
 	want(0, "claimed again")
 }
 
-// Nothing is written to a log that was abandoned, whatever dragonboat still does.
+// Nothing is written to an abandoned log by any call of dragonboat.
 func TestAbandonedLogIsNotWritten(t *testing.T) {
 	t.Parallel()
 	log := &enginetest.CountedLog{Log: enginetest.MemoryLog(t)}
@@ -106,6 +106,6 @@ func TestAbandonedLogIsNotWritten(t *testing.T) {
 		t.Errorf("the log's past is %+v, %t, %v; want level 4", p, ok, err)
 	}
 	if !r.Find(routerShard, routerReplica).Fenced() {
-		t.Error("the replica of an abandoned log is not muted")
+		t.Error("the replica of an abandoned log is not fenced")
 	}
 }

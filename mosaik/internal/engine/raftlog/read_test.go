@@ -9,9 +9,9 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
-// TestLogYieldsLittleAtOnce reads a log of which dragonboat asks for much more
+// TestReadsAreCut reads a log of which dragonboat asks for much more
 // than is yielded, and takes it for cut.
-func TestLogYieldsLittleAtOnce(t *testing.T) {
+func TestReadsAreCut(t *testing.T) {
 	t.Parallel()
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))
 	var entries []pb.Entry

@@ -107,7 +107,7 @@ func TestRouterUnknownReplica(t *testing.T) {
 	t.Parallel()
 	r := NewRouter(2)
 	if !r.Find(1, 2).Fenced() {
-		t.Error("an unregistered replica is not muted")
+		t.Error("an unregistered replica is not fenced")
 	}
 	if term := r.Find(1, 2).TermAt(3); term != 0 {
 		t.Errorf("termOf = %d, want 0", term)
@@ -249,7 +249,7 @@ func TestRouterRegisterRefuses(t *testing.T) {
 			t.Errorf("%s: register: %v, want an error that says %q", name, err, tt.want)
 		}
 		if !r.Find(routerShard, routerReplica).Fenced() {
-			t.Errorf("%s: a replica whose registration failed is not muted", name)
+			t.Errorf("%s: a replica whose registration failed is not fenced", name)
 		}
 	}
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))

@@ -159,7 +159,7 @@ func TestTermTable(t *testing.T) {
 	}
 }
 
-// The table stays small, whatever the length of the log.
+// The table stays small for a log of any length.
 func TestTermTableSize(t *testing.T) {
 	t.Parallel()
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))

@@ -53,12 +53,12 @@ func (r *receiver) half(index sm.Index) (in *Incoming, last *pb.Chunk) {
 	return in, last
 }
 
-// whole receives a snapshot, of which dragonboat says what is to become.
-func (r *receiver) whole(index sm.Index, hand func() error) {
+// whole receives a snapshot, to whose last chunk dragonboat answers as deliver does.
+func (r *receiver) whole(index sm.Index, deliver func() error) {
 	r.t.Helper()
 	in, last := r.half(index)
 	var want error
-	err := in.Add(last, func() error { want = hand(); return want })
+	err := in.Add(last, func() error { want = deliver(); return want })
 	if err != want {
 		r.t.Errorf("the last chunk: %v, want %v", err, want)
 	}
@@ -97,8 +97,8 @@ func (r *receiver) wantWhole(index sm.Index) {
 	}
 }
 
-// TestReceiptIsCompleteBeforeRaftHears installs a snapshot from within the call that
-// tells Raft of it: nothing is left to be copied, and there is nothing to copy from.
+// TestReceiptIsCompleteBeforeRaftHears installs a snapshot within the call that tells Raft of it.
+// dragonboat's file system has no copy of it, so nothing may be copied.
 func TestReceiptIsCompleteBeforeRaftHears(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -108,7 +108,7 @@ func TestReceiptIsCompleteBeforeRaftHears(t *testing.T) {
 	r.wantWhole(20)
 }
 
-// Whatever does not become the beginning of the log leaves nothing behind.
+// A snapshot that does not replace the log leaves no file behind.
 func TestReceiptsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	for name, play := range map[string]func(*receiver){
@@ -119,7 +119,7 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 				r.t.Error(err)
 			}
 		},
-		"Raft goes on without": func(r *receiver) {
+		"Raft does not use it": func(r *receiver) {
 			r.whole(10, taken)
 			r.whole(20, taken)
 			r.whole(20, taken) // of another sender
@@ -172,8 +172,8 @@ func TestReceiptsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// Of two receipts of one snapshot, of which dragonboat takes one, that one counts.
-func TestReceiptsOfOneSnapshot(t *testing.T) {
+// Of two copies of one snapshot, the one that dragonboat accepts counts.
+func TestOneOfTwoCopiesCounts(t *testing.T) {
 	t.Parallel()
 	for _, takes := range []int{0, 1} {
 		r := newReceiver(t)
@@ -192,8 +192,8 @@ func TestReceiptsOfOneSnapshot(t *testing.T) {
 	}
 }
 
-// The chunks of a receipt are those of one snapshot in their order.
-func TestReceiptTakesItsOwnOnly(t *testing.T) {
+// A copy accepts the chunks of one snapshot, in order.
+func TestChunksMustBeInOrder(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*pb.Chunk){
 		"the first again":      func(c *pb.Chunk) { c.ChunkId = 0 },
@@ -214,8 +214,8 @@ func TestReceiptTakesItsOwnOnly(t *testing.T) {
 	}
 }
 
-// A disk that does not keep a snapshot is another thing than one that is refused.
-func TestReceiptThatCannotBeKept(t *testing.T) {
+// The error of a disk differs from the refusal of a snapshot.
+func TestDiskErrorIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	if err := errors.Join(os.Remove(r.log.Dir), os.WriteFile(r.log.Dir, nil, 0o600)); err != nil {
@@ -225,7 +225,7 @@ func TestReceiptThatCannotBeKept(t *testing.T) {
 	in := r.Receive(first)
 	err := in.Add(first, func() error { t.Error("handed on"); return nil })
 	if failure := (*DiskError)(nil); !errors.As(err, &failure) {
-		t.Errorf("took a chunk without a disk: %v", err)
+		t.Errorf("a chunk without a disk: %v, want a DiskError", err)
 	}
 	if err := in.Close(); err != nil {
 		t.Error(err)

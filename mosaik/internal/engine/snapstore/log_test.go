@@ -79,7 +79,7 @@ func TestSnapshotRecords(t *testing.T) {
 		t.Errorf("record at %q, %v; want %q", got.Filepath, err, want)
 	}
 
-	// What is under way when the replica stops goes on.
+	// A snapshot in flight when the replica stops does not end the process.
 	if err := f.Stop(1, 2); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func TestFullBacklog(t *testing.T) {
 }
 
 // TestBacklogKeepsTheLogWhole sends a log as dragonboat does, with repetitions, gaps and
-// little room. Whatever happens, what leaves continues what left before, unless the
+// little room. Each message that leaves continues the one before, unless the
 // replica was forgotten.
 func TestBacklogKeepsTheLogWhole(t *testing.T) {
 	t.Parallel()

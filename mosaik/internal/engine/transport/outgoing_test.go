@@ -58,7 +58,7 @@ func sameMessage(a, b pb.Message) bool {
 	return a.Type == b.Type && a.ShardID == b.ShardID && a.From == b.From && a.To == b.To && a.Reject == b.Reject
 }
 
-func TestNothingLeaves(t *testing.T) {
+func TestReplicasSendToAdmittedPeersOnly(t *testing.T) {
 	t.Parallel()
 	for what, prepare := range map[string]func(*sender){
 		"for a peer that is not admitted":  func(s *sender) { s.Expel(enginetest.Shard, s.peer) },
@@ -128,7 +128,7 @@ func TestUnknownAnswersAreIgnored(t *testing.T) {
 		select {
 		case <-done:
 		case <-enginetest.Within(t).Done():
-			t.Errorf("waited in vain for %s", what)
+			t.Errorf("%s did not happen in time", what)
 		}
 	}
 }

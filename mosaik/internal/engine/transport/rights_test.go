@@ -104,7 +104,7 @@ func TestTakes(t *testing.T) {
 	}
 }
 
-// TestTakesFromANewLeader has leaders speak to a replica that knows less than they.
+// TestTakesFromANewLeader has leaders send to a replica that knows less than they do.
 func TestTakesFromANewLeader(t *testing.T) {
 	t.Parallel()
 	heartbeat := func(term uint64) pb.Message { return pb.Message{Type: pb.Heartbeat, Term: term} }
@@ -234,7 +234,7 @@ func TestChangesBehindAnOpenOne(t *testing.T) {
 		"one":                              {m: appendTo(10, 10, at(11)), want: true},
 		"two, the first committed":         {m: appendTo(10, 11, at(11), at(12)), want: true},
 		"two":                              {m: appendTo(10, 10, at(11), at(12))},
-		"behind one on its way":            {before: new(appendTo(10, 10, at(11))), m: appendTo(11, 10, at(12))},
+		"behind one in flight":             {before: new(appendTo(10, 10, at(11))), m: appendTo(11, 10, at(12))},
 		"behind one that is now committed": {before: new(appendTo(10, 10, at(11))), m: appendTo(11, 11, at(12)), want: true},
 		"behind a saved one":               {saved: []pb.Entry{at(11)}, m: appendTo(11, 10, at(12))},
 		"in place of a saved one":          {saved: []pb.Entry{at(11)}, m: appendTo(10, 10, at(11)), want: true},

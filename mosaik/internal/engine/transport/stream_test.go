@@ -39,7 +39,7 @@ func connected(t *testing.T, handler link.Handler) *stream {
 func hold(ctx context.Context, _ *link.Conn) { <-ctx.Done() }
 
 // A connection is judged by what the receiver acknowledges.
-func TestGuard(t *testing.T) {
+func TestMonitor(t *testing.T) {
 	t.Parallel()
 	const tick = time.Second
 	for name, c := range map[string]struct {

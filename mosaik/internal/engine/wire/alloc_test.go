@@ -29,22 +29,22 @@ func bombs(size int) map[string][]byte {
 	of := func(what []byte) []byte { return field(1<<3|2, append(bytes.Clone(empty), what...)) }
 	repeat := func(b []byte) []byte { return bytes.Repeat(b, size/len(b)) }
 	return map[string][]byte{
-		"messages of no bytes":      repeat([]byte{1<<3 | 2, 0}),
-		"least messages":            repeat(field(1<<3|2, empty)),
-		"messages apart":            repeat(append(field(1<<3|2, empty), 2<<3, 1)),
-		"entries of no bytes":       of(repeat([]byte{11<<3 | 2, 0})),
-		"blank entries":             of(repeat([]byte{11<<3 | 2, 1, 0x7f})),
-		"least entries":             of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}))),
-		"entries of one byte":       of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 7, 1, 9, 0x7f}))),
-		"entries apart":             of(repeat(append(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}), 1<<3, 1))),
-		"one entry for each":        repeat(of(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}))),
-		"members in snapshots":      of(field(12<<3|2, field(6<<3|2, repeat([]byte{0x1a, 3, 8, 1, 16})))),
-		"files in snapshots":        of(field(12<<3|2, repeat([]byte{0x2a, 0}))),
-		"snapshots of a byte":       of(repeat([]byte{12<<3 | 2, 0})),
-		"the senders' addresses":    repeat(field(3<<3|2, make([]byte, 64))),
-		"a long sender's address":   field(3<<3|2, repeat([]byte{'x'})),
-		"numbers":                   repeat([]byte{2 << 3, 1}),
-		"changes of the membership": of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 2, 1, 7, 4, 8, 0, 16, 1, 0x7f}))),
+		"messages of no bytes":           repeat([]byte{1<<3 | 2, 0}),
+		"least messages":                 repeat(field(1<<3|2, empty)),
+		"messages that are not adjacent": repeat(append(field(1<<3|2, empty), 2<<3, 1)),
+		"entries of no bytes":            of(repeat([]byte{11<<3 | 2, 0})),
+		"blank entries":                  of(repeat([]byte{11<<3 | 2, 1, 0x7f})),
+		"least entries":                  of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}))),
+		"entries of one byte":            of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 7, 1, 9, 0x7f}))),
+		"entries that are not adjacent":  of(repeat(append(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}), 1<<3, 1))),
+		"one entry for each":             repeat(of(field(11<<3|2, []byte{0, 1, 1, 1, 0x7f}))),
+		"members in snapshots":           of(field(12<<3|2, field(6<<3|2, repeat([]byte{0x1a, 3, 8, 1, 16})))),
+		"files in snapshots":             of(field(12<<3|2, repeat([]byte{0x2a, 0}))),
+		"snapshots of a byte":            of(repeat([]byte{12<<3 | 2, 0})),
+		"the senders' addresses":         repeat(field(3<<3|2, make([]byte, 64))),
+		"a long sender's address":        field(3<<3|2, repeat([]byte{'x'})),
+		"numbers":                        repeat([]byte{2 << 3, 1}),
+		"changes of the membership":      of(repeat(field(11<<3|2, []byte{0, 1, 1, 1, 2, 1, 7, 4, 8, 0, 16, 1, 0x7f}))),
 	}
 }
 
