@@ -14,7 +14,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// dropped writes a frame and waits until the other end hangs up.
+// dropped writes a frame and expects the other end to close the connection.
 func dropped(t *testing.T, c *link.Conn, kind uint8, frame []byte) {
 	t.Helper()
 	defer c.Close()
@@ -39,7 +39,7 @@ type adversary struct {
 	victim *node
 }
 
-// adversaries counts them, so that each has an identity of its own.
+// adversaries counts adversaries, so that each has an identity of its own.
 var adversaries atomic.Int32
 
 func newAdversary(t *testing.T, victim *node) *adversary {
@@ -218,9 +218,8 @@ func TestUnadmittedPeerGetsNothing(t *testing.T) {
 	agree(t, []*recorder{rec, other}, 20)
 }
 
-// TestMemberOfAnotherGroupIsNotHeard has a member of one group send messages and
-// snapshots for another that runs on the same node, with the replica ids of those
-// who are its members.
+// TestMemberOfAnotherGroupIsNotHeard has a member of one group send messages and snapshots for
+// another group on the same node, with the replica ids of that group's members.
 func TestMemberOfAnotherGroupIsNotHeard(t *testing.T) {
 	t.Parallel()
 	const other = shard + 1

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// brittle is a log that fails, or panics, once told to.
+// brittle is a log that fails, or panics, after a call of fail.
 type brittle struct {
 	logstore.Log
 	mu     sync.Mutex
@@ -46,7 +45,7 @@ func (b *brittle) fail(err error, panics bool) {
 	b.broken, b.panics = err, panics
 }
 
-// alone starts a lone leader on a node of its own.
+// alone starts the only replica of a shard, which leads, on a node of its own.
 func alone(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
 	t.Helper()
 	r := cluster(t, 1)[0].start(1, rec, true, change)
@@ -95,119 +94,6 @@ func TestFailedLogFencesItsReplica(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-	}
-}
-
-// hanging is a log whose saves wait while one gate is locked, and whose reads do
-// while the other is.
-type hanging struct {
-	logstore.Log
-	saves, reads *sync.RWMutex
-}
-
-func (h hanging) Save(b logstore.Batch) error {
-	h.saves.RLock()
-	defer h.saves.RUnlock()
-	return h.Log.Save(b)
-}
-
-func (h hanging) Entries(lo, hi sm.Index) iter.Seq2[logstore.Entry, error] {
-	return func(yield func(logstore.Entry, error) bool) {
-		h.reads.RLock()
-		defer h.reads.RUnlock()
-		for e, err := range h.Log.Entries(lo, hi) {
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-// TestLogThatHangs blocks the calls of a log. It expects a report to the owner of its replica and
-// to that of a replica in memory which the same worker serves, and none to that of another
-// worker's replica.
-func TestLogThatHangs(t *testing.T) {
-	t.Parallel()
-	var saves, reads sync.RWMutex
-	n := cluster(t, 1)[0]
-	recs := []*recorder{newRecorder(), newRecorder(), newRecorder()}
-	var replicas []*Replica
-	for i, rec := range recs {
-		r := n.start(1, rec, true, func(c *ReplicaConfig) {
-			c.Shard = shard + []uint64{0, 2 * workers.ExecShards, 1}[i]
-			if i == 0 {
-				c.Log = hanging{c.Log, &saves, &reads}
-			}
-		})
-		elect(t, r, rec)
-		must(t, r, "before")
-		replicas = append(replicas, r)
-	}
-	last := func(rec *recorder, hangs bool) func() bool {
-		return func() bool { return len(rec.stalls) > 0 && rec.stalls[len(rec.stalls)-1] == hangs }
-	}
-	for what, gate := range map[string]*sync.RWMutex{"a save": &saves, "a read": &reads} {
-		gate.Lock()
-		release := sync.OnceFunc(gate.Unlock)
-		t.Cleanup(release)
-		done := make(chan error, 1)
-		go func() {
-			if gate == &saves {
-				done <- replicas[0].Propose(enginetest.Within(t), []byte("meanwhile"))
-				return
-			}
-			done <- replicas[0].settle() // which the worker answers from the log
-		}()
-		for i, rec := range recs[:2] {
-			rec.wait(t, fmt.Sprintf("replica %d to be told of %s that hangs", i, what), last(rec, true))
-		}
-		must(t, replicas[2], "meanwhile")
-		// A busy machine may hold another worker up for as long, too, but not for ever.
-		recs[2].wait(t, "the replica of another worker not to be told", func() bool { return len(recs[2].stalls) == 0 || last(recs[2], false)() })
-		release()
-		if err := <-done; err != nil {
-			t.Errorf("%s that hung: %v", what, err)
-		}
-		for i, rec := range recs[:2] {
-			rec.wait(t, fmt.Sprintf("replica %d to be told that %s is over", i, what), last(rec, false))
-		}
-		must(t, replicas[1], "after")
-	}
-}
-
-// A worker of dragonboat's that answers a question of a host which was closed
-// meanwhile ends the process. So closing waits for a replica that starts.
-func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
-	t.Parallel()
-	var saves, reads sync.RWMutex
-	n := cluster(t, 1)[0]
-	rec := newRecorder()
-	r := n.start(1, rec, true, func(c *ReplicaConfig) { c.Log = hanging{c.Log, &saves, &reads} })
-	elect(t, r, rec)
-	must(t, r, "before")
-	reads.Lock()
-	release := sync.OnceFunc(reads.Unlock)
-	t.Cleanup(release)
-	settled, closed := make(chan error, 1), make(chan error, 1)
-	go func() {
-		if !n.engine.enter() {
-			settled <- ErrClosed
-			return
-		}
-		defer n.engine.leave()
-		settled <- r.settle()
-	}()
-	rec.wait(t, "the worker to answer", func() bool { return len(rec.stalls) > 0 })
-	go func() { closed <- n.engine.Close() }()
-	<-n.engine.ctx.Done()
-	select {
-	case err := <-settled:
-		t.Errorf("starting did not wait for the worker: %v", err)
-	case <-time.After(100 * time.Millisecond): // only a test that is to fail would end it sooner
-	}
-	release()
-	if err := errors.Join(<-settled, <-closed); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -439,111 +325,8 @@ func checkClosed(t *testing.T, r *Replica) {
 	}
 }
 
-func TestPropose(t *testing.T) {
-	t.Parallel()
-	rec := newRecorder()
-	r := cluster(t, 1)[0].start(1, rec, true, func(c *ReplicaConfig) { c.ElectionTimeout = time.Hour })
-	if err := r.Propose(enginetest.Within(t), nil); !errors.Is(err, ErrNotApplied) {
-		t.Errorf("without a leader: %v; want ErrNotApplied", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	if err := r.ReadIndex(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("read without a leader: %v; want the context's error", err)
-	}
-	elect(t, r, rec)
-	if err := r.Propose(enginetest.Within(t), make([]byte, MaxProposal+1)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("large: %v; want ErrTooLarge", err)
-	}
-	if err := r.Propose(enginetest.Within(t), make([]byte, MaxProposal)); err != nil {
-		t.Errorf("largest: %v", err)
-	}
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := r.Propose(ended, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotApplied) {
-		t.Errorf("ended context: %v; want Canceled and ErrNotApplied", err)
-	}
-	// Less than a tick is enough.
-	for {
-		short, cancel := context.WithTimeout(context.Background(), tick/2)
-		err := r.Propose(short, []byte("short"))
-		cancel()
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("short: %v", err)
-		}
-	}
-}
-
-func TestMembershipChangesAreRefused(t *testing.T) {
-	t.Parallel()
-	nodes := cluster(t, 2)
-	introduce(shard, nodes)
-	rec := newRecorder()
-	r := nodes[0].start(1, rec, true, nil)
-	elect(t, r, rec)
-	ctx := enginetest.Within(t)
-	m, err := r.Membership(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.AddNonVoting(ctx, m.ChangeID, 2, nodes[1].peer); err != nil {
-		t.Fatal(err)
-	}
-	for what, err := range map[string]error{
-		"stale change id": r.AddNonVoting(ctx, m.ChangeID, 3, sm.PeerID{3}),
-		"another's id":    r.AddNonVoting(ctx, m.ChangeID, 2, sm.PeerID{4}),
-		"last voter":      r.Remove(ctx, m.ChangeID+1, 1),
-		"replica 0":       r.Promote(ctx, m.ChangeID, 0, nodes[1].peer),
-	} {
-		if !errors.Is(err, ErrRejected) {
-			t.Errorf("%s: %v; want ErrRejected", what, err)
-		}
-	}
-}
-
-func TestBadConfig(t *testing.T) {
-	t.Parallel()
-	n := cluster(t, 1)[0]
-	rec := newRecorder()
-	good := ReplicaConfig{Shard: 1, Replica: 1, ElectionTimeout: electionTimeout, Log: enginetest.MemoryLog(t), Machine: rec, Events: rec}
-	for what, spoil := range map[string]func(*ReplicaConfig){
-		"shard": func(c *ReplicaConfig) { c.Shard = 0 }, "replica": func(c *ReplicaConfig) { c.Replica = 0 },
-		"timeout": func(c *ReplicaConfig) { c.ElectionTimeout = 3*tick - 1 }, "log": func(c *ReplicaConfig) { c.Log = nil },
-		"machine": func(c *ReplicaConfig) { c.Machine = nil }, "events": func(c *ReplicaConfig) { c.Events = nil },
-	} {
-		cfg := good
-		spoil(&cfg)
-		if _, err := n.engine.Start(cfg); err == nil {
-			t.Errorf("start with a bad %s: no error", what)
-		}
-	}
-	good.ElectionTimeout = 3 * tick
-	r, err := n.engine.Start(good)
-	if err != nil {
-		t.Errorf("start with three ticks: %v", err)
-	}
-	if _, err := n.engine.Start(good); err == nil {
-		t.Error("start of a shard that runs: no error")
-	}
-	if err := r.Stop(); err != nil {
-		t.Error(err)
-	}
-	for _, cfg := range []Config{
-		{Tick: tick, Network: n}, {Self: n.peer, Network: n}, {Self: n.peer, Tick: tick},
-		{Self: n.peer, Tick: 1500 * time.Microsecond, Network: n},
-	} {
-		if e, err := Open(cfg); err == nil {
-			t.Errorf("open %+v: no error", cfg)
-			e.Close()
-		}
-	}
-}
-
-// A log that lacks what its replica acknowledged is an older copy: its replica ends, and
-// nothing else. Only the leader of the present term knows.
+// A log that lacks an acknowledged entry is an older copy. Its replica ends, and nothing else.
+// Only the leader of the current term knows what was acknowledged.
 func TestOlderLogEndsItsReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)

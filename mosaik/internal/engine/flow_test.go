@@ -12,7 +12,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/proxytest"
 )
 
-// behind puts a proxy before a node: others reach it there from now on.
+// behind puts a proxy before a node. Others reach the node through it from then on.
 func (n *node) behind(t testing.TB) *proxytest.Proxy {
 	t.Helper()
 	addr, err := n.book.Get(n.peer)
@@ -35,7 +35,7 @@ func proxied(t testing.TB, n int, change func(*ReplicaConfig)) (*group, []*proxy
 	return groupOn(t, nodes, change), proxies
 }
 
-// A connection that a network loses silently is replaced, whichever it is.
+// A connection that the network loses silently is replaced, in either direction.
 func TestLostConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string][]int{
@@ -63,8 +63,8 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-// A connection that is lost again and again leaves nothing behind at the end that cannot
-// learn of it: there is room for few connections of a peer.
+// Connections that are lost repeatedly are also closed at the end that cannot learn of the loss:
+// a peer may have few connections.
 func TestLostConnectionsAreClosedAtBothEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loses connections for seconds")
@@ -79,8 +79,8 @@ func TestLostConnectionsAreClosedAtBothEnds(t *testing.T) {
 	}
 }
 
-// A replica catches up by log over a link that carries 60 kB a second, though
-// connections break, and is sent little more than once what it lacks.
+// A replica catches up by log over a link that carries 60 kB a second, also when connections
+// break, and receives the entries little more than once.
 func TestNarrowLinkCatchesUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -112,8 +112,8 @@ func TestNarrowLinkCatchesUp(t *testing.T) {
 	}
 }
 
-// A leader that needs a voter behind a narrow link keeps its quorum while the voter
-// catches up: heartbeats do not wait behind what it lacks.
+// A leader that needs a voter behind a narrow link keeps its quorum while the voter catches up:
+// heartbeats overtake entries.
 func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -142,7 +142,7 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	}
 }
 
-// What goes wrong with a peer is known until it is reached again.
+// Troubles with a peer are reported until it is reached again.
 func TestTroubles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -177,8 +177,8 @@ func TestTroubles(t *testing.T) {
 	await("none", func(got Trouble) bool { return got.Failures == 0 })
 }
 
-// A snapshot crosses a link that takes longer for a chunk than any deadline lasts, and is
-// sent once.
+// A snapshot crosses a link on which each chunk takes longer than any deadline. It is sent
+// once.
 func TestNarrowLinkCarriesASnapshot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute")

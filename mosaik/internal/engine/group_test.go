@@ -74,8 +74,8 @@ func TestThreeNodes(t *testing.T) {
 	agree(t, g.recs[1:], 5)
 }
 
-// agree waits until all machines applied n different commands and compares
-// what they applied. Those that lag by a repetition agree too.
+// agree waits until all machines have applied n different commands, and compares what they
+// applied. A machine that lags by a repeated command agrees.
 func agree(t *testing.T, recs []*recorder, n int) {
 	t.Helper()
 	different := func(entries []Entry) int {
@@ -122,8 +122,8 @@ func TestTermsSpanLeaders(t *testing.T) {
 	}
 }
 
-// lead transfers leadership until r sees the target lead. A transfer to a
-// replica that lags comes to nothing.
+// lead transfers leadership until r knows the target as the leader. A transfer to a replica
+// that lags has no effect.
 func lead(t testing.TB, r *Replica, target uint64) {
 	t.Helper()
 	ctx := enginetest.Within(t)
@@ -203,8 +203,7 @@ func TestRemovedReplica(t *testing.T) {
 	agree(t, []*recorder{g.recs[0], g.recs[1], rec}, 2)
 }
 
-// TestLeaderRemovesItself has the one member that surely hears of its removal
-// removed.
+// TestLeaderRemovesItself removes the leader, which always learns of its removal.
 func TestLeaderRemovesItself(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil) // of two, the other could be left without a quorum
@@ -214,7 +213,7 @@ func TestLeaderRemovesItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It may have ended before it could say so.
+	// The replica may end before it answers.
 	if err := g.replicas[0].Remove(ctx, m.ChangeID, 1); err != nil && !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
 	}

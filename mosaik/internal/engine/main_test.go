@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tick and electionTimeout of the tests: the machine they run on may be slow.
+// tick and electionTimeout are long enough for a slow machine.
 const (
 	tick            = 10 * time.Millisecond
 	electionTimeout = 300 * time.Millisecond

@@ -145,8 +145,8 @@ func TestFailedLogIsFenced(t *testing.T) {
 	})
 }
 
-// tour makes every call of a replica's life. It checks what dragonboat would
-// panic on: errors, and reads that do not fit what was accepted.
+// tour makes every call that dragonboat makes for a replica. It fails the test where dragonboat
+// would panic: over errors, and over reads that do not match what was saved.
 func tour(t *testing.T, r *Router) {
 	t.Helper()
 	saveRaft(t, r, pb.Update{EntriesToSave: raftEntries(1, 1, 11), State: pb.State{Term: 1, Commit: 8}})
@@ -184,8 +184,8 @@ func tour(t *testing.T, r *Router) {
 	}
 }
 
-// wantTerms checks that each of the entries from lo through hi can be read,
-// alone and among the others, and is known to be of that term.
+// wantTerms checks that each of the entries from lo through hi can be read, alone and among the
+// others, and has that term.
 func wantTerms(t *testing.T, r *Router, lo, hi, term uint64) {
 	t.Helper()
 	all, _, err := r.IterateEntries(nil, 0, routerShard, routerReplica, lo, hi+1, 0)
@@ -208,7 +208,7 @@ func wantTerms(t *testing.T, r *Router, lo, hi, term uint64) {
 	}
 }
 
-// Entries that could not be restored as they were are not kept.
+// Entries that could not be restored exactly are not saved.
 func TestForeignEntriesFenceTheLog(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]pb.Entry{
@@ -228,7 +228,7 @@ func TestForeignEntriesFenceTheLog(t *testing.T) {
 	}
 }
 
-// An import tells its caller.
+// An import returns the failure of the storage.
 func TestRouterImportFails(t *testing.T) {
 	t.Parallel()
 	log := newFaultyLog(t, func(call string, n int) error {

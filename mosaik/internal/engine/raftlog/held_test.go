@@ -9,8 +9,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestHeldMembership reads the membership from a log that holds changes which may
-// yet be committed.
+// TestHeldMembership reads the membership from a log with uncommitted changes.
 func TestHeldMembership(t *testing.T) {
 	a, b := sm.PeerID{1}, sm.PeerID{2}
 	var m tracker

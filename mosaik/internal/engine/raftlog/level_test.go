@@ -11,18 +11,18 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
-// levelIn says that "level 3" raises to level 3.
+// levelIn returns 3 for "level 3", and 0 for other data.
 func levelIn(data []byte) (level uint32) {
 	fmt.Sscanf(string(data), "level %d", &level)
 	return level
 }
 
-// proposalAt returns a proposal as it reaches the log.
+// proposalAt returns a proposal as dragonboat saves it.
 func proposalAt(index uint64, data string) pb.Entry {
 	return pb.Entry{Index: index, Term: 1, Type: pb.EncodedEntry, ClientID: wire.ProposalClient, Cmd: append([]byte{0}, data...)}
 }
 
-// The level to which entries raise the schema is written with them, and stays.
+// The level to which an entry raises the schema is written with the entry, and stays.
 func TestLevelIsNotedWithItsEntry(t *testing.T) {
 	t.Parallel()
 	log := enginetest.MemoryLog(t)

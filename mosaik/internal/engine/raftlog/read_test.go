@@ -9,8 +9,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
-// TestReadsAreCut reads a log of which dragonboat asks for much more
-// than is yielded, and takes it for cut.
+// TestReadsAreCut asks for more than a read of the log yields, as dragonboat does.
 func TestReadsAreCut(t *testing.T) {
 	t.Parallel()
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))

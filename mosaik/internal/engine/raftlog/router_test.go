@@ -181,8 +181,8 @@ func TestRouterCommitCoversSnapshot(t *testing.T) {
 	}
 }
 
-// A snapshot comes back fresh each time: dragonboat counts references in it
-// and panics when it is given one that it has counted.
+// Each call returns a snapshot of its own: dragonboat counts references in it and panics over
+// one that it has counted before.
 func TestRouterSnapshotsAreFresh(t *testing.T) {
 	t.Parallel()
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))

@@ -107,7 +107,7 @@ func (d *duel) openTan() {
 	d.must(err)
 }
 
-// both makes one call of both.
+// both makes the same call of both.
 func (d *duel) both(call func(raftio.ILogDB) error) {
 	d.Helper()
 	d.must(call(d.router))
@@ -151,8 +151,8 @@ func (d *duel) bootstrap(p *duellist) {
 	p.boot = true
 }
 
-// update makes an update as Raft might: entries that replace no committed ones,
-// a state, a snapshot ahead of what is committed; any of them may be missing.
+// update draws an update that Raft allows: entries that replace no committed ones, a state, a
+// snapshot ahead of the commit index; any of them may be missing.
 func (d *duel) update(p *duellist) pb.Update {
 	u := pb.Update{ShardID: p.shard, ReplicaID: p.replica}
 	term := max(p.state.Term, 1) + uint64(d.rng.IntN(3)/2)
@@ -207,7 +207,7 @@ func (d *duel) snapshotOf(p *duellist, index, term uint64) pb.Snapshot {
 	}
 }
 
-// takeSnapshot saves the record of a snapshot of what is committed.
+// takeSnapshot saves the record of a snapshot at a committed entry.
 func (d *duel) takeSnapshot(p *duellist) {
 	if p.state.Commit <= p.snapshot || p.state.Commit <= p.marker {
 		return
@@ -244,8 +244,7 @@ func (d *duel) remove(p *duellist) {
 	d.removed = true
 }
 
-// restart opens both again on what they saved. The replicas start from their
-// snapshots.
+// restart opens both on their saved state. The replicas start from their snapshots.
 func (d *duel) restart() {
 	if !d.removed {
 		d.must(d.tan.Close())
@@ -262,8 +261,7 @@ func (d *duel) restart() {
 	}
 }
 
-// forgetCommit makes tan forget a commit index that came without anything else,
-// as the router does.
+// forgetCommit makes tan forget a commit index that was saved alone, as the router does.
 func (d *duel) forgetCommit(p *duellist) {
 	if pb.IsEmptyState(p.state) {
 		return
@@ -274,7 +272,7 @@ func (d *duel) forgetCommit(p *duellist) {
 
 var pbEqual = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(pb.Snapshot{})}
 
-// agree checks that both give the same answer.
+// agree checks that both return the same.
 func (d *duel) agree(what string, ask func(raftio.ILogDB) (any, error)) {
 	d.Helper()
 	want, wantErr := ask(d.tan)
@@ -328,7 +326,7 @@ func (d *duel) iterate(p *duellist, low, high, maxSize uint64) {
 	}
 }
 
-// sameEntry spares cmp, which would take most of the test's time.
+// sameEntry replaces cmp, which would take most of the test's time.
 func sameEntry(a, b pb.Entry) bool {
 	same := bytes.Equal(a.Cmd, b.Cmd)
 	a.Cmd, b.Cmd = nil, nil

@@ -42,7 +42,7 @@ func TestRouterTermsUnderTruncation(t *testing.T) {
 	want(0, 1, 1, 3, 4, 5, 5, 5, 8, 0)
 }
 
-// What was committed before a snapshot arrives may be applied after it arrived.
+// An entry that was committed before a snapshot arrived may be applied after that.
 func TestRouterTermsAcrossASnapshot(t *testing.T) {
 	t.Parallel()
 	log := enginetest.MemoryLog(t)
@@ -176,7 +176,7 @@ func TestTermTableSize(t *testing.T) {
 	}
 }
 
-// The terms are asked for by another goroutine than the one that saves.
+// One goroutine saves entries while another one asks for their terms.
 func TestTermTableConcurrent(t *testing.T) {
 	t.Parallel()
 	r := newTestRouter(t, enginetest.MemoryLog(t), noFailure(t))

@@ -63,7 +63,7 @@ func parse(b []byte, index sm.Index) (*pieces, error) {
 	return parseFile(bytes.NewReader(b), int64(len(b)), index)
 }
 
-// all returns what is in pieces.
+// all returns the content of pieces.
 func all(t testing.TB, c *pieces) []byte {
 	t.Helper()
 	b, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
@@ -73,7 +73,7 @@ func all(t testing.TB, c *pieces) []byte {
 	return b
 }
 
-// TestSnapshotFileThatCannotBeRenamed leaves nothing behind.
+// TestSnapshotFileThatCannotBeRenamed expects that no file is left.
 func TestSnapshotFileThatCannotBeRenamed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

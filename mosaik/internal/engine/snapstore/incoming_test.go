@@ -67,7 +67,7 @@ func (r *receiver) whole(index sm.Index, deliver func() error) {
 	}
 }
 
-// install makes a snapshot the beginning of the log, and waits for all that follows.
+// install replaces the log by a snapshot, and waits for the goroutines of the log.
 func (r *receiver) install(index sm.Index) {
 	r.t.Helper()
 	at := sm.Cursor{Term: 1, Index: index}

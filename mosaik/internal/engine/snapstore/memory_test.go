@@ -53,7 +53,7 @@ func TestPiecesAreLikeASlice(t *testing.T) {
 	}
 }
 
-// TestMemoryIsLikeADisk does the same on files in memory and on vfs's.
+// TestMemoryIsLikeADisk makes the same calls of memory and of vfs.MemFS.
 func TestMemoryIsLikeADisk(t *testing.T) {
 	t.Parallel()
 	var seen [2][]any
@@ -118,7 +118,7 @@ func TestMemoryIsLikeADisk(t *testing.T) {
 	}
 }
 
-// TestMemoryForgets looks whether files that are gone are kept.
+// TestMemoryForgets checks that removed files take no memory.
 func TestMemoryForgets(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
@@ -157,7 +157,7 @@ func TestMemoryForgets(t *testing.T) {
 	}
 }
 
-// TestOpenFileOutlivesItsName reads and writes a file that is removed meanwhile.
+// TestOpenFileOutlivesItsName reads and writes an open file after its removal.
 func TestOpenFileOutlivesItsName(t *testing.T) {
 	t.Parallel()
 	m := newMemory()

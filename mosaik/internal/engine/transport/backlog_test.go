@@ -10,7 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 )
 
-// content is what all commands of these tests are made of.
+// content holds the bytes of all commands in these tests.
 var content [maxBacklog]byte
 
 // replicate returns an append of entries [lo, hi) of size bytes each, all of one term.

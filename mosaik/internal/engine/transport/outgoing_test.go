@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// send sends a message, and a snapshot, to replica to, on connections of their own.
+// send sends messages and a snapshot to replica to, each on a connection of its own.
 func (s *sender) send(t *testing.T, to uint64) {
 	t.Helper()
 	raft, err := s.GetConnection(context.Background(), s.peer.String())
@@ -93,7 +93,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// What is not known on a connection that was dialled to send is ignored as well.
+// The end that sends data ignores frames of unknown kinds, too.
 func TestUnknownAnswersAreIgnored(t *testing.T) {
 	t.Parallel()
 	book := &enginetest.Book{}

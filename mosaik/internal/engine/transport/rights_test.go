@@ -16,8 +16,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The replicas of the unit tests of rights: the own one is a voter, as are the leader and
-// another; there is one of each other kind.
+// The replicas of these tests. The own one, the leader and another one are voters; there is one
+// of each other standing.
 const (
 	ownReplica, theLeader, aVoter, aSpare, aStranger, oneRemoved = 1, 2, 3, 4, 5, 6
 	ownTerm                                                      = 7
@@ -47,7 +47,7 @@ func newReceiving(t testing.TB) *receiving {
 	return b
 }
 
-// save saves what dragonboat would.
+// save saves an update as dragonboat does.
 func (b *receiving) save(u pb.Update) {
 	b.t.Helper()
 	u.ShardID, u.ReplicaID = enginetest.Shard, ownReplica
@@ -56,7 +56,7 @@ func (b *receiving) save(u pb.Update) {
 	}
 }
 
-// follow makes the leader speak.
+// follow makes the leader send a heartbeat.
 func (b *receiving) follow() *receiving {
 	b.takes(theLeader, pb.Message{Type: pb.Heartbeat, Term: ownTerm})
 	return b
@@ -67,8 +67,8 @@ func (b *receiving) takes(from uint64, m pb.Message) bool {
 	return b.ep.accepts(sm.PeerID{byte(from)}, &m, b.now)
 }
 
-// TestTakes has replicas of each standing send each type of message with terms of each
-// kind, while there is a leader.
+// TestTakes has replicas of each standing send each type of message, with older, current, later
+// and distant terms, while there is a leader.
 func TestTakes(t *testing.T) {
 	t.Parallel()
 	everybody := []uint64{theLeader, aVoter, aSpare, aStranger, oneRemoved}
@@ -158,8 +158,8 @@ func changeEntry(c pb.ConfigChange, index uint64) pb.Entry {
 	return pb.Entry{Type: pb.ConfigChangeEntry, Index: index, Term: ownTerm, Cmd: enginetest.Marshal(&c)}
 }
 
-// TestTermsOfReplicasWithoutAVote has a spare end terms while there is a leader: now and
-// then it may, since it may have believed a lie.
+// TestTermsOfReplicasWithoutAVote has a spare end terms while there is a leader. It may do so at
+// intervals, because it may have believed a lie.
 func TestTermsOfReplicasWithoutAVote(t *testing.T) {
 	t.Parallel()
 	b := newReceiving(t).follow()
@@ -215,8 +215,8 @@ func TestDistantTerms(t *testing.T) {
 	}
 }
 
-// TestChangesBehindAnOpenOne has a leader say of two membership changes at once that they
-// may not be committed. dragonboat panics on becoming leader with two.
+// TestChangesBehindAnOpenOne has a leader send two membership changes of which neither is known to
+// be committed. dragonboat panics when it becomes a leader with two.
 func TestChangesBehindAnOpenOne(t *testing.T) {
 	t.Parallel()
 	at := func(index uint64) pb.Entry {
@@ -302,7 +302,7 @@ func TestSnapshotsAreTheLeaders(t *testing.T) {
 	}
 }
 
-// TestLimitCommit has heartbeats commit more than is known to be committed.
+// TestLimitCommit has heartbeats carry a commit index above the one in the log.
 func TestLimitCommit(t *testing.T) {
 	t.Parallel()
 	b := newReceiving(t).follow()

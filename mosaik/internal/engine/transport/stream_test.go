@@ -13,8 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// connected returns a stream whose receiver is served by handler. No goroutine of the
-// stream runs.
+// connected returns a stream whose receiver is handler. No goroutine of the stream runs.
 func connected(t *testing.T, handler link.Handler) *stream {
 	t.Helper()
 	b := &enginetest.Book{}
@@ -38,7 +37,7 @@ func connected(t *testing.T, handler link.Handler) *stream {
 
 func hold(ctx context.Context, _ *link.Conn) { <-ctx.Done() }
 
-// A connection is judged by what the receiver acknowledges.
+// The monitor decides by what the receiver acknowledges.
 func TestMonitor(t *testing.T) {
 	t.Parallel()
 	const tick = time.Second
@@ -86,8 +85,8 @@ func onceAt(i, at int, do func()) {
 	}
 }
 
-// A peer of an older release acknowledges nothing. One connection to it is given up, since
-// it may have been lost; the next is kept.
+// A peer of an older release acknowledges nothing. The first connection to it is replaced, since
+// it may have been lost; the second one is kept.
 func TestPeersThatDoNotAcknowledge(t *testing.T) {
 	t.Parallel()
 	s := connected(t, hold)
@@ -120,7 +119,7 @@ func TestPeersThatDoNotAcknowledge(t *testing.T) {
 	}
 }
 
-// The window follows what crosses the link, as long as something waits for it.
+// The window follows the throughput of the link while messages are queued.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	s := connected(t, hold)
@@ -144,7 +143,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// What a receiver must refuse of a WATCH, and how it replaces a connection of a lane.
+// A receiver refuses malformed WATCH frames. A connection replaces the earlier one of its lane.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	var book enginetest.Book

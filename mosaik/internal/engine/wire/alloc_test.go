@@ -12,10 +12,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// decoding is what dragonboat's decoders may allocate: errors included.
+// decoding bounds what decoding allocates, errors included.
 var decoding = alloc.Bound{PerByte: maxExpansion, Fixed: 2 << 10}
 
-// bombs returns batches that claim much, of about size bytes.
+// bombs returns batches of about size bytes that make a naive decoder allocate much more.
 func bombs(size int) map[string][]byte {
 	field := func(tag byte, content []byte) []byte {
 		n := len(content)
@@ -48,7 +48,7 @@ func bombs(size int) map[string][]byte {
 	}
 }
 
-// chunkBombs does so for pieces of snapshots.
+// chunkBombs returns such chunks of snapshots.
 func chunkBombs(size int) map[string][]byte {
 	chunk := enginetest.Marshal(new(enginetest.Chunk(sm.PeerID{1})))
 	long := func(tag []byte, content []byte) []byte {
@@ -82,8 +82,8 @@ func chunkBombs(size int) map[string][]byte {
 	}
 }
 
-// TestDecodersAllocateWhatTheyRead measures what decoding allocates, over the seeds of
-// the fuzz targets, what becomes of them, and what is made to claim as much as can be.
+// TestDecodersAllocateWhatTheyRead measures what decoding allocates: over the seeds of the fuzz
+// targets, variants of them, and bombs.
 func TestDecodersAllocateWhatTheyRead(t *testing.T) {
 	batches, chunks := samples()
 	batch := func(b []byte) { DecodeBatch(b) }
@@ -100,7 +100,7 @@ func TestDecodersAllocateWhatTheyRead(t *testing.T) {
 	}
 }
 
-// TestHonestBatchesPassTheScan encodes the largest batches that cut makes.
+// TestHonestBatchesPassTheScan encodes the largest batches that Cut makes.
 func TestHonestBatchesPassTheScan(t *testing.T) {
 	t.Parallel()
 	heartbeat := pb.Message{Type: pb.Heartbeat, From: 1, To: 2, Term: 9}

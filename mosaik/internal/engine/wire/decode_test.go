@@ -96,7 +96,7 @@ func mutate(r *rand.Rand, b []byte) []byte {
 	return b
 }
 
-// samples are bytes that decode.
+// samples returns bytes that decode.
 func samples() (batches, chunks [][]byte) {
 	peer := sm.PeerID{7}
 	messages := []pb.Message{
@@ -134,7 +134,7 @@ func TestMutatedBytesDoNotPanic(t *testing.T) {
 	}
 }
 
-// FuzzBatch checks that what decodes keeps its promises and encodes again.
+// FuzzBatch checks that decoded batches meet the guarantees of DecodeBatch and decode again.
 func FuzzBatch(f *testing.F) {
 	batches, _ := samples()
 	for _, b := range batches {
@@ -156,7 +156,7 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-// FuzzChunk is FuzzBatch for pieces of snapshots.
+// FuzzChunk is FuzzBatch for chunks of snapshots.
 func FuzzChunk(f *testing.F) {
 	_, chunks := samples()
 	for _, b := range chunks {

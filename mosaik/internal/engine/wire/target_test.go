@@ -7,8 +7,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestValidTargets holds the check to the text form of peer ids, in which there
-// is one for each.
+// TestValidTargets compares the check with the text form of peer ids, of which each has one.
 func TestValidTargets(t *testing.T) {
 	t.Parallel()
 	good := sm.PeerID{0: 0x0f, 31: 0xa9}.String()
