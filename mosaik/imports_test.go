@@ -10,8 +10,16 @@ import (
 	"testing"
 )
 
-// dragonboat is what only the engine may import.
-const dragonboat = "github.com/lni/dragonboat/"
+const (
+	// dragonboat may be imported by the packages of the engine only.
+	dragonboat = "github.com/lni/dragonboat/"
+	// engine is the door to dragonboat. Other packages import the door itself, and none
+	// of the packages in its folder.
+	engine = "mosaik/internal/engine"
+)
+
+// isBehindEngine reports whether a package lies in the engine's folder.
+func isBehindEngine(pkg string) bool { return strings.HasPrefix(pkg, engine+"/") }
 
 // layers is the order in which our packages may import each other: only from
 // what stands in a later line. A name stands for itself and the folders in it,
@@ -25,7 +33,11 @@ var layers = [][]string{
 	{"mosaik/ticket", "mosaik/audit"},
 	{"mosaik/internal/group"},
 	{"mosaik/internal/session", "mosaik/internal/state", "mosaik/internal/bond", "mosaik/internal/engine"},
-	{"mosaik/internal/alloc", "mosaik/internal/apart", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/watch"},
+	{"mosaik/internal/engine/transport"},
+	{"mosaik/internal/engine/snapstore"},
+	{"mosaik/internal/engine/raftlog"},
+	{"mosaik/internal/engine/wire", "mosaik/internal/engine/enginetest", "mosaik/internal/engine/logbridge"},
+	{"mosaik/internal/alloc", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/isolate", "mosaik/internal/watch"},
 	{"mosaik/internal/link"},
 	{"logstore"},
 	{"sm"},
@@ -45,12 +57,16 @@ func TestImportOrder(t *testing.T) {
 	seen := map[string]bool{}
 	walkImports(t, func(file, from, imported string) {
 		seen[from] = true
-		if strings.HasPrefix(imported+"/", dragonboat) && from != "mosaik/internal/engine" {
-			t.Errorf("%s imports %s; only mosaik/internal/engine may", file, imported)
+		ofEngine := from == engine || isBehindEngine(from)
+		if strings.HasPrefix(imported+"/", dragonboat) && !ofEngine {
+			t.Errorf("%s imports %s; only %s and the packages in it may", file, imported, engine)
 		}
 		to, ours := strings.CutPrefix(imported, module+"/")
 		if !ours || to == from {
 			return
+		}
+		if isBehindEngine(to) && !ofEngine {
+			t.Errorf("%s imports %s, which lies behind %s", file, to, engine)
 		}
 		if from == "gen" || strings.HasPrefix(from, "gen/") {
 			t.Errorf("%s imports %s; gen imports nothing of ours", file, to)

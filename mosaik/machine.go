@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -19,7 +19,7 @@ type machine[C any, M sm.StateMachine[C]] struct {
 
 // guarded calls what a user gave and makes an error of a panic.
 func guarded[T any](what string, f func() T) (v T, err error) {
-	if broken, _ := apart.Call(func() { v = f() }); broken != nil {
+	if broken, _ := isolate.Call(func() { v = f() }); broken != nil {
 		return v, fmt.Errorf("%s panicked: %v", what, broken)
 	}
 	return v, nil

@@ -1,4 +1,4 @@
-// Package alloc measures what decoders allocate. It is for tests.
+// Package alloc measures how much memory decoders allocate. Only tests import it.
 package alloc
 
 import (
@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// tries is how often a call is measured before it counts as too expensive: other
-// goroutines may allocate meanwhile.
+// tries is how often a call is measured before it counts as too expensive. Other goroutines may
+// allocate during a measurement, so the least result counts.
 const tries = 10
 
-// Bytes returns how many bytes call allocates on the heap, freed or not: the least of
-// several calls. A test that calls it must not be parallel.
+// Bytes returns how many bytes call allocates on the heap, including those that are freed: the
+// least result of several calls. A test that calls it must not be parallel.
 func Bytes(call func()) uint64 {
 	least := measure(call)
 	for range tries - 1 {
@@ -30,13 +30,13 @@ func measure(call func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Bound is what a decoder may allocate: Fixed bytes, and PerByte for each byte of its
+// Bound bounds what a decoder may allocate: Fixed bytes, and PerByte bytes for each byte of its
 // input.
 type Bound struct{ PerByte, Fixed int }
 
-// Check fails the test if decode allocates more than the bound allows on one of the
-// inputs, or twice as much under the race detector, which keeps the compiler from
-// growing slices in place. The test must not be parallel.
+// Check fails the test if decode allocates more than the bound allows on one of the inputs. Under
+// the race detector the bound is twice as high, because the compiler does not grow slices in
+// place there. The test must not be parallel.
 func (b Bound) Check(t *testing.T, decode func([]byte), inputs ...[]byte) {
 	t.Helper()
 	if len(inputs) == 0 {
@@ -55,8 +55,8 @@ func (b Bound) Check(t *testing.T, decode func([]byte), inputs ...[]byte) {
 	}
 }
 
-// Variants returns the seeds and what becomes of each when one of its bytes is
-// replaced by one that may claim much, or when it is cut there.
+// Variants returns the seeds. For each byte of a seed it also returns copies in which the byte is
+// replaced by 0x00, 0x7f and 0xff, which may announce much content, and the seed truncated there.
 func Variants(seeds ...[]byte) [][]byte {
 	out := slices.Clone(seeds)
 	for _, seed := range seeds {

@@ -2,5 +2,5 @@
 
 package alloc
 
-// slack is what bounds are multiplied by.
+// slack is the factor by which bounds are multiplied.
 const slack = 1

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -129,7 +129,7 @@ func (m *Manager) mayDial(peer sm.PeerID, addr netip.AddrPort) error {
 
 // filter calls the dial filter, which may panic or end its goroutine.
 func (m *Manager) filter(peer sm.PeerID, addr netip.AddrPort) (err error) {
-	broken, _ := apart.Call(func() { err = m.cfg.DialFilter(peer, addr) })
+	broken, _ := isolate.Call(func() { err = m.cfg.DialFilter(peer, addr) })
 	if broken != nil {
 		return fmt.Errorf("the filter panicked: %v", broken)
 	}

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
 // BenchmarkPropose proposes 16 bytes on three nodes in this process, with TLS
@@ -17,7 +20,7 @@ func BenchmarkPropose(b *testing.B) {
 			g := newGroup(b, 3, nil)
 			must(b, g.replicas[0], "warm up")
 			data := make([]byte, 16)
-			ctx := within(b)
+			ctx := enginetest.Within(b)
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.ReportAllocs()
@@ -50,7 +53,7 @@ func BenchmarkReceive(b *testing.B) {
 	g := newGroup(b, 3, nil)
 	must(b, g.replicas[0], "warm up")
 	_, term, _ := g.replicas[0].Leader()
-	entry := pb.Entry{Type: pb.EncodedEntry, Key: 1, ClientID: proposalClient, Index: 2, Term: uint64(term), Cmd: make([]byte, 17)}
+	entry := pb.Entry{Type: pb.EncodedEntry, Key: 1, ClientID: wire.ProposalClient, Index: 2, Term: uint64(term), Cmd: make([]byte, 17)}
 	answer := pb.Message{Type: pb.HeartbeatResp, ShardID: shard, From: 1, To: 2, Term: uint64(term)}
 	appends := pb.Message{Type: pb.Replicate, ShardID: shard, From: 1, To: 2, Term: uint64(term), LogIndex: 1, LogTerm: 1}
 	for range 16 {
@@ -60,33 +63,20 @@ func BenchmarkReceive(b *testing.B) {
 	victim := g.nodes[1].engine
 	for what, m := range map[string]pb.Message{"answer": answer, "appends=16": appends} {
 		for _, n := range []int{1, 64} {
-			frame := marshal(ptr(batchOf(slices.Repeat([]pb.Message{m}, n)...)))
+			frame := enginetest.Frame(slices.Repeat([]pb.Message{m}, n)...)
 			b.Run(fmt.Sprintf("%s/messages=%d", what, n), func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetBytes(int64(len(frame)))
 				for range b.N {
-					batch, err := decodeBatch(frame)
+					batch, err := wire.DecodeBatch(frame)
 					if err != nil {
 						b.Fatal(err)
 					}
-					if err := victim.receiveBatch(g.nodes[0].peer, batch); err != nil {
+					if err := victim.transport.Receive(g.nodes[0].peer, batch); err != nil {
 						b.Fatal(err)
 					}
 				}
 			})
 		}
 	}
-}
-
-// BenchmarkScan is the part of BenchmarkReceive that checks the encoding of 64 messages.
-func BenchmarkScan(b *testing.B) {
-	answer := pb.Message{Type: pb.HeartbeatResp, ShardID: shard, From: 1, To: 2, Term: 3}
-	frame := marshal(ptr(batchOf(slices.Repeat([]pb.Message{answer}, 64)...)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := scanBatch(frame); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(64*b.N), "ns/message")
 }

@@ -7,40 +7,41 @@ import (
 	"time"
 
 	"github.com/lni/dragonboat/v4"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// AddNonVoting adds a replica that receives the log and does not count. Only the
-// leader can, another replica returns [ErrNotApplied]. The change id is that of the membership which the caller decided on; a change
-// since then makes it [ErrRejected]. [ErrBusy] reports that this replica is
-// busy with another change. Other errors are those of [Replica.Propose]: a
-// change whose outcome is unknown shows in [Replica.Membership].
+// AddNonVoting adds a replica that receives the log and does not count. Only the leader can add
+// one; another replica returns [ErrNotApplied]. changeID is that of the membership on which the
+// caller decided; it returns [ErrRejected] if the membership has changed since. [ErrBusy] reports
+// that another change is in flight. Other errors are those of [Replica.Propose];
+// [Replica.Membership] shows the outcome of a change that returned [ErrUnknown].
 //
-// The peer must not have another replica in the shard, and the replica id must
-// never have been used in it.
+// The peer must not have another replica in the shard, and the replica id must never have been
+// used in it.
 func (r *Replica) AddNonVoting(ctx context.Context, changeID, replica uint64, peer sm.PeerID) error {
 	return r.change(ctx, "add non-voting", replica, peer, func(wait time.Duration) (*dragonboat.RequestState, error) {
 		return r.engine.host.RequestAddNonVoting(r.shard, replica, peer.String(), changeID, wait)
 	})
 }
 
-// Promote makes a non-voting replica a voter, otherwise as AddNonVoting. It
-// should have caught up, which its own ReadIndex proves.
+// Promote makes a non-voting replica a voter, otherwise as AddNonVoting. The replica should have
+// caught up, which its own ReadIndex proves.
 func (r *Replica) Promote(ctx context.Context, changeID, replica uint64, peer sm.PeerID) error {
 	return r.change(ctx, "promote", replica, peer, func(wait time.Duration) (*dragonboat.RequestState, error) {
 		return r.engine.host.RequestAddReplica(r.shard, replica, peer.String(), changeID, wait)
 	})
 }
 
-// Remove removes a replica, otherwise as AddNonVoting. Its id can never be
-// used again in the shard.
+// Remove removes a replica, otherwise as AddNonVoting. Its id can never be used again in the
+// shard.
 func (r *Replica) Remove(ctx context.Context, changeID, replica uint64) error {
 	return r.change(ctx, "remove", replica, sm.PeerID{}, func(wait time.Duration) (*dragonboat.RequestState, error) {
 		return r.engine.host.RequestDeleteReplica(r.shard, replica, changeID, wait)
 	})
 }
 
-// errNotLeader reports a change that was asked of a replica which does not lead.
+// errNotLeader reports a change that was requested of a follower.
 var errNotLeader = errors.New("engine: the replica does not lead")
 
 // change requests a membership change and waits for its outcome.
@@ -56,9 +57,9 @@ func (r *Replica) change(ctx context.Context, doing string, replica uint64, peer
 	if err := ctx.Err(); err != nil {
 		return fail(err, ErrNotApplied)
 	}
-	// dragonboat would panic on every member when a replica changed its owner.
-	if replica == 0 || !peer.IsZero() && r.engine.peers.foreign(peer, r.shard, replica) {
-		return fail(ErrRejected, errors.New("the replica id is another peer's"))
+	// dragonboat panics on every member when a replica changes its owner.
+	if replica == 0 || !peer.IsZero() && r.engine.transport.BelongsToOther(r.shard, replica, peer) {
+		return fail(ErrRejected, errors.New("the replica id is 0 or belongs to another peer"))
 	}
 	state, err := r.request(ctx, request)
 	if err != nil {
@@ -94,7 +95,7 @@ func (r *Replica) request(ctx context.Context, request func(time.Duration) (*dra
 		return nil, err
 	}
 	if leader, _ := r.leader.get(); leader != r.id {
-		return nil, errNotLeader // which takes no change of another's
+		return nil, errNotLeader // leaders refuse changes that another replica forwards
 	}
 	return request(r.engine.wait(ctx))
 }

@@ -1,22 +1,26 @@
-// Package engine is dragonboat behind one door: the only package of mosaik
-// that imports it.
+// Package engine is the door to dragonboat: mosaik uses dragonboat through it only, and no
+// other package imports the packages in its folder.
 //
-// An [Engine] is one NodeHost without a disk: it runs the replicas that this
-// process holds, carries their messages over mosaik's own TLS links and keeps
-// their logs in the groups' storages. A [Replica] is one member of one shard.
+// An [Engine] is one NodeHost without a disk: it runs the replicas of this process, carries
+// their messages over mosaik's own TLS links and keeps their logs in the groups' storages. A
+// [Replica] is one member of one shard.
 //
-// # What others can do to an Engine
+// # Parts
 //
-// Nothing that comes over a link is believed. A message counts only if its
-// sender's identity was admitted with [Engine.Admit] for the shard and the
-// replica that it speaks for, and only for the replica that runs here. Bytes
-// that do not decode, messages that never travel, and entries and snapshots on
-// which dragonboat would panic cost their sender the connection, and nothing
-// else.
+// Package transport carries messages and snapshots and decides which of them count. Package
+// raftlog keeps logs, package snapstore keeps snapshots, and package wire has the bytes that
+// members exchange. This package starts and stops replicas, applies entries, proposes, reads
+// and changes the membership.
 //
-// # Failure of a storage or a machine
+// # Failure of a storage or a state machine
 //
-// dragonboat ends the process when a log, a snapshot or a machine fails. Here
-// the replica is muted instead: nothing of it leaves the node any more, nothing
-// is applied any more, [Events.Failed] says why, and the owner stops it.
+// dragonboat ends the process when a log, a snapshot or a state machine fails. Here the replica
+// is fenced instead: nothing of it leaves the process and nothing is applied from then on,
+// [Events.Failed] gives the cause, and the owner must stop the replica.
+//
+// # Locks
+//
+// No lock of this package is held during calls of the owner's Events and StateMachine, but for
+// Replica.mu and applier.mu, which exist to serialize them. Engine.gate is held for reading
+// during calls of dragonboat, so that Close can wait for them.
 package engine

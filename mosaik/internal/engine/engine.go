@@ -5,43 +5,47 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/logbridge"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/transport"
+	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The number of dragonboat's workers of each kind. Its defaults make 173
-// goroutines for each engine.
+// workers is the number of dragonboat's workers of each kind. Its defaults make 173 goroutines
+// for each engine.
 var workers = config.EngineConfig{
 	ExecShards:     2,
 	ApplyShards:    2,
-	CommitShards:   1, // without work: commits are not announced
+	CommitShards:   1, // idle: commits are not announced
 	SnapshotShards: 2,
 	CloseShards:    1,
 }
 
-// Engine runs this process's replicas on one NodeHost. Its methods may be
-// called concurrently.
+// Engine runs this process's replicas on one NodeHost. Its methods may be called concurrently.
 type Engine struct {
 	self      sm.PeerID
 	tick      time.Duration
 	log       *slog.Logger
-	network   Network
-	peers     *peers
-	transport *transport
-	router    *logRouter
-	files     *files
-	courier   *courier
+	transport *transport.Transport
+	logs      *raftlog.Router
+	snapshots *snapstore.FS
+	events    *dispatcher
 	host      *dragonboat.NodeHost
-	serving   sync.WaitGroup // connections that others dialled
-	sends     sync.Map       // replicaKey: the replicas to which a snapshot is under way
-	lanes     lanes          // of connections that others dialled
+	repeats   sync.WaitGroup // goroutines of Replica.repeatTransfer
 	close     func() error   // sync.OnceValue
 
-	// ctx ends when Close begins. Connections outlive the calls that bring them.
+	// ctx ends when Close begins. It is a field because connections and goroutines outlive the
+	// calls that start them.
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -49,7 +53,7 @@ type Engine struct {
 	closed bool         // guarded by gate
 
 	mu       sync.RWMutex
-	replicas map[uint64]*Replica // by shard
+	replicas map[uint64]*Replica // by shard, from before the start until dragonboat let go
 }
 
 // Open starts an engine without replicas. The caller must call [Engine.Close].
@@ -57,28 +61,26 @@ func Open(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	bridgeLogs()
+	logbridge.Install()
 	e := &Engine{
-		self:     cfg.Self,
-		tick:     cfg.Tick,
-		log:      cfg.Logger,
-		network:  cfg.Network,
-		peers:    newPeers(),
-		router:   newLogRouter(),
-		files:    newFiles(),
-		replicas: map[uint64]*Replica{},
+		self:      cfg.Self,
+		tick:      cfg.Tick,
+		log:       cfg.Logger,
+		logs:      raftlog.NewRouter(int(workers.ExecShards)),
+		snapshots: snapstore.NewFS(),
+		replicas:  map[uint64]*Replica{},
 	}
 	if e.log == nil {
 		e.log = slog.Default()
 	}
-	e.transport = &transport{engine: e}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.transport = transport.New(e.ctx, cfg.Network, e.log)
 	e.close = sync.OnceValue(e.shutdown)
-	e.courier = newCourier()
+	e.events = newDispatcher()
 	var err error
 	if e.host, err = e.newHost(); err != nil {
 		e.cancel()
-		e.courier.close()
+		e.events.close()
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
 	return e, nil
@@ -105,10 +107,10 @@ func (e *Engine) newHost() (host *dragonboat.NodeHost, err error) {
 		RaftEventListener:   listener{e},
 		SystemEventListener: listener{e},
 		Expert: config.ExpertConfig{
-			FS:               e.files,
+			FS:               e.snapshots,
 			Engine:           workers,
 			LogDB:            config.GetTinyMemLogDBConfig(),
-			LogDBFactory:     logFactory{e.router, e.files},
+			LogDBFactory:     snapstore.LogDBFactory{LogDBFactory: e.logs, FS: e.snapshots},
 			TransportFactory: e.transport,
 		},
 	})
@@ -121,8 +123,7 @@ func recovered(err *error) {
 	}
 }
 
-// enter begins a call of the host, which ends with leave. It is false once the
-// engine is being closed.
+// enter begins a call of the host, which leave ends. It returns false once the engine closes.
 func (e *Engine) enter() bool {
 	e.gate.RLock()
 	if e.closed {
@@ -134,21 +135,32 @@ func (e *Engine) enter() bool {
 
 func (e *Engine) leave() { e.gate.RUnlock() }
 
-// Admit makes the raft traffic of the peer for the shard count from now on, as
-// far as it comes from that replica or goes to it. Admitting another replica of
-// the peer ends the first one's admission. The caller must have made sure that
-// the replica id is the peer's own: of two peers with the same replica the
-// first one counts.
+// Admit makes the raft traffic of the peer for the shard count from now on, if it comes from
+// that replica or goes to it. It ends the admission of an earlier replica of the peer. The
+// caller must have made sure that the replica id is the peer's own: of two peers with the same
+// replica the first one counts.
 func (e *Engine) Admit(shard uint64, peer sm.PeerID, replica uint64) {
-	if replica == 0 || peer.IsZero() || peer == e.self || !e.peers.admit(shard, replica, peer) {
-		e.log.Warn("engine: peer not admitted: the replica is not its own",
+	if replica == 0 || peer.IsZero() || peer == e.self || !e.transport.Admit(shard, peer, replica) {
+		e.log.Warn("engine: peer not admitted: the replica belongs to another peer",
 			"shard", shard, "peer", peer.Short(), "replica", replica)
 	}
 }
 
-// Expel ends what Admit began: nothing that the peer sends for the shard counts
-// any more, and nothing is sent to it.
-func (e *Engine) Expel(shard uint64, peer sm.PeerID) { e.peers.expel(shard, peer) }
+// Expel ends an admission: no message that the peer sends for the shard counts, and none is sent
+// to it.
+func (e *Engine) Expel(shard uint64, peer sm.PeerID) { e.transport.Expel(shard, peer) }
+
+// Troubles returns the troubles with the peers that were admitted for the shard. Trouble with
+// Raft messages hides trouble with snapshots.
+func (e *Engine) Troubles(shard uint64) map[sm.PeerID]Trouble { return e.transport.Troubles(shard) }
+
+// ServeRaft receives messages until the connection or the context ends, the engine closes, or
+// the peer sends a malformed message. It is a handler for [link.Raft].
+func (e *Engine) ServeRaft(ctx context.Context, c *link.Conn) { e.transport.ServeRaft(ctx, c) }
+
+// ServeSnapshot receives snapshots, otherwise as [Engine.ServeRaft]. It is a handler for
+// [link.Snapshot].
+func (e *Engine) ServeSnapshot(ctx context.Context, c *link.Conn) { e.transport.ServeSnapshot(ctx, c) }
 
 // replica returns the replica of the shard that runs here, or nil.
 func (e *Engine) replica(shard uint64) *Replica {
@@ -157,33 +169,33 @@ func (e *Engine) replica(shard uint64) *Replica {
 	return e.replicas[shard]
 }
 
-// Close stops all replicas and everything else and waits for it. Calls that
-// are under way return [ErrClosed]. No machine, log or event is called any more
-// once it returned. Closing again waits too and returns the same.
+// Close stops all replicas and waits for everything that the engine started. Calls in flight
+// return [ErrClosed]. No state machine, log or event is called once it has returned. Closing
+// again also waits and returns the same error.
 func (e *Engine) Close() error { return e.close() }
 
+// shutdown stops the engine from the outside in: calls and connections, then replicas, then
+// dragonboat.
 func (e *Engine) shutdown() (err error) {
 	e.cancel()
-	e.gate.Lock() // waits for calls that are inside of host
+	e.gate.Lock() // waits for calls of host in flight
 	e.closed = true
 	e.gate.Unlock()
-	e.transport.Close()
-	e.serving.Wait()
+	_ = e.transport.Close() // it never fails
+	e.transport.Wait()
+	e.repeats.Wait()
 
 	e.mu.RLock()
-	replicas := make([]*Replica, 0, len(e.replicas))
-	for _, r := range e.replicas {
-		replicas = append(replicas, r)
-	}
+	replicas := slices.Collect(maps.Values(e.replicas))
 	e.mu.RUnlock()
 	for _, r := range replicas {
-		r.silence()
+		r.quiesce()
 	}
 	defer func() {
 		for _, r := range replicas {
 			e.release(r)
 		}
-		e.courier.close()
+		e.events.close()
 	}()
 	defer recovered(&err)
 	e.host.Close()

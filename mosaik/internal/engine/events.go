@@ -2,13 +2,15 @@ package engine
 
 import (
 	"sync"
+	"time"
 
 	"github.com/lni/dragonboat/v4/raftio"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// event is something that happened to a replica: one call of its owner.
-type event interface{ tell(Events) }
+// event is one call of the owner of a replica.
+type event interface{ notify(Events) }
 
 type (
 	leaderChanged struct {
@@ -17,28 +19,32 @@ type (
 	}
 	membershipChanged struct{}
 	removed           struct{}
-	logHangs          struct{ hangs bool }
-	snapshotTaken     struct{}
-	snapshotFailed    struct{ err error }
-	failed            struct{ err error }
+	logStalled        struct {
+		stalled bool
+		took    time.Duration
+	}
+	snapshotTaken  struct{}
+	snapshotFailed struct{ err error }
+	failed         struct{ err error }
 )
 
-func (e leaderChanged) tell(to Events)   { to.LeaderChanged(e.leader, e.term) }
-func (membershipChanged) tell(to Events) { to.MembershipChanged() }
-func (removed) tell(to Events)           { to.Removed() }
-func (e logHangs) tell(to Events)        { to.LogHangs(e.hangs) }
-func (snapshotTaken) tell(to Events)     { to.SnapshotTaken() }
-func (e snapshotFailed) tell(to Events)  { to.SnapshotFailed(e.err) }
-func (e failed) tell(to Events)          { to.Failed(e.err) }
+func (e leaderChanged) notify(to Events)   { to.LeaderChanged(e.leader, e.term) }
+func (membershipChanged) notify(to Events) { to.MembershipChanged() }
+func (removed) notify(to Events)           { to.Removed() }
+func (e logStalled) notify(to Events)      { to.LogStalled(e.stalled, e.took) }
+func (snapshotTaken) notify(to Events)     { to.SnapshotTaken() }
+func (e snapshotFailed) notify(to Events)  { to.SnapshotFailed(e.err) }
+func (e failed) notify(to Events)          { to.Failed(e.err) }
 
-// courier brings events to the owners of replicas, in order, from a goroutine
-// of its own: whoever reports one never waits.
-type courier struct {
-	mu      sync.Mutex
-	pending []delivery
-	closed  bool
-	wake    chan struct{} // holds a token when there may be work
-	done    chan struct{}
+// dispatcher calls the owners of replicas, in the order of the events, from one goroutine. It
+// lets dragonboat's workers report events without waiting for an owner. The queue has no bound
+// of its own: the events of a replica are few, and owners must not block.
+type dispatcher struct {
+	mu     sync.Mutex
+	queue  []delivery
+	closed bool
+	wake   chan struct{} // holds a token when the queue may hold events
+	done   chan struct{} // closed when the goroutine has ended
 }
 
 type delivery struct {
@@ -46,55 +52,56 @@ type delivery struct {
 	event   event
 }
 
-func newCourier() *courier {
-	c := &courier{wake: make(chan struct{}, 1), done: make(chan struct{})}
-	go c.run()
-	return c
+func newDispatcher() *dispatcher {
+	d := &dispatcher{wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go d.run()
+	return d
 }
 
-// send queues an event.
-func (c *courier) send(r *Replica, e event) {
-	c.mu.Lock()
-	if !c.closed {
-		c.pending = append(c.pending, delivery{r, e})
+// post queues an event. It does nothing once the dispatcher is closed.
+func (d *dispatcher) post(r *Replica, e event) {
+	d.mu.Lock()
+	if !d.closed {
+		d.queue = append(d.queue, delivery{r, e})
 	}
-	c.mu.Unlock()
-	c.nudge()
+	d.mu.Unlock()
+	d.signal()
 }
 
-func (c *courier) nudge() {
+func (d *dispatcher) signal() {
 	select {
-	case c.wake <- struct{}{}:
+	case d.wake <- struct{}{}:
 	default:
 	}
 }
 
-// close ends the goroutine and waits for it. What is queued is not delivered.
-func (c *courier) close() {
-	c.mu.Lock()
-	c.closed, c.pending = true, nil
-	c.mu.Unlock()
-	c.nudge()
-	<-c.done
+// close discards queued events, ends the goroutine and waits for it.
+func (d *dispatcher) close() {
+	d.mu.Lock()
+	d.closed, d.queue = true, nil
+	d.mu.Unlock()
+	d.signal()
+	<-d.done
 }
 
-func (c *courier) run() {
-	defer close(c.done)
-	for range c.wake {
-		c.mu.Lock()
-		work, closed := c.pending, c.closed
-		c.pending = nil
-		c.mu.Unlock()
+func (d *dispatcher) run() {
+	defer close(d.done)
+	for range d.wake {
+		d.mu.Lock()
+		queue, closed := d.queue, d.closed
+		d.queue = nil
+		d.mu.Unlock()
 		if closed {
 			return
 		}
-		for _, d := range work {
-			d.replica.hear(d.event)
+		for _, q := range queue {
+			q.replica.dispatch(q.event)
 		}
 	}
 }
 
-// listener receives dragonboat's events. dragonboat waits for it.
+// listener receives dragonboat's events. dragonboat waits for its methods, so they must not
+// block.
 type listener struct{ engine *Engine }
 
 var (
@@ -106,7 +113,7 @@ var (
 func (l listener) LeaderUpdated(info raftio.LeaderInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
 		r.leader.set(info.LeaderID, sm.Term(info.Term))
-		r.changes.tell()
+		r.changes.signal()
 		r.report(leaderChanged{info.LeaderID, sm.Term(info.Term)})
 	}
 }
@@ -114,21 +121,21 @@ func (l listener) LeaderUpdated(info raftio.LeaderInfo) {
 // MembershipChanged implements [raftio.ISystemEventListener].
 func (l listener) MembershipChanged(info raftio.NodeInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
-		r.changes.tell()
+		r.changes.signal()
 		r.report(membershipChanged{})
 	}
 }
 
-// NodeDeleted implements [raftio.ISystemEventListener]: the replica applied
-// its own removal.
+// NodeDeleted implements [raftio.ISystemEventListener]: the replica has applied its own
+// removal.
 func (l listener) NodeDeleted(info raftio.NodeInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
 		r.report(removed{})
 	}
 }
 
-// NodeUnloaded implements [raftio.ISystemEventListener]: no worker of
-// dragonboat holds the replica any more.
+// NodeUnloaded implements [raftio.ISystemEventListener]: no worker of dragonboat uses the
+// replica.
 func (l listener) NodeUnloaded(info raftio.NodeInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
 		r.unload()

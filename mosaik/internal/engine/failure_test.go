@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -14,11 +13,13 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// brittle is a log that fails, or panics, once told to.
+// brittle is a log that fails, or panics, after a call of fail.
 type brittle struct {
 	logstore.Log
 	mu     sync.Mutex
@@ -44,7 +45,7 @@ func (b *brittle) fail(err error, panics bool) {
 	b.broken, b.panics = err, panics
 }
 
-// alone starts a lone leader on a node of its own.
+// alone starts the only replica of a shard, which leads, on a node of its own.
 func alone(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
 	t.Helper()
 	r := cluster(t, 1)[0].start(1, rec, true, change)
@@ -52,18 +53,18 @@ func alone(t testing.TB, rec *recorder, change func(*ReplicaConfig)) *Replica {
 	return r
 }
 
-func TestFailedLogMutes(t *testing.T) {
+func TestFailedLogFencesItsReplica(t *testing.T) {
 	t.Parallel()
 	for _, panics := range []bool{false, true} {
 		t.Run(fmt.Sprint("panics=", panics), func(t *testing.T) {
 			t.Parallel()
-			log := &brittle{Log: memoryLog(t)}
+			log := &brittle{Log: enginetest.MemoryLog(t)}
 			rec, other := newRecorder(), newRecorder()
 			r := alone(t, rec, func(c *ReplicaConfig) { c.Log = log })
 			must(t, r, "before")
 			neighbour, err := r.engine.Start(ReplicaConfig{
 				Shard: shard + 1, Replica: 1, Bootstrap: true, ElectionTimeout: electionTimeout,
-				Log: memoryLog(t), Machine: other, Events: other,
+				Log: enginetest.MemoryLog(t), Machine: other, Events: other,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -72,20 +73,20 @@ func TestFailedLogMutes(t *testing.T) {
 
 			broken := errors.New("the disk is gone")
 			log.fail(broken, panics)
-			if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrUnknown) {
+			if err := r.Propose(enginetest.Within(t), []byte("after")); !errors.Is(err, ErrUnknown) {
 				t.Errorf("propose on a failed log: %v; want ErrUnknown", err)
 			}
 			rec.wait(t, "Failed", func() bool { return len(rec.failures) > 0 })
 			if !panics && !errors.Is(rec.failures[0], broken) {
 				t.Errorf("failed with %v; want %v", rec.failures[0], broken)
 			}
-			if err := r.Propose(within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
-				t.Errorf("propose on a muted replica: %v; want ErrClosed and ErrNotApplied", err)
+			if err := r.Propose(enginetest.Within(t), []byte("later")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+				t.Errorf("propose on a fenced replica: %v; want ErrClosed and ErrNotApplied", err)
 			}
-			if err := r.ReadIndex(within(t)); !errors.Is(err, ErrClosed) {
-				t.Errorf("read on a muted replica: %v; want ErrClosed", err)
+			if err := r.ReadIndex(enginetest.Within(t)); !errors.Is(err, ErrClosed) {
+				t.Errorf("read on a fenced replica: %v; want ErrClosed", err)
 			}
-			if diff := cmp.Diff([]string{"before"}, data(rec.history())); diff != "" {
+			if diff := cmp.Diff([]string{"before"}, data(rec.entries())); diff != "" {
 				t.Errorf("applied (-want +got):\n%s", diff)
 			}
 			must(t, neighbour, "alive")
@@ -96,121 +97,9 @@ func TestFailedLogMutes(t *testing.T) {
 	}
 }
 
-// hanging is a log whose saves wait while one gate is locked, and whose reads do
-// while the other is.
-type hanging struct {
-	logstore.Log
-	saves, reads *sync.RWMutex
-}
-
-func (h hanging) Save(b logstore.Batch) error {
-	h.saves.RLock()
-	defer h.saves.RUnlock()
-	return h.Log.Save(b)
-}
-
-func (h hanging) Entries(lo, hi sm.Index) iter.Seq2[logstore.Entry, error] {
-	return func(yield func(logstore.Entry, error) bool) {
-		h.reads.RLock()
-		defer h.reads.RUnlock()
-		for e, err := range h.Log.Entries(lo, hi) {
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-// TestLogThatHangs lets the calls of a log wait: its replica is told, and the one in
-// memory which the same worker serves, but none of another worker's.
-func TestLogThatHangs(t *testing.T) {
+func TestFencedLeaderIsReplaced(t *testing.T) {
 	t.Parallel()
-	var saves, reads sync.RWMutex
-	n := cluster(t, 1)[0]
-	recs := []*recorder{newRecorder(), newRecorder(), newRecorder()}
-	var replicas []*Replica
-	for i, rec := range recs {
-		r := n.start(1, rec, true, func(c *ReplicaConfig) {
-			c.Shard = shard + []uint64{0, 2 * workers.ExecShards, 1}[i]
-			if i == 0 {
-				c.Log = hanging{c.Log, &saves, &reads}
-			}
-		})
-		elect(t, r, rec)
-		must(t, r, "before")
-		replicas = append(replicas, r)
-	}
-	last := func(rec *recorder, hangs bool) func() bool {
-		return func() bool { return len(rec.hangs) > 0 && rec.hangs[len(rec.hangs)-1] == hangs }
-	}
-	for what, gate := range map[string]*sync.RWMutex{"a save": &saves, "a read": &reads} {
-		gate.Lock()
-		release := sync.OnceFunc(gate.Unlock)
-		t.Cleanup(release)
-		done := make(chan error, 1)
-		go func() {
-			if gate == &saves {
-				done <- replicas[0].Propose(within(t), []byte("meanwhile"))
-				return
-			}
-			done <- replicas[0].settle() // which the worker answers from the log
-		}()
-		for i, rec := range recs[:2] {
-			rec.wait(t, fmt.Sprintf("replica %d to be told of %s that hangs", i, what), last(rec, true))
-		}
-		must(t, replicas[2], "meanwhile")
-		// A busy machine may hold another worker up for as long, too, but not for ever.
-		recs[2].wait(t, "the replica of another worker not to be told", func() bool { return len(recs[2].hangs) == 0 || last(recs[2], false)() })
-		release()
-		if err := <-done; err != nil {
-			t.Errorf("%s that hung: %v", what, err)
-		}
-		for i, rec := range recs[:2] {
-			rec.wait(t, fmt.Sprintf("replica %d to be told that %s is over", i, what), last(rec, false))
-		}
-		must(t, replicas[1], "after")
-	}
-}
-
-// A worker of dragonboat's that answers a question of a host which was closed
-// meanwhile ends the process. So closing waits for a replica that starts.
-func TestCloseWaitsForAReplicaThatStarts(t *testing.T) {
-	t.Parallel()
-	var saves, reads sync.RWMutex
-	n := cluster(t, 1)[0]
-	rec := newRecorder()
-	r := n.start(1, rec, true, func(c *ReplicaConfig) { c.Log = hanging{c.Log, &saves, &reads} })
-	elect(t, r, rec)
-	must(t, r, "before")
-	reads.Lock()
-	release := sync.OnceFunc(reads.Unlock)
-	t.Cleanup(release)
-	settled, closed := make(chan error, 1), make(chan error, 1)
-	go func() {
-		if !n.engine.enter() {
-			settled <- ErrClosed
-			return
-		}
-		defer n.engine.leave()
-		settled <- r.settle()
-	}()
-	rec.wait(t, "the worker to answer", func() bool { return len(rec.hangs) > 0 })
-	go func() { closed <- n.engine.Close() }()
-	<-n.engine.ctx.Done()
-	select {
-	case err := <-settled:
-		t.Errorf("nobody waits for the worker, with %v", err)
-	case <-time.After(100 * time.Millisecond): // only a test that is to fail would end it sooner
-	}
-	release()
-	if err := errors.Join(<-settled, <-closed); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestMutedLeaderIsReplaced(t *testing.T) {
-	t.Parallel()
-	log := &brittle{Log: memoryLog(t)}
+	log := &brittle{Log: enginetest.MemoryLog(t)}
 	first := true
 	g := newGroup(t, 3, func(c *ReplicaConfig) {
 		if first {
@@ -219,7 +108,7 @@ func TestMutedLeaderIsReplaced(t *testing.T) {
 	})
 	must(t, g.replicas[1], "before")
 	log.fail(errors.New("the disk is gone"), false)
-	g.replicas[0].Propose(within(t), []byte("lost or not"))
+	g.replicas[0].Propose(enginetest.Within(t), []byte("lost or not"))
 	g.recs[1].wait(t, "another leader", func() bool {
 		last := g.recs[1].leaders[len(g.recs[1].leaders)-1]
 		return last.leader > 1
@@ -228,17 +117,17 @@ func TestMutedLeaderIsReplaced(t *testing.T) {
 	must(t, g.replicas[2], "after")
 }
 
-func TestPanickingMachineMutes(t *testing.T) {
+func TestPanickingMachineFencesItsReplica(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder()
 	rec.panicsAt = "boom"
 	r := alone(t, rec, nil)
 	must(t, r, "before")
-	if err := r.Propose(within(t), []byte("boom")); !errors.Is(err, ErrUnknown) {
+	if err := r.Propose(enginetest.Within(t), []byte("boom")); !errors.Is(err, ErrUnknown) {
 		t.Errorf("propose: %v; want ErrUnknown", err)
 	}
 	rec.wait(t, "Failed", func() bool { return len(rec.failures) == 1 })
-	if err := r.Propose(within(t), []byte("after")); !errors.Is(err, ErrNotApplied) {
+	if err := r.Propose(enginetest.Within(t), []byte("after")); !errors.Is(err, ErrNotApplied) {
 		t.Errorf("propose: %v; want ErrNotApplied", err)
 	}
 }
@@ -272,7 +161,7 @@ func testSnapshotError(t *testing.T, panics bool) {
 	rec.wait(t, "SnapshotTaken", func() bool { return rec.taken > 0 })
 }
 
-func TestRestoreErrorMutes(t *testing.T) {
+func TestRestoreErrorFencesTheReplica(t *testing.T) {
 	t.Parallel()
 	nodes := cluster(t, 2)
 	introduce(shard, nodes)
@@ -297,8 +186,8 @@ func TestRestoreErrorMutes(t *testing.T) {
 	if err := bad.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := joiner.history(); len(got) > 0 {
-		t.Errorf("a muted machine applied %d entries", len(got))
+	if got := joiner.entries(); len(got) > 0 {
+		t.Errorf("a fenced machine applied %d entries", len(got))
 	}
 }
 
@@ -318,7 +207,7 @@ func TestStopAndStartAgain(t *testing.T) {
 		if err := r.Stop(); err != nil {
 			t.Fatalf("second stop: %v", err)
 		}
-		if err := r.Propose(within(t), nil); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
+		if err := r.Propose(enginetest.Within(t), nil); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNotApplied) {
 			t.Errorf("propose on a stopped replica: %v; want ErrClosed and ErrNotApplied", err)
 		}
 	}
@@ -327,7 +216,7 @@ func TestStopAndStartAgain(t *testing.T) {
 // TestRestartKeepsLog stops a replica and starts it with the same log.
 func TestRestartKeepsLog(t *testing.T) {
 	t.Parallel()
-	log := memoryLog(t)
+	log := enginetest.MemoryLog(t)
 	rec := newRecorder()
 	rec.frozen = true
 	keep := func(c *ReplicaConfig) { c.Log = log; c.SnapshotEvery = 5 }
@@ -337,17 +226,17 @@ func TestRestartKeepsLog(t *testing.T) {
 	for i := range 12 {
 		must(t, r, fmt.Sprint(i))
 	}
-	before := rec.history()
+	before := rec.entries()
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	again := newRecorder()
 	again.frozen = true
 	r = n.start(1, again, true, keep)
-	if err := r.ReadIndex(within(t)); err != nil {
+	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, again.history()); diff != "" {
+	if diff := cmp.Diff(before, again.entries()); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
 }
@@ -355,7 +244,7 @@ func TestRestartKeepsLog(t *testing.T) {
 func TestCloseUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, func(c *ReplicaConfig) { c.SnapshotEvery = 50 })
-	ctx, cancel := context.WithCancel(within(t))
+	ctx, cancel := context.WithCancel(enginetest.Within(t))
 	defer cancel()
 	var callers sync.WaitGroup
 	for i := range 48 {
@@ -398,11 +287,11 @@ func TestCloseUnderLoad(t *testing.T) {
 	closers.Wait()
 	counts := make([]int, 3)
 	for i, rec := range g.recs {
-		counts[i] = len(rec.history())
+		counts[i] = len(rec.entries())
 	}
 	callers.Wait()
 	for i, rec := range g.recs {
-		if n := len(rec.history()); n != counts[i] {
+		if n := len(rec.entries()); n != counts[i] {
 			t.Errorf("machine %d applied %d entries after Close", i, n-counts[i])
 		}
 	}
@@ -413,7 +302,7 @@ func TestCloseUnderLoad(t *testing.T) {
 
 func checkClosed(t *testing.T, r *Replica) {
 	t.Helper()
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	_, err := r.Membership(ctx)
 	for what, err := range map[string]error{
 		"propose":    r.Propose(ctx, nil),
@@ -431,116 +320,13 @@ func checkClosed(t *testing.T, r *Replica) {
 		t.Errorf("stop after Close: %v", err)
 	}
 	if _, err := r.engine.Start(ReplicaConfig{Shard: 9, Replica: 9, ElectionTimeout: time.Second,
-		Log: memoryLog(t), Machine: newRecorder(), Events: newRecorder()}); !errors.Is(err, ErrClosed) {
+		Log: enginetest.MemoryLog(t), Machine: newRecorder(), Events: newRecorder()}); !errors.Is(err, ErrClosed) {
 		t.Errorf("start after Close: %v; want ErrClosed", err)
 	}
 }
 
-func TestPropose(t *testing.T) {
-	t.Parallel()
-	rec := newRecorder()
-	r := cluster(t, 1)[0].start(1, rec, true, func(c *ReplicaConfig) { c.ElectionTimeout = time.Hour })
-	if err := r.Propose(within(t), nil); !errors.Is(err, ErrNotApplied) {
-		t.Errorf("without a leader: %v; want ErrNotApplied", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	if err := r.ReadIndex(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("read without a leader: %v; want the context's error", err)
-	}
-	elect(t, r, rec)
-	if err := r.Propose(within(t), make([]byte, MaxProposal+1)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("large: %v; want ErrTooLarge", err)
-	}
-	if err := r.Propose(within(t), make([]byte, MaxProposal)); err != nil {
-		t.Errorf("largest: %v", err)
-	}
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := r.Propose(ended, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotApplied) {
-		t.Errorf("ended context: %v; want Canceled and ErrNotApplied", err)
-	}
-	// Less than a tick is enough.
-	for {
-		short, cancel := context.WithTimeout(context.Background(), tick/2)
-		err := r.Propose(short, []byte("short"))
-		cancel()
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("short: %v", err)
-		}
-	}
-}
-
-func TestMembershipChangesAreRefused(t *testing.T) {
-	t.Parallel()
-	nodes := cluster(t, 2)
-	introduce(shard, nodes)
-	rec := newRecorder()
-	r := nodes[0].start(1, rec, true, nil)
-	elect(t, r, rec)
-	ctx := within(t)
-	m, err := r.Membership(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.AddNonVoting(ctx, m.ChangeID, 2, nodes[1].peer); err != nil {
-		t.Fatal(err)
-	}
-	for what, err := range map[string]error{
-		"stale change id": r.AddNonVoting(ctx, m.ChangeID, 3, sm.PeerID{3}),
-		"another's id":    r.AddNonVoting(ctx, m.ChangeID, 2, sm.PeerID{4}),
-		"last voter":      r.Remove(ctx, m.ChangeID+1, 1),
-		"replica 0":       r.Promote(ctx, m.ChangeID, 0, nodes[1].peer),
-	} {
-		if !errors.Is(err, ErrRejected) {
-			t.Errorf("%s: %v; want ErrRejected", what, err)
-		}
-	}
-}
-
-func TestBadConfig(t *testing.T) {
-	t.Parallel()
-	n := cluster(t, 1)[0]
-	rec := newRecorder()
-	good := ReplicaConfig{Shard: 1, Replica: 1, ElectionTimeout: electionTimeout, Log: memoryLog(t), Machine: rec, Events: rec}
-	for what, spoil := range map[string]func(*ReplicaConfig){
-		"shard": func(c *ReplicaConfig) { c.Shard = 0 }, "replica": func(c *ReplicaConfig) { c.Replica = 0 },
-		"timeout": func(c *ReplicaConfig) { c.ElectionTimeout = 3*tick - 1 }, "log": func(c *ReplicaConfig) { c.Log = nil },
-		"machine": func(c *ReplicaConfig) { c.Machine = nil }, "events": func(c *ReplicaConfig) { c.Events = nil },
-	} {
-		cfg := good
-		spoil(&cfg)
-		if _, err := n.engine.Start(cfg); err == nil {
-			t.Errorf("start with a bad %s: no error", what)
-		}
-	}
-	good.ElectionTimeout = 3 * tick
-	r, err := n.engine.Start(good)
-	if err != nil {
-		t.Errorf("start with three ticks: %v", err)
-	}
-	if _, err := n.engine.Start(good); err == nil {
-		t.Error("start of a shard that runs: no error")
-	}
-	if err := r.Stop(); err != nil {
-		t.Error(err)
-	}
-	for _, cfg := range []Config{
-		{Tick: tick, Network: n}, {Self: n.peer, Network: n}, {Self: n.peer, Tick: tick},
-		{Self: n.peer, Tick: 1500 * time.Microsecond, Network: n},
-	} {
-		if e, err := Open(cfg); err == nil {
-			t.Errorf("open %+v: no error", cfg)
-			e.Close()
-		}
-	}
-}
-
-// A log that lacks what its replica acknowledged is an older copy: its replica ends, and
-// nothing else. Only the leader of the present term knows.
+// A log that lacks an acknowledged entry is an older copy. Its replica ends, and nothing else.
+// Only the leader of the current term knows what was acknowledged.
 func TestOlderLogEndsItsReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
@@ -548,34 +334,34 @@ func TestOlderLogEndsItsReplica(t *testing.T) {
 	must(t, g.replicas[2], "before")
 	g.recs[2].wait(t, "the leader to be known", func() bool { return g.recs[2].leaders[len(g.recs[2].leaders)-1].leader == 1 })
 	claim := func(from *node, replica, term uint64) *link.Conn {
-		addr, err := g.nodes[2].book.get(g.nodes[2].peer)
+		addr, err := g.nodes[2].book.Get(g.nodes[2].peer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := from.link.Dial(within(t), addr, g.nodes[2].peer, link.Raft)
+		c, err := from.link.Dial(enginetest.Within(t), addr, g.nodes[2].peer, link.Raft)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := pb.Message{Type: pb.Heartbeat, ShardID: shard, From: replica, To: 3, Term: term, Commit: 1_000_000}
-		if err := c.WriteFrame(frameBatch, marshal(ptr(batchOf(m, m)))); err != nil {
+		if err := c.WriteFrame(wire.FrameBatch, enginetest.Frame(m, m)); err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	_, term, _ := g.replicas[2].Leader()
 	for _, c := range []*link.Conn{claim(g.nodes[0], 1, uint64(term)-1), claim(g.nodes[1], 2, uint64(term)), claim(g.nodes[1], 2, uint64(term)-1)} {
-		c.WriteFrame(frameBatch, []byte("the end")) // so that the message was read
-		hungUp(t, c)
+		c.WriteFrame(wire.FrameBatch, []byte("the end")) // so that the message was read
+		enginetest.WantHangUp(t, c)
 	}
 	if err := g.replicas[2].ended(); err != nil {
 		t.Fatalf("the replica ended on the word of one that does not lead: %v", err)
 	}
-	for ctx := within(t); g.replicas[2].ended() == nil && ctx.Err() == nil; {
+	for ctx := enginetest.Within(t); g.replicas[2].ended() == nil && ctx.Err() == nil; {
 		changed := g.replicas[2].changes.next().Done()
 		if leader, term, _ := g.replicas[2].Leader(); leader == 1 || leader == 2 {
 			c := claim(g.nodes[leader-1], leader, uint64(term))
-			c.WriteFrame(frameBatch, []byte("the end"))
-			hungUp(t, c)
+			c.WriteFrame(wire.FrameBatch, []byte("the end"))
+			enginetest.WantHangUp(t, c)
 			continue
 		}
 		<-changed

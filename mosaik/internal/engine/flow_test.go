@@ -7,20 +7,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/proxytest"
-	"github.com/mosaik-go/mosaik/sm"
 )
 
-// behind puts a proxy before a node: others reach it there from now on.
+// behind puts a proxy before a node. Others reach the node through it from then on.
 func (n *node) behind(t testing.TB) *proxytest.Proxy {
 	t.Helper()
-	addr, err := n.book.get(n.peer)
+	addr, err := n.book.Get(n.peer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := proxytest.New(t, addr)
-	n.book.put(n.peer, p.Addr())
+	n.book.Put(n.peer, p.Addr())
 	return p
 }
 
@@ -35,7 +35,7 @@ func proxied(t testing.TB, n int, change func(*ReplicaConfig)) (*group, []*proxy
 	return groupOn(t, nodes, change), proxies
 }
 
-// A connection that a network loses silently is replaced, whichever it is.
+// A connection that the network loses silently is replaced, in either direction.
 func TestLostConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string][]int{
@@ -55,7 +55,7 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 			must(t, g.replicas[0], "after")
 			agree(t, g.recs, 2)
 			for _, r := range g.replicas {
-				if err := r.ReadIndex(within(t)); err != nil {
+				if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -63,8 +63,8 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-// A connection that is lost again and again leaves nothing behind at the end that cannot
-// learn of it: there is room for few connections of a peer.
+// Connections that are lost repeatedly are also closed at the end that cannot learn of the loss:
+// a peer may have few connections.
 func TestLostConnectionsAreClosedAtBothEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loses connections for seconds")
@@ -79,8 +79,8 @@ func TestLostConnectionsAreClosedAtBothEnds(t *testing.T) {
 	}
 }
 
-// A replica catches up by log over a link that carries 60 kB a second, though
-// connections break, and is sent little more than once what it lacks.
+// A replica catches up by log over a link that carries 60 kB a second, also when connections
+// break, and receives the entries little more than once.
 func TestNarrowLinkCatchesUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -90,7 +90,7 @@ func TestNarrowLinkCatchesUp(t *testing.T) {
 	for name, breaks := range map[string][]int{"steady": nil, "that breaks": {300_000, 600_000, 900_000}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
+			nodes := clusterOn(t, &enginetest.Book{Dial: proxytest.Dial}, 2)
 			introduce(shard, nodes)
 			proxy := nodes[1].behind(t)
 			first, second := newRecorder(), newRecorder()
@@ -112,20 +112,20 @@ func TestNarrowLinkCatchesUp(t *testing.T) {
 	}
 }
 
-// A leader that needs a voter behind a narrow link keeps its quorum while the voter
-// catches up: heartbeats do not wait behind what it lacks.
+// A leader that needs a voter behind a narrow link keeps its quorum while the voter catches up:
+// heartbeats overtake entries.
 func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
+	nodes := clusterOn(t, &enginetest.Book{Dial: proxytest.Dial}, 2)
 	proxy := nodes[1].behind(t)
 	g := groupOn(t, nodes, func(c *ReplicaConfig) { c.ElectionTimeout = 2 * time.Second })
 	lead(t, g.replicas[0], 1)
 	_, term, _ := g.replicas[0].Leader()
 	proxy.Limit(60_000)
-	ctx, proposals := within(t), make(chan error)
+	ctx, proposals := enginetest.Within(t), make(chan error)
 	for i := range 60 {
 		go func() {
 			proposals <- g.replicas[0].Propose(ctx, fmt.Appendf(nil, "%d %s", i, slices.Repeat([]byte{'x'}, 10_000)))
@@ -142,7 +142,7 @@ func TestHeartbeatsOvertakeTheLog(t *testing.T) {
 	}
 }
 
-// What goes wrong with a peer is known until it is reached again.
+// Troubles with a peer are reported until it is reached again.
 func TestTroubles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -153,19 +153,19 @@ func TestTroubles(t *testing.T) {
 	n, peer := g.nodes[0], g.nodes[1].peer
 	await := func(what string, ok func(Trouble) bool) {
 		t.Helper()
-		for ctx := within(t); !ok(n.engine.Troubles(shard)[peer]); {
+		for ctx := enginetest.Within(t); !ok(n.engine.Troubles(shard)[peer]); {
 			select {
 			case <-time.After(tick):
 			case <-ctx.Done():
-				t.Fatalf("waited in vain for %s; there is %+v", what, n.engine.Troubles(shard))
+				t.Fatalf("%s did not happen in time; there is %+v", what, n.engine.Troubles(shard))
 			}
 		}
 	}
-	addr, err := n.book.get(peer)
+	addr, err := n.book.Get(peer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.book.put(peer, "127.0.0.1:1")
+	n.book.Put(peer, "127.0.0.1:1")
 	proxies[1].Break(string(link.Raft))
 	await("failures", func(got Trouble) bool {
 		return got.Failures > 2 && got.Err != nil && !got.Since.IsZero()
@@ -173,19 +173,19 @@ func TestTroubles(t *testing.T) {
 	if got := n.engine.Troubles(shard + 1); len(got) > 0 {
 		t.Errorf("another shard has %v", got)
 	}
-	n.book.put(peer, addr)
+	n.book.Put(peer, addr)
 	await("none", func(got Trouble) bool { return got.Failures == 0 })
 }
 
-// A snapshot crosses a link that takes longer for a chunk than any deadline lasts, and is
-// sent once.
+// A snapshot crosses a link on which each chunk takes longer than any deadline. It is sent
+// once.
 func TestNarrowLinkCarriesASnapshot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute")
 	}
 	t.Parallel()
 	const entries, size, rate = 10, 100_000, 60_000
-	nodes := clusterOn(t, &book{addrs: map[sm.PeerID]string{}, dial: proxytest.Dial}, 2)
+	nodes := clusterOn(t, &enginetest.Book{Dial: proxytest.Dial}, 2)
 	introduce(shard, nodes)
 	proxy := nodes[1].behind(t)
 	every := func(c *ReplicaConfig) { c.SnapshotEvery = 8 }

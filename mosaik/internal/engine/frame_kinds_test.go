@@ -1,15 +1,15 @@
 package engine
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
-	"github.com/mosaik-go/mosaik/sm"
 )
 
 // A newer peer may send frames of kinds that are not known here. What follows them
@@ -23,7 +23,7 @@ func TestUnknownFramesAreIgnored(t *testing.T) {
 	c := a.dial(link.Raft)
 	defer c.Close()
 	for kind := range 256 {
-		if isKnown(uint8(kind)) {
+		if wire.IsKnown(uint8(kind)) {
 			continue
 		}
 		for _, payload := range [][]byte{nil, {1, 2, 3}} {
@@ -32,62 +32,22 @@ func TestUnknownFramesAreIgnored(t *testing.T) {
 			}
 		}
 	}
-	if err := c.WriteFrame(99, make([]byte, maxBatch)); err != nil {
+	if err := c.WriteFrame(99, make([]byte, wire.MaxBatch)); err != nil {
 		t.Fatal(err)
 	}
 	// A proposal shows that this one is read. The leader is elsewhere, so it may be lost
 	// and is made again.
-	applied := func() bool { return slices.Contains(data(g.recs[2].history()), "after") }
+	applied := func() bool { return slices.Contains(data(g.recs[2].entries()), "after") }
 	for key := uint64(1); !applied(); key++ {
-		propose := batchOf(pb.Message{Type: pb.Propose, ShardID: shard, From: 9, To: 3, Entries: []pb.Entry{
-			{Type: pb.EncodedEntry, Key: key, ClientID: proposalClient, Cmd: append([]byte{0}, "after"...)}}})
-		if err := c.WriteFrame(frameBatch, marshal(ptr(propose))); err != nil {
+		propose := enginetest.Batch(pb.Message{Type: pb.Propose, ShardID: shard, From: 9, To: 3, Entries: []pb.Entry{
+			{Type: pb.EncodedEntry, Key: key, ClientID: wire.ProposalClient, Cmd: append([]byte{0}, "after"...)}}})
+		if err := c.WriteFrame(wire.FrameBatch, enginetest.Marshal(&propose)); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case <-time.After(tick):
-		case <-within(t).Done():
+		case <-enginetest.Within(t).Done():
 			t.Fatal("a frame that follows those of unknown kinds was not read")
-		}
-	}
-}
-
-// What is not known on a connection that was dialled to send is ignored as well.
-func TestUnknownAnswersAreIgnored(t *testing.T) {
-	t.Parallel()
-	book := &book{addrs: map[sm.PeerID]string{}}
-	receiver, peer := listen(t, book, 1)
-	receiver.Handle(link.Snapshot, func(ctx context.Context, c *link.Conn) {
-		defer c.Close()
-		for kind := range 256 {
-			if !isKnown(uint8(kind)) {
-				c.WriteFrame(uint8(kind), make([]byte, maxAnswer))
-			}
-		}
-		c.WriteFrame(frameDone)
-		c.WriteFrame(frameBatch) // no answer
-		<-ctx.Done()
-	})
-	receiver.Serve()
-	t.Cleanup(func() { receiver.Close() })
-	sender, _ := listen(t, book, 2)
-	t.Cleanup(func() { sender.Close() })
-	addr, err := book.get(peer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := sender.Dial(within(t), addr, peer, link.Snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &outgoing{engine: newSender(t).Engine, done: make(chan struct{}, 1)}
-	s := newStream(o, c)
-	go s.listen()
-	for what, done := range map[string]chan struct{}{"the answer": o.done, "the end": s.gone} {
-		select {
-		case <-done:
-		case <-within(t).Done():
-			t.Errorf("waited in vain for %s", what)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -26,7 +28,7 @@ func TestLoneBootstrapAppliesProposals(t *testing.T) {
 	if leader != 1 || term == 0 || !ok {
 		t.Errorf("leader %d in term %d, %v; want replica 1", leader, term, ok)
 	}
-	got := rec.history()
+	got := rec.entries()
 	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4", ""}, data(got)); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
 	}
@@ -49,7 +51,7 @@ func TestThreeNodes(t *testing.T) {
 	for i, r := range g.replicas {
 		must(t, r, fmt.Sprint("from ", i))
 	}
-	m, err := g.replicas[2].Membership(within(t))
+	m, err := g.replicas[2].Membership(enginetest.Within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func TestThreeNodes(t *testing.T) {
 		t.Errorf("voters (-want +got):\n%s\nnon-voting: %v", diff, m.NonVoting)
 	}
 
-	// The leader goes; the others go on.
+	// The leader stops; the others continue.
 	if err := g.replicas[0].Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +74,8 @@ func TestThreeNodes(t *testing.T) {
 	agree(t, g.recs[1:], 5)
 }
 
-// agree waits until all machines applied n different commands and compares
-// what they applied. Those that lag by a repetition agree too.
+// agree waits until all machines have applied n different commands, and compares what they
+// applied. A machine that lags by a repeated command agrees.
 func agree(t *testing.T, recs []*recorder, n int) {
 	t.Helper()
 	different := func(entries []Entry) int {
@@ -86,9 +88,9 @@ func agree(t *testing.T, recs []*recorder, n int) {
 	for _, rec := range recs {
 		rec.wait(t, fmt.Sprint(n, " commands"), func() bool { return different(rec.applied) >= n })
 	}
-	want := recs[0].history()
+	want := recs[0].entries()
 	for _, rec := range recs[1:] {
-		got := rec.history()
+		got := rec.entries()
 		common := min(len(want), len(got))
 		same := func(a, b Entry) bool { return a.Index == b.Index && a.Term == b.Term && bytes.Equal(a.Data, b.Data) }
 		if slices.EqualFunc(want[:common], got[:common], same) {
@@ -111,7 +113,7 @@ func TestTermsSpanLeaders(t *testing.T) {
 		must(t, g.replicas[i%3], fmt.Sprint("transfer ", i))
 	}
 	agree(t, g.recs, 5)
-	got := g.recs[2].history()
+	got := g.recs[2].entries()
 	if !slices.IsSortedFunc(got, func(a, b Entry) int { return int(a.Term) - int(b.Term) }) {
 		t.Errorf("terms go backwards: %v", got)
 	}
@@ -120,11 +122,11 @@ func TestTermsSpanLeaders(t *testing.T) {
 	}
 }
 
-// lead transfers leadership until r sees the target lead. A transfer to a
-// replica that lags comes to nothing.
+// lead transfers leadership until r knows the target as the leader. A transfer to a replica
+// that lags has no effect.
 func lead(t testing.TB, r *Replica, target uint64) {
 	t.Helper()
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	for ctx.Err() == nil {
 		changed := r.changes.next().Done()
 		if leader, _, _ := r.Leader(); leader == target {
@@ -179,12 +181,12 @@ func TestLargeSnapshotTravels(t *testing.T) {
 func TestRemovedReplica(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
-	remove(t, g.replicas[0], 3) // which may never hear of it
+	remove(t, g.replicas[0], 3) // replica 3 may never learn of it
 	if err := g.replicas[2].Stop(); err != nil {
 		t.Fatal(err)
 	}
 	must(t, g.replicas[0], "without it")
-	m, err := g.replicas[1].Membership(within(t))
+	m, err := g.replicas[1].Membership(enginetest.Within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,18 +203,17 @@ func TestRemovedReplica(t *testing.T) {
 	agree(t, []*recorder{g.recs[0], g.recs[1], rec}, 2)
 }
 
-// TestLeaderRemovesItself has the one member that surely hears of its removal
-// removed.
+// TestLeaderRemovesItself removes the leader, which always learns of its removal.
 func TestLeaderRemovesItself(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil) // of two, the other could be left without a quorum
 	lead(t, g.replicas[0], 1)
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	m, err := g.replicas[0].Membership(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It may have ended before it could say so.
+	// The replica may end before it answers.
 	if err := g.replicas[0].Remove(ctx, m.ChangeID, 1); err != nil && !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
 	}

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	pb "github.com/lni/dragonboat/v4/raftpb"
 
-	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 )
 
 // newerError is what a machine says of an entry that needs a level.
@@ -19,121 +17,11 @@ type newerError struct{ level uint32 }
 func (e *newerError) Error() string      { return fmt.Sprint("level ", e.level, " is needed") }
 func (e *newerError) NeedsLevel() uint32 { return e.level }
 
-// levelIn says that "level 3" raises to level 3.
-func levelIn(data []byte) (level uint32) {
-	fmt.Sscanf(string(data), "level %d", &level)
-	return level
-}
-
-// proposalAt returns a proposal as it reaches the log.
-func proposalAt(index uint64, data string) pb.Entry {
-	return pb.Entry{Index: index, Term: 1, Type: pb.EncodedEntry, ClientID: proposalClient, Cmd: append([]byte{0}, data...)}
-}
-
-// The level to which entries raise the schema is written with them, and stays.
-func TestLevelIsNotedWithItsEntry(t *testing.T) {
-	t.Parallel()
-	log := newMemoryLog(t)
-	id := Identity{Shard: routerShard, Replica: routerReplica}
-	if err := Claim(log, id, 2); err != nil {
-		t.Fatal(err)
-	}
-	want := func(level uint32, when string) {
-		t.Helper()
-		if p, ok, err := ReadPast(log); p.Level != level || p.Identity != id || !ok || err != nil {
-			t.Errorf("%s: the log's past is %+v, %t, %v; want level %d", when, p, ok, err, level)
-		}
-	}
-	want(2, "claimed")
-	r := newTestRouter(t, log, noFailure(t))
-	r.find(routerShard, routerReplica).levelOf = levelIn
-	save := func(entries ...pb.Entry) {
-		t.Helper()
-		u := pb.Update{ShardID: routerShard, ReplicaID: routerReplica, State: pb.State{Term: 1}, EntriesToSave: entries}
-		if err := r.SaveRaftState([]pb.Update{u}, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want(2, "started")
-	save(proposalAt(1, "command"), proposalAt(2, "level 1"))
-	want(2, "a lower one")
-	save(proposalAt(3, "level 3"), proposalAt(4, "level 5"), proposalAt(5, "level 4"))
-	want(5, "several")
-	internal := proposalAt(6, "level 9")
-	internal.ClientID = 0
-	save(internal)
-	want(5, "an entry of Raft's own")
-	save(proposalAt(3, "command"))
-	want(5, "replaced")
-	taken := pb.Update{ShardID: routerShard, ReplicaID: routerReplica, Snapshot: pb.Snapshot{Index: 3, Term: 1}}
-	if err := errors.Join(r.SaveSnapshots([]pb.Update{taken}), r.RemoveEntriesTo(routerShard, routerReplica, 3)); err != nil {
-		t.Fatal(err)
-	}
-	want(5, "pruned")
-	if err := r.SaveBootstrapInfo(routerShard, routerReplica, pb.Bootstrap{Join: true}); err != nil {
-		t.Fatal(err)
-	}
-	want(5, "bootstrap info saved")
-	r.unregister(routerShard, routerReplica)
-	if err := r.register(routerShard, routerReplica, log, noFailure(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.SaveBootstrapInfo(routerShard, routerReplica, pb.Bootstrap{Join: true}); err != nil {
-		t.Fatal(err)
-	}
-	want(5, "read again")
-	if err := Claim(log, id, 0); err != nil {
-		t.Fatal(err)
-	}
-	want(0, "claimed again")
-}
-
-// Nothing is written to a log that was abandoned, whatever dragonboat still does.
-func TestAbandonedLogIsNotWritten(t *testing.T) {
-	t.Parallel()
-	log := &countedLog{Log: newMemoryLog(t)}
-	r := newTestRouter(t, log, noFailure(t))
-	r.find(routerShard, routerReplica).abandon(4)
-	writes := log.writes.Load()
-	u := pb.Update{
-		ShardID: routerShard, ReplicaID: routerReplica,
-		State: pb.State{Term: 7, Vote: 3}, EntriesToSave: []pb.Entry{proposalAt(1, "late")},
-	}
-	u.Snapshot = pb.Snapshot{Index: 3, Term: 1}
-	if err := errors.Join(
-		r.SaveRaftState([]pb.Update{u}, 0), r.SaveSnapshots([]pb.Update{u}),
-		r.RemoveEntriesTo(routerShard, routerReplica, 1), r.RemoveNodeData(routerShard, routerReplica),
-		r.SaveBootstrapInfo(routerShard, routerReplica, pb.Bootstrap{Join: true}),
-	); err != nil {
-		t.Error(err)
-	}
-	if now := log.writes.Load(); now != writes {
-		t.Errorf("%d writes to an abandoned log, want none", now-writes)
-	}
-	if p, ok, err := ReadPast(log); p.Level != 4 || !ok || err != nil {
-		t.Errorf("the log's past is %+v, %t, %v; want level 4", p, ok, err)
-	}
-	if !r.muted(routerShard, routerReplica) {
-		t.Error("the replica of an abandoned log is not muted")
-	}
-}
-
-// countedLog counts what is written.
-type countedLog struct {
-	logstore.Log
-	writes atomic.Int64
-}
-
-func (l *countedLog) Save(b logstore.Batch) error {
-	l.writes.Add(1)
-	return l.Log.Save(b)
-}
-
 // A machine that cannot apply an entry, since that needs another program, ends its
-// replica. Nothing is written to the log any more, but the level that is needed.
+// replica. From then on nothing is written to the log but the needed level.
 func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	t.Parallel()
-	log := &countedLog{Log: memoryLog(t)}
+	log := &enginetest.CountedLog{Log: enginetest.MemoryLog(t)}
 	g := newGroup(t, 3, func(c *ReplicaConfig) {
 		if c.Replica == 3 {
 			c.Log = log
@@ -158,7 +46,7 @@ func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writes := log.writes.Load()
+	writes := log.Writes.Load()
 	for i := range 50 {
 		must(t, g.replicas[0], fmt.Sprint("after ", i))
 	}
@@ -166,10 +54,10 @@ func TestRefusedEntryLeavesTheLogAsItIs(t *testing.T) {
 	if diff := cmp.Diff(state, after); diff != "" || err != nil {
 		t.Errorf("the log changed: %v (-before +after):\n%s", err, diff)
 	}
-	if now := log.writes.Load(); now != writes {
+	if now := log.Writes.Load(); now != writes {
 		t.Errorf("%d writes after the replica ended, want none", now-writes)
 	}
-	if got := data(old.history()); cmp.Diff([]string{"before"}, got[:1]) != "" || len(got) != 1 {
+	if got := data(old.entries()); cmp.Diff([]string{"before"}, got[:1]) != "" || len(got) != 1 {
 		t.Errorf("the machine applied %q, want what came before", got)
 	}
 }
@@ -189,7 +77,7 @@ func TestRefusedSnapshotNotesItsLevel(t *testing.T) {
 	}
 	rec.wait(t, "a snapshot", func() bool { return rec.snapshots > 0 })
 	addNonVoting(t, r, nodes[1], 2)
-	log := memoryLog(t)
+	log := enginetest.MemoryLog(t)
 	nodes[1].start(2, joiner, false, func(c *ReplicaConfig) { c.Log = log })
 	joiner.wait(t, "Failed", func() bool { return len(joiner.failures) > 0 })
 	if newer := new(newerError); !errors.As(joiner.failures[0], &newer) {

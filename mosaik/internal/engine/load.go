@@ -4,18 +4,19 @@ import (
 	"errors"
 
 	"github.com/lni/dragonboat/v4"
+
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// load is what a replica has applied since its last snapshot, and decides when
-// the next is due: dragonboat counts entries only, and would keep a number of
-// them behind a snapshot, however large they are.
+// load counts what a replica has applied since its last snapshot, and decides when the next one
+// is due. dragonboat itself counts entries only, and keeps a number of them behind a snapshot,
+// however large they are. The applier's lock guards it.
 type load struct {
-	entries, bytes uint64 // that make a snapshot due, 0 for any number
+	entries, bytes uint64 // the bounds that make a snapshot due, 0 for none
 
-	from   sm.Index // where the last snapshot was tried, 0 if that is not known
-	last   sm.Index // the last entry
-	size   uint64   // of the entries in between, in bytes
+	from   sm.Index // where the last snapshot was taken or tried, 0 if not known
+	last   sm.Index // the last entry that was applied
+	size   uint64   // of the entries between them, in bytes
 	middle sm.Index // the entry with which half of a bound was last used up
 	due    uint64   // the load at which to ask for a snapshot, in quarters
 }
@@ -23,10 +24,9 @@ type load struct {
 // full is the load that makes a snapshot due, in quarters.
 const full = 4
 
-// add counts an entry. When a snapshot is due it returns the index through which
-// the log may be pruned then: what makes up the younger half of either bound stays,
-// for replicas that lag a little. A request may come to nothing, because the
-// replica is busy, so that it is repeated as the load grows.
+// add counts an entry. When a snapshot is due it returns the index through which the log may be
+// pruned then: the younger half of either bound stays, for replicas that lag a little. A busy
+// replica may ignore the request, so it is repeated as the load grows.
 func (l *load) add(index sm.Index, size int) (through sm.Index, due bool) {
 	if l.from == 0 {
 		l.from, l.last = index-1, index-1
@@ -57,19 +57,19 @@ func (l *load) used() (entries, bytes uint64) {
 	return entries, bytes
 }
 
-// restart begins anew after a snapshot, taken or tried at the last entry.
+// restart begins to count from the last entry, at which a snapshot was taken or tried.
 func (l *load) restart() {
 	l.from, l.size, l.middle, l.due = l.last, 0, 0, 0
 }
 
-// snapshotDue asks dragonboat for a snapshot, from the courier's goroutine: a
+// snapshotDue asks dragonboat for a snapshot. It does so on the dispatcher's goroutine, because a
 // worker of dragonboat must not wait for the engine's gate.
 type snapshotDue struct {
 	replica *Replica
 	through sm.Index
 }
 
-func (e snapshotDue) tell(Events) { e.replica.requestSnapshot(e.through) }
+func (e snapshotDue) notify(Events) { e.replica.requestSnapshot(e.through) }
 
 func (r *Replica) requestSnapshot(through sm.Index) {
 	if !r.engine.enter() {
@@ -83,7 +83,7 @@ func (r *Replica) requestSnapshot(through sm.Index) {
 		OverrideCompactionOverhead: true,
 		CompactionIndex:            uint64(through),
 	}, maxWait)
-	if err != nil && !errors.Is(err, dragonboat.ErrSystemBusy) { // with a snapshot
-		r.engine.log.Warn("engine: request a snapshot", "shard", r.shard, "replica", r.id, "error", err)
+	if err != nil && !errors.Is(err, dragonboat.ErrSystemBusy) { // busy with a snapshot
+		r.engine.log.Warn("engine: snapshot not requested", "shard", r.shard, "replica", r.id, "error", err)
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestLoad draws entries of all sizes, and snapshots that come at once, late or
-// not at all: one is asked for in time, and what is kept behind it is no more
-// than half of what may gather, and an entry.
+// TestLoad draws entries of all sizes, and snapshots that are taken immediately, late or not at
+// all. Each is requested in time, and at most half of the bound, plus one entry, stays behind it.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -55,7 +54,7 @@ func TestLoad(t *testing.T) {
 			if due {
 				asked++
 			}
-			// What was asked for in vain is asked for again.
+			// A request without effect is repeated.
 			if reached && asked > 0 && draw.IntN(3) == 0 || asked > 2 {
 				l.restart()
 				from, asked = index, 0

@@ -1,61 +1,33 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/mosaik-go/mosaik/logstore"
+	"go.uber.org/goleak"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen. No passing test runs
-// into it.
-const patience = time.Minute
-
-// tick and electionTimeout of the tests: the machine they run on may be slow.
+// tick and electionTimeout are long enough for a slow machine.
 const (
 	tick            = 10 * time.Millisecond
 	electionTimeout = 300 * time.Millisecond
 )
 
-const shard = 0xfeed_0001
-
-// book finds peers' addresses, and can cut some off.
-type book struct {
-	mu    sync.Mutex
-	addrs map[sm.PeerID]string
-	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: as usual
-}
-
-func (b *book) put(p sm.PeerID, addr string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.addrs[p] = addr
-}
-
-func (b *book) get(p sm.PeerID) (string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if addr, ok := b.addrs[p]; ok {
-		return addr, nil
-	}
-	return "", fmt.Errorf("no address for %s", p.Short())
-}
+const shard = enginetest.Shard
 
 // node is an engine with its link.
 type node struct {
@@ -63,40 +35,22 @@ type node struct {
 	peer   sm.PeerID
 	link   *link.Link
 	engine *Engine
-	book   *book
+	book   *enginetest.Book
 }
 
 // Connect implements [Network].
 func (n *node) Connect(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	addr, err := n.book.get(peer)
+	addr, err := n.book.Get(peer)
 	if err != nil {
 		return nil, err
 	}
 	return n.link.Dial(ctx, addr, peer, p)
 }
 
-// listen returns a link of the identity made from seed; it does not serve yet.
-func listen(t testing.TB, b *book, seed byte) (*link.Link, sm.PeerID) {
-	t.Helper()
-	id, err := link.NewIdentity(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := link.Listen(link.Config{
-		Identity: id, Network: sm.ID("engine_test"), Listen: "127.0.0.1:0", Dial: b.dial, HandshakeTimeout: patience,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Trust(l.Addr()) // where all are: as bonds do, or one bad message would bar them
-	b.put(id.Peer(), l.Addr().String())
-	return l, id.Peer()
-}
-
 // open returns a serving node; it is closed with the test.
-func open(t testing.TB, b *book, seed byte) *node {
+func open(t testing.TB, b *enginetest.Book, seed byte) *node {
 	t.Helper()
-	l, peer := listen(t, b, seed)
+	l, peer := enginetest.Listen(t, b, seed)
 	n := &node{t: t, peer: peer, link: l, book: b}
 	var err error
 	n.engine, err = Open(Config{Self: peer, Tick: tick, Network: n, Logger: slog.New(slog.DiscardHandler)})
@@ -122,10 +76,10 @@ func (n *node) close() {
 // cluster opens n nodes.
 func cluster(t testing.TB, n int) []*node {
 	t.Helper()
-	return clusterOn(t, &book{addrs: map[sm.PeerID]string{}}, n)
+	return clusterOn(t, &enginetest.Book{}, n)
 }
 
-func clusterOn(t testing.TB, b *book, n int) []*node {
+func clusterOn(t testing.TB, b *enginetest.Book, n int) []*node {
 	t.Helper()
 	var nodes []*node
 	for i := range n {
@@ -164,13 +118,13 @@ type recorder struct {
 	failures   []error
 	snapErrors []error
 	taken      int
-	hangs      []bool
+	stalls     []bool
 	changed    chan struct{}
 }
 
 func newRecorder() *recorder { return &recorder{changed: make(chan struct{})} }
 
-// update changes the recorder under its lock and wakes whoever waits for it.
+// update changes the recorder under its lock and wakes the callers of wait.
 func (r *recorder) update(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,7 +136,7 @@ func (r *recorder) update(change func()) {
 // wait returns when cond, called under the lock, is true.
 func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(enginetest.Patience)
 	for {
 		r.mu.Lock()
 		ok, changed := cond(), r.changed
@@ -193,7 +147,7 @@ func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("waited in vain for: %s", what)
+			t.Fatalf("did not happen in time: %s", what)
 		}
 	}
 }
@@ -268,17 +222,19 @@ func (r *recorder) Restore(rd io.Reader) error {
 func (r *recorder) LeaderChanged(leader uint64, term sm.Term) {
 	r.update(func() { r.leaders = append(r.leaders, leaderChanged{leader, term}) })
 }
-func (r *recorder) MembershipChanged()  { r.update(func() { r.members++ }) }
-func (r *recorder) Removed()            { r.update(func() { r.removed++ }) }
-func (r *recorder) Failed(err error)    { r.update(func() { r.failures = append(r.failures, err) }) }
-func (r *recorder) LogHangs(hangs bool) { r.update(func() { r.hangs = append(r.hangs, hangs) }) }
-func (r *recorder) SnapshotTaken()      { r.update(func() { r.taken++ }) }
+func (r *recorder) MembershipChanged() { r.update(func() { r.members++ }) }
+func (r *recorder) Removed()           { r.update(func() { r.removed++ }) }
+func (r *recorder) Failed(err error)   { r.update(func() { r.failures = append(r.failures, err) }) }
+func (r *recorder) LogStalled(stalled bool, _ time.Duration) {
+	r.update(func() { r.stalls = append(r.stalls, stalled) })
+}
+func (r *recorder) SnapshotTaken() { r.update(func() { r.taken++ }) }
 func (r *recorder) SnapshotFailed(err error) {
 	r.update(func() { r.snapErrors = append(r.snapErrors, err) })
 }
 
-// history returns what was applied.
-func (r *recorder) history() []Entry {
+// entries returns the entries that were applied.
+func (r *recorder) entries() []Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.applied)
@@ -293,21 +249,12 @@ func data(entries []Entry) []string {
 	return out
 }
 
-func memoryLog(t testing.TB) logstore.Log {
-	t.Helper()
-	log, err := logstore.NewMemory[struct{}]().Open(logstore.Opening[struct{}]{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log
-}
-
 // start starts a replica; change may be nil.
 func (n *node) start(id uint64, rec *recorder, bootstrap bool, change func(*ReplicaConfig)) *Replica {
 	n.t.Helper()
 	cfg := ReplicaConfig{
 		Shard: shard, Replica: id, Bootstrap: bootstrap, ElectionTimeout: electionTimeout,
-		Log: memoryLog(n.t), Machine: rec, Events: rec,
+		Log: enginetest.MemoryLog(n.t), Machine: rec, Events: rec,
 	}
 	if change != nil {
 		change(&cfg)
@@ -317,13 +264,6 @@ func (n *node) start(id uint64, rec *recorder, bootstrap bool, change func(*Repl
 		n.t.Fatal(err)
 	}
 	return r
-}
-
-// within returns a context that no passing test runs into.
-func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // elect makes a lone replica leader.
@@ -336,7 +276,7 @@ func elect(t testing.TB, r *Replica, rec *recorder) {
 	rec.wait(t, "a leader", func() bool { return len(rec.leaders) > 0 && rec.leaders[len(rec.leaders)-1].leader != 0 })
 }
 
-// oneTry bounds one try of what may be lost on its way to a leader.
+// oneTry bounds one try of a request that may be lost before it reaches a leader.
 const oneTry = 2 * time.Second
 
 // must proposes until the proposal is applied, which may apply it twice.
@@ -350,7 +290,7 @@ func must(t testing.TB, r *Replica, data string) {
 // repeat calls do until it returns nil.
 func repeat(t testing.TB, r *Replica, what string, do func(context.Context) error) {
 	t.Helper()
-	ctx := within(t)
+	ctx := enginetest.Within(t)
 	for {
 		changed := r.changes.next().Done()
 		short, cancel := context.WithTimeout(ctx, oneTry)
@@ -374,7 +314,7 @@ func join(t testing.TB, leader *Replica, n *node, id uint64, rec *recorder, chan
 	t.Helper()
 	addNonVoting(t, leader, n, id)
 	r := n.start(id, rec, false, change)
-	if err := r.ReadIndex(within(t)); err != nil {
+	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
 		t.Fatalf("catch up: %v", err)
 	}
 	repeat(t, leader, "promote", func(ctx context.Context) error {

@@ -9,13 +9,13 @@ import (
 	"github.com/lni/dragonboat/v4"
 )
 
-// maxWait bounds a proposal whose context has no deadline: what is lost on its
-// way to the leader is never answered.
+// maxWait bounds a proposal whose context has no deadline: one that is lost before it reaches
+// the leader is never answered.
 const maxWait = time.Minute
 
-// wait returns how long dragonboat may take for a call with the context. It
-// counts in ticks and refuses less than one; the context decides, so that it
-// gets two more than are left.
+// wait returns how long dragonboat may take for a call with the context. dragonboat counts in
+// ticks and refuses less than one. The context ends the call, so dragonboat gets two ticks
+// more than are left.
 func (e *Engine) wait(ctx context.Context) time.Duration {
 	left := maxWait
 	if deadline, ok := ctx.Deadline(); ok {
@@ -24,17 +24,16 @@ func (e *Engine) wait(ctx context.Context) time.Duration {
 	return left + 2*e.tick
 }
 
-// Propose replicates data and returns nil once it is applied here. Otherwise
-// the error is or wraps
+// Propose replicates data and returns nil once it is applied here. Otherwise the error is or
+// wraps
 //
-//   - [ErrNotApplied]: it is surely not applied and never will be;
-//   - [ErrUnknown]: perhaps it is, now or later;
+//   - [ErrNotApplied]: it is not applied and never will be;
+//   - [ErrUnknown]: it may be applied, now or later;
 //   - [ErrTooLarge].
 //
-// An error of the context, and [ErrClosed] if the replica ended, come joined
-// with one of the first two. What was sent to a leader that is replaced may be
-// lost with it: Propose does not wait for it then, and returns ErrUnknown. A
-// proposal without a deadline ends with ErrUnknown after a minute.
+// An error of the context, or [ErrClosed] if the replica has ended, is joined with one of the
+// first two. A proposal may be lost with a leader that is replaced: Propose returns ErrUnknown
+// then, and does not wait. A proposal without a deadline ends with ErrUnknown after a minute.
 func (r *Replica) Propose(ctx context.Context, data []byte) error {
 	p, err := r.StartProposal(ctx, data)
 	if err != nil {
@@ -44,17 +43,16 @@ func (r *Replica) Propose(ctx context.Context, data []byte) error {
 	return err
 }
 
-// Proposal is one that is under way. It is made by [Replica.StartProposal].
+// Proposal is a proposal in flight. [Replica.StartProposal] makes it.
 type Proposal struct {
 	replica   *Replica
 	request   *dragonboat.RequestState
 	succeeded <-chan struct{} // closed when the leader is replaced
 }
 
-// StartProposal hands data over and does not wait; data may be changed
-// afterwards. Proposals that are started one after the other get into the log in
-// this order, those that are not lost on the way. The errors are those of
-// [Replica.Propose] that say it was not applied.
+// StartProposal begins to replicate data and does not wait. The caller may change data
+// afterwards. Proposals enter the log in the order in which they are started, except for those
+// that are lost. The errors are those of [Replica.Propose] for proposals that are not applied.
 func (r *Replica) StartProposal(ctx context.Context, data []byte) (*Proposal, error) {
 	if len(data) > MaxProposal {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(data), MaxProposal)
@@ -70,8 +68,8 @@ func (r *Replica) StartProposal(ctx context.Context, data []byte) (*Proposal, er
 	return p, nil
 }
 
-// Wait waits for the outcome, which is that of [Replica.Propose], until ctx ends.
-// It is not settled if interrupt was ready first: Wait may then be called again.
+// Wait waits for the outcome, which is that of [Replica.Propose], until ctx ends. settled is
+// false if interrupt was ready first; Wait may then be called again.
 func (p *Proposal) Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
 	r := p.replica
 	select {
@@ -91,8 +89,7 @@ func (p *Proposal) Wait(ctx context.Context, interrupt <-chan struct{}) (settled
 	}
 }
 
-// propose hands the proposal to dragonboat. Where it fails dragonboat did not
-// take it.
+// propose hands the proposal to dragonboat. If it fails, dragonboat has not accepted it.
 func (r *Replica) propose(ctx context.Context, data []byte) (*dragonboat.RequestState, error) {
 	if !r.engine.enter() {
 		return nil, ErrClosed
@@ -104,8 +101,8 @@ func (r *Replica) propose(ctx context.Context, data []byte) (*dragonboat.Request
 	return r.engine.host.Propose(r.session, data, r.engine.wait(ctx))
 }
 
-// outcome returns what a proposal's result means. A replica that failed or was
-// stopped meanwhile told dragonboat that all is well.
+// outcome translates the result of a proposal. A replica that failed or stopped meanwhile told
+// dragonboat that everything was applied.
 func (r *Replica) outcome(result dragonboat.RequestResult) error {
 	switch ended := r.ended(); {
 	case result.Dropped() || result.Rejected():
@@ -120,7 +117,7 @@ func (r *Replica) outcome(result dragonboat.RequestResult) error {
 	return fmt.Errorf("engine: propose: %w", ErrUnknown)
 }
 
-// translate puts dragonboat's errors about the replica into our own.
+// translate translates dragonboat's errors about the replica.
 func translate(err error) error {
 	switch {
 	case errors.Is(err, dragonboat.ErrClosed), errors.Is(err, dragonboat.ErrShardClosed),

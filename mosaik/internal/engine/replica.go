@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,38 +10,40 @@ import (
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/client"
 	pb "github.com/lni/dragonboat/v4/raftpb"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/snapstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/transport"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Replica is one running member of one shard. Its methods may be called
-// concurrently.
+// Replica is one running member of one shard. Its methods may be called concurrently.
 type Replica struct {
 	engine   *Engine
 	shard    uint64
 	id       uint64
-	session  *client.Session
-	machine  machine
-	durable  *durableLog // nil for a log in memory
+	election time.Duration   // the election timeout
+	session  *client.Session // of proposals
+
+	applier  applier
+	durable  *snapstore.Log      // nil for a log in memory
+	endpoint *transport.Endpoint // nil before start has registered the log
+	stall    raftlog.Stall
 	leader   leader
 	reads    reads
 	changes  changes
-	pipeline pipeline
-	claims   claims
 	stop     func() error // sync.OnceValue
 
-	done     chan struct{} // closed when Stop or Engine.Close begins, or it fails
+	done     chan struct{} // closed when Stop or Engine.Close begins, or the replica fails
 	ends     sync.Once     // closes done
-	unloaded chan struct{} // closed when dragonboat let go of the replica
+	unloaded chan struct{} // closed when dragonboat has let go of the replica
 	unloads  sync.Once     // closes unloaded
 
-	election  time.Duration // the election timeout
-	insisting atomic.Bool   // that it take the lead
-
-	failure    atomic.Pointer[error] // why it is muted
-	collecting sync.RWMutex          // held for reading while snapshots come in
+	isRepeating atomic.Bool           // repeatTransfer runs
+	failure     atomic.Pointer[error] // why the replica is fenced, nil if it has not failed
 
 	mu     sync.Mutex // held during calls of events
-	events Events     // nil once stopped
+	events Events     // nil once the replica is stopped
 }
 
 func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
@@ -50,30 +51,33 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		engine:   e,
 		shard:    cfg.Shard,
 		id:       cfg.Replica,
+		election: cfg.ElectionTimeout,
 		session:  session(cfg.Shard),
 		done:     make(chan struct{}),
 		unloaded: make(chan struct{}),
 		events:   cfg.Events,
-		election: cfg.ElectionTimeout,
 	}
-	r.machine = machine{replica: r, user: cfg.Machine, load: load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}}
+	r.applier = applier{replica: r, user: cfg.Machine, load: load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}}
 	times := newReadTimes(cfg.ReadTimeout)
 	r.reads.ask = func() error { return r.ask(times) }
-	r.leader.reign = make(chan struct{})
+	r.leader.replaced = make(chan struct{})
+	r.stall = raftlog.Stall{Limit: cfg.ElectionTimeout, Report: func(stalled bool, took time.Duration) {
+		r.report(logStalled{stalled, took})
+	}}
 	r.stop = sync.OnceValue(r.shutdown)
 	return r
 }
 
-// Stop ends the replica and forgets its snapshots; its log stays as it is. Its
-// machine, log and events are not called any more once Stop returned. Stopping
-// again waits too and returns the same. Events must not call it.
+// Stop ends the replica and forgets its snapshots in memory; its log stays as it is. The state
+// machine, the log and the events are not used once it has returned. Stopping again also waits
+// and returns the same error. Events must not call it.
 func (r *Replica) Stop() error { return r.stop() }
 
 func (r *Replica) shutdown() error {
-	r.silence()
+	r.quiesce()
 	err := r.leave()
 	if errors.Is(err, ErrClosed) {
-		return r.engine.Close() // which stops it
+		return r.engine.Close() // which stops the replica
 	}
 	if err != nil {
 		return fmt.Errorf("engine: stop replica %d of shard %d: %w", r.id, r.shard, err)
@@ -89,10 +93,10 @@ func (r *Replica) leave() error {
 	}
 	defer e.leave()
 	err := e.host.StopReplica(r.shard, r.id)
-	if err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) { // it was removed
+	if err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) { // the replica was removed
 		return err
 	}
-	// dragonboat panics when the shard starts again before its workers let go.
+	// dragonboat panics when the shard starts again before its workers have let go.
 	select {
 	case <-r.unloaded:
 		return e.forget(r)
@@ -101,12 +105,11 @@ func (r *Replica) leave() error {
 	}
 }
 
-// silence makes calls of the replica fail, and ends the calls that the replica
-// makes.
-func (r *Replica) silence() {
+// quiesce makes calls of the replica fail, and ends the calls that the replica makes.
+func (r *Replica) quiesce() {
 	r.end()
 	r.reads.close()
-	r.machine.detach()
+	r.applier.detach()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = nil
@@ -125,11 +128,11 @@ func (r *Replica) isDone() bool {
 	}
 }
 
-// unload notes that dragonboat let go of the replica.
+// unload notes that dragonboat has let go of the replica.
 func (r *Replica) unload() { r.unloads.Do(func() { close(r.unloaded) }) }
 
-// fail mutes the replica for good: nothing of it leaves the node, nothing is
-// applied, nothing is acknowledged.
+// fail fences the replica for good: nothing of it leaves the process, is applied or is
+// acknowledged.
 func (r *Replica) fail(err error) {
 	if r.failure.CompareAndSwap(nil, &err) {
 		r.end()
@@ -137,23 +140,23 @@ func (r *Replica) fail(err error) {
 	}
 }
 
-// abandon mutes the replica for good, because the rest of its log needs another
-// program, to which it leaves the log as it is.
+// abandon fences the replica because the rest of its log needs a newer program, for which the
+// log stays as it is.
 func (r *Replica) abandon(err error) {
 	var level uint32
 	var newer interface{ NeedsLevel() uint32 }
 	if errors.As(err, &newer) {
 		level = newer.NeedsLevel()
 	}
-	if l := r.engine.router.find(r.shard, r.id); l != nil {
-		l.abandon(level)
+	if l := r.engine.logs.Find(r.shard, r.id); l != nil {
+		l.Abandon(level)
 	}
 	r.fail(err)
 }
 
-// muted reports whether the replica failed.
-func (r *Replica) muted() bool {
-	return r.failure.Load() != nil || r.engine.router.muted(r.shard, r.id)
+// isFenced reports whether the replica or its log has failed.
+func (r *Replica) isFenced() bool {
+	return r.failure.Load() != nil || r.engine.logs.Find(r.shard, r.id).Fenced()
 }
 
 // ended returns why calls of the replica fail, or nil.
@@ -161,35 +164,44 @@ func (r *Replica) ended() error {
 	if cause := r.failure.Load(); cause != nil {
 		return fmt.Errorf("%w: replica %d of shard %d failed: %w", ErrClosed, r.id, r.shard, *cause)
 	}
-	if r.isDone() || r.muted() {
+	if r.isDone() || r.isFenced() {
 		return ErrClosed
 	}
 	return nil
 }
 
-// report tells the owner, later.
-func (r *Replica) report(e event) { r.engine.courier.send(r, e) }
+// report queues a call of the owner.
+func (r *Replica) report(e event) { r.engine.events.post(r, e) }
 
-// hear tells the owner.
-func (r *Replica) hear(e event) {
+// reportSnapshot reports a snapshot that was copied to disk, or the error of one that was not.
+func (r *Replica) reportSnapshot(err error) {
+	if err != nil {
+		r.report(snapshotFailed{err})
+		return
+	}
+	r.report(snapshotTaken{})
+}
+
+// dispatch calls the owner, unless the replica is stopped.
+func (r *Replica) dispatch(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.events != nil {
-		e.tell(r.events)
+		e.notify(r.events)
 	}
 }
 
 // termOf returns the term of an entry that is being applied.
 func (r *Replica) termOf(index uint64) sm.Term {
-	return r.engine.router.termOf(r.shard, r.id, sm.Index(index))
+	return r.engine.logs.Find(r.shard, r.id).TermAt(sm.Index(index))
 }
 
-// settle returns when dragonboat's workers know the replica: one that is
-// stopped before would not be let go of in order. A query is answered by the
-// worker that learns of it last, leader or not.
+// settle returns when dragonboat's workers know the replica. dragonboat would not let go of a
+// replica in order that is stopped before. The worker that learns of the replica last answers a
+// query, whether or not there is a leader.
 //
-// It waits as long as a worker may answer, and so does Engine.Close for it: one
-// that has taken up a query panics if the host is closed before.
+// It waits as long as a worker may answer, and Engine.Close waits for it: a worker that has
+// accepted a query panics if the host is closed before it answers.
 func (r *Replica) settle() error {
 	state, err := r.engine.host.QueryRaftLog(r.shard, 1, 2, 1)
 	if err != nil {
@@ -198,110 +210,27 @@ func (r *Replica) settle() error {
 	select {
 	case <-state.ResultC():
 		return nil
-	case <-r.unloaded: // it was removed
+	case <-r.unloaded: // the replica was removed
 		return ErrClosed
 	}
 }
 
-// leader is what a replica knows about the leader of its shard.
-type leader struct {
-	mu      sync.Mutex
-	replica uint64 // 0 for none
-	term    sm.Term
-	reign   chan struct{} // closed and replaced when another leader is known
-	last    uint64        // the last leader known
-	since   sm.Term       // the term in which it was elected
-}
+// endpointOwner is a replica as the transport sees it.
+type endpointOwner struct{ r *Replica }
 
-func (l *leader) set(replica uint64, term sm.Term) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if replica != 0 && (replica != l.last || term != l.since) {
-		l.last, l.since = replica, term
-		close(l.reign)
-		l.reign = make(chan struct{})
-	}
-	l.replica, l.term = replica, term
-}
+var _ transport.Owner = endpointOwner{}
 
-func (l *leader) get() (replica uint64, term sm.Term) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.replica, l.term
-}
+// Leader implements [transport.Owner].
+func (o endpointOwner) Leader() (replica uint64, term sm.Term) { return o.r.leader.get() }
 
-// successor returns a channel that is closed once a leader is elected later.
-func (l *leader) successor() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reign
-}
+// IsFailed implements [transport.Owner].
+func (o endpointOwner) IsFailed() bool { return o.r.failure.Load() != nil }
 
-// changes tells of changes of the leader and of the membership.
-type changes struct {
-	mu     sync.Mutex
-	ctx    context.Context // ends at the next change; nil while nobody waits for it
-	cancel context.CancelFunc
-}
+// IsEnding implements [transport.Owner].
+func (o endpointOwner) IsEnding() bool { return o.r.isDone() }
 
-// next returns a context that ends at the next change.
-func (c *changes) next() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancel(context.Background())
-	}
-	return c.ctx
-}
+// Fail implements [transport.Owner].
+func (o endpointOwner) Fail(err error) { o.r.fail(err) }
 
-func (c *changes) tell() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx != nil {
-		c.cancel()
-		c.ctx, c.cancel = nil, nil
-	}
-}
-
-// Leader returns the replica that leads the shard, as far as it is known here,
-// and its term. It is false while there is no leader.
-func (r *Replica) Leader() (replica uint64, term sm.Term, ok bool) {
-	replica, term = r.leader.get()
-	return replica, term, replica != 0
-}
-
-// TransferLeadership asks the leader to hand over to the replica; a replica that does
-// not vote cannot ask. It may come to nothing without notice: see whether it did by [Events.LeaderChanged].
-// ErrBusy reports that an earlier request was not handled yet.
-func (r *Replica) TransferLeadership(replica uint64) error {
-	if !r.engine.enter() {
-		return ErrClosed
-	}
-	defer r.engine.leave()
-	if err := r.ended(); err != nil {
-		return err
-	}
-	if err := r.engine.host.RequestLeaderTransfer(r.shard, replica); err != nil {
-		return fmt.Errorf("engine: transfer leadership to replica %d: %w", replica, translate(err))
-	}
-	return nil
-}
-
-// Campaign makes a replica that bootstrapped a shard elect itself at once,
-// instead of an election timeout later. It is for replicas that are still
-// alone. It does nothing when there is a leader, and best effort otherwise:
-// dragonboat ignores it until the bootstrap is applied, so that it is worth
-// repeating after [Events.MembershipChanged].
-func (r *Replica) Campaign() error {
-	if !r.engine.enter() {
-		return ErrClosed
-	}
-	defer r.engine.leave()
-	if err := r.ended(); err != nil {
-		return err
-	}
-	if _, _, ok := r.Leader(); ok {
-		return nil
-	}
-	return r.engine.transport.inject(pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id})
-}
+// Repeat implements [transport.Owner].
+func (o endpointOwner) Repeat(request pb.Message) { o.r.repeatTransfer(request) }

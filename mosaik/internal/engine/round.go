@@ -14,14 +14,13 @@ import (
 // [ReplicaConfig.ReadTimeout].
 var ErrUnanswered = errors.New("engine: the read was not answered in time")
 
-// ReadIndex returns nil once the local state is at least as new as all that
-// the group had committed at the call (Raft §6.4, "ReadIndex"). It tries until
-// the context ends, whose error it then returns, or the replica does:
-// [ErrClosed], or for the time that the replica's configuration allows:
-// [ErrUnanswered].
+// ReadIndex returns nil once the local state includes everything that the group had committed at
+// the call (Raft §6.4, "ReadIndex"). It tries until the context ends, and then returns the
+// context's error; until the replica ends: [ErrClosed]; or for the time that the replica's
+// configuration allows: [ErrUnanswered].
 //
-// Calls share rounds to the leader: one is under way at a time, and whoever
-// calls meanwhile waits for the next, which begins after all of their calls.
+// Calls share rounds to the leader. One round is in flight at a time; calls that arrive
+// meanwhile wait for the next one, which begins after all of them.
 func (r *Replica) ReadIndex(ctx context.Context) error {
 	joined, err := r.reads.join()
 	if err == nil {
@@ -58,36 +57,35 @@ func (r *Replica) ask(p *readTimes) error {
 	return err
 }
 
-// readTimes is how long rounds may take, and their first tries. Where answers take
-// longer than the configuration expects they come all the same: a round without an
-// answer is followed by one with twice the time, and after an answer the first
-// try has the time for another one.
+// readTimes is how long rounds and their first tries may take. It adapts to answers that take
+// longer than the configuration expects: a round without an answer doubles the time of the
+// next, and after an answer the first try gets twice the time that this one took.
 type readTimes struct {
 	configured time.Duration // of a round, 0 for no bound
 	round, try time.Duration
 }
 
-// mostReadTime bounds a round, as a multiple of what is configured: a try that is
-// lost when the leader cannot be reached is not repeated before it ends.
-const mostReadTime = 4
+// maxReadFactor bounds a round, as a multiple of the configured time. A try that was lost is not
+// repeated before its time is over.
+const maxReadFactor = 4
 
 func newReadTimes(configured time.Duration) *readTimes {
 	return &readTimes{configured: configured, round: configured}
 }
 
 func (p *readTimes) unanswered() {
-	p.round = min(2*p.round, mostReadTime*p.configured)
+	p.round = min(2*p.round, maxReadFactor*p.configured)
 	p.try = p.round / 2
 }
 
 func (p *readTimes) answered(took time.Duration) {
 	p.try = 2 * took
-	p.round = max(p.configured, min(2*p.try, mostReadTime*p.configured))
+	p.round = max(p.configured, min(2*p.try, maxReadFactor*p.configured))
 }
 
-// round is a question to the leader that any number of calls share.
+// round is a read of the leader's commit index that any number of calls share.
 type round struct {
-	calls int           // guarded by the lock of reads until the round begins
+	calls int           // the lock of reads guards it until the round begins
 	done  chan struct{} // closed when err is set
 	err   error
 }
@@ -103,7 +101,7 @@ type reads struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	next   *round // has not begun, nil while nobody waits for it
+	next   *round // the round that has not begun, nil while no call waits for it
 	isBusy bool   // a goroutine runs rounds
 	closed bool
 }
@@ -126,8 +124,8 @@ func (s *reads) join() (*round, error) {
 	return s.next, nil
 }
 
-// begin takes the round that begins now: no call joins it any more. It returns
-// nil, and the goroutine must end, when nobody waits for one.
+// begin returns the round that begins now; no call joins it from then on. It returns nil, and
+// the goroutine must end, when no call waits.
 func (s *reads) begin() *round {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +134,8 @@ func (s *reads) begin() *round {
 	return n
 }
 
-// run runs rounds for as long as somebody waits for one. One that fails takes
-// the next with it: those who wait for that have waited as well.
+// run runs rounds while calls wait for one. A round that fails also fails the next one, whose
+// calls have waited as well.
 func (s *reads) run() {
 	for n := s.begin(); n != nil; n = s.begin() {
 		err := s.ask()
@@ -145,11 +143,11 @@ func (s *reads) run() {
 		if err != nil {
 			s.fail(err)
 		}
-		gather.Wait(n.calls, s.waiting) // for the callers of this one
+		gather.Wait(n.calls, s.waiting) // lets the callers of this round join the next
 	}
 }
 
-// waiting returns how many calls wait for the round that has not begun.
+// waiting returns how many calls wait for the next round.
 func (s *reads) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +157,7 @@ func (s *reads) waiting() int {
 	return s.next.calls
 }
 
-// fail ends the round that has not begun.
+// fail ends the next round before it begins.
 func (s *reads) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +167,8 @@ func (s *reads) fail(err error) {
 	}
 }
 
-// close makes calls fail and waits for the goroutine. The replica has ended, so
-// that a round under way ends, too.
+// close makes calls fail and waits for the goroutine. The replica has ended, which ends the
+// round in flight, too.
 func (s *reads) close() {
 	s.mu.Lock()
 	s.closed = true

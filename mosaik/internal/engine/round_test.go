@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 )
 
 // asked is a leader that answers when the test says so.
@@ -57,7 +60,7 @@ func TestReadsJoinTheNextRound(t *testing.T) {
 	if first.err != nil || second.err != nil {
 		t.Errorf("the rounds ended with %v and %v", first.err, second.err)
 	}
-	s.running.Wait() // nobody waits for a round: the goroutine ends
+	s.running.Wait() // no call waits for a round, so the goroutine ends
 	again := mustJoin(t, s)
 	<-leader.begins
 	leader.answer <- nil
@@ -65,7 +68,7 @@ func TestReadsJoinTheNextRound(t *testing.T) {
 	s.close()
 }
 
-func TestFailedRoundTakesTheNextWithIt(t *testing.T) {
+func TestFailedRoundFailsTheNext(t *testing.T) {
 	t.Parallel()
 	leader, s := newAsked()
 	first := mustJoin(t, s)
@@ -117,14 +120,14 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 	var readers sync.WaitGroup
 	for range 3 {
 		readers.Go(func() {
-			if err := r.ReadIndex(within(t)); !errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) {
+			if err := r.ReadIndex(enginetest.Within(t)); !errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("read without a leader: %v; want ErrUnanswered", err)
 			}
 		})
 	}
 	readers.Wait()
 	elect(t, r, rec)
-	for errors.Is(r.ReadIndex(within(t)), ErrUnanswered) {
+	for errors.Is(r.ReadIndex(enginetest.Within(t)), ErrUnanswered) {
 	}
 }
 
@@ -132,14 +135,14 @@ func TestReadWithoutALeaderEndsInTime(t *testing.T) {
 func TestChangeEndsATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplica(&Engine{tick: tick, router: newLogRouter()}, ReplicaConfig{Shard: 1, Replica: 1})
-		if err := r.engine.router.register(1, 1, memoryLog(t), r.fail); err != nil {
+		r := newReplica(&Engine{tick: tick, logs: raftlog.NewRouter(int(workers.ExecShards))}, ReplicaConfig{Shard: 1, Replica: 1})
+		if _, err := r.engine.logs.Register(1, 1, enginetest.MemoryLog(t), nil, r.fail); err != nil {
 			t.Fatal(err)
 		}
 		started := time.Now()
 		go func() {
 			synctest.Wait()
-			r.changes.tell()
+			r.changes.signal()
 		}()
 		var tries []time.Duration
 		_, err := attempt(t.Context(), r, 0, func(ctx context.Context) (struct{}, error) {

@@ -24,11 +24,11 @@ var minEntrySliceSize uint64
 // group is busy or not. The lengths below make that 0.13 MB. A full queue drops:
 //
 //   - received messages. Raft repeats what matters at the next heartbeat. A peer
-//     has at most 8 messages of a catch-up in flight (pipeline.go) and at most 32
+//     has at most 8 messages of a catch-up in flight (transport/pipeline.go) and at most 32
 //     entries of its own (package session), and the step worker empties the queue
 //     each time it visits the replica.
 //   - proposals and reads of this process, which are then refused as not applied.
-//     A member has at most 32 entries in flight, and one ReadIndex round (read.go).
+//     A member has at most 32 entries in flight, and one ReadIndex round (round.go).
 //
 //go:linkname receiveQueueLen github.com/lni/dragonboat/v4.receiveQueueLen
 var receiveQueueLen uint64

@@ -6,7 +6,11 @@ import (
 	"sync"
 	"testing"
 
+	pb "github.com/lni/dragonboat/v4/raftpb"
+
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -30,7 +34,7 @@ func (n *noting) Save(b logstore.Batch) error {
 // added: each knows those that were added before it, and no others.
 func TestSnapshotsHoldTheMembership(t *testing.T) {
 	t.Parallel()
-	log := &noting{Log: memoryLog(t)}
+	log := &noting{Log: enginetest.MemoryLog(t)}
 	r := alone(t, newRecorder(), func(c *ReplicaConfig) { c.Log, c.SnapshotEvery = log, 1 })
 	stop, load := make(chan struct{}), sync.WaitGroup{}
 	load.Go(func() {
@@ -40,7 +44,7 @@ func TestSnapshotsHoldTheMembership(t *testing.T) {
 				return
 			default:
 			}
-			if err := r.Propose(within(t), []byte(fmt.Sprint(i))); err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrNotApplied) {
+			if err := r.Propose(enginetest.Within(t), []byte(fmt.Sprint(i))); err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrNotApplied) {
 				t.Errorf("propose: %v", err)
 				return
 			}
@@ -50,7 +54,7 @@ func TestSnapshotsHoldTheMembership(t *testing.T) {
 	for replica := uint64(2); replica < 40; replica++ {
 		n := node{peer: sm.PeerID{byte(replica)}}
 		addNonVoting(t, r, &n, replica)
-		m, err := r.Membership(within(t))
+		m, err := r.Membership(enginetest.Within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,8 +68,8 @@ func TestSnapshotsHoldTheMembership(t *testing.T) {
 	}
 	between := 0
 	for _, record := range log.records {
-		s, err := fromRecord(record)
-		if err != nil {
+		var s pb.Snapshot
+		if err := wire.Unmarshal(&s, record.Record); err != nil {
 			t.Fatal(err)
 		}
 		known := 0

@@ -7,15 +7,17 @@ import (
 	"github.com/lni/dragonboat/v4/client"
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/transport"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 )
 
-// minElection is the shortest election timeout in ticks: dragonboat wants more
-// than two heartbeats in it.
+// minElection is the shortest election timeout in ticks: dragonboat requires more than two
+// heartbeats in it.
 const minElection = 3
 
-// Start starts a replica. It returns when the replica has restored its last
-// snapshot, if it has one, and takes part. The caller must call [Replica.Stop]
-// or [Engine.Close].
+// Start starts a replica. It returns once the replica has restored its last snapshot, if it has
+// one, and participates. The caller must call [Replica.Stop] or [Engine.Close].
 func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 	if err := cfg.validate(e.tick); err != nil {
 		return nil, err
@@ -24,7 +26,7 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, ErrClosed)
 	}
 	defer e.leave()
-	if !e.peers.claim(cfg.Shard, cfg.Replica, e.self) {
+	if !e.transport.Bind(cfg.Shard, cfg.Replica, e.self) {
 		return nil, fmt.Errorf("engine: start replica %d of shard %d: another peer was admitted as that replica", cfg.Replica, cfg.Shard)
 	}
 	r := newReplica(e, cfg)
@@ -32,7 +34,7 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 		return nil, err
 	}
 	if err := e.start(r, cfg); err != nil {
-		r.silence()
+		r.quiesce()
 		e.forget(r)
 		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, err)
 	}
@@ -69,58 +71,68 @@ func (e *Engine) place(r *Replica) error {
 	return nil
 }
 
-// forget ends what place and start began, when dragonboat is done with the
-// replica.
-func (e *Engine) forget(r *Replica) error {
-	e.release(r)
-	r.collecting.Lock()
-	err := e.files.stop(r.shard, r.id)
-	r.collecting.Unlock()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.replicas, r.shard)
-	return err
-}
-
-// release ends all use of the replica's log, when dragonboat is done with it.
-func (e *Engine) release(r *Replica) {
-	e.router.worker(r.shard).dismiss(r)
-	e.router.unregister(r.shard, r.id)
-	if r.durable != nil {
-		if err := r.durable.finish(); err != nil {
-			e.log.Warn("engine: stop a replica", "shard", r.shard, "replica", r.id, "error", err)
-		}
-	}
-}
-
 // start makes dragonboat run the replica.
 func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
-	e.files.start(r.shard, r.id)
-	log := cfg.Log
-	if r.durable, err = e.files.durable(log, r.shard, r.id, r.report); err != nil {
+	e.snapshots.Start(r.shard, r.id)
+	storage := cfg.Log
+	if r.durable, err = e.snapshots.OpenLog(storage, r.shard, r.id, r.reportSnapshot); err != nil {
 		return err
 	}
 	if r.durable != nil {
-		log = r.durable
+		storage = r.durable
 	}
-	if err := e.router.register(r.shard, r.id, log, r.fail); err != nil {
+	log, err := e.logs.Register(r.shard, r.id, storage, cfg.LevelOf, r.fail)
+	if err != nil {
 		return err
 	}
-	e.router.find(r.shard, r.id).levelOf = cfg.LevelOf
-	e.router.worker(r.shard).serve(r)
+	r.endpoint = &transport.Endpoint{
+		Shard: r.shard, Replica: r.id, Election: r.election, Log: log, Snapshots: r.durable, Owner: endpointOwner{r},
+	}
+	e.transport.Attach(r.endpoint)
+	e.logs.Worker(r.shard).Serve(&r.stall)
 	defer recovered(&err)
 	var members map[uint64]string
 	if cfg.Bootstrap {
 		members = map[uint64]string{r.id: e.self.String()}
 	}
-	create := func(uint64, uint64) statemachine.IStateMachine { return &r.machine }
+	create := func(uint64, uint64) statemachine.IStateMachine { return &r.applier }
 	if err := e.host.StartReplica(members, !cfg.Bootstrap, create, cfg.raft(e.tick)); err != nil {
 		return err
 	}
 	return r.settle()
 }
 
-// raft returns what dragonboat is to know.
+// forget ends what place and start began, once dragonboat has let go of the replica.
+func (e *Engine) forget(r *Replica) error {
+	e.release(r)
+	stop := func() error { return e.snapshots.Stop(r.shard, r.id) }
+	var err error
+	if r.endpoint != nil {
+		err = r.endpoint.WithoutChunks(stop)
+	} else {
+		err = stop()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.replicas, r.shard)
+	return err
+}
+
+// release ends all use of the replica's log, once dragonboat has let go of the replica.
+func (e *Engine) release(r *Replica) {
+	e.logs.Worker(r.shard).Dismiss(&r.stall)
+	if r.endpoint != nil {
+		e.transport.Detach(r.endpoint)
+	}
+	e.logs.Unregister(r.shard, r.id)
+	if r.durable != nil {
+		if err := r.durable.Finish(); err != nil {
+			e.log.Warn("engine: snapshots of a stopped replica not removed", "shard", r.shard, "replica", r.id, "error", err)
+		}
+	}
+}
+
+// raft returns dragonboat's configuration of the replica.
 func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 	election := uint64(c.ElectionTimeout / tick)
 	return config.Config{
@@ -128,26 +140,23 @@ func (c ReplicaConfig) raft(tick time.Duration) config.Config {
 		ShardID:      c.Shard,
 		ElectionRTT:  election,
 		HeartbeatRTT: max(1, election/10),
-		// Members that differ in one of these three hurt each other.
+		// Members that differ in one of these three disturb each other.
 		CheckQuorum:         true,
 		PreVote:             true,
 		OrderedConfigChange: true,
-		// dragonboat wants a joiner to say so at every start, also when it
-		// was promoted since.
+		// dragonboat requires this of a joiner at every start, also after a promotion.
 		IsNonVoting: !c.Bootstrap,
 		WaitReady:   true,
-		// What a snapshot that was taken in another life leaves of the log.
+		// How many entries stay behind a snapshot that was taken by an earlier process.
 		CompactionOverhead: c.SnapshotEvery/2 + 1,
-		// In memory, on disk and on the wire. Older ones that are not are read, too.
+		// Snapshots are compressed in memory, on disk and on the wire. Uncompressed ones of
+		// earlier releases are read, too.
 		SnapshotCompressionType: config.Snappy,
 	}
 }
 
-// proposalClient is the client id in the entries of all proposals.
-const proposalClient uint64 = 1
-
-// session returns the session of a shard's proposals: dragonboat's kind without
-// bookkeeping. Sessions of our own live above.
+// session returns the session of a shard's proposals: dragonboat's kind without deduplication,
+// which package session does.
 func session(shard uint64) *client.Session {
-	return &client.Session{ShardID: shard, ClientID: proposalClient, SeriesID: client.NoOPSeriesID}
+	return &client.Session{ShardID: shard, ClientID: wire.ProposalClient, SeriesID: client.NoOPSeriesID}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/alloc"
 )
 
-// TestParseAllocatesWhatItReads measures what parsing entries allocates, over the seeds of
-// FuzzParse, what becomes of them, and commands of no bytes.
+// TestParseAllocatesWhatItReads measures what parsing entries allocates: over the seeds of
+// FuzzParse, variants of them, and empty commands.
 func TestParseAllocatesWhatItReads(t *testing.T) {
 	inputs := alloc.Variants(build(header, traces, commands()), build(header, nil, nil), Append(nil, &Envelope{Header: Header{Kind: KindSession}}),
 		binary.AppendUvarint(append(appendHeader(nil, header), 0), 1<<32))
@@ -17,8 +17,8 @@ func TestParseAllocatesWhatItReads(t *testing.T) {
 	alloc.Bound{PerByte: 0, Fixed: 1 << 10}.Check(t, func(b []byte) { Parse(b) }, inputs...)
 }
 
-// TestSnapshotReaderAllocatesWhatItReads does so for snapshots, of which one chunk is
-// held at a time.
+// TestSnapshotReaderAllocatesWhatItReads does the same for snapshots, of which the reader holds one
+// chunk at a time.
 func TestSnapshotReaderAllocatesWhatItReads(t *testing.T) {
 	many := snapshot
 	many.Sessions = make([]Session, 20_000)

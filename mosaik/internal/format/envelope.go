@@ -57,20 +57,20 @@ const (
 	minTrace = 1 + 16 + 8 + 1
 	// MaxTrace bounds the size of one trace context in bytes.
 	MaxTrace = binary.MaxVarintLen64 + 16 + 8 + 1
-	// MaxOverhead bounds the bytes of an envelope beside its trace contexts and
-	// its commands.
+	// MaxOverhead bounds the size of an envelope without its trace contexts and
+	// commands, in bytes.
 	MaxOverhead = headerSize + 2*binary.MaxVarintLen64
 )
 
 var (
-	// ErrMalformed reports bytes that are not an envelope or not a snapshot.
+	// ErrMalformed reports bytes that are no envelope, or no snapshot.
 	ErrMalformed = errors.New("format: malformed")
-	// ErrVersion reports bytes of a version, kind or flag that this package does
-	// not know: those of a newer program.
+	// ErrVersion reports a version, kind or flag that this package does not know: a
+	// newer program wrote it.
 	ErrVersion = errors.New("format: unknown version")
 )
 
-// Kind says what an entry does.
+// Kind is the effect of an entry.
 type Kind uint8
 
 // The kinds of entries.
@@ -85,24 +85,24 @@ const (
 	KindRestore  Kind = 8 // restores a snapshot of the epoch before, part by part
 )
 
-// MaxTokenBase bounds the token base of an epoch, so that tokens do not overflow. A
-// larger one in an open entry has no effect.
+// MaxTokenBase bounds the token base of an epoch, so that tokens do not overflow. A larger base
+// in an open entry has no effect.
 const MaxTokenBase = 1 << 62
 
-// SessionID names a proposer's session. It is drawn at random and never reused.
+// SessionID names a proposer's session. It is random and never reused.
 type SessionID [16]byte
 
 // Header is the fixed part of an envelope.
 type Header struct {
 	Kind     Kind
-	Level    uint32 // of the commands, 0 if it is not known; of kind level: the one that it raises to
+	Level    uint32 // of the commands, 0 if unknown; of kind level: the level that it raises to
 	Session  SessionID
 	Sequence uint64 // the entry's number in its session, from 1; of kind open: the token base
 	Time     int64  // the proposer's clock in Unix nanoseconds
 	Seed     uint64 // drawn at random by the proposer
 }
 
-// Span is the trace context of a span, as OpenTelemetry knows it. The zero Span
+// Span is the trace context of a span as OpenTelemetry defines it. The zero Span means that there
 // is none.
 type Span struct {
 	TraceID [16]byte
@@ -113,14 +113,14 @@ type Span struct {
 // IsZero reports whether there is no span.
 func (s Span) IsZero() bool { return s == Span{} }
 
-// Trace is the span under which the commands from offset on were issued.
+// Trace is the span of the commands from an offset on, up to the next Trace.
 type Trace struct {
-	Offset int // the offset of the first such command in the entry
+	Offset int // the offset of the first of these commands in the entry
 	Span
 }
 
-// Envelope is one log entry. Its traces and commands alias the bytes that they
-// were parsed from.
+// Envelope is one log entry. Its traces and commands alias the bytes from which they were
+// parsed.
 type Envelope struct {
 	Header
 	Traces   Traces
@@ -167,10 +167,10 @@ func (c Commands) Len() int { return c.n }
 // Size returns the number of bytes of the encoded list.
 func (c Commands) Size() int { return len(c.b) }
 
-// Clone returns a list that aliases nothing.
+// Clone returns a copy of the list with memory of its own.
 func (c Commands) Clone() Commands { return Commands{c.n, bytes.Clone(c.b)} }
 
-// At returns the command at an offset from 0 to Len-1, as All yields it.
+// At returns the command at an offset in [0, Len), as All yields it; nil for other offsets.
 func (c Commands) At(offset int) []byte {
 	for i, cmd := range c.All() {
 		if i == offset {
@@ -180,8 +180,8 @@ func (c Commands) At(offset int) []byte {
 	return nil
 }
 
-// All yields each command with its offset in the entry. The bytes alias the
-// envelope's and must not be changed.
+// All yields each command with its offset in the entry. The bytes alias the envelope's and must
+// not be changed.
 func (c Commands) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		b := c.b
@@ -199,8 +199,7 @@ func (c Commands) All() iter.Seq2[int, []byte] {
 	}
 }
 
-// CommandSize returns how many bytes a command of the given length takes up in
-// an envelope.
+// CommandSize returns the size in an envelope of a command of the given length, in bytes.
 func CommandSize(length int) int { return uvarintSize(uint64(length)) + length }
 
 // Append appends the envelope to dst.
@@ -212,9 +211,8 @@ func Append(dst []byte, e *Envelope) []byte {
 	return append(dst, e.Commands.b...)
 }
 
-// Begin appends an envelope up to its first command. Exactly commands calls of
-// [AppendCommand] must follow. The offsets of traces must increase strictly and
-// lie below commands.
+// Begin appends an envelope up to its first command. Exactly so many calls of [AppendCommand] must
+// follow as commands says. The offsets of traces must increase strictly and be less than commands.
 func Begin(dst []byte, h Header, traces []Trace, commands int) []byte {
 	dst = appendHeader(dst, h)
 	dst = binary.AppendUvarint(dst, uint64(len(traces)))
@@ -244,8 +242,8 @@ func appendHeader(dst []byte, h Header) []byte {
 	return le.AppendUint64(dst, h.Seed)
 }
 
-// Parse decodes an envelope. The whole of b is checked: iterating over what it
-// returns cannot fail. The errors are [ErrVersion] and [ErrMalformed].
+// Parse decodes an envelope. It checks all of b, so iterating over the result cannot fail. The
+// errors are [ErrVersion] and [ErrMalformed].
 func Parse(b []byte) (Envelope, error) {
 	var e Envelope
 	if len(b) == 0 {
@@ -289,8 +287,8 @@ func Parse(b []byte) (Envelope, error) {
 	return e, nil
 }
 
-// parseTraces returns the traces at the start of b, the last one's offset or -1,
-// and what follows them.
+// parseTraces returns the traces at the start of b, the offset of the last one, -1 for none, and
+// the bytes behind them.
 func parseTraces(b []byte) (t Traces, last int, rest []byte, err error) {
 	n, b, err := count(b, minTrace, "trace contexts")
 	if err != nil {
@@ -303,7 +301,7 @@ func parseTraces(b []byte) (t Traces, last int, rest []byte, err error) {
 			return Traces{}, 0, nil, fmt.Errorf("%w: offset of a trace context", err)
 		}
 		rest = rest[size:]
-		// An offset cannot exceed the number of commands, of which each takes a byte.
+		// An offset is less than the number of commands, each of which takes a byte or more.
 		if len(rest) < minTrace-1 || offset > uint64(len(rest)) || int(offset) <= last {
 			return Traces{}, 0, nil, fmt.Errorf("%w: trace context after offset %d", ErrMalformed, last)
 		}
@@ -336,7 +334,7 @@ func parseCommands(b []byte) (Commands, error) {
 	return Commands{n, b}, nil
 }
 
-// count reads the number of elements that follow, each at least size bytes.
+// count reads the number of elements that follow, each of at least size bytes.
 func count(b []byte, size int, what string) (int, []byte, error) {
 	n, read, err := uvarint(b)
 	if err != nil {

@@ -2,10 +2,9 @@ package format
 
 import "encoding/binary"
 
-// LevelOf returns the highest level of the schema to which the entry may raise its
-// epoch, 0 for none: that of a level entry, of the level entries in a replay, and
-// of a snapshot that is taken over. It reads no more than it needs; what is
-// malformed raises nothing.
+// LevelOf returns the highest level of the schema to which an entry may raise its epoch: that of a
+// level entry, of the level entries in a replay, or of the snapshot in a restore. It returns 0 for
+// other entries and for malformed ones.
 func LevelOf(data []byte) uint32 {
 	if len(data) < headerSize || data[0] != Version {
 		return 0
@@ -19,7 +18,7 @@ func LevelOf(data []byte) uint32 {
 	return 0
 }
 
-// levelWithin is LevelOf of an entry that carries entries or a part of a snapshot.
+// levelWithin is LevelOf for an entry that carries entries or a part of a snapshot.
 func levelWithin(data []byte) uint32 {
 	e, err := Parse(data)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// carry returns an entry that carries parts.
+// carry returns an entry with parts in place of commands.
 func carry(kind Kind, sequence uint64, parts ...[]byte) []byte {
 	return build(Header{Kind: kind, Sequence: sequence}, nil, parts)
 }
@@ -44,7 +44,7 @@ func TestLevelOf(t *testing.T) {
 	}
 }
 
-// An entry of commands is looked at no further than its kind, since each is.
+// LevelOf reads no more of an entry of commands than its kind, because it is called for each.
 func TestLevelOfIsCheap(t *testing.T) {
 	data := build(header, traces, commands())
 	if allocs := testing.AllocsPerRun(100, func() { LevelOf(data) }); allocs != 0 {

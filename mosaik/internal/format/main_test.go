@@ -15,8 +15,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// golden compares got with a golden file of hexadecimal lines of 32 bytes. The
-// formats are fixed: a difference is a new version, not a reason to update.
+// golden compares got with a golden file of hexadecimal lines of 32 bytes. The formats are fixed: a
+// difference needs a new version of the format, and no update of the file.
 func golden(t *testing.T, name string, got []byte) []byte {
 	t.Helper()
 	path := filepath.Join("testdata", name)

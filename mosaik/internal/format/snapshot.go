@@ -74,11 +74,11 @@ const (
 	maxChunk = 1 << 16
 )
 
-// Snapshot is what a snapshot holds beside the machine's bytes.
+// Snapshot is the part of a snapshot that belongs to mosaik: everything but the machine's bytes.
 type Snapshot struct {
 	Opened   bool
 	Sealed   bool
-	Level    uint32 // of the schema, 0 if it is not known
+	Level    uint32 // of the schema, 0 if unknown
 	Commands uint64 // dense command count
 	Index    uint64 // Raft index of the last applied entry
 	Term     uint64 // Raft term of the last applied entry
@@ -86,13 +86,13 @@ type Snapshot struct {
 	Sessions []Session
 	// Ancestors are the epochs that this one continues, oldest first.
 	Ancestors [][16]byte
-	TokenBase uint64 // what a leader's term is added to, 0 for none
+	TokenBase uint64 // the base of fencing tokens, to which the leader's term is added; 0 for none
 }
 
-// Session is one line of the session table.
+// Session is one entry of the session table.
 type Session struct {
 	ID       SessionID
-	Sequence uint64 // the last sequence that was used up
+	Sequence uint64 // the last sequence that was applied
 	First    uint64 // dense index of the first command of that entry, 0 for none
 	Used     uint64 // Raft index of the last entry of the session
 }
@@ -122,8 +122,8 @@ func (s *Snapshot) append(dst []byte) []byte {
 	return le.AppendUint32(dst, uint32(len(s.Ancestors)))
 }
 
-// parse decodes the fixed header and returns the number of sessions and of
-// ancestors. A token base that is still to be read is 1.
+// parse decodes the fixed header and returns the number of sessions and of ancestors. It sets
+// TokenBase to 1 if a token base follows.
 func (s *Snapshot) parse(b []byte) (sessions, ancestors int, err error) {
 	le := binary.LittleEndian
 	flags := le.Uint32(b[8:])

@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -9,22 +10,21 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// SnapshotReader reads the machine's bytes out of a snapshot. What Read returns
-// has been checked in its place; only when Close returned nil has the whole
-// snapshot been. Whoever restores a machine from it must throw the machine away
-// when Close fails, even if the machine itself was content.
+// SnapshotReader reads the machine's bytes from a snapshot. Read returns bytes that have been
+// checked in their place; the whole snapshot has been checked once Close has returned nil. A
+// caller that restores a machine from it must discard the machine if Close fails, even if the
+// machine reported success.
 type SnapshotReader struct {
 	r    io.Reader
 	crc  uint32
 	hash *blake3.Hasher
 	buf  []byte // the part that was read last
-	rest []byte // the bytes of a chunk that were not asked for yet
+	rest []byte // the bytes of a chunk that Read has not returned yet
 	err  error  // the first error, io.EOF at the end of a whole snapshot
 }
 
-// NewSnapshotReader reads and checks what stands before the machine's bytes. It
-// reads nothing past the snapshot's end. The errors are [ErrVersion],
-// [ErrMalformed] and those of r.
+// NewSnapshotReader reads and checks the part before the machine's bytes. It reads nothing behind
+// the snapshot. The errors are [ErrVersion], [ErrMalformed] and those of r.
 func NewSnapshotReader(r io.Reader) (*SnapshotReader, Snapshot, error) {
 	sr := &SnapshotReader{r: r, hash: blake3.New(sumSize, nil)}
 	s, err := sr.open()
@@ -50,14 +50,14 @@ func (r *SnapshotReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close reads what is left and says whether the snapshot is whole. It does not
-// close the underlying reader.
+// Close reads the rest and returns an error unless the snapshot is whole. It does not close the
+// underlying reader.
 func (r *SnapshotReader) Close() error {
 	for r.err == nil {
 		r.chunk()
 	}
 	r.rest = nil
-	if r.err != io.EOF {
+	if !errors.Is(r.err, io.EOF) {
 		return r.err
 	}
 	return nil
@@ -66,8 +66,8 @@ func (r *SnapshotReader) Close() error {
 // open reads the header and the session table.
 func (r *SnapshotReader) open() (Snapshot, error) {
 	var s Snapshot
-	// What is no snapshot, or one of another version, is told by its first
-	// bytes: other versions may have other checks.
+	// The first bytes identify a snapshot and its version. They are tested before the check,
+	// because other versions may have other checks.
 	var head [snapshotHeaderSize + checkSize]byte
 	if _, err := io.ReadFull(r.r, head[:8]); err != nil {
 		return s, unexpected(err)
@@ -91,8 +91,8 @@ func (r *SnapshotReader) open() (Snapshot, error) {
 	return s, r.tables(&s, sessions, ancestors)
 }
 
-// tables reads sessions and ancestors in parts, so that a short stream cannot make it
-// allocate for a long table.
+// tables reads the tables of sessions and ancestors line by line, so that a short stream cannot
+// make it allocate for a long table.
 func (r *SnapshotReader) tables(s *Snapshot, sessions, ancestors int) error {
 	var line [sessionSize]byte
 	has := s.TokenBase != 0
@@ -136,7 +136,7 @@ func (r *SnapshotReader) chunk() {
 	if r.err != nil {
 		return
 	}
-	if r.rest, r.err = r.readChunk(); r.err != nil && r.err != io.EOF {
+	if r.rest, r.err = r.readChunk(); r.err != nil && !errors.Is(r.err, io.EOF) {
 		r.err = fmt.Errorf("format: read snapshot: %w", r.err)
 	}
 }
@@ -168,7 +168,7 @@ func (r *SnapshotReader) readChunk() ([]byte, error) {
 	return part[:length], nil
 }
 
-// sum reads the hash at the end and returns io.EOF when it is right.
+// sum reads the hash at the end. It returns io.EOF if the hash is right.
 func (r *SnapshotReader) sum() error {
 	var want, got [sumSize]byte
 	if _, err := io.ReadFull(r.r, got[:]); err != nil {
@@ -180,7 +180,7 @@ func (r *SnapshotReader) sum() error {
 	return io.EOF
 }
 
-// checked reports whether the check at the end of part is right, and counts part.
+// checked reports whether the check at the end of part is right, and adds part to the checks.
 func (r *SnapshotReader) checked(part []byte) bool {
 	n := len(part) - checkSize
 	r.crc = crc32.Update(r.crc, castagnoli, part[:n])
@@ -195,9 +195,9 @@ func (r *SnapshotReader) count(part []byte) {
 	r.hash.Write(part)
 }
 
-// unexpected returns err, in which the end of the stream is a premature one.
+// unexpected returns err, or io.ErrUnexpectedEOF for the end of the stream.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -46,7 +46,7 @@ func write(t testing.TB, s Snapshot, machine []byte) []byte {
 	return b.Bytes()
 }
 
-// read returns what a snapshot holds, and the bytes that the machine was shown.
+// read returns the content of a snapshot, and the bytes that the machine received.
 func read(r io.Reader) (s Snapshot, machine []byte, err error) {
 	sr, s, err := NewSnapshotReader(r)
 	if err != nil {
@@ -160,8 +160,8 @@ func TestSnapshotCloseDrainsWhatTheMachineLeft(t *testing.T) {
 	}
 }
 
-// Whatever single byte is damaged and wherever the stream ends: it is noticed,
-// and the machine has seen right bytes only.
+// Damage of any single byte and a missing end are detected, and the machine has received correct
+// bytes only.
 func TestSnapshotDamageIsNeverBelieved(t *testing.T) {
 	t.Parallel()
 	machine := bytes.Repeat([]byte("machine "), 40)

@@ -11,19 +11,18 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// SnapshotWriter writes a snapshot: NewSnapshotWriter writes what stands before
-// the machine's bytes, Write the machine's bytes, Close what ends them. A
-// stream that was not closed is never believed by a reader.
+// SnapshotWriter writes a snapshot: NewSnapshotWriter writes the part before the machine's bytes,
+// Write the machine's bytes, and Close the end. A reader refuses a stream that was not closed.
 type SnapshotWriter struct {
 	w     io.Writer
 	crc   uint32
 	hash  *blake3.Hasher
 	chunk []byte // 4 bytes for the length, then up to maxChunk bytes
-	err   error  // the first error, given back by every later call
+	err   error  // the first error, which later calls return
 }
 
-// NewSnapshotWriter writes s to w, and returns the writer of the machine's bytes.
-// More than [MaxSessions] sessions or [MaxAncestors] ancestors are an error.
+// NewSnapshotWriter writes s to w and returns the writer of the machine's bytes. It fails for more
+// than [MaxSessions] sessions or [MaxAncestors] ancestors, or a token base above [MaxTokenBase].
 func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	if len(s.Sessions) > MaxSessions {
 		return nil, fmt.Errorf("format: write snapshot: %d sessions, at most %d are allowed", len(s.Sessions), MaxSessions)
@@ -55,7 +54,7 @@ func NewSnapshotWriter(w io.Writer, s *Snapshot) (*SnapshotWriter, error) {
 	return sw, sw.err
 }
 
-// Write adds to the machine's bytes.
+// Write appends to the machine's bytes.
 func (w *SnapshotWriter) Write(p []byte) (int, error) {
 	var done int
 	for done < len(p) && w.err == nil {
@@ -93,7 +92,7 @@ func (w *SnapshotWriter) flush() {
 	w.chunk = w.chunk[:4]
 }
 
-// check appends the check of everything that was written and b[from:].
+// check appends the check of all earlier bytes and b[from:].
 func (w *SnapshotWriter) check(b []byte, from int) []byte {
 	w.crc = crc32.Update(w.crc, castagnoli, b[from:])
 	return binary.LittleEndian.AppendUint32(b, w.crc)

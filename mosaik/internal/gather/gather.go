@@ -1,30 +1,30 @@
-// Package gather lets goroutines that were woken together come back together.
+// Package gather lets goroutines that were woken together return together.
 //
-// Whoever serves callers in batches wakes all callers of one when it is done. If
-// it begins the next at once, most of them just miss it: from then on they come in
-// two halves that take turns, and each waits for two batches. Giving way to
-// them first costs them nothing, since they are ready to run.
+// A server of batches wakes all callers of a batch when it is done. If it begins the next batch
+// at once, most of these callers just miss it: from then on they arrive in two halves that take
+// turns, and each half waits for two batches. Yielding to them first costs nothing, because they
+// are ready to run.
 package gather
 
 import "runtime"
 
-// yields bounds how often Wait gives way: where other work keeps the processors
-// busy each time may take long.
+// yields bounds how often Wait yields: where other work keeps the processors busy, each yield
+// may take long.
 const yields = 8
 
-// Wait gives way to goroutines that are ready to run until as many came as were
-// woken, or giving way brought in nobody. count tells how many are here, those
-// included who came while the others were served.
+// Wait yields to goroutines that are ready to run until as many callers have arrived as were
+// woken, or until a yield brings no new caller. count returns how many callers are waiting,
+// including those that arrived while the batch was served.
 func Wait(woken int, count func() int) {
-	came := count()
-	all := came + woken
+	waiting := count()
+	all := waiting + woken
 	for range yields {
-		if came >= all {
+		if waiting >= all {
 			return
 		}
 		runtime.Gosched()
-		before := came
-		if came = count(); came <= before {
+		before := waiting
+		if waiting = count(); waiting <= before {
 			return
 		}
 	}

@@ -9,11 +9,11 @@ func TestWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		woken  int
-		counts []int // what count answers
-		asked  int   // how often it is asked
+		counts []int // the results of count
+		asked  int   // how often count is called
 	}{
-		"nobody was woken":        {0, []int{0, 1}, 1},
-		"nobody comes":            {3, []int{1, 1, 2}, 2},
+		"no caller was woken":     {0, []int{0, 1}, 1},
+		"no caller comes":         {3, []int{1, 1, 2}, 2},
 		"all come":                {3, []int{0, 2, 3, 4}, 3},
 		"others are here already": {3, []int{3, 5, 6, 7}, 3},
 		"some come":               {9, []int{0, 2, 3, 3, 4}, 4},
@@ -31,7 +31,7 @@ func TestWait(t *testing.T) {
 				return next
 			})
 			if asked != c.asked {
-				t.Errorf("asked %d times, want %d", asked, c.asked)
+				t.Errorf("count was called %d times, want %d", asked, c.asked)
 			}
 		})
 	}

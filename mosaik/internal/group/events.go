@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -40,14 +41,15 @@ func (e events) Removed() {
 	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
 }
 
-func (e events) LogHangs(hangs bool) {
+func (e events) LogStalled(stalled bool, took time.Duration) {
 	e.post(func() {
-		if hangs {
-			e.g.log.Error("nothing is said or heard: the disk of this log, or of one beside it, hangs")
+		// The disk may be that of another log, whose calls the same worker makes.
+		if stalled {
+			e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
 		} else {
-			e.g.log.Info("the disk answers again")
+			e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
 		}
-		e.l.hangs = hangs
+		e.l.hangs = stalled
 		e.g.reviewLeader(e.l)
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -74,7 +74,7 @@ func TestExitPoisons(t *testing.T) {
 	r := ready()
 	r.commands(mine, 1, "a", "exit", "b")
 	p := r.Status().Poisoned
-	if p == nil || p.Index != 2 || p.Offset != 1 || !errors.Is(p, apart.ErrExited) {
+	if p == nil || p.Index != 2 || p.Offset != 1 || !errors.Is(p, isolate.ErrExited) {
 		t.Errorf("poisoned by %+v, want an exit in command 2", p)
 	}
 	if d := r.last(t); d.Err != error(p) || d.Sequence != 1 {
@@ -89,12 +89,12 @@ func TestExitPoisons(t *testing.T) {
 	}
 	whole.machine.exits = true
 	var panicked *PanicError
-	if err := whole.Snapshot(io.Discard); !errors.As(err, &panicked) || !errors.Is(err, apart.ErrExited) {
+	if err := whole.Snapshot(io.Discard); !errors.As(err, &panicked) || !errors.Is(err, isolate.ErrExited) {
 		t.Errorf("a snapshot that ends its goroutine: %v", err)
 	}
 	restored := newReplica()
 	restored.machine.exits = true
-	if err := restored.Restore(&snapshot); !errors.Is(err, ErrPoisoned) || !errors.Is(err, apart.ErrExited) {
+	if err := restored.Restore(&snapshot); !errors.Is(err, ErrPoisoned) || !errors.Is(err, isolate.ErrExited) {
 		t.Errorf("a restore that ends its goroutine: %v", err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -47,7 +47,7 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if broken, stack := apart.Call(func() { err = s.cfg.Machine.Snapshot(sw) }); broken != nil {
+	if broken, stack := isolate.Call(func() { err = s.cfg.Machine.Snapshot(sw) }); broken != nil {
 		return &PanicError{Doing: "snapshot", Value: broken, Stack: stack}
 	}
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *State) load(n *news, r io.Reader) error {
 		return fail(err)
 	}
 	var machineErr error
-	if broken, stack := apart.Call(func() { machineErr = s.cfg.Machine.Restore(sr) }); broken != nil {
+	if broken, stack := isolate.Call(func() { machineErr = s.cfg.Machine.Restore(sr) }); broken != nil {
 		return &PoisonedError{Doing: "restore", Entry: at, Value: broken, Stack: stack}
 	}
 	// Damage is the better explanation of what the machine complains about.

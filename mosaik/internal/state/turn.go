@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 // turn is the machine's turn at an entry. Its memory is used again for the next.
 type turn struct {
 	machine Machine
-	caller  *apart.Caller
+	caller  *isolate.Caller
 	// applying is the index of the command that is being applied, of the first one while
 	// a batch is, and 0 between entries.
 	applying atomic.Uint64
@@ -30,7 +30,7 @@ type turn struct {
 
 func newTurn(m Machine) *turn {
 	t := &turn{machine: m}
-	t.caller = apart.New(t.take)
+	t.caller = isolate.New(t.take)
 	return t
 }
 

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/apart"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -183,7 +183,7 @@ func nameCommands(m Machine) func(level uint32, cmd []byte) string {
 		if !ok {
 			return ""
 		}
-		if broken, _ := apart.Call(func() { name = n.NameCommand(level, cmd) }); broken != nil {
+		if broken, _ := isolate.Call(func() { name = n.NameCommand(level, cmd) }); broken != nil {
 			return ""
 		}
 		return name
