@@ -201,7 +201,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus())
 			const away = 2
 			g, ctx := c.groups[away], soon(t)
-			read := func() mosaik.Answer[int64] {
+			read := func() mosaik.Result[int64] {
 				t.Helper()
 				got, err := mosaik.Read(ctx, g, mosaik.Strong, func(m *keptTill) (int64, error) { return m.sum, nil })
 				if err != nil {
@@ -327,7 +327,7 @@ func TestAppliedOfAnotherEpoch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			paid, err := mosaik.ExecuteIndexed(ctx, yields, pay(20))
+			paid, err := mosaik.Execute(ctx, yields, pay(20))
 			if err != nil || view.Epoch != yields.Status().Epoch || paid.Epoch != view.Epoch || paid.Index != view.Index+1 {
 				t.Fatalf("read %+v, paid %+v in epoch %v, error %v", view, paid, yields.Status().Epoch, err)
 			}

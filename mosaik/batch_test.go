@@ -61,7 +61,7 @@ func TestBatches(t *testing.T) {
 	t.Parallel()
 	groups := testutil.JoinAll(testutil.NewCluster(t, 3), newBulkTill)
 	g := groups[1]
-	if got, err := g.Execute(soon(t), step{"pay", 1}); got != int64(1) || err != nil {
+	if got, err := g.Execute(soon(t), step{"pay", 1}); got.Value != int64(1) || err != nil {
 		t.Fatalf("pay returned %v, error %v", got, err)
 	}
 	if _, err := g.Execute(soon(t), step{Verb: "unreadable"}); !errors.Is(err, errPicky) {

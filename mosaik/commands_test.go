@@ -36,12 +36,12 @@ func TestExecuteOnEveryMember(t *testing.T) {
 			t.Errorf("pay returned the sum %d, want %d", got, want+int64(i))
 		}
 		got, err := mosaik.Execute(ctx, g, take(4))
-		if want := (receipt{Left: 1 + int64(i), Index: sm.Index(3*i + 2)}); err != nil || got != want {
-			t.Errorf("take returned %+v, error %v; want %+v", got, err, want)
+		if want := (receipt{Left: 1 + int64(i), Index: sm.Index(3*i + 2)}); err != nil || got.Value != want {
+			t.Errorf("take returned %+v, error %v; want %+v", got.Value, err, want)
 		}
 		got, err = mosaik.Execute(ctx, g, take(100))
 		wantError(t, "take too much", err, errShort)
-		if errors.Is(err, mosaik.ErrNotApplied) || got != (receipt{}) {
+		if errors.Is(err, mosaik.ErrNotApplied) || got.Value != (receipt{}) {
 			t.Errorf("take too much returned %+v, error %v; want the machine's own error alone", got, err)
 		}
 	}
@@ -49,8 +49,8 @@ func TestExecuteOnEveryMember(t *testing.T) {
 		t.Errorf("the last index is %d, want 6: a command that is declined has one, too", got)
 	}
 	result, err := follower.Execute(ctx, step{"pay", 1})
-	if err != nil || result != int64(3) {
-		t.Errorf("the untyped execute returned %v, error %v; want 3", result, err)
+	if err != nil || result.Value != int64(3) {
+		t.Errorf("the untyped execute returned %v, error %v; want 3", result.Value, err)
 	}
 	_, err = follower.Execute(ctx, step{Verb: "juggle"})
 	if err == nil || err.Error() != `till: unknown verb "juggle"` {
@@ -107,7 +107,7 @@ func TestBatchesAreContiguousAndAtomic(t *testing.T) {
 	reading.Wait()
 	for _, g := range groups {
 		got, err := mosaik.Query(ctx, g, sum{}, mosaik.Strong)
-		if want := (mosaik.Answer[int64]{Value: 0, Index: 3 * 3 * rounds, Epoch: g.Status().Epoch}); err != nil || got != want {
+		if want := (mosaik.Result[int64]{Value: 0, Index: 3 * 3 * rounds, Epoch: g.Status().Epoch}); err != nil || got != want {
 			t.Errorf("in the end %+v, error %v; want %+v", got, err, want)
 		}
 	}
@@ -128,7 +128,7 @@ func TestFeedKeepsOrder(t *testing.T) {
 		}
 		fed = append(fed, p)
 	}
-	var got []mosaik.Result
+	var got []mosaik.Result[any]
 	for i := range fed {
 		p := fed[len(fed)-1-i]
 		results, err := p.Wait(ctx)
@@ -138,12 +138,13 @@ func TestFeedKeepsOrder(t *testing.T) {
 		<-p.Done()
 		got = slices.Concat(results, got)
 	}
-	want := []mosaik.Result{
-		{Index: 1, Value: int64(1)},
-		{Index: 2, Value: int64(3)},
-		{Index: 3, Value: int64(6)},
-		{Index: 4, Value: int64(10)},
-		{Index: 5, Value: int64(15)},
+	epoch := follower.Status().Epoch
+	want := []mosaik.Result[any]{
+		{Index: 1, Epoch: epoch, Value: int64(1)},
+		{Index: 2, Epoch: epoch, Value: int64(3)},
+		{Index: 3, Epoch: epoch, Value: int64(6)},
+		{Index: 4, Epoch: epoch, Value: int64(10)},
+		{Index: 5, Epoch: epoch, Value: int64(15)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -248,15 +249,15 @@ func TestReadAtLeast(t *testing.T) {
 	ctx := soon(t)
 	for i := range 30 {
 		writer, reader := groups[i%3], groups[(i+1)%3]
-		paid, err := mosaik.ExecuteIndexed(ctx, writer, pay(1))
-		if want := (mosaik.Answer[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1), Epoch: writer.Status().Epoch}); err != nil || paid != want {
+		paid, err := mosaik.Execute(ctx, writer, pay(1))
+		if want := (mosaik.Result[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1), Epoch: writer.Status().Epoch}); err != nil || paid != want {
 			t.Fatalf("pay: %+v, error %v; want %+v", paid, err, want)
 		}
 		got, err := mosaik.Query(ctx, reader, sum{}, mosaik.AtLeast(paid.Index))
 		if err != nil || got != paid {
 			t.Errorf("another member reads %+v, error %v; want %+v", got, err, paid)
 		}
-		declined, err := mosaik.ExecuteIndexed(ctx, writer, take(1000))
+		declined, err := mosaik.Execute(ctx, writer, take(1000))
 		wantError(t, "take too much", err, errShort)
 		if declined.Index != paid.Index+1 {
 			t.Errorf("a declined command has index %d, want %d", declined.Index, paid.Index+1)
@@ -270,7 +271,7 @@ func TestReadAtLeast(t *testing.T) {
 	_, err := mosaik.Query(short, groups[0], sum{}, mosaik.AtLeast(next))
 	wantError(t, "read of what is not there", err, errShort)
 	type reading struct {
-		answer mosaik.Answer[int64]
+		answer mosaik.Result[int64]
 		err    error
 	}
 	read := make(chan reading)
@@ -279,7 +280,7 @@ func TestReadAtLeast(t *testing.T) {
 		read <- reading{answer, err}
 	}()
 	mustPay(t, groups[1], 1)
-	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
+	if got := <-read; got.err != nil || got.answer != (mosaik.Result[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
 		t.Errorf("the read at %d returned %+v, error %v", next, got.answer, got.err)
 	}
 

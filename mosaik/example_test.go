@@ -62,7 +62,7 @@ func Example() {
 	}
 
 	balance, err := group.Execute(ctx, Add{"alice", 5})
-	fmt.Println(balance, err)
+	fmt.Println(balance.Value, balance.Index, err)
 	_, err = group.Execute(ctx, Add{"alice", -9})
 	fmt.Println(err, errors.Is(err, ErrInsufficient))
 	answer, err := mosaik.Read(ctx, group, mosaik.Strong, func(l *Ledger) (int64, error) {
@@ -70,7 +70,7 @@ func Example() {
 	})
 	fmt.Println(answer.Value, answer.Index, err)
 	// Output:
-	// 5 <nil>
+	// 5 1 <nil>
 	// insufficient funds true
 	// 5 2 <nil>
 }

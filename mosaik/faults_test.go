@@ -111,7 +111,7 @@ func TestPoisonedLeaderHandsOver(t *testing.T) {
 	newLeader(t, c, rest[0], c.Node(broken))
 	for i, g := range rest {
 		got, err := g.Execute(soon(t), step{"pay", 1})
-		if want := int64(i + 2); err != nil || got != want {
+		if want := int64(i + 2); err != nil || got.Value != want {
 			t.Errorf("pay on a member in health: %v, error %v; want %d", got, err, want)
 		}
 	}

@@ -159,13 +159,13 @@ func TestCommandsThatPanic(t *testing.T) {
 	if g.Committed() != 0 || generated.Committed() != 0 {
 		t.Errorf("%d and %d commands were applied, want none", g.Committed(), generated.Committed())
 	}
-	if got, err := g.Execute(soon(t), step{"pay", 1}); err != nil || got != int64(1) {
+	if got, err := g.Execute(soon(t), step{"pay", 1}); err != nil || got.Value != int64(1) {
 		t.Errorf("pay returned %v, error %v", got, err)
 	}
-	if got, err := mosaik.Execute(soon(t), generated, &savings.Deposit{Amount: 1}); err != nil || got != 1 {
+	if got, err := mosaik.Execute(soon(t), generated, &savings.Deposit{Amount: 1}); err != nil || got.Value != 1 {
 		t.Errorf("a pointer to a deposit makes %v, error %v", got, err)
 	}
-	if got, err := generated.Execute(soon(t), &savings.Deposit{Amount: 2}); err != nil || got != int64(3) {
+	if got, err := generated.Execute(soon(t), &savings.Deposit{Amount: 2}); err != nil || got.Value != int64(3) {
 		t.Errorf("untyped, a pointer to a deposit makes %v, error %v", got, err)
 	}
 	results, err := generated.ExecuteMany(soon(t), &savings.Deposit{Amount: 3}, savings.Deposit{Amount: 4})
@@ -220,19 +220,19 @@ func TestResultsOfAClumsyMachine(t *testing.T) {
 	}))
 	g := testutil.JoinAll(c, func() *clumsy { return &clumsy{} })[0]
 	got, err := mosaik.Execute(soon(t), g, ask{"nil error"})
-	if r, ok := err.(*refusal); !ok || r != nil || got != 7 {
-		t.Errorf("a nil pointer as error came back as %#v, with the result %d", err, got)
+	if r, ok := err.(*refusal); !ok || r != nil || got.Value != 7 {
+		t.Errorf("a nil pointer as error came back as %#v, with the result %d", err, got.Value)
 	}
 	if mosaik.Retryable(err) {
 		t.Error("a machine's own error can be retried")
 	}
 	got, err = mosaik.Execute(soon(t), g, ask{"text"})
 	wantMessage(t, "a result of another type", err, "returned a string where the command returns a int64")
-	if got != 0 || mosaik.Retryable(err) {
-		t.Errorf("a result of another type came back as %d, retryable %t", got, mosaik.Retryable(err))
+	if got.Value != 0 || mosaik.Retryable(err) {
+		t.Errorf("a result of another type came back as %d, retryable %t", got.Value, mosaik.Retryable(err))
 	}
-	if got, err := mosaik.Execute(soon(t), g, ask{"nil"}); got != 0 || err != nil {
-		t.Errorf("no result came back as %d, error %v", got, err)
+	if got, err := mosaik.Execute(soon(t), g, ask{"nil"}); got.Value != 0 || err != nil {
+		t.Errorf("no result came back as %d, error %v", got.Value, err)
 	}
 	results, err := g.ExecuteMany(soon(t), step{Verb: "text"}, step{Verb: "nil error"}, step{"pay", 1})
 	if err != nil || results[0].Value != "seven" || results[1].Err != error((*refusal)(nil)) || results[2].Value != int64(1) {

@@ -122,7 +122,7 @@ func mustPay(t testing.TB, g tillGroup, n int64) int64 {
 	if err != nil {
 		t.Fatalf("pay %d: %v", n, err)
 	}
-	return got
+	return got.Value
 }
 
 // wantSum fails the test unless each member says so in a strong read.

@@ -200,12 +200,12 @@ func TestResultLost(t *testing.T) {
 			c.CutOneWay(other, away)
 			next := led.Committed() + 1
 			type outcome struct {
-				answer mosaik.Answer[int64]
+				answer mosaik.Result[int64]
 				err    error
 			}
 			ended := make(chan outcome, 1)
 			go func() {
-				answer, err := mosaik.ExecuteIndexed(ctx, g, keptPay(1))
+				answer, err := mosaik.Execute(ctx, g, keptPay(1))
 				ended <- outcome{answer, err}
 			}()
 			if err := led.When().Committed(ctx, next); err != nil {

@@ -165,11 +165,12 @@ func TestNamespaceNode(t *testing.T) {
 			said = g.IsLeader()
 		case "pay":
 			amount, _ := strconv.ParseInt(arg, 10, 64)
-			if said, err = mosaik.Execute(ctx, g, pay(amount)); errors.Is(err, mosaik.ErrStalled) {
+			paid, failed := mosaik.Execute(ctx, g, pay(amount))
+			if said, err = paid.Value, failed; errors.Is(err, mosaik.ErrStalled) {
 				said, err = "stalled", nil
 			}
 		case "sum":
-			var a mosaik.Answer[int64]
+			var a mosaik.Result[int64]
 			a, err = mosaik.Query(ctx, g, sum{}, mosaik.Strong)
 			said = a.Value
 		}

@@ -29,7 +29,7 @@ const atLeast Consistency = 1 << 63
 
 // AtLeast answers reflect the command of the given index and all before it, and
 // perhaps later ones. Given the index of a command, or that of an earlier
-// [Answer], on whichever member, they make sure of reading one's own writes and
+// [Result], on whichever member, they make sure of reading one's own writes and
 // of never going back in time. They cost no message: a member that has applied
 // the command answers like [Weak], also without a leader; another one waits
 // until it has. An index counts in its own epoch, as all indices do; waiting for
@@ -53,16 +53,6 @@ func (c Consistency) String() string {
 	return fmt.Sprintf("consistency(%d)", uint64(c))
 }
 
-// Answer is the answer to a query or a command.
-type Answer[R any] struct {
-	Value R
-	// Index is that of the last command that the answer reflects.
-	Index sm.Index
-	// Epoch is the one in which Index counts. [Group.Applied] takes both, so that it
-	// does not continue in another epoch, where the index means another command.
-	Epoch Epoch
-}
-
 // Query asks the group's machine. The query runs on the caller's goroutine, on
 // this member's machine, while nothing is applied to it; keep it short. [Status.Slow]
 // lists queries that run longer than a second. A query must not call its own group: a
@@ -79,24 +69,24 @@ type Answer[R any] struct {
 // replica's machine then answers Weak reads, and AtLeast reads up to its index, until the
 // new one has applied as much; Strong reads wait for the new one. Answers of one epoch
 // never go back.
-func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Answer[R], error) {
+func Query[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], q sm.Query[M, R], c Consistency) (Result[R], error) {
 	// Not the method value: that of a nil query panics here.
 	return ask(ctx, g, c, q, func(m M) (R, error) { return q.Query(m) })
 }
 
 // Read is [Query] with a function in place of a query type. read must not change
 // the machine, nor keep or return anything that aliases its state.
-func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (Answer[R], error) {
+func Read[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, read func(M) (R, error)) (Result[R], error) {
 	return ask(ctx, g, c, read, read)
 }
 
 // ask reads the machine. What is called names it in reports.
-func ask[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, called any, read func(M) (R, error)) (_ Answer[R], err error) {
+func ask[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c Consistency, called any, read func(M) (R, error)) (_ Result[R], err error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.query", g.joined.id)
 	defer func() { endSpan(span, err) }()
 	index, ok := c.index()
 	if !ok && c != Strong && c != Weak {
-		return Answer[R]{}, fmt.Errorf("mosaik: query: unknown %v; use Strong, Weak or AtLeast", c)
+		return Result[R]{}, fmt.Errorf("mosaik: query: unknown %v; use Strong, Weak or AtLeast", c)
 	}
 	need := group.Need{Strong: c == Strong}
 	if ok {
@@ -104,13 +94,13 @@ func ask[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], c 
 	}
 	core, err := g.core()
 	if err != nil {
-		return Answer[R]{}, err
+		return Result[R]{}, err
 	}
-	var answer Answer[R]
-	answer.Epoch, err = core.Read(ctx, need, &state.Query{Call: called, Run: func(at sm.Index, m state.Machine) (err error) {
-		answer.Index = at
-		answer.Value, err = read(m.(interface{ typed() M }).typed())
+	var result Result[R]
+	result.Epoch, err = core.Read(ctx, need, &state.Query{Call: called, Run: func(at sm.Index, m state.Machine) (err error) {
+		result.Index = at
+		result.Value, err = read(m.(interface{ typed() M }).typed())
 		return err
 	}})
-	return answer, err
+	return result, err
 }

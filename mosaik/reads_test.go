@@ -55,7 +55,7 @@ func TestReadAtLeastAcrossLeaders(t *testing.T) {
 	working.Go(func() {
 		defer close(written)
 		for {
-			paid, err := mosaik.ExecuteIndexed(ctx, groups[writer], pay(1))
+			paid, err := mosaik.Execute(ctx, groups[writer], pay(1))
 			if (mosaik.Retryable(err) || errors.Is(err, mosaik.ErrUnknownOutcome)) && ctx.Err() == nil {
 				continue
 			}

@@ -52,7 +52,7 @@ func (s *gates) join(n *testutil.Node, policy mosaik.Policy) shutGroup {
 // index that the member says it has applied, is older than the one before. It ends when the
 // member leaves, too.
 func reading(ctx context.Context, t *testing.T, name string, g shutGroup) {
-	var last mosaik.Answer[int64]
+	var last mosaik.Result[int64]
 	var committed sm.Index
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
@@ -168,7 +168,7 @@ func payOnes(ctx context.Context, t *testing.T, g shutGroup, n int) {
 // the former one what that can answer, and the rest once the gate is open.
 func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) {
 	t.Helper()
-	read := func(c mosaik.Consistency) (mosaik.Answer[int64], error) {
+	read := func(c mosaik.Consistency) (mosaik.Result[int64], error) {
 		return mosaik.Read(ctx, g, c, func(m *shut) (int64, error) { return m.sum, nil })
 	}
 	// What needs the new replica waits for it.

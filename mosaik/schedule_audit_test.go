@@ -120,7 +120,7 @@ type tills struct{ *audit }
 
 func (w tills) round(id int64, g member) func(context.Context, int) {
 	number := id << 32
-	var here mosaik.Answer[int64]
+	var here mosaik.Result[int64]
 	return func(ctx context.Context, commands int) {
 		w.readHere(ctx, g.(tillGroup), &here)
 		for range commands {

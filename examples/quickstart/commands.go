@@ -77,7 +77,7 @@ func (n *node) deposit(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	n.say("%s holds %d", args[0], balance)
+	n.say("%s holds %d", args[0], balance.Value)
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (n *node) transfer(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	n.say("%s holds %d, %s holds %d", args[0], after.From, args[1], after.To)
+	n.say("%s holds %d, %s holds %d", args[0], after.Value.From, args[1], after.Value.To)
 	return nil
 }
 

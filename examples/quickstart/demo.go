@@ -101,7 +101,7 @@ func (s *show) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say(m.name, "moves 250 from alice to bob: they hold %d and %d", after.From, after.To)
+	s.say(m.name, "moves 250 from alice to bob: they hold %d and %d", after.Value.From, after.Value.To)
 	_, err = mosaik.Execute(ctx, m.group, ledger.Transfer{From: "alice", To: "bob", Amount: 1000})
 	if !errors.Is(err, ledger.ErrInsufficient) {
 		return fmt.Errorf("a transfer of too much: %v, want %v", err, ledger.ErrInsufficient)
@@ -234,7 +234,7 @@ func (s *show) deposit(ctx context.Context, m *member, account string, amount in
 	if err != nil {
 		return err
 	}
-	s.say(m.name, "deposits %d: %s holds %d", amount, account, balance)
+	s.say(m.name, "deposits %d: %s holds %d", amount, account, balance.Value)
 	return nil
 }
 
