@@ -25,7 +25,7 @@ func TestExecuteOnEveryMember(t *testing.T) {
 		if got, want := g.IsLeader(), i == leader.Index(); got != want {
 			t.Errorf("node %d says %t about leading, want %t", i, got, want)
 		}
-		if peer, ok := g.Leader(); !ok || peer != leader.Peer() {
+		if peer := g.Status().Leader; peer != leader.Peer() {
 			t.Errorf("node %d says that %s leads, want %s", i, peer.Short(), leader.Peer().Short())
 		}
 	}
@@ -41,11 +41,11 @@ func TestExecuteOnEveryMember(t *testing.T) {
 		}
 		got, err = mosaik.Execute(ctx, g, take(100))
 		wantError(t, "take too much", err, errShort)
-		if errors.Is(err, mosaik.ErrNotApplied) || got.Value != (receipt{}) {
+		if mosaik.OutcomeOf(err) == mosaik.NotApplied || got.Value != (receipt{}) {
 			t.Errorf("take too much returned %+v, error %v; want the machine's own error alone", got, err)
 		}
 	}
-	if got := follower.Committed(); got != 6 {
+	if got := follower.AppliedIndex(); got != 6 {
 		t.Errorf("the last index is %d, want 6: a command that is declined has one, too", got)
 	}
 	result, err := follower.Execute(ctx, step{"pay", 1})
@@ -150,14 +150,14 @@ func TestFeedKeepsOrder(t *testing.T) {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	for _, g := range groups {
-		if err := g.When().Committed(ctx, 5); err != nil {
+		if err := g.When().Applied(ctx, 5); err != nil {
 			t.Error(err)
 		}
 	}
 	wantHistory(t, []int64{1, 2, 3, 4, 5}, groups...)
 }
 
-// Calls of one goroutine are applied in their order, whatever others do.
+// Calls of one goroutine are applied in their order, also beside those of others.
 func TestConcurrentCallsSumUp(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
@@ -224,19 +224,18 @@ func TestRefusedCalls(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, newTill)[0]
 	_, err := g.ExecuteMany(t.Context())
-	wantError(t, "execute nothing", err, mosaik.ErrEmptyBatch)
+	wantError(t, "execute nothing", err, mosaik.ErrInvalid)
 	_, err = g.Feed(t.Context())
-	wantError(t, "feed nothing", err, mosaik.ErrEmptyBatch)
+	wantError(t, "feed nothing", err, mosaik.ErrInvalid)
 	_, err = g.Execute(t.Context(), step{Verb: string(make([]byte, 5<<20))})
 	wantError(t, "execute 5 MB", err, mosaik.ErrTooLarge)
 	_, err = g.Execute(t.Context(), step{Verb: string(make([]byte, codec.MaxSize))})
-	wantError(t, "execute more than a codec encodes", err, mosaik.ErrEncode)
+	wantError(t, "execute more than a codec encodes", err, mosaik.ErrInvalid)
 	wantError(t, "execute more than a codec encodes", err, codec.ErrTooLarge)
 	_, err = mosaik.Query(t.Context(), g, sum{}, 0)
-	if err == nil || err.Error() != "mosaik: query: unknown consistency(0); use Strong, Weak or AtLeast" {
-		t.Errorf("query of no consistency: %v", err)
-	}
-	if got := g.Committed(); got != 0 {
+	wantError(t, "query of no consistency", err, mosaik.ErrInvalid)
+	wantMessage(t, "query of no consistency", err, "mosaik: query group "+g.ID().Short()+": ", "unknown consistency(0); use Strong, Weak or AtLeast")
+	if got := g.AppliedIndex(); got != 0 {
 		t.Errorf("%d commands were applied, want none", got)
 	}
 	mustPay(t, g, 1)

@@ -77,7 +77,7 @@ func Example() {
 
 // A projection begins with a read and follows the commands behind it. One that
 // falls behind would do the same again.
-func ExampleGroup_Applied() {
+func ExampleGroup_Commands() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"), mosaik.WithHistory(1<<20))
@@ -112,7 +112,7 @@ func ExampleGroup_Applied() {
 		fmt.Println(err)
 		return
 	}
-	for applied, err := range group.Applied(ctx, start.Epoch, start.Index+1) {
+	for applied, err := range group.Commands(ctx, start.Epoch, start.Index+1) {
 		var behind *mosaik.BehindError
 		if errors.As(err, &behind) {
 			fmt.Println("read again:", behind)
@@ -149,7 +149,7 @@ func ExampleKeyedBuilder_Join() {
 		fmt.Println(err)
 		return
 	}
-	if err := group.When().IsLeader(ctx); err != nil {
+	if _, err := group.When().Leading(ctx); err != nil {
 		fmt.Println(err)
 		return
 	}

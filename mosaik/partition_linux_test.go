@@ -160,7 +160,7 @@ func TestNamespaceNode(t *testing.T) {
 		case "settle":
 			said, err = "settled", g.When().Settled(ctx)
 		case "offline":
-			err = g.When().Offline(ctx)
+			_, err = g.When().Until(ctx, offline)
 		case "leads":
 			said = g.IsLeader()
 		case "pay":

@@ -13,7 +13,7 @@ type Result[R any] struct {
 	// with [ErrResultLost] where it is known; otherwise it is 0 beside an error. A query
 	// with [AtLeast] of it reads the caller's own write on every member.
 	Index sm.Index
-	// Epoch is the epoch in which Index counts, zero where Index is 0. [Group.Applied]
+	// Epoch is the epoch in which Index counts, zero where Index is 0. [Group.Commands]
 	// accepts both.
 	Epoch Epoch
 	// Err is the machine's own error for one command of a batch. Calls of a single

@@ -21,7 +21,7 @@ func TestObserversAlone(t *testing.T) {
 			WithMembership(mosaik.DefaultPolicy()).WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
 	}
 	for _, g := range groups {
-		if err := g.When().Bonds(soon(t), 1); err != nil {
+		if _, err := g.When().Until(soon(t), bonded(g, 1)); err != nil {
 			t.Fatal(err)
 		}
 		s := g.Status()

@@ -27,7 +27,7 @@ var (
 	// or the removal of the last voter.
 	ErrRejected = errors.New("engine: the membership change was rejected")
 	// ErrStorage reports that the log of a replica could not be read or written.
-	ErrStorage = errors.New("mosaik: log storage failed")
+	ErrStorage = errors.New("log storage failed")
 	// ErrBusy reports a membership change while another one is under way.
 	ErrBusy = errors.New("engine: another membership change is under way")
 )
