@@ -249,7 +249,7 @@ func TestNobodyLeadsAGroupThatForms(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := first.When().Leading(gone())
-	wantMessage(t, "wait until it leads", err, "to be led by this member, which waits for voters enough to accept commands: 2 are needed")
+	wantMessage(t, "wait until it leads", err, "to be led by this member, which waits for enough voters to accept commands: 2 are needed")
 	for i := 1; i < c.Len(); i++ {
 		groups = append(groups, testutil.Join(c.Node(i), newTill))
 	}

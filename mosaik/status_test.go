@@ -25,7 +25,7 @@ func TestObserversAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := g.Status()
-		if !strings.Contains(s.Waits, "all that are here are observers") || s.Online || s.Epoch != (mosaik.Epoch{}) {
+		if !strings.Contains(s.Waits, "all connected members are observers") || s.Online || s.Epoch != (mosaik.Epoch{}) {
 			t.Errorf("the status of an observer among observers is %+v", s)
 		}
 		_, err := mosaik.Execute(t.Context(), g, pay(1))
