@@ -99,16 +99,20 @@ func ask[R, C any, M sm.StateMachine[C]](
 	if err != nil {
 		return Result[R]{}, g.joined.failed("query", NotApplied, err)
 	}
-	var result Result[R]
-	run := func(at sm.Index, m state.Machine) error {
-		result.Index = at
-		result.Value, result.Err = read(m.(interface{ typed() M }).typed())
-		return result.Err
+	var answer struct { // escapes, so no larger than it must be
+		value R
+		index sm.Index
+		own   bool // the error is the query's own
 	}
-	result.Epoch, err = core.Read(ctx, need, &state.Query{Call: called, Run: run})
-	if own := result.Err; err != nil && own == nil {
+	run := func(at sm.Index, m state.Machine) (err error) {
+		answer.index = at
+		answer.value, err = read(m.(interface{ typed() M }).typed())
+		answer.own = err != nil
+		return err
+	}
+	epoch, err := core.Read(ctx, need, &state.Query{Call: called, Run: run})
+	if err != nil && !answer.own {
 		err = g.joined.failed("query", NotApplied, err)
 	}
-	result.Err = nil
-	return result, err
+	return Result[R]{Value: answer.value, Index: answer.index, Epoch: epoch}, err
 }
