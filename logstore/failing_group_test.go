@@ -59,8 +59,7 @@ func testFailingDisk(t *testing.T, leads bool, kind string, err, cause error) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for range f.groups[broken].When().Onlines(soon(t)) {
-		}
+		f.waitEnded(f.groups[broken])
 	}()
 	for over := false; !over; {
 		f.works(rest...)
@@ -140,8 +139,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	})
 	f.works(f.others(broken)...)
 	for what, g := range map[string]ledgerGroup{"the group that saved": f.groups[broken], "the idle one": idle[broken]} {
-		for range g.When().Onlines(soon(t)) {
-		}
+		f.waitEnded(g)
 		err := g.When().Online(soon(t))
 		if !errors.Is(err, mosaik.ErrStorage) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s ended with %v, want %v and %v", what, err, mosaik.ErrStorage, syscall.ENOSPC)
@@ -167,7 +165,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 // incarnation returns the incarnation of a node's member, as another sees it.
 func (f *faulty) incarnation(i int) mosaik.Incarnation {
 	f.t.Helper()
-	for _, m := range f.others(i)[0].Members() {
+	for _, m := range f.others(i)[0].Status().Members {
 		if m.Peer == f.Node(i).Peer() {
 			return m.Incarnation
 		}

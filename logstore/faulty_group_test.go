@@ -161,11 +161,18 @@ func (f *faulty) wantAcked(groups ...ledgerGroup) {
 // leader returns the number of the node that leads, as the members see it.
 func (f *faulty) leader() int {
 	f.t.Helper()
-	peer, err := f.groups[0].When().Elected(soon(f.t))
+	s, err := f.groups[0].When().Until(soon(f.t), func(s mosaik.Status) bool { return !s.Leader.IsZero() })
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return f.NodeOf(peer).Index()
+	return f.NodeOf(s.Leader).Index()
+}
+
+// waitEnded waits until the group has ended on a member.
+func (f *faulty) waitEnded(g ledgerGroup) {
+	if _, err := g.When().Until(soon(f.t), func(s mosaik.Status) bool { return s.Ended != nil }); err != nil {
+		f.t.Error(err)
+	}
 }
 
 // others returns the handles but for one node's.

@@ -240,7 +240,7 @@ func (w *witness) comesBack(ctx context.Context, places string, r remains) (err 
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, mosaik.ErrNotStalled) && !errors.Is(err, mosaik.ErrForming) {
+		if !errors.Is(err, mosaik.ErrPrecondition) && !errors.Is(err, mosaik.ErrForming) {
 			return err
 		} // it came back as the new epoch's only voter, which had not elected itself yet
 	}

@@ -49,7 +49,7 @@ func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
 		if _, err := g.Execute(soon(t), note{N: i}); err != nil {
 			t.Fatalf("execute in group %d while a snapshot is being written: %v", i, err)
 		}
-		if err := g.When().IsLeader(soon(t)); err != nil {
+		if _, err := g.When().Leading(soon(t)); err != nil {
 			t.Errorf("the leader of group %d is gone: %v", i, err)
 		}
 	}

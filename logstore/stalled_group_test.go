@@ -54,12 +54,13 @@ func testStalledDisk(t *testing.T, leads bool) {
 	t.Cleanup(release)
 	f.works(rest...)
 	<-stalled
-	if _, err := rest[0].When().LeaderIsNot(soon(t), f.Node(hung).Peer()); err != nil {
+	another := func(s mosaik.Status) bool { return !s.Leader.IsZero() && s.Leader != f.Node(hung).Peer() }
+	if _, err := rest[0].When().Until(soon(t), another); err != nil {
 		t.Fatal(err)
 	}
 	f.wantAcked(rest...)
 	// The one that hangs does not pretend to lead, or to serve.
-	if err := f.groups[hung].When().Offline(soon(t)); err != nil {
+	if _, err := f.groups[hung].When().Until(soon(t), func(s mosaik.Status) bool { return !s.Online }); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := f.groups[hung].Leadership(); ok {
@@ -72,7 +73,7 @@ func testStalledDisk(t *testing.T, leads bool) {
 	f.works(rest...)
 
 	release()
-	if _, err := f.groups[hung].When().LeaderIsNot(soon(t), f.Node(hung).Peer()); err != nil {
+	if _, err := f.groups[hung].When().Until(soon(t), another); err != nil {
 		t.Fatal(err)
 	}
 	testutil.Settle(t, f.groups...)
@@ -99,7 +100,7 @@ func TestStalledDiskHoldsUpOthers(t *testing.T) {
 	var waits sync.WaitGroup
 	for _, g := range side {
 		waits.Go(func() {
-			if g.When().Offline(ctx) == nil {
+			if _, err := g.When().Until(ctx, func(s mosaik.Status) bool { return !s.Online }); err == nil {
 				offline <- g
 			}
 		})

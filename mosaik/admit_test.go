@@ -114,7 +114,7 @@ func TestTicketExpiresInAGroup(t *testing.T) {
 	wantRefusal(t, books[:2], out)
 	mustPay(t, groups[0], 1)
 	wantSum(t, 1, groups[:2]...)
-	if err := groups[2].When().Offline(soon(t)); err != nil {
+	if _, err := groups[2].When().Until(soon(t), offline); err != nil {
 		t.Error(err)
 	}
 }

@@ -75,7 +75,7 @@ func (b *besieged) pay(member int) {
 			return
 		case ctx.Err() != nil || !errors.Is(err, mosaik.ErrStalled):
 			b.t.Fatalf("pay through member %d: %v", member, err)
-		case errors.Is(err, mosaik.ErrUnknownOutcome):
+		case mosaik.OutcomeOf(err) == mosaik.Unknown:
 			b.unknown++
 		}
 		if err := b.groups[member].When().Online(ctx); err != nil {

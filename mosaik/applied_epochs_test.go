@@ -24,7 +24,7 @@ type followed struct {
 // followToTheEnd begins to follow, and tells each command and how it ended.
 func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Group[step, M], from sm.Index) (each <-chan int64, end <-chan followed) {
 	commands, ended := make(chan int64, 1000), make(chan followed, 1)
-	applied := g.Applied(ctx, mosaik.Epoch{}, from)
+	applied := g.Commands(ctx, mosaik.Epoch{}, from)
 	go func() {
 		var f followed
 		for a, err := range applied {
@@ -62,8 +62,8 @@ func lonelyIn(t *testing.T, c *testutil.Cluster) (groups []tillGroup) {
 	return groups
 }
 
-// Where a member gives its epoch up, with commands in it, who follows it hears
-// so; who follows the other epoch hears nothing.
+// If a member gives up an epoch with commands, its consumers get ErrOtherEpoch. Consumers in
+// the other epoch notice nothing.
 func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	t.Parallel()
 	c, groups := lonely(t)
@@ -75,10 +75,10 @@ func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	}
 	_, kept := followToTheEnd(ctx, yields, 1)
 	each, end := followToTheEnd(ctx, stays, 2)
-	later := yields.Applied(ctx, mosaik.Epoch{}, 2) // is ranged over when the epoch has changed
+	later := yields.Commands(ctx, mosaik.Epoch{}, 2) // is ranged over when the epoch has changed
 	c.Heal(0, 1)
 	for s := range yields.When().Statuses(ctx) {
-		if len(s.Apart) == 1 {
+		if len(s.Diverged) == 1 {
 			break
 		}
 	}
@@ -116,8 +116,7 @@ func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	wantError(t, "following on the member that stays, in the end", (<-end).err, mosaik.ErrClosed)
 }
 
-// Where a member gives an epoch up that holds nothing, who follows it goes on in
-// the other one.
+// If a member gives up an empty epoch, its consumers continue in the other one.
 func TestAppliedOutlivesAnEmptyEpoch(t *testing.T) {
 	t.Parallel()
 	c, groups := lonely(t)
@@ -151,15 +150,15 @@ func TestAppliedOutlivesAnEmptyEpoch(t *testing.T) {
 	}
 }
 
-// Members whose epoch another one recovered from begin anew, although what they
-// applied is taken over.
+// Consumers on the members whose epoch was recovered elsewhere start again, although the new
+// epoch contains what these members applied.
 func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {
 	t.Parallel()
 	c := recording(t, 3, 1<<20)
 	groups := testutil.JoinAll(c, newTill)
 	ctx := soon(t)
 	mustPay(t, groups[0], 1)
-	if err := groups[1].When().Committed(ctx, 1); err != nil {
+	if err := groups[1].When().Applied(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
 	each, end := followToTheEnd(ctx, groups[1], 1)
@@ -169,7 +168,7 @@ func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {
 			break
 		}
 	}
-	if _, err := groups[1].When().LeaderIsNot(ctx, c.Node(0).Peer()); err != nil {
+	if _, err := groups[1].When().Until(ctx, ledByOtherThan(c.Node(0).Peer())); err != nil {
 		t.Fatal(err)
 	}
 	mustPay(t, groups[1], 2) // which the recovery gives up
@@ -191,8 +190,8 @@ func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {
 	}
 }
 
-// A snapshot that a member catches up by leads past what its consumers wait for:
-// they read again and go on.
+// A member that catches up by snapshot skips commands that its consumers wait for. They read
+// again and continue.
 func TestAppliedBehindASnapshot(t *testing.T) {
 	t.Parallel()
 	for kind, storage := range storages {
@@ -201,7 +200,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus())
 			const away = 2
 			g, ctx := c.groups[away], soon(t)
-			read := func() mosaik.Answer[int64] {
+			read := func() mosaik.Result[int64] {
 				t.Helper()
 				got, err := mosaik.Read(ctx, g, mosaik.Strong, func(m *keptTill) (int64, error) { return m.sum, nil })
 				if err != nil {
@@ -218,7 +217,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 
 			before := c.logs[away].state(t).Last.Index
 			c.Isolate(away)
-			if _, err := c.groups[0].When().LeaderIsNot(ctx, c.Node(away).Peer()); err != nil {
+			if _, err := c.groups[0].When().Until(ctx, ledByOtherThan(c.Node(away).Peer())); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 2 {
@@ -254,8 +253,8 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 	}
 }
 
-// Who follows a machine that panics gets what was applied before, and then why
-// there is no more, whenever it begins.
+// A consumer of a machine that panicked gets the commands applied before, and then the cause,
+// also if it begins after the panic.
 func TestAppliedOfAPoisonedMachine(t *testing.T) {
 	t.Parallel()
 	c := recording(t, 3, 1<<20)
@@ -284,7 +283,7 @@ func TestAppliedOfAPoisonedMachine(t *testing.T) {
 	}
 }
 
-// Who follows a group that its storage ended gets what was applied, and the cause.
+// A consumer of a group that its storage ended gets the applied commands, and then the cause.
 func TestAppliedOfAFailedStorage(t *testing.T) {
 	t.Parallel()
 	c := recording(t, 1, 1<<20)
@@ -308,8 +307,9 @@ func TestAppliedOfAFailedStorage(t *testing.T) {
 	}
 }
 
-// Who follows behind a read does not come to follow another epoch, in which its index means
-// another command, however late it begins, and whether or not commands were recorded before.
+// A consumer that begins after a read never continues in another epoch, in which its index
+// refers to a different command, however late it begins, and whether or not commands were
+// recorded before.
 func TestAppliedOfAnotherEpoch(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]mosaik.Option{"recorded": {mosaik.WithHistory(1 << 20)}, "not recorded": nil} {
@@ -327,13 +327,13 @@ func TestAppliedOfAnotherEpoch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			paid, err := mosaik.ExecuteIndexed(ctx, yields, pay(20))
+			paid, err := mosaik.Execute(ctx, yields, pay(20))
 			if err != nil || view.Epoch != yields.Status().Epoch || paid.Epoch != view.Epoch || paid.Index != view.Index+1 {
 				t.Fatalf("read %+v, paid %+v in epoch %v, error %v", view, paid, yields.Status().Epoch, err)
 			}
 			c.Heal(0, 1)
 			for s := range yields.When().Statuses(ctx) {
-				if len(s.Apart) == 1 {
+				if len(s.Diverged) == 1 {
 					break
 				}
 			}
@@ -342,7 +342,7 @@ func TestAppliedOfAnotherEpoch(t *testing.T) {
 			}
 			testutil.Settle(t, groups...)
 			for _, from := range []sm.Index{1, view.Index, view.Index + 1, 100} {
-				for a, err := range yields.Applied(ctx, view.Epoch, from) {
+				for a, err := range yields.Commands(ctx, view.Epoch, from) {
 					if !errors.Is(err, mosaik.ErrOtherEpoch) {
 						t.Errorf("following the other epoch from %d: %+v, error %v", from, a, err)
 						break
@@ -353,7 +353,7 @@ func TestAppliedOfAnotherEpoch(t *testing.T) {
 			if view, err = mosaik.Query(ctx, yields, sum{}, mosaik.Strong); err != nil {
 				t.Fatal(err)
 			}
-			applied := yields.Applied(ctx, view.Epoch, view.Index+1)
+			applied := yields.Commands(ctx, view.Epoch, view.Index+1)
 			mustPay(t, stays, 100)
 			for a, err := range applied {
 				if err != nil || a.Command.N != 100 || a.Epoch != view.Epoch || a.Cursor.Index != view.Index+1 {

@@ -18,7 +18,7 @@ import (
 func follow(t testing.TB, g tillGroup, from sm.Index, n int) (done []int64) {
 	t.Helper()
 	next := max(from, 1)
-	for a, err := range g.Applied(soon(t), mosaik.Epoch{}, from) {
+	for a, err := range g.Commands(soon(t), mosaik.Epoch{}, from) {
 		if err != nil {
 			t.Errorf("following from %d, after %d commands: %v", from, len(done), err)
 			return done
@@ -93,7 +93,7 @@ func TestAppliedBehind(t *testing.T) {
 	mustPay(t, g, 1)
 	var last sm.Index
 	var behind *mosaik.BehindError
-	for a, err := range g.Applied(soon(t), mosaik.Epoch{}, 1) {
+	for a, err := range g.Commands(soon(t), mosaik.Epoch{}, 1) {
 		if err != nil {
 			if !errors.As(err, &behind) {
 				t.Fatal(err)
@@ -129,7 +129,7 @@ func TestAppliedBeginsToRecord(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, newTill)[0]
 	mustPay(t, g, 1)
-	for _, err := range g.Applied(soon(t), mosaik.Epoch{}, 0) {
+	for _, err := range g.Commands(soon(t), mosaik.Epoch{}, 0) {
 		var behind *mosaik.BehindError
 		if !errors.As(err, &behind) || *behind != (mosaik.BehindError{Index: 1, First: 2}) {
 			t.Errorf("following what was not kept: %v", err)
@@ -168,7 +168,7 @@ func TestAppliedEnds(t *testing.T) {
 		waits := make(chan struct{})
 		go func() {
 			var last error
-			for _, err := range g.Applied(asked{ctx, sync.OnceFunc(func() { close(waits) })}, mosaik.Epoch{}, 2) {
+			for _, err := range g.Commands(asked{ctx, sync.OnceFunc(func() { close(waits) })}, mosaik.Epoch{}, 2) {
 				last = err
 			}
 			ended <- last
@@ -183,13 +183,13 @@ func TestAppliedEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, err := range other.Applied(soon(t), mosaik.Epoch{}, 1) {
+	for _, err := range other.Commands(soon(t), mosaik.Epoch{}, 1) {
 		wantError(t, "a closed handle", err, mosaik.ErrClosed)
 	}
 	wantEnd("a network that closes", soon(t), g, mosaik.ErrClosed, n.Close)
 }
 
-// The member that recovers a group goes on.
+// Consumers on the member that recovers a group continue.
 func TestAppliedOfARecoveredGroup(t *testing.T) {
 	t.Parallel()
 	c := recording(t, 3, 1<<20)

@@ -307,7 +307,7 @@ func TestCodecErrors(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, func() *sealed { return &sealed{} })[0]
 	_, err := g.ExecuteMany(t.Context(), step{"pay", 1}, step{})
-	wantError(t, "encode", err, mosaik.ErrEncode)
+	wantError(t, "encode", err, mosaik.ErrInvalid)
 	wantError(t, "encode", err, errSeal)
 	wantMessage(t, "encode", err, "command 2 of 2")
 	results, err := g.ExecuteMany(soon(t), step{"pay", 1}, step{Verb: "blow"}, step{"pay", 2})

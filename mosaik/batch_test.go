@@ -42,7 +42,7 @@ func (b *bulkTill) ApplyBatch(batch []sm.Applying[step]) {
 	b.batches = append(b.batches, names)
 }
 
-// picky refuses to decode steps that nobody knows.
+// picky refuses to decode steps of an unknown kind.
 type picky struct{ codec.Codec[step] }
 
 var errPicky = errors.New("picky: unreadable")
@@ -61,7 +61,7 @@ func TestBatches(t *testing.T) {
 	t.Parallel()
 	groups := testutil.JoinAll(testutil.NewCluster(t, 3), newBulkTill)
 	g := groups[1]
-	if got, err := g.Execute(soon(t), step{"pay", 1}); got != int64(1) || err != nil {
+	if got, err := g.Execute(soon(t), step{"pay", 1}); got.Value != int64(1) || err != nil {
 		t.Fatalf("pay returned %v, error %v", got, err)
 	}
 	if _, err := g.Execute(soon(t), step{Verb: "unreadable"}); !errors.Is(err, errPicky) {
@@ -92,8 +92,8 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// TestBatchesOfManyCallers holds batches of callers who know nothing of each other
-// to what each of them did.
+// TestBatchesOfManyCallers checks that each of many independent callers gets the results of its
+// own commands.
 func TestBatchesOfManyCallers(t *testing.T) {
 	t.Parallel()
 	const callers, calls = 32, 20

@@ -178,7 +178,7 @@ func (b GroupBuilder[C, S, M]) WithTokenFloor(n uint64) GroupBuilder[C, S, M] {
 //
 // Join fails when a setting is out of its bounds (the error names setting,
 // value and bound), with [ErrClosed] on a closed network, and with
-// [ErrJoinedDifferently] when an earlier join differs.
+// [ErrPrecondition] when an earlier join differs.
 func (b GroupBuilder[C, S, M]) Join(ctx context.Context) (*Group[C, M], error) {
 	return join(ctx, b.settings, b.newMachine, b.storage)
 }

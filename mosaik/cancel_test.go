@@ -71,8 +71,8 @@ func (a *audit) impatient(id int64, g tillGroup, stop <-chan struct{}) {
 	}
 }
 
-// Callers who give up at any moment, while the lead changes hands, are told the
-// truth about their commands.
+// Callers that give up at any moment, while leaders change, get the right outcome of their
+// commands.
 func TestCallersWhoGiveUp(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
@@ -99,7 +99,7 @@ func TestCallersWhoGiveUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		leader = newLeader(t, c, groups[(leader.Index()+1)%3], leader)
-		if err := groups[leader.Index()].When().IsLeader(ctx); err != nil {
+		if _, err := groups[leader.Index()].When().Leading(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,13 +108,13 @@ func TestCallersWhoGiveUp(t *testing.T) {
 	c.HealAll()
 	testutil.Settle(t, groups...)
 	for told := a.fates(); told[unknown] < 10 || told[applied] < 10 || told[refused] < 10; told = a.fates() {
-		if err := groups[0].When().Committed(ctx, groups[0].Committed()+1); err != nil {
+		if err := groups[0].When().Applied(ctx, groups[0].AppliedIndex()+1); err != nil {
 			t.Fatalf("%v; unknown, applied and refused commands: %v", err, told)
 		}
 	}
 	end()
 	for _, g := range groups {
-		mustPay(t, g, 0) // behind all that was under way
+		mustPay(t, g, 0) // behind everything that was in flight
 	}
 	for i, g := range groups {
 		got, err := mosaik.Query(ctx, g, payments{}, mosaik.Strong)
@@ -137,8 +137,7 @@ func (payments) Query(c *till) (paid []int64, err error) {
 	return paid, nil
 }
 
-// A member that ends while calls are under way ends them all, and what they are
-// told is true.
+// A member that ends while calls are in flight ends them all, with the right outcome.
 func TestEndsDuringCalls(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testutil.Node, tillGroup) error{
@@ -182,7 +181,7 @@ func TestEndsDuringCalls(t *testing.T) {
 						}
 					})
 				}
-				if err := g.When().Committed(ctx, 30); err != nil {
+				if err := g.When().Applied(ctx, 30); err != nil {
 					t.Fatal(err)
 				}
 				if err := end(ending, g); err != nil {
@@ -192,7 +191,7 @@ func TestEndsDuringCalls(t *testing.T) {
 				if told := a.fates(); told[applied] == 0 || told[unknown]+told[refused] != 9 {
 					t.Errorf("unknown, applied and refused commands: %v", told)
 				}
-				if _, err := rest[0].When().LeaderIsNot(ctx, ending.Peer()); err != nil {
+				if _, err := rest[0].When().Until(ctx, ledByOtherThan(ending.Peer())); err != nil {
 					t.Fatal(err)
 				}
 				for i, g := range rest {

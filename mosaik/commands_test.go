@@ -25,7 +25,7 @@ func TestExecuteOnEveryMember(t *testing.T) {
 		if got, want := g.IsLeader(), i == leader.Index(); got != want {
 			t.Errorf("node %d says %t about leading, want %t", i, got, want)
 		}
-		if peer, ok := g.Leader(); !ok || peer != leader.Peer() {
+		if peer := g.Status().Leader; peer != leader.Peer() {
 			t.Errorf("node %d says that %s leads, want %s", i, peer.Short(), leader.Peer().Short())
 		}
 	}
@@ -36,21 +36,21 @@ func TestExecuteOnEveryMember(t *testing.T) {
 			t.Errorf("pay returned the sum %d, want %d", got, want+int64(i))
 		}
 		got, err := mosaik.Execute(ctx, g, take(4))
-		if want := (receipt{Left: 1 + int64(i), Index: sm.Index(3*i + 2)}); err != nil || got != want {
-			t.Errorf("take returned %+v, error %v; want %+v", got, err, want)
+		if want := (receipt{Left: 1 + int64(i), Index: sm.Index(3*i + 2)}); err != nil || got.Value != want {
+			t.Errorf("take returned %+v, error %v; want %+v", got.Value, err, want)
 		}
 		got, err = mosaik.Execute(ctx, g, take(100))
 		wantError(t, "take too much", err, errShort)
-		if errors.Is(err, mosaik.ErrNotApplied) || got != (receipt{}) {
+		if mosaik.OutcomeOf(err) == mosaik.NotApplied || got.Value != (receipt{}) {
 			t.Errorf("take too much returned %+v, error %v; want the machine's own error alone", got, err)
 		}
 	}
-	if got := follower.Committed(); got != 6 {
+	if got := follower.AppliedIndex(); got != 6 {
 		t.Errorf("the last index is %d, want 6: a command that is declined has one, too", got)
 	}
 	result, err := follower.Execute(ctx, step{"pay", 1})
-	if err != nil || result != int64(3) {
-		t.Errorf("the untyped execute returned %v, error %v; want 3", result, err)
+	if err != nil || result.Value != int64(3) {
+		t.Errorf("the untyped execute returned %v, error %v; want 3", result.Value, err)
 	}
 	_, err = follower.Execute(ctx, step{Verb: "juggle"})
 	if err == nil || err.Error() != `till: unknown verb "juggle"` {
@@ -107,7 +107,7 @@ func TestBatchesAreContiguousAndAtomic(t *testing.T) {
 	reading.Wait()
 	for _, g := range groups {
 		got, err := mosaik.Query(ctx, g, sum{}, mosaik.Strong)
-		if want := (mosaik.Answer[int64]{Value: 0, Index: 3 * 3 * rounds, Epoch: g.Status().Epoch}); err != nil || got != want {
+		if want := (mosaik.Result[int64]{Value: 0, Index: 3 * 3 * rounds, Epoch: g.Status().Epoch}); err != nil || got != want {
 			t.Errorf("in the end %+v, error %v; want %+v", got, err, want)
 		}
 	}
@@ -128,7 +128,7 @@ func TestFeedKeepsOrder(t *testing.T) {
 		}
 		fed = append(fed, p)
 	}
-	var got []mosaik.Result
+	var got []mosaik.Result[any]
 	for i := range fed {
 		p := fed[len(fed)-1-i]
 		results, err := p.Wait(ctx)
@@ -138,25 +138,26 @@ func TestFeedKeepsOrder(t *testing.T) {
 		<-p.Done()
 		got = slices.Concat(results, got)
 	}
-	want := []mosaik.Result{
-		{Index: 1, Value: int64(1)},
-		{Index: 2, Value: int64(3)},
-		{Index: 3, Value: int64(6)},
-		{Index: 4, Value: int64(10)},
-		{Index: 5, Value: int64(15)},
+	epoch := follower.Status().Epoch
+	want := []mosaik.Result[any]{
+		{Index: 1, Epoch: epoch, Value: int64(1)},
+		{Index: 2, Epoch: epoch, Value: int64(3)},
+		{Index: 3, Epoch: epoch, Value: int64(6)},
+		{Index: 4, Epoch: epoch, Value: int64(10)},
+		{Index: 5, Epoch: epoch, Value: int64(15)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	for _, g := range groups {
-		if err := g.When().Committed(ctx, 5); err != nil {
+		if err := g.When().Applied(ctx, 5); err != nil {
 			t.Error(err)
 		}
 	}
 	wantHistory(t, []int64{1, 2, 3, 4, 5}, groups...)
 }
 
-// Calls of one goroutine are applied in their order, whatever others do.
+// Calls of one goroutine are applied in their order, also beside those of others.
 func TestConcurrentCallsSumUp(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
@@ -223,19 +224,18 @@ func TestRefusedCalls(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, newTill)[0]
 	_, err := g.ExecuteMany(t.Context())
-	wantError(t, "execute nothing", err, mosaik.ErrEmptyBatch)
+	wantError(t, "execute nothing", err, mosaik.ErrInvalid)
 	_, err = g.Feed(t.Context())
-	wantError(t, "feed nothing", err, mosaik.ErrEmptyBatch)
+	wantError(t, "feed nothing", err, mosaik.ErrInvalid)
 	_, err = g.Execute(t.Context(), step{Verb: string(make([]byte, 5<<20))})
 	wantError(t, "execute 5 MB", err, mosaik.ErrTooLarge)
 	_, err = g.Execute(t.Context(), step{Verb: string(make([]byte, codec.MaxSize))})
-	wantError(t, "execute more than a codec encodes", err, mosaik.ErrEncode)
+	wantError(t, "execute more than a codec encodes", err, mosaik.ErrInvalid)
 	wantError(t, "execute more than a codec encodes", err, codec.ErrTooLarge)
 	_, err = mosaik.Query(t.Context(), g, sum{}, 0)
-	if err == nil || err.Error() != "mosaik: query: unknown consistency(0); use Strong, Weak or AtLeast" {
-		t.Errorf("query of no consistency: %v", err)
-	}
-	if got := g.Committed(); got != 0 {
+	wantError(t, "query of no consistency", err, mosaik.ErrInvalid)
+	wantMessage(t, "query of no consistency", err, "mosaik: query group "+g.ID().Short()+": ", "unknown consistency(0); use Strong, Weak or AtLeast")
+	if got := g.AppliedIndex(); got != 0 {
 		t.Errorf("%d commands were applied, want none", got)
 	}
 	mustPay(t, g, 1)
@@ -248,15 +248,15 @@ func TestReadAtLeast(t *testing.T) {
 	ctx := soon(t)
 	for i := range 30 {
 		writer, reader := groups[i%3], groups[(i+1)%3]
-		paid, err := mosaik.ExecuteIndexed(ctx, writer, pay(1))
-		if want := (mosaik.Answer[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1), Epoch: writer.Status().Epoch}); err != nil || paid != want {
+		paid, err := mosaik.Execute(ctx, writer, pay(1))
+		if want := (mosaik.Result[int64]{Value: int64(i + 1), Index: sm.Index(2*i + 1), Epoch: writer.Status().Epoch}); err != nil || paid != want {
 			t.Fatalf("pay: %+v, error %v; want %+v", paid, err, want)
 		}
 		got, err := mosaik.Query(ctx, reader, sum{}, mosaik.AtLeast(paid.Index))
 		if err != nil || got != paid {
 			t.Errorf("another member reads %+v, error %v; want %+v", got, err, paid)
 		}
-		declined, err := mosaik.ExecuteIndexed(ctx, writer, take(1000))
+		declined, err := mosaik.Execute(ctx, writer, take(1000))
 		wantError(t, "take too much", err, errShort)
 		if declined.Index != paid.Index+1 {
 			t.Errorf("a declined command has index %d, want %d", declined.Index, paid.Index+1)
@@ -270,7 +270,7 @@ func TestReadAtLeast(t *testing.T) {
 	_, err := mosaik.Query(short, groups[0], sum{}, mosaik.AtLeast(next))
 	wantError(t, "read of what is not there", err, errShort)
 	type reading struct {
-		answer mosaik.Answer[int64]
+		answer mosaik.Result[int64]
 		err    error
 	}
 	read := make(chan reading)
@@ -279,7 +279,7 @@ func TestReadAtLeast(t *testing.T) {
 		read <- reading{answer, err}
 	}()
 	mustPay(t, groups[1], 1)
-	if got := <-read; got.err != nil || got.answer != (mosaik.Answer[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
+	if got := <-read; got.err != nil || got.answer != (mosaik.Result[int64]{Value: 31, Index: next, Epoch: groups[0].Status().Epoch}) {
 		t.Errorf("the read at %d returned %+v, error %v", next, got.answer, got.err)
 	}
 

@@ -100,8 +100,8 @@ func testDurableRecover[M holder](t *testing.T, newMachine, older func() M, fail
 	testutil.Settle(t, d.groups...)
 	d.pay(d.groups[1])
 	d.wantPaid(paid+1, d.groups...)
-	if s := d.groups[2].Status(); s.Recovered != 1 || s.Epoch == old {
-		t.Errorf("recovered %d times, epoch %s; want once, from %s", s.Recovered, s.Epoch, old)
+	if s := d.groups[2].Status(); s.Recoveries != 1 || s.Epoch == old {
+		t.Errorf("recovered %d times, epoch %s; want once, from %s", s.Recoveries, s.Epoch, old)
 	}
 }
 

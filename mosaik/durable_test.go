@@ -1,6 +1,7 @@
 package mosaik_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (d *durables[M]) lose(i int) {
 	d.t.Helper()
 	d.Node(i).Crash()
 	for _, g := range without(d.groups, d.Node(i)) {
-		if _, err := g.When().LeaderIsNot(soon(d.t), d.Node(i).Peer()); err != nil {
+		if _, err := g.When().Until(soon(d.t), ledByOtherThan(d.Node(i).Peer())); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -90,7 +91,7 @@ func (d *durables[M]) wantPaid(want int64, groups ...*mosaik.Group[step, M]) {
 // incarnation returns the incarnation of a node's member, as the member of g sees it.
 func (d *durables[M]) incarnation(g *mosaik.Group[step, M], i int) mosaik.Incarnation {
 	d.t.Helper()
-	for _, m := range g.Members() {
+	for _, m := range g.Status().Members {
 		if m.Peer == d.Node(i).Peer() {
 			return m.Incarnation
 		}
@@ -285,7 +286,7 @@ func TestDurableLeaderHandsOnAtClose(t *testing.T) {
 	newLeader(t, d.Cluster, rest[0], leader)
 	d.pay(rest[0])
 	d.wantPaid(1, rest...)
-	if n := len(rest[0].Members()); n != 3 {
+	if n := len(rest[0].Status().Members); n != 3 {
 		t.Errorf("the group has %d members, want 3: closing does not leave", n)
 	}
 }
@@ -309,8 +310,9 @@ func TestPoisonedAgainAfterRestart(t *testing.T) {
 	}
 	_, again := g.Execute(soon(t), step{"pay", 1})
 	wantError(t, "execute after the restart", again, mosaik.ErrPoisoned)
-	if got, want := again.Error(), g.Status().Poisoned.Error(); want == "" || !strings.Contains(got, want) {
-		t.Errorf("after the restart it says %q, want %q in it", got, want)
+	poisoned := new(mosaik.PoisonedError)
+	if !errors.As(g.Status().Poisoned, &poisoned) || !strings.HasSuffix(again.Error(), ": "+poisoned.Error()) {
+		t.Errorf("after the restart it says %q, want %q in it", again, poisoned)
 	}
 	if want := d.groups[1].Status().Poisoned; want == nil || want.Error() != g.Status().Poisoned.Error() {
 		t.Errorf("after the restart the cause is %v, on a member that went on %v", g.Status().Poisoned, want)
@@ -342,7 +344,8 @@ func TestCopiedDirectoryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range g.When().Onlines(ctx) { // until it ends
+	if _, err := g.When().Until(ctx, ended); err != nil {
+		t.Error(err)
 	}
 	wantError(t, "wait on the copy", g.When().Online(ctx), mosaik.ErrSuperseded)
 	if err := twin.Close(); err != nil {
@@ -374,7 +377,8 @@ func TestOlderDirectoryIsRefused(t *testing.T) {
 	d.dirs[2] = backup
 	d.Node(2).Restart()
 	g := d.join(2)
-	for range g.When().Onlines(soon(t)) { // until it ends
+	if _, err := g.When().Until(soon(t), ended); err != nil {
+		t.Error(err)
 	}
 	wantError(t, "wait on the restored member", g.When().Online(soon(t)), mosaik.ErrSuperseded)
 	d.pay(d.groups[0])

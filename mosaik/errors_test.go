@@ -1,8 +1,6 @@
 package mosaik_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -23,15 +21,12 @@ import (
 
 // errorValues are the exported error variables by name.
 var errorValues = map[string]error{
-	"ErrForming": mosaik.ErrForming, "ErrStalled": mosaik.ErrStalled, "ErrNotStalled": mosaik.ErrNotStalled,
-	"ErrNotApart": mosaik.ErrNotApart, "ErrNotLeader": mosaik.ErrNotLeader, "ErrCannotLead": mosaik.ErrCannotLead,
-	"ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrSuperseded": mosaik.ErrSuperseded, "ErrStorage": mosaik.ErrStorage, "ErrClosed": mosaik.ErrClosed,
-	"ErrUnknownOutcome": mosaik.ErrUnknownOutcome, "ErrResultLost": mosaik.ErrResultLost,
-	"ErrNotApplied": mosaik.ErrNotApplied, "ErrPoisoned": mosaik.ErrPoisoned, "ErrTooLarge": mosaik.ErrTooLarge,
-	"ErrEmptyBatch": mosaik.ErrEmptyBatch, "ErrUndecodable": mosaik.ErrUndecodable, "ErrEncode": mosaik.ErrEncode,
-	"ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrOutdated": mosaik.ErrOutdated, "ErrLevel": mosaik.ErrLevel,
-	"ErrJoinedDifferently": mosaik.ErrJoinedDifferently, "ErrInApply": mosaik.ErrInApply,
-	"ErrCannotRemove": mosaik.ErrCannotRemove, "ErrNotStopped": mosaik.ErrNotStopped,
+	"ErrForming": mosaik.ErrForming, "ErrStalled": mosaik.ErrStalled, "ErrLevel": mosaik.ErrLevel,
+	"ErrTooLarge": mosaik.ErrTooLarge, "ErrInvalid": mosaik.ErrInvalid, "ErrResultLost": mosaik.ErrResultLost,
+	"ErrUndecodable": mosaik.ErrUndecodable, "ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrNotLeader": mosaik.ErrNotLeader,
+	"ErrPrecondition": mosaik.ErrPrecondition, "ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrNotStopped": mosaik.ErrNotStopped,
+	"ErrClosed": mosaik.ErrClosed, "ErrSuperseded": mosaik.ErrSuperseded, "ErrPoisoned": mosaik.ErrPoisoned,
+	"ErrStorage": mosaik.ErrStorage, "ErrOutdated": mosaik.ErrOutdated,
 }
 
 // errorTable returns the table of docs/guarantees.md: by the names of the error
@@ -70,6 +65,9 @@ func TestErrorTable(t *testing.T) {
 		if got := mosaik.Retryable(fmt.Errorf("wrapped: %w", err)); got != table[name] {
 			t.Errorf("Retryable(%s) is %t, and docs/guarantees.md has %t", name, got, table[name])
 		}
+		if got := mosaik.OutcomeOf(err); table[name] && got != mosaik.NotApplied {
+			t.Errorf("%s can be retried in docs/guarantees.md, and its outcome is %v", name, got)
+		}
 	}
 }
 
@@ -103,31 +101,4 @@ func exportedErrors(t *testing.T) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func TestRetryable(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		err  error
-		want bool
-	}{
-		{"nothing", nil, false},
-		{"the machine's own", errShort, false},
-		{"a context's end alone", context.Canceled, false},
-		{"not applied when a context ended", errors.Join(mosaik.ErrNotApplied, context.DeadlineExceeded), true},
-		{"unknown when a context ended", errors.Join(mosaik.ErrUnknownOutcome, context.DeadlineExceeded), false},
-		{"stalled under way", errors.Join(mosaik.ErrUnknownOutcome, mosaik.ErrStalled), false},
-		{"stalled before", errors.Join(mosaik.ErrNotApplied, mosaik.ErrStalled), true},
-		{"not applied in a closed group", errors.Join(mosaik.ErrNotApplied, mosaik.ErrClosed), false},
-		{"not applied on a superseded member", errors.Join(mosaik.ErrNotApplied, mosaik.ErrSuperseded), false},
-		{"not applied on a poisoned machine", errors.Join(mosaik.ErrNotApplied, mosaik.ErrPoisoned), false},
-		{"refused for its level", errors.Join(mosaik.ErrNotApplied, mosaik.ErrLevel), true},
-		{"not applied by an outdated program", errors.Join(mosaik.ErrNotApplied, mosaik.ErrOutdated), false},
-		{"refused for its size", errors.Join(mosaik.ErrNotApplied, mosaik.ErrTooLarge), false},
-	} {
-		if got := mosaik.Retryable(c.err); got != c.want {
-			t.Errorf("%s: retryable is %t, want %t", c.name, got, c.want)
-		}
-	}
 }

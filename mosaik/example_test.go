@@ -62,7 +62,7 @@ func Example() {
 	}
 
 	balance, err := group.Execute(ctx, Add{"alice", 5})
-	fmt.Println(balance, err)
+	fmt.Println(balance.Value, balance.Index, err)
 	_, err = group.Execute(ctx, Add{"alice", -9})
 	fmt.Println(err, errors.Is(err, ErrInsufficient))
 	answer, err := mosaik.Read(ctx, group, mosaik.Strong, func(l *Ledger) (int64, error) {
@@ -70,14 +70,14 @@ func Example() {
 	})
 	fmt.Println(answer.Value, answer.Index, err)
 	// Output:
-	// 5 <nil>
+	// 5 1 <nil>
 	// insufficient funds true
 	// 5 2 <nil>
 }
 
 // A projection begins with a read and follows the commands behind it. One that
 // falls behind would do the same again.
-func ExampleGroup_Applied() {
+func ExampleGroup_Commands() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"), mosaik.WithHistory(1<<20))
@@ -112,7 +112,7 @@ func ExampleGroup_Applied() {
 		fmt.Println(err)
 		return
 	}
-	for applied, err := range group.Applied(ctx, start.Epoch, start.Index+1) {
+	for applied, err := range group.Commands(ctx, start.Epoch, start.Index+1) {
 		var behind *mosaik.BehindError
 		if errors.As(err, &behind) {
 			fmt.Println("read again:", behind)
@@ -149,7 +149,7 @@ func ExampleKeyedBuilder_Join() {
 		fmt.Println(err)
 		return
 	}
-	if err := group.When().IsLeader(ctx); err != nil {
+	if _, err := group.When().Leading(ctx); err != nil {
 		fmt.Println(err)
 		return
 	}

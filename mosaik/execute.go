@@ -1,7 +1,6 @@
 package mosaik
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,133 +9,110 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Execute replicates the command, waits until it is applied on this member, and
-// returns the command's own result: what its ApplyTo returned here, domain
-// errors included. It works on every member. Calls that one goroutine makes one
-// after the other are applied in that order, and each exactly once, also when
-// leaders are lost on the way.
+// Execute replicates the command, waits until it is applied on this member, and returns what
+// the command's ApplyTo returned here. A domain error is returned as it is, beside the
+// command's index. Execute works on every member. Commands that one goroutine issues one
+// after the other are applied in that order, each exactly once, also when leaders fail
+// meanwhile.
 //
-// Other errors say what is known: [ErrUnknownOutcome], perhaps applied;
-// [ErrNotApplied], not applied; [ErrResultLost], applied; [ErrTooLarge] and
-// [ErrEncode], not applied. One of the first two comes with [ErrForming],
-// [ErrStalled], [ErrLevel], [ErrClosed] and the error of a context that ends, and it
-// is what counts; [Retryable] looks at both.
+// [OutcomeOf] says of an error whether the command was applied, and [Retryable] whether to
+// issue it again. The errors are [ErrForming], [ErrStalled], [ErrLevel], [ErrTooLarge],
+// [ErrInvalid], [ErrResultLost], [ErrUndecodable], those that end a group on this member
+// ([ErrClosed], [ErrSuperseded], [ErrPoisoned], [ErrStorage], [ErrOutdated]), and the
+// context's error.
 //
 // If the compiler says that the type of a new command does not match
 // sm.Command[C, M, R], run go generate in its package.
-func Execute[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (R, error) {
-	answer, err := ExecuteIndexed(ctx, g, cmd)
-	return answer.Value, err
-}
-
-// ExecuteIndexed is [Execute] and also returns the index of the command, where
-// the machine declined it, too, and with [ErrResultLost] where it is known, 0
-// otherwise, and the epoch in which the index counts. A query with [AtLeast] of it reads one's own write on every member.
-func ExecuteIndexed[R, C any, M sm.StateMachine[C]](ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R]) (Answer[R], error) {
+func Execute[R, C any, M sm.StateMachine[C]](
+	ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R],
+) (Result[R], error) {
 	command, err := asCommand(cmd)
 	if err != nil {
-		return Answer[R]{}, fmt.Errorf("%w: %w", ErrEncode, err)
+		return Result[R]{}, g.joined.commandFailed(err)
 	}
-	result, epoch, err := g.execute(ctx, command)
-	answer := Answer[R]{Index: result.Index, Epoch: epoch}
-	if err == nil {
-		answer.Value, err = typed[R](result)
+	untyped, err := g.Execute(ctx, command)
+	result := Result[R]{Index: untyped.Index, Epoch: untyped.Epoch}
+	value, ok := untyped.Value.(R)
+	if !ok && untyped.Value != nil && err == nil {
+		return result, g.joined.failed("execute in", Applied,
+			fmt.Errorf("the machine's Apply returned a %T where the command returns a %T", untyped.Value, value))
 	}
-	return answer, err
+	result.Value = value
+	return result, err
 }
 
-// asCommand returns the command as the machine's codec takes it.
+// asCommand returns the command as the machine's codec accepts it.
 func asCommand[R, C any, M sm.StateMachine[C]](cmd sm.Command[C, M, R]) (_ C, err error) {
-	defer panicked(&err)
+	defer func() {
+		if v := recover(); v != nil { // a nil pointer in the interface
+			err = fmt.Errorf("%w: AsCommand of a %T panicked: %v", ErrInvalid, cmd, v)
+		}
+	}()
 	return cmd.AsCommand(), nil
 }
 
-// panicked makes an error of a panic of the user's code. It is deferred.
-func panicked(err *error) {
-	if v := recover(); v != nil {
-		*err = fmt.Errorf("panic: %v", v)
-	}
-}
-
-// typed returns the value of a result, which a machine of the user's may have
-// made of another type.
-func typed[R any](result Result) (R, error) {
-	r, ok := result.Value.(R)
-	if !ok && result.Value != nil && result.Err == nil {
-		return r, fmt.Errorf("mosaik: execute: the machine's Apply returned a %T where the command returns a %T", result.Value, r)
-	}
-	return r, result.Err
-}
-
-// Execute is the untyped form of the function [Execute], for hand-written
-// machines: it returns what the machine's Apply returned on this member. A
-// pointer to a command is as good as the command.
-func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (any, error) {
-	result, _, err := g.execute(ctx, cmd)
-	if err != nil {
-		return nil, err
-	}
-	return result.Value, result.Err
-}
-
-// execute executes one command and returns its result, whose index counts in the epoch.
-// The span records the machine's own error, too.
-func (g *Group[C, M]) execute(ctx context.Context, cmd C) (Result, Epoch, error) {
+// Execute is the untyped form of the function [Execute], for hand-written machines: it
+// returns what the machine's Apply returned on this member. cmd may also be a pointer to a
+// command.
+func (g *Group[C, M]) Execute(ctx context.Context, cmd C) (Result[any], error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
 	if span == noSpan {
-		return g.do(ctx, cmd, format.Span{})
+		return g.execute(ctx, cmd, format.Span{})
 	}
-	result, epoch, err := g.do(ctx, cmd, spanContext(ctx))
-	endSpan(span, cmp.Or(err, result.Err))
-	return result, epoch, err
+	result, err := g.execute(ctx, cmd, spanContext(ctx))
+	endSpan(span, err) // the machine's own error as well
+	return result, err
 }
 
-func (g *Group[C, M]) do(ctx context.Context, cmd C, span format.Span) (Result, Epoch, error) {
+// execute executes one command. The error may be the machine's own.
+func (g *Group[C, M]) execute(ctx context.Context, cmd C, span format.Span) (Result[any], error) {
 	core, err := g.core()
 	if err != nil {
-		return Result{}, Epoch{}, err
+		return Result[any]{}, g.joined.commandFailed(err)
 	}
 	applying := core.Applying()
 	one := core.NewOne()
 	one.Level = core.Level()
 	if one.Data, err = g.encode(one.Data, cmd, one.Level); err != nil {
 		one.Release()
-		return Result{}, Epoch{}, fmt.Errorf("%w: %w", notEncoded(err), err)
+		return Result[any]{}, g.joined.commandFailed(err)
 	}
-	at, result, err := core.Do(ctx, applying, one, span)
-	return Result{Index: at.Index, Value: result.Value, Err: result.Err}, at.Epoch, err
+	at, outcome, err := core.Do(ctx, applying, one, span)
+	result := Result[any]{Value: outcome.Value, Index: at.Index, Epoch: at.Epoch}
+	if err != nil {
+		return result, g.joined.commandFailed(err)
+	}
+	return result, outcome.Err
 }
 
-// encode appends the bytes of a command at a level of the schema.
+// encode appends the bytes of a command at a level of the schema. The error is [ErrLevel] or
+// [ErrInvalid].
 func (g *Group[C, M]) encode(dst []byte, cmd C, level uint32) (_ []byte, err error) {
-	defer panicked(&err)
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: encode a %T: panic: %v", ErrInvalid, cmd, v)
+		}
+	}()
 	data, err := g.levels.append(dst, cmd, level)
 	if errors.Is(err, codec.ErrVariant) {
 		if value, ok := pointee(cmd); ok {
 			data, err = g.levels.append(dst, value, level)
 		}
 	}
-	if err != nil {
-		return dst, fmt.Errorf("a %T: %w", cmd, err)
+	switch {
+	case errors.Is(err, ErrLevel):
+		return dst, fmt.Errorf("%w: encode a %T: %w", session.ErrNotApplied, cmd, err)
+	case err != nil:
+		return dst, fmt.Errorf("%w: encode a %T: %w", ErrInvalid, cmd, err)
 	}
 	return data, nil
 }
 
-// notEncoded returns what a command's error of encode means: a command that needs a
-// higher level can be issued again.
-func notEncoded(err error) error {
-	if errors.Is(err, ErrLevel) {
-		return ErrNotApplied
-	}
-	return ErrEncode
-}
-
-// pointee returns the command that cmd points to, if that is one, too. Commands
-// are values, and their methods those of pointers as well.
+// pointee returns the command that cmd points to, if that is a command too. Commands are
+// values, and the methods of a value are those of its pointer as well.
 func pointee[C any](cmd C) (value C, ok bool) {
 	if p := reflect.ValueOf(cmd); p.Kind() == reflect.Pointer && !p.IsNil() {
 		value, ok = p.Elem().Interface().(C)
@@ -144,18 +120,11 @@ func pointee[C any](cmd C) (value C, ok bool) {
 	return value, ok
 }
 
-// Result is the outcome of one command of a batch.
-type Result struct {
-	Index sm.Index // the command's index
-	Value any      // what the machine's Apply returned
-	Err   error    // the domain error with which it declined
-}
-
-// ExecuteMany replicates the commands as one batch: they are applied all or
-// none, next to each other and in order, and nobody sees the machine in between.
-// The results are in the order of the commands. A domain error of one does not
-// stop the others. Errors are those of [Execute], and [ErrEmptyBatch].
-func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, err error) {
+// ExecuteMany replicates the commands as one batch: they are applied all or none, next to
+// each other and in order, and no query sees the machine in between. The results are in the
+// order of the commands. A domain error of one command is in its [Result] and does not stop
+// the others. The errors are those of [Execute].
+func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result[any], err error) {
 	ctx, span := g.joined.net.telemetry.start(ctx, "mosaik.execute", g.joined.id)
 	defer func() { endSpan(span, err) }()
 	p, err := g.submit(ctx, cmds...)
@@ -165,58 +134,54 @@ func (g *Group[C, M]) ExecuteMany(ctx context.Context, cmds ...C) (_ []Result, e
 	return p.Wait(ctx)
 }
 
-// Feed queues the commands as one batch, like [Group.ExecuteMany], and returns
-// without waiting for it, unless the queue is full, with 16384 commands or 64 MiB:
-// then it waits for room until ctx ends. Batches of one goroutine are applied in
-// the order in which they were fed. Once Feed has returned, its context means
-// nothing to the batch; one that has ended before queues nothing.
+// Feed queues the commands as one batch, like [Group.ExecuteMany], and returns without
+// waiting for the outcome. If the queue is full, with 16384 commands or 64 MiB, Feed blocks
+// until there is room or ctx ends. Batches of one goroutine are applied in the order in
+// which they were fed. The end of ctx does not affect a batch for which Feed has returned;
+// with a context that has already ended, Feed queues nothing.
 func (g *Group[C, M]) Feed(ctx context.Context, cmds ...C) (*Pending, error) {
 	return g.submit(ctx, cmds...)
 }
 
-// Pending is a batch that was fed and whose outcome can be awaited. Its methods
-// may be called from any goroutine.
-type Pending struct{ call *session.Call }
+// Pending is a batch that [Group.Feed] has queued. Its methods may be called from any
+// goroutine.
+type Pending struct {
+	call   *session.Call
+	joined *joined
+}
 
 // Done returns a channel that is closed when the outcome is known.
 func (p *Pending) Done() <-chan struct{} { return p.call.Done() }
 
-// Wait waits for the outcome until ctx ends. A batch that is still queued then,
-// and that nobody else waits for, is taken back. One that is under way is not, and
-// Wait can be called again; as long as nobody does, it is not tried again should
-// it get lost on the way. To look now and then, use Done.
-func (p *Pending) Wait(ctx context.Context) ([]Result, error) { return p.wait(ctx) }
-
-func (p *Pending) wait(ctx context.Context) ([]Result, error) {
+// Wait waits for the outcome until ctx ends. If nothing else waits for the batch then, a
+// batch that is still queued is withdrawn, and one that is in flight is not sent again if it
+// is lost. Wait can be called again to learn the outcome. To check without waiting, use Done.
+func (p *Pending) Wait(ctx context.Context) ([]Result[any], error) {
 	first, outcomes, err := p.call.Wait(ctx)
 	if err != nil {
-		return nil, err
+		return nil, p.joined.commandFailed(err)
 	}
-	return results(first, outcomes), nil
-}
-
-func results(first sm.Index, outcomes []state.Result) []Result {
-	all := make([]Result, len(outcomes))
+	epoch, results := Epoch(p.call.Epoch()), make([]Result[any], len(outcomes))
 	for i, o := range outcomes {
-		all[i] = Result{Index: first + sm.Index(i), Value: o.Value, Err: o.Err}
+		results[i] = Result[any]{Value: o.Value, Index: first + sm.Index(i), Epoch: epoch, Err: o.Err}
 	}
-	return all
+	return results, nil
 }
 
 func (g *Group[C, M]) submit(ctx context.Context, cmds ...C) (*Pending, error) {
 	core, err := g.core()
 	if err != nil {
-		return nil, err
+		return nil, g.joined.commandFailed(err)
 	}
 	encoded, level := make([][]byte, len(cmds)), core.Level()
 	for i, cmd := range cmds {
 		if encoded[i], err = g.encode(nil, cmd, level); err != nil {
-			return nil, fmt.Errorf("%w: command %d of %d: %w", notEncoded(err), i+1, len(cmds), err)
+			return nil, g.joined.commandFailed(fmt.Errorf("command %d of %d: %w", i+1, len(cmds), err))
 		}
 	}
 	call, err := core.Submit(ctx, level, encoded, spanContext(ctx))
 	if err != nil {
-		return nil, err
+		return nil, g.joined.commandFailed(err)
 	}
-	return &Pending{call}, nil
+	return &Pending{call, g.joined}, nil
 }

@@ -39,3 +39,8 @@ func AppendAt[C any](spec sm.Spec[C], cmd C, level uint32) ([]byte, error) {
 	l := levelsOf(spec)
 	return l.append(nil, cmd, level)
 }
+
+// CommandFailed returns the error of a command of the group for a cause of the session's.
+func CommandFailed[C any, M sm.StateMachine[C]](g *Group[C, M], cause error) error {
+	return g.joined.commandFailed(cause)
+}

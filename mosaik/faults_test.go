@@ -59,7 +59,7 @@ func testPoison(t *testing.T, verb, says string) {
 	wantError(t, "execute", err, mosaik.ErrPoisoned)
 	wantMessage(t, "execute", err, "apply command 2", says)
 	for i, g := range groups {
-		if err := g.When().Offline(soon(t)); err != nil {
+		if _, err := g.When().Until(soon(t), offline); err != nil {
 			t.Errorf("node %d: %v", i, err)
 		}
 		wantError(t, "wait until it is online", g.When().Online(soon(t)), mosaik.ErrPoisoned)
@@ -72,7 +72,7 @@ func testPoison(t *testing.T, verb, says string) {
 		wantError(t, "weak read afterwards", err, mosaik.ErrPoisoned)
 		_, err = mosaik.Query(soon(t), g, sum{}, mosaik.Strong)
 		wantError(t, "strong read afterwards", err, mosaik.ErrPoisoned)
-		if got := g.Committed(); got != 1 {
+		if got := g.AppliedIndex(); got != 1 {
 			t.Errorf("node %d has applied %d commands, want 1", i, got)
 		}
 	}
@@ -111,7 +111,7 @@ func TestPoisonedLeaderHandsOver(t *testing.T) {
 	newLeader(t, c, rest[0], c.Node(broken))
 	for i, g := range rest {
 		got, err := g.Execute(soon(t), step{"pay", 1})
-		if want := int64(i + 2); err != nil || got != want {
+		if want := int64(i + 2); err != nil || got.Value != want {
 			t.Errorf("pay on a member in health: %v, error %v; want %d", got, err, want)
 		}
 	}
@@ -163,8 +163,9 @@ func TestFailingStorageStopsItsGroup(t *testing.T) {
 	wantError(t, "execute on the broken storage", err, mosaik.ErrStorage)
 	_, err = mosaik.Execute(ctx, groups[0], pay(1))
 	wantError(t, "execute afterwards", err, errDisk)
-	wantError(t, "execute afterwards", err, mosaik.ErrNotApplied)
-	for range groups[0].When().Onlines(ctx) { // until the group has stopped
+	wantOutcome(t, "execute afterwards", err, mosaik.NotApplied)
+	if _, err := groups[0].When().Until(ctx, ended); err != nil {
+		t.Error(err)
 	}
 	err = groups[0].When().Online(ctx)
 	wantError(t, "wait afterwards", err, errDisk)
@@ -219,7 +220,8 @@ func TestGroupFormsWhenItsBootstrapIsLost(t *testing.T) {
 		}
 	}
 	close(lost)
-	for range groups[lowest].When().Onlines(soon(t)) { // until it has failed
+	if _, err := groups[lowest].When().Until(soon(t), ended); err != nil {
+		t.Error(err)
 	}
 	wantError(t, "the bootstrap", groups[lowest].When().Online(soon(t)), errDisk)
 	groups[lowest].Leave(gone())

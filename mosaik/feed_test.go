@@ -47,7 +47,7 @@ func TestFeedAcrossLeaders(t *testing.T) {
 				}
 				switch n {
 				case batches / 3:
-					if _, err := fed[0].Wait(ctx); err != nil { // some are through, and some under way
+					if _, err := fed[0].Wait(ctx); err != nil { // some have an outcome, and some are in flight
 						t.Error(err)
 					}
 					isUnderWay()
@@ -91,8 +91,8 @@ func TestFeedAcrossLeaders(t *testing.T) {
 	}
 }
 
-// A queue that is full makes who feeds wait, until there is room or the context
-// ends. What was fed is applied in its order, and what found no room is not.
+// Feed blocks while the queue is full, until there is room or the context ends. Batches that
+// were queued are applied in their order, the others are not applied.
 func TestFeedWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	g, entered, open := newGated(t)
@@ -123,7 +123,7 @@ func TestFeedWaitsForRoom(t *testing.T) {
 		_, err := feed(short)
 		cancel()
 		if full = err != nil; full {
-			wantError(t, "feed to a full queue", err, mosaik.ErrNotApplied)
+			wantOutcome(t, "feed to a full queue", err, mosaik.NotApplied)
 			wantError(t, "feed to a full queue", err, errGivenUp)
 		}
 		if len(want) > highest {

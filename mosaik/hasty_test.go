@@ -26,13 +26,13 @@ func TestHastyBootstraps(t *testing.T) {
 			}
 			for _, g := range groups {
 				// A member that is alone has settled, too.
-				if err := g.When().Bonds(t.Context(), c.Len()-1); err != nil {
+				if _, err := g.When().Until(t.Context(), bonded(g, c.Len()-1)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			testutil.Settle(t, groups...)
 			for n, g := range groups {
-				if got := len(g.Members()); got != c.Len() {
+				if got := len(g.Status().Members); got != c.Len() {
 					t.Errorf("node %d sees %d members, want %d", n, got, c.Len())
 				}
 			}

@@ -87,7 +87,7 @@ func TestWipedVoterDoesNotVote(t *testing.T) {
 			t.Fatalf("node %d does not notice the loss of the quorum: %v", i, err)
 		}
 		_, err := mosaik.Execute(ctx, groups[i], pay(100))
-		wantError(t, "execute without the one that holds the command", err, mosaik.ErrNotApplied)
+		wantOutcome(t, "execute without the one that holds the command", err, mosaik.NotApplied)
 	}
 	c.HealAll()
 	testutil.Settle(t, groups...)

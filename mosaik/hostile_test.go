@@ -43,7 +43,8 @@ func TestConstructorThatFails(t *testing.T) {
 				}
 				return newTill()
 			}))
-			for range g.When().Onlines(soon(t)) { // until it ends
+			if _, err := g.When().Until(soon(t), ended); err != nil {
+				t.Error(err)
 			}
 			for what, err := range map[string]error{
 				"wait": g.When().Online(soon(t)),
@@ -133,22 +134,22 @@ func TestCommandsThatPanic(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, func() *panicky { return &panicky{} })[0]
 	_, err := g.Execute(t.Context(), step{})
-	wantError(t, "execute", err, mosaik.ErrEncode)
+	wantError(t, "execute", err, mosaik.ErrInvalid)
 	wantMessage(t, "execute", err, errSeal.Error())
 	_, err = g.Feed(t.Context(), step{"pay", 1}, step{}, step{"pay", 1})
-	wantError(t, "feed", err, mosaik.ErrEncode)
+	wantError(t, "feed", err, mosaik.ErrInvalid)
 	wantMessage(t, "feed", err, "command 2 of 3")
 
 	generated := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), savings.New))
 	testutil.Settle(t, generated)
 	_, err = mosaik.Execute[int64](t.Context(), generated, nil)
-	wantError(t, "execute nil", err, mosaik.ErrEncode)
+	wantError(t, "execute nil", err, mosaik.ErrInvalid)
 	_, err = mosaik.Execute(t.Context(), generated, (*savings.Deposit)(nil))
-	wantError(t, "execute a nil pointer", err, mosaik.ErrEncode)
+	wantError(t, "execute a nil pointer", err, mosaik.ErrInvalid)
 	_, err = generated.Execute(t.Context(), nil)
-	wantError(t, "untyped, execute nil", err, mosaik.ErrEncode)
+	wantError(t, "untyped, execute nil", err, mosaik.ErrInvalid)
 	_, err = generated.ExecuteMany(t.Context(), savings.Deposit{}, (*savings.Deposit)(nil))
-	wantError(t, "untyped, execute a nil pointer", err, mosaik.ErrEncode)
+	wantError(t, "untyped, execute a nil pointer", err, mosaik.ErrInvalid)
 	for _, consistency := range []mosaik.Consistency{mosaik.Weak, mosaik.Strong, mosaik.AtLeast(0)} {
 		_, err = mosaik.Query[savings.Report](soon(t), generated, nil, consistency)
 		wantMessage(t, "a nil query", err, "nil pointer")
@@ -156,16 +157,16 @@ func TestCommandsThatPanic(t *testing.T) {
 		wantMessage(t, "a nil function", err, "nil pointer")
 	}
 
-	if g.Committed() != 0 || generated.Committed() != 0 {
-		t.Errorf("%d and %d commands were applied, want none", g.Committed(), generated.Committed())
+	if g.AppliedIndex() != 0 || generated.AppliedIndex() != 0 {
+		t.Errorf("%d and %d commands were applied, want none", g.AppliedIndex(), generated.AppliedIndex())
 	}
-	if got, err := g.Execute(soon(t), step{"pay", 1}); err != nil || got != int64(1) {
+	if got, err := g.Execute(soon(t), step{"pay", 1}); err != nil || got.Value != int64(1) {
 		t.Errorf("pay returned %v, error %v", got, err)
 	}
-	if got, err := mosaik.Execute(soon(t), generated, &savings.Deposit{Amount: 1}); err != nil || got != 1 {
+	if got, err := mosaik.Execute(soon(t), generated, &savings.Deposit{Amount: 1}); err != nil || got.Value != 1 {
 		t.Errorf("a pointer to a deposit makes %v, error %v", got, err)
 	}
-	if got, err := generated.Execute(soon(t), &savings.Deposit{Amount: 2}); err != nil || got != int64(3) {
+	if got, err := generated.Execute(soon(t), &savings.Deposit{Amount: 2}); err != nil || got.Value != int64(3) {
 		t.Errorf("untyped, a pointer to a deposit makes %v, error %v", got, err)
 	}
 	results, err := generated.ExecuteMany(soon(t), &savings.Deposit{Amount: 3}, savings.Deposit{Amount: 4})
@@ -175,7 +176,7 @@ func TestCommandsThatPanic(t *testing.T) {
 	type lookalike struct{ savings.Deposit }
 	for _, stranger := range []savings.Command{lookalike{}, &lookalike{}} {
 		_, err = generated.Execute(t.Context(), stranger)
-		wantError(t, "a type that is no command", err, mosaik.ErrEncode)
+		wantError(t, "a type that is no command", err, mosaik.ErrInvalid)
 		wantError(t, "a type that is no command", err, codec.ErrVariant)
 		wantMessage(t, "a type that is no command", err, "mosaik_test.lookalike")
 	}
@@ -220,19 +221,19 @@ func TestResultsOfAClumsyMachine(t *testing.T) {
 	}))
 	g := testutil.JoinAll(c, func() *clumsy { return &clumsy{} })[0]
 	got, err := mosaik.Execute(soon(t), g, ask{"nil error"})
-	if r, ok := err.(*refusal); !ok || r != nil || got != 7 {
-		t.Errorf("a nil pointer as error came back as %#v, with the result %d", err, got)
+	if r, ok := err.(*refusal); !ok || r != nil || got.Value != 7 {
+		t.Errorf("a nil pointer as error came back as %#v, with the result %d", err, got.Value)
 	}
 	if mosaik.Retryable(err) {
 		t.Error("a machine's own error can be retried")
 	}
 	got, err = mosaik.Execute(soon(t), g, ask{"text"})
 	wantMessage(t, "a result of another type", err, "returned a string where the command returns a int64")
-	if got != 0 || mosaik.Retryable(err) {
-		t.Errorf("a result of another type came back as %d, retryable %t", got, mosaik.Retryable(err))
+	if got.Value != 0 || mosaik.Retryable(err) {
+		t.Errorf("a result of another type came back as %d, retryable %t", got.Value, mosaik.Retryable(err))
 	}
-	if got, err := mosaik.Execute(soon(t), g, ask{"nil"}); got != 0 || err != nil {
-		t.Errorf("no result came back as %d, error %v", got, err)
+	if got, err := mosaik.Execute(soon(t), g, ask{"nil"}); got.Value != 0 || err != nil {
+		t.Errorf("no result came back as %d, error %v", got.Value, err)
 	}
 	results, err := g.ExecuteMany(soon(t), step{Verb: "text"}, step{Verb: "nil error"}, step{"pay", 1})
 	if err != nil || results[0].Value != "seven" || results[1].Err != error((*refusal)(nil)) || results[2].Value != int64(1) {
@@ -259,7 +260,7 @@ func TestEndedContexts(t *testing.T) {
 		_, many := g.ExecuteMany(ended, step{"pay", 1}, step{"pay", 2})
 		_, fed := g.Feed(ended, step{"pay", 1})
 		for what, err := range map[string]error{"execute": one, "execute many": many, "feed": fed} {
-			wantError(t, what, err, mosaik.ErrNotApplied)
+			wantOutcome(t, what, err, mosaik.NotApplied)
 			wantError(t, what, err, context.Canceled)
 			if !mosaik.Retryable(err) {
 				t.Errorf("%s: %v cannot be retried", what, err)

@@ -13,15 +13,14 @@ type PeerID = sm.PeerID
 // connections. Make one with [NewNetworkID].
 type NetworkID = sm.Digest
 
-// GroupID names a group within a network. It is derived from all that the
-// members must agree on: the key, the heartbeat numbers of the
-// [ConsensusConfig], the machine, the way state is synchronised, and the ticket
-// validators in their order. Members that differ in one of them are in
-// different groups. A group id is public on its network; the key cannot be
-// recovered from it unless it can be guessed.
+// GroupID names a group within a network. It is derived from everything that the members must
+// agree on: the key, the heartbeat settings of the [ConsensusConfig], the machine, the way state
+// is synchronised, and the ticket validators in their order. Members that differ in one of them
+// are in different groups. A group id is public on its network. The key cannot be derived from
+// it unless the key can be guessed.
 type GroupID = sm.Digest
 
-// Names and numbers of the original mosaik, part of every group id.
+// Names and numbers of the original mosaik that are part of every group id.
 const (
 	logReplayName         = "mosaik_log_replay_sync"
 	logReplayBatch        = 2000 // entries
@@ -29,8 +28,8 @@ const (
 	snapshotName          = "mosaik_snapshot_sync"
 )
 
-// NewNetworkID returns the id that name stands for: the decoded bytes when name
-// is exactly 64 hexadecimal digits, its BLAKE3-256 hash otherwise.
+// NewNetworkID returns the id of a network with the given name: the decoded bytes if name is
+// exactly 64 hexadecimal digits, and its BLAKE3-256 hash otherwise.
 func NewNetworkID(name string) NetworkID { return sm.ID(name) }
 
 // groupID derives the id of a group. The order of validators, which are their

@@ -66,7 +66,7 @@ func TestSnapshotSync(t *testing.T) {
 	}
 }
 
-// Whatever members must agree on changes the id; what is local does not.
+// Everything that members must agree on changes the id; local settings do not.
 func TestGroupIDDependsOnWhatMembersShare(t *testing.T) {
 	t.Parallel()
 	key, config := textKey(t, "test-key"), DefaultConsensusConfig()

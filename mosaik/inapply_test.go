@@ -47,11 +47,13 @@ func TestApplyCallsItsGroup(t *testing.T) {
 			_, err := mosaik.Read(ctx, g, mosaik.Strong, func(*caller) (int, error) { return 0, nil })
 			return err
 		},
-		"wait":    func() error { return g.When().Committed(ctx, 1000) },
-		"recover": func() error { return g.Recover(ctx) },
-		"yield":   func() error { return g.Yield(ctx) },
-		"leave":   func() error { return g.Leave(ctx) },
-		"close":   network.Close,
+		"wait":     func() error { return g.When().Applied(ctx, 1000) },
+		"recover":  func() error { return g.Recover(ctx) },
+		"yield":    func() error { return g.Yield(ctx) },
+		"transfer": func() error { return g.TransferLeadership(ctx, mosaik.PeerID{}) },
+		"remove":   func() error { return g.Remove(ctx, mosaik.PeerID{1}) },
+		"leave":    func() error { return g.Leave(ctx) },
+		"close":    network.Close,
 	} {
 		var got error
 		f := func() { got = try() }
@@ -59,16 +61,16 @@ func TestApplyCallsItsGroup(t *testing.T) {
 		if _, err := g.Execute(soon(t), step{"pay", 1}); err != nil {
 			t.Fatalf("%s: the command whose Apply calls: %v", what, err)
 		}
-		if !errors.Is(got, mosaik.ErrInApply) || mosaik.Retryable(got) {
-			t.Errorf("%s in Apply: error %v, want %v", what, got, mosaik.ErrInApply)
+		if !errors.Is(got, mosaik.ErrInvalid) || mosaik.Retryable(got) {
+			t.Errorf("%s in Apply: error %v, want %v", what, got, mosaik.ErrInvalid)
 		}
-		if text := got.Error(); strings.Count(text, "mosaik: ") > 2 {
+		if text := got.Error(); strings.Count(text, "mosaik: ") != 1 {
 			t.Errorf("%s in Apply: %q", what, text)
 		}
 	}
 	got, err := mosaik.Read(soon(t), g, mosaik.Strong, func(m *caller) (int64, error) { return m.sum, nil })
-	if err != nil || got.Value != 10 || got.Index != 10 {
-		t.Errorf("then the till holds %+v, error %v; want 10 commands", got, err)
+	if err != nil || got.Value != 12 || got.Index != 12 {
+		t.Errorf("then the till holds %+v, error %v; want 12 commands", got, err)
 	}
 	if s := g.Status(); s.Ended != nil || !s.Online {
 		t.Errorf("then the status is %+v", s)

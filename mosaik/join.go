@@ -80,7 +80,7 @@ func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, 
 			return nil, fmt.Errorf("it has stopped; leave its handles first: %w", err)
 		}
 		if difference := j.plan.difference(p); difference != "" {
-			return nil, fmt.Errorf("%w: %s", ErrJoinedDifferently, difference)
+			return nil, fmt.Errorf("%w: it is joined already with other settings: %s", ErrPrecondition, difference)
 		}
 		j.handles++
 		return j, nil

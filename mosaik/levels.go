@@ -23,21 +23,21 @@ func levelsOf[C any](spec sm.Spec[C]) levels[C] {
 	return l
 }
 
-// append appends the bytes of a command at a level. One that needs a higher level,
-// which the machine's schema has, is an ErrLevel.
+// append appends the bytes of a command at a level. The error is [ErrLevel] for a command that
+// needs a higher level, which the machine's schema has.
 func (l *levels[C]) append(dst []byte, cmd C, level uint32) ([]byte, error) {
 	if l.leveled == nil || level >= l.newest {
 		return l.codec.Append(dst, cmd)
 	}
 	data, err := l.leveled.AppendLevel(dst, cmd, level)
 	if errors.Is(err, codec.ErrLevel) {
-		err = fmt.Errorf("%w: the group has level %d, this machine %d: %w", ErrLevel, level, l.newest, err)
+		err = fmt.Errorf("%w: the group has level %d, this program's machine has level %d: %w", ErrLevel, level, l.newest, err)
 	}
 	return data, err
 }
 
-// decode returns the command that was encoded at a level, 0 if that is not known:
-// then it may hold all that any level has.
+// decode returns the command that was encoded at a level. At level 0, which stands for an
+// unknown one, the command may hold what any level has.
 func (l *levels[C]) decode(src []byte, level uint32) (C, error) {
 	if l.leveled == nil || level == 0 || level >= l.newest {
 		return l.codec.Decode(src)

@@ -88,7 +88,7 @@ func TestLargestCommands(t *testing.T) {
 		left -= entry(batch[i+1])
 	}
 	batch[0] = huge[:left-(entry(huge[:left])-left)]
-	var results []mosaik.Result
+	var results []mosaik.Result[any]
 	err = insist(func() (err error) { results, err = g.ExecuteMany(ctx, batch...); return err })
 	if err != nil || len(results) != many {
 		t.Errorf("a batch of %d bytes: %d results, error %v", limit, len(results), err)
@@ -105,7 +105,7 @@ func TestLargestCommands(t *testing.T) {
 	}
 	want-- // of the byte that was too much
 	for i, g := range groups {
-		var got mosaik.Answer[int]
+		var got mosaik.Result[int]
 		err := insist(func() (err error) {
 			got, err = mosaik.Read(ctx, g, mosaik.Strong, func(w *weigher) (int, error) { return w.sum, nil })
 			return err

@@ -8,10 +8,10 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 )
 
-// links returns what is wrong with the connections to the peers that this member has a
-// bond with. Bonds have a connection of their own, so a member can be bonded and yet not
-// be reached by Raft.
-func (j *joined) links(s group.Status) map[PeerID]string {
+// linkErrors returns what is wrong with the connections to the peers that have a bond with this
+// member, nil for nothing. Bonds have a connection of their own, so Raft may fail to reach a
+// peer that is bonded.
+func (j *joined) linkErrors(s group.Status) map[PeerID]string {
 	troubles := j.net.engine.Troubles(group.ShardOf(j.id, s.Epoch))
 	obstacles := j.net.bonds.Obstacles()
 	var links map[PeerID]string
@@ -23,11 +23,11 @@ func (j *joined) links(s group.Status) map[PeerID]string {
 		}
 		if o := obstacles[b.Peer]; o.Dial != nil {
 			problems = append(problems, fmt.Sprintf("it cannot be dialled at the addresses that it advertises, "+
-				"so it is asked to connect itself; check WithAdvertise there: %v", o.Dial))
+				"so it opens the connections when asked to; check WithAdvertise there: %v", o.Dial))
 		}
 		if obstacles[b.Peer].Blamed {
-			problems = append(problems, "it cannot dial this member at the addresses that this one advertises, "+
-				"so this member connects instead; check WithAdvertise here")
+			problems = append(problems, "it cannot dial this member at the addresses that this member advertises, "+
+				"so this member opens the connections; check WithAdvertise here")
 		}
 		if len(problems) == 0 {
 			continue

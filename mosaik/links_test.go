@@ -2,7 +2,6 @@ package mosaik_test
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -98,7 +97,7 @@ func TestNarrowLink(t *testing.T) {
 	testutil.Settle(t, groups...)
 	for range commands {
 		// A verb that no till knows: it is in the log, and changes nothing.
-		if _, err := groups[0].Execute(soon(t), step{Verb: strings.Repeat("x", size)}); errors.Is(err, mosaik.ErrNotApplied) {
+		if _, err := groups[0].Execute(soon(t), step{Verb: strings.Repeat("x", size)}); mosaik.OutcomeOf(err) == mosaik.NotApplied {
 			t.Fatal(err)
 		}
 	}
@@ -132,8 +131,8 @@ func (l *lockedLog) count(text string) int {
 	return strings.Count(l.buf.String(), text)
 }
 
-// A member that nobody can dial takes part in the group like the others: they ask it to
-// connect. Both sides report it.
+// A member that cannot be dialled takes part in the group like the others, which ask it to
+// connect to them. Both sides report that.
 func TestMemberBehindNAT(t *testing.T) {
 	t.Parallel()
 	const hidden = 2
@@ -188,7 +187,7 @@ func TestMemberBehindNAT(t *testing.T) {
 // wantLink checks that the status reports what is wrong with the connections to a peer.
 func wantLink(t *testing.T, g tillGroup, peer mosaik.PeerID, problem string) {
 	t.Helper()
-	if got := g.Status().Links[peer]; !strings.Contains(got, problem) {
+	if got := g.Status().LinkErrors[peer]; !strings.Contains(got, problem) {
 		t.Errorf("status reports %q of peer %s, want %q", got, peer.Short(), problem)
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// machine is a user's machine with its types erased, for the state.
+// machine is a user's machine for the replicated state, which knows no command types.
 type machine[C any, M sm.StateMachine[C]] struct {
 	machine M
 	levels  levels[C]
 }
 
-// guarded calls what a user gave and makes an error of a panic.
+// guarded calls a function of the user and returns its panic as an error. what names it.
 func guarded[T any](what string, f func() T) (v T, err error) {
 	if broken, _ := isolate.Call(func() { v = f() }); broken != nil {
 		return v, fmt.Errorf("%s panicked: %v", what, broken)
@@ -34,7 +34,7 @@ func construct[M any](newMachine func() M) (M, error) {
 	return m, err
 }
 
-// erase makes a fresh machine for the state.
+// erase makes a new machine for the replicated state.
 func erase[C any, M sm.StateMachine[C]](newMachine func() M, spec sm.Spec[C]) (state.Machine, error) {
 	m, err := construct(newMachine)
 	if err != nil {
@@ -85,15 +85,14 @@ func (m *machine[C, M]) Restore(r io.Reader) error {
 	return any(m.machine).(sm.Snapshotter).Restore(r)
 }
 
-// batchMachine is a machine that applies the commands of an entry together.
+// batchMachine is a machine that applies the commands of a log entry in one call.
 type batchMachine[C any, M sm.StateMachine[C]] struct {
 	*machine[C, M]
 	applier sm.BatchApplier[C]
-	batch   []sm.Applying[C] // empty between batches, its memory is used again
+	batch   []sm.Applying[C] // empty between batches; its memory is reused
 }
 
-// maxBatchKept is how many commands the memory holds that is kept for the next
-// batch.
+// maxBatchKept bounds the memory that is kept for the next batch, in commands.
 const maxBatchKept = 4096
 
 // ApplyBatch implements [state.BatchMachine].

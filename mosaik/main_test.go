@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func mustPay(t testing.TB, g tillGroup, n int64) int64 {
 	if err != nil {
 		t.Fatalf("pay %d: %v", n, err)
 	}
-	return got
+	return got.Value
 }
 
 // wantSum fails the test unless each member says so in a strong read.
@@ -153,13 +154,13 @@ func wantHistory(t testing.TB, want []int64, groups ...tillGroup) {
 // leaderOf returns the node that leads the group.
 func leaderOf[C any, M sm.StateMachine[C]](t testing.TB, c *testutil.Cluster, g *mosaik.Group[C, M]) *testutil.Node {
 	t.Helper()
-	peer, err := g.When().Elected(soon(t))
+	s, err := g.When().Until(soon(t), led)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := c.NodeOf(peer)
+	n := c.NodeOf(s.Leader)
 	if n == nil {
-		t.Fatalf("the leader, %s, is none of the cluster's nodes", peer.Short())
+		t.Fatalf("the leader, %s, is none of the cluster's nodes", s.Leader.Short())
 	}
 	return n
 }
@@ -167,13 +168,11 @@ func leaderOf[C any, M sm.StateMachine[C]](t testing.TB, c *testutil.Cluster, g 
 // newLeader waits until the group is led by another than the given node.
 func newLeader[C any, M sm.StateMachine[C]](t testing.TB, c *testutil.Cluster, g *mosaik.Group[C, M], old *testutil.Node) *testutil.Node {
 	t.Helper()
-	for peer := range g.When().Leaders(soon(t)) {
-		if !peer.IsZero() && peer != old.Peer() {
-			return c.NodeOf(peer)
-		}
+	s, err := g.When().Until(soon(t), ledByOtherThan(old.Peer()))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no other leader was elected")
-	return nil
+	return c.NodeOf(s.Leader)
 }
 
 // without returns the handles but for one node's.
@@ -181,8 +180,16 @@ func without[G any](groups []G, n *testutil.Node) []G {
 	return slices.Delete(slices.Clone(groups), n.Index(), n.Index()+1)
 }
 
-// wantError fails the test unless err is target, and can be retried as
-// docs/guarantees.md says.
+// wantOutcome fails the test unless the outcome of err is as given.
+func wantOutcome(t testing.TB, what string, err error, want mosaik.Outcome) {
+	t.Helper()
+	if got := mosaik.OutcomeOf(err); got != want {
+		t.Errorf("%s: outcome %v of %v, want %v", what, got, err, want)
+	}
+}
+
+// wantError fails the test unless err is target, names this package once, and can be retried
+// as docs/guarantees.md says.
 func wantError(t testing.TB, what string, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
@@ -200,8 +207,12 @@ func wantError(t testing.TB, what string, err, target error) {
 			no = true
 		}
 	}
-	if got, want := mosaik.Retryable(err), yes && !no; got != want {
+	outcome := mosaik.OutcomeOf(err)
+	if got, want := mosaik.Retryable(err), yes && !no && outcome == mosaik.NotApplied; (yes || no) && got != want {
 		t.Errorf("%s: Retryable is %t for %v, want %t", what, got, err, want)
+	}
+	if strings.Count(fmt.Sprint(err), "mosaik: ") > 1 {
+		t.Errorf("%s: the error names this package more than once: %v", what, err)
 	}
 }
 
@@ -227,7 +238,7 @@ func wantMembers[C any, M sm.StateMachine[C]](t testing.TB, want []mosaik.Member
 		if diff != "" {
 			t.Fatalf("members that handle %d sees (-want +got):\n%s", i, diff)
 		}
-		if diff := cmp.Diff(want, places(g.Members())); diff != "" {
+		if diff := cmp.Diff(want, places(g.Status().Members)); diff != "" {
 			t.Errorf("Members of handle %d (-want +got):\n%s", i, diff)
 		}
 	}

@@ -39,7 +39,7 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 
 			end(leader)
 			next := newLeader(t, c, rest[0], leader)
-			if err := rest[1].When().LeaderIs(soon(t), next.Peer()); err != nil {
+			if _, err := rest[1].When().Until(soon(t), ledBy(next.Peer())); err != nil {
 				t.Error(err)
 			}
 			mustPay(t, rest[0], 10)
@@ -48,7 +48,7 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 			wantHistory(t, []int64{3, 4, -2, 10, 20}, rest...)
 
 			late := joinThree(c.Add())
-			if err := late.When().LeaderIs(soon(t), next.Peer()); err != nil {
+			if _, err := late.When().Until(soon(t), ledBy(next.Peer())); err != nil {
 				t.Error(err)
 			}
 			wantSum(t, 35, late)
@@ -89,7 +89,7 @@ func TestLateJoinersCatchUp(t *testing.T) {
 		groups = append(groups, late)
 		wantSum(t, want+200, groups...)
 	}
-	if got := groups[0].Committed(); got < 600 {
+	if got := groups[0].AppliedIndex(); got < 600 {
 		t.Errorf("the first member has applied %d commands, want 600", got)
 	}
 }
@@ -110,7 +110,7 @@ func TestObserverReplicatesAndNeverVotes(t *testing.T) {
 	wantMembers(t, append(voters(c.Node(0), c.Node(1), c.Node(2)),
 		mosaik.Member{Peer: n.Peer(), Observer: true, CaughtUp: true, Bonded: true}), groups...)
 	for i, g := range groups {
-		if got := g.Members(); got[3].Peer != n.Peer() {
+		if got := g.Status().Members; got[3].Peer != n.Peer() {
 			t.Errorf("node %d lists its members as %+v, want voters first", i, got)
 		}
 	}
@@ -131,7 +131,7 @@ func TestObserverNoticesTheLossOfTheQuorum(t *testing.T) {
 	c.Node((leader.Index() + 2) % 3).Crash()
 
 	ctx := soon(t)
-	if err := observer.When().Offline(ctx); err != nil {
+	if _, err := observer.When().Until(ctx, offline); err != nil {
 		t.Fatal(err)
 	}
 	_, err := mosaik.Execute(ctx, observer, pay(1))
@@ -142,8 +142,8 @@ func TestObserverNoticesTheLossOfTheQuorum(t *testing.T) {
 	if err != nil || weak.Value != 1 {
 		t.Errorf("weak read without a quorum: %+v, error %v; want 1", weak, err)
 	}
-	if peer, ok := observer.Leader(); ok {
-		t.Errorf("the observer says that %s leads, want nobody", peer.Short())
+	if s := observer.Status(); led(s) {
+		t.Errorf("the observer says that %s leads, want no leader", s.Leader.Short())
 	}
 }
 
@@ -166,7 +166,7 @@ func TestOverlappingGroups(t *testing.T) {
 		testutil.Settle(t, groups[k]...)
 		for i, g := range groups[k] {
 			mustPay(t, g, int64(100*(k+1)+i))
-			if err := g.When().Bonds(soon(t), 2); err != nil {
+			if _, err := g.When().Until(soon(t), bonded(g, 2)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -209,14 +209,14 @@ func TestLeaderElectionOnly(t *testing.T) {
 	testutil.Settle(t, groups...)
 	leader := leaderOf(t, c, groups[0])
 	for _, g := range groups {
-		if err := g.When().LeaderIs(soon(t), leader.Peer()); err != nil {
+		if _, err := g.When().Until(soon(t), ledBy(leader.Peer())); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := groups[leader.Index()].When().IsLeader(soon(t)); err != nil {
+	if _, err := groups[leader.Index()].When().Leading(soon(t)); err != nil {
 		t.Error(err)
 	}
-	if err := groups[(leader.Index()+1)%3].When().IsFollower(soon(t)); err != nil {
+	if _, err := groups[(leader.Index()+1)%3].When().Until(soon(t), follows(groups[(leader.Index()+1)%3])); err != nil {
 		t.Error(err)
 	}
 	if err := groups[leader.Index()].Leave(soon(t)); err != nil {
@@ -239,23 +239,23 @@ func TestNobodyLeadsAGroupThatForms(t *testing.T) {
 	c := testutil.NewCluster(t, 3)
 	groups := []tillGroup{testutil.Join(c.Node(0), newTill)}
 	first := groups[0]
-	if err := first.When().LeaderIs(soon(t), c.Node(0).Peer()); err != nil {
+	if _, err := first.When().Until(soon(t), ledBy(c.Node(0).Peer())); err != nil {
 		t.Fatal(err)
 	}
 	if lead, ok := first.Leadership(); ok || first.IsLeader() {
 		t.Errorf("a lone member of three leads, with %+v", lead)
 	}
-	if err := first.When().IsFollower(soon(t)); err != nil {
+	if _, err := first.When().Until(soon(t), follows(first)); err != nil {
 		t.Error(err)
 	}
-	err := first.When().IsLeader(gone())
-	wantMessage(t, "wait until it leads", err, "to be led by this member, which waits for voters enough to accept commands: 2 are needed")
+	_, err := first.When().Leading(gone())
+	wantMessage(t, "wait until it leads", err, "to be led by this member, which waits for enough voters to accept commands: 2 are needed")
 	for i := 1; i < c.Len(); i++ {
 		groups = append(groups, testutil.Join(c.Node(i), newTill))
 	}
 	testutil.Settle(t, groups...)
 	leader := leaderOf(t, c, first).Index()
-	if err := groups[leader].When().IsLeader(soon(t)); err != nil {
+	if _, err := groups[leader].When().Leading(soon(t)); err != nil {
 		t.Fatal(err)
 	}
 	if lead, ok := groups[leader].Leadership(); !ok || lead.Token == 0 {
@@ -297,7 +297,7 @@ func TestSpareReplacesDeadVoter(t *testing.T) {
 	mustPay(t, groups[0], 1)
 	leader := leaderOf(t, c, groups[0])
 	var dead *testutil.Node
-	for _, m := range groups[leader.Index()].Members() {
+	for _, m := range groups[leader.Index()].Status().Members {
 		if m.Voter && m.Peer != leader.Peer() {
 			dead = c.NodeOf(m.Peer)
 		}

@@ -8,20 +8,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Mismatch says that connected peers are in other groups than this process, and
-// none of them is in this group. Often one of the things differs that a group's id
-// is made of; see [GroupID]. It is no error: the peers may be in other groups on
-// purpose.
+// Mismatch reports that connected peers are in other groups than this process, and that none of
+// them is in this group. Often they differ in one of the things from which a [GroupID] is
+// derived. It is no error: the peers may be in other groups on purpose.
 type Mismatch struct {
 	Peers  int       // connected peers in groups that this process has not joined
 	Groups []GroupID // these groups, ascending, at most 16
 }
 
-// mayDiffer names all that a group's id is made of, for people.
+// mayDiffer names everything from which a group's id is derived, for people.
 const mayDiffer = "the group key, the machine (name, version, commands, snapshots), " +
 	"the heartbeat settings of the consensus config, or the ticket validators and their order"
 
-// String returns the mismatch in words, with what may differ.
+// String describes the mismatch for people, and names what may differ.
 func (m Mismatch) String() string {
 	groups := make([]string, len(m.Groups))
 	for i, g := range m.Groups {
@@ -31,7 +30,7 @@ func (m Mismatch) String() string {
 		m.Peers, strings.Join(groups, ", "), mayDiffer)
 }
 
-// mismatched logs the mismatch of a group. It is called once for each join.
+// mismatched logs the mismatch of a group. The bonds call it once for each join.
 func (n *Network) mismatched(group sm.Digest, m bond.Mismatch) {
 	groups := make([]string, len(m.Groups))
 	for i, g := range m.Groups {
@@ -41,8 +40,7 @@ func (n *Network) mismatched(group sm.Digest, m bond.Mismatch) {
 		"group", group.Short(), "peers", m.Peers, "groups", groups, "may_differ", mayDiffer)
 }
 
-// mismatch returns what connected peers announce in place of the group, nil if
-// there is no mismatch.
+// mismatch returns the mismatch of the group, nil for none.
 func (j *joined) mismatch() *Mismatch {
 	m := j.core.Mismatch()
 	if m.Peers == 0 {

@@ -19,9 +19,9 @@ type safe struct{ till }
 
 func (*safe) Spec() sm.Spec[step] { return sm.Define[step]("safe", 1) }
 
-// TestMismatchIsReported has a process join with another key, machine, timing or
-// validator than two others, who form without it, and expects it to say so: in its
-// status, in what it waits for, and in one warning. The others say nothing.
+// TestMismatchIsReported lets a process join with a different key, machine, timing or validator
+// than two others, which form a group without it. The process reports the mismatch in its
+// status, in its Waits and in one warning. The others report nothing.
 func TestMismatchIsReported(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -229,7 +229,7 @@ func (n *Network) Peers() []Peer {
 // return, it ends what it can, waits for some seconds, and returns [ErrNotStopped],
 // naming the groups; the rest, the directory's lock included, ends when that returns.
 // Closing again waits for, and returns the same as, the first call. The Apply of a
-// machine cannot close the network of its group: that is [ErrInApply], and nothing is
+// machine cannot close the network of its group: that is [ErrInvalid], and nothing is
 // closed.
 func (n *Network) Close() error {
 	n.mu.Lock()
@@ -294,6 +294,6 @@ func (n *Network) endGroup(ctx context.Context, j *joined) {
 		return
 	}
 	if err := j.core.Leave(ctx); err != nil {
-		n.log.Warn("the group did not confirm the leave", "error", err)
+		n.log.Warn("the group did not confirm the leave", "group", j.id.Short(), "error", err)
 	}
 }

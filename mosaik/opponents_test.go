@@ -38,8 +38,8 @@ func TestRefusedMemberFoundsNoGroup(t *testing.T) {
 	if err := lone.When().Online(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("beside a group that refuses it, it waits with %v, want the end of the context; status %+v", err, lone.Status())
 	}
-	if s := lone.Status(); !s.Epoch.IsZero() || s.Accepts {
-		t.Fatalf("it is in epoch %v and accepts commands: %t", s.Epoch, s.Accepts)
+	if s := lone.Status(); !s.Epoch.IsZero() || s.AcceptsCommands {
+		t.Fatalf("it is in epoch %v and accepts commands: %t", s.Epoch, s.AcceptsCommands)
 	}
 	_, err := mosaik.Execute(ctx, lone, pay(1))
 	wantError(t, "execute beside a group that refuses it", err, mosaik.ErrForming)
@@ -119,7 +119,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 				return
 			}
 			for s := range lone.When().Statuses(ctx) {
-				if s.Accepts {
+				if s.AcceptsCommands {
 					t.Fatal("it accepts commands beside a member that it refuses")
 				}
 				if strings.Contains(s.Waits, "whose group accepts commands") {

@@ -174,7 +174,7 @@ func WithListener(ln net.Listener) Option {
 // left out and logged.
 //
 // A process that cannot be dialled there connects to others by itself, and they ask it to
-// when they need more connections; both sides log it, and [Status].Links says so.
+// when they need more connections; both sides log it, and [Status].LinkErrors says so.
 func WithAdvertise(addrs ...string) Option {
 	return optionFunc(func(o *options) error {
 		for _, addr := range addrs {
@@ -329,7 +329,7 @@ func WithConnectionLimits(total, perAddress int) Option {
 }
 
 // WithHistory says how many bytes of encoded commands, with about a hundred for
-// each log entry, every group keeps for [Group.Applied]: from 4 KiB to 1 GiB, and
+// each log entry, every group keeps for [Group.Commands]: from 4 KiB to 1 GiB, and
 // always the last entry. They are kept from joining on. By default 4 MiB are kept
 // from the first call of Applied on, and nothing before.
 func WithHistory(size int) Option {

@@ -2,7 +2,6 @@ package mosaik_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -47,8 +46,8 @@ func newGated(t *testing.T) (g *mosaik.Group[step, *gated], entered <-chan struc
 	return testutil.JoinAll(c, func() *gated { return &gated{entered: in, gate: passed} })[0], in, gate
 }
 
-// A caller who stops waiting for a command that is being applied does not know
-// what becomes of it, and is told so; who waits again learns it.
+// A caller that stops waiting for a command that is being applied gets an unknown outcome, and
+// learns the result if it waits again.
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	g, entered, open := newGated(t)
@@ -60,8 +59,8 @@ func TestUnknownOutcome(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	_, err = p.Wait(ended)
-	wantError(t, "wait for what is under way", err, mosaik.ErrUnknownOutcome)
-	wantError(t, "wait for what is under way", err, context.Canceled)
+	wantOutcome(t, "wait for what is in flight", err, mosaik.Unknown)
+	wantError(t, "wait for what is in flight", err, context.Canceled)
 	select {
 	case <-p.Done():
 		t.Error("the outcome is known before the machine is through")
@@ -74,7 +73,7 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
-// Whatever a context ended, errors.Is finds how it ended and what for.
+// errors.Is finds the context's error and its cause in the error of every call.
 func TestCausesOfContexts(t *testing.T) {
 	t.Parallel()
 	gated, entered, open := newGated(t)
@@ -91,13 +90,12 @@ func TestCausesOfContexts(t *testing.T) {
 		"feed":         func(ctx context.Context) error { _, err := g.Feed(ctx, step{"pay", 1}); return err },
 		"wait":         func(ctx context.Context) error { _, err := waiting.Wait(ctx); return err },
 		"applied": func(ctx context.Context) (err error) {
-			for _, err = range g.Applied(ctx, mosaik.Epoch{}, 100) {
+			for _, err = range g.Commands(ctx, mosaik.Epoch{}, 100) {
 			}
 			return err
 		},
-		"committed": func(ctx context.Context) error { return g.When().Committed(ctx, 100) },
-		"advanced":  func(ctx context.Context) error { _, err := g.When().Advanced(ctx); return err },
-		"elected":   func(ctx context.Context) error { return g.When().LeaderIs(ctx, mosaik.PeerID{1}) },
+		"applied index": func(ctx context.Context) error { return g.When().Applied(ctx, 100) },
+		"until":         func(ctx context.Context) error { _, err := g.When().Until(ctx, ledBy(mosaik.PeerID{1})); return err },
 		"join": func(ctx context.Context) error {
 			_, err := n.Net().Groups().WithKey(mosaik.RandomKey()).Join(ctx)
 			return err
@@ -157,11 +155,11 @@ func TestOutcomesOfALeaderWithoutQuorum(t *testing.T) {
 	mustPay(t, g, 1)
 	c.Isolate(leader.Index())
 	_, err := mosaik.Execute(ctx, g, pay(10))
-	wantError(t, "execute before the loss was noticed", err, mosaik.ErrUnknownOutcome)
+	wantOutcome(t, "execute before the loss was noticed", err, mosaik.Unknown)
 	wantError(t, "execute before the loss was noticed", err, mosaik.ErrStalled)
 	for range 3 {
 		_, err = mosaik.Execute(ctx, g, pay(100))
-		wantError(t, "execute after the loss was noticed", err, mosaik.ErrNotApplied)
+		wantOutcome(t, "execute after the loss was noticed", err, mosaik.NotApplied)
 		wantError(t, "execute after the loss was noticed", err, mosaik.ErrStalled)
 	}
 	c.HealAll()
@@ -181,14 +179,14 @@ func (p keptPay) ApplyTo(m *keptTill, at sm.ApplyContext) (int64, error) {
 	return pay(p).ApplyTo(&m.till, at)
 }
 
-// A member that does not hear how its command was applied, and gets a snapshot in
-// place of it, says that it was, and as what, and that no more is known.
+// A member that receives a snapshot in place of its own command returns ErrResultLost with the
+// command's index.
 func TestResultLost(t *testing.T) {
 	t.Parallel()
 	for kind, storage := range storages {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			// One attempt lasts, so that nobody is told that the member is stalled.
+			// One attempt lasts, so that no call ends because the member is stalled.
 			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus().WithForwardTimeout(time.Minute))
 			leader, ctx := leaderOf(t, c.Cluster, c.groups[0]).Index(), soon(t)
 			away, other := (leader+1)%3, (leader+2)%3
@@ -198,17 +196,17 @@ func TestResultLost(t *testing.T) {
 			before := c.logs[away].state(t).Last.Index
 			c.CutOneWay(leader, away)
 			c.CutOneWay(other, away)
-			next := led.Committed() + 1
+			next := g.AppliedIndex() + 1 // the leader may not have applied as much
 			type outcome struct {
-				answer mosaik.Answer[int64]
+				answer mosaik.Result[int64]
 				err    error
 			}
 			ended := make(chan outcome, 1)
 			go func() {
-				answer, err := mosaik.ExecuteIndexed(ctx, g, keptPay(1))
+				answer, err := mosaik.Execute(ctx, g, keptPay(1))
 				ended <- outcome{answer, err}
 			}()
-			if err := led.When().Committed(ctx, next); err != nil {
+			if err := led.When().Applied(ctx, next); err != nil {
 				t.Fatal(err)
 			}
 			c.paid++
@@ -224,11 +222,7 @@ func TestResultLost(t *testing.T) {
 			c.HealAll()
 			lost := <-ended
 			wantError(t, "a command that a snapshot passed", lost.err, mosaik.ErrResultLost)
-			for _, unknown := range []error{mosaik.ErrNotApplied, mosaik.ErrUnknownOutcome} {
-				if errors.Is(lost.err, unknown) {
-					t.Errorf("a command that was applied ended with %v", lost.err)
-				}
-			}
+			wantOutcome(t, "a command that a snapshot passed", lost.err, mosaik.Applied)
 			if lost.answer.Index != next {
 				t.Errorf("its index is %d, want %d", lost.answer.Index, next)
 			}

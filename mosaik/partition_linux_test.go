@@ -160,16 +160,17 @@ func TestNamespaceNode(t *testing.T) {
 		case "settle":
 			said, err = "settled", g.When().Settled(ctx)
 		case "offline":
-			err = g.When().Offline(ctx)
+			_, err = g.When().Until(ctx, offline)
 		case "leads":
 			said = g.IsLeader()
 		case "pay":
 			amount, _ := strconv.ParseInt(arg, 10, 64)
-			if said, err = mosaik.Execute(ctx, g, pay(amount)); errors.Is(err, mosaik.ErrStalled) {
+			paid, failed := mosaik.Execute(ctx, g, pay(amount))
+			if said, err = paid.Value, failed; errors.Is(err, mosaik.ErrStalled) {
 				said, err = "stalled", nil
 			}
 		case "sum":
-			var a mosaik.Answer[int64]
+			var a mosaik.Result[int64]
 			a, err = mosaik.Query(ctx, g, sum{}, mosaik.Strong)
 			said = a.Value
 		}

@@ -25,10 +25,10 @@ func TestWithoutQuorum(t *testing.T) {
 				testutil.Settle(t, groups...)
 			}()
 			ctx := soon(t)
-			if err := g.When().Offline(ctx); err != nil {
+			if _, err := g.When().Until(ctx, offline); err != nil {
 				t.Fatal(err)
 			}
-			before := g.Committed()
+			before := g.AppliedIndex()
 			_, err := mosaik.Execute(ctx, g, pay(100))
 			wantError(t, "execute", err, mosaik.ErrStalled)
 			_, err = mosaik.Query(ctx, g, sum{}, mosaik.Strong)
@@ -59,7 +59,7 @@ func TestWithoutQuorum(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, mosaik.ErrStalled) {
 				t.Errorf("execute with an ended context: %v", err)
 			}
-			if !errors.Is(err, mosaik.ErrNotApplied) && !errors.Is(err, mosaik.ErrUnknownOutcome) {
+			if mosaik.OutcomeOf(err) == mosaik.Applied {
 				t.Errorf("execute with an ended context does not say what is known: %v", err)
 			}
 		})
@@ -87,14 +87,14 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
 	}
 	lone := join(c.Node(0))
-	if err := lone.When().LeaderIs(soon(t), c.Node(0).Peer()); err != nil {
+	if _, err := lone.When().Until(soon(t), ledBy(c.Node(0).Peer())); err != nil {
 		t.Fatal(err)
 	}
 	wantMembers(t, voters(c.Node(0)), lone)
 	for range 10 { // it has every reason to open, but for its number
 		_, err := mosaik.Execute(soon(t), lone, pay(1))
 		wantError(t, "execute on one of three", err, mosaik.ErrForming)
-		wantError(t, "execute on one of three", err, mosaik.ErrNotApplied)
+		wantOutcome(t, "execute on one of three", err, mosaik.NotApplied)
 	}
 
 	// Two of the three could be a group elsewhere, of which it knows nothing.
@@ -137,7 +137,7 @@ func TestLoneEpochsMerge(t *testing.T) {
 					WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))))
 			}
 			for _, g := range groups {
-				if err := g.When().IsLeader(soon(t)); err != nil {
+				if _, err := g.When().Leading(soon(t)); err != nil {
 					t.Fatal(err)
 				}
 				if err := g.When().Online(soon(t)); err != nil {
@@ -150,13 +150,13 @@ func TestLoneEpochsMerge(t *testing.T) {
 			c.Heal(0, 1)
 			ctx := soon(t)
 			for _, g := range groups {
-				if err := g.When().Bonds(ctx, 1); err != nil {
+				if _, err := g.When().Until(ctx, bonded(g, 1)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			testutil.Settle(t, groups...)
 			leader := leaderOf(t, c, groups[0])
-			if err := groups[1].When().LeaderIs(ctx, leader.Peer()); err != nil {
+			if _, err := groups[1].When().Until(ctx, ledBy(leader.Peer())); err != nil {
 				t.Fatal(err)
 			}
 			spare := c.Node(1 - leader.Index())

@@ -3,7 +3,6 @@ package mosaik_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -16,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// readOwn reads at the index on the member, as often as it is told to try again.
+// readOwn reads at the index on the member, again while the error is retryable.
 // The till must hold as much as it has applied payments of 1, and those up to the
 // index at least.
 func readOwn(ctx context.Context, t *testing.T, g tillGroup, index sm.Index) {
@@ -55,8 +54,8 @@ func TestReadAtLeastAcrossLeaders(t *testing.T) {
 	working.Go(func() {
 		defer close(written)
 		for {
-			paid, err := mosaik.ExecuteIndexed(ctx, groups[writer], pay(1))
-			if (mosaik.Retryable(err) || errors.Is(err, mosaik.ErrUnknownOutcome)) && ctx.Err() == nil {
+			paid, err := mosaik.Execute(ctx, groups[writer], pay(1))
+			if (mosaik.Retryable(err) || mosaik.OutcomeOf(err) == mosaik.Unknown) && ctx.Err() == nil {
 				continue
 			}
 			if err != nil || paid.Value != int64(paid.Index) {
@@ -136,9 +135,8 @@ func (w *witness) Restore(from io.Reader) error {
 	return json.NewDecoder(from).Decode(w)
 }
 
-// What a machine is told of its commands is the same on every member, on those
-// that got a snapshot as well, and time never goes back, whoever proposes and
-// whoever leads.
+// A command's ApplyContext is the same on every member, also on those that got a snapshot, and
+// time never goes back, whichever member proposes and leads.
 func TestMachinesAreToldTheSame(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(int) []mosaik.Option {

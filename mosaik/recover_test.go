@@ -79,7 +79,7 @@ func testRecover[M holder](t *testing.T, newMachine func() M) {
 	others := []*mosaik.Group[step, M]{join(c.Node(1)), join(c.Node(2))}
 	testutil.Settle(t, append(others, survivor)...)
 	pays(survivor, 1)
-	wantError(t, "recover a group that is well", survivor.Recover(ctx), mosaik.ErrNotStalled)
+	wantError(t, "recover a group that is well", survivor.Recover(ctx), mosaik.ErrPrecondition)
 
 	var token uint64
 	for round := 1; round <= 2; round++ {
@@ -104,7 +104,7 @@ func testRecover[M holder](t *testing.T, newMachine func() M) {
 			t.Fatal(err)
 		}
 		want(survivor, int64(round))
-		if at := survivor.Committed(); at != sm.Index(round) {
+		if at := survivor.AppliedIndex(); at != sm.Index(round) {
 			t.Errorf("the last command's index is %d, want %d", at, round)
 		}
 		testutil.Settle(t, append(others, survivor)...)
@@ -112,8 +112,8 @@ func testRecover[M holder](t *testing.T, newMachine func() M) {
 		for _, g := range append(others, survivor) {
 			want(g, int64(round+1))
 			s := g.Status()
-			if s.Recovered != round || s.Epoch == before.Epoch {
-				t.Errorf("recovered %d times to epoch %s, want %d times from %s", s.Recovered, s.Epoch, round, before.Epoch)
+			if s.Recoveries != round || s.Epoch == before.Epoch {
+				t.Errorf("recovered %d times to epoch %s, want %d times from %s", s.Recoveries, s.Epoch, round, before.Epoch)
 			}
 			if lead, ok := g.Leadership(); ok {
 				if lead.Token <= token || lead.Epoch != s.Epoch {
@@ -138,7 +138,7 @@ func TestRecoveredEpochEndsTheOldOne(t *testing.T) {
 			break
 		}
 	}
-	if _, err := groups[1].When().LeaderIsNot(ctx, c.Node(0).Peer()); err != nil {
+	if _, err := groups[1].When().Until(ctx, ledByOtherThan(c.Node(0).Peer())); err != nil {
 		t.Fatal(err)
 	}
 	mustPay(t, groups[1], 10) // which the dangerous call gives up
@@ -149,12 +149,12 @@ func TestRecoveredEpochEndsTheOldOne(t *testing.T) {
 	c.HealAll()
 	for i, g := range groups { // which may not have noticed anything until then
 		for s := range g.When().Statuses(ctx) {
-			if s.Recovered == 1 {
+			if s.Recoveries == 1 {
 				break
 			}
 		}
-		if s := g.Status(); s.Recovered != 1 {
-			t.Fatalf("member %d is in an epoch that continues %d others", i, s.Recovered)
+		if s := g.Status(); s.Recoveries != 1 {
+			t.Fatalf("member %d is in an epoch that continues %d others", i, s.Recoveries)
 		}
 	}
 	testutil.Settle(t, groups...)
@@ -185,16 +185,16 @@ func TestYield(t *testing.T) {
 	testutil.Settle(t, groups[2], groups[3])
 	mustPay(t, groups[0], 1)
 	mustPay(t, groups[2], 10)
-	wantError(t, "yield to nobody", groups[0].Yield(ctx), mosaik.ErrNotApart)
+	wantError(t, "yield to no other epoch", groups[0].Yield(ctx), mosaik.ErrPrecondition)
 	apart(c.Heal)
 	for i, g := range groups {
 		for s := range g.When().Statuses(ctx) {
-			if len(s.Apart) == 1 && s.Apart[0] == groups[(i+2)%4].Status().Epoch {
+			if len(s.Diverged) == 1 && s.Diverged[0] == groups[(i+2)%4].Status().Epoch {
 				break
 			}
 		}
 	}
-	// Both go on.
+	// Both epochs continue.
 	mustPay(t, groups[1], 1)
 	mustPay(t, groups[3], 10)
 	if err := groups[1].Yield(ctx); err != nil {
@@ -216,7 +216,7 @@ func TestTransferLeadership(t *testing.T) {
 	for _, other := range rest {
 		wantError(t, "transfer by a follower", other.TransferLeadership(ctx, mosaik.PeerID{}), mosaik.ErrNotLeader)
 	}
-	wantError(t, "transfer to a stranger", g.TransferLeadership(ctx, mosaik.PeerID{1}), mosaik.ErrCannotLead)
+	wantError(t, "transfer to a stranger", g.TransferLeadership(ctx, mosaik.PeerID{1}), mosaik.ErrPrecondition)
 	if err := g.TransferLeadership(ctx, leader.Peer()); err != nil || !g.IsLeader() {
 		t.Errorf("transfer to itself: error %v, leads %v", err, g.IsLeader())
 	}
@@ -225,7 +225,7 @@ func TestTransferLeadership(t *testing.T) {
 	if err := g.TransferLeadership(ctx, to.Peer()); err != nil {
 		t.Fatal(err)
 	}
-	if err := groups[to.Index()].When().IsLeader(ctx); err != nil {
+	if _, err := groups[to.Index()].When().Leading(ctx); err != nil {
 		t.Fatal(err)
 	}
 	second, ok := groups[to.Index()].Leadership()
@@ -235,7 +235,7 @@ func TestTransferLeadership(t *testing.T) {
 	if err := groups[to.Index()].TransferLeadership(ctx, mosaik.PeerID{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := groups[0].When().LeaderIsNot(ctx, to.Peer()); err != nil {
+	if _, err := groups[0].When().Until(ctx, ledByOtherThan(to.Peer())); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := groups[to.Index()].Leadership(); ok {

@@ -13,7 +13,7 @@ import (
 // wantUnremovable fails the test unless err says in words why a member is not removed.
 func wantUnremovable(t *testing.T, what string, err error, words string) {
 	t.Helper()
-	wantError(t, what, err, mosaik.ErrCannotRemove)
+	wantError(t, what, err, mosaik.ErrPrecondition)
 	if err != nil && !strings.Contains(err.Error(), words) {
 		t.Errorf("%s: %v; want it to say %q", what, err, words)
 	}
@@ -48,7 +48,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("ghosts %+v", s.Ghosts)
 	}
 
-	// Without a quorum nobody can be removed.
+	// Without a quorum no member can be removed.
 	others[0].Crash()
 	awaitStatus(t, g, "without a quorum", func(s mosaik.Status) bool { return s.Stalled })
 	wantError(t, "remove without a quorum", g.Remove(ctx, others[0].Peer()), mosaik.ErrNotLeader)
@@ -92,8 +92,8 @@ func ghostOf(t *testing.T, g electionGroup, peer mosaik.PeerID) mosaik.Ghost {
 	return s.Ghosts[slices.IndexFunc(s.Ghosts, is)]
 }
 
-// TestRemoveAfter loses voters one by one that nobody can prove to be gone. Where
-// the policy says so they lose their vote, as long as enough are left.
+// TestRemoveAfter loses voters one by one, without proof that they are gone for good. If the
+// policy says so they lose their vote, as long as enough voters are left.
 func TestRemoveAfter(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 5)

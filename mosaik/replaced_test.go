@@ -52,7 +52,7 @@ func (s *gates) join(n *testutil.Node, policy mosaik.Policy) shutGroup {
 // index that the member says it has applied, is older than the one before. It ends when the
 // member leaves, too.
 func reading(ctx context.Context, t *testing.T, name string, g shutGroup) {
-	var last mosaik.Answer[int64]
+	var last mosaik.Result[int64]
 	var committed sm.Index
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
@@ -66,7 +66,7 @@ func reading(ctx context.Context, t *testing.T, name string, g shutGroup) {
 			t.Errorf("%s: a weak read: %v", name, err)
 			return
 		}
-		at := g.Committed()
+		at := g.AppliedIndex()
 		if err == nil && (got.Index < last.Index || got.Value != int64(got.Index)) || at < committed {
 			t.Errorf("%s: answered %+v after %+v, committed %d after %d", name, got, last, at, committed)
 			return
@@ -79,8 +79,8 @@ func reading(ctx context.Context, t *testing.T, name string, g shutGroup) {
 }
 
 // A member whose replica is replaced by another one in the same epoch keeps what it has
-// applied: Weak reads, and AtLeast reads that need no more, are answered by the former
-// machine until the new one has passed it. All other calls wait for the new replica.
+// applied: The former machine answers Weak reads, and AtLeast reads up to its index, until
+// the new one has applied as much. All other calls wait for the new replica.
 func TestReplacedReplica(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -121,7 +121,7 @@ func TestReplacedReplica(t *testing.T) {
 			leader := leaderOf(t, cluster, groups[0]).Index()
 			payOnes(soon(t), t, groups[leader], replacedAt)
 			for _, g := range groups {
-				if err := g.When().Committed(soon(t), replacedAt); err != nil {
+				if err := g.When().Applied(soon(t), replacedAt); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -148,7 +148,7 @@ const replacedAt, replacedUntil = 300, 305
 func persist(ctx context.Context, call func() error) error {
 	for {
 		err := call()
-		if ctx.Err() != nil || !mosaik.Retryable(err) && !errors.Is(err, mosaik.ErrUnknownOutcome) {
+		if ctx.Err() != nil || !mosaik.Retryable(err) && mosaik.OutcomeOf(err) != mosaik.Unknown {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func payOnes(ctx context.Context, t *testing.T, g shutGroup, n int) {
 // the former one what that can answer, and the rest once the gate is open.
 func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) {
 	t.Helper()
-	read := func(c mosaik.Consistency) (mosaik.Answer[int64], error) {
+	read := func(c mosaik.Consistency) (mosaik.Result[int64], error) {
 		return mosaik.Read(ctx, g, c, func(m *shut) (int64, error) { return m.sum, nil })
 	}
 	// What needs the new replica waits for it.
@@ -197,7 +197,7 @@ func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) 
 			t.Errorf("a read, %v, while the new machine is empty: %+v, error %v", c, got, err)
 		}
 	}
-	if at := g.Committed(); at < replacedAt {
+	if at := g.AppliedIndex(); at < replacedAt {
 		t.Errorf("%d commands are committed while the new machine is empty", at)
 	}
 	close(opened)
@@ -207,7 +207,7 @@ func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) 
 		t.Error(err)
 	}
 	next := sm.Index(1)
-	for a, err := range g.Applied(ctx, g.Status().Epoch, 1) {
+	for a, err := range g.Commands(ctx, g.Status().Epoch, 1) {
 		if err != nil || a.Cursor.Index != next {
 			t.Fatalf("followed command %d, want %d, error %v", a.Cursor.Index, next, err)
 		}

@@ -23,15 +23,15 @@ func TestReluctantLeaderHandsOn(t *testing.T) {
 		n := c.Add()
 		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.DefaultPolicy())))
 	}
-	leader, err := reluctant.When().LeaderIsNot(soon(t), c.Node(0).Peer())
+	s, err := reluctant.When().Until(soon(t), ledByOtherThan(c.Node(0).Peer()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	testutil.Settle(t, groups...)
 	mustPay(t, reluctant, 2)
 	wantSum(t, 3, groups...)
-	if now, _ := reluctant.Leader(); now != leader {
-		t.Errorf("the lead went on from %s to %s", leader.Short(), now.Short())
+	if now := reluctant.Status().Leader; now != s.Leader {
+		t.Errorf("the leadership went from %s to %s", s.Leader.Short(), now.Short())
 	}
 }
 
@@ -71,7 +71,7 @@ func TestEvenVotersBecomeOdd(t *testing.T) {
 			}
 			return s.Settled && n == want && len(s.Members) == len(groups)
 		}); err != nil {
-			t.Fatalf("%d voters: %v; members %+v", want, err, groups[0].Members())
+			t.Fatalf("%d voters: %v; members %+v", want, err, groups[0].Status().Members)
 		}
 	}
 	voters(5)
@@ -120,7 +120,7 @@ func TestTransferUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, g := range groups {
-			if err := g.When().LeaderIs(ctx, c.Node(to).Peer()); err != nil {
+			if _, err := g.When().Until(ctx, ledBy(c.Node(to).Peer())); err != nil {
 				t.Fatal(err)
 			}
 		}

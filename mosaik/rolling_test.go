@@ -81,7 +81,7 @@ func tokenOf(t testing.TB, groups []electionGroup) uint64 {
 	t.Helper()
 	ctx := soon(t)
 	for {
-		if _, err := groups[0].When().Elected(ctx); err != nil {
+		if _, err := groups[0].When().Until(ctx, led); err != nil {
 			t.Fatal(err)
 		}
 		for _, g := range groups {
@@ -126,8 +126,8 @@ func TestLastVoterContinues(t *testing.T) {
 			}
 			if opts {
 				testutil.Settle(t, groups...)
-				if s := groups[0].Status(); s.Recovered != 1 || len(s.Ghosts) != 0 {
-					t.Errorf("the epoch continues %d, want 1; ghosts %+v", s.Recovered, s.Ghosts)
+				if s := groups[0].Status(); s.Recoveries != 1 || len(s.Ghosts) != 0 {
+					t.Errorf("the epoch continues %d, want 1; ghosts %+v", s.Recoveries, s.Ghosts)
 				}
 				wantSum(t, 5, groups...)
 				return
@@ -162,9 +162,9 @@ func TestGoodbyeFreesTheLastVoter(t *testing.T) {
 	err := groups[1].Leave(soon(t))
 	wantError(t, "leave", err, mosaik.ErrVoteNeeded)
 	s := awaitStatus(t, groups[0], "of another epoch", func(s mosaik.Status) bool {
-		return s.Epoch != old && s.Recovered == 1 && s.Leader == c.Node(0).Peer()
+		return s.Epoch != old && s.Recoveries == 1 && s.Leader == c.Node(0).Peer()
 	})
-	if s.Accepts {
+	if s.AcceptsCommands {
 		t.Error("one of three accepts commands")
 	}
 	c.Node(1).Crash()

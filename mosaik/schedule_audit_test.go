@@ -75,13 +75,13 @@ func (a *audit) see(n *testutil.Node, s mosaik.Status) {
 		}
 		a.leaders[r] = s.Leader
 	}
-	if !s.Accepts {
+	if !s.AcceptsCommands {
 		return
 	}
 	// One that accepts commands and holds none may be given up for another one. If
 	// both held some, the history in the end would lack those of one.
-	if a.opened[s.Epoch] = true; len(s.Apart) > 0 {
-		a.t.Errorf("node %d: epoch %s holds commands, and so do %v", node, s.Epoch, s.Apart)
+	if a.opened[s.Epoch] = true; len(s.Diverged) > 0 {
+		a.t.Errorf("node %d: epoch %s holds commands, and so do %v", node, s.Epoch, s.Diverged)
 	}
 	// A voter that comes back as a new replica loses the vote first, which may
 	// take the group below its minimum for that long, but never to one copy. A
@@ -120,7 +120,7 @@ type tills struct{ *audit }
 
 func (w tills) round(id int64, g member) func(context.Context, int) {
 	number := id << 32
-	var here mosaik.Answer[int64]
+	var here mosaik.Result[int64]
 	return func(ctx context.Context, commands int) {
 		w.readHere(ctx, g.(tillGroup), &here)
 		for range commands {
@@ -152,9 +152,9 @@ func (a *audit) note(number int64, err error) fate {
 	switch {
 	case err == nil, errors.Is(err, mosaik.ErrResultLost):
 		f = applied
-	case errors.Is(err, mosaik.ErrUnknownOutcome):
+	case mosaik.OutcomeOf(err) == mosaik.Unknown:
 		f = unknown
-	case errors.Is(err, mosaik.ErrNotApplied), errors.Is(err, mosaik.ErrForming), errors.Is(err, mosaik.ErrStalled), errors.Is(err, mosaik.ErrClosed):
+	case mosaik.OutcomeOf(err) == mosaik.NotApplied:
 	default:
 		a.t.Errorf("call %s: the error does not say what is known: %v", callName(number), err)
 		f = unknown
@@ -252,7 +252,7 @@ func (a *audit) checkRest(node int, s mosaik.Status, members int) {
 func tell(s mosaik.Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "epoch %.8s term %d leader %s accepts %v online %v settled %v stalled %v waits for %q;",
-		s.Epoch, s.Term, s.Leader.Short(), s.Accepts, s.Online, s.Settled, s.Stalled, s.Waits)
+		s.Epoch, s.Term, s.Leader.Short(), s.AcceptsCommands, s.Online, s.Settled, s.Stalled, s.Waits)
 	for _, m := range s.Members {
 		fmt.Fprintf(&b, " %s", m.Peer.Short())
 		for _, is := range []struct {

@@ -40,7 +40,7 @@ func (w tills) join(n *testutil.Node, p mosaik.Policy) member {
 }
 
 // readHere does a Weak read, which must not go back behind the one before in its epoch.
-func (a *audit) readHere(ctx context.Context, g tillGroup, last *mosaik.Answer[int64]) {
+func (a *audit) readHere(ctx context.Context, g tillGroup, last *mosaik.Result[int64]) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	got, err := mosaik.Query(ctx, g, sum{}, mosaik.Weak)

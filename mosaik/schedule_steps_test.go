@@ -118,7 +118,7 @@ func (s *schedule) await() string {
 		err := a.group.When().Online(ctx)
 		return fmt.Sprintf("await that %d is online: %v", a.node.Index(), err == nil)
 	}
-	_, err := a.group.When().Advanced(ctx)
+	err := a.group.When().Applied(ctx, a.group.AppliedIndex()+1)
 	return fmt.Sprintf("await that %d advances: %v", a.node.Index(), err == nil)
 }
 
@@ -153,7 +153,7 @@ func (s *schedule) overtake() string {
 		err = a.group.When().Online(ctx)
 	}
 	if err == nil {
-		_, err = a.group.When().Advanced(ctx)
+		err = a.group.When().Applied(ctx, a.group.AppliedIndex()+1)
 	}
 	return fmt.Sprintf("heal all and hold back what %d sends to the leader %d until another one leads: %v", from, to, err == nil)
 }
@@ -286,7 +286,7 @@ func (s *schedule) leave() string {
 	defer cancel()
 	// One that has not found the group again has nobody to tell that it does not
 	// come back, and stays missed as what it was before.
-	belongs := a.group.Status().Accepts
+	belongs := a.group.Status().AcceptsCommands
 	err := a.group.Leave(ctx)
 	s.gone(a)
 	a.out = err == nil && belongs
@@ -305,7 +305,7 @@ func (s *schedule) crowd() bool {
 	for _, a := range s.actors {
 		if a.joined() {
 			joined++
-			if !a.group.Status().Accepts {
+			if !a.group.Status().AcceptsCommands {
 				blank++
 			}
 		}
@@ -322,7 +322,7 @@ func (s *schedule) crowd() bool {
 func (s *schedule) expendable(lost *actor) bool {
 	if s.logs == onDisk {
 		if !s.formed {
-			out := func(a *actor) bool { return !a.group.Status().Accepts }
+			out := func(a *actor) bool { return !a.group.Status().AcceptsCommands }
 			s.formed = s.audit.acknowledged() > 0 && !slices.ContainsFunc(s.actors, out)
 		}
 		return s.formed
@@ -334,7 +334,7 @@ func (s *schedule) expendable(lost *actor) bool {
 			continue
 		}
 		st := a.group.Status()
-		opened = opened || st.Accepts
+		opened = opened || st.AcceptsCommands
 		for _, m := range st.Members {
 			// Its own present replica is the one that it can always reach.
 			if m.Peer == a.node.Peer() && m.Voter && m.Bonded && a != lost {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -49,6 +50,7 @@ func TestSchedules(t *testing.T) {
 type member interface {
 	When() mosaik.When
 	Status() mosaik.Status
+	AppliedIndex() sm.Index
 	Leave(context.Context) error
 	TransferLeadership(context.Context, mosaik.PeerID) error
 }

@@ -96,7 +96,7 @@ func TestSlowMachine(t *testing.T) {
 		var got []mosaik.SlowCall
 		for s := range g.When().Statuses(soon(t)) {
 			got = got[:0]
-			for _, call := range s.Slow {
+			for _, call := range s.SlowCalls {
 				if call.Since.IsZero() || call.For <= 0 {
 					t.Errorf("%+v has taken no time", call)
 				}

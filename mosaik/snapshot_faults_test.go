@@ -159,7 +159,7 @@ func testFailingSnapshots[M holder](t *testing.T, d *durables[M], storage func()
 	for i, g := range d.groups {
 		var cause error
 		for s := range g.When().Statuses(soon(t)) {
-			if cause = s.Snapshot; cause != nil {
+			if cause = s.SnapshotError; cause != nil {
 				break
 			}
 		}
@@ -177,7 +177,7 @@ func testFailingSnapshots[M holder](t *testing.T, d *durables[M], storage func()
 			paid++
 		}
 		for s := range d.groups[i].When().Statuses(soon(t)) {
-			if s.Snapshot == nil {
+			if s.SnapshotError == nil {
 				break
 			}
 		}
@@ -216,7 +216,8 @@ func TestFailingRestoreEndsItsMember(t *testing.T) {
 				restores.Store(sick)
 				d.dirs = append(d.dirs, t.TempDir())
 				late := join(d.Add(), &restores)
-				for range late.When().Onlines(soon(t)) { // until it ends
+				if _, err := late.When().Until(soon(t), ended); err != nil {
+					t.Error(err)
 				}
 				err := late.When().Online(soon(t))
 				wantError(t, "wait on a member that cannot restore", err, mosaik.ErrPoisoned)
@@ -264,7 +265,8 @@ func TestReceivedSnapshotThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Reconnect(away)
-	for range g.When().Onlines(soon(t)) { // until it ends
+	if _, err := g.When().Until(soon(t), ended); err != nil {
+		t.Error(err)
 	}
 	wantError(t, "wait on a member that cannot keep its snapshot", g.When().Online(soon(t)), mosaik.ErrStorage)
 	d.pay(rest[0])
@@ -307,7 +309,8 @@ func TestDamagedSnapshotEndsItsMember(t *testing.T) {
 	}
 	c.Node(away).Restart()
 	c.enter(away)
-	for range c.groups[away].When().Onlines(soon(t)) { // until it ends
+	if _, err := c.groups[away].When().Until(soon(t), ended); err != nil {
+		t.Error(err)
 	}
 	err = c.groups[away].When().Online(soon(t))
 	wantError(t, "wait on a member whose snapshot is damaged", err, logstore.ErrCorrupt)

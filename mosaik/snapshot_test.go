@@ -46,8 +46,8 @@ func TestGeneratedSnapshots(t *testing.T) {
 	}
 	for _, g := range append(groups, late) {
 		want.Total++
-		if total, err := mosaik.Execute(soon(t), g, savings.Deposit{Account: "more", Amount: 1}); err != nil || total != want.Total {
-			t.Errorf("a deposit makes %d, %v; want %d", total, err, want.Total)
+		if total, err := mosaik.Execute(soon(t), g, savings.Deposit{Account: "more", Amount: 1}); err != nil || total.Value != want.Total {
+			t.Errorf("a deposit makes %d, %v; want %d", total.Value, err, want.Total)
 		}
 	}
 }

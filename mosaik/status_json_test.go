@@ -21,9 +21,9 @@ func TestStatusJSON(t *testing.T) {
 	const file = "testdata/status.json"
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := mosaik.Status{
-		Epoch: mosaik.Epoch{1, 2, 15: 3}, Recovered: 1, Leader: mosaik.PeerID{4, 31: 5}, Term: 6, Level: 2,
-		Accepts: true, Online: true, Waits: "voter 0400000000, which cannot be reached",
-		Apart: []mosaik.Epoch{{7}},
+		Epoch: mosaik.Epoch{1, 2, 15: 3}, Recoveries: 1, Leader: mosaik.PeerID{4, 31: 5}, Term: 6, Level: 2,
+		AcceptsCommands: true, Online: true, Waits: "voter 0400000000, which cannot be reached",
+		Diverged: []mosaik.Epoch{{7}},
 		Members: []mosaik.Member{
 			{Peer: mosaik.PeerID{4, 31: 5}, Incarnation: mosaik.Incarnation{8}, Voter: true, CaughtUp: true, Bonded: true, Level: 2,
 				RTT: 250 * time.Microsecond, Addrs: []string{"127.0.0.1:7000"}},
@@ -33,9 +33,9 @@ func TestStatusJSON(t *testing.T) {
 		Poisoned: &mosaik.PoisonedError{
 			Doing: "apply", Command: "bank.Deposit", Index: 12, Offset: 1, Value: "the ledger is broken",
 		},
-		Snapshot: errors.New("the disk is full"),
-		Slow:     []mosaik.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
-		Ended:    mosaik.ErrClosed,
+		SnapshotError: errors.New("the disk is full"),
+		SlowCalls:     []mosaik.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
+		Ended:         mosaik.ErrClosed,
 	}
 	got, err := json.MarshalIndent(s, "", "\t")
 	if err != nil {
@@ -57,15 +57,15 @@ func TestStatusJSON(t *testing.T) {
 
 	// What names something can be read back.
 	var back struct {
-		Epoch   mosaik.Epoch
-		Apart   []mosaik.Epoch
-		Members []mosaik.Member
-		Refused []mosaik.RefusedError
+		Epoch    mosaik.Epoch
+		Diverged []mosaik.Epoch
+		Members  []mosaik.Member
+		Refused  []mosaik.RefusedError
 	}
 	if err := json.NewDecoder(bytes.NewReader(got)).Decode(&back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Epoch != s.Epoch || cmp.Diff(s.Apart, back.Apart) != "" || cmp.Diff(s.Members, back.Members) != "" || cmp.Diff(s.Refused, back.Refused) != "" {
+	if back.Epoch != s.Epoch || cmp.Diff(s.Diverged, back.Diverged) != "" || cmp.Diff(s.Members, back.Members) != "" || cmp.Diff(s.Refused, back.Refused) != "" {
 		t.Errorf("read back %+v", back)
 	}
 	for _, text := range []string{`"01"`, `"` + strings.Repeat("0", 31) + `x"`, `7`} {
@@ -101,7 +101,7 @@ func TestStatusOfAnEnd(t *testing.T) {
 		if !errors.Is(s.Ended, mosaik.ErrClosed) || !strings.HasPrefix(s.Waits, "nothing: ") || s.Online || s.Settled {
 			t.Errorf("%s: %+v", what, s)
 		}
-		if text, err := json.Marshal(s); err != nil || !strings.Contains(string(text), `"Ended":"mosaik: group closed"`) {
+		if text, err := json.Marshal(s); err != nil || !strings.Contains(string(text), `"Ended":"mosaik: group `+g.ID().Short()+`: the group is closed"`) {
 			t.Errorf("%s: %s, %v", what, text, err)
 		}
 	}

@@ -21,11 +21,11 @@ func TestObserversAlone(t *testing.T) {
 			WithMembership(mosaik.DefaultPolicy()).WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
 	}
 	for _, g := range groups {
-		if err := g.When().Bonds(soon(t), 1); err != nil {
+		if _, err := g.When().Until(soon(t), bonded(g, 1)); err != nil {
 			t.Fatal(err)
 		}
 		s := g.Status()
-		if !strings.Contains(s.Waits, "all that are here are observers") || s.Online || s.Epoch != (mosaik.Epoch{}) {
+		if !strings.Contains(s.Waits, "all connected members are observers") || s.Online || s.Epoch != (mosaik.Epoch{}) {
 			t.Errorf("the status of an observer among observers is %+v", s)
 		}
 		_, err := mosaik.Execute(t.Context(), g, pay(1))

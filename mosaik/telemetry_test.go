@@ -294,7 +294,7 @@ func TestSpansUnderASampledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = till.WithRole(mosaik.Observer()).Join(ctx)
-	wantError(t, "join differently", err, mosaik.ErrJoinedDifferently)
+	wantError(t, "join differently", err, mosaik.ErrPrecondition)
 	if err := first.Leave(soon(t)); err != nil {
 		t.Error(err)
 	}

@@ -203,7 +203,7 @@ func TestTicketsDecideOnBonds(t *testing.T) {
 	mustPay(t, groups[0], 1)
 	mustPay(t, groups[1], 1)
 	wantSum(t, 3, groups[:2]...)
-	if err := groups[2].When().Offline(soon(t)); err != nil {
+	if _, err := groups[2].When().Until(soon(t), offline); err != nil {
 		t.Error(err)
 	}
 }

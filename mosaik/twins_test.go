@@ -57,7 +57,8 @@ func testTwin(t *testing.T, skew time.Duration) {
 	if skew > 0 {
 		loser, loserNet, survivor = old, oldNet, young
 	}
-	for range loser.When().Onlines(ctx) { // until it ends
+	if _, err := loser.When().Until(ctx, ended); err != nil {
+		t.Error(err)
 	}
 	wantError(t, "wait on the superseded one", loser.When().Online(ctx), mosaik.ErrSuperseded)
 	_, err = mosaik.Execute(ctx, loser, pay(1))

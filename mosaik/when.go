@@ -2,187 +2,144 @@ package mosaik
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"sync/atomic"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// When waits for what happens to a group. Get it from [Group.When].
+// When waits for events of a group. Get it from [Group.When]. Its methods may be called from
+// any goroutine.
 //
-// Every wait returns at once when what it waits for is so already. It ends with
-// the context's error, wrapped, which then says what the member waits for, or with
-// the reason for which the group ended: [ErrClosed], or what stopped it.
+// A wait returns at once if its condition is already met. Otherwise it ends with the context's
+// error, wrapped, whose text then says what the member waits for; or with the reason for which
+// the group ended on this member: [ErrClosed], also of a handle that is closed meanwhile,
+// [ErrStorage] and the like. Waits need no polling: they wake when the member's view changes.
 type When struct {
 	joined *joined
-	closed *atomic.Bool
+	handle *handle
 }
 
-// Online waits until this member can serve: the group accepts commands, and
-// this member leads or has caught up with a live leader. A member whose machine
-// panicked never will: that is [ErrPoisoned].
+// Online waits until this member can serve: the group accepts commands, and this member leads
+// or has caught up with a live leader. A member whose machine panicked cannot: the error is
+// [ErrPoisoned].
 func (w When) Online(ctx context.Context) error {
 	return w.serving(ctx, "be online", func(s group.Status) bool { return s.Online })
 }
 
-// Offline waits until this member can not serve: it lost the leader, or has not
-// caught up yet.
-func (w When) Offline(ctx context.Context) error {
-	_, err := w.status(ctx, "be offline", func(s group.Status) bool { return !s.Online })
-	return err
-}
-
-// Settled waits until this member is online and everybody is in place: every
-// member that is here has caught up, every voter can be reached, and there are
-// as many voters as there should be. A settled group of three or more survives
-// the crash of any member. A member whose machine panicked is [ErrPoisoned].
+// Settled waits until this member is online and the group is complete: every member that is
+// connected has caught up, every voter can be reached, and there are as many voters as the
+// policy asks for. A settled group of three or more survives the crash of any member. A member
+// whose machine panicked gets [ErrPoisoned].
 func (w When) Settled(ctx context.Context) error {
 	return w.serving(ctx, "settle", func(s group.Status) bool { return s.Settled })
 }
 
-// Elected waits until a leader is known, and returns it.
-func (w When) Elected(ctx context.Context) (PeerID, error) {
-	s, err := w.status(ctx, "elect a leader", func(s group.Status) bool { return !s.Leader.IsZero() })
-	return s.Leader, err
-}
-
-// LeaderChanged waits until a leader other than the one at the call is known,
-// and returns it.
-func (w When) LeaderChanged(ctx context.Context) (PeerID, error) {
-	was := w.joined.core.Status().Get().Leader
-	s, err := w.status(ctx, "change its leader", func(s group.Status) bool {
-		return !s.Leader.IsZero() && s.Leader != was
-	})
-	return s.Leader, err
-}
-
-// LeaderIsNot waits until a leader other than peer is known, and returns it.
-// Unlike [When.LeaderChanged] it does not depend on when it is called.
-func (w When) LeaderIsNot(ctx context.Context, peer PeerID) (PeerID, error) {
-	s, err := w.status(ctx, "be led by another than "+peer.Short(), func(s group.Status) bool {
-		return !s.Leader.IsZero() && s.Leader != peer
-	})
-	return s.Leader, err
-}
-
-// LeaderIs waits until peer leads, perhaps a group that still forms; see [When.IsLeader].
-func (w When) LeaderIs(ctx context.Context, peer PeerID) error {
-	_, err := w.status(ctx, "be led by "+peer.Short(), func(s group.Status) bool { return s.Leader == peer })
-	return err
-}
-
-// IsLeader waits until [Group.IsLeader] is true.
-func (w When) IsLeader(ctx context.Context) error {
+// Leading waits until this member leads, and returns its claim: [Group.Leadership].
+func (w When) Leading(ctx context.Context) (Leadership, error) {
 	self := w.joined.net.Self()
-	_, err := w.status(ctx, "be led by this member", func(s group.Status) bool { return leads(s, self) })
+	s, err := wait(ctx, w, w.joined.core.Status(), "be led by this member", func(s group.Status) bool {
+		_, leads := leadership(s, self)
+		return leads
+	})
+	if err != nil {
+		return Leadership{}, err
+	}
+	claim, _ := leadership(s, self)
+	return claim, nil
+}
+
+// Applied waits until this member has applied the command of the given index. See
+// [Group.AppliedIndex].
+func (w When) Applied(ctx context.Context, index sm.Index) error {
+	what := fmt.Sprintf("apply command %d", index)
+	_, err := wait(ctx, w, w.joined.core.Applied(), what, func(i sm.Index) bool { return i >= index })
 	return err
 }
 
-// IsFollower waits until [Group.IsLeader] is false, which is also so when nobody
-// leads.
-func (w When) IsFollower(ctx context.Context) error {
-	self := w.joined.net.Self()
-	_, err := w.status(ctx, "be led by another", func(s group.Status) bool { return !leads(s, self) })
-	return err
-}
-
-// Bonds waits until this member has n bonds or more.
-func (w When) Bonds(ctx context.Context, n int) error {
-	_, err := w.status(ctx, fmt.Sprintf("have %d bonds", n), func(s group.Status) bool { return len(s.Bonds) >= n })
-	return err
-}
-
-// Committed waits until this member has applied the command of the given index.
-func (w When) Committed(ctx context.Context, index sm.Index) error {
-	return wait(ctx, w, w.joined.core.Applied(), fmt.Sprintf("apply command %d", index), func(i sm.Index) bool { return i >= index })
-}
-
-// Advanced waits until this member has applied a command more than at the call,
-// and returns the index of the last.
-func (w When) Advanced(ctx context.Context) (sm.Index, error) {
-	applied := w.joined.core.Applied()
-	was := applied.Get()
-	err := wait(ctx, w, applied, "apply another command", func(i sm.Index) bool { return i > was })
-	return applied.Get(), err
-}
-
-// Leaders yields the leader known, then each later one; the zero PeerID stands
-// for none. It ends with ctx or with the group. A consumer that is slow misses
-// leaders in between, never the last.
-func (w When) Leaders(ctx context.Context) iter.Seq[PeerID] {
-	return changes(ctx, w, w.joined.core.Status(), func(s group.Status) PeerID { return s.Leader })
-}
-
-// Onlines yields whether this member is online, then each change. See
-// [When.Leaders] for when it ends and what a slow consumer sees.
-func (w When) Onlines(ctx context.Context) iter.Seq[bool] {
-	return changes(ctx, w, w.joined.core.Status(), func(s group.Status) bool { return s.Online })
-}
-
-// Commits yields the index of the last command applied here, then each later
-// one. See [When.Leaders] for when it ends and what a slow consumer sees.
-func (w When) Commits(ctx context.Context) iter.Seq[sm.Index] {
-	return changes(ctx, w, w.joined.core.Applied(), func(i sm.Index) sm.Index { return i })
-}
-
-func (w When) status(ctx context.Context, what string, ok func(group.Status) bool) (group.Status, error) {
-	var last group.Status
-	err := wait(ctx, w, w.joined.core.Status(), what, func(s group.Status) bool {
-		last = s
-		return ok(s)
+// Until waits until the member's status meets the condition, and returns that status. It calls
+// met on the caller's goroutine, with the present status and each later one, as [When.Statuses]
+// yields them; a status that is replaced meanwhile is skipped. met must return soon.
+//
+// A leader is known, and then another one:
+//
+//	s, err := group.When().Until(ctx, func(s mosaik.Status) bool { return !s.Leader.IsZero() })
+//	was := s.Leader
+//	s, err = group.When().Until(ctx, func(s mosaik.Status) bool {
+//		return !s.Leader.IsZero() && s.Leader != was
+//	})
+//
+// This member cannot serve, no longer leads, or has ended:
+//
+//	_, err = group.When().Until(ctx, func(s mosaik.Status) bool { return !s.Online })
+//	_, err = group.When().Until(ctx, func(mosaik.Status) bool { return !group.IsLeader() })
+//	s, err = group.When().Until(ctx, func(s mosaik.Status) bool { return s.Ended != nil })
+//
+// A status that meets the condition counts also when ctx or the group has ended.
+func (w When) Until(ctx context.Context, met func(Status) bool) (Status, error) {
+	var last Status
+	_, err := wait(ctx, w, w.joined.core.Status(), "meet a condition", func(s group.Status) bool {
+		last = w.joined.describe(s)
+		return met(last)
 	})
 	return last, err
 }
 
-// serving is status for what a member does not do whose machine panicked.
-func (w When) serving(ctx context.Context, what string, ok func(group.Status) bool) error {
-	s, err := w.status(ctx, what, func(s group.Status) bool { return ok(s) || s.Poisoned != nil })
-	if err == nil && !ok(s) {
-		return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, s.Poisoned)
-	}
-	return err
-}
-
-// wait waits for a value and words the error. what completes "wait for the
-// group to …".
-func wait[T any](ctx context.Context, w When, v *watch.Value[T], what string, ok func(T) bool) error {
-	if w.closed.Load() {
-		return ErrClosed
-	}
-	if err := w.joined.core.CheckCaller(); err != nil {
-		return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, err)
-	}
-	_, err := v.Wait(ctx, ok)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrClosed):
-		return err
-	}
-	if waits := w.joined.core.Status().Get().Waits; waits != "" && ctx.Err() != nil {
-		what += ", which waits for " + waits
-	}
-	return fmt.Errorf("mosaik: wait for group %s to %s: %w", w.joined.id.Short(), what, err)
-}
-
-// changes yields what part makes of the value, each time that it differs.
-func changes[T any, P comparable](ctx context.Context, w When, v *watch.Value[T], part func(T) P) iter.Seq[P] {
-	return func(yield func(P) bool) {
-		var last P
-		first := true
-		for t := range v.All(ctx) {
-			p := part(t)
-			if !first && p == last {
-				continue
-			}
-			first, last = false, p
-			if w.closed.Load() || !yield(p) {
+// Statuses yields the present status, then each later one. Changes of round-trip times,
+// addresses, link errors and mismatches alone are not reported. The sequence ends with ctx, with
+// the handle or with the group, whose last status says in Ended why. A slow consumer misses
+// statuses in between, but never the last one.
+func (w When) Statuses(ctx context.Context) iter.Seq[Status] {
+	return func(yield func(Status) bool) {
+		ctx, stop := w.handle.bind(ctx)
+		defer stop()
+		for s := range w.joined.core.Status().All(ctx) {
+			if w.handle.closed.Load() || !yield(w.joined.describe(s)) {
 				return
 			}
 		}
 	}
+}
+
+// serving waits for a condition that a member whose machine panicked never meets.
+func (w When) serving(ctx context.Context, what string, ok func(group.Status) bool) error {
+	s, err := wait(ctx, w, w.joined.core.Status(), what, func(s group.Status) bool {
+		return ok(s) || s.Poisoned != nil
+	})
+	if err == nil && !ok(s) {
+		return w.failed(what, s.Poisoned)
+	}
+	return err
+}
+
+// wait waits for a value that is ok. what completes "wait for the group to".
+func wait[T any](ctx context.Context, w When, v *watch.Value[T], what string, ok func(T) bool) (T, error) {
+	var none T
+	if w.handle.closed.Load() {
+		return none, w.failed(what, ErrClosed)
+	}
+	if err := w.joined.core.CheckCaller(); err != nil {
+		return none, w.failed(what, err)
+	}
+	bound, stop := w.handle.bind(ctx)
+	defer stop()
+	got, err := v.Wait(bound, ok)
+	switch {
+	case err == nil:
+		return got, nil
+	case ctx.Err() != nil:
+		if waits := w.joined.core.Status().Get().Waits; waits != "" {
+			what += ", which waits for " + waits
+		}
+	case bound.Err() != nil:
+		err = ErrClosed
+	}
+	return got, w.failed(what, err)
+}
+
+func (w When) failed(what string, err error) error {
+	call := fmt.Sprintf("wait for group %s to %s", w.joined.id.Short(), what)
+	return &callError{call: call, outcome: NotApplied, err: err}
 }

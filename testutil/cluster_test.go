@@ -23,16 +23,18 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
+func led(s mosaik.Status) bool { return !s.Leader.IsZero() }
+
 // leaderOf returns the node that leads the group.
 func leaderOf(t testing.TB, c *testutil.Cluster, g group) *testutil.Node {
 	t.Helper()
-	peer, err := g.When().Elected(soon(t))
+	s, err := g.When().Until(soon(t), led)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := c.NodeOf(peer)
+	n := c.NodeOf(s.Leader)
 	if n == nil {
-		t.Fatalf("the leader, %s, is none of the cluster's nodes", peer.Short())
+		t.Fatalf("the leader, %s, is none of the cluster's nodes", s.Leader.Short())
 	}
 	return n
 }
@@ -40,13 +42,11 @@ func leaderOf(t testing.TB, c *testutil.Cluster, g group) *testutil.Node {
 // newLeader waits until the group is led by another than the given node.
 func newLeader(t testing.TB, c *testutil.Cluster, g group, old *testutil.Node) *testutil.Node {
 	t.Helper()
-	for peer := range g.When().Leaders(soon(t)) {
-		if !peer.IsZero() && peer != old.Peer() {
-			return c.NodeOf(peer)
-		}
+	s, err := g.When().Until(soon(t), func(s mosaik.Status) bool { return led(s) && s.Leader != old.Peer() })
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no other leader was elected")
-	return nil
+	return c.NodeOf(s.Leader)
 }
 
 // without returns the handles but for one node's.
@@ -116,7 +116,7 @@ func TestIsolatedLeaderIsReplaced(t *testing.T) {
 	c.Isolate(old.Index())
 	newLeader(t, c, rest[0], old)
 	add(t, rest[0], 1)
-	if err := alone.When().Offline(soon(t)); err != nil {
+	if _, err := alone.When().Until(soon(t), func(s mosaik.Status) bool { return !s.Online }); err != nil {
 		t.Fatal(err)
 	}
 	weak, err := mosaik.Read(t.Context(), alone, mosaik.Weak, func(c *counter) (int64, error) { return c.sum, nil })
@@ -125,7 +125,7 @@ func TestIsolatedLeaderIsReplaced(t *testing.T) {
 	}
 
 	c.Reconnect(old.Index())
-	if err := alone.When().Committed(soon(t), 1); err != nil {
+	if err := alone.When().Applied(soon(t), 1); err != nil {
 		t.Fatal(err)
 	}
 	testutil.Settle(t, groups...)
@@ -192,11 +192,11 @@ func TestJoinWithoutAMachine(t *testing.T) {
 	a := testutil.JoinWith(c.Node(0), c.Node(0).Builder())
 	b := testutil.JoinWith(c.Node(1), c.Node(1).Builder())
 	testutil.Settle(t, a, b)
-	leader, err := a.When().Elected(soon(t))
+	s, err := a.When().Until(soon(t), led)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.When().LeaderIs(soon(t), leader); err != nil {
+	if _, err := b.When().Until(soon(t), func(other mosaik.Status) bool { return other.Leader == s.Leader }); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,10 +8,9 @@
 //		c := testutil.NewCluster(t, 3)
 //		groups := testutil.JoinAll(c, ledger.New)
 //
-//		balance, err := mosaik.Execute(t.Context(), groups[0], ledger.Deposit{Account: "alice", Amount: 5})
+//		result, err := mosaik.Execute(t.Context(), groups[0], ledger.Deposit{Account: "alice", Amount: 5})
 //		...
-//		leader, err := groups[0].When().Elected(t.Context())
-//		c.NodeOf(leader).Crash()
+//		c.NodeOf(groups[0].Status().Leader).Crash()
 //		...
 //	}
 //

@@ -16,11 +16,11 @@ func ExampleNewCluster() {
 			t.Fatal(err)
 		}
 
-		leader, err := groups[0].When().Elected(t.Context())
+		s, err := groups[0].When().Until(t.Context(), func(s mosaik.Status) bool { return !s.Leader.IsZero() })
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := c.NodeOf(leader)
+		n := c.NodeOf(s.Leader)
 		n.Crash()
 
 		survivor := groups[(n.Index()+1)%c.Len()]
@@ -46,7 +46,7 @@ func ExampleCluster_Isolate() {
 			t.Fatal(err)
 		}
 		c.Reconnect(2)
-		if err := groups[2].When().Committed(t.Context(), 1); err != nil {
+		if err := groups[2].When().Applied(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 	}

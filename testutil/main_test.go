@@ -37,7 +37,7 @@ func add(t testing.TB, g group, n int64) int64 {
 	if err != nil {
 		t.Fatalf("add %d: %v", n, err)
 	}
-	return sum.(int64)
+	return sum.Value.(int64)
 }
 
 // wantSum fails the test unless every member says so in a strong read.

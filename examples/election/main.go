@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	fmt.Fprintln(out, "listening on", net.Addr())
 	for ctx.Err() == nil {
-		if err := group.When().IsLeader(ctx); err != nil {
+		if _, err := group.When().Leading(ctx); err != nil {
 			break // ctx ended
 		}
 		work(ctx, group, out)
@@ -95,7 +95,10 @@ func work(ctx context.Context, group election, out io.Writer) {
 		}
 		fmt.Fprintln(out, "leading with token", lead.Token)
 		waiting, cancel := context.WithTimeout(ctx, pause)
-		_ = group.When().IsFollower(waiting)
+		_, _ = group.When().Until(waiting, func(mosaik.Status) bool { // or pause is over
+			now, ok := group.Leadership()
+			return !ok || now != lead
+		})
 		cancel()
 	}
 }

@@ -55,7 +55,7 @@ func (n *node) call(ctx context.Context, words []string) {
 		switch {
 		case errors.Is(err, errUsage):
 			n.say("usage: %s %s", c.name, c.args)
-		case errors.Is(err, mosaik.ErrUnknownOutcome):
+		case mosaik.OutcomeOf(err) == mosaik.Unknown:
 			n.say("unknown: %v", err)
 		case err != nil:
 			n.say("error: %v", err)
@@ -77,7 +77,7 @@ func (n *node) deposit(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	n.say("%s holds %d", args[0], balance)
+	n.say("%s holds %d", args[0], balance.Value)
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (n *node) transfer(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	n.say("%s holds %d, %s holds %d", args[0], after.From, args[1], after.To)
+	n.say("%s holds %d, %s holds %d", args[0], after.Value.From, args[1], after.Value.To)
 	return nil
 }
 
@@ -151,8 +151,8 @@ func (n *node) leader(_ context.Context, args []string) error {
 	if len(args) != 0 {
 		return errUsage
 	}
-	leader, ok := n.group.Leader()
-	if !ok {
+	leader := n.group.Status().Leader
+	if leader.IsZero() {
 		n.say("nobody leads")
 		return nil
 	}
@@ -164,9 +164,9 @@ func (n *node) status(_ context.Context, args []string) error {
 	if len(args) != 0 {
 		return errUsage
 	}
-	leader, _ := n.group.Leader()
-	members := n.group.Members()
-	n.say("group %s, %d commands applied, %d members", n.group.ID().Short(), n.group.Committed(), len(members))
+	status := n.group.Status()
+	leader, members := status.Leader, status.Members
+	n.say("group %s, %d commands applied, %d members", n.group.ID().Short(), n.group.AppliedIndex(), len(members))
 	for _, m := range members {
 		var is []string
 		for _, trait := range []struct {

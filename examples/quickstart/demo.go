@@ -101,7 +101,7 @@ func (s *show) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say(m.name, "moves 250 from alice to bob: they hold %d and %d", after.From, after.To)
+	s.say(m.name, "moves 250 from alice to bob: they hold %d and %d", after.Value.From, after.Value.To)
 	_, err = mosaik.Execute(ctx, m.group, ledger.Transfer{From: "alice", To: "bob", Amount: 1000})
 	if !errors.Is(err, ledger.ErrInsufficient) {
 		return fmt.Errorf("a transfer of too much: %v, want %v", err, ledger.ErrInsufficient)
@@ -132,12 +132,13 @@ func (s *show) crash(ctx context.Context) (*member, error) {
 		return nil, err
 	}
 	s.say(old.name, "is gone, without a goodbye")
-	for p := range survivor.group.When().Leaders(ctx) {
-		if next := s.find(p); next != nil && p != peer {
-			s.say(survivor.name, "sees that %s leads now", next.name)
-			break
-		}
+	status, err := survivor.group.When().Until(ctx, func(status mosaik.Status) bool {
+		return status.Leader != peer && s.find(status.Leader) != nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	s.say(survivor.name, "sees that %s leads now", s.find(status.Leader).name)
 	if err := s.deposit(ctx, survivor, "bob", 50); err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (s *show) compare(ctx context.Context) (map[string][]ledger.Account, error)
 	}
 	held := map[string][]ledger.Account{}
 	for _, m := range s.members {
-		if err := m.group.When().Committed(ctx, last.Index); err != nil {
+		if err := m.group.When().Applied(ctx, last.Index); err != nil {
 			return nil, err
 		}
 		own, err := mosaik.Query(ctx, m.group, ledger.Accounts{}, mosaik.Weak)
@@ -234,7 +235,7 @@ func (s *show) deposit(ctx context.Context, m *member, account string, amount in
 	if err != nil {
 		return err
 	}
-	s.say(m.name, "deposits %d: %s holds %d", amount, account, balance)
+	s.say(m.name, "deposits %d: %s holds %d", amount, account, balance.Value)
 	return nil
 }
 
@@ -260,10 +261,9 @@ func (s *show) find(peer mosaik.PeerID) *member {
 
 // leader waits until there is a leader, and returns it.
 func (s *show) leader(ctx context.Context) (*member, error) {
-	for peer := range s.members[0].group.When().Leaders(ctx) {
-		if m := s.find(peer); m != nil {
-			return m, nil
-		}
+	status, err := s.members[0].group.When().Until(ctx, func(status mosaik.Status) bool { return s.find(status.Leader) != nil })
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("wait for a leader: %w", context.Cause(ctx))
+	return s.find(status.Leader), nil
 }

@@ -119,9 +119,14 @@ func (n *node) connect(ctx context.Context) error {
 
 // tellLeaders tells who leads, whenever that changes.
 func (n *node) tellLeaders(ctx context.Context) {
-	for peer := range n.group.When().Leaders(ctx) {
-		if !peer.IsZero() {
-			n.say("* %s leads", n.nameOf(peer))
+	var leader mosaik.PeerID
+	for {
+		s, err := n.group.When().Until(ctx, func(s mosaik.Status) bool { return s.Leader != leader })
+		if err != nil {
+			return
+		}
+		if leader = s.Leader; !leader.IsZero() {
+			n.say("* %s leads", n.nameOf(leader))
 		}
 	}
 }
@@ -129,7 +134,7 @@ func (n *node) tellLeaders(ctx context.Context) {
 // tellSettled tells, once, that everybody is in place.
 func (n *node) tellSettled(ctx context.Context) {
 	if err := n.group.When().Settled(ctx); err == nil {
-		n.say("* the group has settled: %d members", len(n.group.Members()))
+		n.say("* the group has settled: %d members", len(n.group.Status().Members))
 	}
 }
 

@@ -1,5 +1,4 @@
-// Package audit reads the log of a group, typed, for tools that look into it or
-// export it.
+// Package audit reads the typed commands in a group's log, for tools that audit or export it.
 package audit
 
 import (
@@ -14,39 +13,39 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Entry is what one entry of a group's log asks for.
+// Entry is one entry of a group's log: a request, not its outcome.
 type Entry[C any] struct {
-	Cursor sm.Cursor // in Raft's log
-	// Committed says that the log knows that the entry cannot be lost any more. A
-	// log learns it with the next entry, term or vote that it keeps: it is false
-	// for the newest entries, which may have been acknowledged all the same.
+	Cursor sm.Cursor // the position in Raft's log
+	// Committed says that the log knows the entry to be committed. A log learns that with the
+	// next entry, term or vote that it saves: Committed is false for the newest entries, which
+	// may have been acknowledged all the same.
 	Committed bool
 	Kind      Kind
-	Time      time.Time // of the proposer's clock
-	Session   [16]byte  // the proposer's
-	Sequence  uint64    // the number in the session, from 1, of kind commands
-	// Level is of kind commands the level of the schema at which they are encoded, 0
-	// if it is not known, and of kind level the one to which it raises the schema.
+	Time      time.Time // by the proposer's clock
+	Session   [16]byte  // the proposer's session
+	Sequence  uint64    // the number in the session, from 1; of KindCommands only
+	// Level is the level of the schema at which the commands of KindCommands are encoded, 0 if
+	// it is unknown, and the level to which KindLevel raises the schema.
 	Level    uint32
-	Commands []C // in their order; none for most kinds
+	Commands []C // in their order; empty for most kinds
 }
 
-// Kind says what a [Entry] is for.
+// Kind says what an [Entry] asks for.
 type Kind uint8
 
 // The kinds of log entries.
 const (
 	KindCommands Kind = Kind(format.KindCommands) // applies commands
 	KindOpen     Kind = Kind(format.KindOpen)     // opens the epoch for commands
-	KindSeal     Kind = Kind(format.KindSeal)     // ends the epoch, if it holds no more than it should
+	KindSeal     Kind = Kind(format.KindSeal)     // ends the epoch, unless it holds more commands than the entry allows
 	KindLevel    Kind = Kind(format.KindLevel)    // raises the level of the schema
 	KindSession  Kind = Kind(format.KindSession)  // opens a session
-	KindAncestor Kind = Kind(format.KindAncestor) // says which epoch this one continues
+	KindAncestor Kind = Kind(format.KindAncestor) // names the epoch that this one continues
 	KindReplay   Kind = Kind(format.KindReplay)   // repeats commands of that epoch
-	KindRestore  Kind = Kind(format.KindRestore)  // carries a part of a snapshot of it
+	KindRestore  Kind = Kind(format.KindRestore)  // carries a part of a snapshot of that epoch
 )
 
-// String returns the kind in a word.
+// String returns the kind in one word.
 func (k Kind) String() string {
 	switch k {
 	case KindCommands:
@@ -69,25 +68,22 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
-// Read yields what a group's log holds, oldest first, for tools that audit or
-// export it: a storage opens the log, and the codec is that of the machine's
-// Spec. Raft's own entries are left out, and so is what was pruned, of which
-// [logstore.State] says how far it goes. It only reads; the log may be that of a
-// member that is running, and what is appended meanwhile is not yielded.
+// Read yields the entries of a group's log, oldest first. A storage opens the log, and commands
+// is the codec of the machine's Spec. Raft's own entries are left out, and so are those that
+// were pruned: [logstore.State] says how far. Read does not change the log, which may belong to
+// a running member; entries that are appended meanwhile are not yielded.
 //
-// A log says what was asked for, not what came of it. What is not committed may
-// never be applied, or was already: see [Entry]. What is committed may have been
-// refused, or be there again: a proposer
-// that does not know an outcome sends the same sequence once more, and only the
-// first counts. Commands of a higher level than the one to which the entries before
-// had raised the schema were refused. To know the state, apply the log by joining the group.
+// A log holds requests. An entry that is not committed may never be applied. A committed one
+// may have been refused, or may repeat an earlier one: a proposer that does not know an outcome
+// sends the same sequence again, and only the first copy counts. Commands of a level above the
+// one to which earlier entries raised the schema were refused. To know the state, join the
+// group, which applies the log.
 //
-// Commands are decoded at the level of their entry, and those whose level is not
-// known at the newest one of the codec.
+// Commands are decoded at the level of their entry, and at the newest level of the codec where
+// the entry's is unknown.
 //
-// The first error is the last thing yielded. It names the entry: one that cannot
-// be read, or whose commands are not those of the codec. A [codec.ErrLevel] says
-// that they are of a level that only a newer codec has.
+// The first error ends the sequence. It names the entry that cannot be read, or whose commands
+// the codec cannot decode. With a [codec.ErrLevel], a newer codec is needed.
 func Read[C any](log logstore.Log, commands codec.Codec[C]) iter.Seq2[Entry[C], error] {
 	return func(yield func(Entry[C], error) bool) {
 		state, err := log.State()
@@ -151,7 +147,7 @@ func decodeAll[C any](dst []C, e *format.Envelope, commands codec.Codec[C]) ([]C
 	if leveled, ok := commands.(codec.Leveled[C]); ok && e.Level != 0 {
 		decode = func(b []byte) (C, error) { return leveled.DecodeLevel(b, e.Level) }
 	} else if e.Level > 1 {
-		return nil, fmt.Errorf("they are of level %d of the schema, the codec has level 1: %w", e.Level, codec.ErrLevel)
+		return nil, fmt.Errorf("the commands are of level %d of the schema, and the codec has level 1: %w", e.Level, codec.ErrLevel)
 	}
 	for i, b := range e.Commands.All() {
 		c, err := decode(b)

@@ -176,7 +176,7 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		case err == nil:
 			return false, nil
 		case ctx.Err() != nil:
-			return false, fmt.Errorf("mosaik: strong read: %w", watch.Cause(ctx))
+			return false, fmt.Errorf("wait for the leader: %w", watch.Cause(ctx))
 		case g.current.Load() != l:
 			return true, g.Ended()
 		}
@@ -210,7 +210,7 @@ func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again 
 		case <-l.ctx.Done():
 			return true, g.Ended()
 		case <-ctx.Done():
-			return false, fmt.Errorf("mosaik: read at command %d or later: %w", index, watch.Cause(ctx))
+			return false, fmt.Errorf("wait for command %d: %w", index, watch.Cause(ctx))
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (e events) SnapshotFailed(err error) {
 }
 
 func (e events) Failed(err error) {
-	e.post(func() { e.g.end(fmt.Errorf("mosaik: group %s: %w", e.g.cfg.ID.Short(), err)) })
+	e.post(func() { e.g.end(err) })
 }
 
 // post lets f run in the loop unless the life is over by then.

@@ -31,20 +31,22 @@ var (
 	ErrForming = state.ErrForming
 	// ErrStalled reports that the group has had no leader for longer than
 	// elections take: too few of its voters can be reached.
-	ErrStalled = errors.New("mosaik: group has no quorum")
+	ErrStalled = errors.New("the group has no quorum")
+	// ErrPrecondition is what errors of calls are that the state of the group does not allow.
+	ErrPrecondition = errors.New("not possible now")
 	// ErrVoteNeeded reports a member that left without being removed: the group
 	// has no voter to spare. It counts as a dead voter until it comes back or
 	// another takes its place.
-	ErrVoteNeeded = errors.New("mosaik: the group has no voter to spare")
+	ErrVoteNeeded = errors.New("the group has no voter to spare")
 	// ErrSuperseded reports that another process with this one's identity keeps
 	// running, or that this one continues from an older copy of a directory.
-	ErrSuperseded = errors.New("mosaik: another process with the same identity takes precedence")
+	ErrSuperseded = errors.New("another process with the same identity takes precedence")
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
 	// ErrOutdated reports a log that needs a newer program than this one.
 	ErrOutdated = state.ErrOutdated
 	// ErrClosed reports a call on a group that was left or whose network closed.
-	ErrClosed = errors.New("mosaik: group closed")
+	ErrClosed = errors.New("the group is closed")
 )
 
 // Config is a member's part in a group, everything decided.
@@ -168,10 +170,10 @@ func Join(cfg Config) (*Group, error) {
 	g.cfg = cfg
 	past, err := recall(cfg)
 	if errors.Is(err, ErrOutdated) {
-		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("mosaik: join group %s: %w: %w", cfg.ID.Short(), ErrStorage, err)
+		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	begin := g.seek
 	if past != nil {
@@ -200,7 +202,7 @@ func Join(cfg Config) (*Group, error) {
 	})
 	if err != nil {
 		g.proposer.Close(ErrClosed)
-		return nil, fmt.Errorf("mosaik: join group %s: %w", cfg.ID.Short(), err)
+		return nil, err
 	}
 	g.bonds = bonds
 	g.inbox.post(begin)
@@ -241,7 +243,7 @@ func (g *Group) end(err error) {
 // what its log is kept on has failed under another group.
 func (g *Group) lost(cause error) {
 	g.inbox.post(func() {
-		g.end(fmt.Errorf("mosaik: group %s: %w: %w", g.cfg.ID.Short(), ErrStorage, cause))
+		g.end(fmt.Errorf("%w: %w", ErrStorage, cause))
 	})
 }
 

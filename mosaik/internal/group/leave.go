@@ -14,7 +14,7 @@ import (
 // ErrNotStopped reports a group that was left or closed while something that it
 // started still runs: an Apply or a query of the machine, or the disk of the log,
 // does not return. The rest ends when that returns.
-var ErrNotStopped = errors.New("mosaik: something of the group still runs")
+var ErrNotStopped = errors.New("part of the group is still running")
 
 // errUnconfirmed reports a leader that did not say that it removed a member.
 var errUnconfirmed = errors.New("the leader did not answer")
@@ -57,10 +57,7 @@ func (g *Group) Leave(ctx context.Context) error {
 	if err = cmp.Or(err, bye.err); err != nil {
 		err = fmt.Errorf("the group did not confirm: %w", err)
 	}
-	if err = errors.Join(err, stopped); err != nil {
-		return fmt.Errorf("mosaik: leave group %s: %w", g.cfg.ID.Short(), err)
-	}
-	return nil
+	return errors.Join(err, stopped)
 }
 
 // await waits for the loop, which an Apply that does not return may keep from

@@ -104,7 +104,7 @@ func (g *Group) enter(e Epoch, b *birth) {
 func (g *Group) start(l *life) {
 	made, err := g.cfg.NewMachine()
 	if err != nil {
-		g.end(fmt.Errorf("mosaik: make a machine for group %s: %w: %w", g.cfg.ID.Short(), state.ErrPoisoned, err))
+		g.end(fmt.Errorf("make a machine: %w: %w", state.ErrPoisoned, err))
 		return
 	}
 	e := l.epoch
@@ -133,7 +133,7 @@ func (g *Group) start(l *life) {
 	g.ownIn(l, l.estate != nil)
 	if err := g.claimLog(l); err != nil {
 		l.cancel()
-		g.end(fmt.Errorf("mosaik: prepare the log of group %s: %w", g.cfg.ID.Short(), err))
+		g.end(fmt.Errorf("prepare the log: %w", err))
 		return
 	}
 	for peer, a := range g.peers {
@@ -156,7 +156,7 @@ func (g *Group) start(l *life) {
 	})
 	if err != nil {
 		l.cancel()
-		g.end(fmt.Errorf("mosaik: start a replica of group %s: %w", g.cfg.ID.Short(), err))
+		g.end(fmt.Errorf("start a replica: %w", err))
 		return
 	}
 	l.replica, l.held = replica, replica.Held()

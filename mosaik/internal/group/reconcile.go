@@ -406,9 +406,9 @@ func (s steward) unsettled() string {
 		a := s.peers[peer]
 		switch {
 		case a.Phase == Leaving:
-			return fmt.Sprintf("member %s to have left", peer.Short())
+			return fmt.Sprintf("member %s to leave", peer.Short())
 		case a.Epoch != s.epoch || !has(s.members, a.replica(peer)):
-			return fmt.Sprintf("member %s to be taken in", peer.Short())
+			return fmt.Sprintf("member %s to be added", peer.Short())
 		case a.Phase != CaughtUp:
 			return fmt.Sprintf("member %s to catch up", peer.Short())
 		}
@@ -420,7 +420,7 @@ func (s steward) unsettled() string {
 		}
 	}
 	if voters := len(s.members.Voters); !s.policy.AtRest(voters, voters+len(s.spares())) {
-		return fmt.Sprintf("another number of voters than %d", voters)
+		return fmt.Sprintf("a different number of voters: there are %d", voters)
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package group
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -17,9 +16,9 @@ import (
 var (
 	// ErrNotStalled reports a group that cannot be recovered because it has a
 	// quorum, or may yet find one.
-	ErrNotStalled = errors.New("mosaik: group has a quorum or may still elect a leader")
+	ErrNotStalled = fmt.Errorf("%w: the group has a quorum or may still elect a leader", ErrPrecondition)
 	// ErrNotApart reports that there is no other epoch to yield to.
-	ErrNotApart = errors.New("mosaik: no other epoch of the group holds commands")
+	ErrNotApart = fmt.Errorf("%w: no other epoch of the group holds commands", ErrPrecondition)
 )
 
 // everything is how many commands are given up with an epoch that another one
@@ -37,10 +36,7 @@ func (g *Group) Recover(ctx context.Context) error {
 	if err == nil {
 		_, err = g.status.Wait(ctx, func(s Status) bool { return s.Epoch != old && s.Opened && s.Online })
 	}
-	if err != nil {
-		return fmt.Errorf("mosaik: recover group %s: %w", g.cfg.ID.Short(), err)
-	}
-	return nil
+	return err
 }
 
 // ask lets f run in the loop and returns its error.
@@ -212,10 +208,7 @@ func (g *Group) Yield(ctx context.Context) error {
 	if err == nil {
 		err = g.yield(ctx, l)
 	}
-	if err != nil {
-		return fmt.Errorf("mosaik: yield an epoch of group %s: %w", g.cfg.ID.Short(), err)
-	}
-	return nil
+	return err
 }
 
 // yield commits a seal that counts whatever was applied before it.

@@ -2,7 +2,6 @@ package group
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 
 // ErrCannotRemove reports a member that must not be removed now; what it is
 // wrapped in says why.
-var ErrCannotRemove = errors.New("mosaik: the member cannot be removed")
+var ErrCannotRemove = fmt.Errorf("%w: the member cannot be removed", ErrPrecondition)
 
 // removal is an operator's wish that a peer be no member. The loop owns it.
 type removal struct {

@@ -69,10 +69,10 @@ func (g *Group) forget() error {
 		return nil
 	}
 	if err := engine.Disclaim(g.cfg.Log); err != nil {
-		return fmt.Errorf("mosaik: forget the past in group %s: %w", g.cfg.ID.Short(), err)
+		return fmt.Errorf("forget the past: %w", err)
 	}
 	if err := dropEstate(g.cfg.Log); err != nil {
-		return fmt.Errorf("mosaik: forget the past in group %s: %w", g.cfg.ID.Short(), err)
+		return fmt.Errorf("forget the past: %w", err)
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func (g *Group) awaitLife(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("mosaik: read: %w", watch.Cause(ctx))
+			return fmt.Errorf("wait for the new replica: %w", watch.Cause(ctx))
 		}
 	}
 }

@@ -135,11 +135,11 @@ func (g *Group) seekingWaits() string {
 	case opponent != "":
 		return opponent
 	case observers:
-		return "a member that may vote: all that are here are observers"
+		return "a member that may vote: all connected members are observers"
 	case g.cfg.Policy.Expected > len(g.peers)+1:
-		return fmt.Sprintf("%d expected members, of which %d are here", g.cfg.Policy.Expected, len(g.peers)+1)
+		return fmt.Sprintf("%d expected members: %d are connected", g.cfg.Policy.Expected, len(g.peers)+1)
 	}
-	return "an epoch to join, or the time to make one"
+	return "an epoch to join, or the bootstrap delay to pass"
 }
 
 // waits says what a member waits for that is in an epoch and not online.
@@ -150,15 +150,15 @@ func (g *Group) waits(l *life) string {
 	case l.poisoned != nil:
 		return "nothing: the machine panicked"
 	case l.hangs:
-		return "the disk of its log, or of one beside it: it hangs"
+		return "a stalled disk: that of its log, or of another log in this process"
 	case g.stalled && g.quorumLost(l):
 		return "a quorum: too few voters can be reached; missing: " + shortNames(g.unreached(l))
 	case l.leader == 0:
 		return "a leader"
 	case l.estate != nil:
-		return "the state of the epoch before"
+		return "the state of the previous epoch"
 	case !l.opened:
-		return fmt.Sprintf("voters enough to accept commands: %d are needed", g.cfg.Policy.Floor())
+		return fmt.Sprintf("enough voters to accept commands: %d are needed", g.cfg.Policy.Floor())
 	}
 	for _, c := range l.slow {
 		if c.Doing == "apply" {
@@ -166,7 +166,7 @@ func (g *Group) waits(l *life) string {
 		}
 	}
 	if s := g.serves.Load(); s != nil && s != l {
-		return "its new replica to catch up; the machine of the former one answers weak reads"
+		return "its new replica to catch up; until then the former replica's machine answers weak reads"
 	}
 	return "its replica to catch up"
 }

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
@@ -10,10 +11,10 @@ import (
 
 var (
 	// ErrNotLeader reports a call that only the leader can carry out.
-	ErrNotLeader = errors.New("mosaik: this member does not lead the group")
+	ErrNotLeader = errors.New("this member does not lead the group")
 	// ErrCannotLead reports a peer that cannot take the lead: it is no voter,
 	// cannot be reached, has not caught up, leaves or is poisoned.
-	ErrCannotLead = errors.New("mosaik: the peer cannot take the lead")
+	ErrCannotLead = fmt.Errorf("%w: the peer cannot take over the leadership", ErrPrecondition)
 )
 
 // TransferLeadership hands the lead to another voter, the zero PeerID for

@@ -46,6 +46,10 @@ const (
 // returns at once.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
+// Epoch returns the epoch in which the index of the first command counts, zero where the
+// index is not known. It must not be called before Wait has returned the outcome.
+func (c *Call) Epoch() [16]byte { return c.epoch }
+
 // Wait waits for the outcome: the index of the first command, and one result
 // for each. When ctx ends first and nobody else waits, a call that is still queued
 // is taken back: the error joins the context's with [ErrNotApplied]. Otherwise it

@@ -3,21 +3,23 @@ package session
 import (
 	"errors"
 	"fmt"
+
+	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
 var (
 	// ErrNotApplied reports commands that were surely not applied, and will not
 	// be. Issuing them again is safe.
-	ErrNotApplied = errors.New("mosaik: command was not applied")
+	ErrNotApplied = errors.New("not applied")
 	// ErrUnknownOutcome reports commands that may have been applied, or may be
 	// yet.
-	ErrUnknownOutcome = errors.New("mosaik: outcome of the command is unknown")
+	ErrUnknownOutcome = errors.New("outcome unknown")
 	// ErrEmpty reports a call without commands.
-	ErrEmpty = errors.New("mosaik: no commands")
+	ErrEmpty = fmt.Errorf("%w: a batch without commands", state.ErrInvalid)
 	// ErrTooLarge reports a call that does not fit into one log entry.
-	ErrTooLarge = errors.New("mosaik: commands are too large for one log entry")
+	ErrTooLarge = errors.New("commands are too large for one log entry")
 	// ErrClosed reports a proposer that was closed.
-	ErrClosed = errors.New("mosaik: group is closed")
+	ErrClosed = errors.New("the group is closed")
 )
 
 // notApplied and unknown join what is known of the outcome with its cause.

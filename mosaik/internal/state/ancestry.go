@@ -22,7 +22,7 @@ type ancestry struct {
 	parts  bytes.Buffer
 }
 
-var errInheriting = errors.New("mosaik: the replica still takes over the state of the epoch before")
+var errInheriting = errors.New("the replica still takes over the state of the epoch before")
 
 // open reports whether commands are let in.
 func (s *State) open() bool { return s.opened && s.ancestry.next == 0 }

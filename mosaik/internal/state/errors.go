@@ -7,38 +7,42 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
+// Texts have no prefix: package mosaik adds it once, with the call that failed.
 var (
+	// ErrInvalid is what errors of calls are that fail however often they are made.
+	ErrInvalid = errors.New("invalid call")
 	// ErrForming reports commands in a group that is not open yet. They were
 	// not applied.
-	ErrForming = errors.New("mosaik: group is still forming")
+	ErrForming = errors.New("the group is still forming")
 	// ErrSealed reports commands in an epoch that yields to another one, which
 	// the members move to. They were not applied.
 	ErrSealed = fmt.Errorf("%w: its epoch yields to another", ErrForming)
 	// ErrPoisoned is what every [PoisonedError] is.
-	ErrPoisoned = errors.New("mosaik: state machine is poisoned")
+	ErrPoisoned = errors.New("state machine is poisoned")
 	// ErrLevel reports commands that were encoded at a level of the schema above
 	// the group's. They were not applied.
-	ErrLevel = errors.New("mosaik: the command needs a higher level of the schema than the group has")
+	ErrLevel = errors.New("the command needs a higher level of the schema than the group has")
 	// ErrOutdated is what every [OutdatedError] is.
-	ErrOutdated = errors.New("mosaik: this program is older than what the group's log holds")
+	ErrOutdated = errors.New("this program is older than the group's log")
 	// ErrUnknownSession reports an entry whose session is not in the table.
 	// This copy of it was not applied.
-	ErrUnknownSession = errors.New("mosaik: unknown session")
+	ErrUnknownSession = errors.New("unknown session")
 	// ErrGap reports an entry whose predecessor in its session is missing. This
 	// copy of it was not applied.
-	ErrGap = errors.New("mosaik: gap in session")
-	// ErrUndecodable reports a command that the machine's codec refuses.
+	ErrGap = errors.New("gap in session")
+	// ErrUndecodable reports a command that the machine's codec refuses. It is a result, which
+	// nothing wraps, and has the prefix.
 	ErrUndecodable = errors.New("mosaik: command cannot be decoded")
 	// ErrResultLost reports commands that were applied, but whose results this
 	// replica does not know, because it caught up by a snapshot.
-	ErrResultLost = errors.New("mosaik: command was applied, its result is lost")
+	ErrResultLost = errors.New("the command was applied, but its result is lost")
 	// ErrOtherEpoch reports that the indices of commands count in another epoch.
-	ErrOtherEpoch = errors.New("mosaik: this member is in another epoch of the group")
+	ErrOtherEpoch = errors.New("this member is in another epoch of the group")
 	// ErrInApply reports a call that the machine's Apply made of its own group, which waits
 	// until Apply returns. Nothing was done.
-	ErrInApply = errors.New("mosaik: a machine's Apply called its own group")
+	ErrInApply = fmt.Errorf("%w: the machine's Apply calls its own group", ErrInvalid)
 	// ErrNoSnapshot reports a machine that cannot be snapshotted.
-	ErrNoSnapshot = errors.New("mosaik: machine has no snapshots")
+	ErrNoSnapshot = errors.New("machine has no snapshots")
 )
 
 // PoisonedError reports a replica whose state can no longer be trusted, because
@@ -61,10 +65,10 @@ func (e *PoisonedError) Error() string {
 		if e.Command != "" {
 			command = ", " + e.Command
 		}
-		return fmt.Sprintf("mosaik: state machine is poisoned: %s command %d%s (entry %v, offset %d): %v",
+		return fmt.Sprintf("state machine is poisoned: %s command %d%s (entry %v, offset %d): %v",
 			e.Doing, e.Index, command, e.Entry, e.Offset, e.Value)
 	}
-	return fmt.Sprintf("mosaik: state machine is poisoned: %s (entry %v): %v", e.Doing, e.Entry, e.Value)
+	return fmt.Sprintf("state machine is poisoned: %s (entry %v): %v", e.Doing, e.Entry, e.Value)
 }
 
 // Is reports whether target is [ErrPoisoned].
@@ -118,7 +122,7 @@ type PanicError struct {
 
 // Error implements error.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("mosaik: state machine panicked: %s: %v", e.Doing, e.Value)
+	return fmt.Sprintf("state machine panicked: %s: %v", e.Doing, e.Value)
 }
 
 // Unwrap returns the value if it is an error.

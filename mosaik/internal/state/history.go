@@ -265,5 +265,5 @@ type BehindError struct {
 
 // Error implements error.
 func (e *BehindError) Error() string {
-	return fmt.Sprintf("mosaik: follow commands: command %d is not held here, the first that is has index %d; read the machine and go on behind its index", e.Index, e.First)
+	return fmt.Sprintf("command %d is not held here, the first one that is held is %d; read the machine and resume after the index of that answer", e.Index, e.First)
 }

@@ -27,7 +27,7 @@ func TestPanicPoisons(t *testing.T) {
 		p.Value != "the machine is broken" || !strings.Contains(string(p.Stack), "journal") {
 		t.Errorf("poisoned by %+v", p)
 	}
-	if want := "mosaik: state machine is poisoned: apply command 3 (entry t1/i5, offset 1): the machine is broken"; p.Error() != want {
+	if want := "state machine is poisoned: apply command 3 (entry t1/i5, offset 1): the machine is broken"; p.Error() != want {
 		t.Errorf("error %q, want %q", p.Error(), want)
 	}
 	if d := r.last(t); d.Err != error(p) || d.Sequence != 1 {

@@ -51,7 +51,7 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 		return &PanicError{Doing: "snapshot", Value: broken, Stack: stack}
 	}
 	if err != nil {
-		return fmt.Errorf("mosaik: snapshot state machine: %w", err)
+		return fmt.Errorf("snapshot state machine: %w", err)
 	}
 	return sw.Close()
 }
@@ -122,7 +122,7 @@ func (s *State) load(n *news, r io.Reader) error {
 		return fail(err)
 	}
 	if machineErr != nil {
-		return fail(fmt.Errorf("mosaik: restore state machine: %w", machineErr))
+		return fail(fmt.Errorf("restore state machine: %w", machineErr))
 	}
 	n.opened = snap.Opened && !s.open()
 	n.sealed = snap.Sealed && !s.sealed

@@ -219,7 +219,7 @@ func (s *State) Read(ctx context.Context, q *Query) (err error) {
 		}
 		release, err := s.readers.await(ctx, &s.mu)
 		if err != nil {
-			return fmt.Errorf("mosaik: query: wait for an Apply: %w", err)
+			return fmt.Errorf("wait for an Apply: %w", err)
 		}
 		defer release()
 	}

@@ -22,7 +22,7 @@ func run(ctx context.Context, b mosaik.KeyedBuilder) (int64, error) {
 	}
 	left, err := mosaik.Execute(ctx, group, Deposit{"alice", 5})
 	if err != nil {
-		return left, err
+		return left.Value, err
 	}
 	answer, err := mosaik.Query(ctx, group, Balance{"alice"}, mosaik.Strong)
 	return answer.Value, err

@@ -18,7 +18,7 @@ import (
 )
 
 // ErrStorage reports that the log of a replica could not be read or written.
-var ErrStorage = errors.New("mosaik: log storage failed")
+var ErrStorage = errors.New("log storage failed")
 
 // Router is dragonboat's log database. It directs the calls for each replica to the log
 // that was registered for it. The owner registers a log before the replica starts and
