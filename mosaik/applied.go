@@ -38,7 +38,7 @@ type Applied[C any] struct {
 // delays nothing. The sequence ends with an error, which is
 //   - a [*BehindError] if this member no longer holds the command: the
 //     consumer was too slow, the member caught up by snapshot, or nobody followed
-//     the group before (see [WithHistory]). Read again and continue from there.
+//     the group before (see [GroupBuilder.WithHistory]). Read again and continue from there.
 //   - [ErrOtherEpoch] if this member is, or comes to be, in another epoch, where indices
 //     refer to different commands. Read again. An epoch that this member made by
 //     [Group.Recover] continues the one before.

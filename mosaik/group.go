@@ -44,7 +44,7 @@ func (g *Group[C, M]) ID() GroupID { return g.joined.id }
 
 // Config returns the consensus configuration in force: the builder's, the
 // machine's, or the default.
-func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.timing }
+func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.consensus }
 
 // Leader returns the leader that this member knows of, and whether there is one. It
 // may lead a group that still forms.
@@ -54,7 +54,7 @@ func (g *Group[C, M]) Leader() (PeerID, bool) {
 }
 
 // IsLeader reports whether this member believes that it leads a group that
-// accepts commands: with [Policy.WithExpected], one to which more than half of
+// accepts commands: with [Policy].Expected, one to which more than half of
 // the expected members belong. Another may have been elected since, see
 // [Group.Leadership].
 func (g *Group[C, M]) IsLeader() bool {

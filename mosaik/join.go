@@ -7,7 +7,6 @@ import (
 	"reflect"
 
 	"github.com/mosaik-go/mosaik/logstore"
-	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -16,10 +15,6 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// minTicks is how many ticks of Raft's clock a timeout that Raft measures has at
-// least. Raft counts whole ticks: a shorter timeout can end before its first try.
-const minTicks = 3
-
 // joined is a group that this network takes part in, shared by its handles.
 type joined struct {
 	plan
@@ -27,14 +22,6 @@ type joined struct {
 	core    *group.Group
 	handles int           // guarded by net.mu; 0 while the group is being left
 	left    chan struct{} // closed when it was left
-}
-
-// plan is a join with everything decided and checked.
-type plan struct {
-	settings
-	id               GroupID
-	timing           ConsensusConfig // the configuration in force
-	machine, storage reflect.Type
 }
 
 func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Context, s settings, newMachine func() M, storage S) (_ *Group[C, M], err error) {
@@ -105,28 +92,24 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		return nil, fmt.Errorf("%w: open its log: %w", ErrStorage, err)
 	}
 	admission := n.examiner(p.validators)
-	history := state.NewHistory(n.opts.history)
-	if n.opts.recordEarly {
-		history.Record()
-	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
 		Origin:  n.origin,
 		Network: n.id,
 		ID:      p.id,
 		Secrets: p.key.secrets(),
-		Timing:  timing(p.timing),
+		Timing:  p.consensus.timing(),
 		Policy: group.Policy{
-			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
-			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
-			RemoveAfter: p.policy.RemoveAfter(), ContinueAlone: p.policy.ContinueAlone(),
+			Expected: p.policy.Expected, Minimum: p.policy.MinimumVoters,
+			Maximum: p.policy.MaximumVoters, Grace: p.policy.Grace,
+			RemoveAfter: p.policy.RemoveAfter, ContinueAlone: p.policy.ContinueAlone,
 		},
 		Schema:        schemaOf(spec),
 		Level:         spec.Level(),
-		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
+		Role:          group.Role{Observer: p.role.Observer, Factor: p.role.factor()},
 		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec) },
 		Commandless:   reflect.TypeFor[C]() == reflect.TypeFor[struct{}](),
-		History:       history,
+		History:       p.history.open(),
 		Log:           log,
 		Engine:        n.engine,
 		Bonds:         n.bonds,
@@ -134,8 +117,8 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Superseded:    n.supersede,
 		TokenFloor:    p.tokenFloor,
 		Clock:         n.opts.clock,
-		SnapshotEvery: uint64(n.opts.snapshotEvery),
-		SnapshotBytes: uint64(n.opts.snapshotBytes),
+		SnapshotEvery: uint64(p.snapshots.entries),
+		SnapshotBytes: uint64(p.snapshots.bytes),
 		Logger:        n.log,
 	})
 	if err != nil {
@@ -143,82 +126,6 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	}
 	admission.watch(core.RecheckAll)
 	return core, nil
-}
-
-// newPlan checks the settings and derives the group's id.
-func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, newMachine func() M, storage S) (sm.Spec[C], plan, error) {
-	fail := func(format string, args ...any) (sm.Spec[C], plan, error) {
-		return sm.Spec[C]{}, plan{}, fmt.Errorf(format, args...)
-	}
-	switch {
-	case s.key.IsZero():
-		return fail("the group key is zero; make one with KeyFromText, ParseKey or RandomKey")
-	case len(s.key.secrets()) > bond.MaxSecrets:
-		return fail("the group key holds %d secrets; at most %d are allowed", len(s.key.secrets()), bond.MaxSecrets)
-	case newMachine == nil:
-		return fail("the machine's constructor is nil")
-	case isNil(storage):
-		return fail("the log storage is nil")
-	}
-	m, err := construct(newMachine)
-	if err != nil {
-		return fail("%w", err)
-	}
-	spec, err := guarded("the machine's Spec", m.Spec)
-	if err != nil {
-		return fail("%w", err)
-	}
-	if err := spec.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	consensus := DefaultConsensusConfig()
-	if d, ok := any(m).(ConsensusDefaulter); ok {
-		if consensus, err = guarded("the machine's ConsensusDefaults", d.ConsensusDefaults); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if s.consensus != nil {
-		consensus = *s.consensus
-	}
-	if err := consensus.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if err := consensus.fits(s.net.opts.tick); err != nil {
-		return fail("%w", err)
-	}
-	if err := s.role.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if err := s.policy.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if s.tokenFloor > maxTokenFloor {
-		return fail("the token floor is %d: must be at most %d", s.tokenFloor, uint64(maxTokenFloor))
-	}
-	signatures := make([]sm.Digest, len(s.validators))
-	for i, v := range s.validators {
-		if isNil(v) {
-			return fail("ticket validator %d is nil", i+1)
-		}
-		if signatures[i], err = guarded(fmt.Sprintf("ticket validator %d's Signature", i+1), v.Signature); err != nil {
-			return fail("%w", err)
-		}
-	}
-	sync := logReplaySync(spec.Name)
-	if sn, ok := any(m).(sm.Snapshotter); ok {
-		version, err := snapshotVersion(sn)
-		if err != nil {
-			return fail("%w", err)
-		}
-		sync = snapshotSync(spec.Name, version)
-	}
-	return spec, plan{
-		settings: s,
-		id:       groupID(s.key, consensus, spec.Signature, sync, signatures),
-		timing:   consensus,
-		machine:  reflect.TypeFor[M](),
-		storage:  reflect.TypeOf(storage),
-	}, nil
 }
 
 // schemaOf returns what members must agree on of the levels of a machine's schema.
@@ -247,19 +154,6 @@ func isNil(v any) bool {
 		return r.IsNil()
 	}
 	return false
-}
-
-func timing(c ConsensusConfig) group.Timing {
-	return group.Timing{
-		ElectionTimeout: c.ElectionTimeoutDraw(),
-		ElectionLimit:   c.ElectionTimeout() + c.ElectionJitter(),
-		BootstrapDelay:  c.BootstrapDelay(),
-		Forward:         c.ForwardTimeout(),
-		Query:           c.QueryTimeout(),
-		Heartbeat: bond.Heartbeat{
-			Interval: c.HeartbeatInterval(), Jitter: c.HeartbeatJitter(), MaxMissed: c.MaxMissedHeartbeats(),
-		},
-	}
 }
 
 // examiner returns what decides whether a peer's tickets let it into a group.
@@ -294,28 +188,6 @@ func (n *Network) updateGroups(listed func(*joined) bool) {
 	}); err != nil {
 		n.log.Error("advertising the groups failed", "error", err)
 	}
-}
-
-// difference names the first setting in which two joins of one group differ, ""
-// if there is none.
-func (p plan) difference(o plan) string {
-	switch {
-	case !p.key.Equal(o.key):
-		return "its key holds other secrets"
-	case p.machine != o.machine:
-		return fmt.Sprintf("its machine is %v, not %v", p.machine, o.machine)
-	case p.storage != o.storage:
-		return fmt.Sprintf("its storage is %v, not %v", p.storage, o.storage)
-	case p.timing != o.timing:
-		return fmt.Sprintf("its consensus config is %v, not %v", p.timing, o.timing)
-	case p.role != o.role:
-		return fmt.Sprintf("its role is %v, not %v", p.role, o.role)
-	case p.policy != o.policy:
-		return fmt.Sprintf("its membership is %v, not %v", p.policy, o.policy)
-	case p.tokenFloor != o.tokenFloor:
-		return fmt.Sprintf("its token floor is %d, not %d", p.tokenFloor, o.tokenFloor)
-	}
-	return ""
 }
 
 // release gives one handle back and leaves the group with the last. Until all of

@@ -26,7 +26,7 @@
 // all join.
 //
 // A signature that is made of public keys, or of a name, can be computed by
-// whoever knows the configuration. A group key made of it with KeyFromValidator
+// whoever knows the configuration. A group key made of it
 // keeps nobody out: require the validator as well. With HMAC keys and without a
 // name the signature is as secret as they are.
 package jwt
