@@ -1,6 +1,7 @@
 package mosaik
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,21 @@ type joined struct {
 	net     *Network
 	core    *group.Group
 	handles int           // guarded by net.mu; 0 while the group is being left
-	left    chan struct{} // closed when it was left
+	left    chan struct{} // closed when the group has ended and its place is free
 }
 
+// opening holds the place of a group while a join starts it. Starting reads the log
+// and runs code of the user's storage, so it must not run under the network's lock.
+type opening struct {
+	plan
+	done chan struct{} // closed when the group has its place, or nothing of it is left
+
+	// changed holds the peers whose tickets changed after the group may have looked at
+	// them. Guarded by net.mu.
+	changed map[sm.PeerID]bool
+}
+
+// join checks the settings of a builder and returns a handle on its group.
 func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Context, s settings, newMachine func() M, storage S) (_ *Group[C, M], err error) {
 	if err := watch.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("mosaik: join group: %w", err)
@@ -41,54 +54,126 @@ func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Contex
 	return newHandle[C, M](j, spec), nil
 }
 
-// hold returns the joined group of the plan with a handle more, starting it if
-// it is not joined yet. One that is being left is waited for.
+// hold returns the joined group of the plan with one more handle. It starts the
+// group if it has not been joined, and waits while another join starts it or its last
+// handle is being left.
 func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, error)) (*joined, error) {
-	n.mu.Lock()
-	j := n.groups[p.id]
-	switch {
-	case n.closed:
-		n.mu.Unlock()
-		return nil, fmt.Errorf("the network is closed: %w", ErrClosed)
-	case n.superseded:
-		n.mu.Unlock()
-		return nil, ErrSuperseded
-	case j != nil && j.handles == 0:
-		n.mu.Unlock()
+	for {
+		place, err := n.place(p)
+		switch {
+		case err != nil:
+			return nil, err
+		case place.joined != nil:
+			return place.joined, nil
+		case place.opening != nil:
+			return n.open(place.opening, start)
+		}
 		select {
-		case <-j.left:
-			return n.hold(ctx, p, start)
+		case <-place.busy:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("it is still being left: %w", watch.Cause(ctx))
+			return nil, fmt.Errorf("%s: %w", place.why, watch.Cause(ctx))
 		}
-	case j != nil:
-		defer n.mu.Unlock()
-		if err := j.core.Ended(); err != nil {
-			return nil, fmt.Errorf("it has stopped; leave its handles first: %w", err)
-		}
-		if difference := j.plan.difference(p); difference != "" {
-			return nil, fmt.Errorf("%w: %s", ErrJoinedDifferently, difference)
-		}
-		j.handles++
-		return j, nil
 	}
-	core, err := start()
-	if err != nil {
-		n.mu.Unlock()
-		return nil, err
-	}
-	j = &joined{net: n, plan: p, core: core, handles: 1, left: make(chan struct{})}
-	n.groups[p.id] = j
-	n.mu.Unlock()
-	n.advertise()
-	return j, nil
 }
 
-// startGroup opens the group's log and starts this member's part.
+// place is what a join finds in the place of its group: the group, its own opening
+// if the place was free, or something else to wait for.
+type place struct {
+	joined  *joined
+	opening *opening
+	busy    <-chan struct{}
+	why     string // the place is busy
+}
+
+// place takes a handle on the group of the plan, or its place.
+func (n *Network) place(p plan) (place, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.refusal(); err != nil {
+		return place{}, err
+	}
+	if o := n.openings[p.id]; o != nil {
+		return place{busy: o.done, why: "an earlier join still opens its log"}, nil
+	}
+	j := n.groups[p.id]
+	switch {
+	case j == nil:
+		o := &opening{plan: p, done: make(chan struct{}), changed: map[sm.PeerID]bool{}}
+		n.openings[p.id] = o
+		return place{opening: o}, nil
+	case j.handles == 0:
+		return place{busy: j.left, why: "it is still being left"}, nil
+	}
+	if err := j.core.Ended(); err != nil {
+		return place{}, fmt.Errorf("it has stopped; leave its handles first: %w", err)
+	}
+	if difference := j.plan.difference(p); difference != "" {
+		return place{}, fmt.Errorf("%w: %s", ErrJoinedDifferently, difference)
+	}
+	j.handles++
+	return place{joined: j}, nil
+}
+
+// refusal returns why the network joins no more groups, nil if it does. The caller
+// holds n.mu.
+func (n *Network) refusal() error {
+	switch {
+	case n.closed:
+		return fmt.Errorf("the network is closed: %w", ErrClosed)
+	case n.superseded:
+		return ErrSuperseded
+	}
+	return nil
+}
+
+// open starts the group of an opening and puts it among the network's groups. If the
+// network was closed or superseded meanwhile, open ends the group instead.
+func (n *Network) open(o *opening, start func() (*group.Group, error)) (*joined, error) {
+	core, err := start()
+	n.mu.Lock()
+	refusal := n.refusal()
+	var j *joined
+	if core != nil && refusal == nil {
+		j = &joined{net: n, plan: o.plan, core: core, handles: 1, left: make(chan struct{})}
+		n.groups[o.id] = j
+		for peer := range o.changed {
+			n.rechecks.Add(1)
+			core.Recheck(peer)
+		}
+	}
+	if core == nil || j != nil {
+		delete(n.openings, o.id)
+		close(o.done)
+	}
+	n.mu.Unlock()
+	switch {
+	case j != nil:
+		n.advertise()
+		return j, nil
+	case core == nil:
+		return nil, cmp.Or(refusal, err)
+	}
+	err = core.Close()
+	go func() { // ends with the group, which Close waits for
+		<-core.Done()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.openings, o.id)
+		close(o.done)
+	}()
+	return nil, errors.Join(refusal, err)
+}
+
+// startGroup opens the group's log and starts the member. It runs code of the user's
+// storage and validators, and is never called under net.mu.
 func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec sm.Spec[C], newMachine func() M, storage S) (*group.Group, error) {
 	n := p.net
-	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
-	if err != nil {
+	var log logstore.Log
+	err, broken := guarded("the storage's Open", func() (err error) {
+		log, err = storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
+		return err
+	})
+	if err := cmp.Or(broken, err); err != nil {
 		return nil, fmt.Errorf("%w: open its log: %w", ErrStorage, err)
 	}
 	admission := n.examiner(p.validators)
@@ -124,11 +209,14 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	admission.watch(core.RecheckAll)
+	if err := admission.watch(core.RecheckAll); err != nil {
+		return nil, errors.Join(err, core.Close())
+	}
 	return core, nil
 }
 
-// schemaOf returns what members must agree on of the levels of a machine's schema.
+// schemaOf returns the part of a machine's schema on which members must agree at all
+// levels.
 func schemaOf[C any](spec sm.Spec[C]) group.Schema {
 	newest := spec.Signature
 	if n := len(spec.Levels); n > 0 {
@@ -144,7 +232,8 @@ func snapshotVersion(s sm.Snapshotter) (uint64, error) {
 	return 1, nil
 }
 
-// isNil reports whether v is nil, or a nil pointer, function or the like.
+// isNil reports whether v is nil, or holds a nil pointer, function, map, slice or
+// channel.
 func isNil(v any) bool {
 	if v == nil {
 		return true
@@ -156,7 +245,7 @@ func isNil(v any) bool {
 	return false
 }
 
-// examiner returns what decides whether a peer's tickets let it into a group.
+// examiner returns what validates the tickets of a group's peers.
 func (n *Network) examiner(validators []ticket.Validator) *examiner {
 	return &examiner{
 		validators: validators,
@@ -169,12 +258,12 @@ func (n *Network) examiner(validators []ticket.Validator) *examiner {
 	}
 }
 
-// advertise lets this peer's entry list the groups that it has joined. It must
-// not be called with n.mu held: whoever watches the catalog may take it.
+// advertise lists the joined groups in this peer's entry. It must not be called with
+// n.mu held, because watchers of the catalog take it.
 func (n *Network) advertise() { n.updateGroups(func(j *joined) bool { return j.handles > 0 }) }
 
-// updateGroups lets this peer's entry list the groups that listed accepts, which is
-// called with n.mu held.
+// updateGroups lists in this peer's entry the groups for which listed returns true. It
+// calls listed with n.mu held.
 func (n *Network) updateGroups(listed func(*joined) bool) {
 	if _, err := n.catalog.Update(func(e *discovery.Entry) {
 		n.mu.Lock()
@@ -186,12 +275,12 @@ func (n *Network) updateGroups(listed func(*joined) bool) {
 			}
 		}
 	}); err != nil {
-		n.log.Error("advertising the groups failed", "error", err)
+		n.log.Error("groups not advertised", "error", err)
 	}
 }
 
-// release gives one handle back and leaves the group with the last. Until all of
-// it has ended it keeps its place, since its bonds and its log are in use.
+// release closes one handle. The last one leaves the group, which keeps its place until
+// it has ended, because its connections and its log are in use.
 func (j *joined) release(ctx context.Context) error {
 	n := j.net
 	n.mu.Lock()
@@ -214,7 +303,7 @@ func (j *joined) release(ctx context.Context) error {
 	return err
 }
 
-// forget gives up the place of a group that has ended.
+// forget frees the place of a group that has ended.
 func (j *joined) forget() {
 	n := j.net
 	n.mu.Lock()

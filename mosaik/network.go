@@ -44,11 +44,13 @@ type Network struct {
 	ticketsMu sync.Mutex
 	tickets   []ticket.Ticket
 
-	// mu guards what follows. Watchers of the catalog take it, so nothing that changes
-	// the catalog may be called under it.
+	// mu guards what follows. It is held for moments only: never while a group starts
+	// or ends, and never across I/O or code of the user. Watchers of the catalog take
+	// it, so nothing that changes the catalog may be called under it.
 	mu         sync.Mutex
 	groups     map[GroupID]*joined
-	superseded bool // by another process with this identity
+	openings   map[GroupID]*opening // of groups that are not in groups yet
+	superseded bool                 // by another process with this identity
 	closed     bool
 	ending     sync.WaitGroup // what supersede started
 	done       chan struct{}  // closed when Close has finished
@@ -81,7 +83,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, done: make(chan struct{})}
+	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, openings: map[GroupID]*opening{}, done: make(chan struct{})}
 	key, err := n.ownKey()
 	if err != nil {
 		return nil, err
@@ -249,6 +251,7 @@ func (n *Network) Close() error {
 		}
 	}
 	n.closed = true
+	openings := slices.Collect(maps.Values(n.openings))
 	n.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(context.Background(), n.opts.leaveTimeout)
@@ -260,7 +263,7 @@ func (n *Network) Close() error {
 	leaving.Wait()
 	n.sayFarewell()
 	n.unwatch()
-	n.err = n.tearDown(groups)
+	n.err = n.tearDown(groups, openings)
 	close(n.done)
 	return n.err
 }

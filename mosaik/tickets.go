@@ -90,4 +90,9 @@ func (n *Network) recheck(e, before discovery.Signed) {
 			j.core.Recheck(e.Peer)
 		}
 	}
+	for _, o := range n.openings {
+		if len(o.validators) > 0 {
+			o.changed[e.Peer] = true
+		}
+	}
 }
