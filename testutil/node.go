@@ -23,7 +23,7 @@ type Node struct {
 	joined  []leaver // the groups that were joined through this package
 }
 
-// leaver is a handle on a group, whatever its types.
+// leaver is a handle on a group of any type.
 type leaver interface{ Leave(context.Context) error }
 
 // Index returns the node's number.
