@@ -137,7 +137,7 @@ func (f *field) open(ctx context.Context, dir string) error {
 }
 
 func (f *field) join(ctx context.Context, b mosaik.KeyedBuilder) (*sinkGroup, error) {
-	policy := mosaik.DefaultPolicy().WithMaximumVoters(f.shape.Members).WithExpected(f.shape.Members)
+	policy := mosaik.Policy{MaximumVoters: f.shape.Members, Expected: f.shape.Members}
 	machine := mosaik.WithStateMachine(b.WithMembership(policy), newSink)
 	if f.shape.Durable {
 		return machine.WithLogStorage(logstore.Disk[[]byte]()).Join(ctx)

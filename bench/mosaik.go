@@ -22,20 +22,21 @@ type timing struct {
 
 // defaultTiming is what a user gets who sets nothing.
 func defaultTiming() timing {
-	return timing{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.DefaultConsensusConfig()}
+	return timing{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.ConsensusConfig{}}
 }
 
 // fastTiming notices a crash soon, at the price of elections when the machine
 // is overloaded.
 func fastTiming() timing {
-	return timing{"fast (election timeout 200 ms, tick 10 ms)", 10 * time.Millisecond, mosaik.DefaultConsensusConfig().
-		WithHeartbeatInterval(50 * time.Millisecond).
-		WithHeartbeatJitter(10 * time.Millisecond).
-		WithMaxMissedHeartbeats(20).
-		WithElectionTimeout(200 * time.Millisecond).
-		WithElectionJitter(50 * time.Millisecond).
-		WithForwardTimeout(200 * time.Millisecond).
-		WithQueryTimeout(200 * time.Millisecond)}
+	return timing{"fast (election timeout 200 ms, tick 10 ms)", 10 * time.Millisecond, mosaik.ConsensusConfig{
+		HeartbeatInterval:   50 * time.Millisecond,
+		HeartbeatJitter:     10 * time.Millisecond,
+		MaxMissedHeartbeats: 20,
+		ElectionTimeout:     200 * time.Millisecond,
+		ElectionJitter:      50 * time.Millisecond,
+		ForwardTimeout:      200 * time.Millisecond,
+		QueryTimeout:        200 * time.Millisecond,
+	}}
 }
 
 // counterGroup is a handle on the group of counters.
@@ -122,7 +123,7 @@ func (c *mosaikCluster) joinOn(ctx context.Context, net *mosaik.Network) (*count
 func (c *mosaikCluster) joinWith(ctx context.Context, net *mosaik.Network, machine func() *mosaikCounter) (*counterGroup, error) {
 	b := mosaik.WithStateMachine(net.Groups().WithKey(c.key), machine).
 		WithConsensusConfig(c.timing.config).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(members))
+		WithMembership(mosaik.Policy{Expected: members})
 	if c.dir != "" {
 		return b.WithLogStorage(logstore.Disk[add]()).Join(ctx)
 	}

@@ -179,7 +179,7 @@ type pair[M blocks] struct {
 
 func (p *pair[M]) open(ctx context.Context, member int) error {
 	t := fastTiming()
-	options := []mosaik.Option{mosaik.WithTick(t.tick), mosaik.WithLeaveTimeout(0), mosaik.WithSnapshots(snapshotAfter, 1<<40)}
+	options := []mosaik.Option{mosaik.WithTick(t.tick), mosaik.WithLeaveTimeout(0)}
 	if p.nets[0] != nil {
 		options = append(options, mosaik.WithSeeds(p.nets[0].Addr().String()))
 	}
@@ -197,10 +197,10 @@ func (p *pair[M]) open(ctx context.Context, member int) error {
 		log = prunedStorage{log, sync.OnceFunc(func() { close(p.pruned) })}
 	}
 	if member == 0 {
-		t.config = t.config.WithBootstrapDelay(0) // nobody else begins the group
+		t.config.BootstrapDelay = mosaik.None // nobody else begins the group
 	}
 	b := p.nets[member].Groups().WithKey(p.key).WithConsensusConfig(t.config)
-	p.groups[member], err = mosaik.WithStateMachine(b, p.newMachine).WithLogStorage(log).Join(ctx)
+	p.groups[member], err = mosaik.WithStateMachine(b, p.newMachine).WithSnapshots(snapshotAfter, 1<<40).WithLogStorage(log).Join(ctx)
 	if err != nil {
 		return err
 	}

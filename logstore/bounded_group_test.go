@@ -2,15 +2,13 @@ package logstore_test
 
 import (
 	"testing"
-
-	"github.com/mosaik-go/mosaik/mosaik"
 )
 
 // TestDiskStaysBounded writes for long with snapshots by size: the disk never
 // holds more than a few times what a log may gather.
 func TestDiskStaysBounded(t *testing.T) {
 	t.Parallel()
-	f := newFaulty(t, mosaik.WithSnapshots(1_000_000, 16<<10))
+	f := newFaultyWith(t, 1_000_000, 16<<10)
 	f.joinAll()
 	write := func() {
 		t.Helper()

@@ -119,7 +119,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	join := func(i int) (err error) {
 		b := f.Node(i).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
 		storage := logstore.DiskOn[note](f.disks[i], 16<<10)
-		idle[i], err = mosaik.WithStateMachine(b.WithMembership(mosaik.DefaultPolicy().WithExpected(3)), newLedger).WithLogStorage(storage).Join(t.Context())
+		idle[i], err = mosaik.WithStateMachine(b.WithMembership(mosaik.Policy{Expected: 3}), newLedger).WithLogStorage(storage).Join(t.Context())
 		return err
 	}
 	for i := range idle {

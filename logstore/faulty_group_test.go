@@ -50,18 +50,24 @@ type faulty struct {
 	disks  []*faultfs.FS
 	groups []ledgerGroup
 
+	snapshotEntries, snapshotBytes int64
+
 	mu    sync.Mutex
 	next  int   // the next number to note
 	acked []int // those whose commands were acknowledged
 }
 
-func newFaulty(t *testing.T, options ...mosaik.Option) *faulty {
-	f := &faulty{t: t, groups: make([]ledgerGroup, 3)}
+func newFaulty(t *testing.T) *faulty { return newFaultyWith(t, 10_000, 64<<20) }
+
+// newFaultyWith starts a group whose members take snapshots after so many entries or
+// bytes.
+func newFaultyWith(t *testing.T, snapshotEntries, snapshotBytes int64) *faulty {
+	f := &faulty{t: t, groups: make([]ledgerGroup, 3), snapshotEntries: snapshotEntries, snapshotBytes: snapshotBytes}
 	for range f.groups {
 		f.dirs, f.disks = append(f.dirs, t.TempDir()), append(f.disks, faultfs.New())
 	}
 	f.Cluster = testutil.NewCluster(t, len(f.groups), testutil.WithNodeOptions(func(i int) []mosaik.Option {
-		return append([]mosaik.Option{mosaik.WithDir(f.dirs[i])}, options...)
+		return []mosaik.Option{mosaik.WithDir(f.dirs[i])}
 	}))
 	return f
 }
@@ -77,7 +83,8 @@ func soon(t testing.TB) context.Context {
 func (f *faulty) join(i int) {
 	f.t.Helper()
 	storage := logstore.DiskOn[note](f.disks[i], 16<<10)
-	f.groups[i] = testutil.JoinWith(f.Node(i), mosaik.WithStateMachine(f.Node(i).Builder(), newLedger).WithLogStorage(storage))
+	f.groups[i] = testutil.JoinWith(f.Node(i), mosaik.WithStateMachine(f.Node(i).Builder(), newLedger).
+		WithSnapshots(f.snapshotEntries, f.snapshotBytes).WithLogStorage(storage))
 }
 
 // joinAll joins on every node and waits until all is in place.

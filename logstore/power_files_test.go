@@ -28,7 +28,9 @@ import (
 // acknowledged.
 func TestPowerLossAtEveryOperation(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, testutil.FastConsensus().WithBootstrapDelay(0), 1)
+	config := testutil.FastConsensus()
+	config.BootstrapDelay = mosaik.None
+	w := newWitness(t, config, 1)
 	w.await(0, online)
 	w.watch()
 	w.noteUntilRemoved(".snapshot", 3)
@@ -90,7 +92,7 @@ type remains struct {
 
 func newWitness(t *testing.T, config mosaik.ConsensusConfig, members int) *witness {
 	w := &witness{
-		faulty: faulty{t: t}, config: config, policy: mosaik.DefaultPolicy().WithExpected(members),
+		faulty: faulty{t: t}, config: config, policy: mosaik.Policy{Expected: members},
 		kinds: map[string]int{}, draw: rand.New(rand.NewPCG(uint64(members), 5)),
 	}
 	for i := range members {
@@ -118,7 +120,7 @@ func newWitness(t *testing.T, config mosaik.ConsensusConfig, members int) *witne
 // open joins with one of the members.
 func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mosaik.Network, ledgerGroup, error) {
 	net, err := mosaik.Open(w.t.Context(), mosaik.NewNetworkID(w.t.Name()), mosaik.WithIdentity(w.keys[i]), mosaik.WithDir(dir),
-		mosaik.WithListen("127.0.0.1:0"), mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithSnapshots(10, 1<<20),
+		mosaik.WithListen("127.0.0.1:0"), mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond),
 		mosaik.WithLeaveTimeout(0), mosaik.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, nil, err
@@ -128,7 +130,8 @@ func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mo
 		return nil, nil, errors.Join(err, net.Close())
 	}
 	b := net.Groups().WithKey(key).WithConsensusConfig(w.config).WithMembership(w.policy)
-	g, err := mosaik.WithStateMachine(b, newLedger).WithLogStorage(logstore.DiskOn[note](disk, 16<<10)).Join(w.t.Context())
+	g, err := mosaik.WithStateMachine(b, newLedger).WithSnapshots(10, 1<<20).
+		WithLogStorage(logstore.DiskOn[note](disk, 16<<10)).Join(w.t.Context())
 	if err != nil {
 		return nil, nil, errors.Join(err, net.Close())
 	}
@@ -199,7 +202,7 @@ func (w *witness) check() {
 	}
 	w.seeing.Lock()
 	defer w.seeing.Unlock()
-	w.config = w.config.WithElectionTimeout(80 * time.Millisecond).WithElectionJitter(0)
+	w.config.ElectionTimeout, w.config.ElectionJitter = 80*time.Millisecond, mosaik.None
 	places, ctx := w.t.TempDir(), soon(w.t)
 	next := make(chan remains)
 	var checking sync.WaitGroup

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
-	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -29,7 +28,7 @@ func TestPowerLossUnderAGroup(t *testing.T) {
 }
 
 func testPowerLoss(t *testing.T, draw *rand.Rand) {
-	f := newFaulty(t, mosaik.WithSnapshots(40, 1<<20))
+	f := newFaultyWith(t, 40, 1<<20)
 	f.joinAll()
 	for round := range 4 {
 		stop := f.load()

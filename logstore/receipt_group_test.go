@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
-	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -17,7 +16,7 @@ import (
 // a process share two workers, so that of many some share the member's.
 func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	f := newFaulty(t, mosaik.WithSnapshots(10, 1<<20))
+	f := newFaultyWith(t, 10, 1<<20)
 	const late = 2
 	for i := range late {
 		f.join(i)

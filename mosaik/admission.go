@@ -1,6 +1,7 @@
 package mosaik
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -13,47 +14,47 @@ import (
 )
 
 const (
-	// examTime is how long the validators of a group may take over one peer.
-	// It leaves room for an answer within a bond's handshake.
+	// examTime bounds how long the validators of a group may take for one peer. It is
+	// short enough for an answer within the handshake of a bond.
 	examTime = time.Second
-	// maxExams bounds the goroutines that run a group's validators at a time,
-	// those included whose validators never return.
+	// maxExams bounds the goroutines that run a group's validators at a time, including
+	// those whose validators never return.
 	maxExams = 64
-	// maxTries bounds how often one examination begins again with new tickets.
+	// maxTries bounds how often one examination starts again with newer tickets.
 	maxTries = 8
 )
 
-// examiner runs the validators of one group, on goroutines of their own: those
-// that hang keep out the peer that they hang on and hold up nobody. Of each peer
-// one examination runs at a time.
+// examiner runs the validators of one group on goroutines of their own, so a validator
+// that hangs refuses the peer that it validates and blocks nothing else. At most one
+// examination of a peer runs at a time.
 type examiner struct {
 	validators []ticket.Validator
 	tickets    func(sm.PeerID) (shown []ticket.Ticket, known bool)
 	log        *slog.Logger
 	pending    sync.WaitGroup // examinations without a verdict
 
-	// mu guards what follows. It is held while verdicts are told, which keeps
+	// mu guards what follows. It is held while verdicts are delivered, which keeps
 	// those about one peer in order.
 	mu      sync.Mutex
 	closed  bool
 	exams   map[sm.PeerID]*exam
-	queue   []*exam // that have not begun
-	begun   int     // that have begun and not returned
-	hung    int     // of those, the ones that are overdue
-	unwatch []func()
+	queue   []*exam  // not started; at most one for each peer
+	begun   int      // started and not returned
+	hung    int      // of these, the overdue ones
+	unwatch []func() // end the watches on the validators
 }
 
-// exam is one examination of a peer, until its validators have returned.
+// exam is one examination of a peer. It exists until its validators have returned.
 type exam struct {
 	peer     sm.PeerID
-	deadline *time.Timer // nil before it has begun
-	settled  bool        // there is a verdict
-	askers   tellers     // whom the verdict is for
-	next     tellers     // who asked since: the tickets may have changed
+	deadline *time.Timer // nil before the start
+	settled  bool        // the verdict was delivered
+	askers   tellers     // receive the verdict
+	next     tellers     // asked after the start, when the tickets may have changed
 }
 
-// tellers are those who wait for a verdict, one for each purpose: who asks again
-// for the same takes the place of the earlier.
+// tellers deliver a verdict, one function for each purpose. A later request for the
+// same purpose replaces the earlier one.
 type tellers [group.Purposes]func(link.Code, time.Time)
 
 func (t tellers) tell(code link.Code, expiry time.Time) {
@@ -82,7 +83,7 @@ func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(link.C
 		askers[purpose] = tell
 		x.add(peer, askers)
 	case e.settled:
-		x.log.Warn("a peer is refused unseen, as ticket validators still hang on it", "peer", peer.Short())
+		x.log.Warn("peer refused without validation: validators still hang on its tickets", "peer", peer.Short())
 		tell(link.CodeTicketRefused, time.Time{})
 	case e.deadline == nil:
 		e.askers[purpose] = tell
@@ -91,8 +92,8 @@ func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(link.C
 	}
 }
 
-// add has a peer examined when its turn comes. The caller holds the mutex, as
-// with all below that do not take it.
+// add queues the examination of a peer. The caller holds mu, as for all methods below
+// that do not take it.
 func (x *examiner) add(peer sm.PeerID, askers tellers) {
 	e := &exam{peer: peer, askers: askers}
 	x.exams[peer] = e
@@ -101,8 +102,8 @@ func (x *examiner) add(peer sm.PeerID, askers tellers) {
 	x.advance()
 }
 
-// advance begins the examinations that there is room for. When validators hang
-// on as many peers as there is room for, all others are refused unseen.
+// advance starts queued examinations, as many as the bound allows. When validators hang
+// on that many peers, it refuses all others without validation.
 func (x *examiner) advance() {
 	for len(x.queue) > 0 && (x.begun < maxExams || x.hung == maxExams) {
 		e := x.queue[0]
@@ -111,7 +112,7 @@ func (x *examiner) advance() {
 			x.begin(e)
 			continue
 		}
-		x.log.Warn("a peer is refused unseen, as ticket validators hang on others", "peer", e.peer.Short(), "others", x.hung)
+		x.log.Warn("peer refused without validation: validators hang on the tickets of others", "peer", e.peer.Short(), "others", x.hung)
 		delete(x.exams, e.peer)
 		x.settle(e, link.CodeTicketRefused, time.Time{})
 	}
@@ -128,16 +129,16 @@ func (x *examiner) begin(e *exam) {
 	}()
 }
 
-// settle gives the verdict to whom it is for.
+// settle delivers the verdict.
 func (x *examiner) settle(e *exam, code link.Code, expiry time.Time) {
 	e.settled = true
 	e.askers.tell(code, expiry)
 	x.pending.Done()
 }
 
-// check asks the validators. A refusal of tickets that were replaced meanwhile
-// does not count: what decides about them may have changed with them. A peer
-// that never stops replacing them is refused all the same.
+// check calls the validators. A refusal of tickets that were replaced meanwhile does not
+// count, because the new tickets may be accepted. A peer that keeps replacing its tickets
+// is refused after maxTries.
 func (x *examiner) check(peer sm.PeerID) (link.Code, time.Time) {
 	shown, known := x.tickets(peer)
 	for tries := 1; known; tries++ {
@@ -148,14 +149,14 @@ func (x *examiner) check(peer sm.PeerID) (link.Code, time.Time) {
 		examined := shown
 		shown, known = x.tickets(peer)
 		if tries == maxTries || slices.EqualFunc(shown, examined, func(a, b ticket.Ticket) bool { return sameTicket(a)(b) }) {
-			x.log.Info("a peer's tickets are refused", "peer", peer.Short(), "error", err)
+			x.log.Info("tickets refused", "peer", peer.Short(), "error", err)
 			return link.CodeTicketRefused, time.Time{}
 		}
 	}
 	return link.CodeUnknownPeer, time.Time{}
 }
 
-// returned takes the validators' verdict, unless it comes too late.
+// returned delivers the validators' verdict, unless the examination is overdue.
 func (x *examiner) returned(e *exam, code link.Code, expiry time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -173,8 +174,8 @@ func (x *examiner) returned(e *exam, code link.Code, expiry time.Time) {
 	x.advance()
 }
 
-// overdue refuses a peer whose validators have not returned in time. It is
-// examined again only when they have.
+// overdue refuses a peer whose validators have not returned in time. The peer is
+// examined again only after they have.
 func (x *examiner) overdue(e *exam) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -182,21 +183,25 @@ func (x *examiner) overdue(e *exam) {
 		return
 	}
 	x.hung++
-	x.log.Warn("a peer is refused, as ticket validators hang", "peer", e.peer.Short(), "after", examTime)
+	x.log.Warn("peer refused: ticket validators hang", "peer", e.peer.Short(), "after", examTime)
 	x.settle(e, link.CodeTicketRefused, time.Time{})
 	e.next.tell(link.CodeTicketRefused, time.Time{})
 	x.advance()
 }
 
-// watch has changed called whenever a validator may decide differently.
-func (x *examiner) watch(changed func()) {
-	for _, v := range x.validators {
+// watch arranges that changed is called whenever a validator may decide differently. It
+// returns an error if a validator's Watch panics.
+func (x *examiner) watch(changed func()) error {
+	for i, v := range x.validators {
 		w, ok := v.(ticket.Watchable)
 		if !ok {
 			continue
 		}
-		stop := w.Watch(changed)
-		changed() // it may have changed before
+		stop, err := guarded(fmt.Sprintf("ticket validator %d's Watch", i+1), func() func() { return w.Watch(changed) })
+		if err != nil {
+			return err
+		}
+		changed() // the validator may have changed before the watch
 		x.mu.Lock()
 		closed := x.closed
 		if !closed {
@@ -207,6 +212,7 @@ func (x *examiner) watch(changed func()) {
 			stop()
 		}
 	}
+	return nil
 }
 
 // Close implements [group.Admission].
@@ -214,7 +220,7 @@ func (x *examiner) Close() {
 	x.mu.Lock()
 	x.closed = true
 	for range x.queue {
-		x.pending.Done() // nobody waits for a verdict any more
+		x.pending.Done() // no verdict is delivered
 	}
 	unwatch := x.unwatch
 	x.queue, x.unwatch = nil, nil

@@ -67,8 +67,8 @@ func joinWith(c *testutil.Cluster, key mosaik.GroupKey, validators func(node int
 	var groups []tillGroup
 	for i := range c.Len() {
 		n := c.Node(i)
-		b := n.Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus().WithMaxMissedHeartbeats(600)).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(2))
+		b := n.Net().Groups().WithKey(key).WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: 600})).
+			WithMembership(mosaik.Policy{Expected: 2})
 		for _, v := range validators(i) {
 			b = b.RequireTicket(v)
 		}
@@ -272,7 +272,7 @@ func TestJWTsAndTheirKeysRotate(t *testing.T) {
 		first, second = append(first, old.ticket(t, peer)), append(second, next.ticket(t, peer))
 		show(t, c.Node(i), first[i])
 	}
-	key, err := mosaik.KeyFromValidator(validators[0])
+	key, err := mosaik.KeyFromDigest(validators[0].Signature())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func TestSecretChangesWhileTheGroupLives(t *testing.T) {
 	join := func(i int, key mosaik.GroupKey) tillGroup {
 		n := c.Node(i)
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Net().Groups().WithKey(key).
-			WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(3)), newTill))
+			WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3}), newTill))
 	}
 	var groups []tillGroup
 	for i := range 3 {

@@ -52,7 +52,7 @@ func (b *besieged) join(n *testutil.Node) tillGroup {
 	// The times are those of a real group: an attack on a busy machine must not
 	// look like the loss of a leader.
 	builder := mosaik.WithStateMachine(n.Builder(), newTill).
-		WithMembership(three).WithConsensusConfig(mosaik.DefaultConsensusConfig())
+		WithMembership(three).WithConsensusConfig(mosaik.ConsensusConfig{})
 	if b.tickets {
 		if err := n.Net().AddTicket(besiegedPassword.ticket()); err != nil {
 			b.t.Fatal(err)
@@ -282,7 +282,7 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 		}
 		return g
 	}
-	groups := []tillGroup{join(0, mosaik.DefaultPolicy()), join(1, mosaik.DefaultPolicy().WithMaximumVoters(3))}
+	groups := []tillGroup{join(0, mosaik.Policy{}), join(1, mosaik.Policy{MaximumVoters: 3})}
 	for i, g := range groups {
 		wantRefused(t, g, mosaik.RefusedError{Peer: c.Node(1 - i).Peer(), Code: link.CodePolicy})
 	}

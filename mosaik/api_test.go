@@ -98,7 +98,8 @@ func describe(w *strings.Builder, pkg *types.Package, o types.Object) {
 	}
 	var methods []string
 	for m := range named.Methods() {
-		if m.Exported() {
+		// Generic methods are those of Go 1.27, in files that an older toolchain skips.
+		if m.Exported() && m.Signature().TypeParams().Len() == 0 {
 			methods = append(methods, types.ObjectString(m, qualifier))
 		}
 	}

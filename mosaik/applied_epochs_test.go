@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -41,25 +42,28 @@ func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Grou
 
 // lonely makes two members that were apart at birth, each with an epoch of its own.
 func lonely(t *testing.T) (*testutil.Cluster, []tillGroup) {
-	c := recording(t, 2, 1<<20)
-	return c, lonelyIn(t, c)
+	return lonelyWith(t, func(b tillBuilder) tillBuilder { return b.WithHistory(1 << 20) })
 }
 
-// lonelyIn joins two nodes that were apart at birth.
-func lonelyIn(t *testing.T, c *testutil.Cluster) (groups []tillGroup) {
+// tillBuilder is a builder of a group whose log is in memory.
+type tillBuilder = mosaik.GroupBuilder[step, *logstore.Memory[step], *till]
+
+// lonelyWith is lonely with members that are configured otherwise.
+func lonelyWith(t *testing.T, configure func(tillBuilder) tillBuilder) (c *testutil.Cluster, groups []tillGroup) {
+	c = testutil.NewCluster(t, 2)
 	c.Cut(0, 1)
 	for i := range 2 {
 		n := c.Node(i)
-		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-			WithMembership(mosaik.DefaultPolicy()).
-			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))))
+		groups = append(groups, testutil.JoinWith(n, configure(mosaik.WithStateMachine(n.Builder(), newTill)).
+			WithMembership(mosaik.Policy{}).
+			WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))))
 	}
 	for _, g := range groups {
 		if err := g.When().Online(soon(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return groups
+	return c, groups
 }
 
 // If a member gives up an epoch with commands, its consumers get ErrOtherEpoch. Consumers in
@@ -154,8 +158,7 @@ func TestAppliedOutlivesAnEmptyEpoch(t *testing.T) {
 // epoch contains what these members applied.
 func TestAppliedOfMembersThatWereRecoveredFrom(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 3, 1<<20)
-	groups := testutil.JoinAll(c, newTill)
+	c, groups := recording(t, 3, 1<<20)
 	ctx := soon(t)
 	mustPay(t, groups[0], 1)
 	if err := groups[1].When().Applied(ctx, 1); err != nil {
@@ -257,8 +260,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 // also if it begins after the panic.
 func TestAppliedOfAPoisonedMachine(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 3, 1<<20)
-	groups := testutil.JoinAll(c, newTill)
+	_, groups := recording(t, 3, 1<<20)
 	ctx := soon(t)
 	mustPay(t, groups[0], 1)
 	mustPay(t, groups[0], 2)
@@ -286,9 +288,10 @@ func TestAppliedOfAPoisonedMachine(t *testing.T) {
 // A consumer of a group that its storage ended gets the applied commands, and then the cause.
 func TestAppliedOfAFailedStorage(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 1, 1<<20)
+	c := testutil.NewCluster(t, 1)
 	storage := faultyStorage{failAt: new(atomic.Int64)}
-	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithLogStorage(storage))
+	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).
+		WithHistory(1<<20).WithLogStorage(storage))
 	testutil.Settle(t, g)
 	_, end := followToTheEnd(soon(t), g, 1)
 	storage.failAt.Store(20)
@@ -312,11 +315,13 @@ func TestAppliedOfAFailedStorage(t *testing.T) {
 // recorded before.
 func TestAppliedOfAnotherEpoch(t *testing.T) {
 	t.Parallel()
-	for name, options := range map[string][]mosaik.Option{"recorded": {mosaik.WithHistory(1 << 20)}, "not recorded": nil} {
+	for name, configure := range map[string]func(tillBuilder) tillBuilder{
+		"recorded":     func(b tillBuilder) tillBuilder { return b.WithHistory(1 << 20) },
+		"not recorded": func(b tillBuilder) tillBuilder { return b },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := testutil.NewCluster(t, 2, testutil.WithNodeOptions(func(int) []mosaik.Option { return options }))
-			groups := lonelyIn(t, c)
+			c, groups := lonelyWith(t, configure)
 			stays, yields := groups[0], groups[1]
 			ctx := soon(t)
 			for n := range int64(3) {

@@ -38,20 +38,23 @@ func follow(t testing.TB, g tillGroup, from sm.Index, n int) (done []int64) {
 	return done
 }
 
-// recording is a cluster whose groups keep commands from the beginning.
-func recording(t testing.TB, n, size int) *testutil.Cluster {
-	return testutil.NewCluster(t, n, testutil.WithNodeOptions(func(int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithHistory(size)}
-	}))
+// recording starts a group of n whose members keep so many bytes of commands from
+// joining on.
+func recording(t testing.TB, n, size int) (c *testutil.Cluster, groups []tillGroup) {
+	t.Helper()
+	c = testutil.NewCluster(t, n)
+	for _, node := range nodes(c, nil) {
+		groups = append(groups, testutil.JoinWith(node, mosaik.WithStateMachine(node.Builder(), newTill).WithHistory(size)))
+	}
+	testutil.Settle(t, groups...)
+	return c, groups
 }
 
 // Every member's followers see what its machine saw, while a leader is lost and
 // commands are sent again.
 func TestAppliedAcrossLeaders(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 3, 1<<20)
-	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
-	testutil.Settle(t, groups...)
+	c, groups := recording(t, 3, 1<<20)
 	leader := leaderOf(t, c, groups[0])
 	rest := without(groups, leader)
 	const each = 60
@@ -88,8 +91,8 @@ func TestAppliedAcrossLeaders(t *testing.T) {
 // A projection reads, follows, falls behind and reads again.
 func TestAppliedBehind(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 1, 4<<10)
-	g := testutil.JoinAll(c, newTill)[0]
+	_, groups := recording(t, 1, 4<<10)
+	g := groups[0]
 	mustPay(t, g, 1)
 	var last sm.Index
 	var behind *mosaik.BehindError
@@ -192,9 +195,7 @@ func TestAppliedEnds(t *testing.T) {
 // Consumers on the member that recovers a group continue.
 func TestAppliedOfARecoveredGroup(t *testing.T) {
 	t.Parallel()
-	c := recording(t, 3, 1<<20)
-	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
-	testutil.Settle(t, groups...)
+	c, groups := recording(t, 3, 1<<20)
 	mustPay(t, groups[0], 1)
 	mustPay(t, groups[0], 2)
 	ctx := soon(t)

@@ -78,12 +78,6 @@ func TestOpenRefusesBadOptions(t *testing.T) {
 		"logger":             {mosaik.WithLogger(nil), []string{"logger", "nil"}},
 		"tick":               {mosaik.WithTick(0), []string{"tick", "0s", "1ms to 1s"}},
 		"fraction of a tick": {mosaik.WithTick(1500 * time.Microsecond), []string{"tick", "1.5ms", "whole milliseconds"}},
-		"rare snapshots":     {mosaik.WithSnapshots(1e9+1, 1<<20), []string{"snapshots every 1000000001 entries", "from 10 to 1000000000"}},
-		"frequent snapshots": {mosaik.WithSnapshots(9, 1<<20), []string{"snapshots every 9 entries", "from 10"}},
-		"large logs":         {mosaik.WithSnapshots(10, 1<<40+1), []string{"snapshots every 1099511627777 bytes", "to 1099511627776"}},
-		"small logs":         {mosaik.WithSnapshots(10, 4095), []string{"snapshots every 4095 bytes", "from 4096"}},
-		"short history":      {mosaik.WithHistory(4<<10 - 1), []string{"history of 4095 bytes", "from 4096"}},
-		"long history":       {mosaik.WithHistory(1<<30 + 1), []string{"history", "to 1073741824"}},
 		"few connections":    {mosaik.WithConnectionLimits(100, 31), []string{"connection limits", "31 per address", "at least 32"}},
 		"more per address":   {mosaik.WithConnectionLimits(100, 101), []string{"connection limits", "100 in all", "at most the first"}},
 		"long tick":          {mosaik.WithTick(2 * time.Second), []string{"tick", "2s", "1ms to 1s"}},
@@ -136,7 +130,9 @@ func (listener) Apply(sm.ApplyContext, chan int) (any, error) { return nil, nil 
 
 type hasty struct{ till }
 
-func (*hasty) ConsensusDefaults() mosaik.ConsensusConfig { return mosaik.ConsensusConfig{} }
+func (*hasty) ConsensusDefaults() mosaik.ConsensusConfig {
+	return mosaik.ConsensusConfig{HeartbeatInterval: 1}
+}
 
 type brokenStorage struct{}
 
@@ -147,7 +143,6 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 	n := openNetwork(t, mosaik.NewNetworkID("bad settings"))
 	keyed := n.Groups().WithKey(mosaik.RandomKey())
 	base := mosaik.WithStateMachine(keyed, newTill)
-	config, policy := mosaik.DefaultConsensusConfig(), mosaik.DefaultPolicy()
 	timing := func(c mosaik.ConsensusConfig) func(context.Context) error {
 		return join(base.WithConsensusConfig(c))
 	}
@@ -166,28 +161,34 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		"signature":          {join(mosaik.WithStateMachine(keyed, func() *unsigned { return &unsigned{} })), []string{`machine "unsigned"`, "zero signature", "sm.Define"}},
 		"codec":              {join(mosaik.WithStateMachine(keyed, func() *uncoded { return &uncoded{} })), []string{`machine "uncoded"`, "no codec", "sm.Define"}},
 		"commands":           {join(mosaik.WithStateMachine(keyed, func() listener { return listener{} })), []string{`machine "listener"`, "a chan cannot be encoded"}},
-		"machine's config":   {join(mosaik.WithStateMachine(keyed, func() *hasty { return &hasty{} })), []string{"heartbeat_interval is 0s", "from 1ms"}},
+		"machine's config":   {join(mosaik.WithStateMachine(keyed, func() *hasty { return &hasty{} })), []string{"heartbeat_interval is 1ns", "from 1ms"}},
 		"validator":          {join(base.RequireTicket(password{"x"}).RequireTicket(nil)), []string{"ticket validator 2 is nil"}},
 		"broken storage":     {join(base.WithLogStorage(brokenStorage{})), []string{"open its log: the disk is on fire"}},
-		"reluctance":         {join(base.WithRole(mosaik.Reluctant(1))), []string{"validate role: reluctant: factor is 1", "from 2 to 100"}},
-		"zero config":        {timing(mosaik.ConsensusConfig{}), []string{"validate consensus config: heartbeat_interval is 0s", "from 1ms to 1h0m0s"}},
-		"heartbeat":          {timing(config.WithHeartbeatInterval(1500 * time.Microsecond)), []string{"heartbeat_interval is 1.5ms", "whole milliseconds"}},
-		"jitter":             {timing(config.WithHeartbeatJitter(500 * time.Millisecond)), []string{"heartbeat_jitter is 500ms", "less than heartbeat_interval, which is 500ms"}},
-		"misses":             {timing(config.WithMaxMissedHeartbeats(0)), []string{"max_missed_heartbeats is 0", "from 1 to 1000"}},
-		"election":           {timing(config.WithElectionTimeout(500 * time.Millisecond)), []string{"election_timeout is 500ms", "more than heartbeat_interval, which is 500ms"}},
-		"election jitter":    {timing(config.WithElectionJitter(-1)), []string{"election_jitter is -1ns", "from 0s"}},
-		"bootstrap delay":    {timing(config.WithBootstrapDelay(2 * time.Hour)), []string{"bootstrap_delay is 2h0m0s", "to 1h0m0s"}},
-		"forward timeout":    {timing(config.WithForwardTimeout(0)), []string{"forward_timeout is 0s", "from 1ms"}},
-		"query timeout":      {timing(config.WithQueryTimeout(0)), []string{"query_timeout is 0s", "from 1ms"}},
-		"few election ticks": {timing(config.WithHeartbeatInterval(20 * time.Millisecond).WithHeartbeatJitter(0).WithElectionTimeout(100 * time.Millisecond)), []string{"election_timeout is 100ms", "3 ticks of 50ms", "WithTick"}},
-		"few forward ticks":  {timing(config.WithForwardTimeout(149 * time.Millisecond)), []string{"forward_timeout is 149ms", "3 ticks of 50ms", "WithTick"}},
-		"few query ticks":    {timing(config.WithQueryTimeout(time.Millisecond)), []string{"query_timeout is 1ms", "3 ticks of 50ms", "WithTick"}},
-		"zero policy":        {membership(mosaik.Policy{}), []string{"validate membership policy: maximum_voters is 0", "from 1 to 99"}},
-		"expected":           {membership(policy.WithExpected(198)), []string{"expected is 198", "0 to 197"}},
-		"expected, maximum":  {membership(policy.WithExpected(11)), []string{"expected is 11", "its majority, 6", "maximum_voters, which is 5"}},
-		"minimum":            {membership(policy.WithExpected(5).WithMinimumVoters(2)), []string{"minimum_voters is 2", "at least 3", "expected, which is 5"}},
-		"minimum, maximum":   {membership(policy.WithMinimumVoters(6)), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
-		"grace":              {membership(policy.WithGrace(0)), []string{"grace is 0s", "from 1ms to 720h0m0s"}},
+		"rare snapshots":     {join(base.WithSnapshots(1e9+1, 1<<20)), []string{"snapshots every 1000000001 entries", "from 10 to 1000000000"}},
+		"frequent snapshots": {join(base.WithSnapshots(9, 1<<20)), []string{"snapshots every 9 entries", "from 10"}},
+		"large logs":         {join(base.WithSnapshots(10, 1<<40+1)), []string{"snapshots every 1099511627777 bytes", "to 1099511627776"}},
+		"small logs":         {join(base.WithSnapshots(10, 4095)), []string{"snapshots every 4095 bytes", "from 4096"}},
+		"short history":      {join(base.WithHistory(4<<10 - 1)), []string{"history of 4095 bytes", "from 4096"}},
+		"long history":       {join(base.WithHistory(1<<30 + 1)), []string{"history", "to 1073741824"}},
+		"reluctance":         {join(base.WithRole(mosaik.Role{Reluctance: 1})), []string{"validate role: reluctance is 1", "from 2 to 100"}},
+		"negative config":    {timing(mosaik.ConsensusConfig{HeartbeatInterval: -1}), []string{"validate consensus config: heartbeat_interval is -1ns", "from 1ms to 1h0m0s"}},
+		"heartbeat":          {timing(mosaik.ConsensusConfig{HeartbeatInterval: 1500 * time.Microsecond}), []string{"heartbeat_interval is 1.5ms", "whole milliseconds"}},
+		"jitter":             {timing(mosaik.ConsensusConfig{HeartbeatJitter: 500 * time.Millisecond}), []string{"heartbeat_jitter is 500ms", "less than heartbeat_interval, which is 500ms, the default"}},
+		"misses":             {timing(mosaik.ConsensusConfig{MaxMissedHeartbeats: -1}), []string{"max_missed_heartbeats is -1", "from 1 to 1000"}},
+		"election":           {timing(mosaik.ConsensusConfig{ElectionTimeout: 500 * time.Millisecond}), []string{"election_timeout is 500ms", "more than heartbeat_interval, which is 500ms"}},
+		"election jitter":    {timing(mosaik.ConsensusConfig{ElectionJitter: -2}), []string{"election_jitter is -2ns", "from 0s", "mosaik.None"}},
+		"bootstrap delay":    {timing(mosaik.ConsensusConfig{BootstrapDelay: 2 * time.Hour}), []string{"bootstrap_delay is 2h0m0s", "to 1h0m0s"}},
+		"forward timeout":    {timing(mosaik.ConsensusConfig{ForwardTimeout: -1}), []string{"forward_timeout is -1ns", "from 1ms"}},
+		"query timeout":      {timing(mosaik.ConsensusConfig{QueryTimeout: -1}), []string{"query_timeout is -1ns", "from 1ms"}},
+		"few election ticks": {timing(mosaik.ConsensusConfig{HeartbeatInterval: 20 * time.Millisecond, HeartbeatJitter: mosaik.None, ElectionTimeout: 100 * time.Millisecond}), []string{"election_timeout is 100ms", "3 ticks of 50ms", "WithTick"}},
+		"few forward ticks":  {timing(mosaik.ConsensusConfig{ForwardTimeout: 149 * time.Millisecond}), []string{"forward_timeout is 149ms", "3 ticks of 50ms", "WithTick"}},
+		"few query ticks":    {timing(mosaik.ConsensusConfig{QueryTimeout: time.Millisecond}), []string{"query_timeout is 1ms", "3 ticks of 50ms", "WithTick"}},
+		"negative policy":    {membership(mosaik.Policy{MaximumVoters: -1}), []string{"validate membership policy: maximum_voters is -1", "from 1 to 99"}},
+		"expected":           {membership(mosaik.Policy{Expected: 198}), []string{"expected is 198", "0 to 197"}},
+		"expected, maximum":  {membership(mosaik.Policy{Expected: 11}), []string{"expected is 11", "its majority, 6", "maximum_voters, which is 5"}},
+		"minimum":            {membership(mosaik.Policy{Expected: 5, MinimumVoters: 2}), []string{"minimum_voters is 2", "at least 3", "expected, which is 5"}},
+		"minimum, maximum":   {membership(mosaik.Policy{MinimumVoters: 6}), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
+		"grace":              {membership(mosaik.Policy{Grace: -1}), []string{"grace is -1ns", "from 1ms to 720h0m0s"}},
 	} {
 		wantMessage(t, name, tc.join(t.Context()), append(tc.parts, "mosaik: join group")...)
 	}

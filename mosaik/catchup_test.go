@@ -45,7 +45,8 @@ type compacted[M holder] struct {
 // newCompacted starts a group that takes snapshots every 50 entries, and writes
 // until all of its logs are compacted.
 func newCompacted[M holder](t *testing.T, newMachine func() M, storage func() logstore.Storage[step], timing mosaik.ConsensusConfig) *compacted[M] {
-	c := &compacted[M]{durables: newDurables(t, newMachine, mosaik.WithSnapshots(50, 1<<30)), storage: storage, timing: timing}
+	c := &compacted[M]{durables: newDurables(t, newMachine), storage: storage, timing: timing}
+	c.snapshotEntries, c.snapshotBytes = 50, 1<<30
 	for range c.dirs {
 		c.logs = append(c.logs, watch(storage()))
 	}
@@ -71,8 +72,9 @@ func (c *compacted[M]) add() int {
 // enter joins on a node, in a group that expects three members.
 func (c *compacted[M]) enter(i int) {
 	c.t.Helper()
-	b := c.Node(i).Builder().WithMembership(mosaik.DefaultPolicy().WithExpected(3)).WithConsensusConfig(c.timing)
-	c.groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, c.newMachine).WithLogStorage(c.logs[i]))
+	b := c.Node(i).Builder().WithMembership(mosaik.Policy{Expected: 3}).WithConsensusConfig(c.timing)
+	c.groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, c.newMachine).
+		WithSnapshots(c.snapshotEntries, c.snapshotBytes).WithLogStorage(c.logs[i]))
 }
 
 // wantAllPaid fails the test unless every member holds all, those that were

@@ -45,7 +45,7 @@ func TestClockAtARestart(t *testing.T) {
 		t.Skip("it starts a cluster for each combination")
 	}
 	t.Parallel()
-	policy := mosaik.DefaultPolicy().WithExpected(3).WithGrace(2 * time.Second)
+	policy := mosaik.Policy{Expected: 3, Grace: 2 * time.Second}
 	remove := func(names ...string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			for _, name := range names {

@@ -21,7 +21,7 @@ func (n *Network) closeGroup(j *joined) {
 // tearDown ends everything that the network started, once its groups were left. It
 // waits no longer than tearDownTime for what does not end, and then returns
 // [ErrNotStopped].
-func (n *Network) tearDown(groups []*joined) error {
+func (n *Network) tearDown(groups []*joined, openings []*opening) error {
 	late := time.NewTimer(tearDownTime)
 	defer late.Stop()
 	err := n.bonds.Close()
@@ -32,23 +32,27 @@ func (n *Network) tearDown(groups []*joined) error {
 	select {
 	case stopped := <-engine:
 		err = errors.Join(err, stopped, n.link.Close())
-		go func() { rest <- n.release(groups) }()
+		go func() { rest <- n.release(groups, openings) }()
 	case <-late.C:
 		// The engine waits for an Apply or a disk. The address is free all the same.
 		err = errors.Join(err, n.link.Close())
-		go func() { rest <- errors.Join(<-engine, n.release(groups)) }()
-		return errors.Join(err, notStopped(groups))
+		go func() { rest <- errors.Join(<-engine, n.release(groups, openings)) }()
+		return errors.Join(err, notStopped(groups, openings))
 	}
 	select {
 	case released := <-rest:
 		return errors.Join(err, released)
 	case <-late.C:
-		return errors.Join(err, notStopped(groups))
+		return errors.Join(err, notStopped(groups, openings))
 	}
 }
 
-// release waits until the groups have ended and gives back what they used.
-func (n *Network) release(groups []*joined) error {
+// release waits until the groups, and the joins that were opening others, have ended,
+// and gives back what they used.
+func (n *Network) release(groups []*joined, openings []*opening) error {
+	for _, o := range openings {
+		<-o.done
+	}
 	for _, j := range groups {
 		<-j.core.Done()
 	}
@@ -57,14 +61,20 @@ func (n *Network) release(groups []*joined) error {
 }
 
 // notStopped names the groups of which something still runs.
-func notStopped(groups []*joined) error {
+func notStopped(groups []*joined, openings []*opening) error {
 	var running []string
-	for _, j := range groups {
+	check := func(id GroupID, done <-chan struct{}) {
 		select {
-		case <-j.core.Done():
+		case <-done:
 		default:
-			running = append(running, j.id.Short())
+			running = append(running, id.Short())
 		}
+	}
+	for _, j := range groups {
+		check(j.id, j.core.Done())
+	}
+	for _, o := range openings {
+		check(o.id, o.done)
 	}
 	return fmt.Errorf("mosaik: close the network: %w after %v: groups %s: an Apply or a query of their machines, "+
 		"or the disk of their logs, does not return", ErrNotStopped, tearDownTime, strings.Join(running, ", "))

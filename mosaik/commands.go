@@ -36,7 +36,7 @@ type AppliedCommand[C any] struct {
 // sequence ends with an error:
 //   - a [*BehindError] if this member no longer holds the command: the consumer was too slow,
 //     the member caught up by snapshot, or no consumer followed the group when the member
-//     applied it (see WithHistory). Read again and continue from there.
+//     applied it (see [GroupBuilder.WithHistory]). Read again and continue from there.
 //   - [ErrOtherEpoch] if this member is in another epoch or enters one. Read again. An epoch
 //     that this member made by [Group.Recover] continues the one before.
 //   - the context's error, wrapped, or the reason for which the group ended, as [ErrClosed].

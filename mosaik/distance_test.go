@@ -25,7 +25,7 @@ func BenchmarkDistance(b *testing.B) {
 			c := testutil.NewCluster(b, 3)
 			groups := make([]tillGroup, c.Len())
 			for i := range groups {
-				builder := c.Node(i).Builder().WithConsensusConfig(mosaik.DefaultConsensusConfig())
+				builder := c.Node(i).Builder().WithConsensusConfig(mosaik.ConsensusConfig{})
 				groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(builder, newTill).WithLogStorage(logstore.NewMemory[step]()))
 			}
 			testutil.Settle(b, groups...)

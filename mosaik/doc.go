@@ -10,7 +10,7 @@
 //
 //	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"), mosaik.WithSeeds("10.0.0.1:7000"))
 //	b := mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New)
-//	group, err := b.WithMembership(mosaik.DefaultPolicy().WithExpected(3)).Join(ctx)
+//	group, err := b.WithMembership(mosaik.Policy{Expected: 3}).Join(ctx)
 //	err = group.When().Online(ctx)
 //
 // Say how many members you expect. The group then accepts commands, and has a leader that may

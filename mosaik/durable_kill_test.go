@@ -291,7 +291,7 @@ func TestKilledNode(t *testing.T) {
 		_, _ = io.Copy(io.Discard, in)
 	}()
 	n, err := mosaik.Open(t.Context(), mosaik.NewNetworkID(order.Network), mosaik.WithDir(order.Dir), mosaik.WithListen("127.0.0.1:0"),
-		mosaik.WithSeeds(order.Seeds...), mosaik.WithTick(10*time.Millisecond), mosaik.WithSnapshots(300, 64<<20),
+		mosaik.WithSeeds(order.Seeds...), mosaik.WithTick(10*time.Millisecond),
 		mosaik.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
 		t.Fatal(err)
@@ -301,8 +301,8 @@ func TestKilledNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(3))
-	g, err := mosaik.WithStateMachine(b, newKeptTill).WithLogStorage(logstore.Disk[step]()).Join(t.Context())
+	b := n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3})
+	g, err := mosaik.WithStateMachine(b, newKeptTill).WithSnapshots(300, 64<<20).WithLogStorage(logstore.Disk[step]()).Join(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,14 +22,19 @@ type durables[M holder] struct {
 	dirs       []string
 	newMachine func() M
 	groups     []*mosaik.Group[step, M]
+
+	snapshotEntries, snapshotBytes int64 // when members take snapshots
 }
 
-// newDurables starts three nodes with directories and what options add, by which
-// snapshots are frequent unless they say otherwise.
-func newDurables[M holder](t *testing.T, newMachine func() M, options ...mosaik.Option) *durables[M] {
-	d := &durables[M]{t: t, newMachine: newMachine, dirs: []string{t.TempDir(), t.TempDir(), t.TempDir()}}
+// newDurables starts three nodes with directories, whose members take snapshots
+// often.
+func newDurables[M holder](t *testing.T, newMachine func() M) *durables[M] {
+	d := &durables[M]{
+		t: t, newMachine: newMachine, dirs: []string{t.TempDir(), t.TempDir(), t.TempDir()},
+		snapshotEntries: 20, snapshotBytes: 64 << 20,
+	}
 	d.Cluster = testutil.NewCluster(t, len(d.dirs), testutil.WithNodeOptions(func(i int) []mosaik.Option {
-		return append([]mosaik.Option{mosaik.WithDir(d.dirs[i]), mosaik.WithSnapshots(20, 64<<20)}, options...)
+		return []mosaik.Option{mosaik.WithDir(d.dirs[i])}
 	}))
 	d.groups = make([]*mosaik.Group[step, M], len(d.dirs))
 	return d
@@ -44,7 +49,8 @@ func (d *durables[M]) join(i int) *mosaik.Group[step, M] {
 func (d *durables[M]) joinWith(i int, storage logstore.Storage[step]) *mosaik.Group[step, M] {
 	d.t.Helper()
 	n := d.Node(i)
-	d.groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), d.newMachine).WithLogStorage(storage))
+	d.groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), d.newMachine).
+		WithSnapshots(d.snapshotEntries, d.snapshotBytes).WithLogStorage(storage))
 	return d.groups[i]
 }
 
@@ -198,7 +204,7 @@ func TestDurableMemberGoesOn(t *testing.T) {
 func TestDurableMemberRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
-	policy := mosaik.DefaultPolicy().WithExpected(3).WithGrace(300 * time.Millisecond)
+	policy := mosaik.Policy{Expected: 3, Grace: 300 * time.Millisecond}
 	join := func(n *testutil.Node, storage logstore.Storage[step]) tillGroup {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(policy), newTill).WithLogStorage(storage))
 	}
@@ -254,7 +260,7 @@ func TestLastDurableMemberKeepsItsLog(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
 	join := func() tillGroup {
-		b := d.Node(0).Builder().WithMembership(mosaik.DefaultPolicy())
+		b := d.Node(0).Builder().WithMembership(mosaik.Policy{})
 		return testutil.JoinWith(d.Node(0), mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.Disk[step]()))
 	}
 	g := join()
@@ -273,7 +279,7 @@ func TestLastDurableMemberKeepsItsLog(t *testing.T) {
 func TestDurableLeaderHandsOnAtClose(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
-	slow := testutil.FastConsensus().WithElectionTimeout(2 * time.Minute)
+	slow := fast(mosaik.ConsensusConfig{ElectionTimeout: 2 * time.Minute})
 	// The member that makes the epoch elects itself without a timeout.
 	for i := range d.groups {
 		b := d.Node(i).Builder().WithConsensusConfig(slow)
@@ -339,7 +345,7 @@ func TestCopiedDirectoryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := twin.Groups().WithKey(d.Key()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(3))
+	b := twin.Groups().WithKey(d.Key()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3})
 	g, err := mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.Disk[step]()).Join(ctx)
 	if err != nil {
 		t.Fatal(err)

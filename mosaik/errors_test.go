@@ -80,7 +80,7 @@ func exportedErrors(t *testing.T) []string {
 	}
 	var names []string
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
+		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_go127.go") { // a syntax of its own
 			continue
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

@@ -50,7 +50,7 @@ func Example() {
 		return
 	}
 	b := mosaik.WithStateMachine(net.Groups().WithKey(key), NewLedger).
-		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0))
+		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})
 	group, err := b.Join(ctx)
 	if err != nil {
 		fmt.Println(err)
@@ -80,14 +80,14 @@ func Example() {
 func ExampleGroup_Commands() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"), mosaik.WithHistory(1<<20))
+	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer net.Close()
-	group, err := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), NewLedger).
-		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0)).Join(ctx)
+	group, err := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), NewLedger).WithHistory(1 << 20).
+		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}).Join(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -144,7 +144,7 @@ func ExampleKeyedBuilder_Join() {
 	}
 	defer net.Close()
 	group, err := net.Groups().WithKey(mosaik.RandomKey()).
-		WithConsensusConfig(mosaik.DefaultConsensusConfig().WithBootstrapDelay(0)).Join(ctx)
+		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}).Join(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -161,7 +161,7 @@ func ExampleKeyedBuilder_Join() {
 // with the second key, then all with the third. Members with two keys in a row
 // bond.
 func ExampleGroupKey_Rotate() {
-	first, err := mosaik.ParseKey("mosaik-key-1:" +
+	first, err := mosaik.KeyFromText("mosaik-key-1:" +
 		"06a3e70c62756927108c0f6c539d80a9a9e78b0a934841ab72ad49d8ddd4e19d:" +
 		"5094fec74e8100087263e20cc010b7a3f46d37247e64b0be1c7faae7aac863b4")
 	if err != nil {
@@ -171,12 +171,12 @@ func ExampleGroupKey_Rotate() {
 	fresh := mosaik.RandomKey()
 	second := first.Rotate(fresh).Accepting(first)
 	third := first.Rotate(fresh)
-	fmt.Println(first, second.Anchor() == first.Anchor(), third.Anchor() == first.Anchor())
+	fmt.Println(first, second.Equal(third))
 
 	// What is to be kept is exported deliberately; a key never prints.
-	kept, err := mosaik.ParseKey(third.Export())
+	kept, err := mosaik.KeyFromText(third.Export())
 	fmt.Println(kept.Equal(third), err)
 	// Output:
-	// 50****b4 true true
+	// 50****b4 false
 	// true <nil>
 }

@@ -24,7 +24,7 @@ func bystander(t *testing.T, c *testutil.Cluster) func() {
 		n := c.Node(i)
 		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Net().Groups().WithKey(key).
 			WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(c.Len())), newTill)))
+			WithMembership(mosaik.Policy{Expected: c.Len()}), newTill)))
 	}
 	testutil.Settle(t, groups...)
 	var paid int64

@@ -42,7 +42,7 @@ func (g *Group[C, M]) ID() GroupID { return g.joined.id }
 
 // Config returns the consensus configuration in force: the builder's, the machine's, or the
 // default.
-func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.timing }
+func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.consensus }
 
 // AppliedIndex returns the index of the last command that this member has applied, 0 before
 // the first. It never goes backwards while the member stays in the group's epoch.

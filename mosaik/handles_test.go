@@ -78,13 +78,13 @@ func TestDifferingSecondJoin(t *testing.T) {
 			return err
 		}, "its storage is *logstore.Memory[github.com/mosaik-go/mosaik/mosaik_test.step], not mosaik_test.faultyStorage"},
 		"timing": {func() error {
-			return join(b.WithConsensusConfig(testutil.FastConsensus().WithQueryTimeout(time.Hour)))
+			return join(b.WithConsensusConfig(fast(mosaik.ConsensusConfig{QueryTimeout: time.Hour})))
 		}, "query_timeout=1s, not"},
-		"role":       {func() error { return join(b.WithRole(mosaik.Observer())) }, "its role is normal, not observer"},
+		"role":       {func() error { return join(b.WithRole(mosaik.Role{Observer: true})) }, "its role is normal, not observer"},
 		"membership": {func() error { return join(b.WithMembership(three)) }, "its membership is expected=1 "},
 		"key": {func() error {
 			return join(c.Node(0).Net().Groups().WithKey(key.Rotate(mosaik.RandomKey())).
-				WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.DefaultPolicy().WithExpected(1)))
+				WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 1}))
 		}, "its key holds other secrets"},
 	} {
 		err := tc.join()
@@ -254,7 +254,7 @@ func TestCloseEndsCommandsOnTheirWay(t *testing.T) {
 // eager is a till with a clockwork of its own.
 type eager struct{ till }
 
-var eagerConfig = testutil.FastConsensus().WithHeartbeatInterval(70 * time.Millisecond)
+var eagerConfig = fast(mosaik.ConsensusConfig{HeartbeatInterval: 70 * time.Millisecond})
 
 func (*eager) ConsensusDefaults() mosaik.ConsensusConfig { return eagerConfig }
 
@@ -303,15 +303,15 @@ func TestGroupIDs(t *testing.T) {
 	same("a storage", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(2).Builder(), newTill).
 		WithLogStorage(logstore.NewMemory[step]())))
 	same("a role and a policy", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
-		WithRole(mosaik.Observer()).WithMembership(mosaik.DefaultPolicy().WithExpected(5))))
+		WithRole(mosaik.Role{Observer: true}).WithMembership(mosaik.Policy{Expected: 5})))
 	same("local timing", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(4).Builder(), newTill).
-		WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(time.Hour))))
+		WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: time.Hour}))))
 	same("a rotated key", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(
 		c.Node(5).Net().Groups().WithKey(c.Key().Rotate(mosaik.RandomKey())).WithConsensusConfig(testutil.FastConsensus()), newTill)))
 	differ("another key", testutil.JoinWith(n, mosaik.WithStateMachine(
 		n.Net().Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus()), newTill)))
 	differ("a heartbeat", testutil.JoinWith(n, mosaik.WithStateMachine(
-		keyed(1).WithConsensusConfig(testutil.FastConsensus().WithMaxMissedHeartbeats(21)), newTill)))
+		keyed(1).WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: 21})), newTill)))
 	differ("a validator", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1).RequireTicket(password{"x"}), newTill)))
 	differ("another machine", testutil.JoinWith(n, keyed(1)))
 	differ("snapshots", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1), func() *savedTill { return &savedTill{} })))

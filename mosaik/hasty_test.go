@@ -1,6 +1,7 @@
 package mosaik_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ func TestHastyBootstraps(t *testing.T) {
 			c := testutil.NewCluster(t, 3)
 			var groups []*mosaik.Group[struct{}, sm.NoOp]
 			for n := range c.Len() {
-				hasty := testutil.FastConsensus().WithBootstrapDelay(time.Duration(n) * delay * time.Millisecond)
+				own := time.Duration(n) * delay * time.Millisecond
+				hasty := fast(mosaik.ConsensusConfig{BootstrapDelay: cmp.Or(own, mosaik.None)})
 				b := c.Node(n).Net().Groups().WithKey(c.Key()).WithConsensusConfig(hasty)
 				groups = append(groups, testutil.JoinWith(c.Node(n), b))
 			}

@@ -20,7 +20,7 @@ import (
 func TestBondedMajorityIsNoQuorum(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 5)
-	policy := mosaik.DefaultPolicy().WithExpected(3).WithGrace(200 * time.Millisecond)
+	policy := mosaik.Policy{Expected: 3, Grace: 200 * time.Millisecond}
 	var groups []tillGroup
 	for i := range 5 {
 		n := c.Node(i)

@@ -35,8 +35,8 @@ func NewNetworkID(name string) NetworkID { return sm.ID(name) }
 // groupID derives the id of a group. The order of validators, which are their
 // signatures, and duplicates among them matter.
 func groupID(key GroupKey, consensus ConsensusConfig, machine, sync sm.Digest, validators []sm.Digest) GroupID {
-	shared := consensus.Digest()
-	id := key.Anchor().Derive(shared[:]).Derive(machine[:]).Derive(sync[:])
+	shared := consensus.digest()
+	id := key.anchor().Derive(shared[:]).Derive(machine[:]).Derive(sync[:])
 	for _, v := range validators {
 		id = id.Derive(v[:])
 	}

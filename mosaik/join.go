@@ -1,13 +1,13 @@
 package mosaik
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
 
 	"github.com/mosaik-go/mosaik/logstore"
-	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -16,27 +16,27 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// minTicks is how many ticks of Raft's clock a timeout that Raft measures has at
-// least. Raft counts whole ticks: a shorter timeout can end before its first try.
-const minTicks = 3
-
 // joined is a group that this network takes part in, shared by its handles.
 type joined struct {
 	plan
 	net     *Network
 	core    *group.Group
 	handles int           // guarded by net.mu; 0 while the group is being left
-	left    chan struct{} // closed when it was left
+	left    chan struct{} // closed when the group has ended and its place is free
 }
 
-// plan is a join with everything decided and checked.
-type plan struct {
-	settings
-	id               GroupID
-	timing           ConsensusConfig // the configuration in force
-	machine, storage reflect.Type
+// opening holds the place of a group while a join starts it. Starting reads the log
+// and runs code of the user's storage, so it must not run under the network's lock.
+type opening struct {
+	plan
+	done chan struct{} // closed when the group has its place, or nothing of it is left
+
+	// changed holds the peers whose tickets changed after the group may have looked at
+	// them. Guarded by net.mu.
+	changed map[sm.PeerID]bool
 }
 
+// join checks the settings of a builder and returns a handle on its group.
 func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Context, s settings, newMachine func() M, storage S) (_ *Group[C, M], err error) {
 	if err := watch.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("mosaik: join group: %w", err)
@@ -54,79 +54,147 @@ func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Contex
 	return newHandle[C, M](j, spec), nil
 }
 
-// hold returns the joined group of the plan with a handle more, starting it if
-// it is not joined yet. One that is being left is waited for.
+// hold returns the joined group of the plan with one more handle. It starts the
+// group if it has not been joined, and waits while another join starts it or its last
+// handle is being left.
 func (n *Network) hold(ctx context.Context, p plan, start func() (*group.Group, error)) (*joined, error) {
-	n.mu.Lock()
-	j := n.groups[p.id]
-	switch {
-	case n.closed:
-		n.mu.Unlock()
-		return nil, fmt.Errorf("the network is closed: %w", ErrClosed)
-	case n.superseded:
-		n.mu.Unlock()
-		return nil, ErrSuperseded
-	case j != nil && j.handles == 0:
-		n.mu.Unlock()
+	for {
+		place, err := n.place(p)
+		switch {
+		case err != nil:
+			return nil, err
+		case place.joined != nil:
+			return place.joined, nil
+		case place.opening != nil:
+			return n.open(place.opening, start)
+		}
 		select {
-		case <-j.left:
-			return n.hold(ctx, p, start)
+		case <-place.busy:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("it is still being left: %w", watch.Cause(ctx))
+			return nil, fmt.Errorf("%s: %w", place.why, watch.Cause(ctx))
 		}
-	case j != nil:
-		defer n.mu.Unlock()
-		if err := j.core.Ended(); err != nil {
-			return nil, fmt.Errorf("it has stopped; leave its handles first: %w", err)
-		}
-		if difference := j.plan.difference(p); difference != "" {
-			return nil, fmt.Errorf("%w: it is joined already with other settings: %s", ErrPrecondition, difference)
-		}
-		j.handles++
-		return j, nil
 	}
-	core, err := start()
-	if err != nil {
-		n.mu.Unlock()
-		return nil, err
-	}
-	j = &joined{net: n, plan: p, core: core, handles: 1, left: make(chan struct{})}
-	n.groups[p.id] = j
-	n.mu.Unlock()
-	n.advertise()
-	return j, nil
 }
 
-// startGroup opens the group's log and starts this member's part.
+// place is what a join finds in the place of its group: the group, its own opening
+// if the place was free, or something else to wait for.
+type place struct {
+	joined  *joined
+	opening *opening
+	busy    <-chan struct{}
+	why     string // the place is busy
+}
+
+// place takes a handle on the group of the plan, or its place.
+func (n *Network) place(p plan) (place, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.refusal(); err != nil {
+		return place{}, err
+	}
+	if o := n.openings[p.id]; o != nil {
+		return place{busy: o.done, why: "an earlier join still opens its log"}, nil
+	}
+	j := n.groups[p.id]
+	switch {
+	case j == nil:
+		o := &opening{plan: p, done: make(chan struct{}), changed: map[sm.PeerID]bool{}}
+		n.openings[p.id] = o
+		return place{opening: o}, nil
+	case j.handles == 0:
+		return place{busy: j.left, why: "it is still being left"}, nil
+	}
+	if err := j.core.Ended(); err != nil {
+		return place{}, fmt.Errorf("it has stopped; leave its handles first: %w", err)
+	}
+	if difference := j.plan.difference(p); difference != "" {
+		return place{}, fmt.Errorf("%w: it is joined already with other settings: %s", ErrPrecondition, difference)
+	}
+	j.handles++
+	return place{joined: j}, nil
+}
+
+// refusal returns why the network joins no more groups, nil if it does. The caller
+// holds n.mu.
+func (n *Network) refusal() error {
+	switch {
+	case n.closed:
+		return fmt.Errorf("the network is closed: %w", ErrClosed)
+	case n.superseded:
+		return ErrSuperseded
+	}
+	return nil
+}
+
+// open starts the group of an opening and puts it among the network's groups. If the
+// network was closed or superseded meanwhile, open ends the group instead.
+func (n *Network) open(o *opening, start func() (*group.Group, error)) (*joined, error) {
+	core, err := start()
+	n.mu.Lock()
+	refusal := n.refusal()
+	var j *joined
+	if core != nil && refusal == nil {
+		j = &joined{net: n, plan: o.plan, core: core, handles: 1, left: make(chan struct{})}
+		n.groups[o.id] = j
+		for peer := range o.changed {
+			n.rechecks.Add(1)
+			core.Recheck(peer)
+		}
+	}
+	if core == nil || j != nil {
+		delete(n.openings, o.id)
+		close(o.done)
+	}
+	n.mu.Unlock()
+	switch {
+	case j != nil:
+		n.advertise()
+		return j, nil
+	case core == nil:
+		return nil, cmp.Or(refusal, err)
+	}
+	err = core.Close()
+	go func() { // ends with the group, which Close waits for
+		<-core.Done()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.openings, o.id)
+		close(o.done)
+	}()
+	return nil, errors.Join(refusal, err)
+}
+
+// startGroup opens the group's log and starts the member. It runs code of the user's
+// storage and validators, and is never called under net.mu.
 func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec sm.Spec[C], newMachine func() M, storage S) (*group.Group, error) {
 	n := p.net
-	log, err := storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
-	if err != nil {
+	var log logstore.Log
+	err, broken := guarded("the storage's Open", func() (err error) {
+		log, err = storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
+		return err
+	})
+	if err := cmp.Or(broken, err); err != nil {
 		return nil, fmt.Errorf("%w: open its log: %w", ErrStorage, err)
 	}
 	admission := n.examiner(p.validators)
-	history := state.NewHistory(n.opts.history)
-	if n.opts.recordEarly {
-		history.Record()
-	}
 	core, err := group.Join(group.Config{
 		Self:    n.Self(),
 		Origin:  n.origin,
 		Network: n.id,
 		ID:      p.id,
 		Secrets: p.key.secrets(),
-		Timing:  timing(p.timing),
+		Timing:  p.consensus.timing(),
 		Policy: group.Policy{
-			Expected: p.policy.Expected(), Minimum: p.policy.MinimumVoters(),
-			Maximum: p.policy.MaximumVoters(), Grace: p.policy.Grace(),
-			RemoveAfter: p.policy.RemoveAfter(), ContinueAlone: p.policy.ContinueAlone(),
+			Expected: p.policy.Expected, Minimum: p.policy.MinimumVoters,
+			Maximum: p.policy.MaximumVoters, Grace: p.policy.Grace,
+			RemoveAfter: p.policy.RemoveAfter, ContinueAlone: p.policy.ContinueAlone,
 		},
 		Schema:        schemaOf(spec),
 		Level:         spec.Level(),
-		Role:          group.Role{Observer: p.role == Observer(), Factor: p.role.Factor()},
+		Role:          group.Role{Observer: p.role.Observer, Factor: p.role.factor()},
 		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec) },
 		Commandless:   reflect.TypeFor[C]() == reflect.TypeFor[struct{}](),
-		History:       history,
+		History:       p.history.open(),
 		Log:           log,
 		Engine:        n.engine,
 		Bonds:         n.bonds,
@@ -134,94 +202,21 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 		Superseded:    n.supersede,
 		TokenFloor:    p.tokenFloor,
 		Clock:         n.opts.clock,
-		SnapshotEvery: uint64(n.opts.snapshotEvery),
-		SnapshotBytes: uint64(n.opts.snapshotBytes),
+		SnapshotEvery: uint64(p.snapshots.entries),
+		SnapshotBytes: uint64(p.snapshots.bytes),
 		Logger:        n.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	admission.watch(core.RecheckAll)
+	if err := admission.watch(core.RecheckAll); err != nil {
+		return nil, errors.Join(err, core.Close())
+	}
 	return core, nil
 }
 
-// newPlan checks the settings and derives the group's id.
-func newPlan[C any, S logstore.Storage[C], M sm.StateMachine[C]](s settings, newMachine func() M, storage S) (sm.Spec[C], plan, error) {
-	fail := func(format string, args ...any) (sm.Spec[C], plan, error) {
-		return sm.Spec[C]{}, plan{}, fmt.Errorf(format, args...)
-	}
-	switch {
-	case s.key.IsZero():
-		return fail("the group key is zero; make one with KeyFromText, ParseKey or RandomKey")
-	case len(s.key.secrets()) > bond.MaxSecrets:
-		return fail("the group key holds %d secrets; at most %d are allowed", len(s.key.secrets()), bond.MaxSecrets)
-	case newMachine == nil:
-		return fail("the machine's constructor is nil")
-	case isNil(storage):
-		return fail("the log storage is nil")
-	}
-	m, err := construct(newMachine)
-	if err != nil {
-		return fail("%w", err)
-	}
-	spec, err := guarded("the machine's Spec", m.Spec)
-	if err != nil {
-		return fail("%w", err)
-	}
-	if err := spec.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	consensus := DefaultConsensusConfig()
-	if d, ok := any(m).(ConsensusDefaulter); ok {
-		if consensus, err = guarded("the machine's ConsensusDefaults", d.ConsensusDefaults); err != nil {
-			return fail("%w", err)
-		}
-	}
-	if s.consensus != nil {
-		consensus = *s.consensus
-	}
-	if err := consensus.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if err := consensus.fits(s.net.opts.tick); err != nil {
-		return fail("%w", err)
-	}
-	if err := s.role.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if err := s.policy.Validate(); err != nil {
-		return fail("%w", err)
-	}
-	if s.tokenFloor > maxTokenFloor {
-		return fail("the token floor is %d: must be at most %d", s.tokenFloor, uint64(maxTokenFloor))
-	}
-	signatures := make([]sm.Digest, len(s.validators))
-	for i, v := range s.validators {
-		if isNil(v) {
-			return fail("ticket validator %d is nil", i+1)
-		}
-		if signatures[i], err = guarded(fmt.Sprintf("ticket validator %d's Signature", i+1), v.Signature); err != nil {
-			return fail("%w", err)
-		}
-	}
-	sync := logReplaySync(spec.Name)
-	if sn, ok := any(m).(sm.Snapshotter); ok {
-		version, err := snapshotVersion(sn)
-		if err != nil {
-			return fail("%w", err)
-		}
-		sync = snapshotSync(spec.Name, version)
-	}
-	return spec, plan{
-		settings: s,
-		id:       groupID(s.key, consensus, spec.Signature, sync, signatures),
-		timing:   consensus,
-		machine:  reflect.TypeFor[M](),
-		storage:  reflect.TypeOf(storage),
-	}, nil
-}
-
-// schemaOf returns what members must agree on of the levels of a machine's schema.
+// schemaOf returns the part of a machine's schema on which members must agree at all
+// levels.
 func schemaOf[C any](spec sm.Spec[C]) group.Schema {
 	newest := spec.Signature
 	if n := len(spec.Levels); n > 0 {
@@ -237,7 +232,8 @@ func snapshotVersion(s sm.Snapshotter) (uint64, error) {
 	return 1, nil
 }
 
-// isNil reports whether v is nil, or a nil pointer, function or the like.
+// isNil reports whether v is nil, or holds a nil pointer, function, map, slice or
+// channel.
 func isNil(v any) bool {
 	if v == nil {
 		return true
@@ -249,20 +245,7 @@ func isNil(v any) bool {
 	return false
 }
 
-func timing(c ConsensusConfig) group.Timing {
-	return group.Timing{
-		ElectionTimeout: c.ElectionTimeoutDraw(),
-		ElectionLimit:   c.ElectionTimeout() + c.ElectionJitter(),
-		BootstrapDelay:  c.BootstrapDelay(),
-		Forward:         c.ForwardTimeout(),
-		Query:           c.QueryTimeout(),
-		Heartbeat: bond.Heartbeat{
-			Interval: c.HeartbeatInterval(), Jitter: c.HeartbeatJitter(), MaxMissed: c.MaxMissedHeartbeats(),
-		},
-	}
-}
-
-// examiner returns what decides whether a peer's tickets let it into a group.
+// examiner returns what validates the tickets of a group's peers.
 func (n *Network) examiner(validators []ticket.Validator) *examiner {
 	return &examiner{
 		validators: validators,
@@ -275,12 +258,12 @@ func (n *Network) examiner(validators []ticket.Validator) *examiner {
 	}
 }
 
-// advertise lets this peer's entry list the groups that it has joined. It must
-// not be called with n.mu held: whoever watches the catalog may take it.
+// advertise lists the joined groups in this peer's entry. It must not be called with
+// n.mu held, because watchers of the catalog take it.
 func (n *Network) advertise() { n.updateGroups(func(j *joined) bool { return j.handles > 0 }) }
 
-// updateGroups lets this peer's entry list the groups that listed accepts, which is
-// called with n.mu held.
+// updateGroups lists in this peer's entry the groups for which listed returns true. It
+// calls listed with n.mu held.
 func (n *Network) updateGroups(listed func(*joined) bool) {
 	if _, err := n.catalog.Update(func(e *discovery.Entry) {
 		n.mu.Lock()
@@ -292,34 +275,12 @@ func (n *Network) updateGroups(listed func(*joined) bool) {
 			}
 		}
 	}); err != nil {
-		n.log.Error("advertising the groups failed", "error", err)
+		n.log.Error("groups not advertised", "error", err)
 	}
 }
 
-// difference names the first setting in which two joins of one group differ, ""
-// if there is none.
-func (p plan) difference(o plan) string {
-	switch {
-	case !p.key.Equal(o.key):
-		return "its key holds other secrets"
-	case p.machine != o.machine:
-		return fmt.Sprintf("its machine is %v, not %v", p.machine, o.machine)
-	case p.storage != o.storage:
-		return fmt.Sprintf("its storage is %v, not %v", p.storage, o.storage)
-	case p.timing != o.timing:
-		return fmt.Sprintf("its consensus config is %v, not %v", p.timing, o.timing)
-	case p.role != o.role:
-		return fmt.Sprintf("its role is %v, not %v", p.role, o.role)
-	case p.policy != o.policy:
-		return fmt.Sprintf("its membership is %v, not %v", p.policy, o.policy)
-	case p.tokenFloor != o.tokenFloor:
-		return fmt.Sprintf("its token floor is %d, not %d", p.tokenFloor, o.tokenFloor)
-	}
-	return ""
-}
-
-// release gives one handle back and leaves the group with the last. Until all of
-// it has ended it keeps its place, since its bonds and its log are in use.
+// release closes one handle. The last one leaves the group, which keeps its place until
+// it has ended, because its connections and its log are in use.
 func (j *joined) release(ctx context.Context) error {
 	n := j.net
 	n.mu.Lock()
@@ -342,7 +303,7 @@ func (j *joined) release(ctx context.Context) error {
 	return err
 }
 
-// forget gives up the place of a group that has ended.
+// forget frees the place of a group that has ended.
 func (j *joined) forget() {
 	n := j.net
 	n.mu.Lock()

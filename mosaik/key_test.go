@@ -204,7 +204,7 @@ func TestGroupKeyFromItsSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromValidator, err := KeyFromValidator(signedBy("test-key"))
+	fromValidator, err := KeyFromDigest(signedBy("test-key").Signature())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,12 +229,10 @@ func (signedBy) Validate(time.Time, sm.PeerID, ticket.Ticket) (time.Time, error)
 func TestGroupKeyRefusesNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func() (GroupKey, error){
-		"empty text":    func() (GroupKey, error) { return KeyFromText("") },
-		"blank text":    func() (GroupKey, error) { return KeyFromText(" \n") },
-		"zeros":         func() (GroupKey, error) { return KeyFromText(strings.Repeat("0", 64)) },
-		"zero digest":   func() (GroupKey, error) { return KeyFromDigest(sm.Digest{}) },
-		"nil validator": func() (GroupKey, error) { return KeyFromValidator(nil) },
-		"nil pointer":   func() (GroupKey, error) { return KeyFromValidator((*signedBy)(nil)) },
+		"empty text":  func() (GroupKey, error) { return KeyFromText("") },
+		"blank text":  func() (GroupKey, error) { return KeyFromText(" \n") },
+		"zeros":       func() (GroupKey, error) { return KeyFromText(strings.Repeat("0", 64)) },
+		"zero digest": func() (GroupKey, error) { return KeyFromDigest(sm.Digest{}) },
 	} {
 		key, err := make()
 		if err == nil || !key.IsZero() || !strings.HasPrefix(err.Error(), "mosaik: make group key: ") {
@@ -298,7 +296,7 @@ func TestRandomKeysDiffer(t *testing.T) {
 	if a.IsZero() || a.Equal(b) || !a.Equal(a) {
 		t.Errorf("random keys %v and %v, want two different ones", a, b)
 	}
-	if m := a.material(); m.anchor != m.secret.Hashed() || a.Anchor() != m.anchor {
+	if m := a.material(); m.anchor != m.secret.Hashed() || a.anchor() != m.anchor {
 		t.Error("the anchor of a random key is not the hash of its secret")
 	}
 }

@@ -63,7 +63,7 @@ func (w *wanderer) start() {
 	w.net = n
 	w.t.Cleanup(func() { _ = n.Close() })
 	w.group, err = mosaik.WithStateMachine(n.Groups().WithKey(w.key).WithConsensusConfig(testutil.FastConsensus()).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(3)), newTill).WithLogStorage(logstore.Disk[step]()).Join(w.t.Context())
+		WithMembership(mosaik.Policy{Expected: 3}), newTill).WithLogStorage(logstore.Disk[step]()).Join(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestDamagedKnownPeers(t *testing.T) {
 			if err := n.Close(); err != nil {
 				t.Fatal(err)
 			}
-			err = book.wait(gone(), "level=WARN", "the file of known peers is ignored", file)
+			err = book.wait(gone(), "level=WARN", "file of known peers ignored", file)
 			if missing := name == "missing"; (err == nil) == missing {
 				t.Errorf("a warning: %v, want one: %v", err == nil, !missing)
 			}

@@ -106,7 +106,7 @@ func TestStuckApply(t *testing.T) {
 			release := make(chan struct{})
 			m := &stuck{began: make(chan struct{}, 1), release: release}
 			b := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), func() *stuck { return m }).
-				WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))
+				WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
 			g, err := b.Join(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -34,7 +34,7 @@ func (c leveledCodec) DecodeLevel(src []byte, _ uint32) (step, error) { return c
 func TestLevelsThatDifferDoNotBond(t *testing.T) {
 	t.Parallel()
 	c, books := newLoggedCluster(t, 2)
-	lone := mosaik.DefaultPolicy()
+	lone := mosaik.Policy{}
 	old := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(lone))
 	grown := testutil.JoinWith(c.Node(1), mosaik.WithStateMachine(c.Node(1).Builder(), newGrownTill).WithMembership(lone))
 	if old.ID() != grown.ID() {

@@ -69,15 +69,16 @@ type linear struct {
 // now is the time in the history.
 func (w *linear) now() int64 { return int64(time.Since(w.began)) }
 
-// join lets members repeat entries soon, so that late copies of them abound.
+// join lets members repeat entries soon, so that late copies of them abound, and
+// catch up by snapshots.
 func (w *linear) join(n *testutil.Node, p mosaik.Policy) member {
-	b := n.Builder().WithMembership(p).WithConsensusConfig(testutil.FastConsensus().WithForwardTimeout(150 * time.Millisecond))
+	b := n.Builder().WithMembership(p).WithConsensusConfig(fast(mosaik.ConsensusConfig{ForwardTimeout: 150 * time.Millisecond}))
 	newSlow := func() *registers {
 		r := newRegisters()
 		r.slow = &w.slow[n.Index()]
 		return r
 	}
-	return testutil.JoinWith(n, mosaik.WithStateMachine(b, newSlow).WithLogStorage(w.storage))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(b, newSlow).WithSnapshots(300, 64<<20).WithLogStorage(w.storage))
 }
 
 func (w *linear) round(id int64, g member) func(context.Context, int) {

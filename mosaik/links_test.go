@@ -40,7 +40,7 @@ func joinOn(t *testing.T, key mosaik.GroupKey, nets ...*mosaik.Network) (groups 
 	t.Helper()
 	for _, n := range nets {
 		g, err := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(2)), newTill).Join(t.Context())
+			WithMembership(mosaik.Policy{Expected: 2}), newTill).Join(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // three is the membership of groups that begin with three members and grow.
-var three = mosaik.DefaultPolicy().WithExpected(3)
+var three = mosaik.Policy{Expected: 3}
 
 func joinThree(n *testutil.Node) tillGroup {
 	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three))
@@ -100,7 +100,7 @@ func TestObserverReplicatesAndNeverVotes(t *testing.T) {
 	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
 	n := c.Node(3)
 	observer := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-		WithMembership(three).WithRole(mosaik.Observer()))
+		WithMembership(three).WithRole(mosaik.Role{Observer: true}))
 	groups = append(groups, observer)
 	testutil.Settle(t, groups...)
 
@@ -123,7 +123,7 @@ func TestObserverNoticesTheLossOfTheQuorum(t *testing.T) {
 	c := testutil.NewCluster(t, 4)
 	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
 	observer := testutil.JoinWith(c.Node(3), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
-		WithMembership(three).WithRole(mosaik.Observer()))
+		WithMembership(three).WithRole(mosaik.Role{Observer: true}))
 	testutil.Settle(t, append(groups, observer)...)
 	mustPay(t, observer, 1)
 	leader := leaderOf(t, c, observer)
@@ -287,7 +287,7 @@ func TestReturningMemoryMemberIsANewReplica(t *testing.T) {
 func TestSpareReplacesDeadVoter(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 4)
-	policy := mosaik.DefaultPolicy().WithExpected(4).WithMaximumVoters(3).WithGrace(200 * time.Millisecond)
+	policy := mosaik.Policy{Expected: 4, MaximumVoters: 3, Grace: 200 * time.Millisecond}
 	var groups []tillGroup
 	for i := range 4 {
 		n := c.Node(i)

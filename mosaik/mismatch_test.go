@@ -28,17 +28,17 @@ func TestMismatchIsReported(t *testing.T) {
 		t.Skip("a mismatch is reported after some seconds")
 	}
 	type stats interface{ Status() mosaik.Status }
-	fast := testutil.FastConsensus()
 	for name, join := range map[string]func(t *testing.T, b mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error){
 		"key": func(t *testing.T, _ mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error) {
-			b := groups.WithKey(mosaik.RandomKey()).WithConsensusConfig(fast).WithMembership(expecting2)
+			b := groups.WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(expecting2)
 			return mosaik.WithStateMachine(b, newTill).Join(t.Context())
 		},
 		"machine": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
 			return mosaik.WithStateMachine(b, func() *safe { return &safe{} }).Join(t.Context())
 		},
 		"timing": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
-			b = b.WithConsensusConfig(fast.WithMaxMissedHeartbeats(fast.MaxMissedHeartbeats() + 1))
+			more := testutil.FastConsensus().MaxMissedHeartbeats + 1
+			b = b.WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: more}))
 			return mosaik.WithStateMachine(b, newTill).Join(t.Context())
 		},
 		"validator": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
@@ -49,7 +49,7 @@ func TestMismatchIsReported(t *testing.T) {
 			t.Parallel()
 			id, key := mosaik.NewNetworkID(t.Name()), mosaik.RandomKey()
 			builder := func(n *mosaik.Network) mosaik.KeyedBuilder {
-				return n.Groups().WithKey(key).WithConsensusConfig(fast).WithMembership(expecting2)
+				return n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(expecting2)
 			}
 			tick := mosaik.WithTick(10 * time.Millisecond)
 			var seeds []string
@@ -104,7 +104,7 @@ func TestMismatchIsReported(t *testing.T) {
 	}
 }
 
-var expecting2 = mosaik.DefaultPolicy().WithExpected(2)
+var expecting2 = mosaik.Policy{Expected: 2}
 
 // count returns how many lines contain a text.
 func (l *logbook) count(text string) int {

@@ -23,41 +23,47 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Network is this process's place on a network of peers. Make one with [Open];
-// a process may hold several. Its methods may be called from any goroutine.
+// Network is this process as a peer of a network. Create one with [Open]. A process
+// may have several. The methods may be called from any goroutine.
 type Network struct {
 	id        NetworkID
 	opts      options
 	log       *slog.Logger
-	dir       *logstore.Dir // nil without one
-	origin    *group.Origin
-	link      *link.Link
-	catalog   discovery.Catalog
-	unwatch   func() // ends the watch on the catalog
-	bonds     *bond.Manager
-	engine    *engine.Engine
+	dir       *logstore.Dir     // nil without a directory
+	origin    *group.Origin     // makes the incarnations of this process
+	link      *link.Link        // the listener and all connections
+	catalog   discovery.Catalog // the peers that are known, and this one
+	unwatch   func()            // ends the watch on the catalog
+	bonds     *bond.Manager     // the authenticated connections of the groups
+	engine    *engine.Engine    // Raft
 	telemetry *telemetry
-	rechecks  atomic.Int64 // of peers' tickets by groups, because of new entries
+	rechecks  atomic.Int64 // how often groups validated a peer's tickets again
 
-	ticketsMu sync.Mutex // held through a change of tickets
+	// ticketsMu is held while the own entry changes with the tickets. It is never
+	// taken under mu.
+	ticketsMu sync.Mutex
 	tickets   []ticket.Ticket
 
+	// mu guards what follows. It is held for moments only: never while a group starts
+	// or ends, and never across I/O or code of the user. Watchers of the catalog take
+	// it, so nothing that changes the catalog may be called under it.
 	mu         sync.Mutex
 	groups     map[GroupID]*joined
-	superseded bool // by another process with this identity
+	openings   map[GroupID]*opening // of groups that are not in groups yet
+	superseded bool                 // by another process with this identity
 	closed     bool
 	ending     sync.WaitGroup // what supersede started
 	done       chan struct{}  // closed when Close has finished
 	err        error          // what Close returns
 }
 
-// Open puts the process on the network named by id: it listens on one TCP port,
-// connects to the seeds and learns of the other peers from them. It returns as
-// soon as it listens; [Network.Connected] waits for the first peer. The context
-// bounds the call only.
+// Open makes the process a peer of the network with the given id. It listens on one
+// TCP port, connects to the seeds, and learns of the other peers from them. Open
+// returns as soon as it listens; [Network.Connected] waits for the first peer. The
+// context bounds the call only. Close the network when done.
 //
-// The errors name the option that is wrong, or the address that cannot be
-// listened on. Close the network when done.
+// An error names the option that is wrong, or the address on which the process cannot
+// listen.
 func Open(ctx context.Context, id NetworkID, opts ...Option) (*Network, error) {
 	n, err := open(ctx, id, opts)
 	if err != nil {
@@ -71,13 +77,13 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 		return nil, err
 	}
 	if id.IsZero() {
-		return nil, errors.New("the network id is zero; make one with NewNetworkID")
+		return nil, errors.New("the network id is zero; create one with NewNetworkID")
 	}
 	o, err := newOptions(opts)
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, done: make(chan struct{})}
+	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, openings: map[GroupID]*opening{}, done: make(chan struct{})}
 	key, err := n.ownKey()
 	if err != nil {
 		return nil, err
@@ -91,7 +97,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	if err != nil {
 		return nil, err
 	}
-	n.log = slog.New(newSparing(o.logger.Handler())).With("network", id.Short(), "self", identity.Peer().Short())
+	n.log = slog.New(limitRate(o.logger.Handler())).With("network", id.Short(), "self", identity.Peer().Short())
 	n.link, err = link.Listen(link.Config{
 		Identity: identity, Network: id, Listen: o.listen, Listener: o.listener, Dial: o.dial, Logger: n.log,
 		Limits: o.limits,
@@ -113,7 +119,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 		return nil, err
 	}
 	if len(omitted) > 0 {
-		n.log.Warn("addresses are not advertised: there are too many; name the right ones (WithAdvertise)",
+		n.log.Warn("too many addresses to advertise all: name the right ones with WithAdvertise",
 			"limit", maxAddrs, "advertised", addrs, "omitted_addrs", omitted)
 	}
 	n.catalog, err = discovery.NewCatalog(identity, discovery.Entry{
@@ -138,9 +144,8 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	return n, nil
 }
 
-// ownKey returns the private key of the process, from the network's directory
-// if there is one, which is open from then on, and sets the origin of the process's
-// incarnations.
+// ownKey returns the private key of the process and sets the origin of its
+// incarnations. It opens the network's directory if there is one.
 func (n *Network) ownKey() (ed25519.PrivateKey, error) {
 	if n.opts.dir != "" {
 		dir, err := logstore.OpenDir(n.opts.dir, n.id, n.opts.identity)
@@ -156,12 +161,12 @@ func (n *Network) ownKey() (ed25519.PrivateKey, error) {
 	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return nil, fmt.Errorf("draw an identity: %w", err)
+		return nil, fmt.Errorf("generate an identity: %w", err)
 	}
 	return key, nil
 }
 
-// closeDir gives the network's directory back, if it has one.
+// closeDir closes the network's directory, if it has one.
 func (n *Network) closeDir() error {
 	if n.dir == nil {
 		return nil
@@ -175,15 +180,15 @@ func (n *Network) ID() NetworkID { return n.id }
 // Self returns this process's peer id.
 func (n *Network) Self() PeerID { return n.catalog.Self().Peer }
 
-// Addr returns the address listened on.
+// Addr returns the address on which the process listens.
 func (n *Network) Addr() net.Addr { return n.link.Addr() }
 
-// Groups joins the network's groups.
+// Groups returns what joins groups of the network.
 func (n *Network) Groups() *Groups { return &Groups{n} }
 
-// Connected waits until this process is connected to a peer. When the context
-// ends first, the error names every seed and why it could not be reached; when
-// the network is closed it is [ErrClosed].
+// Connected waits until this process is connected to a peer. If the context ends
+// first, the error names every seed and why it could not be reached. On a closed
+// network the error is [ErrClosed].
 func (n *Network) Connected(ctx context.Context) error {
 	n.mu.Lock()
 	closed := n.closed
@@ -198,17 +203,16 @@ func (n *Network) Connected(ctx context.Context) error {
 	return nil
 }
 
-// Peer is what is known about another process on the network. The process
-// itself has signed it.
+// Peer is what another process announces about itself. The process has signed it.
 type Peer struct {
 	ID     PeerID
-	Addrs  []string
-	Groups []GroupID
-	Tags   []string
+	Addrs  []string  // see [WithAdvertise]
+	Groups []GroupID // the groups that it has joined
+	Tags   []string  // see [WithTags]
 }
 
-// Peers returns the peers known, in the order of their ids, without this one.
-// The slices inside are shared and must not be changed.
+// Peers returns the known peers without this one, in the order of their ids. The
+// slices in them are shared and must not be changed.
 func (n *Network) Peers() []Peer {
 	entries := n.catalog.All()
 	peers := make([]Peer, len(entries))
@@ -218,19 +222,20 @@ func (n *Network) Peers() []Peer {
 	return peers
 }
 
-// Close leaves every group, for at most the leave timeout in an orderly way,
-// then ends the network. A group whose log is on disk it does not leave: it only
-// hands on the lead, and the member goes on as itself when it joins again. Until
-// then the group counts it as away. To give its place up, call [Group.Leave]
-// first.
+// Close leaves every group and then ends the network. Leaving takes no longer than the
+// leave timeout ([WithLeaveTimeout]). A group whose log is on disk is not left: a leader
+// transfers its leadership, and the member resumes its place when it joins again. Until
+// then the group counts it as away. To give the place up, call [Group.Leave] first.
 //
-// Every call that waits on the network returns [ErrClosed]. Close waits until
-// nothing of it runs. Where an Apply or a query of a machine, or a disk, does not
-// return, it ends what it can, waits for some seconds, and returns [ErrNotStopped],
-// naming the groups; the rest, the directory's lock included, ends when that returns.
-// Closing again waits for, and returns the same as, the first call. The Apply of a
-// machine cannot close the network of its group: that is [ErrInvalid], and nothing is
-// closed.
+// Every call that waits on the network returns [ErrClosed]. Close waits until none of
+// the network's goroutines runs. If an Apply or a query of a machine, or a disk, does
+// not return, Close ends all else, waits for some seconds, and returns [ErrNotStopped]
+// with the names of the groups. The rest, including the directory's lock, is released
+// when that call returns.
+//
+// A second call waits for the first one and returns the same. The Apply of a machine
+// cannot close the network of its group: Close then returns [ErrInvalid] and closes
+// nothing.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	if n.closed {
@@ -246,6 +251,7 @@ func (n *Network) Close() error {
 		}
 	}
 	n.closed = true
+	openings := slices.Collect(maps.Values(n.openings))
 	n.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(context.Background(), n.opts.leaveTimeout)
@@ -257,14 +263,14 @@ func (n *Network) Close() error {
 	leaving.Wait()
 	n.sayFarewell()
 	n.unwatch()
-	n.err = n.tearDown(groups)
+	n.err = n.tearDown(groups, openings)
 	close(n.done)
 	return n.err
 }
 
-// supersede ends every group: another process has this one's identity and takes
-// precedence. Since both would keep taking each other's place, this one ends its
-// connections as well. It does not wait.
+// supersede ends every group, because another process has this one's identity and
+// takes precedence. It ends the connections as well, since both processes would
+// otherwise keep taking each other's place. It does not wait.
 func (n *Network) supersede() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -278,9 +284,9 @@ func (n *Network) supersede() {
 	n.ending.Go(func() { _ = n.bonds.Close() }) // Close of the network returns its error
 }
 
-// endGroup ends this process's part in a group when the network closes: a member
-// that can come back as itself only hands on the lead. That the others did not
-// confirm a leave is no error then: they may be gone as well.
+// endGroup ends this member when the network closes. A member whose log outlives the
+// process only transfers its leadership. A leave that the others do not confirm is no
+// error here: they may be gone as well.
 func (n *Network) endGroup(ctx context.Context, j *joined) {
 	switch {
 	case n.opts.leaveTimeout == 0:
@@ -288,12 +294,12 @@ func (n *Network) endGroup(ctx context.Context, j *joined) {
 		return
 	case j.core.Durable():
 		if err := j.core.HandOn(ctx); err != nil {
-			n.log.Info("the lead was not handed on", "group", j.id.Short(), "error", err)
+			n.log.Info("leadership not transferred", "group", j.id.Short(), "error", err)
 		}
 		n.closeGroup(j)
 		return
 	}
 	if err := j.core.Leave(ctx); err != nil {
-		n.log.Warn("the group did not confirm the leave", "group", j.id.Short(), "error", err)
+		n.log.Warn("leave not confirmed", "group", j.id.Short(), "error", err)
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"net"
 )
 
-// maxAddrs is how many addresses a peer advertises at most.
+// maxAddrs is the highest number of addresses that a peer advertises.
 const maxAddrs = 16
 
-// advertised returns the addresses to tell peers, and those of the machine for
-// which there is no room. A socket for IPv4 is not reached at IPv6 addresses.
+// advertised returns the addresses to advertise: the given ones, or those at which the
+// listener's address bound can be reached. Of the machine's addresses, omitted are those
+// above the limit. A socket for IPv4 is not reached at IPv6 addresses.
 func advertised(given []string, bound net.Addr, machine func() ([]net.Addr, error)) (addrs, omitted []string, err error) {
 	if len(given) > maxAddrs {
 		return nil, nil, fmt.Errorf("advertise: %d addresses; at most %d are allowed", len(given), maxAddrs)

@@ -16,8 +16,8 @@ import (
 // peersFile is the file of known peers in a network's directory.
 const peersFile = "peers"
 
-// bondConfig returns what the bonds of the network work with. With a directory
-// they begin with the peers that an earlier process knew.
+// bondConfig returns the configuration of the bond manager. With a directory it begins
+// with the peers that an earlier process knew.
 func (n *Network) bondConfig() bond.Config {
 	c := bond.Config{
 		Link: n.link, Catalog: n.catalog, Seeds: n.opts.seeds, DialFilter: n.opts.dialFilter,
@@ -28,19 +28,19 @@ func (n *Network) bondConfig() bond.Config {
 	}
 	dir, err := filepath.Abs(n.opts.dir)
 	if err != nil {
-		n.log.Warn("known peers are not kept", "error", err)
+		n.log.Warn("known peers not stored", "error", err)
 		return c
 	}
 	files := logstore.FilesIn(dir)
 	if c.KnownPeers, err = readPeers(files, n.id); err != nil {
-		n.log.Warn("the file of known peers is ignored", "file", filepath.Join(dir, peersFile), "error", err)
+		n.log.Warn("file of known peers ignored", "file", filepath.Join(dir, peersFile), "error", err)
 	}
 	c.SaveKnownPeers = func(peers []discovery.KnownPeer) error { return writePeers(files, n.id, peers) }
 	return c
 }
 
-// readPeers reads the file of known peers, of which there is none before the first
-// peer was met.
+// readPeers reads the file of known peers. It does not exist before the process has met
+// a peer.
 func readPeers(files logstore.Files, network sm.Digest) ([]discovery.KnownPeer, error) {
 	file, err := files.Open(peersFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,14 +68,14 @@ func writePeers(files logstore.Files, network sm.Digest, peers []discovery.Known
 	return nil
 }
 
-// sayFarewell advertises only the groups that this peer has not left, before it
-// says goodbye: peers forget one that is in no group and says goodbye at once.
+// sayFarewell advertises only the groups that this peer has not left, before it says
+// goodbye. Peers forget at once a peer that says goodbye and is in no group.
 func (n *Network) sayFarewell() {
 	n.mu.Lock()
 	superseded := n.superseded
 	n.mu.Unlock()
 	if superseded || n.opts.leaveTimeout == 0 {
-		return // the identity lives on, or the end is that of a crash
+		return // another process has the identity, or the network ends like a crash
 	}
 	n.updateGroups(func(j *joined) bool { return j.core.Durable() })
 }

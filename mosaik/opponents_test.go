@@ -13,7 +13,7 @@ import (
 
 // joinLone joins with a policy of its own, by which a member alone is a group.
 func joinLone(n *testutil.Node, grace time.Duration) tillGroup {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.DefaultPolicy().WithGrace(grace)), newTill))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.Policy{Grace: grace}), newTill))
 }
 
 // TestRefusedMemberFoundsNoGroup has a process join beside a group of three with
@@ -79,7 +79,7 @@ func TestGroupThatLeavesBarsNobody(t *testing.T) {
 
 // joinOne joins as one of one, with another policy than joinLone's.
 func joinOne(n *testutil.Node) tillGroup {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.DefaultPolicy().WithExpected(1)), newTill))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.Policy{Expected: 1}), newTill))
 }
 
 // TestRevokedMemberBarsNobody has a process form a group while it is connected to a
@@ -101,7 +101,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			old := join(c.Node(0), mosaik.DefaultPolicy().WithExpected(1))
+			old := join(c.Node(0), mosaik.Policy{Expected: 1})
 			if err := old.When().Online(ctx); err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lone := join(c.Node(1), mosaik.DefaultPolicy())
+			lone := join(c.Node(1), mosaik.Policy{})
 			if revoked {
 				if err := lone.When().Online(ctx); err != nil {
 					t.Fatal(err)

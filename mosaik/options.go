@@ -18,80 +18,80 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// Option changes how [Open] puts the process on a network.
+// Option configures the network that [Open] opens. Options and the methods of
+// builders follow the same rules:
+//
+//   - A setting that has one value has that of the last call.
+//   - A setting that is a list adds up over several calls: [WithSeeds],
+//     [WithAdvertise], [WithTags], [KeyedBuilder.RequireTicket].
+//   - Nil is an error, as an option and as the argument of one. To keep a default,
+//     leave the option out.
+//   - A value out of its range is an error, which names the setting, the value and
+//     the range.
+//   - Two settings that contradict each other are an error that names both:
+//     [WithListen] with [WithListener], a [Role] that is an observer and reluctant.
+//
+// Open returns the errors of options, and Join those of a builder.
 type Option interface{ apply(*options) error }
 
 type optionFunc func(*options) error
 
 func (f optionFunc) apply(o *options) error { return f(o) }
 
-// DialFunc opens a connection like [net.Dialer.DialContext] does.
-type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// The defaults of options.
+// Defaults and ranges of options.
 const (
 	defaultListen       = "127.0.0.1:0"
 	defaultTick         = 50 * time.Millisecond
 	defaultLeaveTimeout = 5 * time.Second
 	maxTick             = time.Second
 	minConns            = 32
-	defaultHistory      = 4 << 20
-	minHistory          = 4 << 10
-	maxHistory          = 1 << 30
-
-	defaultSnapshotEvery = 10_000
-	minSnapshotEvery     = 10
-	maxSnapshotEvery     = 1_000_000_000
-	defaultSnapshotBytes = 64 << 20
-	minSnapshotBytes     = 4 << 10
-	maxSnapshotBytes     = 1 << 40
 )
 
+// dialFunc opens a connection like [net.Dialer.DialContext].
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// options is what the options of a network set.
 type options struct {
-	identity     ed25519.PrivateKey
-	dir          string
-	listen       string
-	listener     net.Listener
+	identity     ed25519.PrivateKey // nil: the directory's, or a random one
+	dir          string             // "" for none
+	listen       string             // "": defaultListen, or the listener's address
+	listener     net.Listener       // nil: listen on the address
 	advertise    []string
 	seeds        []string
 	tags         []string
 	logger       *slog.Logger
-	dial         DialFunc
+	dial         dialFunc // nil: the system's
 	dialFilter   func(PeerID, netip.AddrPort) error
 	tick         time.Duration
-	clock        func() time.Time // dates entries and processes, seeds tokens; tests set it
+	clock        func() time.Time // dates entries and processes, and seeds tokens; tests set it
 	leaveTimeout time.Duration
 	meters       metric.MeterProvider
 	tracers      trace.TracerProvider
 	rootSpans    bool
 	limits       link.Limits
-
-	snapshotEvery, snapshotBytes int64
-
-	history     int
-	recordEarly bool // from joining on
 }
 
+// newOptions returns what the options set, with the defaults of the others.
 func newOptions(opts []Option) (options, error) {
 	o := options{
-		listen:       defaultListen,
 		logger:       slog.New(slog.DiscardHandler),
 		tick:         defaultTick,
 		clock:        time.Now,
 		leaveTimeout: defaultLeaveTimeout,
-
-		snapshotEvery: defaultSnapshotEvery,
-		snapshotBytes: defaultSnapshotBytes,
-
-		history: defaultHistory,
 	}
 	for i, opt := range opts {
-		if opt == nil {
-			return options{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
+		if isNil(opt) {
+			return options{}, fmt.Errorf("option %d of %d is nil; leave it out", i+1, len(opts))
 		}
 		if err := opt.apply(&o); err != nil {
 			return options{}, err
 		}
+	}
+	if o.listen != "" && o.listener != nil {
+		return options{}, fmt.Errorf("listen address %q and a listener are both set; use either WithListen or WithListener", o.listen)
+	}
+	if o.listen == "" {
+		o.listen = defaultListen
 	}
 	if o.meters == nil {
 		o.meters = otel.GetMeterProvider()
@@ -102,37 +102,48 @@ func newOptions(opts []Option) (options, error) {
 	return o, nil
 }
 
-// WithDir gives the network a directory, made if need be, that outlives the
-// process and keeps its identity: a process that is started again with it is
-// the same peer, under any name and address. It also keeps the addresses of the
-// peers that it knew, which are dialled like seeds while those peers are not known.
-// The logs of groups joined with
-// [logstore.Disk] lie in it, too, and their members go on where they were. The
-// directory belongs to one network and one peer, and while the network is open
-// to it alone. A member must never be started from a copy: its group may have
-// counted on what the copy lacks.
+// notNil is the option that set makes of v, or the error that v is nil.
+func notNil[T any](what string, v T, set func(*options)) Option {
+	return optionFunc(func(o *options) error {
+		if isNil(v) {
+			return fmt.Errorf("%s: it is nil; leave the option out for the default", what)
+		}
+		set(o)
+		return nil
+	})
+}
+
+// WithDir sets the directory of the network, which outlives the process. Open
+// creates it if it does not exist. A process that is started again with the
+// directory is the same peer, under any name and address. The directory holds:
 //
-// The private key lies in its file identity.pem (PKCS #8 in PEM), which only
-// its owner may read. A key that was put there before the first start is taken,
-// and so is that of [WithIdentity], which must then be the same at every start.
+//   - the private key, in the file identity.pem (PKCS #8 in PEM), which only its
+//     owner may read. A key that was put there before the first start is used. So is
+//     that of [WithIdentity], which must be the same at every start;
+//   - the addresses of the peers that the process has met. They are dialled like
+//     seeds while those peers are unknown;
+//   - the logs of groups that are joined with [logstore.Disk], whose members resume
+//     where they stopped.
+//
+// A directory belongs to one network and one peer. An open network locks it. Never
+// start a member from a copy: its group may rely on entries that the copy lacks.
 //
 // [Open] fails with [logstore.ErrLocked], [logstore.ErrForeign],
-// [logstore.ErrFormat], [logstore.ErrCorrupt] or [logstore.ErrExposed] if the
-// directory can't be used.
+// [logstore.ErrFormat], [logstore.ErrCorrupt] or [logstore.ErrExposed] if it cannot
+// use the directory.
 func WithDir(dir string) Option {
 	return optionFunc(func(o *options) error {
 		if dir == "" {
-			return errors.New("directory: its name is empty")
+			return errors.New("directory: its name is empty; leave the option out for none")
 		}
 		o.dir = dir
 		return nil
 	})
 }
 
-// WithIdentity makes the process the peer whose private key is given. By
-// default the identity is that of the directory ([WithDir]), without one it is
-// random. Two processes must never use one identity
-// at the same time.
+// WithIdentity sets the private key of the process, whose public key is its peer
+// id. The default is the key in the directory ([WithDir]), or a random key without
+// a directory. Two processes must not use one key at the same time.
 func WithIdentity(key ed25519.PrivateKey) Option {
 	return optionFunc(func(o *options) error {
 		if len(key) != ed25519.PrivateKeySize {
@@ -143,8 +154,9 @@ func WithIdentity(key ed25519.PrivateKey) Option {
 	})
 }
 
-// WithListen sets the TCP address, host:port, that peers connect to. Port 0
-// picks a free one. The default is 127.0.0.1:0: peers on this machine only.
+// WithListen sets the TCP address, host:port, on which the process accepts
+// connections from peers. Port 0 picks a free port. The default is 127.0.0.1:0,
+// which only peers on the same machine can reach.
 func WithListen(addr string) Option {
 	return optionFunc(func(o *options) error {
 		if err := checkAddr("listen address", addr, 0); err != nil {
@@ -155,58 +167,50 @@ func WithListen(addr string) Option {
 	})
 }
 
-// WithListener accepts connections from ln, in place of an address to listen
-// on. The network closes it.
+// WithListener accepts connections from ln instead of listening on an address.
+// The network closes ln.
 func WithListener(ln net.Listener) Option {
-	return optionFunc(func(o *options) error {
-		if ln == nil {
-			return errors.New("listener: it is nil")
-		}
-		o.listener = ln
-		return nil
-	})
+	return notNil("listener", ln, func(o *options) { o.listener = ln })
 }
 
-// WithAdvertise sets the addresses, host:port, under which peers are told to
-// reach this process, 16 at most. By default these are the address listened on
-// or, when that is a wildcard, its port on each address of the machine's
-// interfaces, of IPv4 only when that is 0.0.0.0. Those beyond the sixteenth are
-// left out and logged.
+// WithAdvertise adds addresses, host:port, that peers use to reach this process.
+// At most 16 are allowed. The default is the address listened on. If that is a
+// wildcard, it is its port on each address of the machine's interfaces, IPv4 only
+// for 0.0.0.0; addresses beyond the sixteenth are omitted and logged.
 //
-// A process that cannot be dialled there connects to others by itself, and they ask it to
-// when they need more connections; both sides log it, and [Status].LinkErrors says so.
+// If peers cannot dial any of the addresses, this process dials them, and they ask
+// it for further connections. Both sides log that, and [Status].LinkErrors shows it.
 func WithAdvertise(addrs ...string) Option {
-	return optionFunc(func(o *options) error {
-		for _, addr := range addrs {
-			if err := checkAddr("advertised address", addr, 1); err != nil {
-				return err
-			}
-		}
-		o.advertise = addrs
-		return nil
-	})
+	return addrList("advertised address", addrs, func(o *options) { o.advertise = append(o.advertise, addrs...) })
 }
 
-// WithSeeds names addresses, host:port, of some peers; any one of them is
-// enough to learn of all. Of a name every IP address is tried, 16 at a time. A
-// seed that cannot be reached is tried again for as long as the network is open;
-// [Network.Connected] tells why it cannot. So is one that leads to the process
-// itself, such as a load balancer: naming the process itself does no harm. Seeds
-// of several calls add up. They are dialled regardless of [WithDialFilter].
+// WithSeeds adds addresses, host:port, of peers through which the process learns
+// of all other peers. One that is reachable is enough. Every IP address of a name
+// is tried, 16 at a time. A seed that cannot be reached is tried again as long as
+// the network is open; [Network.Connected] returns why. So is a seed that leads to
+// the process itself, such as a load balancer. [WithDialFilter] does not apply to
+// seeds.
 func WithSeeds(addrs ...string) Option {
+	return addrList("seed", addrs, func(o *options) { o.seeds = append(o.seeds, addrs...) })
+}
+
+// addrList is the option that set makes of addrs, or the error of the first bad
+// address.
+func addrList(what string, addrs []string, set func(*options)) Option {
 	return optionFunc(func(o *options) error {
 		for _, addr := range addrs {
-			if err := checkAddr("seed", addr, 1); err != nil {
+			if err := checkAddr(what, addr, 1); err != nil {
 				return err
 			}
 		}
-		o.seeds = append(o.seeds, addrs...)
+		set(o)
 		return nil
 	})
 }
 
-// WithTags attaches words to the peer's entry, for other peers to read: a zone,
-// a version. At most 64, of 1 to 64 bytes each: UTF-8 of printable characters.
+// WithTags adds words to what other peers can read about this process
+// ([Peer].Tags), such as a zone or a version: at most 64, each of 1 to 64 bytes of
+// UTF-8 in printable characters.
 func WithTags(tags ...string) Option {
 	return optionFunc(func(o *options) error {
 		o.tags = append(o.tags, tags...)
@@ -214,64 +218,54 @@ func WithTags(tags ...string) Option {
 	})
 }
 
-// WithLogger sets where the network logs. By default it logs nothing. Lines of one
-// cause, which have the same message and are about the same peer, group or the
-// like, are logged at most once a minute at the levels warn and error, and at the
-// level info five times and then once a minute. Of each message at most 100 are
-// logged at once and 10 in every second after that. The next line that is logged
-// has an attribute "omitted" with the number of those that were left out.
+// WithLogger sets where the network logs. The default is nowhere. Repetition is
+// limited per cause and per message. A cause is a message about one peer, group or
+// the like. The levels warn and error log a cause once a minute; the level info
+// logs it five times and then once a minute. All causes of a message together log
+// at most 100 lines at once and 10 in each further second. The next line that is
+// logged has the number of omitted ones in its attribute "omitted".
 func WithLogger(l *slog.Logger) Option {
-	return optionFunc(func(o *options) error {
-		if l == nil {
-			return errors.New("logger: it is nil")
-		}
-		o.logger = l
-		return nil
-	})
+	return notNil("logger", l, func(o *options) { o.logger = l })
 }
 
-// WithDialer opens connections to peers with dial: through a proxy, from a given
-// interface, or with faults in a test. TLS runs over what it returns.
+// WithDialer sets the function that opens connections to peers: through a proxy,
+// from one interface, or with faults in a test. It takes the arguments of
+// [net.Dialer.DialContext]. TLS runs over the connection that it returns.
 //
-// The rules and the filter of [WithDialFilter] then see an IP address that a peer
-// advertises before dial does. Of a name they see the remote address of the
-// connection that dial returns, if that is a [*net.TCPAddr], before anything is
-// sent on it. The name of a seed that leads to no other peer is resolved here as
-// well, and dial is called with its IP addresses. Behind a proxy that is the proxy's address: what a name stands for
-// is then up to the proxy.
-func WithDialer(dial DialFunc) Option {
-	return optionFunc(func(o *options) error {
-		o.dial = dial
-		return nil
-	})
+// The address rules and [WithDialFilter] check an IP address that a peer
+// advertises before dial is called. For a name they check the remote address of
+// the connection that dial returned, if it is a [*net.TCPAddr], before anything is
+// sent. Behind a proxy that is the proxy's address, so the proxy decides what a
+// name stands for. The name of a seed that leads to no other peer is also resolved
+// here, and dial is called with each of its IP addresses.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return notNil("dialer", dial, func(o *options) { o.dial = dial })
 }
 
-// WithDialFilter has filter decide which addresses of other peers this process
-// dials. Peers advertise their addresses themselves, and any process that knows
-// the network id can be a peer: without a filter, its entry can make this
-// process open a TCP connection and begin TLS at any address that it can reach.
-// An error refuses the address; it is logged, once per change, with peer and
-// address, and counted in the metric mosaik.network.dials.
+// WithDialFilter sets the function that decides which addresses of other peers
+// this process dials. Peers advertise their own addresses, and any process that
+// knows the network id can be a peer. Without a filter, such a process can make
+// this one open a TCP connection and begin TLS at any address that the rules below
+// allow.
 //
 // The filter is called with the IP address that a socket is about to connect to,
-// after a name has been resolved, so that no name can lead anywhere else. It may
-// be called from several goroutines at once, must return at once, and must not
-// call the network. A panic in it refuses the address. Nil, the default, allows
-// every address that the rules allow, which hold in any case: never port 0, an
-// unspecified, multicast or broadcast address; loopback and link-local addresses
-// only if this process advertises one of the same class ([WithAdvertise]). Seeds
-// ([WithSeeds]) are dialled always, and neither rules nor filter are asked.
+// after a name was resolved. An error or a panic refuses the address; it is logged
+// with peer and address whenever it changes, and counted in the metric
+// mosaik.network.dials. The filter may be called by several goroutines at once,
+// must return at once, and must not call the network.
+//
+// The rules apply first and always: never port 0 or an unspecified, multicast or
+// broadcast address; a loopback or link-local address only if this process
+// advertises one of the same class ([WithAdvertise]). Neither the rules nor the
+// filter apply to seeds ([WithSeeds]).
 func WithDialFilter(filter func(peer PeerID, addr netip.AddrPort) error) Option {
-	return optionFunc(func(o *options) error {
-		o.dialFilter = filter
-		return nil
-	})
+	return notNil("dial filter", filter, func(o *options) { o.dialFilter = filter })
 }
 
-// WithTick sets Raft's clock tick, 1 ms to 1 s in whole milliseconds, 50 ms by
-// default. An election timeout is at least three ticks. A short tick costs
-// processor time in proportion to the number of groups; it does not make
-// commands faster.
+// WithTick sets the tick of Raft's clock: 1 ms to 1 s in whole milliseconds, by
+// default 50 ms. An election timeout is at least three ticks. A shorter tick takes
+// processor time in proportion to the number of groups. It does not make commands
+// faster.
 func WithTick(d time.Duration) Option {
 	return optionFunc(func(o *options) error {
 		if d < time.Millisecond || d > maxTick || d%time.Millisecond != 0 {
@@ -282,42 +276,47 @@ func WithTick(d time.Duration) Option {
 	})
 }
 
-// WithLeaveTimeout sets for how long [Network.Close] tries to leave each group
-// in an orderly way, 5 s by default. With 0 it cuts at once, as a crash would.
+// WithLeaveTimeout sets how long [Network.Close] waits for the other members to
+// confirm that this one has left their groups, by default 5 s. With 0 it does not
+// leave them and ends all connections at once, as a crash does.
 func WithLeaveTimeout(d time.Duration) Option {
 	return optionFunc(func(o *options) error {
 		if d < 0 {
-			return fmt.Errorf("leave timeout: %v is negative", d)
+			return fmt.Errorf("leave timeout: %v is negative; the least is 0, for no orderly leave", d)
 		}
 		o.leaveTimeout = d
 		return nil
 	})
 }
 
-// WithMeterProvider sets where metrics go, in place of OpenTelemetry's global
+// WithMeterProvider sets where metrics go. The default is OpenTelemetry's global
 // provider.
 func WithMeterProvider(p metric.MeterProvider) Option {
-	return optionFunc(func(o *options) error {
-		o.meters = p
-		return nil
-	})
+	return notNil("meter provider", p, func(o *options) { o.meters = p })
 }
 
-// WithTracerProvider sets where spans go, in place of OpenTelemetry's global
+// WithTracerProvider sets where spans go. The default is OpenTelemetry's global
 // provider.
 func WithTracerProvider(p trace.TracerProvider) Option {
+	return notNil("tracer provider", p, func(o *options) { o.tracers = p })
+}
+
+// WithRootSpans also starts spans for calls whose context has no sampled span. By
+// default only calls with a sampled parent have spans.
+func WithRootSpans() Option {
 	return optionFunc(func(o *options) error {
-		o.tracers = p
+		o.rootSpans = true
 		return nil
 	})
 }
 
-// WithConnectionLimits bounds the connections that are accepted: in all, 4096 by
-// default, and from one IP address (of IPv6, one /64 network), 1024 by default;
-// at least 32 each. Of the limit per address a 32nd may be in their handshake at
-// a time; a quarter may come at once, and a 16th in every second after that. A
-// member needs at most three connections of each other member. Raise the limit
-// per address where many members share one: on one machine, behind one proxy.
+// WithConnectionLimits sets how many connections the process accepts: in total, by
+// default 4096, and from one IP address (for IPv6 one /64 network), by default
+// 1024. Both must be at least 32. Of the limit per address, a 32nd may be in the
+// handshake at a time; a quarter may arrive at once, and a 16th in each further
+// second. A member needs at most three connections to each other member. Raise the
+// limit per address where many members share an address: on one machine, or behind
+// one proxy.
 func WithConnectionLimits(total, perAddress int) Option {
 	return optionFunc(func(o *options) error {
 		if total < minConns || perAddress < minConns || perAddress > total {
@@ -328,51 +327,9 @@ func WithConnectionLimits(total, perAddress int) Option {
 	})
 }
 
-// WithHistory says how many bytes of encoded commands, with about a hundred for
-// each log entry, every group keeps for [Group.Commands]: from 4 KiB to 1 GiB, and
-// always the last entry. They are kept from joining on. By default 4 MiB are kept
-// from the first call of Applied on, and nothing before.
-func WithHistory(size int) Option {
-	return optionFunc(func(o *options) error {
-		if size < minHistory || size > maxHistory {
-			return fmt.Errorf("history of %d bytes: must be from %d to %d", size, minHistory, maxHistory)
-		}
-		o.history, o.recordEarly = size, true
-		return nil
-	})
-}
-
-// WithSnapshots says when a member takes a snapshot of a machine that has them:
-// when it has applied so many log entries since the last one, or so many bytes of
-// them, whichever comes first. From 10 to 10^9 entries, 10 000 by default; from
-// 4 KiB to 1 TiB, 64 MiB by default. The log then keeps the younger half of these
-// entries, for members that lag a little, so that it never holds much more than
-// one and a half of either bound. A snapshot costs time and space in proportion
-// to the machine: bounds well below its size make a member copy it again and
-// again. While it is written the member applies nothing; it goes on to accept and
-// replicate commands.
-func WithSnapshots(entries, bytes int64) Option {
-	return optionFunc(func(o *options) error {
-		if entries < minSnapshotEvery || entries > maxSnapshotEvery {
-			return fmt.Errorf("snapshots every %d entries: must be from %d to %d", entries, minSnapshotEvery, maxSnapshotEvery)
-		}
-		if bytes < minSnapshotBytes || bytes > maxSnapshotBytes {
-			return fmt.Errorf("snapshots every %d bytes: must be from %d to %d", bytes, minSnapshotBytes, maxSnapshotBytes)
-		}
-		o.snapshotEvery, o.snapshotBytes = entries, bytes
-		return nil
-	})
-}
-
-// WithRootSpans starts spans also for calls whose context carries no sampled
-// span. By default only sampled parents get children.
-func WithRootSpans() Option {
-	return optionFunc(func(o *options) error {
-		o.rootSpans = true
-		return nil
-	})
-}
-
+// checkAddr returns an error that names what and the address if addr is not
+// host:port with a port from minPort on. Where the port may be 0, so may the host
+// be empty.
 func checkAddr(what, addr string, minPort int) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -187,7 +187,7 @@ func TestResultLost(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			// One attempt lasts, so that no call ends because the member is stalled.
-			c := newCompacted(t, newKeptTill, storage, testutil.FastConsensus().WithForwardTimeout(time.Minute))
+			c := newCompacted(t, newKeptTill, storage, fast(mosaik.ConsensusConfig{ForwardTimeout: time.Minute}))
 			leader, ctx := leaderOf(t, c.Cluster, c.groups[0]).Index(), soon(t)
 			away, other := (leader+1)%3, (leader+2)%3
 			g, led := c.groups[away], c.groups[leader]

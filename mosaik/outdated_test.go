@@ -314,7 +314,7 @@ func testRunningOlderProgram[M holder](t *testing.T, program func(release uint32
 	d := newDurables(t, program(2))
 	join := func(i int, release uint32) (*mosaik.Group[step, M], error) {
 		b := mosaik.WithStateMachine(d.Node(i).Builder(), program(release)).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(2))
+			WithMembership(mosaik.Policy{Expected: 2}).WithSnapshots(d.snapshotEntries, d.snapshotBytes)
 		if durable {
 			return b.WithLogStorage(logstore.Disk[step]()).Join(t.Context())
 		}
@@ -368,14 +368,14 @@ func testRunningOlderProgram[M holder](t *testing.T, program func(release uint32
 func TestCommandAboveTheGroupsLevel(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	two := mosaik.DefaultPolicy().WithExpected(2)
+	two := mosaik.Policy{Expected: 2}
 	groups := make([]*mosaik.Group[step, *shop], 3)
 	for i := range groups[:2] {
 		groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder(), newShop(1)).WithMembership(two))
 	}
 	testutil.Settle(t, groups[:2]...)
 	// An observer never leads, and so does not raise the level.
-	groups[2] = testutil.JoinWith(c.Node(2), mosaik.WithStateMachine(c.Node(2).Builder(), newShop(2)).WithMembership(two).WithRole(mosaik.Observer()))
+	groups[2] = testutil.JoinWith(c.Node(2), mosaik.WithStateMachine(c.Node(2).Builder(), newShop(2)).WithMembership(two).WithRole(mosaik.Role{Observer: true}))
 	newer := groups[2]
 	if err := newer.When().Online(soon(t)); err != nil {
 		t.Fatal(err)

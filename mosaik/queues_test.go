@@ -49,7 +49,7 @@ func TestShortQueuesDropNothing(t *testing.T) {
 
 	c := testutil.NewCluster(t, 3)
 	enter := func(i int) tillGroup {
-		b := c.Node(i).Builder().WithMembership(mosaik.DefaultPolicy().WithExpected(3))
+		b := c.Node(i).Builder().WithMembership(mosaik.Policy{Expected: 3})
 		return testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.NewMemory[step]()))
 	}
 	groups := []tillGroup{enter(0), enter(1), enter(2)}

@@ -94,7 +94,7 @@ func testHealthyStart(t *testing.T, reverse, allSeeds, disk bool) {
 		}
 		t.Cleanup(func() { _ = n.Close() })
 		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.DefaultPolicy().WithExpected(3)), newTill)
+			WithMembership(mosaik.Policy{Expected: 3}), newTill)
 		var g tillGroup
 		if disk {
 			g, err = b.WithLogStorage(logstore.Disk[step]()).Join(t.Context())

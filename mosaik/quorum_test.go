@@ -84,7 +84,7 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 	c := testutil.NewCluster(t, 2)
 	join := func(n *testutil.Node) tillGroup {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three).
-			WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
+			WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
 	}
 	lone := join(c.Node(0))
 	if _, err := lone.When().Until(soon(t), ledBy(c.Node(0).Peer())); err != nil {
@@ -133,8 +133,8 @@ func TestLoneEpochsMerge(t *testing.T) {
 			for i := range 2 {
 				n := c.Node(i)
 				groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-					WithMembership(mosaik.DefaultPolicy()).
-					WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))))
+					WithMembership(mosaik.Policy{}).
+					WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))))
 			}
 			for _, g := range groups {
 				if _, err := g.When().Leading(soon(t)); err != nil {

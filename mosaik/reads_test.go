@@ -139,11 +139,9 @@ func (w *witness) Restore(from io.Reader) error {
 // time never goes back, whichever member proposes and leads.
 func TestMachinesAreToldTheSame(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithSnapshots(40, 1<<30)}
-	}))
+	c := testutil.NewCluster(t, 3)
 	join := func(n *testutil.Node) *mosaik.Group[step, *witness] {
-		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newWitness).WithMembership(three))
+		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newWitness).WithMembership(three).WithSnapshots(40, 1<<30))
 	}
 	groups := []*mosaik.Group[step, *witness]{join(c.Node(0)), join(c.Node(1)), join(c.Node(2))}
 	testutil.Settle(t, groups...)

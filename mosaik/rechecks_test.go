@@ -49,7 +49,7 @@ func TestRechecksOfTickets(t *testing.T) {
 		key := mosaik.RandomKey()
 		for _, n := range nets {
 			builder := mosaik.WithStateMachine(n.Groups().WithKey(key), newTill).
-				WithMembership(mosaik.DefaultPolicy().WithExpected(2))
+				WithMembership(mosaik.Policy{Expected: 2})
 			if i >= plain {
 				builder = builder.RequireTicket(openDoor{})
 			}

@@ -179,7 +179,7 @@ func TestYield(t *testing.T) {
 	groups := make([]tillGroup, 4)
 	for i := range groups {
 		n := c.Node(i)
-		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.DefaultPolicy()))
+		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.Policy{}))
 	}
 	testutil.Settle(t, groups[0], groups[1])
 	testutil.Settle(t, groups[2], groups[3])

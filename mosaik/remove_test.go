@@ -59,7 +59,8 @@ func TestRemove(t *testing.T) {
 func TestGhost(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	policy := patient(3).WithMinimumVoters(3)
+	policy := patient(3)
+	policy.MinimumVoters = 3
 	groups := electAll(t, c, policy)
 	leader := leaderOf(t, c, groups[0])
 	g := groups[leader.Index()]
@@ -97,7 +98,7 @@ func ghostOf(t *testing.T, g electionGroup, peer mosaik.PeerID) mosaik.Ghost {
 func TestRemoveAfter(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 5)
-	policy := mosaik.DefaultPolicy().WithMinimumVoters(2).WithGrace(time.Millisecond).WithRemoveAfter(100 * time.Millisecond)
+	policy := mosaik.Policy{MinimumVoters: 2, Grace: time.Millisecond, RemoveAfter: 100 * time.Millisecond}
 	groups := electAll(t, c, policy)
 	leader := leaderOf(t, c, groups[0])
 	g := groups[leader.Index()]

@@ -45,7 +45,7 @@ func (s *gates) join(n *testutil.Node, policy mosaik.Policy) shutGroup {
 		}
 		s.made <- n.Index()
 		return &shut{gate: s.gate}
-	}).WithMembership(policy))
+	}).WithMembership(policy).WithHistory(1<<20))
 }
 
 // reading reads from a member until it is stopped, and fails the test if an answer, or the
@@ -94,7 +94,7 @@ func TestReplacedReplica(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		"a spare took its place": {4, three.WithMaximumVoters(3).WithGrace(500 * time.Millisecond),
+		"a spare took its place": {4, mosaik.Policy{Expected: 3, MaximumVoters: 3, Grace: 500 * time.Millisecond},
 			func(t *testing.T, c *testutil.Cluster, groups []shutGroup, leader int) {
 				away := c.NodeOf(voterOf(groups[leader].Status(), leader, c))
 				c.Isolate(away.Index())
@@ -108,9 +108,7 @@ func TestReplacedReplica(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cluster := testutil.NewCluster(t, c.nodes, testutil.WithNodeOptions(func(int) []mosaik.Option {
-				return []mosaik.Option{mosaik.WithHistory(1 << 20)}
-			}))
+			cluster := testutil.NewCluster(t, c.nodes)
 			s := &gates{gate: make(chan struct{}), made: make(chan int, c.nodes)}
 			s.open = sync.OnceFunc(func() { close(s.gate) })
 			var groups []shutGroup

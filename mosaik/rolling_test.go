@@ -16,7 +16,7 @@ type electionGroup = *mosaik.Group[struct{}, sm.NoOp]
 
 // patient is a policy whose grace no test waits for.
 func patient(expected int) mosaik.Policy {
-	return mosaik.DefaultPolicy().WithExpected(expected).WithGrace(time.Hour)
+	return mosaik.Policy{Expected: expected, Grace: time.Hour}
 }
 
 func elect(n *testutil.Node, p mosaik.Policy) electionGroup {
@@ -101,7 +101,8 @@ func TestLastVoterContinues(t *testing.T) {
 		t.Run(fmt.Sprintf("opted in %v", opts), func(t *testing.T) {
 			t.Parallel()
 			c := testutil.NewCluster(t, 3)
-			policy := patient(3).WithContinueAlone(opts)
+			policy := patient(3)
+			policy.ContinueAlone = opts
 			join := func(n *testutil.Node) tillGroup {
 				return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(policy))
 			}

@@ -19,7 +19,7 @@ func TestRotatedKeyKeepsTheIDAndProvesTheNewSecret(t *testing.T) {
 		t.Errorf("material of the rotated key is %v, want the anchor of the first and the last secret", m)
 	}
 	id := func(key GroupKey) GroupID {
-		return groupID(key, DefaultConsensusConfig(), sm.ID("machine"), sm.ID("sync"), nil)
+		return groupID(key, ConsensusConfig{}, sm.ID("machine"), sm.ID("sync"), nil)
 	}
 	if id(rotated) != id(first) || id(rotated) == id(third) {
 		t.Error("rotation changed the group id")
@@ -75,7 +75,7 @@ func TestAcceptingHoldsEverySecret(t *testing.T) {
 		if diff := cmp.Diff(c.want, c.key.secrets()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if c.key.Anchor() != first.Anchor() {
+		if c.key.anchor() != first.anchor() {
 			t.Errorf("%s: the anchor changed", name)
 		}
 	}
@@ -104,12 +104,12 @@ func TestExportedKeysParse(t *testing.T) {
 		"accepting": first.Rotate(second).Accepting(first, third), "most": first.Accepting(second, third, RandomKey()),
 	} {
 		text := key.Export()
-		got, err := ParseKey(" " + strings.ToUpper(text[len(exportPrefix):]) + "\n")
-		if err == nil {
-			t.Errorf("%s: parsed without its prefix to %v", name, got)
+		if got, err := KeyFromText(" " + text + "\n"); err != nil || !got.Equal(key) {
+			t.Errorf("%s: read as %v, %v, want %v", name, got, err, key)
 		}
-		if got, err = ParseKey(" " + text + "\n"); err != nil || !got.Equal(key) {
-			t.Errorf("%s: parsed to %v, %v, want %v", name, got, err, key)
+		digits := exportPrefix + strings.ToUpper(text[len(exportPrefix):])
+		if got, err := KeyFromText(digits); err != nil || !got.Equal(key) {
+			t.Errorf("%s in upper case: read as %v, %v, want %v", name, got, err, key)
 		}
 	}
 	want := fmt.Sprintf("mosaik-key-1:%s:%s", sm.ID("test-key").Hashed(), testKeyHex)
@@ -121,14 +121,14 @@ func TestExportedKeysParse(t *testing.T) {
 	}
 }
 
-func TestParseKeyRefuses(t *testing.T) {
+// TestExportedKeysAreChecked holds that no damaged export is taken for the text of
+// another key.
+func TestExportedKeysAreChecked(t *testing.T) {
 	t.Parallel()
 	whole := textKey(t, "test-key").Export()
 	for name, c := range map[string]struct{ text, want string }{
-		"nothing":        {"", "does not begin with mosaik-key-1:"},
-		"bare secret":    {testKeyHex, "KeyFromText"},
 		"other version":  {strings.Replace(whole, "-1", "-2", 1), "does not begin with"},
-		"no parts":       {exportPrefix, "it has 1 parts"},
+		"no parts":       {exportPrefix, "it has 1 parts: must be mosaik-key-1, a hash and 1 to 4 secrets"},
 		"no secret":      {whole[:len(exportPrefix)+65], "it has 2 parts"},
 		"five secrets":   {whole + strings.Repeat(":"+testKeyHex, 4), "it has 7 parts"},
 		"cut off":        {whole[:len(whole)-1], "part 3 is not"},
@@ -136,34 +136,13 @@ func TestParseKeyRefuses(t *testing.T) {
 		"zero anchor":    {exportPrefix + ":" + strings.Repeat("0", 64) + ":" + testKeyHex, "part 2 is not"},
 		"zero secret":    {whole + ":" + strings.Repeat("0", 64), "part 4 is not"},
 		"space within":   {strings.Replace(whole, ":", ": ", 1), "part 2 is not"},
-		"masked":         {textKey(t, "test-key").String(), "does not begin with"},
 	} {
-		key, err := ParseKey(c.text)
-		if err == nil || !key.IsZero() || !strings.HasPrefix(err.Error(), "mosaik: parse group key: ") || !strings.Contains(err.Error(), c.want) {
+		key, err := KeyFromText(c.text)
+		if err == nil || !key.IsZero() || !strings.HasPrefix(err.Error(), "mosaik: make group key: read exported key: ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, %v, want an error with %q", name, key, err, c.want)
 		}
 		if err != nil && leak(err.Error()) != "" {
 			t.Errorf("%s: the error shows the secret: %v", name, err)
 		}
-	}
-}
-
-func TestKeyFromAnchor(t *testing.T) {
-	t.Parallel()
-	first, second := textKey(t, "first"), textKey(t, "second").Accepting(textKey(t, "third"))
-	key, err := KeyFromAnchor(first.Anchor(), second)
-	if err != nil || !key.Equal(first.Rotate(second)) {
-		t.Errorf("%v, %v, want what Rotate returns", key, err)
-	}
-	for name, make := range map[string]func() (GroupKey, error){
-		"no anchor": func() (GroupKey, error) { return KeyFromAnchor(sm.Digest{}, second) },
-		"no key":    func() (GroupKey, error) { return KeyFromAnchor(first.Anchor(), GroupKey{}) },
-	} {
-		if key, err := make(); err == nil || !key.IsZero() || !strings.HasPrefix(err.Error(), "mosaik: make group key: ") {
-			t.Errorf("%s gives %v, %v, want no key and an error", name, key, err)
-		}
-	}
-	if !(GroupKey{}).Anchor().IsZero() {
-		t.Error("no key has an anchor")
 	}
 }

@@ -238,7 +238,8 @@ func (a *audit) check(node int, history []int64) {
 // checkRest fails unless the voters are as many as they should be among so many
 // members.
 func (a *audit) checkRest(node int, s mosaik.Status, members int) {
-	p := group.Policy{Expected: a.policy.Expected(), Minimum: a.policy.MinimumVoters(), Maximum: a.policy.MaximumVoters()}
+	full := a.policy.WithDefaults()
+	p := group.Policy{Expected: full.Expected, Minimum: full.MinimumVoters, Maximum: full.MaximumVoters}
 	voters := len(voterIDs(s))
 	if least := min(members, p.Minimum); voters < least {
 		a.t.Errorf("node %d: %d voters, want %d at least: %s", node, voters, least, tell(s))

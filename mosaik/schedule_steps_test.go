@@ -311,7 +311,7 @@ func (s *schedule) crowd() bool {
 		}
 	}
 	// An epoch that held nothing may have been given up: then there is none.
-	return s.audit.epochs() > 0 && blank < joined && blank+1 >= s.policy.MinimumVoters()
+	return s.audit.epochs() > 0 && blank < joined && blank+1 >= s.policy.WithDefaults().MinimumVoters
 }
 
 // expendable reports whether the group survives the crash of the actor. On disk

@@ -110,7 +110,7 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 	draw := rand.New(rand.NewPCG(seed, 0))
 	n := 3 + draw.IntN(5)
 	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
-	policy := mosaik.DefaultPolicy().WithExpected(n).WithGrace(grace)
+	policy := mosaik.Policy{Expected: n, Grace: grace}
 	s := &schedule{
 		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
 		c: testutil.NewCluster(t, n, nodeOptions(t, logs)), audit: newAudit(t, policy),
@@ -131,19 +131,17 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 	return s
 }
 
-// nodeOptions lets members catch up by snapshots, and gives each node the
-// directory that it keeps, if it has any.
+// nodeOptions gives each node the directory that it keeps, if it has any.
 func nodeOptions(t *testing.T, logs logs) testutil.ClusterOption {
 	dirs := map[int]string{}
 	return testutil.WithNodeOptions(func(node int) []mosaik.Option {
-		options := []mosaik.Option{mosaik.WithSnapshots(300, 64<<20)}
 		if logs == inMemory {
-			return options
+			return nil
 		}
 		if dirs[node] == "" {
 			dirs[node] = t.TempDir()
 		}
-		return append(options, mosaik.WithDir(dirs[node]))
+		return []mosaik.Option{mosaik.WithDir(dirs[node])}
 	})
 }
 

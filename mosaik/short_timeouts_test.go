@@ -23,7 +23,7 @@ func TestShortTimeoutsDoNotKeepAGroupFromForming(t *testing.T) {
 			c.Delay(i, j, oneWay)
 		}
 	}
-	timing := testutil.FastConsensus().WithForwardTimeout(shortest).WithQueryTimeout(shortest)
+	timing := fast(mosaik.ConsensusConfig{ForwardTimeout: shortest, QueryTimeout: shortest})
 	groups := make([]tillGroup, c.Len())
 	for i := range groups {
 		groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(timing), newTill))

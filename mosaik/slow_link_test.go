@@ -12,9 +12,10 @@ import (
 func overASlowLink(t *testing.T, consensus mosaik.ConsensusConfig) (groups []tillGroup) {
 	t.Helper()
 	c := testutil.NewCluster(t, 2)
+	consensus.ElectionTimeout = 2 * time.Second
 	c.Delay(0, 1, 100*time.Millisecond)
 	for i := range 2 {
-		b := c.Node(i).Builder().WithConsensusConfig(consensus.WithElectionTimeout(2 * time.Second))
+		b := c.Node(i).Builder().WithConsensusConfig(consensus)
 		groups = append(groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill)))
 	}
 	testutil.Settle(t, groups...)
@@ -25,7 +26,7 @@ func overASlowLink(t *testing.T, consensus mosaik.ConsensusConfig) (groups []til
 // long as an attempt of a command may. Commands take longer, and succeed on each.
 func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 	t.Parallel()
-	groups := overASlowLink(t, testutil.FastConsensus().WithForwardTimeout(50*time.Millisecond))
+	groups := overASlowLink(t, fast(mosaik.ConsensusConfig{ForwardTimeout: 50 * time.Millisecond}))
 	want := int64(0)
 	for _, g := range groups {
 		for range 2 {
@@ -40,7 +41,7 @@ func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 // answer takes: two round trips, from a follower.
 func TestStrongReadsOverASlowLink(t *testing.T) {
 	t.Parallel()
-	groups := overASlowLink(t, testutil.FastConsensus().WithQueryTimeout(300*time.Millisecond))
+	groups := overASlowLink(t, fast(mosaik.ConsensusConfig{QueryTimeout: 300 * time.Millisecond}))
 	for _, g := range groups {
 		sumNow := mustPay(t, g, 1)
 		for range 3 {

@@ -200,10 +200,10 @@ func TestFailingRestoreEndsItsMember(t *testing.T) {
 				t.Parallel()
 				var saves, restores, well sickness
 				d := newDurables(t, newKeptTill)
-				policy := mosaik.DefaultPolicy().WithExpected(3)
+				policy := mosaik.Policy{Expected: 3}
 				join := func(n *testutil.Node, restores *sickness) *mosaik.Group[step, *sickTill] {
 					b := mosaik.WithStateMachine(n.Builder().WithMembership(policy), func() *sickTill { return &sickTill{saves: &saves, restores: restores} })
-					return testutil.JoinWith(n, b.WithLogStorage(storage()))
+					return testutil.JoinWith(n, b.WithSnapshots(d.snapshotEntries, d.snapshotBytes).WithLogStorage(storage()))
 				}
 				groups := []*mosaik.Group[step, *sickTill]{join(d.Node(0), &well), join(d.Node(1), &well), join(d.Node(2), &well)}
 				testutil.Settle(t, groups...)

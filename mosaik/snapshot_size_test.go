@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/logstore"
-	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -65,7 +64,8 @@ func (g *gate) pass() {
 // storages that it returns.
 func bulkies(t *testing.T, storage func() logstore.Storage[step]) (*durables[*bulkyTill], []watchedStorage, []*gate) {
 	gates := []*gate{{}, {}, {}}
-	d := newDurables[*bulkyTill](t, nil, mosaik.WithSnapshots(1_000_000, 16<<10))
+	d := newDurables[*bulkyTill](t, nil)
+	d.snapshotEntries, d.snapshotBytes = 1_000_000, 16<<10
 	logs := make([]watchedStorage, len(d.dirs))
 	for i := range d.dirs {
 		logs[i] = watch(storage())

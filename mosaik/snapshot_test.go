@@ -13,12 +13,10 @@ import (
 // the first command: it gets the machine's state by a generated snapshot.
 func TestGeneratedSnapshots(t *testing.T) {
 	t.Parallel()
-	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithSnapshots(20, 64<<20)}
-	}))
-	policy := mosaik.DefaultPolicy().WithExpected(3)
+	c := testutil.NewCluster(t, 3)
+	policy := mosaik.Policy{Expected: 3}
 	join := func(n *testutil.Node) *mosaik.Group[savings.Command, *savings.Savings] {
-		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), savings.New).WithMembership(policy))
+		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), savings.New).WithMembership(policy).WithSnapshots(20, 64<<20))
 	}
 	groups := []*mosaik.Group[savings.Command, *savings.Savings]{join(c.Node(0)), join(c.Node(1)), join(c.Node(2))}
 	testutil.Settle(t, groups...)

@@ -115,13 +115,14 @@ type soak struct {
 func (s *soak) start(storage func() logstore.Storage[step]) {
 	s.dirs = []string{s.t.TempDir(), s.t.TempDir(), s.t.TempDir()}
 	c := testutil.NewCluster(s.t, len(s.dirs), testutil.WithNodeOptions(func(i int) []mosaik.Option {
-		return []mosaik.Option{mosaik.WithDir(s.dirs[i]), mosaik.WithSnapshots(s.size.entries, s.size.bytes)}
+		return []mosaik.Option{mosaik.WithDir(s.dirs[i])}
 	}))
 	for i := range s.dirs {
 		log := &soakedLog{storage: storage(), pruned: make(chan struct{}, 1)}
-		b := c.Node(i).Builder().WithConsensusConfig(mosaik.DefaultConsensusConfig())
+		b := c.Node(i).Builder().WithConsensusConfig(mosaik.ConsensusConfig{})
 		newVault := func() *vault { return newVault(s.size.slots) }
-		s.groups = append(s.groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newVault).WithLogStorage(log)))
+		s.groups = append(s.groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newVault).
+			WithSnapshots(s.size.entries, s.size.bytes).WithLogStorage(log)))
 		s.logs = append(s.logs, log)
 	}
 	testutil.Settle(s.t, s.groups...)

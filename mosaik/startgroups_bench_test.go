@@ -50,7 +50,7 @@ func BenchmarkStartGroups(b *testing.B) {
 					key := mosaik.RandomKey()
 					for _, n := range nets {
 						g, err := mosaik.WithStateMachine(n.Groups().WithKey(key), newTill).
-							WithMembership(mosaik.DefaultPolicy().WithExpected(3)).Join(b.Context())
+							WithMembership(mosaik.Policy{Expected: 3}).Join(b.Context())
 						if err != nil {
 							b.Fatal(err)
 						}

@@ -17,8 +17,8 @@ func TestObserversAlone(t *testing.T) {
 	groups := make([]tillGroup, 2)
 	for i := range groups {
 		n := c.Node(i)
-		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithRole(mosaik.Observer()).
-			WithMembership(mosaik.DefaultPolicy()).WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
+		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithRole(mosaik.Role{Observer: true}).
+			WithMembership(mosaik.Policy{}).WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
 	}
 	for _, g := range groups {
 		if _, err := g.When().Until(soon(t), bonded(g, 1)); err != nil {
@@ -32,8 +32,8 @@ func TestObserversAlone(t *testing.T) {
 		wantError(t, "execute among observers", err, mosaik.ErrForming)
 	}
 	n := c.Add()
-	voter := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.DefaultPolicy()).
-		WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0)))
+	voter := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.Policy{}).
+		WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
 	testutil.Settle(t, append(groups, voter)...)
 	if s := voter.Status(); s.Waits != "" || !s.Settled {
 		t.Errorf("a settled member says that it waits for %q", s.Waits)

@@ -17,7 +17,7 @@ import (
 // scope names this library to OpenTelemetry.
 const scope = "github.com/mosaik-go/mosaik"
 
-// telemetry is a network's spans and metrics.
+// telemetry records the spans and metrics of a network.
 type telemetry struct {
 	net      *Network
 	self     PeerID
@@ -113,7 +113,7 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 	return t, err
 }
 
-// groupStates are what is measured of a group's status.
+// groupStates are the metrics of a group's status.
 var groupStates = [...]struct {
 	name, description string
 	value             func(group.Status) int64
@@ -136,13 +136,13 @@ func one(is bool) int64 {
 
 func (t *telemetry) close() error { return t.observed.Unregister() }
 
-// here returns the attributes of what is measured of the network, and more. Of
-// several networks in one process those with the same id differ in self.
+// here returns the network's attributes and more, for a measurement.
 func (t *telemetry) here(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(append(t.attributes(), more...)...)
 }
 
-// attributes returns those that tell the network from others in the process.
+// attributes returns the attributes that distinguish the network from others in the
+// process. Networks with the same id differ in self.
 func (t *telemetry) attributes() []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("network", t.net.id.Short()),
@@ -154,7 +154,7 @@ func (t *telemetry) groupAttribute(id GroupID) attribute.KeyValue {
 	return attribute.String("group", id.Short())
 }
 
-// codeAttribute returns a code as a number, -1 for all those that have no name.
+// codeAttribute returns a code as a number, -1 for every code that has no name.
 func codeAttribute(code link.Code) attribute.KeyValue {
 	if code == link.CodeAccepted {
 		return attribute.Int64("code", -1)
@@ -162,11 +162,11 @@ func codeAttribute(code link.Code) attribute.KeyValue {
 	return attribute.Int64("code", int64(code))
 }
 
-// noSpan is what calls get that are not traced.
+// noSpan is the span of calls that are not traced.
 var noSpan = trace.SpanFromContext(context.Background())
 
-// start begins a span about a group, unless neither the parent is sampled nor
-// root spans are asked for.
+// start starts a span about a group if the parent span is sampled, or root spans are
+// enabled (WithRootSpans).
 func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context.Context, trace.Span) {
 	if !t.net.opts.rootSpans {
 		if parent := trace.SpanFromContext(ctx); parent == noSpan || !parent.SpanContext().IsSampled() {
@@ -176,11 +176,11 @@ func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context
 	return t.tracer.Start(ctx, name, trace.WithAttributes(append(t.attributes(), t.groupAttribute(id))...))
 }
 
-// endSpan ends a span with the outcome of what it covers.
+// endSpan ends a span with the outcome of its call.
 func endSpan(span trace.Span, err error) {
 	if err != nil {
 		if isNil(err) {
-			err = fmt.Errorf("a nil %T", err) // the machine's own, whose methods may not bear it
+			err = fmt.Errorf("a nil %T", err) // an error of the machine, whose methods may need a receiver
 		}
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
@@ -188,8 +188,8 @@ func endSpan(span trace.Span, err error) {
 	span.End()
 }
 
-// spanContext returns the context's span as it travels in log entries, zero if
-// there is no sampled one.
+// spanContext returns the context's span as log entries carry it, zero if the span is
+// not sampled.
 func spanContext(ctx context.Context) format.Span {
 	s := trace.SpanContextFromContext(ctx)
 	if !s.IsSampled() {

@@ -223,7 +223,7 @@ const fastTick = 10 * time.Millisecond
 // call joins, executes twice and queries, with errors where they can be had.
 func (tr traced) call(t *testing.T, ctx context.Context, n *mosaik.Network) (group mosaik.GroupID) {
 	t.Helper()
-	b := n.Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus().WithBootstrapDelay(0))
+	b := n.Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
 	g, err := mosaik.WithStateMachine(b, newTill).Join(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +293,7 @@ func TestSpansUnderASampledParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = till.WithRole(mosaik.Observer()).Join(ctx)
+	_, err = till.WithRole(mosaik.Role{Observer: true}).Join(ctx)
 	wantError(t, "join differently", err, mosaik.ErrPrecondition)
 	if err := first.Leave(soon(t)); err != nil {
 		t.Error(err)

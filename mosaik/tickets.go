@@ -12,11 +12,10 @@ import (
 // extensionTickets is the type of the entry extension that carries tickets.
 const extensionTickets = 1
 
-// AddTicket shows t to every peer from now on; the groups of both sides look at
-// it at once. Adding a ticket that is there already changes nothing. To refresh
-// a ticket without losing a bond, add the new one before the old one expires or
-// is removed. The error says which limit of package ticket the peer's tickets
-// would exceed.
+// AddTicket shows t to every peer, and the groups on both sides validate this peer's
+// tickets again. Adding a ticket twice changes nothing. To renew a ticket without losing
+// a connection, add the new one before the old one expires or is removed. An error names
+// the limit of package ticket that the tickets would exceed.
 func (n *Network) AddTicket(t ticket.Ticket) error {
 	return n.changeTickets("add", t, func(tickets []ticket.Ticket) []ticket.Ticket {
 		if slices.ContainsFunc(tickets, sameTicket(t)) {
@@ -26,8 +25,8 @@ func (n *Network) AddTicket(t ticket.Ticket) error {
 	})
 }
 
-// RemoveTicket stops showing t. Bonds that no other ticket supports end.
-// Removing a ticket that is not there changes nothing.
+// RemoveTicket stops showing t. Connections of groups that require it end, unless
+// another ticket is accepted in its place. Removing an unknown ticket changes nothing.
 func (n *Network) RemoveTicket(t ticket.Ticket) error {
 	return n.changeTickets("remove", t, func(tickets []ticket.Ticket) []ticket.Ticket {
 		return slices.DeleteFunc(tickets, sameTicket(t))
@@ -66,8 +65,7 @@ func (n *Network) changeTickets(verb string, t ticket.Ticket, change func([]tick
 
 func isTickets(x discovery.Extension) bool { return x.Type == extensionTickets }
 
-// ticketsOf returns the tickets that a peer's entry carries. Malformed ones are
-// none.
+// ticketsOf returns the tickets in a peer's entry, none if they are malformed.
 func ticketsOf(e discovery.Signed) []ticket.Ticket {
 	for _, data := range e.Extension(extensionTickets) {
 		if tickets, err := ticket.Decode(data); err == nil {
@@ -77,9 +75,9 @@ func ticketsOf(e discovery.Signed) []ticket.Ticket {
 	return nil
 }
 
-// recheck lets the groups that a peer's new entry concerns look at its tickets
-// again: none if the entry carries the same tickets as the one before, which is
-// zero for none, and otherwise those that require tickets.
+// recheck makes the groups that require tickets validate those of a peer again, if its
+// new entry has other tickets than the entry before, which is zero if there was none. It
+// is called by the catalog.
 func (n *Network) recheck(e, before discovery.Signed) {
 	if e.Peer == n.Self() || slices.EqualFunc(e.Extension(extensionTickets), before.Extension(extensionTickets), bytes.Equal) {
 		return
@@ -90,6 +88,11 @@ func (n *Network) recheck(e, before discovery.Signed) {
 		if len(j.validators) > 0 {
 			n.rechecks.Add(1)
 			j.core.Recheck(e.Peer)
+		}
+	}
+	for _, o := range n.openings {
+		if len(o.validators) > 0 {
+			o.changed[e.Peer] = true
 		}
 	}
 }

@@ -20,7 +20,9 @@ import (
 const module = "github.com/mosaik-go/mosaik"
 
 // publicPackages are what a service may import.
-var publicPackages = []string{"codec", "logstore", "mosaik", "mosaik/ticket", "mosaik/ticket/jwt", "sm", "testutil"}
+var publicPackages = []string{
+	"codec", "gen", "logstore", "mosaik", "mosaik/audit", "mosaik/ticket", "mosaik/ticket/jwt", "sm", "testutil", "testutil/storagetest",
+}
 
 // exports names the compiler's export data of our public packages and of all
 // that they import. It is what the build cache holds already for this test.

@@ -154,7 +154,7 @@ func TestCloseLeavesTheGroup(t *testing.T) {
 	}))
 	groups := testutil.JoinAll(c, newCounter)
 	c.Node(2).Close()
-	if text := log.String(); strings.Contains(text, "did not confirm the leave") {
+	if text := log.String(); strings.Contains(text, "leave not confirmed") {
 		t.Errorf("the group did not confirm the leave:\n%s", text)
 	}
 	if _, err := groups[2].Execute(t.Context(), 1); !errors.Is(err, mosaik.ErrClosed) {
@@ -169,7 +169,7 @@ func TestCloseLeavesTheGroup(t *testing.T) {
 func TestAddedNodeCatchesUp(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	policy := mosaik.DefaultPolicy().WithExpected(3)
+	policy := mosaik.Policy{Expected: 3}
 	join := func(n *testutil.Node) group {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newCounter).WithMembership(policy))
 	}

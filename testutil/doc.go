@@ -1,8 +1,8 @@
 // Package testutil is the kit for tests of services that use mosaik.
 //
-// [NewCluster] runs several nodes in one process, over real TLS on the loopback
-// interface, whose links can be cut and healed and which can crash and come
-// back. [JoinAll] joins one group on all of them, with timing that suits tests:
+// [NewCluster] starts several nodes in one process. They communicate over TLS on the
+// loopback interface. A test can cut and heal the links between them, crash them and
+// restart them. [JoinAll] joins one group on all nodes, with timing that suits tests:
 //
 //	func TestLedger(t *testing.T) {
 //		c := testutil.NewCluster(t, 3)
@@ -14,6 +14,6 @@
 //		...
 //	}
 //
-// There is no helper that polls until something is so: wait for it with
+// There is no helper that polls for a condition. Wait for one with
 // [mosaik.Group.When].
 package testutil

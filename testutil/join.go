@@ -9,33 +9,38 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// patience is how long a helper waits for what takes well under a second on an
-// idle machine. A test that is stuck fails after it.
+// patience is how long a helper waits before the test fails. What it waits for takes
+// well under a second on an idle machine.
 const patience = time.Minute
 
-// FastConsensus returns a configuration for tests: a leader that is lost is
-// replaced in a fraction of a second, and a busy machine under the race detector
-// does not lose one for nothing. Its election timeout suits a tick of 10 ms. Its
-// bootstrap delay, 1 s, passes only where fewer members come than are expected.
+// FastConsensus returns a configuration for tests. A lost leader is replaced within a
+// fraction of a second, but a busy machine under the race detector loses none without
+// a cause. Its election timeout needs a tick of at most 100 ms; the nodes of a
+// [Cluster] have 10 ms. Its bootstrap delay of 1 s passes only if fewer members join
+// than are expected. To change a field:
+//
+//	config := testutil.FastConsensus()
+//	config.BootstrapDelay = mosaik.None
 func FastConsensus() mosaik.ConsensusConfig {
-	return mosaik.DefaultConsensusConfig().
-		WithHeartbeatInterval(50 * time.Millisecond).
-		WithHeartbeatJitter(10 * time.Millisecond).
-		WithMaxMissedHeartbeats(20).
-		WithElectionTimeout(300 * time.Millisecond).
-		WithElectionJitter(100 * time.Millisecond).
-		WithBootstrapDelay(time.Second).
-		WithForwardTimeout(time.Second).
-		WithQueryTimeout(time.Second)
+	return mosaik.ConsensusConfig{
+		HeartbeatInterval:   50 * time.Millisecond,
+		HeartbeatJitter:     10 * time.Millisecond,
+		MaxMissedHeartbeats: 20,
+		ElectionTimeout:     300 * time.Millisecond,
+		ElectionJitter:      100 * time.Millisecond,
+		BootstrapDelay:      time.Second,
+		ForwardTimeout:      time.Second,
+		QueryTimeout:        time.Second,
+	}
 }
 
-// Builder begins to join the cluster's group on this node, with [FastConsensus]
-// and a membership that expects every node which the cluster has now. It is for
-// [JoinWith]; [Join] and [JoinAll] do the usual.
+// Builder returns a builder of the cluster's group on this node, for [JoinWith]. It
+// sets [FastConsensus] and a policy that expects as many members as the cluster has
+// nodes now.
 func (n *Node) Builder() mosaik.KeyedBuilder {
 	return n.net.Groups().WithKey(n.cluster.key).
 		WithConsensusConfig(FastConsensus()).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(n.cluster.Len()))
+		WithMembership(mosaik.Policy{Expected: n.cluster.Len()})
 }
 
 // Joiner is a builder of a group, with a machine or without.
@@ -43,10 +48,10 @@ type Joiner[C any, M sm.StateMachine[C]] interface {
 	Join(context.Context) (*mosaik.Group[C, M], error)
 }
 
-// JoinWith joins a group on the node with a builder of the node's network, and
-// returns at once:
+// JoinWith joins a group on the node with a builder of the node's network. It does not
+// wait for other members:
 //
-//	b := mosaik.WithStateMachine(n.Builder(), ledger.New).WithRole(mosaik.Observer())
+//	b := mosaik.WithStateMachine(n.Builder(), ledger.New).WithRole(mosaik.Role{Observer: true})
 //	group := testutil.JoinWith(n, b)
 func JoinWith[C any, M sm.StateMachine[C]](n *Node, b Joiner[C, M]) *mosaik.Group[C, M] {
 	n.cluster.t.Helper()
@@ -58,15 +63,15 @@ func JoinWith[C any, M sm.StateMachine[C]](n *Node, b Joiner[C, M]) *mosaik.Grou
 	return g
 }
 
-// Join joins the cluster's group on one node, with a machine of its own, and
-// returns at once.
+// Join joins the cluster's group on one node, with a machine of its own. It does not
+// wait for other members.
 func Join[C any, M sm.StateMachine[C]](n *Node, newMachine func() M) *mosaik.Group[C, M] {
 	n.cluster.t.Helper()
 	return JoinWith(n, mosaik.WithStateMachine(n.Builder(), newMachine))
 }
 
-// JoinAll joins the cluster's group on every node and waits until it has
-// settled. The handles are in the order of the nodes, all of which must be up.
+// JoinAll joins the cluster's group on every node and waits until it has settled. All
+// nodes must be up. The handles are in the order of the nodes.
 func JoinAll[C any, M sm.StateMachine[C]](c *Cluster, newMachine func() M) []*mosaik.Group[C, M] {
 	c.t.Helper()
 	groups := make([]*mosaik.Group[C, M], c.Len())
@@ -77,9 +82,9 @@ func JoinAll[C any, M sm.StateMachine[C]](c *Cluster, newMachine func() M) []*mo
 	return groups
 }
 
-// Settle waits until every one of the handles says that its group has settled:
-// everybody is in place, and a group of three or more survives the crash of any
-// member. It ends the test when that takes longer than a minute.
+// Settle waits until the group of each handle has settled ([mosaik.When.Settled]):
+// every member has its place, and a group of three or more survives the crash of any
+// member. It ends the test if that takes longer than a minute.
 func Settle[G interface{ When() mosaik.When }](t testing.TB, groups ...G) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

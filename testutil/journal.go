@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// journal writes to the log of a test for as long as the test runs. Writing to
-// it later, which a test's log answers with a panic, does nothing.
+// journal writes to the log of a test while the test runs. A later write, at which a
+// test's log panics, does nothing.
 type journal struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -22,7 +22,7 @@ func (j *journal) Write(b []byte) (int, error) {
 	return j.out.Write(b)
 }
 
-// end lets nothing through any more.
+// end discards all later writes.
 func (j *journal) end() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -10,20 +10,20 @@ import (
 	"github.com/mosaik-go/mosaik/testutil/internal/fault"
 )
 
-// Node is one node of a [Cluster]: a process in all but name, with an identity
-// and an address that stay the same when it restarts.
+// Node is one node of a [Cluster]. It stands for a process. Its identity and its
+// address stay the same when it restarts.
 type Node struct {
 	cluster *Cluster
 	index   int
 	key     ed25519.PrivateKey
-	anew    int // how often it became another peer
+	anew    int // how often RestartAnew made it another peer
 	port    *fault.Port
 	net     *mosaik.Network
 	up      bool
 	joined  []leaver // the groups that were joined through this package
 }
 
-// leaver is a handle on a group, whatever its types.
+// leaver is a handle on a group of any type.
 type leaver interface{ Leave(context.Context) error }
 
 // Index returns the node's number.
@@ -35,14 +35,14 @@ func (n *Node) Peer() mosaik.PeerID { return mosaik.PeerID(n.key.Public().(ed255
 // Addr returns the node's address, host:port.
 func (n *Node) Addr() string { return n.port.Addr() }
 
-// Net returns the node's network; when the node is down, the one that it had,
+// Net returns the node's network. If the node is down, that is its former network,
 // which is closed.
 func (n *Node) Net() *mosaik.Network { return n.net }
 
-// Crash ends the node as the death of its process would: its connections are
-// reset and nobody gets a goodbye. Its links stay cut or whole, and over a cut
-// one nobody even sees the reset. Crash waits until nothing of the node runs. On
-// a node that is down it does nothing.
+// Crash ends the node as the death of its process would: its connections are reset
+// and it does not leave its groups. Links stay as they are; a peer behind a cut link
+// does not receive the reset. Crash waits until none of the node's goroutines runs.
+// It does nothing if the node is down.
 func (n *Node) Crash() {
 	n.cluster.t.Helper()
 	if err := n.crash(); err != nil {
@@ -56,8 +56,8 @@ func (n *Node) crash() error {
 	}
 	n.up = false
 	n.cluster.web.Crash(n.index)
-	// A leave whose context has ended leaves at once and tells nobody, unlike
-	// the network's close, which would wait for an answer.
+	// A leave whose context has ended neither notifies the other members nor waits
+	// for them, unlike the network's close.
 	ended, end := context.WithCancel(context.Background())
 	end()
 	for _, g := range n.joined {
@@ -69,8 +69,8 @@ func (n *Node) crash() error {
 	return n.net.Close()
 }
 
-// Close ends the node in an orderly way: it leaves its groups first. On a node
-// that is down it does nothing.
+// Close ends the node in an orderly way: it leaves its groups first. It does nothing
+// if the node is down.
 func (n *Node) Close() {
 	n.cluster.t.Helper()
 	if !n.up {
@@ -84,8 +84,8 @@ func (n *Node) Close() {
 	}
 }
 
-// Restart starts a node that is down, as the same peer at the same address. It
-// is in no group until it joins again.
+// Restart starts a node that is down, as the same peer at the same address. The node
+// is in no group until it joins one.
 func (n *Node) Restart() {
 	n.cluster.t.Helper()
 	if n.up {
@@ -94,10 +94,10 @@ func (n *Node) Restart() {
 	n.start()
 }
 
-// RestartAnew starts a node that is down as another peer at the same address: a
-// process without a directory, or one that lost it, that was started again. Its
-// identity depends on the test's name, the number and how often that happened. It is
-// in no group until it joins again.
+// RestartAnew starts a node that is down as another peer at the same address, like a
+// process that has no directory or lost it. The identity depends on the test's name,
+// the node's number and the number of such restarts. The node is in no group until it
+// joins one.
 func (n *Node) RestartAnew() {
 	n.cluster.t.Helper()
 	if n.up {

@@ -24,15 +24,16 @@ type clockwork struct {
 
 func clockworks() []clockwork {
 	return []clockwork{
-		{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.DefaultConsensusConfig()},
-		{"fast (election timeout 300 ms)", 10 * time.Millisecond, mosaik.DefaultConsensusConfig().
-			WithHeartbeatInterval(50 * time.Millisecond).
-			WithHeartbeatJitter(10 * time.Millisecond).
-			WithMaxMissedHeartbeats(20).
-			WithElectionTimeout(300 * time.Millisecond).
-			WithElectionJitter(100 * time.Millisecond).
-			WithForwardTimeout(300 * time.Millisecond).
-			WithQueryTimeout(300 * time.Millisecond)},
+		{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.ConsensusConfig{}},
+		{"fast (election timeout 300 ms)", 10 * time.Millisecond, mosaik.ConsensusConfig{
+			HeartbeatInterval:   50 * time.Millisecond,
+			HeartbeatJitter:     10 * time.Millisecond,
+			MaxMissedHeartbeats: 20,
+			ElectionTimeout:     300 * time.Millisecond,
+			ElectionJitter:      100 * time.Millisecond,
+			ForwardTimeout:      300 * time.Millisecond,
+			QueryTimeout:        300 * time.Millisecond,
+		}},
 	}
 }
 
@@ -102,7 +103,7 @@ func (a *nodes) open(ctx context.Context, i int) error {
 // join joins the group of a key on node i.
 func (a *nodes) join(ctx context.Context, key mosaik.GroupKey, i int) (*group, error) {
 	return mosaik.WithStateMachine(a.nets[i].Groups().WithKey(key).WithConsensusConfig(a.config).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(min(len(a.nets), mosaik.DefaultPolicy().MaximumVoters()))), newClock).Join(ctx)
+		WithMembership(mosaik.Policy{Expected: min(len(a.nets), mosaik.Policy{}.WithDefaults().MaximumVoters)}), newClock).Join(ctx)
 }
 
 // form joins the group of a key on all nodes and waits until it has settled.

@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	group, err := net.Groups().WithKey(key).WithMembership(mosaik.DefaultPolicy().WithExpected(*members)).Join(ctx)
+	group, err := net.Groups().WithKey(key).WithMembership(mosaik.Policy{Expected: *members}).Join(ctx)
 	if err != nil {
 		return err
 	}

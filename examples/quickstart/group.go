@@ -17,13 +17,14 @@ type group = mosaik.Group[ledger.Command, *ledger.Ledger]
 // join joins the group that replicates the ledger and returns at once.
 func join(ctx context.Context, net *mosaik.Network, key mosaik.GroupKey, members int) (*group, error) {
 	// Quicker than the default, so that a crash is not a long wait.
-	timing := mosaik.DefaultConsensusConfig().
-		WithHeartbeatInterval(200 * time.Millisecond).
-		WithHeartbeatJitter(50 * time.Millisecond).
-		WithElectionTimeout(600 * time.Millisecond).
-		WithElectionJitter(200 * time.Millisecond)
+	timing := mosaik.ConsensusConfig{
+		HeartbeatInterval: 200 * time.Millisecond,
+		HeartbeatJitter:   50 * time.Millisecond,
+		ElectionTimeout:   600 * time.Millisecond,
+		ElectionJitter:    200 * time.Millisecond,
+	}
 	return mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New).
 		WithConsensusConfig(timing).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(members)).
+		WithMembership(mosaik.Policy{Expected: members}).
 		Join(ctx)
 }

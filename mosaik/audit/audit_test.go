@@ -191,7 +191,7 @@ func TestReadOfARecoveredGroup(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 2)
 	var log logstore.Log
-	two := mosaik.DefaultPolicy().WithExpected(2)
+	two := mosaik.Policy{Expected: 2}
 	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(two).WithLogStorage(lentStorage{&log}))
 	other := testutil.JoinWith(c.Node(1), mosaik.WithStateMachine(c.Node(1).Builder(), newTill).WithMembership(two))
 	testutil.Settle(t, g, other)

@@ -10,12 +10,12 @@ import (
 )
 
 func run(ctx context.Context, b mosaik.KeyedBuilder) (int64, error) {
-	config := mosaik.DefaultConsensusConfig()
+	config := mosaik.ConsensusConfig{}
 	group, err := mosaik.WithStateMachine(b.WithConsensusConfig(config), newLedger).
 		WithLogStorage(logstore.NewMemory[LedgerCommand]()).
 		WithConsensusConfig(config).
-		WithRole(mosaik.Reluctant(mosaik.DefaultReluctance)).
-		WithMembership(mosaik.DefaultPolicy().WithExpected(3)).
+		WithRole(mosaik.Role{Reluctance: 3}).
+		WithMembership(mosaik.Policy{Expected: 3}).
 		Join(ctx)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,6 @@ import (
 )
 
 func run(b mosaik.KeyedBuilder) {
-	keyed := b.WithLogStorage(logstore.NewMemory[LedgerCommand]()) // want `b\.WithLogStorage undefined \(type mosaik\.KeyedBuilder has no field or method WithLogStorage\)`
-	_ = mosaik.WithStateMachine(keyed, newLedger)
+	storage := logstore.NewMemory[LedgerCommand]()
+	_ = b.WithLogStorage(storage) // want `cannot use storage .*\*logstore\.Memory\[LedgerCommand\].* as logstore\.Storage\[struct\{\}\] value`
 }

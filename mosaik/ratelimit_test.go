@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// sparingLog logs through a sparing handler at a time of its own.
-type sparingLog struct {
+// limitedLog logs through a rate limit with a clock of its own.
+type limitedLog struct {
 	t   *testing.T
 	out bytes.Buffer
 	h   slog.Handler
 	now time.Time
 }
 
-func newSparingLog(t *testing.T) *sparingLog {
-	l := &sparingLog{t: t, now: time.Unix(1, 0)}
-	l.h = newSparing(slog.NewTextHandler(&l.out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+func newLimitedLog(t *testing.T) *limitedLog {
+	l := &limitedLog{t: t, now: time.Unix(1, 0)}
+	l.h = limitRate(slog.NewTextHandler(&l.out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return l
 }
 
 // log logs n records and returns the lines.
-func (l *sparingLog) log(n int, level slog.Level, message string, args ...any) []string {
+func (l *limitedLog) log(n int, level slog.Level, message string, args ...any) []string {
 	l.t.Helper()
 	l.out.Reset()
 	for range n {
@@ -40,10 +40,10 @@ func (l *sparingLog) log(n int, level slog.Level, message string, args ...any) [
 	return strings.Split(strings.TrimSuffix(l.out.String(), "\n"), "\n")[:strings.Count(l.out.String(), "\n")]
 }
 
-// TestLogsAreSparing logs one message of many causes.
-func TestLogsAreSparing(t *testing.T) {
+// TestLogRatePerMessage logs one message of many causes.
+func TestLogRatePerMessage(t *testing.T) {
 	t.Parallel()
-	l := newSparingLog(t)
+	l := newLimitedLog(t)
 	count := 0
 	log := func(n int, message string) (lines []string) {
 		for range n {
@@ -70,7 +70,7 @@ func TestLogsAreSparing(t *testing.T) {
 func TestOneCauseIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	for level, most := range map[slog.Level]int{slog.LevelInfo: infoBurst + 60, slog.LevelWarn: warnBurst + 60, slog.LevelError: warnBurst + 60} {
-		l := newSparingLog(t)
+		l := newLimitedLog(t)
 		lines, omitted, records := 0, 0, 0
 		for range 3600 {
 			for i := range 3 {
@@ -117,7 +117,7 @@ func TestCauses(t *testing.T) {
 		"split otherwise":  {[]any{"a", "b", "c", "d"}, []any{"a", "b c=d"}, false},
 		"nested":           {[]any{slog.Group("x", "peer", "a")}, []any{slog.Group("x", "peer", "b")}, false},
 	} {
-		l := newSparingLog(t)
+		l := newLimitedLog(t)
 		l.log(1, slog.LevelWarn, "message", c.first...)
 		if got := len(l.log(1, slog.LevelWarn, "message", c.second...)) == 0; got != c.same {
 			t.Errorf("%s: taken for the same cause: %v, want %v", name, got, c.same)
@@ -131,7 +131,7 @@ func TestCauses(t *testing.T) {
 // TestLoggersOfOneNetwork has two groups and the network log the same.
 func TestLoggersOfOneNetwork(t *testing.T) {
 	t.Parallel()
-	l := newSparingLog(t)
+	l := newLimitedLog(t)
 	all := []slog.Handler{l.h, l.h.WithAttrs([]slog.Attr{slog.String("group", "1")}), l.h.WithAttrs([]slog.Attr{slog.String("group", "2")})}
 	for round, want := range []int{1, 0} {
 		for i, h := range all {
@@ -147,18 +147,18 @@ func TestLoggersOfOneNetwork(t *testing.T) {
 // limit for messages allows, and as many messages.
 func TestCausesAreBounded(t *testing.T) {
 	t.Parallel()
-	l := newSparingLog(t)
-	spare := l.h.(sparing).spare
+	l := newLimitedLog(t)
+	limits := l.h.(rateLimited).limits
 	for i := range 3 * maxCauses {
 		l.now = l.now.Add(time.Millisecond)
 		l.log(1, slog.LevelWarn, fmt.Sprint("message ", i%100), "peer", fmt.Sprint(i))
-		if got := len(spare.causes); got > maxCauses {
+		if got := len(limits.causes); got > maxCauses {
 			t.Fatalf("%d causes are remembered, want at most %d", got, maxCauses)
 		}
 	}
 	l.now = l.now.Add(infoBurst * causePause)
 	l.log(1, slog.LevelWarn, "later")
-	if got := len(spare.causes); got != 1 {
+	if got := len(limits.causes); got != 1 {
 		t.Errorf("%d causes are remembered after %v, want 1", got, infoBurst*causePause)
 	}
 }
