@@ -75,8 +75,13 @@ func (r *Reader) Finish(root string) error {
 	if r.input.Off == len(r.input.Src) && r.fault == nil {
 		return nil
 	}
-	return failed(opDecode, root, r.end())
+	return r.failure(root)
 }
+
+// failure is a function of its own so that Finish is inlined.
+//
+//go:noinline
+func (r *Reader) failure(root string) error { return failed(opDecode, root, r.end()) }
 
 // end returns the first fault, or nil. Bytes that were not read are one.
 func (r *Reader) end() *wire.Fault {
