@@ -110,7 +110,7 @@ func (l *Log) header(s *segment) (h header, size int64, err error) {
 		return header{}, 0, err
 	}
 	b := make([]byte, min(headerSize, size))
-	if _, err := s.file.ReadAt(b, 0); err != nil && err != io.EOF {
+	if _, err := s.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return header{}, 0, fmt.Errorf("logstore: read %s: %w", s.name, err)
 	}
 	h, err = parseHeader(b, s.number)
@@ -262,7 +262,7 @@ func (l *Log) frames(s *segment, sc *scanner) error {
 	for {
 		at := Place{s.number, uint32(sc.offset + FrameHead)}
 		kind, payload, err := sc.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
