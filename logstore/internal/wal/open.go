@@ -262,7 +262,7 @@ func (l *Log) frames(s *segment, sc *scanner) error {
 	for {
 		at := Place{s.number, uint32(sc.offset + FrameHead)}
 		kind, payload, err := sc.next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, errLimit) {
 			return nil
 		}
 		if err != nil {

@@ -359,7 +359,7 @@ func (l *Log) Scan(number uint64, offset int64, yield func(at Place, kind Kind, 
 		at := Place{number, uint32(sc.offset + FrameHead)}
 		kind, payload, err := sc.next()
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, errLimit):
 			return sc.offset, nil
 		case err != nil:
 			return 0, l.damaged(l.segments[number-l.Oldest()].name, sc.offset, err)
