@@ -269,8 +269,8 @@ func suiteAs[T any](t *testing.T, c suiteCase, typ string, empty bool) int {
 	return 1
 }
 
-// TestSuiteExtensions expects that extensions are refused, whatever is wanted: of them
-// only timestamps have a type in Go.
+// TestSuiteExtensions decodes extensions as several types. All are refused, because only
+// timestamps have a type in Go.
 func TestSuiteExtensions(t *testing.T) {
 	t.Parallel()
 	for _, c := range suite(t, "ext") {

@@ -18,7 +18,7 @@ import (
 //
 // The methods return no errors. If a value may be impossible to decode, they only
 // record that the command must be checked, which [Check] does by decoding it. So
-// encoding needs no error handling, and whatever is accepted can be decoded.
+// encoding needs no error handling, and every accepted command can be decoded.
 type Encoder struct {
 	unchecked bool         // Check must decode what was written
 	depth     int32        // how many recursive types are open

@@ -189,7 +189,7 @@ func TestReaderIntegers(t *testing.T) {
 	}
 }
 
-// A reader goes on after an error without doing anything, whatever is called.
+// TestReaderStops calls every method after an error. None of them does anything.
 func TestReaderStops(t *testing.T) {
 	t.Parallel()
 	fields := codecimpl.NewFields("A")
@@ -199,7 +199,7 @@ func TestReaderStops(t *testing.T) {
 	var array [3]byte
 	r.Array(array[:])
 	if r.Element(&slice) || r.Element(&elements) || r.Key(&m, 0) || r.Field(&s) || r.Field(&tuple) {
-		t.Error("a cursor goes on after an error")
+		t.Error("a cursor moves after an error")
 	}
 	if r.Int64() != 0 || r.Uint64() != 0 || r.Int8() != 0 || r.String(0) != "" || r.Bytes(0) != nil || r.Float32() != 0 ||
 		r.Float64() != 0 || r.Bool() || !r.Time().IsZero() || r.Pointer(8) || r.Nil() || r.Variant(3) != -1 || r.Charge(1) {

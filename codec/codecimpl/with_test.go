@@ -14,7 +14,7 @@ import (
 
 var errWord = errors.New("no word")
 
-// words is a codec that fails as it is told.
+// words is a codec that fails for some words.
 type words struct{}
 
 func (words) Append(dst []byte, v string) ([]byte, error) {

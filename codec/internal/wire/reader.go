@@ -16,7 +16,7 @@ type Kind uint8
 const (
 	KindNil Kind = iota
 	KindBool
-	KindUint // an integer ≥ 0, whatever the width and signedness of its encoding
+	KindUint // an integer ≥ 0, encoded with any width, signed or not
 	KindNegative
 	KindFloat32
 	KindFloat64
