@@ -1,41 +1,48 @@
-// Package codec turns commands, and the states of machines, into bytes and back: the contract between
-// machines and the log, the reflection codec of hand-written machines, and the
-// MessagePack primitives, limits and errors that generated codecs stand on.
+// Package codec defines how commands are encoded, and what can go wrong.
+//
+// [Codec] is the contract between a machine and the log. [Reflect] returns the
+// codec of a hand-written machine. mosaik-gen writes the codecs of generated
+// machines; what these call is in package codecimpl, and programs need no name
+// of it. [Text], [Binary] and the codecs of standard types let commands hold types
+// that encode themselves.
+//
+// Commands are MessagePack. All codecs share the limits ([MaxSize], [MaxDepth])
+// and the errors of this package.
 package codec
 
-// Codec encodes and decodes values of type C. Implementations are safe for
+// Codec encodes and decodes values of type C. Implementations must be safe for
 // concurrent use and keep no state between calls.
 type Codec[C any] interface {
 	// Append appends the encoding of v to dst and returns the extended slice.
-	// On error dst is returned as it was.
+	// On error it returns dst unchanged.
 	Append(dst []byte, v C) ([]byte, error)
 
-	// Decode returns the value that src encodes. The bytes come from other
-	// members and may be hostile: whatever they are, Decode neither panics nor
-	// allocates out of proportion to len(src). Trailing bytes are an error.
-	// The value does not alias src.
+	// Decode returns the value that src encodes. It returns an error if bytes
+	// follow the value. The bytes come from other members and may be hostile:
+	// Decode must not panic, nor allocate out of proportion to len(src). The
+	// value must not alias src.
 	Decode(src []byte) (C, error)
 }
 
-// Checker is implemented by codecs that can say before the first use that their
-// type cannot be encoded.
+// Checker is implemented by codecs that can report before their first use that
+// their type cannot be encoded.
 type Checker interface{ Check() error }
 
 // Leveled is implemented by codecs of a schema with more than one level. Levels
-// count from 1; each adds to what commands can hold and changes nothing about
-// the bytes of what was there. Append and Decode work at the newest level.
+// count from 1. Each level adds to what commands can hold and keeps the encoding
+// of what older levels have. Append and Decode use the newest level.
 //
-// At an older level both methods do what the codec did whose newest level that
-// was, on the same values and bytes. A level that is 0 or above the newest is an
+// At an older level, both methods accept and produce exactly what the codec did
+// when that level was the newest. A level that is 0 or above the newest is an
 // [ErrLevel].
 type Leveled[C any] interface {
 	Codec[C]
 
-	// AppendLevel is Append at a level. A value that needs a higher one is an
-	// [ErrLevel]; the error's path leads to what needs it.
+	// AppendLevel is Append at a level. A value that needs a higher level is an
+	// [ErrLevel], and the path of the error leads to the part that needs it.
 	AppendLevel(dst []byte, v C, level uint32) ([]byte, error)
 
-	// DecodeLevel is Decode at a level: fields and variants of higher ones are
-	// unknown.
+	// DecodeLevel is Decode at a level. It does not know the fields and variants
+	// of higher levels.
 	DecodeLevel(src []byte, level uint32) (C, error)
 }

@@ -4,67 +4,65 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// entryOverhead is what a map takes for each entry beside key and value, as a
-// factor: its tables are never full.
-const entryOverhead = 2
-
-// mapKeys collects the keys of one map to find those that come twice: texts or
-// numbers, signed ones in two's complement.
+// mapKeys collects the keys of one map to find duplicates. The keys are all texts or
+// all numbers; negative numbers are in two's complement.
 type mapKeys struct {
 	texts    [][]byte
 	numbers  []uint64
-	unsorted bool // some key is not above the one before it
+	unsorted bool // a key is not above the one before it
 }
 
 // entries scans the entries of a map.
-func (s *scanner) entries(at int, n *node, count uint64) *Error {
-	if err := s.enter(at); err != nil {
-		return err
+func (s *scanner) entries(at int, n *node, count uint64) *wire.Fault {
+	if fault := s.enter(at); fault != nil {
+		return fault
 	}
-	if err := s.charge(at, int64(count)*entryOverhead*(n.key.size+n.elem.size)); err != nil {
-		return err
+	if fault := s.charge(at, int64(count)*wire.EntryOverhead*(n.key.size+n.elem.size)); fault != nil {
+		return fault
 	}
 	var keys mapKeys
 	for range count {
-		if err := s.mapKey(n.key, &keys); err != nil {
-			return within(err, "[key]")
+		if fault := s.mapKey(n.key, &keys); fault != nil {
+			return fault.In("[key]")
 		}
-		if err := s.value(n.elem); err != nil {
-			return within(err, keys.segment(n.key, keys.len()-1))
+		if fault := s.value(n.elem); fault != nil {
+			return fault.In(keys.segment(n.key, keys.len()-1))
 		}
 	}
 	if i := keys.duplicate(); i >= 0 {
-		return within(s.fail(at, ErrDuplicate, "the key comes twice"), keys.segment(n.key, i))
+		return s.Fail(at, ErrDuplicate, "the key comes twice").In(keys.segment(n.key, i))
 	}
 	s.depth--
 	return nil
 }
 
 // mapKey scans a key and adds it to keys.
-func (s *scanner) mapKey(key *node, keys *mapKeys) *Error {
-	at := s.off
-	h, err := s.header()
-	if err != nil {
-		return err
+func (s *scanner) mapKey(key *node, keys *mapKeys) *wire.Fault {
+	at := s.Off
+	h, fault := s.Header()
+	if fault != nil {
+		return fault
 	}
-	if h.kind == kindNil {
-		return s.fail(at, ErrNil, "nil, where %s is wanted", key.wants())
+	if h.Kind == wire.KindNil {
+		return s.Fail(at, ErrNil, "nil, where %s is wanted", key.wants())
 	}
 	if key.form != formString {
-		if err := s.integer(at, key, h); err != nil {
-			return err
+		if fault := s.integer(at, key, h); fault != nil {
+			return fault
 		}
-		keys.addNumber(h.num)
+		keys.addNumber(h.Num)
 		return nil
 	}
-	if h.kind != kindString {
-		return s.fail(at, ErrType, "%s, where %s is wanted", h.kind, key.wants())
+	if h.Kind != wire.KindString {
+		return s.Fail(at, ErrType, "%s, where %s is wanted", h.Kind, key.wants())
 	}
-	text, err := s.text(at, h.num)
-	if err != nil {
-		return err
+	text, fault := s.Text(at, h.Num)
+	if fault != nil {
+		return fault
 	}
 	keys.addText(text)
 	return nil
@@ -86,8 +84,8 @@ func (k *mapKeys) addNumber(v uint64) {
 
 func (k *mapKeys) len() int { return len(k.texts) + len(k.numbers) }
 
-// duplicate sorts the keys unless they are and returns the index of one that
-// comes twice, -1 for none.
+// duplicate returns the index of a key that occurs twice, or -1. It may sort the
+// keys.
 func (k *mapKeys) duplicate() int {
 	if !k.unsorted {
 		return -1
@@ -107,11 +105,11 @@ func (k *mapKeys) duplicate() int {
 	return -1
 }
 
-// segment returns the path segment of the i-th key, of type key.
+// segment returns the path segment of the key at index i; key is its type.
 func (k *mapKeys) segment(key *node, i int) string {
 	switch key.form {
 	case formString:
-		return "[" + quote(k.texts[i]) + "]"
+		return "[" + wire.Quote(k.texts[i]) + "]"
 	case formInt:
 		return fmt.Sprintf("[%d]", int64(k.numbers[i]))
 	}

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
 // field is an encoded field of a struct.
@@ -16,24 +18,24 @@ type field struct {
 	node      *node
 }
 
-// layout is what vmihailenco/msgpack encodes of a struct type.
+// layout describes what vmihailenco/msgpack encodes of a struct type.
 type layout struct {
 	fields  []field
 	asArray bool
 }
 
-// optionsField is the name of the field whose tag speaks for the whole struct.
+// optionsField is the name of the field whose tag holds the options of its struct.
 const optionsField = "_msgpack"
 
-// layoutOf follows vmihailenco/msgpack's rules for tags and embedding. What it
-// would do in a surprising way (fields that shadow each other, say) is refused.
-func layoutOf(t reflect.Type) (layout, *Error) {
+// layoutOf follows the rules of vmihailenco/msgpack for tags and embedding. It refuses
+// what has a surprising effect there, such as fields that shadow each other.
+func layoutOf(t reflect.Type) (layout, *wire.Fault) {
 	var l layout
 	var omitAll, hidden bool
 	taken := make(map[string]bool)
-	add := func(f field) *Error {
+	add := func(f field) *wire.Fault {
 		if taken[f.name] {
-			return within(refuse("two fields are encoded as %q; rename one with a msgpack tag", f.name), "."+f.goName)
+			return refuse("two fields are encoded as %q; rename one with a msgpack tag", f.name).In("." + f.goName)
 		}
 		taken[f.name] = true
 		l.fields = append(l.fields, f)
@@ -41,9 +43,9 @@ func layoutOf(t reflect.Type) (layout, *Error) {
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag, err := parseTag(f)
-		if err != nil {
-			return layout{}, within(err, "."+f.Name)
+		tag, fault := parseTag(f)
+		if fault != nil {
+			return layout{}, fault.In("." + f.Name)
 		}
 		if tag.name == "-" {
 			continue
@@ -61,45 +63,45 @@ func layoutOf(t reflect.Type) (layout, *Error) {
 		if own.name == "" {
 			own.name = f.Name
 		}
-		inline, err := inlines(f, tag)
-		if err != nil {
-			return layout{}, within(err, "."+f.Name)
+		inline, fault := inlines(f, tag)
+		if fault != nil {
+			return layout{}, fault.In("." + f.Name)
 		}
 		if !inline {
-			err = own.checkOmit()
-			if err == nil {
-				err = add(own)
+			fault = own.checkOmit()
+			if fault == nil {
+				fault = add(own)
 			}
-			if err != nil {
-				return layout{}, err
+			if fault != nil {
+				return layout{}, fault
 			}
 			continue
 		}
-		inner, err := layoutOf(f.Type)
-		if err != nil {
-			return layout{}, within(err, "."+f.Name)
+		inner, fault := layoutOf(f.Type)
+		if fault != nil {
+			return layout{}, fault.In("." + f.Name)
 		}
 		for _, in := range inner.fields {
 			in.index = slices.Concat(f.Index, in.index)
-			if err := add(in); err != nil {
-				return layout{}, err
+			if fault := add(in); fault != nil {
+				return layout{}, fault
 			}
 		}
-		// The decoder takes the embedded struct's own name for a field too.
+		// The decoder of msgpack treats the embedded struct's own name as a field, too.
 		if taken[own.name] {
-			return layout{}, within(refuse("two fields are encoded as %q; give the embedded struct a name", own.name), "."+f.Name)
+			return layout{}, refuse("two fields are encoded as %q; give the embedded struct a name", own.name).In("." + f.Name)
 		}
 		taken[own.name] = true
 	}
 	if len(l.fields) == 0 && hidden {
-		return layout{}, refuse("%s has no exported field, so that its value would be lost; export its fields or give it MarshalMsgpack and UnmarshalMsgpack", t)
+		return layout{}, refuse("%s has no exported field, so its value would be lost; export its fields, or add MarshalMsgpack and UnmarshalMsgpack", t)
 	}
 	return l, nil
 }
 
-// inlines reports whether the fields of an embedded struct take the place of
+// inlines reports whether the fields of an embedded struct are encoded in place of
 // the struct.
-func inlines(f reflect.StructField, tag fieldTag) (bool, *Error) {
+func inlines(f reflect.StructField, tag fieldTag) (bool, *wire.Fault) {
 	if !f.Anonymous {
 		return false, nil
 	}
@@ -118,16 +120,16 @@ func inlines(f reflect.StructField, tag fieldTag) (bool, *Error) {
 	return false, nil
 }
 
-// checkOmit refuses omitempty where a value that is not empty would be omitted:
-// a struct that encodes itself counts as empty when no field of it is exported.
-func (f field) checkOmit() *Error {
+// checkOmit refuses omitempty where a non-empty value would be omitted: msgpack takes
+// a struct that encodes itself for empty if none of its fields is exported.
+func (f field) checkOmit() *wire.Fault {
 	if !f.omitEmpty || f.typ.Kind() != reflect.Struct || !encodesItself(f.typ) {
 		return nil
 	}
 	if f.typ.Implements(reflect.TypeFor[interface{ IsZero() bool }]()) {
 		return nil
 	}
-	return within(refuse("%s has no method IsZero, so that omitempty would lose values; remove omitempty or use a pointer", f.typ), "."+f.goName)
+	return refuse("%s has no method IsZero, so omitempty would lose values; remove omitempty, or use a pointer", f.typ).In("." + f.goName)
 }
 
 // fieldTag is a parsed msgpack tag.
@@ -138,10 +140,10 @@ type fieldTag struct {
 
 func (t fieldTag) has(option string) bool { return slices.Contains(t.options, option) }
 
-func parseTag(f reflect.StructField) (fieldTag, *Error) {
+func parseTag(f reflect.StructField) (fieldTag, *wire.Fault) {
 	text := f.Tag.Get("msgpack")
 	if strings.ContainsAny(text, `':\`) {
-		return fieldTag{}, refuse("the tag %q holds a quote, colon or backslash; use a plain name and options", text)
+		return fieldTag{}, refuse("the tag %q contains a quote, colon or backslash; use a plain name and options", text)
 	}
 	parts := strings.Split(text, ",")
 	tag := fieldTag{name: strings.TrimSpace(parts[0])}

@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// Binary is the codec of a type by its AppendBinary or else MarshalBinary, and
-// UnmarshalBinary, for registration with mosaik-gen, once for a module:
+// Binary is the codec of a type that has UnmarshalBinary, and AppendBinary or
+// MarshalBinary. Register it with mosaik-gen, once for a module:
 //
 //	//mosaik:codec name=uuid module
 //	type uuidCodec = codec.Binary[uuid.UUID, *uuid.UUID]
 //
-// T's methods must give the same bytes for equal values in every process, also
-// after T's package was updated. Decode accepts what Append makes and nothing
-// else: bytes that are encoded again as others are an [ErrCanonical].
+// T's methods must return the same bytes for equal values in every process, also
+// after an update of T's package. Decode accepts only what Append writes: bytes whose
+// value is encoded as other bytes are an [ErrCanonical].
 type Binary[T any, P interface {
 	*T
 	encoding.BinaryUnmarshaler
@@ -40,8 +42,8 @@ func (c Binary[T, P]) Decode(src []byte) (v T, err error) {
 	return v, canonical(c, src, v)
 }
 
-// Text is the codec of a type by its AppendText or else MarshalText, and
-// UnmarshalText, otherwise as [Binary]:
+// Text is the codec of a type that has UnmarshalText, and AppendText or MarshalText.
+// Otherwise it is like [Binary]:
 //
 //	//mosaik:codec name=decimal module
 //	type decimalCodec = codec.Text[decimal.Decimal, *decimal.Decimal]
@@ -70,7 +72,7 @@ func (c Text[T, P]) Decode(src []byte) (v T, err error) {
 	return v, canonical(c, src, v)
 }
 
-// appended returns dst as it was on error, and what is appended to it otherwise.
+// appended returns what f appends to dst, or dst itself on error.
 func appended(dst []byte, f func([]byte) ([]byte, error)) ([]byte, error) {
 	b, err := f(dst)
 	if err != nil {
@@ -79,6 +81,7 @@ func appended(dst []byte, f func([]byte) ([]byte, error)) ([]byte, error) {
 	return b, nil
 }
 
+// joined appends b to dst, unless there is an error.
 func joined(dst, b []byte, err error) ([]byte, error) {
 	if err != nil {
 		return dst, err
@@ -86,14 +89,14 @@ func joined(dst, b []byte, err error) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// canonical reports whether v, decoded from src, is encoded as src again.
+// canonical returns an error unless c encodes v, which it decoded from src, as src.
 func canonical[T any](c Codec[T], src []byte, v T) error {
 	again, err := c.Append(make([]byte, 0, len(src)), v)
 	switch {
 	case err != nil:
 		return err
 	case !bytes.Equal(again, src):
-		return fmt.Errorf("%w: %s, which is written %s", ErrCanonical, quote(src), quote(again))
+		return fmt.Errorf("%w: %s, which is written %s", ErrCanonical, wire.Quote(src), wire.Quote(again))
 	}
 	return nil
 }

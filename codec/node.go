@@ -7,9 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// form is how the values of a Go type look in MessagePack.
+// form is the MessagePack form of a Go type.
 type form uint8
 
 const (
@@ -27,12 +29,12 @@ const (
 	formMap
 	formStruct
 	formPointer
-	formBinary // bytes that the type makes of itself (binary or text marshaler)
-	formValue  // any one value that the type makes of itself (MessagePack marshaler)
+	formBinary // bytes that the type encodes itself (binary or text marshaler)
+	formValue  // one value of any kind that the type encodes itself (MessagePack marshaler)
 )
 
-// node is one Go type within a command's type, as the scanner needs it. The
-// nodes of recursive types form cycles.
+// node describes one Go type within a command's type to the scanner. The nodes of
+// recursive types form cycles.
 type node struct {
 	typ  reflect.Type
 	form form
@@ -49,8 +51,8 @@ type node struct {
 	recursive bool // the node is of a recursive type or reaches one
 }
 
-// maxValueSize bounds the Go value of any type in a command, in bytes, because
-// one byte of input may bring it into being.
+// maxValueSize is the highest size of a Go value of any type in a command, in bytes:
+// one byte of input may cause its allocation.
 const maxValueSize = 1 << 20
 
 var timeType = reflect.TypeFor[time.Time]()
@@ -61,19 +63,19 @@ type builder struct {
 	order []*node
 }
 
-// nodeKey distinguishes what a map holds from what can be addressed: some
-// types encode in one place and not in the other.
+// nodeKey identifies a node. Values in maps are not addressable, and some types can
+// be encoded only where they are addressable.
 type nodeKey struct {
 	typ         reflect.Type
 	addressable bool
 }
 
 // buildNode returns the node of t, or the reason why t cannot be encoded.
-func buildNode(t reflect.Type) (*node, *Error) {
+func buildNode(t reflect.Type) (*node, *wire.Fault) {
 	b := builder{nodes: make(map[nodeKey]*node)}
-	root, err := b.node(t, true)
-	if err != nil {
-		return nil, err.named(opCheck, rootName(t))
+	root, fault := b.node(t, true)
+	if fault != nil {
+		return nil, fault
 	}
 	cyclic := make(map[*node]bool)
 	for _, n := range b.order {
@@ -86,7 +88,7 @@ func buildNode(t reflect.Type) (*node, *Error) {
 	return root, nil
 }
 
-// rootName returns the name with which the paths into t start.
+// rootName returns the name with which paths into t start.
 func rootName(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -98,11 +100,13 @@ func rootName(t reflect.Type) string {
 	return name
 }
 
-func refuse(format string, args ...any) *Error {
-	return &Error{Err: ErrUnsupported, Detail: fmt.Sprintf(format, args...)}
+// refuse returns the fault of a type that cannot be encoded.
+func refuse(format string, args ...any) *wire.Fault {
+	return &wire.Fault{Err: ErrUnsupported, Detail: fmt.Sprintf(format, args...)}
 }
 
-func (b *builder) node(t reflect.Type, addressable bool) (*node, *Error) {
+// node returns the node of t, which it builds once.
+func (b *builder) node(t reflect.Type, addressable bool) (*node, *wire.Fault) {
 	key := nodeKey{t, addressable}
 	if n, ok := b.nodes[key]; ok {
 		return n, nil
@@ -117,9 +121,9 @@ func (b *builder) node(t reflect.Type, addressable bool) (*node, *Error) {
 		n.form = formTime
 		return n, nil
 	}
-	own, err := ownCodec(t, addressable)
-	if err != nil {
-		return nil, err
+	own, fault := ownCodec(t, addressable)
+	if fault != nil {
+		return nil, fault
 	}
 	if own != nil {
 		n.form = own.form
@@ -129,7 +133,7 @@ func (b *builder) node(t reflect.Type, addressable bool) (*node, *Error) {
 }
 
 // fill completes a node by its kind.
-func (b *builder) fill(n *node, addressable bool) (err *Error) {
+func (b *builder) fill(n *node, addressable bool) (fault *wire.Fault) {
 	t := n.typ
 	switch t.Kind() {
 	case reflect.Bool:
@@ -158,8 +162,8 @@ func (b *builder) fill(n *node, addressable bool) (err *Error) {
 			return nil
 		}
 		n.form = formSlice
-		n.elem, err = b.node(t.Elem(), true)
-		return within(err, "[]")
+		n.elem, fault = b.node(t.Elem(), true)
+		return fault.In("[]")
 	case reflect.Array:
 		return b.array(n, addressable)
 	case reflect.Map:
@@ -169,27 +173,27 @@ func (b *builder) fill(n *node, addressable bool) (err *Error) {
 	case reflect.Pointer:
 		switch t.Elem().Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
-			return refuse("a nil %s and one that points to nil look alike when encoded; use %s", t, t.Elem())
+			return refuse("a nil %s and a pointer to nil have the same encoding; use %s", t, t.Elem())
 		}
 		n.form = formPointer
-		n.elem, err = b.node(t.Elem(), true)
-		return err
+		n.elem, fault = b.node(t.Elem(), true)
+		return fault
 	case reflect.Interface:
-		return refuse("nothing in the bytes says which type the interface %s holds; use a concrete type, or let mosaik-gen write the codec", t)
+		return refuse("the encoding would not say which type the interface %s holds; use a concrete type, or let mosaik-gen write the codec", t)
 	case reflect.Uintptr:
-		return refuse("a uintptr means nothing to another process; use uint64")
+		return refuse("a uintptr has no meaning in another process; use uint64")
 	default:
 		return refuse("a %s cannot be encoded; remove it, or exclude the field with the tag `msgpack:\"-\"`", t.Kind())
 	}
 	return nil
 }
 
-func (b *builder) array(n *node, addressable bool) (err *Error) {
+func (b *builder) array(n *node, addressable bool) (fault *wire.Fault) {
 	elem := n.typ.Elem()
 	if elem.Kind() != reflect.Uint8 {
 		n.form = formArray
-		n.elem, err = b.node(elem, addressable)
-		return within(err, "[]")
+		n.elem, fault = b.node(elem, addressable)
+		return fault.In("[]")
 	}
 	n.form = formByteArray
 	if !addressable && elem != reflect.TypeFor[byte]() {
@@ -198,40 +202,40 @@ func (b *builder) array(n *node, addressable bool) (err *Error) {
 	return nil
 }
 
-func (b *builder) mapping(n *node) (err *Error) {
+func (b *builder) mapping(n *node) (fault *wire.Fault) {
 	n.form = formMap
-	if n.key, err = b.node(n.typ.Key(), true); err != nil {
-		return within(err, "[key]")
+	if n.key, fault = b.node(n.typ.Key(), true); fault != nil {
+		return fault.In("[key]")
 	}
 	switch n.key.form {
 	case formString, formInt, formUint:
 	default:
-		return within(refuse("%s cannot be a map key; use a string or an integer", n.typ.Key()), "[key]")
+		return refuse("%s cannot be a map key; use a string or an integer", n.typ.Key()).In("[key]")
 	}
-	n.elem, err = b.node(n.typ.Elem(), false)
-	return within(err, "[]")
+	n.elem, fault = b.node(n.typ.Elem(), false)
+	return fault.In("[]")
 }
 
-func (b *builder) structure(n *node, addressable bool) *Error {
+func (b *builder) structure(n *node, addressable bool) *wire.Fault {
 	n.form = formStruct
-	layout, err := layoutOf(n.typ)
-	if err != nil {
-		return err
+	layout, fault := layoutOf(n.typ)
+	if fault != nil {
+		return fault
 	}
 	n.asArray, n.fields = layout.asArray, layout.fields
 	n.byName = make(map[string]int, len(n.fields))
 	for i := range n.fields {
 		f := &n.fields[i]
 		n.byName[f.name] = i
-		if f.node, err = b.node(f.typ, addressable); err != nil {
-			return within(err, "."+f.goName)
+		if f.node, fault = b.node(f.typ, addressable); fault != nil {
+			return fault.In("." + f.goName)
 		}
 	}
 	return nil
 }
 
-// wideSize returns the memory that a value of t takes, in bytes, without padding
-// and as if every word had 64 bits: all members must draw the same line.
+// wideSize returns the memory that a value of t takes, in bytes, without padding and
+// with words of 64 bits, so that it is the same in all members.
 func wideSize(t reflect.Type) int64 {
 	switch t.Kind() {
 	case reflect.Struct:
@@ -286,6 +290,7 @@ func (n *node) reaches(is func(*node) bool) bool {
 	return visit(n)
 }
 
+// reachesItself reports whether n is of a recursive type.
 func (n *node) reachesItself() bool {
 	return slices.ContainsFunc(n.children(), func(c *node) bool {
 		return c.reaches(func(o *node) bool { return o == n })

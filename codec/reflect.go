@@ -7,39 +7,41 @@ import (
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// Reflect returns the codec of hand-written machines: MessagePack as
-// github.com/vmihailenco/msgpack writes it, by reflection, with its struct
-// tags. Bytes are checked against the type before they are decoded.
+// Reflect returns the codec of a hand-written machine. It encodes by reflection what
+// github.com/vmihailenco/msgpack writes, with the struct tags of that package. It
+// checks bytes against the type before it decodes them.
 //
 // # Types
 //
-// C and what it holds may be: bool, integers, floats, string, byte slices and
-// arrays, [time.Time] (decoded to UTC, without its monotonic reading), named
-// types over these, structs, slices, arrays, maps with string or integer keys,
-// pointers to other than pointers, slices and maps, and types that encode
-// themselves by a pair of MarshalMsgpack, MarshalBinary or MarshalText.
-// Recursive types are fine. int and uint are 64 bits wide on the wire; a
-// process where they are narrower refuses them.
+// C and the types in it may be bool, integers, floats, string, byte slices and
+// arrays, [time.Time] (decoded to UTC, without its monotonic reading), named types
+// of these, structs, slices, arrays, maps with string or integer keys, pointers to
+// other types than pointers, slices and maps, and types that encode themselves with
+// MarshalMsgpack, MarshalBinary or MarshalText and the opposite method. Types may be
+// recursive. On the wire int and uint have 64 bits; a process in which they have 32
+// refuses them.
 //
-// Interfaces, any among them, are refused: what comes back would not be what
-// was sent (an int comes back as an int8) and would depend on what a process
-// registered. So are types of which vmihailenco/msgpack would lose something.
-// The codec implements [Checker], which names the path of what is refused; the
-// codec of a refused type returns that error from every call.
+// Interfaces, including any, are refused: a value would not come back as it was sent
+// (an int comes back as an int8), and would depend on what a process registered.
+// Types of which vmihailenco/msgpack would lose a part are refused as well. The codec
+// implements [Checker], which names the path of the refused type. The codec of a
+// refused type returns that error from every call.
 //
 // # Bytes
 //
-// Structs are maps with a field's Go name or the name in its msgpack tag as
-// key; unexported fields are not encoded. Fields may come in any order and be
-// missing, which leaves them zero. Integers may come in any width that holds
-// them, lengths too; anything else is refused, see the errors of this package.
-// Append accepts only what Decode accepts, so strings must be valid UTF-8. A C
-// that is a pointer must not be nil.
+// A struct is a map, whose keys are the Go names of its fields or the names in their
+// msgpack tags. Unexported fields are not encoded. Fields may come in any order; a
+// missing field is left zero. Integers and lengths may have any width that holds
+// them. Everything else is refused; see the errors of this package. Append accepts
+// only what Decode accepts, so strings must be valid UTF-8. If C is a pointer type,
+// the command must not be nil.
 //
-// Equal values have equal encodings unless they hold maps, of which only those
-// with keys of type string and values of type string or bool are sorted.
+// Equal values have equal encodings unless they hold maps: only maps with keys of
+// type string and values of type string or bool are sorted.
 func Reflect[C any]() Codec[C] {
 	t := reflect.TypeFor[C]()
 	if c, ok := reflected.Load(t); ok {
@@ -49,22 +51,23 @@ func Reflect[C any]() Codec[C] {
 	return c.(*reflectCodec[C])
 }
 
-// reflected holds the codec of every type that was asked for, by reflect.Type.
+// reflected caches the codec of each type that Reflect was called with, by
+// reflect.Type. The types of a program bound its size.
 var reflected sync.Map
 
 type reflectCodec[C any] struct {
 	root     *node
-	name     string // of C, with which paths start
-	refused  error  // why C cannot be encoded
+	name     string // of C; the paths of errors start with it
+	refused  error  // why C cannot be encoded, nil if it can
 	encoders sync.Pool
 	decoders sync.Pool
 }
 
 func newReflectCodec[C any](t reflect.Type) *reflectCodec[C] {
 	c := &reflectCodec[C]{name: rootName(t)}
-	root, err := buildNode(t)
-	if err != nil {
-		c.refused = err
+	root, fault := buildNode(t)
+	if fault != nil {
+		c.refused = failed(opCheck, c.name, fault)
 		return c
 	}
 	c.root = root
@@ -73,14 +76,15 @@ func newReflectCodec[C any](t reflect.Type) *reflectCodec[C] {
 	return c
 }
 
-// encoder is what one Append needs. It keeps the command too, since a pointer
-// to it is handed on and would otherwise cost an allocation.
+// encoder holds the state of one Append. It also holds the command: msgpack needs a
+// pointer to it, which would otherwise cost an allocation.
 type encoder[C any] struct {
 	msgpack *msgpack.Encoder
 	sink    sink
 	command C
 }
 
+// decoder holds the state of one Decode.
 type decoder struct {
 	msgpack *msgpack.Decoder
 	source  bytes.Reader
@@ -96,12 +100,12 @@ func (c *reflectCodec[C]) Append(dst []byte, v C) ([]byte, error) {
 	}
 	e := c.encoders.Get().(*encoder[C])
 	e.command, e.sink = v, sink{b: dst, room: MaxSize}
-	if err := c.encode(e); err != nil {
-		return dst, err.named(opEncode, c.name)
+	if fault := c.encode(e); fault != nil {
+		return dst, failed(opEncode, c.name, fault)
 	}
 	encoded := e.sink.b
-	if err := scan(c.root, encoded[len(dst):]); err != nil {
-		return dst, err.named(opEncode, c.name)
+	if fault := scan(c.root, encoded[len(dst):]); fault != nil {
+		return dst, failed(opEncode, c.name, fault)
 	}
 	var none C
 	e.command, e.sink = none, sink{}
@@ -109,19 +113,21 @@ func (c *reflectCodec[C]) Append(dst []byte, v C) ([]byte, error) {
 	return encoded, nil
 }
 
-func (c *reflectCodec[C]) encode(e *encoder[C]) (failed *Error) {
+// encode writes e.command to e.sink. After a fault e must not be pooled: a method of
+// the user's may have panicked in the middle of it.
+func (c *reflectCodec[C]) encode(e *encoder[C]) (fault *wire.Fault) {
 	defer func() {
 		if p := recover(); p != nil {
-			failed = panicked(p)
+			fault = wire.Panicked(p)
 		}
 	}()
-	if err := checkDepth(c.root, reflect.ValueOf(&e.command).Elem(), 0); err != nil {
-		return err
+	if fault := checkDepth(c.root, reflect.ValueOf(&e.command).Elem(), 0); fault != nil {
+		return fault
 	}
 	e.msgpack.Reset(&e.sink)
 	e.msgpack.SetSortMapKeys(true)
 	if err := e.msgpack.Encode(&e.command); err != nil {
-		return &Error{Err: err}
+		return &wire.Fault{Err: err}
 	}
 	return nil
 }
@@ -132,20 +138,21 @@ func (c *reflectCodec[C]) Decode(src []byte) (C, error) {
 	if c.refused != nil {
 		return none, c.refused
 	}
-	if err := scan(c.root, src); err != nil {
-		return none, err.named(opDecode, c.name)
+	if fault := scan(c.root, src); fault != nil {
+		return none, failed(opDecode, c.name, fault)
 	}
 	v := new(C)
-	if err := c.decode(v, src); err != nil {
-		return none, err.named(opDecode, c.name)
+	if fault := c.decode(v, src); fault != nil {
+		return none, failed(opDecode, c.name, fault)
 	}
 	return *v, nil
 }
 
-func (c *reflectCodec[C]) decode(v *C, src []byte) (failed *Error) {
+// decode decodes src, which scan accepted, into v.
+func (c *reflectCodec[C]) decode(v *C, src []byte) (fault *wire.Fault) {
 	defer func() {
 		if p := recover(); p != nil {
-			failed = panicked(p)
+			fault = wire.Panicked(p)
 		}
 	}()
 	d := c.decoders.Get().(*decoder)
@@ -153,7 +160,7 @@ func (c *reflectCodec[C]) decode(v *C, src []byte) (failed *Error) {
 	d.msgpack.Reset(&d.source)
 	d.msgpack.DisallowUnknownFields(true)
 	if err := d.msgpack.Decode(v); err != nil {
-		return &Error{Err: err}
+		return &wire.Fault{Err: err}
 	}
 	d.source.Reset(nil)
 	c.decoders.Put(d)
@@ -161,16 +168,7 @@ func (c *reflectCodec[C]) decode(v *C, src []byte) (failed *Error) {
 	return nil
 }
 
-// panicked makes an error of a panic in the methods of a type that encodes
-// itself. The encoder or decoder in use is not pooled again.
-func panicked(p any) *Error {
-	if err, ok := p.(error); ok {
-		return &Error{Err: fmt.Errorf("panic: %w", err)}
-	}
-	return &Error{Err: fmt.Errorf("panic: %v", p)}
-}
-
-// sink appends to b what is written, as long as there is room.
+// sink appends to b what is written, up to room bytes.
 type sink struct {
 	b    []byte
 	room int

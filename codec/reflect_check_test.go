@@ -89,7 +89,7 @@ func TestReflectCheckRefuses(t *testing.T) {
 	}{
 		{check[any](t), "command", "interface"},
 		{check[encoding.TextMarshaler](t), "TextMarshaler", "use a concrete type, or let mosaik-gen write the codec"},
-		{check[struct{ V any }](t), "command.V", "nothing in the bytes says which type the interface interface {} holds"},
+		{check[struct{ V any }](t), "command.V", "the encoding would not say which type the interface interface {} holds"},
 		{check[struct{ Err error }](t), "command.Err", "interface error"},
 		{check[map[string]any](t), "command[]", "interface"},
 		{check[struct{ C chan bool }](t), "command.C", "a chan cannot be encoded; remove it, or exclude the field with the tag `msgpack:\"-\"`"},
@@ -99,10 +99,10 @@ func TestReflectCheckRefuses(t *testing.T) {
 		{check[uintptr](t), "uintptr", "use uint64"},
 		{check[loopback](t), "loopback.Fault", "a chan cannot"},
 		// Pointers.
-		{check[struct{ P **int64 }](t), "command.P", "a nil **int64 and one that points to nil look alike when encoded; use *int64"},
+		{check[struct{ P **int64 }](t), "command.P", "a nil **int64 and a pointer to nil have the same encoding; use *int64"},
 		{check[struct{ P *[]int64 }](t), "command.P", "use []int64"},
 		{check[struct{ P *map[string]bool }](t), "command.P", "use map[string]bool"},
-		{check[struct{ P selfPointer }](t), "command.P", "look alike"},
+		{check[struct{ P selfPointer }](t), "command.P", "have the same encoding"},
 		// Map keys.
 		{check[struct{ M map[float64]bool }](t), "command.M[key]", "float64 cannot be a map key; use a string or an integer"},
 		{check[struct{ M map[bool]bool }](t), "command.M[key]", "bool cannot be a map key"},
@@ -138,7 +138,7 @@ func TestReflectCheckRefuses(t *testing.T) {
 		{check[struct{ *Base }](t), "command.Base", "an embedded pointer cannot be encoded"},
 		{check[struct {
 			Text `msgpack:",inline"`
-		}](t), "command", "codec methods of a type embedded"},
+		}](t), "command", "from an embedded type would encode that type alone"},
 		{check[struct{ hiddenName }](t), "command.hiddenName", "is not exported and cannot be decoded"},
 		{check[struct {
 			Name `msgpack:",inline"`
@@ -147,34 +147,34 @@ func TestReflectCheckRefuses(t *testing.T) {
 		{check[struct {
 			*Hex
 			N int8
-		}](t), "command", "codec methods of a type embedded"},
+		}](t), "command", "from an embedded type would encode that type alone"},
 		{check[struct {
 			A string `msgpack:",intern"`
 		}](t), "command.A", `the tag option "intern" is not supported; remove it`},
 		{check[struct {
 			A string `msgpack:"a,alias:b"`
-		}](t), "command.A", "holds a quote, colon or backslash"},
+		}](t), "command.A", "contains a quote, colon or backslash"},
 		{check[struct {
 			A string `msgpack:"'a'"`
-		}](t), "command.A", "holds a quote"},
-		{check[stamp](t), "stamp", "codec_test.stamp has no exported field, so that its value would be lost"},
+		}](t), "command.A", "contains a quote"},
+		{check[stamp](t), "stamp", "codec_test.stamp has no exported field, so its value would be lost"},
 		{check[struct{ Mu sync.Mutex }](t), "command.Mu", "has no exported field"},
 		{check[struct{ Big [1<<20 + 1]byte }](t), "command", "takes 1048577 bytes of memory, at most 1048576 are allowed; use a slice"},
 		{check[struct {
 			N big.Int `msgpack:",omitempty"`
-		}](t), "command.N", "big.Int has no method IsZero, so that omitempty would lose values"},
+		}](t), "command.N", "big.Int has no method IsZero, so omitempty would lose values"},
 		// Types that encode themselves.
 		{check[halfText](t), "halfText", "has MarshalText but not UnmarshalText; implement both"},
 		{check[[]halfBinary](t), "command[]", "has UnmarshalBinary but not MarshalBinary"},
 		{check[crossed](t), "crossed", "would be encoded with MarshalBinary but decoded with UnmarshalText"},
 		{check[custom](t), "custom", "implement MarshalMsgpack and UnmarshalMsgpack instead"},
 		{check[struct{ R msgpack.RawMessage }](t), "command.R", "EncodeMsgpack, which may write any number"},
-		{check[byValue](t), "byValue", "UnmarshalText of codec_test.byValue changes a copy; give it a pointer receiver"},
+		{check[byValue](t), "byValue", "UnmarshalText of codec_test.byValue has a value receiver, so it would change a copy; give it a pointer receiver"},
 		{check[mixed](t), "mixed", "MarshalText on the value and MarshalBinary on the pointer"},
-		{check[map[string]Hex](t), "command[]", "has a pointer receiver, which cannot be had inside a map; use *codec_test.Hex"},
+		{check[map[string]Hex](t), "command[]", "has a pointer receiver, and values in a map have no address; use *codec_test.Hex"},
 		{check[map[string]struct{ H [1]Hex }](t), "command[].H[]", "use *codec_test.Hex"},
 		{check[map[string]octets](t), "command[]", "a map cannot hold codec_test.octets"},
-		{check[embedsTime](t), "embedsTime", "would encode that alone; give the embedded field a name"},
+		{check[embedsTime](t), "embedsTime", "would encode that type alone; give the embedded field a name"},
 		{check[embedsCodec](t), "embedsCodec", "give the embedded field a name"},
 	} {
 		var at *codec.Error

@@ -4,106 +4,98 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// A command may take this much memory, and so much more for each of its bytes.
-// Only values that are mostly omitted (omitempty) come near it.
-const (
-	memoryBase    = 64 << 10
-	memoryPerByte = 128
-)
-
-// maxNanoseconds is the highest fraction that a time can have.
-const maxNanoseconds = 999_999_999
-
-// scanner walks over an encoded command and the nodes of its type side by side.
-// It touches nothing but the bytes: what it lets pass is safe to decode.
+// scanner walks over an encoded command and the nodes of its type in parallel. It
+// allocates nothing for the value. A command that it accepts is safe to decode.
 type scanner struct {
-	reader
-	depth  int
-	memory int64 // what the value takes beside its strings and bytes
+	wire.Reader
+	depth  int   // how many containers are open
+	memory int64 // that the value takes so far, without its strings and bytes
 	limit  int64 // of memory
 }
 
-// scan reports what is wrong with src as the encoding of a value of root.
-func scan(root *node, src []byte) *Error {
-	s := scanner{reader: reader{src: src}, limit: memoryBase + memoryPerByte*int64(len(src))}
+// scan returns what is wrong with src as the encoding of a value of root, or nil.
+func scan(root *node, src []byte) *wire.Fault {
+	s := scanner{Reader: wire.Reader{Src: src}, limit: wire.MemoryBase + wire.MemoryPerByte*int64(len(src))}
 	if len(src) > MaxSize {
-		return s.fail(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
+		return s.Fail(MaxSize, ErrTooLarge, "%d bytes, at most %d are allowed", len(src), MaxSize)
 	}
 	if root.form == formPointer && len(src) > 0 && src[0] == 0xc0 {
-		return s.fail(0, ErrNil, "nil is no command")
+		return s.Fail(0, ErrNil, "nil is no command")
 	}
-	if err := s.value(root); err != nil {
-		return err
+	if fault := s.value(root); fault != nil {
+		return fault
 	}
-	if n := s.remaining(); n > 0 {
-		return s.fail(s.off, ErrTrailing, "%d bytes follow the command", n)
+	if n := s.Remaining(); n > 0 {
+		return s.Fail(s.Off, ErrTrailing, "%d bytes follow the command", n)
 	}
 	return nil
 }
 
 // value scans one value of n.
-func (s *scanner) value(n *node) *Error {
-	at := s.off
-	h, err := s.header()
-	if err != nil {
-		return err
+func (s *scanner) value(n *node) *wire.Fault {
+	at := s.Off
+	h, fault := s.Header()
+	if fault != nil {
+		return fault
 	}
-	if h.kind == kindNil {
+	if h.Kind == wire.KindNil {
 		if n.nilable() {
 			return nil
 		}
-		return s.fail(at, ErrNil, "nil, where %s is wanted", n.wants())
+		return s.Fail(at, ErrNil, "nil, where %s is wanted", n.wants())
 	}
 	switch n.form {
 	case formValue:
-		s.off = at
+		s.Off = at
 		return s.any()
 	case formPointer:
-		s.off = at
-		if err := s.charge(at, n.elem.size); err != nil {
-			return err
+		s.Off = at
+		if fault := s.charge(at, n.elem.size); fault != nil {
+			return fault
 		}
 		return s.value(n.elem)
 	case formInt, formUint:
 		return s.integer(at, n, h)
 	case formFloat64:
-		if h.kind == kindFloat32 {
+		if h.Kind == wire.KindFloat32 {
 			return nil // exact
 		}
 	case formTime:
 		return s.time(at, n, h)
 	}
-	if h.kind != n.kind() {
-		return s.fail(at, ErrType, "%s, where %s is wanted", h.kind, n.wants())
+	if h.Kind != n.kind() {
+		return s.Fail(at, ErrType, "%s, where %s is wanted", h.Kind, n.wants())
 	}
 	switch n.form {
 	case formString:
-		_, err := s.text(at, h.num)
-		return err
+		_, fault := s.Text(at, h.Num)
+		return fault
 	case formBytes, formBinary:
-		s.take(h.num)
+		s.Take(h.Num)
 	case formByteArray:
-		s.take(h.num)
-		return s.length(at, n, h.num, n.typ.Len())
+		s.Take(h.Num)
+		return s.length(at, n, h.Num, n.typ.Len())
 	case formSlice:
-		if err := s.charge(at, int64(h.num)*n.elem.size); err != nil {
-			return err
+		if fault := s.charge(at, int64(h.Num)*n.elem.size); fault != nil {
+			return fault
 		}
-		return s.elements(at, n, h.num)
+		return s.elements(at, n, h.Num)
 	case formArray:
-		if err := s.length(at, n, h.num, n.typ.Len()); err != nil {
-			return err
+		if fault := s.length(at, n, h.Num, n.typ.Len()); fault != nil {
+			return fault
 		}
-		return s.elements(at, n, h.num)
+		return s.elements(at, n, h.Num)
 	case formMap:
-		return s.entries(at, n, h.num)
+		return s.entries(at, n, h.Num)
 	case formStruct:
 		if n.asArray {
-			return s.tuple(at, n, h.num)
+			return s.tuple(at, n, h.Num)
 		}
-		return s.fields(at, n, h.num)
+		return s.fields(at, n, h.Num)
 	}
 	return nil
 }
@@ -119,27 +111,27 @@ func (n *node) nilable() bool {
 	return false
 }
 
-// kind returns how the values of n start, where there is but one way.
-func (n *node) kind() kind {
+// kind returns the kind of the values of n, where there is only one.
+func (n *node) kind() wire.Kind {
 	switch n.form {
 	case formBool:
-		return kindBool
+		return wire.KindBool
 	case formFloat32:
-		return kindFloat32
+		return wire.KindFloat32
 	case formFloat64:
-		return kindFloat64
+		return wire.KindFloat64
 	case formString:
-		return kindString
+		return wire.KindString
 	case formBytes, formByteArray, formBinary:
-		return kindBytes
+		return wire.KindBytes
 	case formMap:
-		return kindMap
+		return wire.KindMap
 	case formStruct:
 		if !n.asArray {
-			return kindMap
+			return wire.KindMap
 		}
 	}
-	return kindArray
+	return wire.KindArray
 }
 
 // wants describes the values of n for an error message.
@@ -151,82 +143,84 @@ func (n *node) wants() string {
 	return fmt.Sprintf("%s (%s)", n.kind(), n.typ)
 }
 
-// charge counts memory that the value takes, which starts at byte at.
-func (s *scanner) charge(at int, size int64) *Error {
+// charge counts size bytes of memory for the value that starts at byte at.
+func (s *scanner) charge(at int, size int64) *wire.Fault {
 	s.memory += size
 	if s.memory > s.limit {
-		return s.fail(at, ErrTooLarge, "%d bytes would take more than %d bytes of memory", len(s.src), s.limit)
+		return s.Fail(at, ErrTooLarge, "%d bytes would take more than %d bytes of memory", len(s.Src), s.limit)
 	}
 	return nil
 }
 
-// enter counts the container at byte at; the caller leaves it by s.depth--.
-func (s *scanner) enter(at int) *Error {
+// enter opens the container at byte at. The caller closes it by s.depth--.
+func (s *scanner) enter(at int) *wire.Fault {
 	s.depth++
 	if s.depth > MaxDepth {
-		return s.fail(at, ErrDepth, "nested deeper than %d", MaxDepth)
+		return s.Fail(at, ErrDepth, "nested deeper than %d", MaxDepth)
 	}
 	return nil
 }
 
-func (s *scanner) length(at int, n *node, got uint64, want int) *Error {
+// length refuses a number of elements other than want.
+func (s *scanner) length(at int, n *node, got uint64, want int) *wire.Fault {
 	if got != uint64(want) {
-		return s.fail(at, ErrType, "%d elements, where %s has %d", got, n.typ, want)
+		return s.Fail(at, ErrType, "%d elements, where %s has %d", got, n.typ, want)
 	}
 	return nil
 }
 
-func (s *scanner) integer(at int, n *node, h header) *Error {
-	switch h.kind {
-	case kindUint:
+// integer checks an integer, whose header is h.
+func (s *scanner) integer(at int, n *node, h wire.Header) *wire.Fault {
+	switch h.Kind {
+	case wire.KindUint:
 		highest := uint64(math.MaxUint64) >> (64 - n.bits)
 		if n.form == formInt {
 			highest >>= 1
 		}
-		if h.num > highest {
-			return s.fail(at, ErrOverflow, "%d overflows %s", h.num, n.typ)
+		if h.Num > highest {
+			return s.Fail(at, ErrOverflow, "%d overflows %s", h.Num, n.typ)
 		}
-	case kindNegative:
-		if v := int64(h.num); n.form == formUint || v < math.MinInt64>>(64-n.bits) {
-			return s.fail(at, ErrOverflow, "%d overflows %s", v, n.typ)
+	case wire.KindNegative:
+		if v := int64(h.Num); n.form == formUint || v < math.MinInt64>>(64-n.bits) {
+			return s.Fail(at, ErrOverflow, "%d overflows %s", v, n.typ)
 		}
 	default:
-		return s.fail(at, ErrType, "%s, where %s is wanted", h.kind, n.wants())
+		return s.Fail(at, ErrType, "%s, where %s is wanted", h.Kind, n.wants())
 	}
 	return nil
 }
 
-// time scans the rest of a time: MessagePack's timestamp extension, type -1.
-func (s *scanner) time(at int, n *node, h header) *Error {
-	if h.kind != kindExtension || h.ext != -1 {
-		return s.fail(at, ErrType, "%s, where %s is wanted", h.kind, n.wants())
+// time scans the rest of a time, which is MessagePack's timestamp extension, type -1.
+func (s *scanner) time(at int, n *node, h wire.Header) *wire.Fault {
+	if h.Kind != wire.KindExtension || h.Ext != -1 {
+		return s.Fail(at, ErrType, "%s, where %s is wanted", h.Kind, n.wants())
 	}
 	var nanoseconds uint64
-	body := reader{src: s.take(h.num)}
-	switch h.num {
+	body := wire.Reader{Src: s.Take(h.Num)}
+	switch h.Num {
 	case 4: // seconds alone
 	case 8:
-		v, _ := body.bigEndian(0, 8)
+		v, _ := body.BigEndian(0, 8)
 		nanoseconds = v >> 34
 	case 12:
-		nanoseconds, _ = body.bigEndian(0, 4)
+		nanoseconds, _ = body.BigEndian(0, 4)
 	default:
-		return s.fail(at, ErrType, "a timestamp of %d bytes, where 4, 8 or 12 are wanted", h.num)
+		return s.Fail(at, ErrType, "a timestamp of %d bytes, where 4, 8 or 12 are wanted", h.Num)
 	}
-	if nanoseconds > maxNanoseconds {
-		return s.fail(at, ErrOverflow, "%d nanoseconds overflow a second", nanoseconds)
+	if nanoseconds > wire.MaxNanoseconds {
+		return s.Fail(at, ErrOverflow, "%d nanoseconds overflow a second", nanoseconds)
 	}
 	return nil
 }
 
 // elements scans the elements of a slice or array.
-func (s *scanner) elements(at int, n *node, count uint64) *Error {
-	if err := s.enter(at); err != nil {
-		return err
+func (s *scanner) elements(at int, n *node, count uint64) *wire.Fault {
+	if fault := s.enter(at); fault != nil {
+		return fault
 	}
 	for i := range count {
-		if err := s.value(n.elem); err != nil {
-			return within(err, fmt.Sprintf("[%d]", i))
+		if fault := s.value(n.elem); fault != nil {
+			return fault.In(fmt.Sprintf("[%d]", i))
 		}
 	}
 	s.depth--
@@ -234,27 +228,27 @@ func (s *scanner) elements(at int, n *node, count uint64) *Error {
 }
 
 // tuple scans the fields of a struct that is encoded as an array.
-func (s *scanner) tuple(at int, n *node, count uint64) *Error {
-	if err := s.enter(at); err != nil {
-		return err
+func (s *scanner) tuple(at int, n *node, count uint64) *wire.Fault {
+	if fault := s.enter(at); fault != nil {
+		return fault
 	}
-	if err := s.length(at, n, count, len(n.fields)); err != nil {
-		return err
+	if fault := s.length(at, n, count, len(n.fields)); fault != nil {
+		return fault
 	}
 	for i := range n.fields {
-		if err := s.value(n.fields[i].node); err != nil {
-			return within(err, "."+n.fields[i].goName)
+		if fault := s.value(n.fields[i].node); fault != nil {
+			return fault.In("." + n.fields[i].goName)
 		}
 	}
 	s.depth--
 	return nil
 }
 
-// fields scans the fields of a struct, in any order; they mostly come in that
-// of the declaration.
-func (s *scanner) fields(at int, n *node, count uint64) *Error {
-	if err := s.enter(at); err != nil {
-		return err
+// fields scans the fields of a struct. They may come in any order, and mostly come
+// in that of their declaration.
+func (s *scanner) fields(at int, n *node, count uint64) *wire.Fault {
+	if fault := s.enter(at); fault != nil {
+		return fault
 	}
 	var few [2]uint64
 	seen := few[:]
@@ -263,72 +257,73 @@ func (s *scanner) fields(at int, n *node, count uint64) *Error {
 	}
 	next := 0
 	for range count {
-		at := s.off
-		name, err := s.fieldName()
-		if err != nil {
-			return err
+		at := s.Off
+		name, fault := s.fieldName()
+		if fault != nil {
+			return fault
 		}
 		i := next
 		if i >= len(n.fields) || n.fields[i].name != string(name) {
 			var ok bool
 			if i, ok = n.byName[string(name)]; !ok {
-				return s.fail(at, ErrUnknownField, "unknown field %s", quote(name))
+				return s.Fail(at, ErrUnknownField, "unknown field %s", wire.Quote(name))
 			}
 		}
 		f := &n.fields[i]
 		if seen[i/64]&(1<<(i%64)) != 0 {
-			return within(s.fail(at, ErrDuplicate, "the field comes twice"), "."+f.goName)
+			return s.Fail(at, ErrDuplicate, "the field comes twice").In("." + f.goName)
 		}
 		seen[i/64] |= 1 << (i % 64)
 		next = i + 1
-		if err := s.value(f.node); err != nil {
-			return within(err, "."+f.goName)
+		if fault := s.value(f.node); fault != nil {
+			return fault.In("." + f.goName)
 		}
 	}
 	s.depth--
 	return nil
 }
 
-func (s *scanner) fieldName() ([]byte, *Error) {
-	at := s.off
-	h, err := s.header()
-	if err != nil {
-		return nil, err
+// fieldName reads the name of a field.
+func (s *scanner) fieldName() ([]byte, *wire.Fault) {
+	at := s.Off
+	h, fault := s.Header()
+	if fault != nil {
+		return nil, fault
 	}
-	if h.kind != kindString {
-		return nil, s.fail(at, ErrType, "%s, where a field's name is wanted", h.kind)
+	if h.Kind != wire.KindString {
+		return nil, s.Fail(at, ErrType, "%s, where a field's name is wanted", h.Kind)
 	}
-	return s.text(at, h.num)
+	return s.Text(at, h.Num)
 }
 
-// any scans one value of whatever type, for types that decode themselves.
-func (s *scanner) any() *Error {
-	at := s.off
-	h, err := s.header()
-	if err != nil {
-		return err
+// any scans one value of any type, for types that decode themselves.
+func (s *scanner) any() *wire.Fault {
+	at := s.Off
+	h, fault := s.Header()
+	if fault != nil {
+		return fault
 	}
 	var inside uint64
-	switch h.kind {
-	case kindString:
-		if _, err := s.text(at, h.num); err != nil {
-			return err
+	switch h.Kind {
+	case wire.KindString:
+		if _, fault := s.Text(at, h.Num); fault != nil {
+			return fault
 		}
-	case kindBytes, kindExtension:
-		s.take(h.num)
-	case kindArray:
-		inside = h.num
-	case kindMap:
-		inside = 2 * h.num
+	case wire.KindBytes, wire.KindExtension:
+		s.Take(h.Num)
+	case wire.KindArray:
+		inside = h.Num
+	case wire.KindMap:
+		inside = 2 * h.Num
 	default:
 		return nil
 	}
-	if err := s.enter(at); err != nil {
-		return err
+	if fault := s.enter(at); fault != nil {
+		return fault
 	}
 	for range inside {
-		if err := s.any(); err != nil {
-			return err
+		if fault := s.any(); fault != nil {
+			return fault
 		}
 	}
 	s.depth--

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 )
 
 // The vectors of this file follow the tables of MessagePack's specification
@@ -51,8 +52,8 @@ func integers(n uint64, negative bool) [][]byte {
 }
 
 // read reads one value by a method of Reader.
-func read[T any](b []byte, method func(*codec.Reader) T) (T, error) {
-	r := codec.NewReader(b)
+func read[T any](b []byte, method func(*codecimpl.Reader) T) (T, error) {
+	r := codecimpl.NewReader(b)
 	v := method(r)
 	return v, r.Finish("T")
 }
@@ -68,7 +69,7 @@ type number struct {
 	appended func(n uint64) ([]byte, error)
 }
 
-func numberOf[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](low int64, high uint64, fixed byte, width int, method func(*codec.Reader) T) number {
+func numberOf[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](low int64, high uint64, fixed byte, width int, method func(*codecimpl.Reader) T) number {
 	c := codec.Reflect[T]()
 	return number{
 		name: fmt.Sprintf("%T", T(0)), low: low, high: high, fixed: fixed, width: width,
@@ -81,14 +82,14 @@ func numberOf[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64]
 }
 
 var numbers = []number{
-	numberOf(math.MinInt8, math.MaxInt8, 0xd0, 1, (*codec.Reader).Int8),
-	numberOf(math.MinInt16, math.MaxInt16, 0xd1, 2, (*codec.Reader).Int16),
-	numberOf(math.MinInt32, math.MaxInt32, 0xd2, 4, (*codec.Reader).Int32),
-	numberOf(math.MinInt64, math.MaxInt64, 0xd3, 8, (*codec.Reader).Int64),
-	numberOf(0, math.MaxUint8, 0xcc, 1, (*codec.Reader).Uint8),
-	numberOf(0, math.MaxUint16, 0xcd, 2, (*codec.Reader).Uint16),
-	numberOf(0, math.MaxUint32, 0xce, 4, (*codec.Reader).Uint32),
-	numberOf(0, math.MaxUint64, 0xcf, 8, (*codec.Reader).Uint64),
+	numberOf(math.MinInt8, math.MaxInt8, 0xd0, 1, (*codecimpl.Reader).Int8),
+	numberOf(math.MinInt16, math.MaxInt16, 0xd1, 2, (*codecimpl.Reader).Int16),
+	numberOf(math.MinInt32, math.MaxInt32, 0xd2, 4, (*codecimpl.Reader).Int32),
+	numberOf(math.MinInt64, math.MaxInt64, 0xd3, 8, (*codecimpl.Reader).Int64),
+	numberOf(0, math.MaxUint8, 0xcc, 1, (*codecimpl.Reader).Uint8),
+	numberOf(0, math.MaxUint16, 0xcd, 2, (*codecimpl.Reader).Uint16),
+	numberOf(0, math.MaxUint32, 0xce, 4, (*codecimpl.Reader).Uint32),
+	numberOf(0, math.MaxUint64, 0xcf, 8, (*codecimpl.Reader).Uint64),
 }
 
 // TestSpecIntegers decodes the numbers on both sides of each boundary, in every
@@ -170,7 +171,7 @@ func (s sized) headers(n int) [][]byte {
 
 // held checks that both codecs decode content after each of the headers as v,
 // and that the first is what they write.
-func held[T any](t *testing.T, headers [][]byte, content []byte, v T, equal func(a, b T) bool, decode func(*codec.Reader) T, encode func(*codec.Encoder, []byte, T) []byte) {
+func held[T any](t *testing.T, headers [][]byte, content []byte, v T, equal func(a, b T) bool, decode func(*codecimpl.Reader) T, encode func(*codecimpl.Encoder, []byte, T) []byte) {
 	t.Helper()
 	c := codec.Reflect[T]()
 	for _, h := range headers {
@@ -191,7 +192,7 @@ func held[T any](t *testing.T, headers [][]byte, content []byte, v T, equal func
 	if got, err := c.Append(nil, v); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("Reflect encodes %d bytes after %.8x, %v; want %x", len(content), got, err, headers[0])
 	}
-	var e codec.Encoder
+	var e codecimpl.Encoder
 	if got := encode(&e, nil, v); !bytes.Equal(got, want) {
 		t.Errorf("Encoder writes %d bytes after %.8x; want %x", len(content), got, headers[0])
 	}
@@ -202,15 +203,15 @@ func TestSpecStringsAndBytes(t *testing.T) {
 	for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536} {
 		text := strings.Repeat("x", n)
 		held(t, strs.headers(n), []byte(text), text, func(a, b string) bool { return a == b },
-			func(r *codec.Reader) string { return r.String(0) },
-			func(e *codec.Encoder, b []byte, v string) []byte { return e.String(b, v) })
+			func(r *codecimpl.Reader) string { return r.String(0) },
+			func(e *codecimpl.Encoder, b []byte, v string) []byte { return e.String(b, v) })
 		held(t, bins.headers(n), []byte(text), []byte(text), bytes.Equal,
-			func(r *codec.Reader) []byte { return r.Bytes(0) },
-			func(e *codec.Encoder, b []byte, v []byte) []byte { return e.Bytes(b, v) })
+			func(r *codecimpl.Reader) []byte { return r.Bytes(0) },
+			func(e *codecimpl.Encoder, b []byte, v []byte) []byte { return e.Bytes(b, v) })
 		type octet byte
 		held(t, bins.headers(n), []byte(text), slices.Repeat([]octet{'x'}, n), slices.Equal,
-			func(r *codec.Reader) []octet { return codec.DecodeBytes[octet](r, 0) },
-			func(e *codec.Encoder, b []byte, v []octet) []byte { return codec.EncodeBytes(e, b, v) })
+			func(r *codecimpl.Reader) []octet { return codecimpl.DecodeBytes[octet](r, 0) },
+			func(e *codecimpl.Encoder, b []byte, v []octet) []byte { return codecimpl.EncodeBytes(e, b, v) })
 	}
 }
 
@@ -220,13 +221,13 @@ func TestSpecArraysAndMaps(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 65535, 65536} {
 		elements := bytes.Repeat([]byte{0xc3}, n)
 		held(t, arrays.headers(n), elements, slices.Repeat([]bool{true}, n), slices.Equal,
-			func(r *codec.Reader) (out []bool) {
+			func(r *codecimpl.Reader) (out []bool) {
 				for s := r.Slice(1, 0); r.Element(&s); {
 					out = append(out, r.Bool())
 				}
 				return out
 			},
-			func(e *codec.Encoder, b []byte, v []bool) []byte {
+			func(e *codecimpl.Encoder, b []byte, v []bool) []byte {
 				b = e.SliceHeader(b, len(v))
 				for _, x := range v {
 					b = e.Bool(b, x)
@@ -247,7 +248,7 @@ func TestSpecArraysAndMaps(t *testing.T) {
 			if again, err := entries.Append(nil, v); err != nil || !bytes.Equal(again, slices.Concat(maps.headers(n)[0], content)) {
 				t.Errorf("Reflect: %d entries are encoded as %.16x…, %v", n, again, err)
 			}
-			count, err := read(b, func(r *codec.Reader) (count int) {
+			count, err := read(b, func(r *codecimpl.Reader) (count int) {
 				for m := r.Map(17, 0); r.Key(&m, count); count++ {
 					_ = r.String(0)
 					r.Value(&m)
@@ -259,7 +260,7 @@ func TestSpecArraysAndMaps(t *testing.T) {
 				t.Errorf("Reader: %x…: %d entries, %v; want %d", h, count, err, n)
 			}
 		}
-		var e codec.Encoder
+		var e codecimpl.Encoder
 		if got := e.MapHeader(nil, n); !bytes.Equal(got, maps.headers(n)[0]) {
 			t.Errorf("MapHeader(%d) = %x; want %x", n, got, maps.headers(n)[0])
 		}
@@ -290,14 +291,14 @@ func TestSpecTimestamps(t *testing.T) {
 		all = append(all, append([]byte{0xc7, 12, 0xff}, body...), append([]byte{0xc9, 0, 0, 0, 12, 0xff}, body...))
 		c := codec.Reflect[time.Time]()
 		for _, b := range all {
-			if got, err := read(b, (*codec.Reader).Time); err != nil || got != at {
+			if got, err := read(b, (*codecimpl.Reader).Time); err != nil || got != at {
 				t.Errorf("Reader: %x is %v, %v; want %v", b, got, err, at)
 			}
 			if got, err := c.Decode(b); err != nil || got != at {
 				t.Errorf("Reflect: %x is %v, %v; want %v", b, got, err, at)
 			}
 		}
-		var e codec.Encoder
+		var e codecimpl.Encoder
 		if got := e.Time(nil, at); !bytes.Equal(got, all[0]) {
 			t.Errorf("Encoder: %v is encoded as %x; want %x", at, got, all[0])
 		}
@@ -313,17 +314,17 @@ func TestSpecFloats(t *testing.T) {
 		narrow, wide := append([]byte{0xca}, be(uint64(math.Float32bits(float32(v))), 4)...), append([]byte{0xcb}, be(math.Float64bits(v), 8)...)
 		same := func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) || a != a && b != b }
 		for _, b := range [][]byte{narrow, wide} {
-			if got, err := read(b, (*codec.Reader).Float64); err != nil || !same(got, v) {
+			if got, err := read(b, (*codecimpl.Reader).Float64); err != nil || !same(got, v) {
 				t.Errorf("Reader: %x is %v, %v; want %v", b, got, err, v)
 			}
 			if got, err := codec.Reflect[float64]().Decode(b); err != nil || !same(got, v) {
 				t.Errorf("Reflect: %x is %v, %v; want %v", b, got, err, v)
 			}
 		}
-		if got, err := read(narrow, (*codec.Reader).Float32); err != nil || !same(float64(got), v) {
+		if got, err := read(narrow, (*codecimpl.Reader).Float32); err != nil || !same(float64(got), v) {
 			t.Errorf("Reader: %x is %v, %v; want %v", narrow, got, err, v)
 		}
-		if _, err := read(wide, (*codec.Reader).Float32); !errors.Is(err, codec.ErrType) {
+		if _, err := read(wide, (*codecimpl.Reader).Float32); !errors.Is(err, codec.ErrType) {
 			t.Errorf("Reader: a float64 is a float32: %v", err)
 		}
 		if got, err := codec.Reflect[float64]().Append(nil, v); err != nil || !bytes.Equal(got, wide) {
@@ -350,18 +351,18 @@ func TestSpecFirstBytes(t *testing.T) {
 	for _, kind := range []struct {
 		name string
 		is   func(byte) bool
-		read func(*codec.Reader)
+		read func(*codecimpl.Reader)
 	}{
-		{"bool", in(0xc2, 0xc3), func(r *codec.Reader) { r.Bool() }},
-		{"integer", in(0x00, 0x7f, 0xcc, 0xd3, 0xe0, 0xff), func(r *codec.Reader) { r.Int64() }},
-		{"float", in(0xca, 0xcb), func(r *codec.Reader) { r.Float64() }},
-		{"string", in(0xa0, 0xbf, 0xd9, 0xdb), func(r *codec.Reader) { r.String(0) }},
-		{"bytes", in(0xc0, 0xc0, 0xc4, 0xc6), func(r *codec.Reader) { r.Bytes(0) }},
-		{"array", in(0xc0, 0xc0, 0x90, 0x9f, 0xdc, 0xdd), func(r *codec.Reader) { r.Slice(1, 0) }},
-		{"map", in(0xc0, 0xc0, 0x80, 0x8f, 0xde, 0xdf), func(r *codec.Reader) { r.Map(1, 0) }},
+		{"bool", in(0xc2, 0xc3), func(r *codecimpl.Reader) { r.Bool() }},
+		{"integer", in(0x00, 0x7f, 0xcc, 0xd3, 0xe0, 0xff), func(r *codecimpl.Reader) { r.Int64() }},
+		{"float", in(0xca, 0xcb), func(r *codecimpl.Reader) { r.Float64() }},
+		{"string", in(0xa0, 0xbf, 0xd9, 0xdb), func(r *codecimpl.Reader) { r.String(0) }},
+		{"bytes", in(0xc0, 0xc0, 0xc4, 0xc6), func(r *codecimpl.Reader) { r.Bytes(0) }},
+		{"array", in(0xc0, 0xc0, 0x90, 0x9f, 0xdc, 0xdd), func(r *codecimpl.Reader) { r.Slice(1, 0) }},
+		{"map", in(0xc0, 0xc0, 0x80, 0x8f, 0xde, 0xdf), func(r *codecimpl.Reader) { r.Map(1, 0) }},
 	} {
 		for first := range 256 {
-			r := codec.NewReader(append([]byte{byte(first)}, zeros...))
+			r := codecimpl.NewReader(append([]byte{byte(first)}, zeros...))
 			kind.read(r)
 			err := r.Finish("T") // at least what follows is too much
 			if taken := errors.Is(err, codec.ErrTrailing); taken != kind.is(byte(first)) {

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// checkDepth reports a value of n that is nested deeper than MaxDepth. It finds
-// pointers that lead in a circle, which would exhaust the stack of an encoder.
-func checkDepth(n *node, v reflect.Value, depth int) *Error {
+// checkDepth refuses a value of n that nests deeper than MaxDepth. Cyclic pointers,
+// which would exhaust the stack of an encoder, are such values.
+func checkDepth(n *node, v reflect.Value, depth int) *wire.Fault {
 	if !n.recursive || n.nilable() && v.IsNil() {
 		return nil
 	}
@@ -16,34 +18,34 @@ func checkDepth(n *node, v reflect.Value, depth int) *Error {
 		return checkDepth(n.elem, v.Elem(), depth)
 	}
 	if depth >= MaxDepth {
-		return &Error{Err: ErrDepth, Detail: fmt.Sprintf("nested deeper than %d", MaxDepth)}
+		return &wire.Fault{Err: ErrDepth, Detail: fmt.Sprintf("nested deeper than %d", MaxDepth)}
 	}
 	switch n.form {
 	case formSlice, formArray:
 		for i := range v.Len() {
-			if err := checkDepth(n.elem, v.Index(i), depth+1); err != nil {
-				return within(err, fmt.Sprintf("[%d]", i))
+			if fault := checkDepth(n.elem, v.Index(i), depth+1); fault != nil {
+				return fault.In(fmt.Sprintf("[%d]", i))
 			}
 		}
 	case formMap:
 		for it := v.MapRange(); it.Next(); {
-			if err := checkDepth(n.elem, it.Value(), depth+1); err != nil {
-				return within(err, fmt.Sprintf("[%#v]", it.Key()))
+			if fault := checkDepth(n.elem, it.Value(), depth+1); fault != nil {
+				return fault.In(fmt.Sprintf("[%#v]", it.Key()))
 			}
 		}
 	case formStruct:
 		for i := range n.fields {
 			f := &n.fields[i]
-			if err := checkDepth(f.node, v.FieldByIndex(f.index), depth+1); err != nil {
-				return within(err, "."+f.goName)
+			if fault := checkDepth(f.node, v.FieldByIndex(f.index), depth+1); fault != nil {
+				return fault.In("." + f.goName)
 			}
 		}
 	}
 	return nil
 }
 
-// toUTC moves the times within v, a settable value of n, to UTC: they are
-// decoded into the zone of the process, which differs between members.
+// toUTC converts the times within v, a settable value of n, to UTC. msgpack decodes
+// them into the zone of the process, which differs between members.
 func toUTC(n *node, v reflect.Value) {
 	if !n.hasTime {
 		return

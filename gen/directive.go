@@ -14,13 +14,13 @@ const directivePrefix = "//mosaik:"
 type directive struct {
 	verb string // one of those in arguments
 	args map[string]string
-	spec *ast.TypeSpec // nil above a package clause
+	spec *ast.TypeSpec // the type below it, nil above a package clause
 	pos  token.Position
 
-	failed bool // an argument is wrong, which is among the problems
+	failed bool // an argument is wrong, for which there is a problem
 }
 
-// arguments lists what each verb takes.
+// arguments lists the arguments of each verb that have a value.
 var arguments = map[string][]string{
 	"machine": {"name", "version", "level", "layout"},
 	"command": {"name"},
@@ -30,13 +30,13 @@ var arguments = map[string][]string{
 	"package": {"int", "uint"},
 }
 
-// flags lists the arguments that have no value.
+// flags lists the arguments of each verb that have no value.
 var flags = map[string][]string{"machine": {"snapshot"}, "codec": {"module"}}
 
-// verbs lists the directives for a message.
+// verbs lists the directives for problems.
 const verbs = directivePrefix + "machine, " + directivePrefix + "command, " + directivePrefix + "query, " + directivePrefix + "variant, " + directivePrefix + "codec and " + directivePrefix + "package"
 
-// directives returns the directives of a file, in its order.
+// directives returns the directives of a file in their order.
 func directives(fset *token.FileSet, file *ast.File, problems *Problems) []directive {
 	above := make(map[*ast.CommentGroup]*ast.TypeSpec)
 	for _, d := range file.Decls {
@@ -59,7 +59,7 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 			text, ok := strings.CutPrefix(c.Text, directivePrefix)
 			if !ok {
 				if miss := nearMiss(c.Text, above[group] != nil); miss != "" {
-					problems.add(pos, "%s is an ordinary comment; the directive is written %s", c.Text, miss)
+					problems.add(pos, "%s is an ordinary comment, not a directive; write %s", c.Text, miss)
 				}
 				continue
 			}
@@ -69,11 +69,11 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 			}
 			if d.verb == "package" {
 				if group.End() > file.Package {
-					problems.add(pos, "%s%s stands below the package clause; put it above", directivePrefix, d.verb)
+					problems.add(pos, "%s%s is below the package clause; put it above the clause", directivePrefix, d.verb)
 					continue
 				}
 			} else if d.spec = above[group]; d.spec == nil {
-				problems.add(pos, "%s%s stands above no type; put it directly above the declaration of one", directivePrefix, d.verb)
+				problems.add(pos, "%s%s is not above a type; put it directly above a type declaration", directivePrefix, d.verb)
 				continue
 			}
 			out = append(out, d)
@@ -82,17 +82,17 @@ func directives(fset *token.FileSet, file *ast.File, problems *Problems) []direc
 	return out
 }
 
-// parseDirective reads what follows the prefix. It returns false when the verb is
-// unknown, so that nothing else can be said of the directive.
+// parseDirective parses the text after the prefix. It returns false if the verb is
+// unknown.
 func parseDirective(text string, pos token.Position, problems *Problems) (directive, bool) {
 	words := strings.Fields(text)
 	if len(words) == 0 || text[0] == ' ' {
-		problems.add(pos, "%s names no directive; there are %s", directivePrefix, verbs)
+		problems.add(pos, "%s names no directive; the directives are %s", directivePrefix, verbs)
 		return directive{}, false
 	}
 	d := directive{verb: words[0], args: make(map[string]string), pos: pos}
 	if _, ok := arguments[d.verb]; !ok {
-		problems.add(pos, "unknown directive %s%s; there are %s", directivePrefix, d.verb, verbs)
+		problems.add(pos, "unknown directive %s%s; the directives are %s", directivePrefix, d.verb, verbs)
 		return directive{}, false
 	}
 	for _, word := range words[1:] {
@@ -101,7 +101,7 @@ func parseDirective(text string, pos token.Position, problems *Problems) (direct
 	return d, true
 }
 
-// argument reads a word behind the verb.
+// argument parses a word after the verb.
 func (d *directive) argument(word string, problems *Problems) {
 	refuse := func(format string, args ...any) {
 		problems.add(d.pos, format, args...)
@@ -112,7 +112,7 @@ func (d *directive) argument(word string, problems *Problems) {
 	bare := slices.Contains(flags[d.verb], key)
 	switch {
 	case bare && ok:
-		refuse("argument %s of %s%s takes no value", key, directivePrefix, d.verb)
+		refuse("argument %s of %s%s takes no value; write %[1]s alone", key, directivePrefix, d.verb)
 	case !bare && !slices.Contains(allowed, key):
 		what := "it takes none"
 		if len(allowed) > 0 {
@@ -123,7 +123,7 @@ func (d *directive) argument(word string, problems *Problems) {
 	case !bare && (!ok || value == ""):
 		refuse("argument %s of %s%s needs a value, as in %[1]s=…", key, directivePrefix, d.verb)
 	case d.args[key] != "":
-		refuse("argument %s of %s%s stands there twice; remove one", key, directivePrefix, d.verb)
+		refuse("argument %s of %s%s occurs twice; remove one", key, directivePrefix, d.verb)
 	case bare:
 		d.args[key] = key
 	default:
@@ -131,23 +131,23 @@ func (d *directive) argument(word string, problems *Problems) {
 	}
 }
 
-// maxName bounds the name of a machine, in bytes.
+// maxName is the highest number of bytes in the name of a machine.
 const maxName = 255
 
-// machine reads the arguments of a machine's directive into m.
+// machine sets m from the arguments of the directive.
 func (d directive) machine(m *Machine, problems *Problems) {
 	m.Name = d.args["name"]
 	m.Level = 1
 	switch {
-	case m.Name == "" && d.failed: // it may be what is wrong
+	case m.Name == "" && d.failed: // there is a problem already
 	case m.Name == "":
-		problems.add(d.pos, "machine %s has no name; add name=…, which stays what it is when the type is renamed", m.GoName)
+		problems.add(d.pos, "machine %s has no name; add name=…, and keep that name when the type is renamed", m.GoName)
 	case len(m.Name) > maxName:
-		problems.add(d.pos, "the name of machine %s is %d bytes long; at most %d are allowed", m.GoName, len(m.Name), maxName)
+		problems.add(d.pos, "the name of machine %s is %d bytes long, at most %d are allowed; shorten it", m.GoName, len(m.Name), maxName)
 	}
 	version, err := strconv.ParseUint(d.args["version"], 10, 32)
 	if (err != nil || version == 0) && (d.args["version"] != "" || !d.failed) {
-		problems.add(d.pos, "machine %s needs version=…, a number from 1 to 4294967295 that is raised when the machine behaves otherwise", m.GoName)
+		problems.add(d.pos, "machine %s needs version=…, a number from 1 to 4294967295; raise it whenever the behavior of the machine changes", m.GoName)
 	}
 	m.Version = uint32(version)
 	m.Snapshot = d.args["snapshot"] != ""

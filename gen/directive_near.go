@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// nearly matches what may be meant as a directive: a name like mosaik in any case,
-// whatever stands in place of the colon, and a word. The name is known by its
-// sound, so that mosaic and mosiak are found too.
+// nearly matches a line that may be meant as a directive: a word that resembles mosaik
+// in any case, such as mosaic or mosiak, then a separator, then a word.
 var nearly = regexp.MustCompile(`^(\s*)(?i:mosa?ia?[kc])(\s*[-:.=_/ \t]\s*)([A-Za-z]+)(.*)$`)
 
-// nearMiss returns the directive that a comment would be if it were written as
-// one, "" for prose. Comments other than directives are taken for one above a type
-// alone, unless their form is that of a directive of some tool, as in //Mosaik:.
+// nearMiss returns the directive that a comment was probably meant to be, or "" for
+// prose. A comment in the form of a tool's directive, such as //Mosaik:, may be
+// anywhere; any other is a near miss only above a type.
 func nearMiss(comment string, aboveType bool) string {
 	text, isLine := strings.CutPrefix(comment, "//")
 	if !isLine {
@@ -25,7 +24,7 @@ func nearMiss(comment string, aboveType bool) string {
 			continue
 		}
 		space, between, verb, rest := found[1], found[2], strings.ToLower(found[3]), found[4]
-		// gofmt leaves alone what looks like a directive: a colon, and no space.
+		// A colon and no space: gofmt treats such a comment as a directive.
 		isForm := isLine && space == "" && between == ":"
 		isLoose := !isLine || space != ""
 		switch {
@@ -40,7 +39,7 @@ func nearMiss(comment string, aboveType bool) string {
 	return ""
 }
 
-// isArguments reports whether text is what may follow a verb, rather than prose.
+// isArguments reports whether text may be the arguments of a verb, and not prose.
 func isArguments(verb, text string) bool {
 	if text != "" && text[0] != ' ' && text[0] != '\t' {
 		return false

@@ -1,11 +1,15 @@
-// Package gen writes what connects a machine to mosaik: the sealed interface of
-// its commands, their codec, the dispatch to their methods, the snapshots of its
-// state, and its identity, which is the hash of its schema. mosaik-gen is its
-// command.
+// Package gen generates the code that connects a machine to mosaik: the sealed
+// interface of its commands, their codec, the dispatch to their methods, snapshots
+// of its state, and its signature, which is the hash of its schema. The command
+// mosaik-gen is its front end and documents the directives.
 //
-// Packages become a model of their machines ([Load]), the model becomes a schema
-// and source ([Generate]), and both are compared with what is there
-// ([Result.Check]) or written ([Result.Write]).
+// [Load] loads packages and builds the model of their machines. [Generate] turns the
+// model into schemas and source. [Result.Check] compares these with the files on
+// disk, and [Result.Write] writes them.
+//
+// A file of this package belongs to one of these steps by its name: load and
+// directive files read source, model files build the model, schema and level files
+// describe it and compare it with what was recorded, emit files write source.
 package gen
 
 import (
@@ -16,14 +20,14 @@ import (
 	"strings"
 )
 
-// Problem is something in the user's source that stands in the way.
+// Problem is an error in the user's source.
 type Problem struct {
 	Pos  token.Position
-	Text string // what is wrong, and what to do instead
+	Text string // what is wrong, and what to do about it
 }
 
-// String returns position and text, as compilers print them, or the text alone if
-// the problem has no position.
+// String returns the position and the text in the form of compilers, or the text
+// alone if the problem has no position.
 func (p Problem) String() string {
 	if p.Pos.Filename == "" {
 		return p.Text
@@ -31,12 +35,11 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s", p.Pos, p.Text)
 }
 
-// Problems is the error of source that code cannot be generated for: everything
-// that was found in one run, sorted by position. Those without a position come
-// first.
+// Problems is the error of source for which no code can be generated. It holds all
+// problems of one run, sorted by position. Problems without a position come first.
 type Problems []Problem
 
-// Error implements error: one line for each problem.
+// Error implements error. It returns one line for each problem.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {
@@ -45,12 +48,12 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// add notes a problem.
+// add adds a problem.
 func (p *Problems) add(pos token.Position, format string, args ...any) {
 	*p = append(*p, Problem{Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-// err returns the problems as an error, nil for none.
+// err returns the sorted problems without duplicates as an error, or nil.
 func (p Problems) err() error {
 	if len(p) == 0 {
 		return nil

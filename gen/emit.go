@@ -19,32 +19,32 @@ type emitter struct {
 	pkg     *Package
 	body    bytes.Buffer
 	imports map[string]string // path → name
-	names   map[string]bool   // taken, of the package's declarations and ours
-	foreign map[string]bool   // those of names that only imports of the package's files have
-	coded   []*coded          // what has functions, in the order of the file
+	names   map[string]bool   // in use by the package's declarations and generated ones
+	foreign map[string]bool   // the names that only imports in files of the package use
+	coded   []*coded          // the types with functions, in the order of the file
 	byType  map[coderKey]*typeutil.Map
-	byState map[coderKey]*typeutil.Map // of types that a state encodes in another way
+	byState map[coderKey]*typeutil.Map // of types that a state encodes differently
 	empties typeutil.Map               // struct → name of its function, see emptyFunction
-	emptied []*Type                    // what has such a function, in the order of the file
-	lit     []byte                     // what the next append begins with
-	levels  int                        // see the function
+	emptied []*Type                    // the types with such a function, in the order of the file
+	lit     []byte                     // fixed bytes that the next append starts with
+	nesting int                        // see nestingOf
 }
 
-// coderKey is on what the functions of a Go type depend.
+// coderKey is what the functions of a Go type depend on, beside the type.
 type coderKey struct {
-	array   bool     // structs are arrays, unless they say otherwise
-	leveled *Machine // with more than one level: they are its own
+	array   bool     // structs are encoded as arrays by default
+	leveled *Machine // the machine, if its schema has more than one level
 }
 
 // coded is a type with functions of its own.
 type coded struct {
 	typ       *Type
-	name      string // what its functions are named after
-	fields    string // the name of its fields' variable
+	name      string // the suffix of the names of its functions
+	fields    string // the name of the variable that holds its Fields
 	recursive bool
 }
 
-// emit returns the source that connects the machines of pkg to mosaik.
+// emit returns the source of the generated file of pkg.
 func emit(pkg *Package) ([]byte, error) {
 	e := &emitter{
 		pkg:     pkg,
@@ -53,7 +53,7 @@ func emit(pkg *Package) ([]byte, error) {
 		foreign: make(map[string]bool),
 		byType:  make(map[coderKey]*typeutil.Map),
 		byState: make(map[coderKey]*typeutil.Map),
-		levels:  levels(pkg),
+		nesting: nestingOf(pkg),
 	}
 	for _, name := range pkg.types.Scope().Names() {
 		e.names[name] = true
@@ -90,13 +90,13 @@ func emit(pkg *Package) ([]byte, error) {
 	return source, nil
 }
 
-// p writes a line.
+// p writes a formatted line to the body.
 func (e *emitter) p(format string, args ...any) {
 	fmt.Fprintf(&e.body, format, args...)
 	e.body.WriteByte('\n')
 }
 
-// file puts the parts together.
+// file returns the whole file, unformatted.
 func (e *emitter) file() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s\n\npackage %s\n\nimport (\n", header, e.pkg.Name)
@@ -105,17 +105,17 @@ func (e *emitter) file() []byte {
 		paths = append(paths, p)
 	}
 	slices.SortFunc(paths, func(a, b string) int {
-		// The standard library first, apart.
+		// The standard library comes first, in a block of its own.
 		if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
 			return map[bool]int{true: 1, false: -1}[x]
 		}
 		return strings.Compare(a, b)
 	})
-	apart := false
+	separated := false
 	for i, p := range paths {
-		if !apart && i > 0 && strings.Contains(p, ".") && !strings.Contains(paths[i-1], ".") {
+		if !separated && i > 0 && strings.Contains(p, ".") && !strings.Contains(paths[i-1], ".") {
 			out.WriteByte('\n')
-			apart = true
+			separated = true
 		}
 		name := ""
 		if e.imports[p] != path.Base(p) {
@@ -123,14 +123,22 @@ func (e *emitter) file() []byte {
 		}
 		fmt.Fprintf(&out, "%s%s\n", name, strconv.Quote(p))
 	}
-	fmt.Fprintf(&out, ")\n\n// This file needs a newer %s when the next line does not compile.\nconst _ = %s.IsAtLeastVersion1\n\n", codecPath, e.imports[codecPath])
+	fmt.Fprintf(&out, ")\n\n%s\nconst _ = %s.%s\n\n", handshakeComment, e.impl(), handshake)
 	out.Write(e.body.Bytes())
 	return out.Bytes()
 }
 
-// reserveImports names the two packages that every file needs.
+// handshake is the constant of package codecimpl that generated files require. It
+// changes when they call what older versions of that package lack.
+const handshake = "IsAtLeastVersion2"
+
+const handshakeComment = "// If the next line does not compile, this file is from another version of mosaik-gen\n" +
+	"// than the module " + modulePath + " has: run go generate."
+
+// reserveImports names the packages that every file imports.
 func (e *emitter) reserveImports() {
 	e.importAs(codecPath, "codec")
+	e.importAs(implPath, "codecimpl")
 	e.importAs(smPath, "sm")
 }
 
@@ -151,17 +159,17 @@ func (e *emitter) importAs(path, name string) string {
 	return name
 }
 
-// locals are the names of variables in the generated functions; numbers follow
-// some.
+// locals are the names of variables in generated functions. A number may follow them.
 var locals = []string{"b", "v", "e", "r", "f", "s", "m", "k", "x", "i", "n", "c", "room", "cmd", "at", "src", "dst", "err"}
 
-// isLocal reports whether a variable of the generated functions could have that name.
+// isLocal reports whether a variable in generated functions may have the name.
 func isLocal(name string) bool { return slices.Contains(locals, strings.TrimRight(name, "0123456789")) }
 
 func (e *emitter) codec() string { return e.imports[codecPath] }
+func (e *emitter) impl() string  { return e.imports[implPath] }
 func (e *emitter) sm() string    { return e.imports[smPath] }
 
-// unique takes a name that nothing else has, name itself where possible.
+// unique reserves and returns a name that is not in use: name itself if possible.
 func (e *emitter) unique(name string) string {
 	for i, base := 2, name; e.names[name]; i++ {
 		name = base + strconv.Itoa(i)
@@ -170,7 +178,7 @@ func (e *emitter) unique(name string) string {
 	return name
 }
 
-// text returns how t is written in the file.
+// text returns t as source of the file.
 func (e *emitter) text(t types.Type) string {
 	return types.TypeString(e.unaliased(t), func(p *types.Package) string {
 		if p == e.pkg.types {
@@ -215,7 +223,7 @@ func (e *emitter) coder(t *Type) *coded {
 	return c
 }
 
-// uniqueSuffix takes a name with which the names of functions can end.
+// uniqueSuffix reserves and returns a suffix for the names of functions.
 func (e *emitter) uniqueSuffix(name string) string {
 	for i, base := 2, name; e.names["append"+name] || e.names["decode"+name]; i++ {
 		name = base + strconv.Itoa(i)
@@ -236,8 +244,7 @@ func lower(name string) string {
 	return string(runes)
 }
 
-// literal returns b as a Go string in which whatever is not printable ASCII is
-// escaped.
+// literal returns b as a Go string literal in printable ASCII.
 func literal(b []byte) string {
 	var out strings.Builder
 	out.WriteByte('"')

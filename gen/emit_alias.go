@@ -2,8 +2,8 @@ package gen
 
 import "go/types"
 
-// unaliased returns t without the aliases that it is written with, except plain
-// ones of the package: those of others may not be exported.
+// unaliased returns t with its aliases resolved, except for the package's own
+// aliases without type arguments. Aliases of other packages may be unexported.
 func (e *emitter) unaliased(t types.Type) types.Type {
 	if alias, ok := t.(*types.Alias); ok && alias.Obj().Pkg() == e.pkg.types && alias.TypeArgs().Len() == 0 && !isLocal(alias.Obj().Name()) {
 		return t
@@ -22,7 +22,7 @@ func (e *emitter) unaliased(t types.Type) types.Type {
 		for i := range fields {
 			f := t.Field(i)
 			typ := f.Type()
-			if !f.Embedded() { // whose name is that of the alias
+			if !f.Embedded() { // an embedded field has the name of its alias
 				typ = e.unaliased(typ)
 			}
 			fields[i], tags[i] = types.NewField(f.Pos(), f.Pkg(), f.Name(), typ, f.Embedded()), t.Tag(i)

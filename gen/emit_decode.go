@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// decodeStruct writes the fields and the decode function of a struct.
 func (e *emitter) decodeStruct(c *coded) {
 	t := c.typ
 	names := make([]string, len(t.Fields))
@@ -18,15 +19,15 @@ func (e *emitter) decodeStruct(c *coded) {
 		}
 		names[i] = strconv.Quote(names[i])
 	}
-	e.p("var %s = %s.NewFields(%s)%s\n", c.fields, e.codec(), strings.Join(names, ", "), t.before())
-	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.text(t.typ))
+	e.p("var %s = %s.NewFields(%s)%s\n", c.fields, e.impl(), strings.Join(names, ", "), t.before())
+	e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.impl(), e.text(t.typ))
 	if t.plain() {
 		e.decodePlain(c)
 		e.p("}\n")
 		return
 	}
-	// Fields mostly come in the order in which they are encoded. Those of a state
-	// may be in another part of the stream.
+	// Fields mostly come in the order in which they are encoded. The fields of a
+	// state may be in different chunks.
 	inRow := !t.Tuple && !t.state && len(t.Fields) > 0
 	start, next := "Struct", "Field"
 	switch {
@@ -50,7 +51,7 @@ func (e *emitter) decodeStruct(c *coded) {
 		for i := range t.Fields {
 			e.p("case %d:", i)
 			e.decodeField(t, &fields[i])
-			// Only Field knows which fields there are at a level.
+			// Only Field knows which fields a level has.
 			if inRow && i+1 < len(fields) && fields[i+1].since == 0 {
 				e.p("if !r.Next(&f, %s) {\nbreak\n}\nfallthrough", literal(encodedName(&fields[i+1])))
 			}
@@ -60,13 +61,14 @@ func (e *emitter) decodeStruct(c *coded) {
 	e.p("}\n}\n")
 }
 
+// decodeSum writes the decode function of a sum.
 func (e *emitter) decodeSum(c *coded) {
 	t := c.typ
 	if t.root {
-		e.p("// decode%s also returns the name of the command's type.", c.name)
-		e.p("func decode%s(r *%s.Reader) (%s, string) {", c.name, e.codec(), e.sumType(c))
+		e.p("// decode%s returns the command and the name of its type.", c.name)
+		e.p("func decode%s(r *%s.Reader) (%s, string) {", c.name, e.impl(), e.sumType(c))
 	} else {
-		e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.codec(), e.sumType(c))
+		e.p("func decode%s(r *%s.Reader, v *%s) {", c.name, e.impl(), e.sumType(c))
 		e.p("if r.Nil() {\nreturn\n}")
 	}
 	if n := t.count(); t.root && len(t.Variants) <= 128 && n == fmt.Sprint(len(t.Variants)) {
@@ -85,7 +87,7 @@ func (e *emitter) decodeSum(c *coded) {
 			e.p("var x %s", goType)
 		}
 		e.p("if r.Charge(%s) {", v.Type.memory())
-		e.decode(v.Type, into, 0, 1) // the variables of depth 0 include x
+		e.decode(v.Type, into, 0, 1) // x is a variable of depth 0
 		e.p("}")
 		if t.root {
 			e.p("return x, %q", v.goName)
@@ -100,13 +102,13 @@ func (e *emitter) decodeSum(c *coded) {
 	e.p("}\n")
 }
 
-// decode writes the decoding of a value into an addressable expression that is
-// zero so far.
+// decode writes code that decodes a value into an addressable expression, whose value
+// is zero. A highest of 0 is no limit; depth makes the names of variables distinct.
 func (e *emitter) decode(t *Type, into string, highest, depth int) {
 	switch t.Kind {
 	case ByteArray:
 		if t.namedBytes() {
-			e.p("%s.DecodeArray(r, %s[:])", e.codec(), operand(into))
+			e.p("%s.DecodeArray(r, %s[:])", e.impl(), operand(into))
 			return
 		}
 		e.p("r.Array(%s[:])", operand(into))
@@ -125,7 +127,7 @@ func (e *emitter) decode(t *Type, into string, highest, depth int) {
 	}
 }
 
-// scalarLike reports whether one expression reads a value of t.
+// scalarLike reports whether one expression decodes a value of t.
 func (t *Type) scalarLike() bool {
 	switch t.Kind {
 	case ByteArray, Slice, Array, Map, Pointer, Struct, Sum:
@@ -134,7 +136,7 @@ func (t *Type) scalarLike() bool {
 	return true
 }
 
-// namedBytes reports whether t is made of bytes of a type of the user's.
+// namedBytes reports whether the elements of t are bytes of a named type.
 func (t *Type) namedBytes() bool {
 	var elem types.Type
 	switch u := t.typ.Underlying().(type) {
@@ -147,7 +149,7 @@ func (t *Type) namedBytes() bool {
 	return !basic
 }
 
-// decoded returns the expression that reads a scalar.
+// decoded returns the expression that decodes a scalar.
 func (e *emitter) decoded(t *Type, highest int) string {
 	call, predeclared := "", ""
 	switch t.Kind {
@@ -171,13 +173,13 @@ func (e *emitter) decoded(t *Type, highest int) string {
 	case Time:
 		return "r.Time()"
 	case Own:
-		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.codec(), e.codecType(t), highest)
+		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.impl(), e.codecType(t), highest)
 	case Bytes:
 		if t.namedBytes() {
 			elem := t.typ.Underlying().(*types.Slice).Elem()
-			return fmt.Sprintf("%s.DecodeBytes[%s](r, %d)", e.codec(), e.text(elem), highest)
+			return fmt.Sprintf("%s.DecodeBytes[%s](r, %d)", e.impl(), e.text(elem), highest)
 		}
-		return fmt.Sprintf("r.Bytes(%d)", highest) // assignable to named types, too
+		return fmt.Sprintf("r.Bytes(%d)", highest) // assignable to a named type
 	}
 	if basic, ok := t.typ.(*types.Basic); ok && types.Identical(basic, types.Universe.Lookup(predeclared).Type()) {
 		return call

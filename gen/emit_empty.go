@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// condition is a Go expression of type bool. Its opposite is kept beside it: it
-// is never made of the text.
+// condition is a Go expression of type bool and its negation. The negation is built
+// with it, never derived from its text.
 type condition struct {
 	is, not string
 	calls   bool // it calls a function
@@ -15,13 +15,13 @@ type condition struct {
 	and     bool // is is a conjunction, so that not is a disjunction
 }
 
-// when returns the condition of two comparisons that are opposites.
+// when returns a condition, given as a comparison and its negation.
 func when(is, not string) condition { return condition{is: is, not: not} }
 
-// calling returns the condition of a call.
+// calling returns the condition that a call returns true.
 func calling(call string) condition { return condition{is: call, not: "!" + call, calls: true} }
 
-// all returns the condition that each of several holds. There is at least one.
+// all returns the conjunction of one or more conditions.
 func all(of []condition) condition {
 	if len(of) == 1 {
 		return of[0]
@@ -39,12 +39,12 @@ func all(of []condition) condition {
 	return condition{is: strings.Join(is, " && "), not: strings.Join(not, " || "), calls: calls, and: true}
 }
 
-// negated returns the opposite of c as a whole.
+// negated returns the negation of c.
 func (c condition) negated() condition {
 	return condition{is: c.not, not: c.is, calls: c.calls, or: c.and, and: c.or}
 }
 
-// emptiness says which values of a type vmihailenco/msgpack takes for empty.
+// emptiness says which values of a type are empty to vmihailenco/msgpack.
 type emptiness uint8
 
 const (
@@ -53,7 +53,7 @@ const (
 	alwaysEmpty
 )
 
-// emptiness returns which values of t are empty.
+// emptiness returns which values of t are empty. It finds out once.
 func (t *Type) emptiness() emptiness {
 	if t.measured.empty == 0 {
 		t.measured.empty = t.findEmptiness()
@@ -92,17 +92,17 @@ func (t *Type) findEmptiness() emptiness {
 	return sometimesEmpty
 }
 
-// decidesEmpty reports whether a method IsZero of t says what is empty. What an
-// interface holds is not asked: only nil is empty.
+// decidesEmpty reports whether a method IsZero of t decides which values are empty.
+// The method of a value in an interface does not count: only nil is empty there.
 func (t *Type) decidesEmpty() bool { return t.Kind != Sum && zeroMethod(t.typ) != nil }
 
-// alwaysDecides reports whether t always has a method IsZero, which therefore
-// needs no mention: times have.
+// alwaysDecides reports whether t always has a method IsZero, as times do. The schema
+// does not mention such a method.
 func (t *Type) alwaysDecides() bool {
 	return t.Kind == Time || t.Kind == Pointer && t.Elem.Kind == Time
 }
 
-// leftOut notes that some field leaves out values of t.
+// leftOut records that a field leaves out empty values of t.
 func (t *Type) leftOut() {
 	if t.Kind != Struct || !t.Tuple || t.Omitted || t.decidesEmpty() || t.emptiness() != sometimesEmpty {
 		return
@@ -113,7 +113,7 @@ func (t *Type) leftOut() {
 	}
 }
 
-// zeroMethod returns the method IsZero of t, nil when it has none.
+// zeroMethod returns the method IsZero of t, or nil.
 func zeroMethod(t types.Type) *types.Selection {
 	m := types.NewMethodSet(t).Lookup(nil, "IsZero")
 	if m == nil {
@@ -126,8 +126,8 @@ func zeroMethod(t types.Type) *types.Selection {
 	return m
 }
 
-// promoter returns the embedded field that may be nil and of which t has its
-// method IsZero, nil when there is none.
+// promoter returns the embedded field that t has its method IsZero from, if that
+// field may be nil, and otherwise nil.
 func promoter(t types.Type) *types.Var {
 	m := zeroMethod(t)
 	if m == nil {
@@ -147,8 +147,8 @@ func promoter(t types.Type) *types.Var {
 	return nil
 }
 
-// empty returns the condition under which a value of t is empty, which may be
-// so or not.
+// empty returns the condition that a value of t is empty. t must be a type that has
+// empty values and others.
 func (e *emitter) empty(t *Type, value string) condition {
 	if t.decidesEmpty() {
 		method := calling(value + ".IsZero()")
@@ -171,13 +171,13 @@ func (e *emitter) empty(t *Type, value string) condition {
 		if t.codec.ready != nil && t.codec.ready.zero != "" {
 			return when(value+t.codec.ready.zero+" == 0", value+t.codec.ready.zero+" != 0")
 		}
-		return calling(e.codec() + ".IsZero(" + value + ")")
+		return calling(e.impl() + ".IsZero(" + value + ")")
 	}
 	return when(value+" == 0", value+" != 0")
 }
 
-// emptyFunction returns the name of the function that reports whether all fields
-// of a struct are empty.
+// emptyFunction returns the name of the generated function that reports whether all
+// fields of a struct are empty.
 func (e *emitter) emptyFunction(t *Type) string {
 	if known, ok := e.empties.At(t.typ).(string); ok {
 		return known
@@ -188,7 +188,7 @@ func (e *emitter) emptyFunction(t *Type) string {
 	return name
 }
 
-// emptyStruct writes the function of t that emptyFunction names.
+// emptyStruct writes the function that emptyFunction names.
 func (e *emitter) emptyStruct(t *Type) {
 	var fields []condition
 	for i := range t.Fields {
@@ -202,7 +202,7 @@ func (e *emitter) emptyStruct(t *Type) {
 			if reach != nil {
 				c = all(append(reach, c.negated())).negated()
 			}
-		default: // it is empty when its embedded pointer is nil
+		default: // it is empty if its embedded pointer is nil
 			c = all(reach).negated()
 		}
 		fields = append(fields, c)
@@ -211,19 +211,19 @@ func (e *emitter) emptyStruct(t *Type) {
 	e.p("func %s(v *%s) bool {\nreturn %s\n}\n", e.emptyFunction(t), e.text(t.typ), all(fields).is)
 }
 
-// presence says when a field is on the wire.
+// presence says when a field is encoded.
 type presence struct {
 	never bool   // it is always left out
-	ask   string // the condition under which it is there, "" when it always is
+	ask   string // the condition under which it is encoded, "" if it always is
 }
 
-// fieldVariable returns the name of the variable that tells whether the field at
-// index i of a struct is there.
+// fieldVariable returns the name of the variable that holds whether the field at
+// index i of a struct is encoded.
 func fieldVariable(i int) string { return fmt.Sprintf("f%d", i) }
 
-// presences returns when each field of a struct that is a map is there, and
-// writes its header. Both the header and the fields go by the same condition of
-// each field, so that they cannot disagree.
+// presences returns when each field of a struct is encoded, and writes the header of
+// the struct, which is a map. The header counts the same conditions by which the
+// fields are encoded, so the two cannot disagree.
 func (e *emitter) presences(t *Type) []presence {
 	out := make([]presence, len(t.Fields))
 	always, asked := 0, 0
@@ -231,7 +231,7 @@ func (e *emitter) presences(t *Type) []presence {
 		f := &t.Fields[i]
 		reach := f.reachable("v")
 		if !t.leavesOut() {
-			reach = nil // nil is written in place of what is behind a nil pointer
+			reach = nil // fields behind a nil pointer are encoded as nil
 		}
 		switch {
 		case f.OmitEmpty && f.Type.emptiness() == alwaysEmpty:
@@ -249,7 +249,7 @@ func (e *emitter) presences(t *Type) []presence {
 			asked++
 			there := e.empty(f.Type, "v"+f.selector).negated()
 			out[i].ask = there.is
-			if there.calls { // once is enough, and what a method says may change
+			if there.calls { // a method may return something else the second time
 				out[i].ask = fieldVariable(i)
 				e.p("%s := %s", out[i].ask, there.is)
 			}

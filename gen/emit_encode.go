@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// functions writes the functions of c.
+// functions writes the append and decode functions of c.
 func (e *emitter) functions(c *coded) {
 	if c.typ.Kind == Struct {
 		e.appendStruct(c)
@@ -23,18 +23,19 @@ func (e *emitter) functions(c *coded) {
 	e.decodeSum(c)
 }
 
-// enter begins a function of a recursive type.
+// enter writes the start of the append function of a recursive type; empty is the
+// header of its empty encoding.
 func (e *emitter) enter(c *coded, empty byte) {
 	if !c.recursive {
 		return
 	}
-	e.p("if !e.Enter(b, %d) {\nreturn append(b, 0x%02x) // too deep\n}\ndefer e.Leave()", e.levels, empty)
+	e.p("if !e.Enter(b, %d) {\nreturn append(b, 0x%02x) // too deep\n}\ndefer e.Leave()", e.nesting, empty)
 }
 
-// add appends fixed bytes, together with what follows if that is fixed too.
+// add appends fixed bytes. Successive calls are written as one append.
 func (e *emitter) add(b ...byte) { e.lit = append(e.lit, b...) }
 
-// flush writes the append of the fixed bytes so far.
+// flush writes the append of the fixed bytes that were added.
 func (e *emitter) flush() {
 	switch len(e.lit) {
 	case 0:
@@ -46,16 +47,17 @@ func (e *emitter) flush() {
 	e.lit = e.lit[:0]
 }
 
-// then flushes and writes a line.
+// then flushes, and writes a formatted line.
 func (e *emitter) then(format string, args ...any) {
 	e.flush()
 	e.p(format, args...)
 }
 
+// appendStruct writes the append function of a struct.
 func (e *emitter) appendStruct(c *coded) {
 	t := c.typ
 	goType := e.text(t.typ)
-	e.p("func append%s(b []byte, v *%s, e *%s.Encoder) []byte {", c.name, goType, e.codec())
+	e.p("func append%s(b []byte, v *%s, e *%s.Encoder) []byte {", c.name, goType, e.impl())
 	there := make([]presence, len(t.Fields))
 	if t.Tuple {
 		e.enter(c, 0x90)
@@ -73,6 +75,8 @@ func (e *emitter) appendStruct(c *coded) {
 	e.then("return b\n}\n")
 }
 
+// containerHeader returns the header of a container with n elements. fix and wide are
+// the first bytes of its shortest forms.
 func containerHeader(fix, wide byte, n int) []byte {
 	switch {
 	case n <= 15:
@@ -83,6 +87,7 @@ func containerHeader(fix, wide byte, n int) []byte {
 	return binary.BigEndian.AppendUint32([]byte{wide + 1}, uint32(n))
 }
 
+// appendField writes code that appends a field of t.
 func (e *emitter) appendField(t *Type, f *Field, there presence) {
 	if there.never {
 		return
@@ -92,7 +97,7 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 		e.then("if %s {", there.ask)
 	}
 	if f.since > 0 {
-		e.then("e.Newer(len(b), %d, %q)", f.since, "."+f.goName)
+		e.then("e.NeedsLevel(len(b), %d, %q)", f.since, "."+f.goName)
 	}
 	if !t.Tuple {
 		e.add(textHeader(len(f.Name))...)
@@ -100,7 +105,7 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 	}
 	reach := f.reachable("v")
 	if there.ask != "" {
-		reach = nil // it was asked
+		reach = nil // part of the condition
 	}
 	if reach != nil {
 		e.then("if %s {\nb = append(b, 0xc0)\n} else {", all(reach).not)
@@ -120,6 +125,7 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 	}
 }
 
+// textHeader returns the header of a string of n bytes.
 func textHeader(n int) []byte {
 	switch {
 	case n <= 31:
@@ -130,7 +136,7 @@ func textHeader(n int) []byte {
 	return []byte{0xda, byte(n >> 8), byte(n)}
 }
 
-// address returns the address of a value.
+// address returns the expression for the address of a value.
 func address(value string) string {
 	if rest, ok := strings.CutPrefix(value, "*"); ok {
 		return rest
@@ -138,7 +144,7 @@ func address(value string) string {
 	return "&" + value
 }
 
-// operand returns value such that a selector, an index or a call can follow.
+// operand returns value in a form that a selector, an index or a call can follow.
 func operand(value string) string {
 	if strings.HasPrefix(value, "*") {
 		return "(" + value + ")"
@@ -146,7 +152,7 @@ func operand(value string) string {
 	return value
 }
 
-// convert returns value as one of the predeclared type.
+// convert returns value converted to a predeclared type.
 func convert(t *Type, to, value string) string {
 	if basic, ok := t.typ.(*types.Basic); ok && basic.Name() == to {
 		return value
@@ -154,8 +160,8 @@ func convert(t *Type, to, value string) string {
 	return to + "(" + value + ")"
 }
 
-// append writes the appending of a value, an addressable expression; depth makes
-// the names of variables distinct.
+// append writes code that appends a value, an addressable expression; depth makes the
+// names of variables distinct.
 func (e *emitter) append(t *Type, value string, depth int) {
 	switch t.Kind {
 	case Bool:
@@ -171,13 +177,13 @@ func (e *emitter) append(t *Type, value string, depth int) {
 		e.appendOwn(t, value, 0)
 	case Bytes:
 		if t.namedBytes() {
-			e.then("b = %s.EncodeBytes(e, b, %s)", e.codec(), value)
+			e.then("b = %s.EncodeBytes(e, b, %s)", e.impl(), value)
 			return
 		}
 		e.then("b = e.Bytes(b, %s)", value)
 	case ByteArray:
 		if t.namedBytes() {
-			e.then("b = %s.EncodeBytes(e, b, %s[:])", e.codec(), operand(value))
+			e.then("b = %s.EncodeBytes(e, b, %s[:])", e.impl(), operand(value))
 			return
 		}
 		e.then("b = e.Array(b, %s[:])", operand(value))
@@ -198,12 +204,13 @@ func (e *emitter) append(t *Type, value string, depth int) {
 	}
 }
 
-// appendOwn writes the appending of a value with a registered codec; 0 is no
-// limit.
+// appendOwn writes code that appends a value with a registered codec. A highest of 0
+// is no limit.
 func (e *emitter) appendOwn(t *Type, value string, highest int) {
-	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.codec(), e.codecType(t), value, highest)
+	e.then("b = %s.EncodeWith(e, b, %s{}, %s, %d)", e.impl(), e.codecType(t), value, highest)
 }
 
+// appendInteger writes code that appends an integer.
 func (e *emitter) appendInteger(t *Type, value string) {
 	first, width := integerForm(t)
 	e.add(first)
@@ -215,8 +222,8 @@ func (e *emitter) appendInteger(t *Type, value string) {
 	}
 }
 
-// integerForm returns the first byte of the encoding of a t and how many bytes
-// follow, 0 when t is no integer.
+// integerForm returns the first byte of an encoded integer and the number of bytes
+// that follow, or a width of 0 if t is not an integer.
 func integerForm(t *Type) (first byte, width int) {
 	switch t.Kind {
 	case Int:
@@ -232,7 +239,7 @@ func integerForm(t *Type) (first byte, width int) {
 	return first + byte(bits.TrailingZeros(uint(width))), width
 }
 
-// variable returns the name of a variable, another one on each level.
+// variable returns the name of a variable at a nesting depth.
 func variable(name string, depth int) string {
 	if depth == 0 {
 		return name
@@ -240,6 +247,7 @@ func variable(name string, depth int) string {
 	return fmt.Sprintf("%s%d", name, depth)
 }
 
+// appendElements writes code that appends a slice or array.
 func (e *emitter) appendElements(t *Type, value string, depth int) {
 	i := variable("i", depth)
 	if t.Kind == Array {
@@ -256,14 +264,15 @@ func (e *emitter) appendElements(t *Type, value string, depth int) {
 	}
 }
 
-// sortRoom is how many keys of a map are sorted on the stack.
+// sortRoom is the number of keys of a map that are sorted without an allocation.
 const sortRoom = 16
 
+// appendMap writes code that appends a map.
 func (e *emitter) appendMap(t *Type, value string, depth int) {
 	k, x, room := variable("k", depth), variable("x", depth), variable("room", depth)
 	e.then("if %s == nil {\nb = append(b, 0xc0)\n} else {\nb = e.%s(b, len(%[1]s))", value, t.header("MapHeader", "Entries"))
 	if t.Key.Kind == Own {
-		e.p("for _, %s := range %s.SortedEntries(e, %s{}, %s) {", x, e.codec(), e.codecType(t.Key), value)
+		e.p("for _, %s := range %s.SortedEntries(e, %s{}, %s) {", x, e.impl(), e.codecType(t.Key), value)
 		e.flushChunk(t)
 		e.p("b = e.Key(b, %s.Key)", x)
 		e.append(t.Elem, x+".Value", depth+1)
@@ -271,30 +280,31 @@ func (e *emitter) appendMap(t *Type, value string, depth int) {
 		return
 	}
 	e.p("var %s [%d]%s", room, sortRoom, e.text(t.Key.typ))
-	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.codec(), room, value)
+	e.p("for _, %s := range %s.SortedKeys(%s[:0], %s) {", k, e.impl(), room, value)
 	e.flushChunk(t)
 	e.append(t.Key, k, depth+1)
 	entry := operand(value) + "[" + k + "]"
 	if !t.Elem.scalarLike() {
-		e.then("%s := %s", x, entry) // it may need an address
+		e.then("%s := %s", x, entry) // append functions take an address
 		entry = x
 	}
 	e.append(t.Elem, entry, depth+1)
 	e.then("}\n}")
 }
 
+// appendSum writes the append function of a sum.
 func (e *emitter) appendSum(c *coded) {
-	e.p("func append%s(b []byte, v %s, e *%s.Encoder) []byte {", c.name, e.sumType(c), e.codec())
+	e.p("func append%s(b []byte, v %s, e *%s.Encoder) []byte {", c.name, e.sumType(c), e.impl())
 	e.enter(c, 0x90)
 	e.variants(c, "v")
 	e.p("return b\n}\n")
 }
 
-// variants writes the appending of a value of the sum c.
+// variants writes code that appends a value of the sum c.
 func (e *emitter) variants(c *coded, value string) {
 	e.p("switch v := %s.(type) {\ncase nil:", value)
 	if c.typ.root {
-		e.p("e.Doubt()")
+		e.p("e.MustCheck()")
 	}
 	e.p("b = append(b, 0xc0)")
 	for tag, v := range c.typ.Variants {
@@ -305,7 +315,7 @@ func (e *emitter) variants(c *coded, value string) {
 			value = "*v"
 		}
 		if v.since > 0 {
-			e.p("e.Newer(len(b)+1, %d, %q)", v.since, ".("+v.goName+")")
+			e.p("e.NeedsLevel(len(b)+1, %d, %q)", v.since, ".("+v.goName+")")
 		}
 		if tag <= 0x7f {
 			e.add(0x92, byte(tag))
@@ -321,8 +331,7 @@ func (e *emitter) variants(c *coded, value string) {
 	e.p("default:\nb = e.NoVariant(b, %d)\n}", len(c.typ.Variants))
 }
 
-// certain reports whether all values of t can be decoded, so that there is
-// nothing to check.
+// certain reports whether all values of t can be decoded, so that none need a check.
 func (t *Type) certain() bool {
 	if t.measured.sure == 0 {
 		t.measured.sure = no
@@ -345,7 +354,7 @@ func (t *Type) findCertain() bool {
 	return false
 }
 
-// sumType returns the interface that c is about.
+// sumType returns the interface type of a sum.
 func (e *emitter) sumType(c *coded) string {
 	if !c.typ.root {
 		return e.text(c.typ.typ)
@@ -358,7 +367,7 @@ func (e *emitter) sumType(c *coded) string {
 	return ""
 }
 
-// variantType returns the type with which an interface holds v.
+// variantType returns the type that the interface holds for v.
 func (e *emitter) variantType(v Variant) string {
 	if v.pointer {
 		return "*" + e.text(v.Type.typ)

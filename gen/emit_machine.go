@@ -8,14 +8,14 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// machineNames are the names that a machine's declarations have.
+// machineNames holds the names of a machine's generated declarations.
 type machineNames struct {
 	*Machine
 	sealed    string // the sealed interface of the commands
 	seal      string // its method
 	codec     string // the codec's type
 	signature string
-	receiver  string // the machine's type, as methods take it
+	receiver  string // the type of the receiver of the machine's methods
 	root      *coded
 }
 
@@ -38,12 +38,12 @@ func (e *emitter) machine(m *machineNames) {
 		names[i] = "[" + c.GoName + "]"
 	}
 	e.p("// %s is a command of [%s]: %s.", m.sealed, m.GoName, orList(names))
-	e.p("// A type that the compiler calls no %s, since it misses a method, became a command", m.sealed)
-	e.p("// after this file was written: run go generate.")
+	e.p("// If the compiler reports that a command does not implement %s, it is newer than this", m.sealed)
+	e.p("// file: run go generate.")
 	e.p("type %s interface{ %s() }\n", m.sealed, m.seal)
 	e.p("// Spec implements [%s.StateMachine].", e.sm())
 	e.spec(m)
-	e.p("// Apply implements [%s.StateMachine]: it calls the command's ApplyTo.", e.sm())
+	e.p("// Apply implements [%s.StateMachine]. It calls the command's ApplyTo.", e.sm())
 	e.p("func (m %s) Apply(at %s.ApplyContext, cmd %s) (any, error) {", m.receiver, e.sm(), m.sealed)
 	e.p("switch cmd := cmd.(type) {")
 	for _, c := range m.Commands {
@@ -68,7 +68,7 @@ func (e *emitter) machine(m *machineNames) {
 	}
 }
 
-// digest declares a variable of a digest.
+// digest declares a variable that holds a digest.
 func (e *emitter) digest(name string, digest [32]byte) {
 	e.p("var %s = %s.Digest{", name, e.sm())
 	for i := 0; i < len(digest); i += 8 {
@@ -81,8 +81,8 @@ func (e *emitter) digest(name string, digest [32]byte) {
 	e.p("}\n")
 }
 
-// spec writes the method Spec. Fields that are part of the identity enter the
-// signature by their encoding, a map, which says itself where it ends.
+// spec writes the method Spec. The fields of the identity enter the signature as one
+// encoded map. Its encoding is self-delimiting, so different values cannot collide.
 func (e *emitter) spec(m *machineNames) {
 	receiver, signature := m.receiver, m.signature
 	if len(m.Identity) > 0 {
@@ -90,15 +90,15 @@ func (e *emitter) spec(m *machineNames) {
 	}
 	e.p("func (%s) Spec() %s.Spec[%s] {", receiver, e.sm(), m.sealed)
 	if m.command.holdsWords() {
-		e.p("digest := %s\nif %s.IntSize < 64 {", signature, e.codec())
-		e.p("digest = digest.Derive([]byte(\"int32\")) // or this member could not decode what others apply\n}")
+		e.p("digest := %s\nif %s.IntSize < 64 {", signature, e.impl())
+		e.p("digest = digest.Derive([]byte(\"int32\")) // where not every command of the other members can be decoded\n}")
 		signature = "digest"
 	}
 	if len(m.Identity) > 0 {
 		signature += ".Derive(b)"
 	}
 	if len(m.Identity) > 0 {
-		e.p("// What members must agree on beside the code.\nvar e %s.Encoder\nvar b []byte", e.codec())
+		e.p("// The values that all members must agree on.\nvar e %s.Encoder\nvar b []byte", e.impl())
 		e.add(containerHeader(0x80, 0xde, len(m.Identity))...)
 		for i := range m.Identity {
 			f := &m.Identity[i]
@@ -116,7 +116,7 @@ func (e *emitter) spec(m *machineNames) {
 	e.p("}\n")
 }
 
-// goType returns the type with which commands of c are held by the interface.
+// goType returns the type that the interface of commands holds for c.
 func (c *Command) goType() string {
 	if c.pointer {
 		return "*" + c.GoName
@@ -132,19 +132,19 @@ func (e *emitter) machineCodec(m *machineNames) {
 	e.encoder(m.command)
 	e.p("b := dst")
 	e.variants(m.root, "cmd")
-	e.p("if e.Sure(len(b) - len(dst)) {\nreturn b, nil\n}")
-	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.codec(), m.root.name)
+	e.p("if e.Valid(len(b) - len(dst)) {\nreturn b, nil\n}")
+	e.p("if err := %s.CheckCommand(e, b[len(dst):], decode%s); err != nil {\nreturn dst, err\n}\nreturn b, nil\n}\n", e.impl(), m.root.name)
 	e.p("// Decode implements [%s.Codec].", e.codec())
 	e.p("func (%s) Decode(src []byte) (%s, error) {", m.codec, m.sealed)
-	e.p("r := %s.NewReader(src)\ncmd, name := decode%s(r)", e.codec(), m.root.name)
+	e.p("r := %s.NewReader(src)\ncmd, name := decode%s(r)", e.impl(), m.root.name)
 	e.p("if err := r.Finish(name); err != nil {\nreturn nil, err\n}\nreturn cmd, nil\n}\n")
 }
 
 // encoder declares the encoder e of a value of t.
 func (e *emitter) encoder(t *Type) {
-	e.p("e := new(%s.Encoder)", e.codec())
+	e.p("e := new(%s.Encoder)", e.impl())
 	if t.sparse() {
-		e.p("e.Doubt() // a value may take much more memory than its bytes")
+		e.p("e.MustCheck() // a value may take much more memory than its bytes")
 	}
 }
 
@@ -160,15 +160,15 @@ func (e *emitter) command(m *machineNames, c *Command) {
 	e.p("// MarshalMsgpack returns the encoding of the command's fields.")
 	e.p("func (c %s) MarshalMsgpack() ([]byte, error) {", c.goType())
 	e.encoder(c.typ)
-	e.p("b := append%s(make([]byte, 0, %s), %s, e)", functions.name, e.room(c.typ, "c"), address)
-	e.p("if err := %s.Check(e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.codec(), c.GoName, functions.name)
-	e.p("// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.")
+	e.p("b := append%s(make([]byte, 0, %s), %s, e)", functions.name, e.sizeHint(c.typ, "c"), address)
+	e.p("if err := %s.Check(e, b, %q, decode%s); err != nil {\nreturn nil, err\n}\nreturn b, nil\n}\n", e.impl(), c.GoName, functions.name)
+	e.p("// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.")
 	e.p("func (c *%s) UnmarshalMsgpack(src []byte) error {", c.GoName)
-	e.p("r := %s.NewReader(src)\nvar v %s\ndecode%s(r, &v)", e.codec(), c.GoName, functions.name)
+	e.p("r := %s.NewReader(src)\nvar v %s\ndecode%s(r, &v)", e.impl(), c.GoName, functions.name)
 	e.p("if err := r.Finish(%q); err != nil {\nreturn err\n}\n*c = v\nreturn nil\n}\n", c.GoName)
 }
 
-// guards writes what does not compile once the types are others.
+// guards writes code that does not compile once the types of m have changed.
 func (e *emitter) guards(m *machineNames) {
 	var structs, enums []*Type
 	var guarded typeutil.Map
@@ -186,7 +186,7 @@ func (e *emitter) guards(m *machineNames) {
 	if len(structs)+len(enums) == 0 {
 		return
 	}
-	e.p("// This file is stale if the next function does not compile: run go generate.")
+	e.p("// If the next function does not compile, this file is stale: run go generate.")
 	e.p("func _() {")
 	for _, t := range structs {
 		name := e.coder(t).name
@@ -204,8 +204,8 @@ func (e *emitter) guards(m *machineNames) {
 	e.p("}\n")
 }
 
-// guardable reports whether t's fields can be written here, and without a need
-// for more than what is encoded. The state of a machine is worth any need.
+// guardable reports whether the guard can spell out the fields of t. It must not name
+// types of fields that are not encoded, unless t is part of a state.
 func (e *emitter) guardable(t *Type) bool {
 	if _, named := t.typ.(*types.Named); !named {
 		return false
@@ -231,7 +231,7 @@ func isEmptyStruct(t types.Type) bool {
 	return ok && s.NumFields() == 0
 }
 
-// guard returns a struct type without its tags.
+// guard returns the source of a struct type without its tags.
 func (e *emitter) guard(t *types.Struct) string {
 	fields := make([]*types.Var, t.NumFields())
 	for i := range fields {

@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// plain reports whether t is a struct that always has the same few fields, each
-// of which is read by one statement and holds no container. Such structs are
-// decoded in the order of their fields as long as the bytes are as they are
-// encoded here, without a cursor, and runs of integers at once.
+// plain reports whether t is a struct that always has the same few fields, none of
+// which is a container. Such a struct is decoded without a cursor as long as its
+// fields come in their order, and successive integers are decoded at once.
 func (t *Type) plain() bool {
-	const most = 15 // fields, or the start would be longer
+	const most = 15 // fields, so that the header is one byte
 	if t.Tuple || t.state || len(t.Fields) == 0 || len(t.Fields) > most {
 		return false
 	}
@@ -46,10 +45,10 @@ func (e *emitter) decodePlain(c *coded) {
 	e.p("}\n}")
 }
 
-// endOfRun returns the index behind the integers that start at from.
+// endOfRun returns the index after the successive integers that start at index from.
 func endOfRun(fields []Field, from int) int {
 	for from < len(fields) {
-		// The width of a word is that of the platform, which has to be checked.
+		// An int may overflow on this platform, so Reader.Int must decode it.
 		if _, width := integerForm(fields[from].Type); width == 0 || fields[from].Type.word {
 			break
 		}
@@ -58,7 +57,7 @@ func endOfRun(fields []Field, from int) int {
 	return from
 }
 
-// decodeNext writes what decodes the field at index i after those before it.
+// decodeNext writes code that decodes the field at index i, if it comes next.
 func (e *emitter) decodeNext(fields []Field, i int) {
 	f := &fields[i]
 	if i == 0 {
@@ -75,15 +74,15 @@ func (e *emitter) decodeNext(fields []Field, i int) {
 	}
 }
 
-// decodeRun writes what decodes the integers with indices in [from, to) after
-// what comes before them: they always take the same number of bytes.
+// decodeRun writes code that decodes the integers at indices [from, to), if they come
+// next. Their encoding has a fixed length.
 func (e *emitter) decodeRun(fields []Field, from, to int) {
 	at, need := 0, 0
 	var between []byte
 	var same, values []string
 	if from == 0 {
 		between = containerHeader(0x80, 0xde, len(fields))
-		need = 1 + 2*len(fields) // or the struct's length is wrong
+		need = 1 + 2*len(fields) // the least that a map of so many fields takes
 	} else {
 		same = []string{fmt.Sprintf("n == %d", from)}
 	}
@@ -108,7 +107,7 @@ func (e *emitter) decodeRun(fields []Field, from, to int) {
 	if from == 0 && to < len(fields) {
 		e.p("n := 0 // fields that came in their order")
 	}
-	e.p("if b := r.Ahead(%d); %s {", max(at, need), strings.Join(same, " && "))
+	e.p("if b := r.Peek(%d); %s {", max(at, need), strings.Join(same, " && "))
 	e.p("%s\nr.Skip(%d)", strings.Join(values, "\n"), at)
 	if to == len(fields) {
 		e.p("return\n}")
@@ -117,5 +116,5 @@ func (e *emitter) decodeRun(fields []Field, from, to int) {
 	}
 }
 
-// encodedName returns the name of f as it is encoded.
+// encodedName returns the encoded name of f.
 func encodedName(f *Field) []byte { return append(textHeader(len(f.Name)), f.Name...) }

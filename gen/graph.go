@@ -1,24 +1,25 @@
 package gen
 
-// connected is what is known of a type from all that it reaches. The types of
-// recursive commands form cycles, so that it is found once, for all of them.
+// connected holds the properties of a type that depend on all types that it reaches.
+// They are the same for all types of a cycle.
 type connected struct {
 	recursive bool // the type reaches itself
-	special   bool // it is encoded in another way than in a command
-	depth     int  // how deep it nests, where the types of a cycle count once
+	special   bool // its encoding in a state is not that of a command
+	depth     int  // how deep it nests; the types of a cycle count once
 }
 
-// connect finds the cycles among the types that root reaches, with Tarjan's
-// algorithm, and what the types are in view of them.
+// connect sets the connected properties of the types that root reaches. It finds
+// cycles with Tarjan's algorithm.
 func connect(root *Type) {
 	c := connector{index: make(map[*Type]int), lowest: make(map[*Type]int), open: make(map[*Type]bool)}
 	c.visit(root)
 }
 
+// connector is the state of Tarjan's algorithm.
 type connector struct {
-	index  map[*Type]int  // in which order types were reached, from 1
-	lowest map[*Type]int  // the lowest index of those that are reached and open
-	open   map[*Type]bool // those on the stack
+	index  map[*Type]int  // the order in which types were visited, from 1
+	lowest map[*Type]int  // the lowest index of an open type that a type reaches
+	open   map[*Type]bool // the types on the stack
 	stack  []*Type
 }
 
@@ -46,7 +47,8 @@ func (c *connector) visit(t *Type) {
 	c.stack = c.stack[:first]
 }
 
-// close completes types that reach each other, after all others that they reach.
+// close sets the properties of types that reach each other. Those of all other types
+// that they reach are set.
 func (c *connector) close(types []*Type) {
 	var all connected
 	all.recursive = len(types) > 1
@@ -83,30 +85,30 @@ func (t *Type) nests() bool {
 	return false
 }
 
-// levels returns how deep the commands and states of pkg's machines nest at most
-// from the start, or from a type that is recursive and has functions, to the
-// next such type.
-func levels(pkg *Package) int {
+// nestingOf returns how many containers nest at most in the commands and states of
+// pkg's machines between two values of recursive types with functions, and before the
+// first such value.
+func nestingOf(pkg *Package) int {
 	deepest := 0
 	known := make(map[*Type]int)
 	for _, m := range pkg.Machines {
 		for _, root := range m.roots() {
-			root.walk(func(t *Type) { deepest = max(deepest, t.levels(known)) })
+			root.walk(func(t *Type) { deepest = max(deepest, t.nesting(known)) })
 		}
 	}
 	return deepest
 }
 
-// levels returns how deep t nests at most before the next recursive type with
-// functions. Those that are known were looked at before.
-func (t *Type) levels(known map[*Type]int) int {
+// nesting returns how many containers nest at most in t before the next recursive type
+// with functions. known caches its results.
+func (t *Type) nesting(known map[*Type]int) int {
 	if n, ok := known[t]; ok {
 		return n
 	}
 	n := 0
 	t.children(func(child *Type) {
 		if !child.recursive || child.inline() {
-			n = max(n, child.levels(known))
+			n = max(n, child.nesting(known))
 		}
 	})
 	if t.nests() {

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// evolve holds the machine's schema against that in its file, gives its fields
-// and variants the levels that brought them, and returns what the file is to be.
+// evolve compares the machine's schema with the one in its file, sets the levels of
+// its fields and variants, and returns the new content of the file.
 func (r *Result) evolve(m *Machine, path string, problems *Problems) string {
 	file := filepath.Base(path)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if m.Level > 1 {
-			problems.add(m.pos, "machine %s is at level %d, but there is no %s to tell what the levels before it were; restore the file", m.GoName, m.Level, file)
+			problems.add(m.pos, "machine %s is at level %d, but its schema file %s, which records the earlier levels, is missing; restore it from version control", m.GoName, m.Level, file)
 		}
 		return m.start()
 	}
@@ -34,7 +34,7 @@ func (r *Result) evolve(m *Machine, path string, problems *Problems) string {
 	last := before[len(before)-1].schema
 	if last.name != m.Name || last.version != m.Version {
 		if m.Level > 1 {
-			problems.add(m.pos, "machine %s has a new name or version, with which its levels start over; remove level=%d", m.GoName, m.Level)
+			problems.add(m.pos, "machine %s has a new name or version, under which its levels start at 1 again; remove level=%d", m.GoName, m.Level)
 			return ""
 		}
 		r.tell(m.Name, last, schemaOf(m))
@@ -49,7 +49,7 @@ func (r *Result) evolve(m *Machine, path string, problems *Problems) string {
 	m.levels = before
 	if int(m.Level) > len(before) {
 		r.tell(fmt.Sprintf("%s level %d", m.Name, m.Level), last, now)
-		m.levels = append(before, newLevel(before, now))
+		m.levels = slices.Concat(before, []level{newLevel(before, now)})
 	}
 	if m.Level > 1 {
 		for _, root := range m.roots() {
@@ -59,13 +59,13 @@ func (r *Result) evolve(m *Machine, path string, problems *Problems) string {
 	return m.levels[len(m.levels)-1].text
 }
 
-// start makes the schema one of level 1 alone.
+// start makes the schema one with level 1 only, and returns its text.
 func (m *Machine) start() string {
 	m.levels = []level{newLevel(nil, schemaOf(m))}
 	return m.levels[0].text
 }
 
-// tell notes what makes now another schema than last.
+// tell adds the differences between two schemas to the changes of the result.
 func (r *Result) tell(what string, last, now schema) {
 	changes, _ := diff(last, now)
 	for _, c := range changes {
@@ -73,8 +73,8 @@ func (r *Result) tell(what string, last, now schema) {
 	}
 }
 
-// step returns why the machine at its level cannot follow the levels of its
-// file, "" if it can.
+// step returns why the schema now, at the level of the machine, cannot follow the
+// levels in its file. It returns "" if it can.
 func (m *Machine) step(before []level, now schema, conflict, file string) string {
 	was, level := uint32(len(before)), m.Level
 	last := before[was-1].schema
@@ -90,40 +90,39 @@ func (m *Machine) step(before []level, now schema, conflict, file string) string
 	told := strings.Join(changes, "; ")
 	switch changed := now.text() != last.text(); {
 	case level < was:
-		return fmt.Sprintf("machine %s says level=%d, but %s holds %d levels, which only grow; say level=%[4]d, or %s", m.GoName, level, file, was, remove)
+		return fmt.Sprintf("machine %s has level=%d, but %s records %d levels, and a level is never removed; write level=%[4]d, or %s", m.GoName, level, file, was, remove)
 	case level > was+1:
-		return fmt.Sprintf("machine %s says level=%d, but %s ends with level %d; levels grow one by one, say level=%d", m.GoName, level, file, was, was+1)
+		return fmt.Sprintf("machine %s has level=%d, but the last level in %s is %d, and a new level is one higher; write level=%d", m.GoName, level, file, was, was+1)
 	case level > was && !changed:
-		return fmt.Sprintf("machine %s says level=%d, but nothing has changed since level %d; say level=%[3]d until something does", m.GoName, level, was)
+		return fmt.Sprintf("machine %s has level=%d, but its schema has not changed since level %d; write level=%[3]d", m.GoName, level, was)
 	case len(breaking) > 0 && len(breaking) < len(changes):
-		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; of this is incompatible: %s; raise version=, or %s", m.GoName, under, told, advice(breaking), remove)
+		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; incompatible are: %s; raise version=, or %s", m.GoName, under, told, advice(breaking), remove)
 	case len(breaking) > 0:
 		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; raise version=, or %s", m.GoName, under, advice(breaking), remove)
 	case conflict != "":
-		return fmt.Sprintf("the levels of machine %s cannot be told apart: %s", m.GoName, conflict)
+		return fmt.Sprintf("the levels of machine %s are ambiguous: %s", m.GoName, conflict)
 	case changed && level == was && level < maxLevel:
-		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; this is compatible: say level=%d, or %s", m.GoName, under, told, level+1, remove)
+		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; all of this is compatible: write level=%d, or %s", m.GoName, under, told, level+1, remove)
 	case changed && level == was:
-		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; there is no level above it: raise version=", m.GoName, under, told)
+		return fmt.Sprintf("the schema of machine %s has changed under %s: %s; this is the highest level: raise version=", m.GoName, under, told)
 	}
 	return ""
 }
 
-// advice joins incompatible changes and says what could be done about them.
+// advice joins incompatible changes, and says how an added field could be compatible.
 func advice(breaking []string) string {
 	text := strings.Join(breaking, "; ")
 	if slices.ContainsFunc(breaking, func(c string) bool {
 		return strings.Contains(c, ": added, ") && !strings.HasPrefix(c, identityPath+".") && !strings.HasPrefix(c, statePath)
 	}) {
-		text += " (a field that a map-encoded struct leaves out when empty, with omitempty, could be added)"
+		text += " (adding a field is compatible if it has omitempty and its struct is encoded as a map)"
 	}
 	return text
 }
 
-// mark finds for the fields and variants of m's commands the levels that brought
-// them, and puts the variants in the order of their tags. It returns why that
-// cannot be done, "" if it can: the code for a Go type is the same wherever it
-// is used, so that its level must be, too.
+// mark sets the levels that added the fields and variants of m's commands, and sorts
+// variants by their tags. It returns a conflict, or "". A Go type has the same code
+// wherever it is used, so its fields must have the same levels everywhere.
 func (m *Machine) mark(levels []level) (conflict string) {
 	for i, l := range levels {
 		number, were := uint32(i+1), make(map[*Type]*Type)
@@ -144,7 +143,7 @@ func (m *Machine) mark(levels []level) (conflict string) {
 				}
 			}
 			slices.SortStableFunc(new.Variants, func(a, b Variant) int {
-				// What is new has no tag yet and keeps its order.
+				// A new variant has no tag yet and keeps its order.
 				return cmp.Compare(uint(old.tag(a.Name)), uint(old.tag(b.Name)))
 			})
 		}
@@ -155,14 +154,14 @@ func (m *Machine) mark(levels []level) (conflict string) {
 		for i := range t.Fields {
 			f := &t.Fields[i]
 			if f.since > 0 && conflict == "" && f.OmitEmpty && f.Type.emptiness() == neverEmpty {
-				conflict = fmt.Sprintf("the field %s of %s is new, but a %s is never empty and never left out, omitempty or not; use a pointer to it", f.goName, t.goText(), types.TypeString(f.Type.typ, nil))
+				conflict = fmt.Sprintf("the field %s of %s is new, but a %s is never empty, so omitempty never leaves it out; use a pointer to it", f.goName, t.goText(), types.TypeString(f.Type.typ, nil))
 			}
 		}
 	})
 	return conflict
 }
 
-// goText returns how t is named in Go.
+// goText returns the Go name of t.
 func (t *Type) goText() string {
 	if t.typ == nil {
 		return "the sum of all commands"
@@ -170,7 +169,7 @@ func (t *Type) goText() string {
 	return types.TypeString(t.typ, func(p *types.Package) string { return p.Name() })
 }
 
-// field returns the field of that name, nil if there is none.
+// field returns the field with a name on the wire, or nil.
 func (t *Type) field(name string) *Field {
 	for i := range t.Fields {
 		if t.Fields[i].Name == name {
@@ -180,7 +179,7 @@ func (t *Type) field(name string) *Field {
 	return nil
 }
 
-// tag returns the tag of the variant of that name, -1 if there is none.
+// tag returns the tag of the variant with a name, or -1.
 func (t *Type) tag(name string) int {
 	return slices.IndexFunc(t.Variants, func(v Variant) bool { return v.Name == name })
 }

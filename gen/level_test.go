@@ -18,8 +18,8 @@ var growth = []struct {
 	{change{"optional field", "Amount  int64", "Amount  int64\nFee int8 `msgpack:\",omitempty\"`", ""}, ""},
 	{change{"optional pointer", "Amount  int64", "Amount  int64\nFee *Leg `msgpack:\",omitempty\"`", ""}, ""},
 	{change{"optional field deep", "\tNext   *Leg", "\tNext   *Leg\nFee string `msgpack:\",omitempty\" mosaik:\"max=3\"`", ""}, ""},
-	{change{"field that is never left out", "Amount  int64", "Amount  int64\nFee [2]int8 `msgpack:\",omitempty\"`", ""}, "never empty and never left out"},
-	{change{"struct that is never left out", "Amount  int64", "Amount  int64\nFee Circle `msgpack:\",omitempty\"`", ""}, "never empty and never left out"},
+	{change{"field that is never left out", "Amount  int64", "Amount  int64\nFee [2]int8 `msgpack:\",omitempty\"`", ""}, "is never empty, so omitempty never leaves it out"},
+	{change{"struct that is never left out", "Amount  int64", "Amount  int64\nFee Circle `msgpack:\",omitempty\"`", ""}, "is never empty, so omitempty never leaves it out"},
 }
 
 // TestCompatible raises the level for each change of the identity matrix, and for

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// codeSuffix ends the names of the files that are written.
+	// codeSuffix ends the names of generated Go files.
 	codeSuffix = "_mosaik.go"
 	// schemaSuffix ends the names of machines' schema files.
 	schemaSuffix = ".mosaik"
@@ -28,17 +28,18 @@ const (
 	modulePath = "github.com/mosaik-go/mosaik"
 	smPath     = modulePath + "/sm"
 	codecPath  = modulePath + "/codec"
+	implPath   = codecPath + "/codecimpl"
 )
 
 // Config says what to load.
 type Config struct {
-	Dir      string   // where patterns are resolved; "" is the current directory
-	Patterns []string // of packages, as the go command takes them; none is "."
+	Dir      string   // the directory in which patterns are resolved; "" is the current one
+	Patterns []string // patterns of packages, as of the go command; none means "."
 	Tags     string   // build tags, separated by commas
-	Env      []string // the environment of the go command; nil is the process's own
+	Env      []string // the environment of the go command; nil is that of the process
 }
 
-// Package is a loaded package and the machines found in it.
+// Package is a loaded package with its machines.
 type Package struct {
 	Path     string // import path
 	Name     string
@@ -47,16 +48,16 @@ type Package struct {
 
 	types  *types.Package
 	fset   *token.FileSet
-	codecs typeutil.Map // types.Type → *registration, those of the package
+	codecs typeutil.Map // types.Type → *registration, declared in the package
 	module *packages.Module
-	used   map[string]*registration // by name, those that its machines use
-	words  words                    // the numbers of no fixed width that it encodes
-	failed bool                     // the model lacks something, which is among the problems
+	used   map[string]*registration // the codecs that its machines use, by name
+	words  words                    // whether its machines may hold int and uint
+	failed bool                     // the model is incomplete, for which there is a problem
 }
 
-// Load loads the packages and builds the model of their machines. Code that does
-// not compile is fine as long as no machine's commands depend on what is wrong
-// with it. Source that cannot be generated for is reported as [Problems].
+// Load loads the packages and builds the model of their machines. The packages need
+// not compile, except for the types that commands depend on. Its error is of type
+// [Problems] if there are errors in the source.
 func Load(ctx context.Context, c Config) ([]*Package, error) {
 	out, problems, err := load(ctx, c)
 	if err == nil {
@@ -68,8 +69,8 @@ func Load(ctx context.Context, c Config) ([]*Package, error) {
 	return out, nil
 }
 
-// load is [Load] with the problems apart. Packages and machines for which there
-// are some are marked as failed.
+// load is [Load], but returns problems separately. It marks packages and machines that
+// have problems as failed.
 func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 	l := loader{config: c, scanned: make(map[string]bool)}
 	if len(l.config.Patterns) == 0 {
@@ -92,9 +93,9 @@ func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 	m := newModeler(&l, roots)
 	out := m.packages(asked)
 	for len(m.unseen) > 0 || len(m.sealed) > 0 || len(m.unscanned) > 0 {
-		// Export data hides what these declare without exporting it.
+		// Export data lacks the unexported declarations of these packages.
 		if len(m.unseen) > 0 && slices.Contains(l.config.Patterns, m.unseen[0]) {
-			return nil, nil, fmt.Errorf("gen: load packages: the source of %s is needed, but not found", m.unseen[0])
+			return nil, nil, fmt.Errorf("gen: load packages: the source of package %s, which commands need, was not found; run go mod download", m.unseen[0])
 		}
 		l.config.Patterns = slices.Concat(l.config.Patterns, m.unseen)
 		for _, module := range m.unscanned {
@@ -104,7 +105,7 @@ func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 		}
 		for path := range m.sealed {
 			if broken[path] != nil {
-				return nil, nil, fmt.Errorf("gen: load packages: the go command does not read %s, which stands for what is yet to be generated", path)
+				return nil, nil, fmt.Errorf("gen: load packages: the go command ignores %s, which takes the place of code that is not generated yet", path)
 			}
 		}
 		broken = overlaid(broken, m.sealed)
@@ -117,16 +118,18 @@ func load(ctx context.Context, c Config) ([]*Package, Problems, error) {
 	return out, m.problems, nil
 }
 
+// loader loads packages, once or repeatedly with more patterns.
 type loader struct {
 	config  Config
 	fset    *token.FileSet
-	scanned map[string]bool // the folders of modules of which all codecs are loaded
+	scanned map[string]bool // the directories of modules whose codecs are all loaded
 }
 
-// mode is packages.LoadSyntax, whose parts are spelled out since it is deprecated.
+// mode is packages.LoadSyntax, spelled out because that name is deprecated.
 const mode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
 	packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule
 
+// load loads the configured packages; overlay replaces the content of files.
 func (l *loader) load(ctx context.Context, overlay map[string][]byte) ([]*packages.Package, error) {
 	l.fset = token.NewFileSet()
 	config := &packages.Config{
@@ -150,20 +153,20 @@ func (l *loader) load(ctx context.Context, overlay map[string][]byte) ([]*packag
 		return roots, nil
 	}
 	if len(roots) == 0 {
-		return nil, fmt.Errorf("gen: load packages: %s matches none", strings.Join(l.config.Patterns, " "))
+		return nil, fmt.Errorf("gen: load packages: no package matches %s", strings.Join(l.config.Patterns, " "))
 	}
 	return roots, nil
 }
 
-// blocking reports whether an error is other than a complaint of the type checker
-// or of the compiler, which the go command runs too; see [Load].
+// blocking reports whether an error prevents reading the package. Errors of the type
+// checker, and of the compiler that the go command runs, do not; see [Load].
 func blocking(e packages.Error) bool {
 	return (e.Kind == packages.ListError || e.Kind == packages.ParseError) && !strings.HasPrefix(e.Msg, "# ")
 }
 
-// parseFile parses a file without the bodies of its functions, which nothing
-// here depends on, and our own output without anything: it is about to change,
-// and what is wrong with it must not matter.
+// parseFile parses a file without the bodies of its functions, which are not needed. Of
+// generated files it parses only the package clause: they are about to be replaced,
+// and errors in them must not matter.
 func parseFile(fset *token.FileSet, name string, src []byte) (*ast.File, error) {
 	if isOutput(name, src) {
 		return parser.ParseFile(fset, name, src, parser.PackageClauseOnly)
@@ -180,9 +183,9 @@ func parseFile(fset *token.FileSet, name string, src []byte) (*ast.File, error) 
 	return file, err
 }
 
-// isOutput reports whether a file is ours to write: it has our header, as a line
-// in front of the package clause, wherever a merge conflict may have moved it. An
-// empty file of that name is what an interrupted tool may have left.
+// isOutput reports whether mosaik-gen wrote a file: it has our header, as any line in
+// front of the package clause, because a merge conflict may have moved the header. An
+// empty file counts, too; an interrupted tool may have left it.
 func isOutput(name string, src []byte) bool {
 	if !strings.HasSuffix(name, codeSuffix) {
 		return false
@@ -199,8 +202,8 @@ func isOutput(name string, src []byte) bool {
 	return len(src) == 0
 }
 
-// brokenOutput returns, for files of ours because of which the go command cannot
-// list their package, what it is to read in their place.
+// brokenOutput returns an overlay for generated files that keep the go command from
+// listing their package. It reduces them to a package clause.
 func brokenOutput(roots []*packages.Package) map[string][]byte {
 	overlay := make(map[string][]byte)
 	for _, p := range roots {
@@ -220,14 +223,15 @@ func brokenOutput(roots []*packages.Package) map[string][]byte {
 	return overlay
 }
 
-// overlaid returns what is to be read in place of files by either of two.
+// overlaid returns the union of two overlays; b takes precedence.
 func overlaid(a, b map[string][]byte) map[string][]byte {
 	out := maps.Clone(a)
 	maps.Copy(out, b)
 	return out
 }
 
-// packageName returns the name of the package in dir by a file that is not ours.
+// packageName returns the name of the package in dir, from a file that is not
+// generated.
 func packageName(dir string) string {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 	for _, name := range files {
@@ -242,7 +246,7 @@ func packageName(dir string) string {
 	return filepath.Base(dir)
 }
 
-// dirOf returns the folder of p.
+// dirOf returns the directory of p.
 func dirOf(p *packages.Package) string {
 	if p.Dir != "" {
 		return p.Dir

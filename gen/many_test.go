@@ -52,7 +52,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 
 	"example.com/t/support"
 )
@@ -63,7 +63,7 @@ func TestFields(t *testing.T) {
 	// Each field in turn, alone and twice.
 	typ := reflect.TypeFor[Fields]()
 	for i := range typ.NumField() {
-		var e codec.Encoder
+		var e codecimpl.Encoder
 		name := e.String(nil, typ.Field(i).Name)
 		one := append(name, 7)
 		var f Fields

@@ -1,22 +1,21 @@
 package gen
 
 const (
-	hugeSize = 1 << 30 // what sizes are cut off at, so that no sum or product of them overflows
-	// memoryPerByte is how much memory a decoder grants for each byte.
+	hugeSize = 1 << 30 // sizes are capped at it, so that no sum or product of two overflows
+	// memoryPerByte is how much memory a decoder allows for each byte of a command.
 	memoryPerByte = 128
 )
 
-// measured is what is known of a type's values from its structure. It is found
-// once, when it is first asked for: structs within structs may be reached in very
-// many ways.
+// measured caches what follows from the structure of a type. Without the cache the
+// time would be exponential: nested structs can be reached on very many paths.
 type measured struct {
-	memory, encoded, room int64            // see size, least and roomInside; 0 until then, else one more
+	memory, encoded, hint int64            // see size, least and hintInside, plus 1; 0 if unknown
 	grown                 map[uint32]int64 // see growth
 	sure                  tri              // see certain
-	empty                 emptiness
+	empty                 emptiness        // see emptiness
 }
 
-// tri is a bool that may not be known yet.
+// tri is a bool that may be unknown.
 type tri uint8
 
 const (
@@ -24,15 +23,14 @@ const (
 	yes
 )
 
-// size returns the memory that a value of t takes, in bytes, without padding and
-// as if every word had 64 bits: all members must draw the same line.
+// size returns the memory that a value of t takes, in bytes, without padding and with
+// words of 64 bits, so that it is the same in all members.
 func (t *Type) size() int64 { return once(&t.measured.memory, t.findSize) }
 
-// least returns how many bytes the encoding of any value of t takes at least.
+// least returns the least number of bytes that the encoding of a value of t takes.
 func (t *Type) least() int64 { return once(&t.measured.encoded, t.findLeast) }
 
-// once returns what find does, which is at least 0, and calls it only the first
-// time.
+// once returns the result of find, which is not negative, and calls it only once.
 func once(known *int64, find func() int64) int64 {
 	if *known == 0 {
 		*known = find() + 1
@@ -101,8 +99,8 @@ func (t *Type) findLeast() int64 {
 	return 1
 }
 
-// sparse reports whether encodings of t may be so much smaller than the values
-// that a decoder refuses them.
+// sparse reports whether a value of t may take so much more memory than its encoding
+// that a decoder refuses it.
 func (t *Type) sparse() bool {
 	found := false
 	t.walk(func(o *Type) {

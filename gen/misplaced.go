@@ -15,11 +15,11 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// What keeps a package from being looked at, or its output from being compiled,
-// is a problem: without one a run would succeed and write nothing that counts.
+// This file finds what would make a run succeed without effect: packages that cannot be
+// read, and output that the compiler would ignore.
 
-// blocked reports whether the go command could not list p or its files could not
-// be parsed, and adds the reasons to the problems.
+// blocked reports whether the go command could not list p, or its files could not be
+// parsed. It adds the reasons to the problems.
 func (m *modeler) blocked(p *packages.Package) bool {
 	found := false
 	for _, e := range p.Errors {
@@ -36,8 +36,8 @@ func (m *modeler) blocked(p *packages.Package) bool {
 	return found
 }
 
-// goPosition parses the position of an error of the go command, file:line:column,
-// of which the end or all may be missing.
+// goPosition parses the position in an error of the go command. It has the form
+// file:line:column, but the column, the line or all of it may be missing.
 func goPosition(text string) (pos token.Position) {
 	if text == "" || text == "-" {
 		return pos
@@ -62,15 +62,15 @@ func goPosition(text string) (pos token.Position) {
 	return pos
 }
 
-// misnamed reports that the go command would ignore what is generated for p.
+// misnamed adds a problem if the go command would ignore the generated file of p.
 func (m *modeler) misnamed(p *packages.Package) {
 	if strings.HasPrefix(p.Name, "_") {
 		m.problems.add(m.fset.Position(p.Syntax[0].Name.Pos()), "the generated file of package %s would be named %[1]s%s, and the go command ignores files whose names start with _; rename the package", p.Name, codeSuffix)
 	}
 }
 
-// unimported reports whether p imports our package sm in vain, without which no
-// method has the right form, and adds that to the problems.
+// unimported reports whether the import of package sm fails in p, and adds a problem
+// then. Without it, every method would seem to have the wrong form.
 func (m *modeler) unimported(p *packages.Package) bool {
 	for _, e := range p.TypeErrors {
 		reason, ok := strings.CutPrefix(e.Msg, "could not import "+smPath+" (")
@@ -89,8 +89,8 @@ func (m *modeler) unimported(p *packages.Package) bool {
 	return false
 }
 
-// testDirectives reports the directives in the _test.go files of p. Generated
-// code is not part of tests and could not refer to their types.
+// testDirectives adds a problem for each directive in a _test.go file of p. Generated
+// code is not part of tests, so it cannot refer to their types.
 func (m *modeler) testDirectives(p *packages.Package) {
 	files, _ := filepath.Glob(filepath.Join(dirOf(p), "*_test.go"))
 	for _, name := range files {
@@ -105,12 +105,13 @@ func (m *modeler) testDirectives(p *packages.Package) {
 		for _, c := range slices.Concat(comments(file)...) {
 			text, ok := strings.CutPrefix(c.Text, directivePrefix)
 			if verb, _, _ := strings.Cut(text, " "); ok && arguments[verb] != nil {
-				m.problems.add(m.fset.Position(c.Pos()), "%s%s stands in a _test.go file, for which nothing is generated; move the type to another file", directivePrefix, verb)
+				m.problems.add(m.fset.Position(c.Pos()), "%s%s is in a _test.go file, for which mosaik-gen generates nothing; move the type to another file", directivePrefix, verb)
 			}
 		}
 	}
 }
 
+// comments returns the comments of each group in a file.
 func comments(file *ast.File) [][]*ast.Comment {
 	out := make([][]*ast.Comment, len(file.Comments))
 	for i, group := range file.Comments {

@@ -10,7 +10,7 @@ const (
 	maxValueSize = 1 << 20 // as the reflection codec's, in bytes
 )
 
-// finish checks what can only be seen of the whole.
+// finish checks root for what depends on whole types, once its model is complete.
 func (b *builder) finish(root *Type) {
 	if b.failed {
 		return
@@ -23,7 +23,7 @@ func (b *builder) finish(root *Type) {
 		}
 		switch {
 		case t.recursive && t.cyclic():
-			b.refuse(at, "%s is made of itself without a struct between, which has no canonical form; put a struct between", b.text(t.typ))
+			b.refuse(at, "%s contains itself without a struct in between, and has no canonical form; put a struct in between", b.text(t.typ))
 		case t.Kind == Array && t.special && t.size() > maxValueSize:
 			b.refuse(at, "%s takes %d bytes of memory, at most %d are allowed; use a slice", b.text(t.typ), t.size(), maxValueSize)
 		case t.Kind == Struct && !t.state && t.size() > maxValueSize && !t.holdsHuge():
@@ -45,18 +45,18 @@ func (b *builder) finish(root *Type) {
 		if b.state {
 			what = "fields nest"
 		}
-		b.refuse(spot{pos: b.machine.object.Pos(), what: "machine " + b.machine.GoName}, "its %s %d deep, at most %d levels are allowed; make them flatter", what, root.depth, maxDepth)
+		b.refuse(spot{pos: b.machine.object.Pos(), what: "machine " + b.machine.GoName}, "its %s %d deep, at most %d is allowed; make them flatter", what, root.depth, maxDepth)
 	}
 }
 
-// holdsHuge reports whether a field of t is a struct that is too large alone.
+// holdsHuge reports whether a field of t is a struct that is itself too large.
 func (t *Type) holdsHuge() bool {
 	return slices.ContainsFunc(t.Fields, func(f Field) bool {
 		return f.Type.Kind == Struct && f.Type.size() > maxValueSize
 	})
 }
 
-// cyclic reports whether t reaches itself through inline types alone.
+// cyclic reports whether t reaches itself through inline types only.
 func (t *Type) cyclic() bool {
 	if !t.inline() {
 		return false

@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// ownSize is how much memory a value with a registered codec may take and is
-// taken to need, in bytes. Its true size differs between releases of Go and must
-// not decide what members accept.
+// ownSize is the memory that decoders count for a value with a registered codec, in
+// bytes, and the highest that it may take. The true size of a type can differ between
+// releases of Go, and must not decide what members accept.
 const ownSize = 160
 
-// registration is what a directive //mosaik:codec says: values of a type are
-// bytes whose content is the codec's.
+// registration is a codec for a type, of a directive //mosaik:codec or of package
+// codec.
 type registration struct {
 	name   string          // on the wire
 	object *types.TypeName // the codec's type, nil for one of package codec
-	of     types.Type
-	ready  *readyMade // one of package codec
-	module bool       // it counts in all packages of its module
+	of     types.Type      // the type that it encodes
+	ready  *readyMade      // the codec of package codec, nil for others
+	module bool            // it serves all packages of its module
 }
 
-// codec registers the type under a directive as the codec of another.
+// codec registers the type below a directive as a codec.
 func (m *modeler) codec(pkg *Package, d directive) {
 	object, ok := pkg.types.Scope().Lookup(d.spec.Name.Name).(*types.TypeName)
 	if !ok {
-		m.problems.add(d.pos, "%s%s stands above a type within a function; move %s to the package", directivePrefix, d.verb, d.spec.Name.Name)
+		m.problems.add(d.pos, "%s%s is above a type that is declared within a function; move %s to package scope", directivePrefix, d.verb, d.spec.Name.Name)
 		return
 	}
 	r := &registration{name: d.args["name"], object: object, module: d.args["module"] != ""}
@@ -34,23 +34,23 @@ func (m *modeler) codec(pkg *Package, d directive) {
 	switch {
 	case d.failed:
 	case r.name == "":
-		m.problems.add(d.pos, "codec %s has no name; add name=…, which stays what it is when types are renamed", object.Name())
+		m.problems.add(d.pos, "codec %s has no name; add name=…, and keep that name when types are renamed", object.Name())
 	case strings.HasPrefix(r.name, readyPrefix):
-		m.problems.add(d.pos, "codec %s is named %q; names that start with %s are those of the codecs that come with mosaik, choose another", object.Name(), r.name, readyPrefix)
+		m.problems.add(d.pos, "codec %s is named %q, but names that start with %s are reserved for the codecs of mosaik; choose another name", object.Name(), r.name, readyPrefix)
 	case d.spec.TypeParams != nil:
-		m.problems.add(d.pos, "codec %s is generic; declare one for each type, as in type %[1]sOf = %[1]s[…]", object.Name())
+		m.problems.add(d.pos, "codec %s is generic; declare a codec for each type, as in type %[1]sOf = %[1]s[…]", object.Name())
 	case !isStruct || isLocal(object.Name()):
-		m.problems.add(d.pos, "codec %s is no struct, or has the name of a variable in the generated code; declare it as struct{} under another name", object.Name())
+		m.problems.add(d.pos, "codec %s is not a struct, or has the name of a variable in generated code; declare it as struct{} with another name", object.Name())
 	case of == nil:
-		m.problems.add(d.pos, "codec %s has not both Append(dst []byte, v T) ([]byte, error) and Decode(src []byte) (T, error) with value receivers; add them, or use codec.Binary or codec.Text%s", object.Name(), m.complaint(d.spec.Pos(), ""))
+		m.problems.add(d.pos, "codec %s lacks Append(dst []byte, v T) ([]byte, error) or Decode(src []byte) (T, error) with a value receiver; add both methods, or use codec.Binary or codec.Text%s", object.Name(), m.complaint(d.spec.Pos()))
 	case r.lacks() != "":
-		m.problems.add(d.pos, "codec %s is of %s, which has no method %s", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), r.lacks())
+		m.problems.add(d.pos, "codec %s is for %s, which has no method %s; add it", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), r.lacks())
 	case !isNamed || types.IsInterface(of) || isPointer(of) || isBuiltIn(of):
-		m.problems.add(d.pos, "codec %s is of %s; only types with a name that are no pointers, interfaces, times or durations can have one", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)))
+		m.problems.add(d.pos, "codec %s is for %s, which cannot have one; declare a named type that is not a pointer or interface, nor time.Time or time.Duration", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)))
 	case pkg.commandOf(named) != nil:
-		m.problems.add(d.pos, "codec %s is of command %s, whose codec is generated; remove it", object.Name(), named.Obj().Name())
+		m.problems.add(d.pos, "codec %s is for command %s, whose codec mosaik-gen generates; remove the directive", object.Name(), named.Obj().Name())
 	case wideSize(of) > ownSize:
-		m.problems.add(d.pos, "codec %s is of %s, which takes %d bytes of memory, at most %d are allowed; use a type that holds a pointer", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), wideSize(of), ownSize)
+		m.problems.add(d.pos, "codec %s is for %s, which takes %d bytes of memory, at most %d are allowed; use a type that holds a pointer", object.Name(), types.TypeString(of, types.RelativeTo(pkg.types)), wideSize(of), ownSize)
 	default:
 		r.of = of
 		m.register(pkg, r, d)
@@ -63,18 +63,17 @@ func (m *modeler) register(pkg *Package, r *registration, d directive) {
 		other := pkg.codecs.At(o).(*registration)
 		switch {
 		case types.Identical(o, r.of):
-			m.problems.add(d.pos, "%s and %s are both codecs of %s; remove one", other.object.Name(), r.object.Name(), types.TypeString(o, types.RelativeTo(pkg.types)))
+			m.problems.add(d.pos, "%s and %s are both codecs for %s; remove one", other.object.Name(), r.object.Name(), types.TypeString(o, types.RelativeTo(pkg.types)))
 			return
 		case other.name == r.name:
-			m.problems.add(d.pos, "codecs %s and %s are both named %q; members would take the bytes of one for those of the other, rename one", other.object.Name(), r.object.Name(), r.name)
+			m.problems.add(d.pos, "codecs %s and %s are both named %q, so members could mistake the bytes of one for those of the other; rename one", other.object.Name(), r.object.Name(), r.name)
 			return
 		}
 	}
 	pkg.codecs.Set(r.of, r)
 }
 
-// signature returns the type that the codec's methods are of, nil when it does
-// not have them.
+// signature returns the type that the codec's methods encode, or nil if it lacks them.
 func (r *registration) signature(pkg *Package) types.Type {
 	methods := types.NewMethodSet(types.Unalias(r.object.Type()))
 	bytes := types.NewSlice(types.Typ[types.Byte])
@@ -103,7 +102,7 @@ func isPointer(t types.Type) bool {
 	return ok
 }
 
-// isBuiltIn reports whether t has a form of its own on the wire.
+// isBuiltIn reports whether t is a standard type with an encoding of its own.
 func isBuiltIn(t types.Type) bool {
 	return isNamed(t, "time", "Time") || isNamed(t, "time", "Duration")
 }
@@ -111,7 +110,7 @@ func isBuiltIn(t types.Type) bool {
 // wideSize returns the memory that a value of t takes, as [Type.size].
 func wideSize(t types.Type) int64 { return make(wideSizes).of(t) }
 
-// wideSizes are those of structs that were looked at.
+// wideSizes caches the sizes of structs.
 type wideSizes map[*types.Struct]int64
 
 func (known wideSizes) of(t types.Type) int64 {

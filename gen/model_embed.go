@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// The fields of an embedded struct take its place, whether it is embedded by value
-// or by a pointer. Of several with one name on the wire the least deep one counts,
-// as with Go's selectors and encoding/json.
+// The fields of an embedded struct are encoded in its place, whether it is embedded by
+// value or by pointer. Of fields with the same name on the wire, the least deep one
+// counts, as with Go's selectors and encoding/json.
 
 // embeddedPointer is an embedded pointer that leads to a field.
 type embeddedPointer struct {
@@ -18,7 +18,7 @@ type embeddedPointer struct {
 	typ      types.Type // of the struct that it points to
 }
 
-// candidate is what becomes a field unless one that is less deep has its name.
+// candidate becomes a field unless a less deep one has the same name.
 type candidate struct {
 	Field
 	f     *types.Var
@@ -27,10 +27,10 @@ type candidate struct {
 	depth int
 }
 
-// maxInlined bounds how many embedded structs are inlined into one.
+// maxInlined is the highest number of embedded structs that are inlined into one.
 const maxInlined = 10000
 
-// embed adds the fields of inner, of which f holds a value or a pointer.
+// embed adds the fields of inner, which f embeds by value or by pointer.
 func (l *layout) embed(f *types.Var, inner *types.Struct, out Field, at spot) bool {
 	typ := types.Unalias(f.Type())
 	pointers := l.pointers
@@ -39,11 +39,11 @@ func (l *layout) embed(f *types.Var, inner *types.Struct, out Field, at spot) bo
 		l.pointers = append(slices.Clone(pointers), embeddedPointer{out.selector, typ})
 	}
 	if slices.ContainsFunc(l.embeds, func(t types.Type) bool { return types.Identical(t, typ) }) {
-		l.refuse(at, "%s embeds itself, so that its fields would be within themselves; give the field a name", l.text(typ))
+		l.refuse(at, "%s embeds itself, so its fields would contain themselves; give the embedded field a name", l.text(typ))
 		return false
 	}
 	if l.inlining++; l.inlining > maxInlined {
-		l.refuse(at, "more than %d structs are embedded within each other; give some fields a name", maxInlined)
+		l.refuse(at, "more than %d structs are embedded in one struct; give some of the embedded fields a name", maxInlined)
 		return false
 	}
 	l.embeds = append(l.embeds, typ)
@@ -56,8 +56,8 @@ func (l *layout) embed(f *types.Var, inner *types.Struct, out Field, at spot) bo
 	return ok
 }
 
-// settle makes fields of the candidates that no other hides.
-func (l *layout) settle() bool {
+// resolve turns the candidates that no other one hides into fields.
+func (l *layout) resolve() bool {
 	least := make(map[string]candidate)
 	for _, c := range l.found {
 		if o, ok := least[c.Name]; !ok || c.depth < o.depth {
@@ -70,7 +70,7 @@ func (l *layout) settle() bool {
 		at, inlined := l.inlined[c.Name]
 		switch {
 		case c.depth > o.depth && l.state:
-			l.refuse(c.at, "it has the name %q of %s, which is less deep, so that its value would be lost; rename one with a msgpack tag", c.Name, o.at.what)
+			l.refuse(c.at, "it has the same name %q as %s, which hides it, so its value would be lost; rename one with a msgpack tag", c.Name, o.at.what)
 			ok = false
 		case c.depth > o.depth: // hidden
 		case c.selector != o.selector:
@@ -84,26 +84,27 @@ func (l *layout) settle() bool {
 			ok = l.complete(c) && ok
 		}
 	}
-	return ok && l.tellsNil()
+	return ok && l.distinguishesNil()
 }
 
-// tellsNil refuses embedded pointers in a state of which nil and a struct may
-// look alike: all that they lead to can be nil.
-func (l *layout) tellsNil() bool {
+// distinguishesNil refuses embedded pointers in a state for which nil and a struct may
+// have the same encoding, because all fields that they lead to can be nil.
+func (l *layout) distinguishesNil() bool {
 	if !l.state {
 		return true
 	}
-	told := make(map[string]bool)
+	distinct := make(map[string]bool)
 	for _, f := range l.fields {
 		if n := len(f.pointers); n > 0 {
-			told[f.pointers[n-1].selector] = told[f.pointers[n-1].selector] || !f.Type.nilable()
+			selector := f.pointers[n-1].selector
+			distinct[selector] = distinct[selector] || !f.Type.nilable()
 		}
 	}
 	ok := true
 	for _, c := range l.found {
-		if n := len(c.pointers); n > 0 && !told[c.pointers[n-1].selector] {
-			told[c.pointers[n-1].selector] = true
-			l.refuse(c.at, "whether the embedded pointer %s is nil would be lost, since all of its fields can be; embed the struct, give the field a name, or use the tag option noinline", c.pointers[n-1].selector[1:])
+		if n := len(c.pointers); n > 0 && !distinct[c.pointers[n-1].selector] {
+			distinct[c.pointers[n-1].selector] = true
+			l.refuse(c.at, "a snapshot could not record whether the embedded pointer %s is nil, because all fields that it leads to can be nil; embed the struct, give the field a name, or use the tag option noinline", c.pointers[n-1].selector[1:])
 			ok = false
 		}
 	}
@@ -120,7 +121,8 @@ func (t *Type) nilable() bool {
 }
 
 // numberPointers numbers the embedded pointers of a struct in the order of the
-// canonical text: which fields have one in common decides what nil means.
+// canonical text. The schema must say which fields share a pointer, because they are
+// all missing if it is nil.
 func (t *Type) numberPointers() {
 	numbers := make(map[string]int)
 	for _, f := range t.canonicalFields() {
@@ -137,15 +139,15 @@ func (t *Type) numberPointers() {
 	}
 }
 
-// leavesOut reports whether a struct leaves out what is behind an embedded pointer
-// that is nil, rather than to write nil: as vmihailenco/msgpack, if some field is
-// tagged omitempty. What came with a level changes nothing about that.
+// leavesOut reports whether fields behind a nil embedded pointer are left out, and not
+// encoded as nil. As with vmihailenco/msgpack, that is so if any field has omitempty.
+// Fields that a later level added do not count.
 func (t *Type) leavesOut() bool {
 	return slices.ContainsFunc(t.Fields, func(f Field) bool { return f.omittable && f.since == 0 })
 }
 
-// reachable returns the conditions that no embedded pointer that leads to f is
-// nil; there are none without such pointers.
+// reachable returns the conditions that the embedded pointers that lead to f are not
+// nil, one for each.
 func (f *Field) reachable(value string) (out []condition) {
 	for _, p := range f.pointers {
 		out = append(out, when(value+p.selector+" != nil", value+p.selector+" == nil"))
@@ -153,7 +155,7 @@ func (f *Field) reachable(value string) (out []condition) {
 	return out
 }
 
-// behind returns the memory that what a pointer of t leads to takes, as
+// behind returns the memory of the fields that an embedded pointer of t leads to, as
 // [Type.memory].
 func (t *Type) behind(p embeddedPointer) string {
 	inner := Type{Kind: Struct}
@@ -165,8 +167,8 @@ func (t *Type) behind(p embeddedPointer) string {
 	return inner.memory()
 }
 
-// decodeField writes the decoding of a field of t. Behind embedded pointers nil is
-// no value, and anything else makes the structs that they point to.
+// decodeField writes code that decodes a field of t. Behind embedded pointers nil
+// changes nothing, and any other value allocates the structs that they point to.
 func (e *emitter) decodeField(t *Type, f *Field) {
 	if len(f.pointers) == 0 {
 		e.decode(f.Type, "v"+f.selector, f.Max, 0)

@@ -26,7 +26,7 @@ func (b *builder) identity() {
 		f := t.Field(i)
 		s := spot{pos: f.Pos(), what: "field " + b.machine.GoName + "." + f.Name(), hint: f.Name()}
 		if !ok || !tag.identity || tag.max > 0 {
-			b.refuse(s, "the tag `mosaik:%q` has no meaning on a machine; use `mosaik:\"identity\"` or `mosaik:\"-\"`, or remove it", text)
+			b.refuse(s, "the tag `mosaik:%q` is not allowed on a field of a machine; use `mosaik:\"identity\"` or `mosaik:\"-\"`, or remove it", text)
 			continue
 		}
 		undo := b.widths(b.pkg.words | tag.words)
@@ -36,7 +36,7 @@ func (b *builder) identity() {
 			continue
 		}
 		plain := *typ
-		plain.Enum, plain.Elem = nil, nil // the value counts, not what it could have been
+		plain.Enum, plain.Elem = nil, nil // the value counts, not its possible values
 		switch plain.Kind {
 		case Bool, Int, Uint, Float, String, Bytes, ByteArray, Duration:
 			b.machine.Identity = append(b.machine.Identity, Field{Name: f.Name(), Type: &plain, goName: f.Name(), selector: "." + f.Name()})

@@ -15,13 +15,13 @@ type modeler struct {
 	fset     *token.FileSet
 	loaded   []*packages.Package
 	problems Problems
-	unseen   []string // packages that are needed from source
+	unseen   []string // the paths of packages that must be loaded from source
 
-	sealed map[string][]byte // path → what is needed there, see needSealed
+	sealed map[string][]byte // overlay for interfaces not generated yet, see needSealed
 
-	scanned   map[string]bool // as the loader's
-	unscanned []*packages.Module
-	shared    map[string][]*registration // by the folder of a scanned module
+	scanned   map[string]bool            // that of the loader
+	unscanned []*packages.Module         // modules whose codecs are needed
+	shared    map[string][]*registration // by the directory of a scanned module
 }
 
 func newModeler(l *loader, loaded []*packages.Package) *modeler {
@@ -31,7 +31,7 @@ func newModeler(l *loader, loaded []*packages.Package) *modeler {
 	}
 }
 
-// packages returns the model of those packages that were asked for by path.
+// packages returns the models of the packages whose paths are in asked.
 func (m *modeler) packages(asked map[string]bool) []*Package {
 	var out []*Package
 	for _, p := range m.loaded {
@@ -57,7 +57,7 @@ func (m *modeler) packages(asked map[string]bool) []*Package {
 	return out
 }
 
-// machines finds the machines of a package and what belongs to them.
+// machines finds the machines, commands, queries, variants and codecs of a package.
 func (m *modeler) machines(pkg *Package, p *packages.Package) {
 	before := len(m.problems)
 	var found []directive
@@ -97,7 +97,7 @@ func (m *modeler) machines(pkg *Package, p *packages.Package) {
 	if len(pkg.Machines) > 0 {
 		m.predeclared(pkg)
 	} else if i := slices.IndexFunc(found, func(d directive) bool { return d.verb == "package" }); i >= 0 {
-		m.problems.add(found[i].pos, "%spackage counts for the machines of its package, of which there is none; move it to the package of a machine", directivePrefix)
+		m.problems.add(found[i].pos, "%spackage applies to the machines of its package, which has none; move it to the package of a machine", directivePrefix)
 	}
 	pkg.failed = len(m.problems) > before
 	slices.SortFunc(pkg.Machines, func(a, b *Machine) int { return strings.Compare(a.GoName, b.GoName) })
@@ -110,11 +110,11 @@ func newPackage(p *packages.Package, fset *token.FileSet) *Package {
 	}
 }
 
-// model builds the model of a machine whose commands were found.
+// model builds the model of a machine, whose commands are known.
 func (m *modeler) model(pkg *Package, machine *Machine) {
 	before := len(m.problems)
 	if len(machine.Commands) == 0 && !pkg.failed {
-		m.problems.add(machine.pos, "machine %s has no commands; put %scommand above a struct with a method ApplyTo(%s, sm.ApplyContext) (R, error)",
+		m.problems.add(machine.pos, "machine %s has no commands; put %scommand above a struct with a method ApplyTo(*%s, sm.ApplyContext) (R, error)",
 			machine.GoName, directivePrefix, machine.GoName)
 	}
 	slices.SortFunc(machine.Commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
@@ -123,7 +123,7 @@ func (m *modeler) model(pkg *Package, machine *Machine) {
 	machine.failed = len(m.problems) > before
 }
 
-// sealed returns the name of the interface of all commands.
+// sealed returns the name of the generated interface of all commands.
 func (m *Machine) sealed(pkg *Package) string {
 	if len(pkg.Machines) > 1 {
 		return m.GoName + "Command"
@@ -131,19 +131,19 @@ func (m *Machine) sealed(pkg *Package) string {
 	return "Command"
 }
 
-// seal returns the name of that interface's method. The compiler says that it is
-// missing when a command is used for which nothing was generated yet, so that the
-// name tells what to do.
+// seal returns the name of that interface's method. If a command is used before its
+// code is generated, the compiler reports that this method is missing, so the name
+// says what to do.
 func (m *Machine) seal() string { return lower(m.GoName) + "Command_run_go_generate" }
 
-// reserved refuses declarations by hand of what has to be generated.
+// reserved refuses hand-written declarations of what is generated.
 func (m *modeler) reserved(pkg *Package, machine *Machine) {
 	if old := pkg.declared(machine.sealed(pkg)); old != nil && !m.isSealed(pkg, old) {
 		pos := machine.pos
 		if old.Pkg() == pkg.types {
 			pos = m.fset.Position(old.Pos())
 		}
-		m.problems.add(pos, "%s is what the interface of all commands of machine %s is called; rename or remove this one", old.Name(), machine.GoName)
+		m.problems.add(pos, "%s is the name of the generated interface for the commands of machine %s; rename or remove this declaration", old.Name(), machine.GoName)
 	}
 	m.reservedMethods(pkg, machine.object, "Spec", "Apply")
 	for _, c := range machine.Commands {
@@ -151,8 +151,8 @@ func (m *modeler) reserved(pkg *Package, machine *Machine) {
 	}
 }
 
-// declared returns what a name means in the package or in one of its files,
-// which may import it, nil for nothing.
+// declared returns what a name denotes in the package or, by an import, in one of its
+// files. It returns nil if it denotes nothing.
 func (p *Package) declared(name string) types.Object {
 	if found := p.types.Scope().Lookup(name); found != nil {
 		return found
@@ -165,49 +165,52 @@ func (p *Package) declared(name string) types.Object {
 	return nil
 }
 
-// predeclared are the names of Go's own that generated code uses.
+// predeclared holds the predeclared identifiers that generated code uses.
 var predeclared = []string{
 	"any", "append", "bool", "byte", "error", "float32", "float64", "int", "int16", "int32", "int64", "int8",
 	"len", "make", "new", "nil", "string", "true", "uint", "uint16", "uint32", "uint64", "uint8",
 }
 
-// predeclared refuses packages in which names of Go's own mean something else.
+// predeclared refuses packages that redeclare these identifiers.
 func (m *modeler) predeclared(pkg *Package) {
 	for _, name := range predeclared {
 		if found := pkg.types.Scope().Lookup(name); found != nil {
-			m.problems.add(m.fset.Position(found.Pos()), "%s is declared by the package, where the generated code means Go's own; rename it", name)
+			m.problems.add(m.fset.Position(found.Pos()), "the package declares %s, and generated code uses the predeclared %[1]s; rename it", name)
 		}
 	}
 }
 
+// reservedMethods refuses methods and fields of a type with the names of generated
+// methods.
 func (m *modeler) reservedMethods(pkg *Package, object *types.TypeName, names ...string) {
 	for _, name := range names {
 		found, index, _ := types.LookupFieldOrMethod(types.NewPointer(object.Type()), true, pkg.types, name)
 		if found != nil && len(index) == 1 {
-			m.problems.add(m.fset.Position(found.Pos()), "%s has %s already, which has to be generated; remove or rename this one", object.Name(), name)
+			m.problems.add(m.fset.Position(found.Pos()), "%s already has %s, which mosaik-gen generates; remove or rename it", object.Name(), name)
 		}
 	}
 }
 
-// declared returns the type that a directive stands above.
+// declared returns the type below a directive, or nil if it cannot have the directive.
 func (m *modeler) declared(pkg *Package, d directive) *types.TypeName {
 	object, ok := pkg.types.Scope().Lookup(d.spec.Name.Name).(*types.TypeName)
 	if !ok {
-		m.problems.add(d.pos, "%s%s stands above a type within a function; move %s to the package", directivePrefix, d.verb, d.spec.Name.Name)
+		m.problems.add(d.pos, "%s%s is above a type that is declared within a function; move %s to package scope", directivePrefix, d.verb, d.spec.Name.Name)
 		return nil
 	}
 	named, ok := object.Type().(*types.Named)
 	if !ok {
-		m.problems.add(d.pos, "%s is an alias; put %s%s above the type itself, or declare type %[1]s struct{ … } around one that is an instance of a generic type", object.Name(), directivePrefix, d.verb)
+		m.problems.add(d.pos, "%s is an alias; put %s%s above the type itself, or, if that is an instance of a generic type, declare type %[1]s struct{ … } around it", object.Name(), directivePrefix, d.verb)
 		return nil
 	}
 	if named.TypeParams().Len() > 0 {
-		m.problems.add(d.pos, "%s is generic, its bytes would depend on its type arguments; declare a type for each, as in type %[1]sOf struct{ %[1]s[…] }", object.Name())
+		m.problems.add(d.pos, "%s is generic, so its encoding would depend on its type arguments; declare a type for each instance, as in type %[1]sOf struct{ %[1]s[…] }", object.Name())
 		return nil
 	}
 	return object
 }
 
+// machine adds the machine below a directive.
 func (m *modeler) machine(pkg *Package, d directive) {
 	object := m.declared(pkg, d)
 	if object == nil {
@@ -221,21 +224,22 @@ func (m *modeler) machine(pkg *Package, d directive) {
 			m.problems.add(d.pos, "%s has two directives %smachine; remove one", machine.GoName, directivePrefix)
 			return
 		case strings.EqualFold(o.GoName, machine.GoName):
-			m.problems.add(d.pos, "machines %s and %s have the same name but for upper and lower case, so that their files would be the same; rename one", o.GoName, machine.GoName)
+			m.problems.add(d.pos, "the names of machines %s and %s differ only in case, so they would share a schema file; rename one", o.GoName, machine.GoName)
 		case o.Name == machine.Name:
-			m.problems.add(d.pos, "machines %s and %s are both named %q; members of their groups would take one for the other, rename one", o.GoName, machine.GoName, o.Name)
+			m.problems.add(d.pos, "machines %s and %s are both named %q, so their groups could be mistaken for each other; rename one", o.GoName, machine.GoName, o.Name)
 		}
 	}
 	pkg.Machines = append(pkg.Machines, machine)
 }
 
+// command adds the command below a directive to its machine.
 func (m *modeler) command(pkg *Package, d directive) {
 	object := m.declared(pkg, d)
 	if object == nil {
 		return
 	}
 	if _, ok := object.Type().Underlying().(*types.Struct); !ok {
-		m.problems.add(d.pos, "command %s is no struct; declare it as one, so that fields can be added later", object.Name())
+		m.problems.add(d.pos, "command %s is not a struct; declare it as one, so fields can be added later", object.Name())
 		return
 	}
 	machine, pointer, ok := m.receiver(pkg, d, object, "ApplyTo")
@@ -258,6 +262,7 @@ func (m *modeler) command(pkg *Package, d directive) {
 	machine.Commands = append(machine.Commands, c)
 }
 
+// query adds the query below a directive to its machine.
 func (m *modeler) query(pkg *Package, d directive) {
 	object := m.declared(pkg, d)
 	if object == nil {
@@ -268,8 +273,8 @@ func (m *modeler) query(pkg *Package, d directive) {
 	}
 }
 
-// receiver returns the machine that a command's or query's method takes, and
-// whether that method has a pointer receiver.
+// receiver returns the machine that the method of a command or query takes, and whether
+// the method has a pointer receiver.
 func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, method string) (machine *Machine, pointer, ok bool) {
 	want := "ApplyTo(*M, sm.ApplyContext) (R, error)"
 	if method == "Query" {
@@ -294,7 +299,7 @@ func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, me
 		fits = fits && params.Len() == 2 && isNamed(params.At(1).Type(), smPath, "ApplyContext")
 	}
 	if !fits {
-		m.problems.add(at, "%s of %s %s is not of the form %s%s", method, d.verb, object.Name(), want, m.complaint(f.Pos(), ""))
+		m.problems.add(at, "%s of %s %s does not have the form %s%s; change its signature", method, d.verb, object.Name(), want, m.complaint(f.Pos()))
 		return nil, false, false
 	}
 	param := types.Unalias(params.At(0).Type())
@@ -310,18 +315,18 @@ func (m *modeler) receiver(pkg *Package, d directive, object *types.TypeName, me
 			machine.pointer = byPointer
 		}
 		if machine.pointer != byPointer && len(machine.Commands) > 0 {
-			m.problems.add(at, "%s of %s %s takes the machine in another way than %s; take %s everywhere",
+			m.problems.add(at, "%s of %s %s does not take the machine as %s does; take %s in all commands and queries",
 				method, d.verb, object.Name(), machine.Commands[0].GoName, "*"+machine.GoName)
 			return nil, false, false
 		}
 		return machine, pointer, true
 	}
-	m.problems.add(at, "%s of %s %s takes %s, which is no machine of this package; take one that has the directive %smachine",
+	m.problems.add(at, "%s of %s %s takes %s, which is not a machine of this package; take a type with the directive %smachine",
 		method, d.verb, object.Name(), types.TypeString(params.At(0).Type(), types.RelativeTo(pkg.types)), directivePrefix)
 	return nil, false, false
 }
 
-// types builds the model of the machine's commands.
+// types builds the types of the machine's identity, commands and state.
 func (m *modeler) types(pkg *Package, machine *Machine) {
 	b := newBuilder(m, pkg, machine)
 	b.identity()
@@ -344,7 +349,7 @@ func (m *Machine) schemaFile(pkg *Package) string {
 	return filepath.Join(pkg.Dir, strings.ToLower(m.GoName)+schemaSuffix)
 }
 
-// isNamed reports whether t is the type of that name.
+// isNamed reports whether t is the type with that package path and name.
 func isNamed(t types.Type, path, name string) bool {
 	named, ok := types.Unalias(t).(*types.Named)
 	if !ok || named.Obj().Pkg() == nil {

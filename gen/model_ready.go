@@ -4,18 +4,18 @@ import (
 	"go/types"
 )
 
-// readyPrefix begins the names of the codecs of package codec on the wire.
+// readyPrefix starts the schema names of the codecs of package codec.
 const readyPrefix = "mosaik/"
 
 // readyMade is a codec of package codec for a type of the standard library.
 type readyMade struct {
 	path, name string // of the type
-	wire       string // its name on the wire
-	codec      string // its type in package codec
-	zero       string // the method that returns 0 for its empty values, "" if that is the zero value
+	wire       string // the name of the codec in schemas
+	codec      string // the type of the codec in package codec
+	zero       string // the method that returns 0 for empty values, "" if only the zero value is
 }
 
-// readyCodecs are in use unless the package has a codec for the type.
+// readyCodecs are used unless the package declares a codec for the type.
 var readyCodecs = []readyMade{
 	{"net/netip", "Addr", readyPrefix + "ip", "Addr", ""},
 	{"net/netip", "Prefix", readyPrefix + "ip-prefix", "Prefix", ""},
@@ -23,9 +23,9 @@ var readyCodecs = []readyMade{
 	{"net/url", "URL", readyPrefix + "url", "URL", ""},
 }
 
-// registration returns the codec that t has where its machine is: that of the
-// package, of package codec, or of the module, in this order; nil if t has none.
-// It returns false when t was refused.
+// registration returns the codec for t, which is the first of those in the machine's
+// package, in package codec and in the module, or nil. It returns false if it refused
+// t.
 func (b *builder) registration(t types.Type, s spot) (own *registration, ok bool) {
 	named, isNamedType := t.(*types.Named)
 	if !isNamedType {
@@ -47,16 +47,16 @@ func (b *builder) registration(t types.Type, s spot) (own *registration, ok bool
 		return nil, true
 	}
 	if other := b.pkg.used[own.name]; other != nil && !types.Identical(other.of, own.of) {
-		b.refuse(s, "the codecs of %s and %s are both named %q; members would take the bytes of one for those of the other, rename one", b.text(other.of), b.text(own.of), own.name)
+		b.refuse(s, "the codecs for %s and %s are both named %q, so members could mistake the bytes of one for those of the other; rename one", b.text(other.of), b.text(own.of), own.name)
 		return nil, false
 	}
 	b.pkg.used[own.name] = own
 	return own, true
 }
 
-// formless reports whether t has no form of its own on the wire, so that a codec
-// of its module is looked for: it encodes itself, or has fields that cannot be
-// read here.
+// formless reports whether t cannot be encoded without a codec, because it encodes
+// itself or has fields that the package cannot access. Only then is a codec of the
+// module searched for.
 func (b *builder) formless(t *types.Named) bool {
 	if isBuiltIn(t) || b.pkg.commandOf(t) != nil {
 		return false
@@ -76,8 +76,8 @@ func (b *builder) formless(t *types.Named) bool {
 	return false
 }
 
-// hasZero reports whether a value of t, of a registered codec, can be compared
-// with the zero value such that nothing is lost when it is left out.
+// hasZero reports whether a zero value of t, which has a registered codec, can be left
+// out without a loss.
 func (t *Type) hasZero() bool {
 	if t.codec.ready != nil && t.codec.ready.zero != "" {
 		return true
@@ -85,31 +85,33 @@ func (t *Type) hasZero() bool {
 	return types.Comparable(t.typ) && !holdsFloat(t.typ)
 }
 
-// holdsFloat reports whether a comparable t holds a float, whose zeros differ
-// although they are equal.
+// holdsFloat reports whether a comparable t holds a float. Its two zeros are equal and
+// encoded differently.
 func holdsFloat(t types.Type) bool {
 	return holds(t, make(map[types.Type]bool), func(part string) bool { return part == aFloat }) != ""
 }
 
-// identityOf returns what t holds that may be equal although its encodings
-// differ, or the other way round, so that t is no key of a map; "" for nothing.
+// identityOf returns the kind of a part of t that keeps t from being the key of a map:
+// values of it may be equal and encoded differently, or the reverse. It returns "" if
+// there is none.
 func identityOf(t types.Type) string {
 	return holds(t, make(map[types.Type]bool), func(string) bool { return true })
 }
 
 const aFloat = "a float"
 
-// holds returns the first part of t, outside of pointers and the like, of those
-// that are not equal where their encodings are and that are wanted; "" for none.
+// holds returns the kind of the first part of t that is wanted, among those whose
+// equality is not that of their encodings. It does not follow pointers. It returns ""
+// if there is none.
 func holds(t types.Type, seen map[types.Type]bool, wanted func(part string) bool) string {
 	if seen[t] {
 		return ""
 	}
 	seen[t] = true
 	if named, ok := types.Unalias(t).(*types.Named); ok && isNamed(named.Origin(), "unique", "Handle") {
-		return "" // it is equal where its value is
+		return "" // handles are equal if their values are
 	}
-	part := "what cannot be compared"
+	part := "a part that is not comparable"
 	switch u := t.Underlying().(type) {
 	case *types.Basic:
 		switch {

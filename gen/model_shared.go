@@ -13,18 +13,18 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// A codec that a package declares for its module counts in all packages of it,
-// for types that have no form of their own. Whether there are some is only asked
-// for such types: all source of the module has to be looked at, since no package
-// needs to import the one that declares a codec.
+// A package can declare a codec for all packages of its module. The search for such
+// codecs reads all source of the module, because no package needs to import the one
+// that declares a codec. So it happens only for types that cannot be encoded
+// otherwise.
 
-// codecDirective is what files with codecs contain.
+// codecDirective is a text that all files with codecs contain.
 const codecDirective = directivePrefix + "codec"
 
-// scan has the packages of a module loaded that declare codecs.
+// scan adds the packages of a module that declare codecs to the patterns.
 func (l *loader) scan(module *packages.Module) {
 	l.scanned[module.Dir] = true
-	for _, dir := range codecFolders(module.Dir) {
+	for _, dir := range codecDirectories(module.Dir) {
 		rel, err := filepath.Rel(module.Dir, dir)
 		if err != nil {
 			continue
@@ -35,10 +35,10 @@ func (l *loader) scan(module *packages.Module) {
 	}
 }
 
-// codecFolders returns the folders below root, of a module, that have a file with
-// the directive of a codec. What cannot be read has none; the go command says
-// more about it.
-func codecFolders(root string) (out []string) {
+// codecDirectories returns the directories below root, the one of a module, in which a
+// file has the directive of a codec. It skips what it cannot read; the go command
+// reports that.
+func codecDirectories(root string) (out []string) {
 	filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -47,7 +47,7 @@ func codecFolders(root string) (out []string) {
 			}
 			return nil
 		case entry.IsDir():
-			if name != root && isApart(name, entry.Name()) {
+			if name != root && outsideModule(name, entry.Name()) {
 				return fs.SkipDir
 			}
 			return nil
@@ -62,9 +62,9 @@ func codecFolders(root string) (out []string) {
 	return out
 }
 
-// isApart reports whether the folder does not belong to the module around it, as
-// with the go command's pattern "./...".
-func isApart(dir, name string) bool {
+// outsideModule reports whether a directory does not belong to the module around it, as
+// in the pattern "./..." of the go command.
+func outsideModule(dir, name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor" {
 		return true
 	}
@@ -72,15 +72,15 @@ func isApart(dir, name string) bool {
 	return err == nil
 }
 
-// share collects the codecs of the scanned modules: those of the packages that
-// were asked for, and of those that were loaded for their codecs.
+// share collects the codecs of the scanned modules, from the packages that were asked
+// for and from those that were loaded for their codecs.
 func (m *modeler) share(asked map[string]bool, pkgs []*Package) {
 	for _, p := range m.loaded {
 		if p.Module == nil || !m.scanned[p.Module.Dir] || p.Types == nil || asked[p.PkgPath] {
 			continue
 		}
 		pkg := newPackage(p, m.fset)
-		var elsewhere Problems // reported when that package is asked for
+		var elsewhere Problems // reported by a run for that package
 		for _, file := range p.Syntax {
 			for _, d := range directives(m.fset, file, &elsewhere) {
 				if d.verb == "codec" {
@@ -105,11 +105,11 @@ func (m *modeler) share(asked map[string]bool, pkgs []*Package) {
 	}
 }
 
-// path returns where r is declared, for sorting and for problems.
+// path returns the qualified name of the codec's type.
 func (r *registration) path() string { return r.object.Pkg().Path() + "." + r.object.Name() }
 
-// moduleCodec returns the codec that another package of the module declares for
-// a type, nil if none does. It returns false when the type was refused.
+// moduleCodec returns the codec that another package of the module declares for t, or
+// nil. It returns false if it refused t.
 func (b *builder) moduleCodec(t *types.Named, s spot) (own *registration, ok bool) {
 	module := b.pkg.module
 	if module == nil || module.Dir == "" {
@@ -117,13 +117,13 @@ func (b *builder) moduleCodec(t *types.Named, s spot) (own *registration, ok boo
 	}
 	if !b.scanned[module.Dir] {
 		b.unscanned = append(b.unscanned, module)
-		return nil, true // built again with its codecs
+		return nil, true // the model is built again with the module's codecs
 	}
 	for _, r := range b.shared[module.Dir] {
 		switch {
 		case r.object.Pkg() == b.pkg.types || !types.Identical(r.of, t):
 		case own != nil:
-			b.refuse(s, "%s and %s are both codecs of %s for the whole module; remove one, or declare one for this package", own.path(), r.path(), b.text(t))
+			b.refuse(s, "%s and %s are both codecs for %s in the whole module; remove one, or declare a codec in this package", own.path(), r.path(), b.text(t))
 			return nil, false
 		default:
 			own = r
@@ -134,25 +134,25 @@ func (b *builder) moduleCodec(t *types.Named, s spot) (own *registration, ok boo
 	}
 	switch pkg := own.object.Pkg(); {
 	case !own.object.Exported():
-		b.refuse(s, "the codec %s of %s is not exported by its package; export it, or declare it as an alias of codec.Text[…] or codec.Binary[…]", own.path(), b.text(t))
+		b.refuse(s, "the codec %s for %s is not exported by its package; export it, or declare it as an alias of codec.Text[…] or codec.Binary[…]", own.path(), b.text(t))
 	case !importable(pkg, b.pkg.types):
-		b.refuse(s, "the codec %s of %s is of a package that cannot be imported here; move it to another", own.path(), b.text(t))
+		b.refuse(s, "the codec %s for %s is in a package that this package cannot import; move it to another package", own.path(), b.text(t))
 	case imports(pkg, b.pkg.types, make(map[*types.Package]bool)):
-		b.refuse(s, "the codec %s of %s is of a package that imports this one; move it to another", own.path(), b.text(t))
+		b.refuse(s, "the codec %s for %s is in a package that imports this one; move it to another package", own.path(), b.text(t))
 	default:
 		return own, true
 	}
 	return nil, false
 }
 
-// isOurs reports whether r is an instance of a codec of package codec, which
-// needs no import of the package that declares it.
+// isOurs reports whether the codec is an instance of one in package codec. The package
+// that declares it need not be imported.
 func (r *registration) isOurs() bool {
 	named, ok := types.Unalias(r.object.Type()).(*types.Named)
 	return ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == codecPath
 }
 
-// imports reports whether a package imports another, through others too.
+// imports reports whether a package imports another, directly or indirectly.
 func imports(pkg, other *types.Package, seen map[*types.Package]bool) bool {
 	if seen[pkg] {
 		return false
@@ -161,8 +161,8 @@ func imports(pkg, other *types.Package, seen map[*types.Package]bool) bool {
 	return pkg.Path() == other.Path() || slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return imports(p, other, seen) })
 }
 
-// lacks returns the method that r, an instance of codec.Text or codec.Binary,
-// needs its type to have and that the type does not have, "" for none.
+// lacks returns the method that an instance of codec.Text or codec.Binary requires and
+// its type lacks, or "".
 func (r *registration) lacks() string {
 	named, ok := types.Unalias(r.object.Type()).(*types.Named)
 	if !ok || !r.isOurs() || named.TypeArgs().Len() != 2 {
@@ -175,12 +175,12 @@ func (r *registration) lacks() string {
 	case !has("Unmarshal" + form):
 		return "Unmarshal" + form
 	case !has("Append"+form) && !has("Marshal"+form):
-		return "Append" + form + " and none Marshal" + form
+		return "Append" + form + " or Marshal" + form
 	}
 	return ""
 }
 
-// codecType returns the type of the codec of t as it is written in the file.
+// codecType returns the type of the codec of t as source of the file.
 func (e *emitter) codecType(t *Type) string {
 	r := t.codec
 	switch {

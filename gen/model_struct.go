@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// optionsField is the name of the field whose tag speaks for the whole struct.
+// optionsField is the name of the field whose tag holds the options of its struct.
 const optionsField = "_msgpack"
 
-// structure completes a struct. It follows vmihailenco/msgpack's rules for tags
-// and embedding; what that would do in a surprising way is refused.
+// structure completes a struct. It follows the rules of vmihailenco/msgpack for tags
+// and embedding, and refuses what has a surprising effect there.
 func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 	l := layout{builder: b, embeds: []types.Type{out.typ}}
 	out.Tuple = b.machine.Array
@@ -23,19 +23,19 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 		owner = s.hint
 		for f := range t.Fields() {
 			if !f.Exported() && f.Pkg() != b.pkg.types {
-				b.refuse(s, "the struct without a name has the field %s of package %s, so that it cannot be written in this one; give the struct a name", f.Name(), f.Pkg().Name())
+				b.refuse(s, "the unnamed struct has the unexported field %s of package %s, so generated code cannot name its type; give the struct a name", f.Name(), f.Pkg().Name())
 				return false
 			}
 		}
 	}
 	ok := l.structure(t, "", owner, s)
-	ok = l.settle() && ok
+	ok = l.resolve() && ok
 	out.Fields = l.fields
 	out.Tuple = out.Tuple || l.tuple
 	out.differs = l.differs || l.omitting && !out.Tuple
 	if ok && out.Tuple {
 		for i := range out.Fields {
-			out.Fields[i].OmitEmpty = false // what vmihailenco/msgpack does with arrays
+			out.Fields[i].OmitEmpty = false // as vmihailenco/msgpack does in arrays
 		}
 	}
 	out.numberPointers()
@@ -46,28 +46,28 @@ func (b *builder) structure(out *Type, t *types.Struct, s spot) bool {
 type layout struct {
 	*builder
 	fields   []Field
-	found    []candidate       // those that may become fields
+	found    []candidate       // for fields
 	inlined  map[string]spot   // the names of the embedded structs whose fields are inlined
-	embeds   []types.Type      // the structs around, from the outermost
-	pointers []embeddedPointer // those to the struct, from the outermost
+	embeds   []types.Type      // the enclosing structs, from the outermost
+	pointers []embeddedPointer // those that lead to the struct, from the outermost
 	inlining int               // how many structs were inlined
 	tuple    bool
 	omitAll  bool
 
 	// Of a machine's state:
-	differs  bool // the fields are other ones in a command
-	omitting bool // some may be left out in a command
+	differs  bool // a command would encode other fields
+	omitting bool // a command could leave out fields
 }
 
-// structure adds the fields of t, which is reached by the selector from the
-// outermost struct. It returns false when something was refused.
+// structure adds the fields of t, to which selector leads from the outermost struct. It
+// returns false if it refused a field.
 func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool {
 	if l.inlining > maxInlined || !l.accessible(t, owner, s) {
 		return false
 	}
 	ok := true
 	defer func(all bool) { l.omitAll = all }(l.omitAll)
-	l.omitAll = false // what an embedded struct says counts for its own fields
+	l.omitAll = false // the options of an embedded struct are for its own fields
 	for i := range t.NumFields() {
 		f := t.Field(i)
 		ok = l.field(f, t.Tag(i), selector, owner, s.of(f, owner)) && ok
@@ -75,9 +75,9 @@ func (l *layout) structure(t *types.Struct, selector, owner string, s spot) bool
 	return ok
 }
 
-// accessible refuses structs with fields whose values would be lost: those that
-// generated code cannot reach, and in commands all that are not exported, unless
-// their tag says that they are left out.
+// accessible refuses structs with fields whose values would be lost: fields that
+// generated code cannot access, and unexported fields of commands, unless their tag
+// excludes them.
 func (l *layout) accessible(t *types.Struct, owner string, s spot) bool {
 	ok := true
 	for i := range t.NumFields() {
@@ -88,16 +88,16 @@ func (l *layout) accessible(t *types.Struct, owner string, s spot) bool {
 			ours && (l.state || f.Embedded()):
 		case ours:
 			ok = false
-			l.refuse(s.of(f, owner), "it is not exported, so that it would not be encoded and ApplyTo would find it zero; export it, or exclude it with the tag `msgpack:\"-\"`")
+			l.refuse(s.of(f, owner), "it is not exported, so it would not be encoded and would be zero in ApplyTo; export it, or exclude it with the tag `msgpack:\"-\"`")
 		default:
-			l.refuse(s, "the field %s is not exported by package %s, so that its value would be lost; register a codec for %s with %scodec name=…, or use another type", f.Name(), f.Pkg().Path(), owner, directivePrefix)
+			l.refuse(s, "the field %s is not exported by package %s, so its value would be lost; register a codec for %s with %scodec name=…, or use another type", f.Name(), f.Pkg().Path(), owner, directivePrefix)
 			return false
 		}
 	}
 	return ok
 }
 
-// leftOut reports whether the tags of a field say that it is not encoded.
+// leftOut reports whether the tags of a field exclude it.
 func (l *layout) leftOut(tags string) bool {
 	if l.state {
 		return reflect.StructTag(tags).Get("mosaik") == excluded
@@ -106,7 +106,7 @@ func (l *layout) leftOut(tags string) bool {
 	return strings.TrimSpace(name) == "-"
 }
 
-// of returns the spot of a field of the struct at s, whose owner is named.
+// of returns the spot of a field of the struct at s, which is called owner.
 func (s spot) of(f *types.Var, owner string) spot {
 	at := spot{pos: f.Pos(), what: "field " + owner + "." + f.Name(), hint: typeHint(owner) + exported(strings.TrimLeft(f.Name(), "_")+"_")}
 	at.hint = strings.TrimSuffix(at.hint, "_")
@@ -116,6 +116,7 @@ func (s spot) of(f *types.Var, owner string) spot {
 	return at
 }
 
+// field adds a field as a candidate. It returns false if it refused the field.
 func (l *layout) field(f *types.Var, text, selector, owner string, at spot) bool {
 	tag, ok := l.tag(f, text, at)
 	switch {
@@ -165,11 +166,11 @@ func (l *layout) complete(c candidate) bool {
 		return false
 	}
 	if out.OmitEmpty && out.Type.Kind == Own && !out.Type.decidesEmpty() && !out.Type.hasZero() {
-		l.refuse(at, "%s has no method IsZero that says when it is empty, and cannot be compared with its zero value; remove omitempty, or use a pointer", l.text(f.Type()))
+		l.refuse(at, "%s has no method IsZero, and cannot be compared with its zero value, so it is unknown when it is empty; remove omitempty, or use a pointer", l.text(f.Type()))
 		return false
 	}
 	if field := promoter(out.Type.typ); out.omittable && field != nil {
-		l.refuse(at, "the method IsZero of %s is that of its field %s, which may be nil; give it a method of its own, or remove omitempty", l.text(f.Type()), field.Name())
+		l.refuse(at, "the method IsZero of %s is promoted from its field %s, which may be nil; give it a method of its own, or remove omitempty", l.text(f.Type()), field.Name())
 		return false
 	}
 	out.ByMethod = out.omittable && out.Type.decidesEmpty() && !out.Type.alwaysDecides()
@@ -177,32 +178,32 @@ func (l *layout) complete(c candidate) bool {
 	return true
 }
 
-// hasWords refuses a tag about words where there are none.
+// hasWords refuses a tag about int or uint on a field that holds none.
 func (l *layout) hasWords(f Field, tagged words, at spot) bool {
 	if tagged&^f.Type.madeOf() == 0 {
 		return true
 	}
 	for option, w := range wordOptions {
 		if tagged&w != 0 && f.Type.madeOf()&w == 0 {
-			l.refuse(at, "the tag `mosaik:\"%s\"` has no effect on %s, which is not made of %s itself; remove it, or write %spackage %[3]s=%[1]s above the package clause for the structs within", option, l.text(f.Type.typ), strings.TrimSuffix(option, "64"), directivePrefix)
+			l.refuse(at, "the tag `mosaik:\"%s\"` has no effect on %s, which holds no %s outside of structs; remove it, or write %spackage %[3]s=%[1]s above the package clause, which applies to structs too", option, l.text(f.Type.typ), strings.TrimSuffix(option, "64"), directivePrefix)
 		}
 	}
 	return false
 }
 
-// limit refuses a limit where there is nothing to limit.
+// limit refuses max= on a type that has no length.
 func (l *layout) limit(f Field, at spot) bool {
 	switch f.Type.Kind {
 	case String, Bytes, Slice, Map, Own:
 		return true
 	}
 	if f.Max > 0 {
-		l.refuse(at, "max= has no meaning for %s; it limits strings, bytes, slices, maps and what has a registered codec", l.text(f.Type.typ))
+		l.refuse(at, "max= does not apply to %s; remove it: it limits strings, bytes, slices, maps and types with a registered codec", l.text(f.Type.typ))
 	}
 	return f.Max == 0
 }
 
-// inlines reports whether the fields of an embedded struct take its place.
+// inlines reports whether the fields of an embedded struct are encoded in its place.
 func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Struct, inlined, ok bool) {
 	embedded := types.Unalias(f.Type())
 	p, pointer := embedded.(*types.Pointer)
@@ -213,10 +214,10 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	named, _ := embedded.(*types.Named)
 	switch {
 	case named != nil && l.pkg.commandOf(named) != nil:
-		l.refuse(at, "command %s is embedded, so that its generated methods would become those of the outer struct; give the field a name", f.Name())
+		l.refuse(at, "command %s is embedded, so its generated methods would be promoted to the outer struct; give the field a name", f.Name())
 		return nil, false, false
 	case named != nil && l.ownCodec(named) != "" && !isNamed(named, "time", "Time"):
-		l.refuse(at, "the method %s of the embedded %s would become the outer struct's; give the field a name", l.ownCodec(named), f.Name())
+		l.refuse(at, "the method %s of the embedded %s would be promoted to the outer struct; give the field a name", l.ownCodec(named), f.Name())
 		return nil, false, false
 	case isStruct && !tag.has("noinline") && !isNamed(embedded, "time", "Time") && l.pkg.codecs.At(embedded) == nil:
 		if !f.Exported() && f.Pkg() != l.pkg.types {
@@ -225,7 +226,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 		}
 		return inner, true, true
 	case isNamed(embedded, "time", "Time"):
-		l.refuse(at, "the methods of the embedded time would become those of the outer struct; give the field a name")
+		l.refuse(at, "the methods of the embedded time would be promoted to the outer struct; give the field a name")
 		return nil, false, false
 	case tag.has("inline"):
 		l.refuse(at, "%s cannot be inlined; remove the option inline", l.text(f.Type()))
@@ -237,7 +238,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	return nil, false, true
 }
 
-// typeHint makes the start of an identifier of a type's text.
+// typeHint returns an exported identifier made from the text of a type.
 func typeHint(text string) string {
 	var out strings.Builder
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool {
@@ -248,11 +249,11 @@ func typeHint(text string) string {
 	return out.String()
 }
 
-// maxFieldName bounds the name of a field on the wire, in bytes.
+// maxFieldName is the highest number of bytes in the name of a field on the wire.
 const maxFieldName = 1 << 10
 
-// malformed returns the rest of a field's tags from where they do not have the
-// form that package reflect reads, or repeat a key; "" is for well-formed tags.
+// malformed returns the part of a field's tags that package reflect cannot parse, or
+// that repeats a key, with what follows. It returns "" for well-formed tags.
 func malformed(text string) string {
 	seen := make(map[string]bool)
 	for rest := strings.TrimLeft(text, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
@@ -271,7 +272,7 @@ func malformed(text string) string {
 	return ""
 }
 
-// fieldTag is what the tags of a field say.
+// fieldTag holds the parsed tags of a field.
 type fieldTag struct {
 	name    string
 	options []string
@@ -280,21 +281,21 @@ type fieldTag struct {
 
 func (t fieldTag) has(option string) bool { return slices.Contains(t.options, option) }
 
-// tag reads the tags msgpack and mosaik of a field.
+// tag parses the tags msgpack and mosaik of a field.
 func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool) {
 	if bad := malformed(text); bad != "" {
-		l.refuse(at, "the tag `%s` is malformed at %q, so that all after it would be ignored; write key:\"value\" pairs with one space between and no key twice", text, bad)
+		l.refuse(at, "the tag `%s` is malformed at %q, so Go would ignore the rest; write key:\"value\" pairs, separated by one space, with each key once", text, bad)
 		return tag, false
 	}
 	own := reflect.StructTag(text).Get("msgpack")
 	if strings.ContainsAny(own, `':\"`) {
-		l.refuse(at, "the tag %q holds a quote, colon or backslash; use a plain name and options", own)
+		l.refuse(at, "the tag %q contains a quote, colon or backslash; use a plain name and options", own)
 		return tag, false
 	}
 	parts := strings.Split(own, ",")
 	tag.name = strings.TrimSpace(parts[0])
 	if len(tag.name) > maxFieldName || !utf8.ValidString(tag.name) {
-		l.refuse(at, "the name %.40q is not valid UTF-8 or longer than %d bytes", tag.name, maxFieldName)
+		l.refuse(at, "the name %.40q is not valid UTF-8, or is longer than %d bytes; choose another name", tag.name, maxFieldName)
 		return tag, false
 	}
 	allowed := []string{"", "omitempty", "inline", "noinline"}
@@ -314,13 +315,13 @@ func (l *layout) tag(f *types.Var, text string, at spot) (tag fieldTag, ok bool)
 		return tag, true
 	}
 	if tag.tagOptions, ok = parseOptions(options); !ok || tag.identity {
-		l.refuse(at, "the tag `mosaik:%q` has no meaning; use max=n with an n of at least 1, int64 or uint64, separated by commas", options)
+		l.refuse(at, "the tag `mosaik:%q` is not known; use max=n with an n of at least 1, int64 or uint64, separated by commas", options)
 		return tag, false
 	}
 	return tag, true
 }
 
-// positive returns the number that text is, 0 when it is none from 1 to 2147483647.
+// positive returns the number in text, or 0 if it is not in [1, 2147483647].
 func positive(text string) int {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 {

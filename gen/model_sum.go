@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// sum completes a sealed interface: its variants are the types of the package
-// that can have its unexported method.
+// sum completes a sealed interface. Only types of its package can have its unexported
+// method and be its variants.
 func (b *builder) sum(out *Type, t *types.Interface, s spot) bool {
 	out.Kind = Sum
 	if m := b.sealedOf(out.typ); m != nil {
@@ -24,13 +24,13 @@ func (b *builder) sum(out *Type, t *types.Interface, s spot) bool {
 	}
 	switch {
 	case t.NumMethods() == 0 && t.IsMethodSet():
-		b.refuse(s, "nothing in the bytes says which type %s holds; use a concrete type, or an interface with an unexported method", b.text(out.typ))
+		b.refuse(s, "the encoding would not say which type %s holds; use a concrete type, or an interface with an unexported method", b.text(out.typ))
 		return false
 	case isUniverseError(out.typ):
 		b.refuse(s, "an error is not the same value in another process; use a string or a number")
 		return false
 	case sealed == nil || !t.IsMethodSet():
-		b.refuse(s, "the interface %s is not sealed, any package can implement it; give it an unexported method", b.text(out.typ))
+		b.refuse(s, "the interface %s is not sealed, so any package can implement it; give it an unexported method", b.text(out.typ))
 		return false
 	}
 	if _, named := out.typ.(*types.Named); !named {
@@ -38,12 +38,12 @@ func (b *builder) sum(out *Type, t *types.Interface, s spot) bool {
 		return false
 	}
 	if !b.fromSource(sealed.Pkg()) {
-		return true // built again from source
+		return true // the model is built again from source
 	}
 	return b.variants(out, t, sealed.Pkg(), s)
 }
 
-// variants completes a sum by the types of pkg that implement it.
+// variants completes a sum with the types of pkg that implement it.
 func (b *builder) variants(out *Type, t *types.Interface, pkg *types.Package, s spot) bool {
 	named := b.variantNames(pkg)
 	ok := true
@@ -54,7 +54,7 @@ func (b *builder) variants(out *Type, t *types.Interface, pkg *types.Package, s 
 		}
 		at := spot{pos: object.Pos(), what: "variant " + v.goName + " of " + b.text(out.typ), hint: v.goName}
 		if i := slices.IndexFunc(out.Variants, func(o Variant) bool { return o.Name == v.Name }); i >= 0 {
-			b.refuse(at, "variant %s is named %q too; give one another name with %svariant name=…", out.Variants[i].goName, v.Name, directivePrefix)
+			b.refuse(at, "variant %s is also named %q; give one another name with %svariant name=…", out.Variants[i].goName, v.Name, directivePrefix)
 			return false
 		}
 		v.Type = b.build(object.Type(), at)
@@ -69,8 +69,7 @@ func (b *builder) variants(out *Type, t *types.Interface, pkg *types.Package, s 
 	return ok
 }
 
-// implementations returns the types of pkg of which a value or a pointer
-// implements t.
+// implementations returns the types of pkg that implement t by value or by pointer.
 func implementations(pkg *types.Package, t *types.Interface) []*types.TypeName {
 	var out []*types.TypeName
 	scope := pkg.Scope()
@@ -87,7 +86,7 @@ func implementations(pkg *types.Package, t *types.Interface) []*types.TypeName {
 	return out
 }
 
-// variantNames returns the names that directives in the source of pkg give.
+// variantNames returns the names of variants from the directives in pkg.
 func (m *modeler) variantNames(pkg *types.Package) map[*types.TypeName]string {
 	names := make(map[*types.TypeName]string)
 	for _, p := range m.loaded {
@@ -108,7 +107,7 @@ func (m *modeler) variantNames(pkg *types.Package) map[*types.TypeName]string {
 	return names
 }
 
-// variant checks a directive above a variant.
+// variant checks the directive of a variant.
 func (m *modeler) variant(pkg *Package, d directive) {
 	object := m.declared(pkg, d)
 	if object == nil {
@@ -129,11 +128,11 @@ func (m *modeler) variant(pkg *Package, d directive) {
 			return
 		}
 	}
-	m.problems.add(d.pos, "%s implements no sealed interface of its package; remove the directive, or give it the interface's methods", object.Name())
+	m.problems.add(d.pos, "%s implements no sealed interface of its package; remove the directive, or add the methods of the interface", object.Name())
 }
 
-// commands completes the interface of a machine's commands where a command
-// holds others.
+// commands completes the generated interface of a machine's commands, within a command
+// that holds others.
 func (b *builder) commands(out *Type, m *Machine) bool {
 	ok := true
 	for _, c := range m.Commands {
@@ -145,8 +144,7 @@ func (b *builder) commands(out *Type, m *Machine) bool {
 	return ok
 }
 
-// sealedOf returns the machine whose commands t is the interface of, nil for
-// none.
+// sealedOf returns the machine whose commands t is the generated interface of, or nil.
 func (b *builder) sealedOf(t types.Type) *Machine {
 	named, ok := t.(*types.Named)
 	if !ok || named.Obj().Pkg() != b.pkg.types || !b.isSealed(b.pkg, named.Obj()) {
@@ -160,17 +158,17 @@ func (b *builder) sealedOf(t types.Type) *Machine {
 	return nil
 }
 
-// sealedFile returns the path of the file that stands in for the interfaces of
-// all commands, which are yet to be generated, where a command holds one.
+// sealedFile returns the path of an overlay file. It declares the interfaces of all
+// commands, which may not be generated yet, if a command holds one.
 func sealedFile(pkg *Package) string { return filepath.Join(pkg.Dir, "sealed"+codeSuffix) }
 
-// isSealed reports whether object stands in for what is yet to be generated.
+// isSealed reports whether object is declared in that file.
 func (m *modeler) isSealed(pkg *Package, object types.Object) bool {
 	return m.fset.Position(object.Pos()).Filename == sealedFile(pkg)
 }
 
-// needSealed reports whether a type may be invalid for want of the interface of
-// all commands, and asks for it.
+// needSealed reports whether a type may be invalid because the interface of all
+// commands is not declared, and adds the overlay that declares it.
 func (b *builder) needSealed() bool {
 	var source strings.Builder
 	fmt.Fprintf(&source, "package %s\n", b.pkg.Name)

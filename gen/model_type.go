@@ -13,38 +13,38 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// builder builds the types of one machine's commands.
+// builder builds the types of one machine.
 type builder struct {
 	*modeler
 	pkg     *Package
 	machine *Machine
 	types   [allWords]typeutil.Map // by wide: types.Type → *Type
-	refused [allWords]typeutil.Map // by wide: types.Type → why, "" if that is wrong within the type's declaration
-	wide    words                  // what the types may be made of
-	last    refusal
-	failed  bool
-	state   bool // a part of the machine's state is built, see model_state.go
-	endless bool // there are too many types: no more are built
+	refused [allWords]typeutil.Map // by wide: types.Type → reason, "" if its declaration has the problem
+	wide    words                  // the words that the types may hold
+	last    refusal                // the last one
+	failed  bool                   // a type was refused
+	state   bool                   // the types are those of a state, see model_state.go
+	endless bool                   // there are too many types; no more are built
 }
 
-// refusal says where a type was refused, and why.
+// refusal records where a type was refused, and why.
 type refusal struct {
 	at  spot
 	why string
 }
 
-// spot is where a type is used.
+// spot is a place in which a type is used.
 type spot struct {
 	pos  token.Pos
-	what string // for problems, as "field Leg.Amount"
-	hint string // what a type without a name is named after
+	what string // its name in problems, as "field Leg.Amount"
+	hint string // the name for functions of an unnamed type
 }
 
 func newBuilder(m *modeler, pkg *Package, machine *Machine) *builder {
 	return &builder{modeler: m, pkg: pkg, machine: machine, wide: pkg.words}
 }
 
-// refuse notes that the type at s cannot be encoded.
+// refuse adds the problem that the type at s cannot be encoded. It returns nil.
 func (b *builder) refuse(s spot, format string, args ...any) *Type {
 	b.failed = true
 	text := fmt.Sprintf(format, args...)
@@ -56,7 +56,7 @@ func (b *builder) refuse(s spot, format string, args ...any) *Type {
 	return nil
 }
 
-// text returns how t is written in the machine's package.
+// text returns t as source of the machine's package.
 func (b *builder) text(t types.Type) string {
 	return types.TypeString(t, func(p *types.Package) string {
 		if p == b.pkg.types {
@@ -66,7 +66,7 @@ func (b *builder) text(t types.Type) string {
 	})
 }
 
-// build returns the model of t, nil when t was refused.
+// build returns the model of t, or nil if it refused t.
 func (b *builder) build(t types.Type, s spot) *Type {
 	t = types.Unalias(t)
 	if b.endless {
@@ -110,8 +110,8 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	return out
 }
 
-// remember notes that t, used at s, was refused. A reason that is not within its
-// declaration is reported again for each use.
+// remember records that t, used at s, was refused. If the reason is not in its
+// declaration, the problem is reported for each use.
 func (b *builder) remember(t types.Type, s spot) *Type {
 	why := ""
 	if b.last.at.pos == s.pos && b.last.at.what == s.what {
@@ -123,18 +123,18 @@ func (b *builder) remember(t types.Type, s spot) *Type {
 
 const (
 	maxTypes     = 5000 // of a machine's commands, and of its state
-	maxArguments = 250  // how many types the arguments of an instance are made of
+	maxArguments = 250  // how many types may occur in the type arguments of an instance
 )
 
-// tooMany refuses what the types of a machine never end with: a generic type
-// that holds ever other instances of itself.
+// tooMany refuses an endless number of types: a generic type may hold ever larger
+// instances of itself.
 func (b *builder) tooMany(t types.Type, s spot) bool {
 	named, _ := t.(*types.Named)
 	switch {
 	case named != nil && parts(named, maxArguments) > maxArguments:
-		b.refuse(s, "the generic type %s holds an instance of itself with larger type arguments, and so on without end; let it hold the instance that it is, as *%[1]s[T] within %[1]s[T]", named.Obj().Name())
+		b.refuse(s, "the generic type %s holds instances of itself with ever larger type arguments; let it hold only the instance that it is, as *%[1]s[T] in %[1]s[T]", named.Obj().Name())
 	case b.built() >= maxTypes:
-		b.refuse(s, "%.100s is one of more than %d types, at most so many are allowed; split the machine, or let generic types hold no other instances of themselves", b.text(t), maxTypes)
+		b.refuse(s, "%.100s exceeds the %d types that a machine may have; split the machine, or remove generic types that hold other instances of themselves", b.text(t), maxTypes)
 	default:
 		return false
 	}
@@ -150,8 +150,8 @@ func (b *builder) built() (n int) {
 	return n
 }
 
-// parts returns how many types the type arguments of an instance are made of, at
-// most one more than the limit.
+// parts returns how many types occur in the type arguments of an instance. It stops
+// counting above the limit.
 func parts(named *types.Named, limit int) int {
 	n := 0
 	var count func(t types.Type)
@@ -181,42 +181,42 @@ func parts(named *types.Named, limit int) int {
 	return n
 }
 
-// nameable refuses named types that generated code cannot write or must not
-// encode by their structure.
+// nameable refuses named types that generated code cannot name, or must not encode by
+// their structure.
 func (b *builder) nameable(named *types.Named, own *registration, s spot) bool {
 	object := named.Obj()
 	if object.Pkg() == nil { // error and comparable
 		return true
 	}
 	if object.Pkg() != b.pkg.types && !object.Exported() {
-		b.refuse(s, "%s is not exported by its package; export it, or use a type that is", b.text(named))
+		b.refuse(s, "%s is not exported by its package; export it, or use an exported type", b.text(named))
 		return false
 	}
 	if !importable(object.Pkg(), b.pkg.types) {
-		b.refuse(s, "%s is of package %s, which cannot be imported here; use a type of another package", b.text(named), object.Pkg().Path())
+		b.refuse(s, "%s is in package %s, which this package cannot import; use a type of another package", b.text(named), object.Pkg().Path())
 		return false
 	}
 	if object.Parent() != nil && object.Parent() != object.Pkg().Scope() {
-		b.refuse(s, "%s is declared within a function; move it to the package", b.text(named))
+		b.refuse(s, "%s is declared within a function; move it to package scope", b.text(named))
 		return false
 	}
 	if object.Pkg() == b.pkg.types && isLocal(object.Name()) {
-		b.refuse(s, "%s is named like a variable of the generated code; give it a longer name", object.Name())
+		b.refuse(s, "%s has the name of a variable in generated code; give it a longer name", object.Name())
 		return false
 	}
 	if method := b.ownCodec(named); method != "" && own == nil && b.pkg.commandOf(named) == nil {
-		b.refuse(s, "%s encodes itself with %s, about whose bytes nothing is known; register a codec for it with %scodec name=… (and module, once for all packages), or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
+		b.refuse(s, "%s encodes itself with %s, and mosaik-gen does not know what that writes; register a codec for it with %scodec name=… (with module, one serves all packages), or use a plain type such as string or [16]byte and convert it in ApplyTo", b.text(named), method, directivePrefix)
 		return false
 	}
 	if own == nil && isNamed(named, "time", "Location") {
-		b.refuse(s, "a time.Location depends on the time zone database of the process; use a string with its name, and time.LoadLocation outside of the machine")
+		b.refuse(s, "a time.Location depends on the time zone database of the process; use a string with its name, and call time.LoadLocation outside of the machine")
 		return false
 	}
 	return true
 }
 
-// importable reports whether a package may be imported by another: not when it
-// is internal to a tree that the other is not in, or a program.
+// importable reports whether package by may import pkg, which must not be a program, nor
+// internal to a tree that by is not in.
 func importable(pkg, by *types.Package) bool {
 	if pkg == by {
 		return true
@@ -225,8 +225,8 @@ func importable(pkg, by *types.Package) bool {
 	return pkg.Name() != "main" && (i < 0 || strings.HasPrefix("/"+by.Path()+"/", ("/" + pkg.Path())[:i]+"/"))
 }
 
-// commandOf returns the command that a type is, of whichever machine of the
-// package, nil for none.
+// commandOf returns the command whose type is named, of any machine of the package, or
+// nil.
 func (p *Package) commandOf(named *types.Named) *Command {
 	for _, m := range p.Machines {
 		for _, c := range m.Commands {
@@ -238,9 +238,8 @@ func (p *Package) commandOf(named *types.Named) *Command {
 	return nil
 }
 
-// ownCodec returns the method by which a type encodes itself, "" for none. What
-// we generated for the commands of another package does not count: it may as
-// well not be there yet.
+// ownCodec returns a method with which a type encodes or decodes itself, or "". Methods
+// in generated files do not count: they may be missing in the next run.
 func (m *modeler) ownCodec(t *types.Named) string {
 	if types.IsInterface(t) {
 		return ""
@@ -255,7 +254,7 @@ func (m *modeler) ownCodec(t *types.Named) string {
 	return ""
 }
 
-// fill completes out by the structure of its type.
+// fill completes out from the structure of its type.
 func (b *builder) fill(out *Type, s spot) bool {
 	switch t := out.typ.Underlying().(type) {
 	case *types.Basic:
@@ -275,7 +274,7 @@ func (b *builder) fill(out *Type, s spot) bool {
 	case *types.Interface:
 		return b.sum(out, t, s)
 	case *types.Chan:
-		b.refuse(s, "a chan means nothing to another process; remove it, or exclude the field with the tag `msgpack:\"-\"`")
+		b.refuse(s, "a chan has no meaning in another process; remove it, or exclude the field with the tag `msgpack:\"-\"`")
 	case *types.Signature:
 		b.refuse(s, "a func cannot be encoded; remove it, or exclude the field with the tag `msgpack:\"-\"`")
 	default:
@@ -299,6 +298,7 @@ var basicKinds = map[types.BasicKind]Type{
 	types.String:  {Kind: String},
 }
 
+// basic completes a type whose underlying type is basic.
 func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	if known, ok := basicKinds[t.Kind()]; ok {
 		out.Kind, out.Bits = known.Kind, known.Bits
@@ -311,12 +311,12 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	case types.Int, types.Uint:
 		return b.word(out, t, s)
 	case types.Uintptr, types.UnsafePointer:
-		b.refuse(s, "%s means nothing to another process; use uint64", b.text(out.typ))
+		b.refuse(s, "%s has no meaning in another process; use uint64", b.text(out.typ))
 	case types.Complex64, types.Complex128:
 		b.refuse(s, "MessagePack has no complex numbers; use two floats")
 	case types.Invalid:
 		if !b.needSealed() {
-			b.refuse(s, "the type is invalid%s", b.complaint(s.pos, "; correct it first"))
+			b.refuse(s, "the type is invalid%s; correct it first", b.complaint(s.pos))
 		}
 	default:
 		b.refuse(s, "%s cannot be encoded; use another type", b.text(out.typ))
@@ -324,24 +324,24 @@ func (b *builder) basic(out *Type, t *types.Basic, s spot) bool {
 	return false
 }
 
-// complaint returns what the type checker said about the line of pos, otherwise
-// if it said nothing.
-func (m *modeler) complaint(pos token.Pos, otherwise string) string {
+// complaint returns the type checker's error in the line of pos, behind a colon, ""
+// if there is none.
+func (m *modeler) complaint(pos token.Pos) string {
 	at := m.fset.Position(pos)
 	for _, p := range m.loaded {
 		for _, e := range p.TypeErrors {
 			if o := m.fset.Position(e.Pos); o.Filename == at.Filename && o.Line == at.Line {
 				if strings.HasPrefix(e.Msg, "undefined: ") && strings.Contains(e.Msg, ".") && strings.HasSuffix(e.Msg, "Command") {
-					return ", " + e.Msg + "; if it is the interface of another package's commands, hold the structs that are meant"
+					return ": " + e.Msg + ", which a command cannot hold if it is the generated interface of another package; use its structs"
 				}
-				return ", " + e.Msg
+				return ": " + e.Msg
 			}
 		}
 	}
-	return otherwise
+	return ""
 }
 
-// constants returns the constants that the declaring package has of a type.
+// constants returns the constants of a type in the package that declares it.
 func (b *builder) constants(named *types.Named) []Constant {
 	pkg := named.Obj().Pkg()
 	if pkg == nil || b.standard(pkg) || !b.fromSource(pkg) {
@@ -363,8 +363,8 @@ func (b *builder) constants(named *types.Named) []Constant {
 	return out
 }
 
-// standard reports whether a package belongs to Go itself, whose constants
-// differ between releases.
+// standard reports whether a package is in the standard library, whose constants differ
+// between releases.
 func (b *builder) standard(pkg *types.Package) bool {
 	if first, _, _ := strings.Cut(pkg.Path(), "/"); strings.Contains(first, ".") {
 		return false
@@ -373,8 +373,8 @@ func (b *builder) standard(pkg *types.Package) bool {
 	return err == nil && p.Goroot
 }
 
-// fromSource reports whether a package was loaded from source, and asks for it
-// when it was not.
+// fromSource reports whether a package was loaded from source. If it was not, it will
+// be in the next run.
 func (b *builder) fromSource(pkg *types.Package) bool {
 	for _, p := range b.loaded {
 		if p.Types == pkg {
@@ -385,6 +385,7 @@ func (b *builder) fromSource(pkg *types.Package) bool {
 	return false
 }
 
+// sequence completes a slice or array.
 func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
 	out.Kind = kind
 	if out.Len > maxValueSize {
@@ -406,6 +407,7 @@ func (b *builder) sequence(out *Type, kind Kind, elem types.Type, s spot) bool {
 	return out.Elem != nil
 }
 
+// mapping completes a map.
 func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	out.Kind, out.stream = Map, b.state
 	own, ok := b.registration(types.Unalias(t.Key()), s)
@@ -414,10 +416,10 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	}
 	if basic, ok := t.Key().Underlying().(*types.Basic); own == nil && (!ok || basic.Info()&(types.IsString|types.IsInteger) == 0) {
 		if basic != nil && basic.Kind() == types.Invalid {
-			b.refuse(s, "the type of the map's keys is invalid%s", b.complaint(s.pos, "; correct it first"))
+			b.refuse(s, "the type of the map's keys is invalid%s; correct it first", b.complaint(s.pos))
 			return false
 		}
-		b.refuse(s, "%s cannot be a map key, whose order and equality must be beyond doubt; use a string or an integer", b.text(t.Key()))
+		b.refuse(s, "%s cannot be a map key, because members could differ about the order or equality of keys; use a string or an integer", b.text(t.Key()))
 		why := b.last
 		b.build(t.Elem(), s.in("elem"))
 		b.last = why
@@ -426,7 +428,7 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	out.Key = b.build(t.Key(), s.in("key"))
 	if out.Key != nil && out.Key.Kind == Own {
 		if part := identityOf(t.Key()); part != "" {
-			b.refuse(s, "%s cannot be a map key: it holds %s, whose equality is not that of what is encoded; use another key", b.text(t.Key()), part)
+			b.refuse(s, "%s cannot be a map key: it holds %s, so equal keys could be encoded differently; use another type", b.text(t.Key()), part)
 			return false
 		}
 	}
@@ -434,14 +436,15 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 	return out.Key != nil && out.Elem != nil
 }
 
+// pointer completes a pointer.
 func (b *builder) pointer(out *Type, t *types.Pointer, s spot) bool {
 	switch t.Elem().Underlying().(type) {
 	case *types.Pointer, *types.Slice, *types.Map, *types.Interface:
-		b.refuse(s, "a nil %s and one that points to nil look alike when encoded; use %s", b.text(out.typ), b.text(t.Elem()))
+		b.refuse(s, "a nil %s and a pointer to nil have the same encoding; use %s", b.text(out.typ), b.text(t.Elem()))
 		return false
 	}
 	if _, named := out.typ.(*types.Named); named {
-		b.refuse(s, "%s is a named pointer; use %s", b.text(out.typ), b.text(t))
+		b.refuse(s, "%s is a named pointer type; use %s", b.text(out.typ), b.text(t))
 		return false
 	}
 	out.Kind = Pointer
@@ -459,7 +462,7 @@ func (s spot) in(part string) spot {
 	return s
 }
 
-// typeName returns what functions for t are named after.
+// typeName returns the name for functions of t.
 func typeName(t types.Type, hint string, pkg *types.Package) string {
 	named, ok := t.(*types.Named)
 	if !ok {

@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// words says which numbers with the width of the platform's words are encoded, as
-// numbers of 64 bits: int as int64, uint as uint64.
+// words is a set of the types int and uint, whose width depends on the platform. They
+// are encoded as int64 and uint64.
 type words uint8
 
 const (
 	intWords words = 1 << iota
 	uintWords
-	allWords = 1 << iota // how many combinations there are
+	allWords = 1 << iota // the number of sets
 )
 
-// wordOptions are the words that options of the tag mosaik name.
+// wordOptions maps the options of the tag mosaik to words.
 var wordOptions = map[string]words{"int64": intWords, "uint64": uintWords}
 
-// words reads the directive of a package.
+// words applies the directive of a package.
 func (m *modeler) words(pkg *Package, d directive) {
 	if len(d.args) == 0 && !d.failed {
-		m.problems.add(d.pos, "%s%s says nothing about the package; add int=int64, uint=uint64 or both", directivePrefix, d.verb)
+		m.problems.add(d.pos, "%s%s has no arguments; add int=int64, uint=uint64 or both", directivePrefix, d.verb)
 	}
 	for key, value := range d.args {
 		if value != key+"64" {
@@ -31,7 +31,7 @@ func (m *modeler) words(pkg *Package, d directive) {
 	}
 }
 
-// wordsOf returns which words t is.
+// wordsOf returns the set that holds t, which is empty if t is neither int nor uint.
 func wordsOf(t *types.Basic) words {
 	switch t.Kind() {
 	case types.Int:
@@ -42,10 +42,10 @@ func wordsOf(t *types.Basic) words {
 	return 0
 }
 
-// word completes a number with the width of the platform's words.
+// word completes an int or uint.
 func (b *builder) word(out *Type, t *types.Basic, s spot) bool {
 	if b.wide&wordsOf(t) == 0 {
-		b.refuse(s, "%s has 32 or 64 bits, depending on the platform; use %s64 or %[2]s32, or have it encoded as %[2]s64 by the tag `mosaik:\"%[2]s64\"` of the field or by %spackage %[2]s=%[2]s64 above the package clause of the machine", b.text(out.typ), t.Name(), directivePrefix)
+		b.refuse(s, "%s has 32 or 64 bits, depending on the platform; use %s64 or %[2]s32, or encode it as %[2]s64 with the field tag `mosaik:\"%[2]s64\"` or with %spackage %[2]s=%[2]s64 above the package clause of the machine", b.text(out.typ), t.Name(), directivePrefix)
 		return false
 	}
 	out.Kind, out.Bits, out.word = Int, 64, true
@@ -58,16 +58,15 @@ func (b *builder) word(out *Type, t *types.Basic, s spot) bool {
 	return true
 }
 
-// widths sets which words the type of a field may be made of, up to the structs
-// and interfaces within, whose fields say it for themselves. It returns what
-// undoes that.
+// widths sets which words the type of a field may hold, outside of structs and
+// interfaces, whose fields have tags of their own. The caller must call undo.
 func (b *builder) widths(w words) (undo func()) {
 	before := b.wide
 	b.wide = w
 	return func() { b.wide = before }
 }
 
-// hasFields reports whether t says for itself of which words it is made.
+// hasFields reports whether the words in t depend on the tags of its own fields.
 func hasFields(t types.Type) bool {
 	switch t.Underlying().(type) {
 	case *types.Struct, *types.Interface:
@@ -76,7 +75,7 @@ func hasFields(t types.Type) bool {
 	return false
 }
 
-// madeOf returns the words that t is made of outside of structs and interfaces.
+// madeOf returns the words that t holds outside of structs and interfaces.
 func (t *Type) madeOf() (found words) {
 	seen := make(map[*Type]bool)
 	var visit func(*Type)
@@ -94,15 +93,14 @@ func (t *Type) madeOf() (found words) {
 	return found
 }
 
-// holdsWords reports whether t holds a number with the width of the platform's
-// words.
+// holdsWords reports whether t holds an int or uint anywhere.
 func (t *Type) holdsWords() bool {
 	found := false
 	t.walk(func(o *Type) { found = found || o.word })
 	return found
 }
 
-// tagOptions are the parts of the tag mosaik of a field.
+// tagOptions holds the options of the tag mosaik of a field.
 type tagOptions struct {
 	max      int
 	words    words
@@ -110,8 +108,8 @@ type tagOptions struct {
 	identity bool
 }
 
-// parseOptions reads the tag mosaik. It returns false when a part is unknown or
-// does not go with another.
+// parseOptions parses the tag mosaik. It returns false if an option is unknown, occurs
+// twice or cannot be combined.
 func parseOptions(text string) (o tagOptions, ok bool) {
 	parts := strings.Split(text, ",")
 	for _, part := range parts {

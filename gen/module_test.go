@@ -34,7 +34,7 @@ func newModule(t *testing.T, files map[string]string) string {
 	}
 	// The go command must not take a result from its cache after a change of
 	// what generated code stands on: it remembers which files were read.
-	for _, pattern := range []string{"codec/*.go", "sm/*.go"} {
+	for _, pattern := range []string{"codec/*.go", "codec/*/*.go", "codec/internal/*/*.go", "sm/*.go"} {
 		names, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// The canonical schema of a machine, one fact a line, is what its identity is
-// the hash of. It stands beside the code in the machine's schema file.
+// The canonical schema of a machine has one fact in each line. Its hash is the
+// machine's signature. It is kept beside the code in the machine's schema file.
 //
 //	mosaik-schema/1 msgpack/1
 //	machine "ledger" version 1
@@ -20,43 +20,42 @@ import (
 //	#1 struct{"Account":str "Amount":i64}
 //	…
 //
-// Machines with snapshots have the line "state/1 #n" behind that of the command:
-// the format in which the codec writes states, and the struct of the machine's
-// fields. A third line, identity {"Capacity":u32 "Mode":str}, names the fields of the
-// machine whose values enter the signature when the machine is made; the second
-// line ends with "layout array" where structs are arrays by
-// default. A type is one of
+// The second line ends with "layout array" if structs are arrays by default. A third
+// line, identity {"Capacity":u32 "Mode":str}, names the fields of the machine whose
+// values enter the signature when the group is joined. Machines with snapshots have
+// the line "state/1 #n" after that of the command: the format of states, and the
+// struct of the machine's fields. A type is one of
 //
 //	bool i8…i64 u8…u64 f32 f64 str bytes bytes[n] time duration
 //	[]T [n]T map[K]T *T
 //	#n               the type that line #n describes
 //	bytes#n          bytes whose values are constants of the enum #n; bytes[8]#n
-//	own "uuid"       bytes that the codec registered under this name makes
+//	own "uuid"       bytes that the codec registered under this name encodes
 //
 // and a line describes one of
 //
 //	struct{"wire name"(max=n,omitempty):T …}   a map, fields by name; omitempty=IsZero
-//	                                           where that method of a type of the
-//	                                           user's says what is empty
-//	                                           ; pointer=1.2 where the embedded
-//	                                           pointers 1 and 2 lead to it
+//	                                           if that method of a user's type
+//	                                           decides what is empty; pointer=1.2 if
+//	                                           the embedded pointers 1 and 2 lead to
+//	                                           the field
 //	tuple{"wire name"(max=n,omitempty):T …}    an array, fields in their order;
-//	                                           omitempty where the whole can be left out
-//	sum{"variant":T …}                         an array of tag and value; the
-//	                                           tag is the position, from 0
+//	                                           omitempty if the tuple can be left out
+//	sum{"variant":T …}                         an array of tag and value; the tag is
+//	                                           the position, from 0
 //	enum i32{"Constant"=value …}               by name
 //
-// Further levels of the schema follow as blocks, see level.
+// Further levels of the schema follow as blocks; see level.
 //
-// Names are quoted as in Go, in ASCII. There are no Go types, packages or files
-// in it. Types of equal structure are one line, however often they are declared;
-// lines are numbered in the order in which they are first reached, depth first.
+// Names are quoted as in Go, in ASCII. The schema does not mention Go types, packages
+// or files. Types of equal structure share one line, however often they are declared.
+// Lines are numbered in the order in which a depth-first walk first reaches them.
 const schemaHeader = "mosaik-schema/1 msgpack/1"
 
-// signatureDomain keeps signatures apart from other hashes.
+// signatureDomain separates signatures from other hashes.
 const signatureDomain = "mosaik-schema/1 signature\x00"
 
-// schema is a machine's schema, minimised.
+// schema is the schema of a machine at one level.
 type schema struct {
 	name     string
 	version  uint32
@@ -64,9 +63,10 @@ type schema struct {
 	identity []Field
 	root     *Type
 	state    *Type // nil without snapshots
-	format   int   // of the state
+	format   int   // the version of the format of states
 }
 
+// schemaOf returns the schema that describes the model of m.
 func schemaOf(m *Machine) schema {
 	return schema{name: m.Name, version: m.Version, array: m.Array, identity: m.Identity, root: m.command, state: m.state, format: stateFormat}
 }
@@ -82,7 +82,7 @@ func (s schema) signature() [32]byte {
 // text returns the canonical text.
 func (s schema) text() string { return s.head() + s.body() }
 
-// head returns the lines of the canonical text that all levels share.
+// head returns the lines of the canonical text that are the same for all levels.
 func (s schema) head() string {
 	var b strings.Builder
 	layout := ""
@@ -97,7 +97,8 @@ func (s schema) head() string {
 	return b.String()
 }
 
-// body returns the lines of the canonical text that describe the commands.
+// body returns the lines of the canonical text that describe the commands and the
+// state.
 func (s schema) body() string {
 	var b strings.Builder
 	classes := minimise(s.roots())
@@ -128,8 +129,9 @@ func (s schema) body() string {
 	return b.String()
 }
 
-// minimise returns the class of each numbered type that the roots reach; types
-// of one class have the same structure.
+// minimise returns the class of each numbered type that the roots reach. Types are in
+// the same class if they have the same structure. It refines a partition of the types
+// until it is stable.
 func minimise(roots []*Type) map[*Type]int {
 	var types []*Type
 	seen := make(map[*Type]bool)
@@ -212,7 +214,7 @@ func (t *Type) reference(ref func(*Type) string) string {
 	return t.scalar()
 }
 
-// values returns what is said of the values of bytes.
+// values returns the reference to the enum of the values of bytes, or "".
 func (t *Type) values(ref func(*Type) string) string {
 	if t.Elem == nil {
 		return ""
@@ -220,7 +222,7 @@ func (t *Type) values(ref func(*Type) string) string {
 	return t.Elem.reference(ref)
 }
 
-// scalar returns the name of a scalar's form.
+// scalar returns the name of a scalar.
 func (t *Type) scalar() string {
 	switch t.Kind {
 	case Bool:
@@ -262,7 +264,7 @@ func (t *Type) describe(ref func(*Type) string) string {
 	return word + "{" + strings.Join(parts, " ") + "}"
 }
 
-// conditions returns what is said of a field of t beside its type.
+// conditions returns the text in brackets after the name of a field of t, or "".
 func (t *Type) conditions(f Field) string {
 	var parts []string
 	if f.Max > 0 {

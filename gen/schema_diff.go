@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// diff tells in words what makes new another schema than old, most of it as
-// "Deposit.Amount: i64 → i32", and which of that is incompatible, so that it
-// cannot be a new level. It returns nothing for equal schemas.
+// diff describes the differences between two schemas, as in
+// "Deposit.Amount: i64 → i32". breaking holds those that are incompatible, so that new
+// cannot be a level after old. Equal schemas have no differences.
 func diff(old, new schema) (changes, breaking []string) {
 	var d differ
 	if old.name != new.name {
@@ -48,19 +48,20 @@ func layoutName(array bool) string {
 	return "map"
 }
 
-// Where the fields of the machine stand that are part of its identity, and of
-// its state.
+// The paths of the fields in the identity and in the state of a machine.
 const (
 	identityPath = "identity"
 	statePath    = "state"
 )
 
+// differ collects the differences between two schemas.
 type differ struct {
 	changes  []string
 	breaking []string // those that are incompatible
 	seen     map[[2]*Type]bool
 }
 
+// say adds an incompatible difference.
 func (d *differ) say(path, format string, args ...any) {
 	if path == "" {
 		path = "command"
@@ -69,12 +70,12 @@ func (d *differ) say(path, format string, args ...any) {
 	d.changes, d.breaking = append(d.changes, text), append(d.breaking, text)
 }
 
-// extend is say for what is compatible.
+// extend adds a compatible difference.
 func (d *differ) extend(path, format string, args ...any) {
 	d.changes = append(d.changes, path+": "+fmt.Sprintf(format, args...))
 }
 
-// types compares what stands at the same path.
+// types compares the types at the same path.
 func (d *differ) types(path string, old, new *Type) {
 	if d.seen[[2]*Type{old, new}] {
 		return
@@ -105,6 +106,7 @@ func (d *differ) types(path string, old, new *Type) {
 	}
 }
 
+// fields compares the fields of structs.
 func (d *differ) fields(path string, old, new *Type) {
 	was := make(map[string]Field)
 	for _, f := range old.Fields {
@@ -141,6 +143,7 @@ func (d *differ) fields(path string, old, new *Type) {
 // sayer is one of the differ's methods say and extend.
 type sayer func(path, format string, args ...any)
 
+// variants compares the variants of sums.
 func (d *differ) variants(path string, old, new *Type) {
 	report := func(say sayer, name, what string) { say(path, "variant %s %s", name, what) }
 	inside := func(name string) string { return path + ".(" + name + ")" }
@@ -168,6 +171,7 @@ func (d *differ) variants(path string, old, new *Type) {
 	}
 }
 
+// constants compares the constants of enums.
 func (d *differ) constants(path string, old, new *Type) {
 	was := make(map[string]string)
 	for _, c := range old.Enum {
@@ -197,7 +201,7 @@ func orNone(conditions string) string {
 	return conditions[1 : len(conditions)-1]
 }
 
-// brief describes t in a word or two.
+// brief describes t in one or two words.
 func (t *Type) brief() string {
 	switch {
 	case t.Kind == Struct && t.Tuple:

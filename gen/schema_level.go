@@ -9,30 +9,30 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// maxLevel bounds the levels of a schema.
+// maxLevel is the highest level of a schema.
 const maxLevel = 1000
 
-// levelDomain keeps the digests of levels apart from other hashes.
+// levelDomain separates the digests of levels from other hashes.
 const levelDomain = "mosaik-schema/1 level\x00"
 
-// level is a level of a schema. A schema file holds the canonical text of level
-// 1, whose hash is the signature whatever follows, then for each further level a
-// block that describes all commands as they are from there on:
+// level is a level of a schema. A schema file holds the canonical text of level 1,
+// whose hash is the signature at all levels. For each further level a block follows
+// that describes all commands from that level on:
 //
 //	level 2
 //	command #0
 //	#0 sum{"Deposit":#1 "Transfer":#2 "Close":#3}
 //	…
 //
-// A level adds variants, behind those that were there, and fields that are left
-// out when they are empty. Nothing before it ever changes.
+// A level adds variants, after those of the level before it, and fields with omitempty.
+// It never changes anything else.
 type level struct {
 	schema schema
 	text   string // of the file up to the end of the level
 	digest [32]byte
 }
 
-// newLevel returns the level of s that follows those before it.
+// newLevel returns the level of s, which follows the levels in before.
 func newLevel(before []level, s schema) level {
 	if len(before) == 0 {
 		return level{schema: s, text: s.text(), digest: s.signature()}
@@ -43,7 +43,7 @@ func newLevel(before []level, s schema) level {
 
 var levelLine = regexp.MustCompile(`(?m)^level .*\n`)
 
-// parseLevels reads a schema file.
+// parseLevels parses a schema file.
 func parseLevels(text string) (levels []level, err error) {
 	ends := levelLine.FindAllStringIndex(text, maxLevel)
 	next := func(i int) int {
@@ -66,18 +66,18 @@ func parseLevels(text string) (levels []level, err error) {
 			return nil, fmt.Errorf("the block of level %d does not continue the one before: %s", i+2, strings.Join(breaking, "; "))
 		}
 		if place := cmp.Or(reordered(levels[i].schema.root, s.root), reordered(levels[i].schema.state, s.state)); place != "" {
-			return nil, fmt.Errorf("the block of level %d gives variants another tag: %s", i+2, place)
+			return nil, fmt.Errorf("the block of level %d changes the tags of variants: %s", i+2, place)
 		}
 		levels = append(levels, newLevel(levels, s))
 	}
-	// Editors may take away the last newline.
+	// Editors may remove the last newline.
 	if whole := levels[len(levels)-1].text; strings.TrimSuffix(whole, "\n") != strings.TrimSuffix(text, "\n") {
-		return nil, fmt.Errorf("it is not as it was written, from %q on", firstDifference(text, whole))
+		return nil, fmt.Errorf("it was changed after it was written, from %q on", firstDifference(text, whole))
 	}
 	return levels, nil
 }
 
-// firstDifference returns the first line of text that is another in want.
+// firstDifference returns the first line of text that differs from that of want.
 func firstDifference(text, want string) string {
 	wanted := strings.Split(want, "\n")
 	for i, line := range strings.Split(text, "\n") {
@@ -88,8 +88,8 @@ func firstDifference(text, want string) string {
 	return "the end"
 }
 
-// reordered returns a sum whose variants of old are not the first ones of new,
-// "" if there is none.
+// reordered describes a sum in new that does not start with the variants that it has in
+// old. It returns "" if there is none.
 func reordered(old, new *Type) (found string) {
 	eachPair(old, new, func(o, n *Type) {
 		if o.Kind != Sum || found != "" {
@@ -105,8 +105,8 @@ func reordered(old, new *Type) (found string) {
 	return found
 }
 
-// eachPair calls f for each two structs or sums at the same place of old and new,
-// once.
+// eachPair calls f once for each pair of structs or sums at the same place of old and
+// new.
 func eachPair(old, new *Type, f func(old, new *Type)) {
 	seen := make(map[[2]*Type]bool)
 	var visit func(o, n *Type)

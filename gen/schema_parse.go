@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseSchema reads a canonical text.
+// parseSchema parses the canonical text of one level.
 func parseSchema(text string) (s schema, err error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) < 4 || lines[0] != schemaHeader {
@@ -58,14 +58,15 @@ func parseSchema(text string) (s schema, err error) {
 	return s, nil
 }
 
-// schemaParser reads one line at a time; it stops at the first error.
+// schemaParser parses one line at a time. It stops at the first error.
 type schemaParser struct {
-	types []Type
-	at    int // line
-	rest  string
-	err   error
+	types []Type // by their numbers
+	at    int    // the number of the line, from 1
+	rest  string // the rest of the line
+	err   error  // the first one
 }
 
+// line parses one line, which parse must read to its end.
 func (p *schemaParser) line(at int, text string, parse func()) {
 	if p.err != nil {
 		return
@@ -77,13 +78,15 @@ func (p *schemaParser) line(at int, text string, parse func()) {
 	}
 }
 
+// fail records that the rest of the line is not what is wanted.
 func (p *schemaParser) fail(want string) {
 	if p.err == nil {
-		p.err = fmt.Errorf("line %d: %q stands where %s is wanted", p.at, p.rest, want)
+		p.err = fmt.Errorf("line %d: found %q, want %s", p.at, p.rest, want)
 	}
 	p.rest = ""
 }
 
+// has reads text if it comes next, and reports whether it did.
 func (p *schemaParser) has(text string) bool {
 	rest, ok := strings.CutPrefix(p.rest, text)
 	if ok {
@@ -92,6 +95,7 @@ func (p *schemaParser) has(text string) bool {
 	return ok
 }
 
+// want reads text, which must come next.
 func (p *schemaParser) want(text string) {
 	if !p.has(text) {
 		p.fail(strconv.Quote(text))
@@ -126,7 +130,7 @@ func (p *schemaParser) number() int {
 	return int(n)
 }
 
-// scalars are the types that are one word, longer words first.
+// scalars are the types that are one word. No word is a prefix of another one.
 var scalars = []struct {
 	word string
 	typ  Type
@@ -138,6 +142,7 @@ var scalars = []struct {
 	{"f32", Type{Kind: Float, Bits: 32}}, {"f64", Type{Kind: Float, Bits: 64}},
 }
 
+// reference reads a type.
 func (p *schemaParser) reference() *Type {
 	switch {
 	case p.has("#"):
@@ -173,7 +178,7 @@ func (p *schemaParser) reference() *Type {
 	return p.scalar()
 }
 
-// values reads what may be said of the values of bytes.
+// values reads the reference to the enum of the values of bytes, if there is one.
 func (p *schemaParser) values(t *Type) *Type {
 	if strings.HasPrefix(p.rest, "#") {
 		t.Elem = p.reference()
@@ -237,7 +242,7 @@ func (p *schemaParser) fields() (out []Field) {
 	return out
 }
 
-// conditions reads what is said of f, up to the closing bracket.
+// conditions reads the conditions of f, up to the closing bracket.
 func (p *schemaParser) conditions(f *Field) {
 	more := true
 	if p.has("max=") {
@@ -286,7 +291,7 @@ func (p *schemaParser) digits() string {
 	return text
 }
 
-// list reads what stands between braces, of which the first was read.
+// list reads items up to the closing brace.
 func (p *schemaParser) list(item func()) {
 	for p.err == nil && !p.has("}") {
 		item()

@@ -62,16 +62,16 @@ func TestManyPathsByValue(t *testing.T) {
 			}
 			root := all[60]
 			connect(root)
-			if root.recursive || root.special || root.depth != all[0].depth+60 || root.levels(make(map[*Type]int)) != root.depth {
-				t.Errorf("leaf %d: depth %d, levels %d, recursive %t", leaf.Kind, root.depth, root.levels(make(map[*Type]int)), root.recursive)
+			if root.recursive || root.special || root.depth != all[0].depth+60 || root.nesting(make(map[*Type]int)) != root.depth {
+				t.Errorf("leaf %d: depth %d, nesting %d, recursive %t", leaf.Kind, root.depth, root.nesting(make(map[*Type]int)), root.recursive)
 			}
 			if got, want := root.size(), min(leaf.size()<<30, hugeSize); got != want {
 				t.Errorf("leaf %d: size %d, want %d", leaf.Kind, got, want)
 			}
-			if root.least() > hugeSize || root.roomInside() > roomMost || root.certain() && omitted || root.sparse() {
-				t.Errorf("leaf %d: least %d, room %d", leaf.Kind, root.least(), root.roomInside())
+			if root.least() > hugeSize || root.hintInside() > hintMost || root.certain() && omitted || root.sparse() {
+				t.Errorf("leaf %d: least %d, room %d", leaf.Kind, root.least(), root.hintInside())
 			}
-			if n := len(new(emitter).room(root, "v")); n > 100000 {
+			if n := len(new(emitter).sizeHint(root, "v")); n > 100000 {
 				t.Errorf("leaf %d: the expression for the room is %d bytes long", leaf.Kind, n)
 			}
 			want := neverEmpty

@@ -18,23 +18,23 @@ type File struct {
 	Content []byte
 }
 
-// Result is what the files of packages are to be.
+// Result is the output of a run: the files that packages must have.
 type Result struct {
-	// Files are sorted by their paths.
+	// Files holds the generated files, sorted by their paths.
 	Files []File
-	// Orphans are the files that mosaik-gen wrote before and that belong to no
-	// machine any more.
+	// Orphans holds the paths of files that an earlier run wrote and that no longer
+	// belong to a machine.
 	Orphans []string
-	// Changes tells in words what is different about each schema whose version
-	// or level was raised, as "ledger: Deposit.Amount: i64 → i32" and
+	// Changes describes the differences in each schema whose version or level was
+	// raised, as "ledger: Deposit.Amount: i64 → i32" and
 	// "ledger level 2: command Withdraw: added".
 	Changes []string
 }
 
-// Generate returns what the files of the configured packages are to be. It
-// writes nothing. Among the [Problems] are a schema that changed under an
-// unchanged version and level, and files that were not written by mosaik-gen
-// where its own have their place.
+// Generate returns the files that the configured packages must have. It writes nothing.
+// Its error is of type [Problems] if there are errors in the source. A schema that
+// changed although its version and level did not is such an error, and so is a file by
+// hand in the place of a generated one.
 func Generate(ctx context.Context, c Config) (*Result, error) {
 	pkgs, problems, err := load(ctx, c)
 	if err != nil {
@@ -64,9 +64,9 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 		path := m.schemaFile(pkg)
 		switch {
 		case wanted[path]:
-			problems.add(m.pos, "%s is the schema file of another machine too; rename %s", filepath.Base(path), m.GoName)
+			problems.add(m.pos, "%s is also the schema file of another machine; rename %s", filepath.Base(path), m.GoName)
 		case pkg.failed || m.failed:
-			wanted[path] = true // of what is missing in the model nothing follows for the schema
+			wanted[path] = true // an incomplete model says nothing about the schema
 		default:
 			want(path, []byte(r.evolve(m, path, problems)))
 		}
@@ -74,12 +74,12 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 	if len(pkg.Machines) > 0 {
 		path := filepath.Join(pkg.Dir, pkg.Name+codeSuffix)
 		if reason := foreign(path); reason != "" {
-			problems.add(token.Position{Filename: path}, "the code of package %s goes into this file, %s", pkg.Name, reason)
+			problems.add(token.Position{Filename: path}, "the generated code of package %s belongs in this file, but %s", pkg.Name, reason)
 		}
 		wanted[path] = true
 	}
 	if len(*problems) > 0 {
-		return nil // they take the place of all files
+		return nil // nothing will be written
 	}
 	if len(pkg.Machines) > 0 {
 		source, err := emit(pkg)
@@ -91,22 +91,22 @@ func (r *Result) add(pkg *Package, problems *Problems) error {
 	return r.orphans(pkg, wanted)
 }
 
-// foreign returns why a file that is to be written must not be replaced, "" if it
-// may be: it was not written by mosaik-gen.
+// foreign returns why the file at path must not be replaced, or "" if it may be.
+// mosaik-gen replaces only files that it wrote.
 func foreign(path string) string {
 	content, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return ""
 	case err != nil:
-		return fmt.Sprintf("but it cannot be read: %v", err)
+		return fmt.Sprintf("it cannot be read: %v", err)
 	case strings.HasSuffix(path, schemaSuffix) && (len(content) == 0 || isSchema(content)) || isOutput(path, content):
 		return ""
 	}
-	return "but it was not written by mosaik-gen, which would overwrite it; rename it"
+	return "mosaik-gen did not write it and does not overwrite it; rename it"
 }
 
-// orphans finds the files of ours in the package's folder that nobody wants.
+// orphans adds the generated files in the package's directory that are not wanted.
 func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
 	entries, err := os.ReadDir(pkg.Dir)
 	if err != nil {
@@ -129,8 +129,8 @@ func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
 	return nil
 }
 
-// Check compares the result with the files that are there and returns what is
-// different, a line for each file: missing, stale from some line on, or orphan.
+// Check compares the result with the files on disk. It returns a line for each file
+// that differs, which says whether it is missing, stale or an orphan.
 func (r *Result) Check() ([]string, error) {
 	var out []string
 	for _, f := range r.Files {
@@ -150,7 +150,7 @@ func (r *Result) Check() ([]string, error) {
 	return out, nil
 }
 
-// difference says where what was in place of f differs.
+// difference describes where was, the content on disk, differs from f.
 func (f File) difference(was []byte) string {
 	if bytes.Equal(bytes.ReplaceAll(was, []byte("\r\n"), []byte("\n")), f.Content) {
 		return ", its lines end with CRLF; put \"*" + codeSuffix + " text eol=lf\" into .gitattributes"
@@ -166,15 +166,15 @@ func (f File) difference(was []byte) string {
 	return fmt.Sprintf(", from line %d on", line+1)
 }
 
-// Write writes the files that are not as they are to be, each of them whole or
-// not at all, and removes the orphans. It returns the paths of both.
+// Write writes the files that differ from those on disk, each completely or not at all,
+// and removes the orphans. It returns the paths of both.
 func (r *Result) Write() (written []string, err error) {
 	for _, f := range r.Files {
 		if was, err := os.ReadFile(f.Path); err == nil && bytes.Equal(was, f.Content) {
 			continue
 		}
 		if reason := foreign(f.Path); reason != "" {
-			return written, fmt.Errorf("gen: write %s, %s", f.Path, reason)
+			return written, fmt.Errorf("gen: write %s: %s", f.Path, reason)
 		}
 		if err := writeFile(f.Path, f.Content); err != nil {
 			return written, err
@@ -190,7 +190,7 @@ func (r *Result) Write() (written []string, err error) {
 	return written, nil
 }
 
-// writeFile replaces a file in one step.
+// writeFile replaces a file atomically.
 func writeFile(path string, content []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".mosaik-gen-*")
 	if err != nil {

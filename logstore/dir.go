@@ -18,7 +18,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// ErrExposed reports a private key that others than its owner may read or change.
+// ErrExposed reports a private key that users other than its owner can read or change.
 var ErrExposed = errors.New("logstore: the private key is open to other users")
 
 // The files of a directory.
@@ -31,26 +31,25 @@ const (
 // pemType is the type of PEM block that holds a private key in PKCS #8.
 const pemType = "PRIVATE KEY"
 
-// Dir is the directory of a network on this machine: the peer's private key,
-// whose directory it is, and what [Disk] keeps in it. It belongs to one process
-// at a time. It may move, and so may the machine's name and addresses change;
-// a copy must never be used beside the original.
+// Dir is the directory of a network on this host. It holds the peer's private key, the
+// ids of network and peer, and the logs of [Disk]. One process at a time can open it. It
+// may move to another path or host, but a copy must never be used beside the original.
 type Dir struct {
 	path   string
-	lock   io.Closer
-	key    ed25519.PrivateKey
-	starts uint64
-	id     [16]byte
+	lock   io.Closer          // held until Close
+	key    ed25519.PrivateKey // the peer's
+	starts uint64             // how often the directory was opened
+	id     [16]byte           // random, not zero
 }
 
-// OpenDir opens a directory, made if need be, and locks it until [Dir.Close] or
-// the end of the process. A new one takes the identity that is given or, when
-// that is nil, the one that lies in identity.pem (PKCS #8 in PEM), or else draws
-// one. An old one keeps its identity.
+// OpenDir opens a directory, which it creates if it does not exist, and locks it until
+// [Dir.Close] or the end of the process. A new directory gets the given identity. If
+// that is nil, it keeps the one in identity.pem (PKCS #8 in PEM) or, without such a
+// file, gets a new one. An existing directory keeps its identity.
 //
-// The errors are [ErrLocked], [ErrForeign] (another network's directory, another
-// peer's, or one that holds something else), [ErrFormat], [ErrCorrupt],
-// [ErrExposed], or the file system's.
+// The errors are [ErrLocked], [ErrForeign] (the directory belongs to another network or
+// peer, or holds other files), [ErrFormat], [ErrCorrupt], [ErrExposed], or those of the
+// file system.
 func OpenDir(path string, network sm.Digest, identity ed25519.PrivateKey) (*Dir, error) {
 	d, err := openDir(path, network, identity)
 	if err != nil {
@@ -68,7 +67,7 @@ func openDir(path string, network sm.Digest, identity ed25519.PrivateKey) (*Dir,
 		return nil, err
 	}
 	if err := checkOurs(path); err != nil {
-		return nil, err // before anything is left in it
+		return nil, err // before a file is created in it
 	}
 	lock, err := vfs.OS.Lock(filepath.Join(path, dirLock))
 	if errors.Is(err, vfs.ErrLocked) {
@@ -87,14 +86,14 @@ func openDir(path string, network sm.Digest, identity ed25519.PrivateKey) (*Dir,
 // Identity returns the peer's private key. It must not be changed.
 func (d *Dir) Identity() ed25519.PrivateKey { return d.key }
 
-// Starts returns how often the directory was opened, this time included.
+// Starts returns how often the directory was opened, including this time.
 func (d *Dir) Starts() uint64 { return d.starts }
 
-// ID returns the directory's name, random and not zero. It stays when the
-// directory moves, and copies share it.
+// ID returns the directory's id, which is random and not zero. It does not change when
+// the directory moves. Copies have the same id.
 func (d *Dir) ID() [16]byte { return d.id }
 
-// Close gives the directory back. Close the logs in it first.
+// Close unlocks the directory. The logs in it must be closed before.
 func (d *Dir) Close() error {
 	if err := d.lock.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("logstore: close directory %s: %w", d.path, err)
@@ -102,7 +101,7 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// checkOurs reports a directory without the file of its owner that holds what is not ours.
+// checkOurs returns an error if the directory has no owner and holds other files.
 func checkOurs(path string) error {
 	names, err := vfs.OS.List(path)
 	if err != nil {
@@ -121,13 +120,13 @@ func checkOurs(path string) error {
 		}
 	}
 	if stranger != "" {
-		return fmt.Errorf("%w: it holds %s, and no file %s; name an empty directory", ErrForeign, stranger, dirOwner)
+		return fmt.Errorf("%w: it holds %s and no file %s; use an empty directory", ErrForeign, stranger, dirOwner)
 	}
 	return nil
 }
 
-// claim reads whose the directory is, makes it this network's if it is nobody's,
-// and counts the start.
+// claim checks the owner of the directory, sets it if there is none, and counts the
+// start.
 func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	o := owner{network: network}
 	content, err := readOwner(filepath.Join(d.path, dirOwner))
@@ -140,7 +139,7 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 			return fmt.Errorf("file %s: %w", dirOwner, err)
 		}
 		if o.network != network {
-			return fmt.Errorf("%w: it is of network %s, not of %s", ErrForeign, o.network.Short(), network.Short())
+			return fmt.Errorf("%w: it belongs to network %s, not to %s; use another directory", ErrForeign, o.network.Short(), network.Short())
 		}
 	}
 	if d.key, err = readIdentity(filepath.Join(d.path, dirIdentity)); err != nil {
@@ -151,18 +150,18 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	case missing && identity != nil:
 		d.key = identity
 	case missing && !fresh:
-		return fmt.Errorf("%w: file %s of peer %s is missing; put it back", ErrCorrupt, dirIdentity, o.peer.Short())
+		return fmt.Errorf("%w: file %s of peer %s is missing; restore it", ErrCorrupt, dirIdentity, o.peer.Short())
 	case missing:
 		if _, d.key, err = ed25519.GenerateKey(nil); err != nil {
-			return fmt.Errorf("draw an identity: %w", err)
+			return fmt.Errorf("generate an identity: %w", err)
 		}
 	}
 	peer := peerOf(d.key)
 	switch {
 	case identity != nil && peerOf(identity) != peer:
-		return fmt.Errorf("%w: it is of peer %s, not of %s", ErrForeign, peer.Short(), peerOf(identity).Short())
+		return fmt.Errorf("%w: it belongs to peer %s, not to %s; use another directory", ErrForeign, peer.Short(), peerOf(identity).Short())
 	case !fresh && peer != o.peer:
-		return fmt.Errorf("%w: it is of peer %s, and the identity is that of %s", ErrForeign, o.peer.Short(), peer.Short())
+		return fmt.Errorf("%w: it belongs to peer %s, but its identity is that of %s; restore the identity", ErrForeign, o.peer.Short(), peer.Short())
 	}
 	if missing {
 		if err := writeIdentity(d.path, d.key); err != nil {
@@ -173,15 +172,14 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 		return err
 	}
 	for o.id == [16]byte{} { // a new directory, or one of format 1
-		rand.Read(o.id[:]) // never fails: crypto/rand ends the process instead
+		rand.Read(o.id[:]) // never returns an error
 	}
 	o.peer, o.starts = peer, o.starts+1
 	d.starts, d.id = o.starts, o.id
 	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
 }
 
-// readOwner returns what the file of a directory's owner holds, and no more of it
-// than shows that it is too long.
+// readOwner returns the content of the owner file, or one byte more than it may have.
 func readOwner(name string) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -191,9 +189,10 @@ func readOwner(name string) ([]byte, error) {
 	return content, errors.Join(err, file.Close())
 }
 
+// peerOf returns the id of the peer with a private key.
 func peerOf(key ed25519.PrivateKey) sm.PeerID { return sm.PeerID(key.Public().(ed25519.PublicKey)) }
 
-// readIdentity returns the private key of a file, nil if there is no file.
+// readIdentity returns the private key in a file, or nil if there is no file.
 func readIdentity(name string) (ed25519.PrivateKey, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -207,7 +206,7 @@ func readIdentity(name string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Windows has no such bits: access there is inherited from the directory.
+	// Windows has no such bits; access there is inherited from the directory.
 	if open := info.Mode().Perm() & 0o077; open != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%w: its permissions are %04o; make them 0600", ErrExposed, info.Mode().Perm())
 	}
@@ -217,7 +216,7 @@ func readIdentity(name string) (ed25519.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(content)
 	if block == nil || block.Type != pemType {
-		return nil, fmt.Errorf("%w: it holds no PEM block %q", ErrCorrupt, pemType)
+		return nil, fmt.Errorf("%w: it has no PEM block %q; restore it", ErrCorrupt, pemType)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

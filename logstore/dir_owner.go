@@ -7,7 +7,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The file that says whose a directory is, format 2. Integers are little-endian.
+// The owner file of a directory, format 2. Integers are little-endian.
 //
 //	offset  size  content
 //	     0     8  magic "MSKDIR\r\n"
@@ -18,23 +18,23 @@ import (
 //	    84    16  id of the directory, random, not zero
 //	   100    32  BLAKE3 hash of everything before
 //
-// Format 1 is read as well: it has no id, and the next start draws one.
+// Format 1 can be read, too. It has no id; the next start generates one.
 const (
 	ownerMagic  = "MSKDIR\r\n"
 	ownerFormat = 2
 	ownerHead   = 12
-	ownerID     = 84 // where the id is
+	ownerID     = 84 // the offset of the id
 	hashSize    = 32
 	ownerSize1  = ownerID + hashSize // of format 1
 	ownerSize   = ownerID + 16 + hashSize
 )
 
-// owner says whose a directory is.
+// owner is the content of the owner file.
 type owner struct {
 	network sm.Digest
 	peer    sm.PeerID
 	starts  uint64
-	id      [16]byte // zero where format 1 was read
+	id      [16]byte // zero if format 1 was read
 }
 
 func (o owner) marshal() []byte {
@@ -48,10 +48,10 @@ func (o owner) marshal() []byte {
 	return append(b, sum[:]...)
 }
 
-// parseOwner reads an owner, whatever b is.
+// parseOwner parses an owner file, which may be damaged.
 func parseOwner(b []byte) (owner, error) {
 	if len(b) < ownerHead || string(b[:len(ownerMagic)]) != ownerMagic {
-		return owner{}, fmt.Errorf("%w: it does not begin like one", ErrCorrupt)
+		return owner{}, fmt.Errorf("%w: it does not start with the magic of an owner file", ErrCorrupt)
 	}
 	size, format := ownerSize, binary.LittleEndian.Uint32(b[8:])
 	switch format {
@@ -59,7 +59,7 @@ func parseOwner(b []byte) (owner, error) {
 	case 1:
 		size = ownerSize1
 	default:
-		return owner{}, fmt.Errorf("%w: format %d; this version reads formats 1 to %d", ErrFormat, format, ownerFormat)
+		return owner{}, fmt.Errorf("%w: its format is %d, this version reads formats 1 to %d", ErrFormat, format, ownerFormat)
 	}
 	switch {
 	case len(b) > size:

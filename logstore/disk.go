@@ -11,59 +11,60 @@ import (
 )
 
 var (
-	// ErrCorrupt reports that what is on disk is damaged, in a way that no
-	// crash explains. The error names the file and the offset.
+	// ErrCorrupt reports a file that is damaged in a way that a crash cannot
+	// explain. The error names the file and the offset.
 	ErrCorrupt = wal.ErrCorrupt
-	// ErrFormat reports a directory written by another, incompatible version.
+	// ErrFormat reports a directory that an incompatible version wrote.
 	ErrFormat = wal.ErrFormat
-	// ErrForeign reports a directory that is another network's, or no log.
+	// ErrForeign reports a directory that belongs to another network, or holds no
+	// log.
 	ErrForeign = wal.ErrForeign
-	// ErrLocked reports a directory that another process uses, or this one
-	// under another name.
+	// ErrLocked reports a directory that is in use, by another process or by this
+	// one under another path.
 	ErrLocked = wal.ErrLocked
 	// ErrTooLarge reports a batch of more than 512 MiB.
 	ErrTooLarge = wal.ErrTooLarge
 	// ErrOpen reports that a group's log is open already.
 	ErrOpen = errors.New("logstore: the group's log is open already")
-	// ErrNoDir reports that a log on disk was asked for without a directory.
+	// ErrNoDir reports a log on disk for a network without a directory.
 	ErrNoDir = errors.New("logstore: a log on disk needs a directory, and the network has none: open it with mosaik.WithDir")
 )
 
-// Disk returns the storage that keeps logs on disk, in [Opening.Dir]: they
-// outlive the process, and a power cut.
+// Disk returns the storage that keeps logs on disk, in [Opening.Dir]. They outlive the
+// process and a power cut.
 //
-// All groups of a directory share one log of segments of 64 MiB, and what they
-// save at the same time shares one write and one sync. A directory belongs to
-// one process at a time. It is open while the log of one of its groups is; any
-// number of values that Disk returned may open logs in it. After an error of
-// the disk nothing is accepted for any of them, until all are closed and opened
-// again: what such a disk still holds is known only by reading it.
+// All groups of a directory share one log, in segments of 64 MiB. Batches that are saved
+// at the same time share one write and one sync. One process at a time can use a
+// directory, which is open while the log of any of its groups is. Several values that
+// Disk returned may open logs in it. After an error of the disk all logs in the
+// directory reject writes until all of them are closed and opened again: only reading
+// shows what such a disk still holds.
 //
-// What is pruned or replaced is given back a segment at a time. The directory
-// holds about twice of what its logs hold, four times at worst, and 192 MiB.
+// The space of pruned and replaced entries is freed a segment at a time. A directory
+// takes about twice the size of its logs, at most four times, plus 192 MiB.
 //
-// A group's log is found again by the group's id: a member that joins the group
-// in a later process goes on as itself. With another id it begins anew, and a
-// warning is logged if logs of groups that are not joined lie beside. Joining on a
-// network without a directory is [ErrNoDir].
+// The log of a group is found by the group's id, so a member that joins the group in a
+// later process continues as the same replica. With another id the log is empty. A
+// warning is logged then if the directory holds logs of groups that are not joined. To
+// join on a network without a directory is [ErrNoDir].
 //
-// In memory there are 12 bytes for each entry, the newest entries (32 MiB for
-// all open logs together, 4 MiB for one) and 16 MiB of buffers, more only while
-// batches are larger than that.
+// A log takes 12 bytes of memory for each entry. The newest entries are kept in memory,
+// 32 MiB of all open logs together and 4 MiB of one, and so are 16 MiB of buffers, more
+// while batches are larger.
 func Disk[C any]() Storage[C] { return disk[C]{diskConfig{fs: vfs.OS, segment: 64 << 20}} }
 
 type disk[C any] struct{ diskConfig }
 
-// diskConfig is what tests change. It is comparable.
+// diskConfig holds what tests change. It is comparable.
 type diskConfig struct {
 	fs      vfs.FS
-	segment int64 // length of a segment in bytes
-	id      [16]byte
+	segment int64    // the length of a segment in bytes
+	id      [16]byte // of a new directory, zero for a random one
 }
 
 // Open implements [Storage]. Its errors are [ErrNoDir], [ErrOpen], [ErrLocked],
-// [ErrForeign], [ErrFormat], [ErrCorrupt], or the file system's. The first one
-// to open a directory reads all of it.
+// [ErrForeign], [ErrFormat], [ErrCorrupt], or those of the file system. The call that
+// opens a directory reads all of it.
 func (d disk[C]) Open(o Opening[C]) (Log, error) {
 	log, err := openDisk(d.diskConfig, o.Dir, o.Network, o.Group)
 	if err != nil {
@@ -71,8 +72,8 @@ func (d disk[C]) Open(o Opening[C]) (Log, error) {
 	}
 	if o.Logger != nil && log.group.isEmpty() {
 		if others := log.store.unused(); len(others) > 0 {
-			// Whoever changes what the id is made of would else see an empty group and
-			// not know why.
+			// After a change of what the id is derived from, the group would otherwise
+			// be empty without an explanation.
 			o.Logger.Warn("the group's log is new, and its directory holds logs of groups that are not joined; a group's id changes with its key, machine, timing and validators",
 				"group", o.Group.Short(), "others", others)
 		}

@@ -6,36 +6,35 @@ import (
 )
 
 const (
-	// maxRound is how long a round is before others wait for the next one, and
-	// how much of a buffer is kept, in bytes.
+	// maxRound is the length of a round above which further batches wait for the next
+	// one, and the highest size of a buffer that is kept, in bytes.
 	maxRound = 4 << 20
-	// maxBatch is how long a batch may be, in bytes.
+	// maxBatch is the highest length of a batch, in bytes.
 	maxBatch = 512 << 20
 )
 
-// round is what is written and synced together. Saves that come while a round
-// is being written gather in the next one. The first of them leads it: it waits
-// its turn and writes for all. So there is no goroutine but the callers', and
-// who comes alone waits for nobody.
+// round is a frame that is written and synced at once. Saves during the write of a round
+// join the next one. The first of them is its leader, which waits for its turn and writes
+// for all. So only goroutines of callers write, and a single caller never waits.
 type round struct {
 	frame []byte
 	ops   []diskOp
-	led   bool          // somebody is going to write it
-	done  chan struct{} // closed when it is over, nil if nobody waits for that
-	err   error         // valid then
+	led   bool          // it has a leader
+	done  chan struct{} // closed after the write, nil if no goroutine waits
+	err   error         // valid after the write
 }
 
-// diskOp is what to do once a round is on disk: a batch that was saved, or a prune.
+// diskOp is an effect of a round once it is on disk: of a saved batch, or of a prune.
 type diskOp struct {
 	group    *diskGroup
 	next     change
 	batch    *Batch   // nil for a prune
-	relative int      // offset of the first entry in the payload
-	prune    sm.Index // through which to forget
+	relative int      // the offset of the first entry in the payload
+	prune    sm.Index // the last index to remove
 }
 
-// commit writes what op does, as r says, with what others write. It returns
-// when that is on disk.
+// commit writes r, which encodes op, in a round with what others save. It returns when
+// the round is on disk.
 func (s *diskStore) commit(op diskOp, r *record) error {
 	s.mu.Lock()
 	now, err := s.enter(op, r)
@@ -61,7 +60,7 @@ func (s *diskStore) commit(op diskOp, r *record) error {
 	return now.err
 }
 
-// later writes what op does with the next round.
+// later writes r, which encodes op, with the next round. It waits only if that is long.
 func (s *diskStore) later(op diskOp, r *record) error {
 	s.mu.Lock()
 	if s.forming != nil && len(s.forming.frame) > maxRound {
@@ -73,8 +72,8 @@ func (s *diskStore) later(op diskOp, r *record) error {
 	return err
 }
 
-// enter adds op to the round that is forming. Called with s.mu, which it may
-// give up for a while.
+// enter adds op to the next round. The caller holds s.mu, which enter may release and
+// take again.
 func (s *diskStore) enter(op diskOp, r *record) (*round, error) {
 	for s.forming != nil && s.forming.led && len(s.forming.frame) > maxRound {
 		s.await(s.forming)
@@ -106,7 +105,7 @@ func (s *diskStore) enter(op diskOp, r *record) (*round, error) {
 	return now, nil
 }
 
-// await gives up s.mu and waits until r is over.
+// await releases s.mu and waits until r is written.
 func (s *diskStore) await(r *round) {
 	if r.done == nil {
 		r.done = make(chan struct{})
@@ -115,7 +114,7 @@ func (s *diskStore) await(r *round) {
 	<-r.done
 }
 
-// run writes a round. The caller is the one who may write.
+// run writes a round. The caller has set busy, or got it from turn.
 func (s *diskStore) run(r *round) {
 	n := len(r.frame)
 	failed := s.write(r)
@@ -145,7 +144,7 @@ func (s *diskStore) run(r *round) {
 	}
 }
 
-// write makes a round durable and then visible.
+// write makes a round durable, and then visible.
 func (s *diskStore) write(r *round) error {
 	at, frame, err := s.append(r.frame)
 	r.frame = frame

@@ -29,9 +29,9 @@ func historyOps(t *testing.T, seed uint64, steps int) int {
 	return n
 }
 
-// The power goes at every operation of a history, and again while the log is
-// opened after that. What was acknowledged is there, and what was under way is
-// there whole or not at all.
+// TestDiskPowerLoss cuts the power at every operation of a history, and again while the log
+// is opened after it. Acknowledged batches must be there; the one in flight must be there
+// completely or not at all.
 func TestDiskPowerLoss(t *testing.T) {
 	t.Parallel()
 	seeds, steps := uint64(1), 70
@@ -79,8 +79,8 @@ func offAt(n int, rng *rand.Rand) func(faultfs.Op) error {
 	}
 }
 
-// One operation fails, at every place of a history. From then on nothing is
-// accepted, with the cause named; opened again, the log goes on.
+// TestDiskFailure lets one operation fail, at every place of a history. All later writes
+// must fail with the cause, until the log is opened again.
 func TestDiskFailure(t *testing.T) {
 	t.Parallel()
 	const seed, steps = 7, 50

@@ -9,24 +9,24 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// diskGroup is what a store knows of one group's log, whether it is open or not.
+// diskGroup is the log of one group in a store, open or not.
 type diskGroup struct {
 	id sm.Digest
 
 	// Guarded by the store's mu.
 	number uint32 // 0 until the group saves something
-	named  bool   // what is on disk, or on its way there, gives the number
+	named  bool   // the log on disk, or the next round, assigns the number
 	open   bool
 
-	mu    sync.RWMutex // guards what follows; the store's mu is taken before it
-	state State        // what was saved; what was pruned, even if that is not on disk yet
-	refs  segments[ref]
-	terms termRuns
-	tail  tailCache
+	mu    sync.RWMutex  // guards the fields below; the store's mu is taken before it
+	state State         // as saved; Pruned may be ahead of the disk
+	refs  segments[ref] // the place of each entry
+	terms termRuns      // the terms of the entries
+	tail  tailCache     // the newest entries
 }
 
-// ref is where an entry lies. One of length 0 is known to be elsewhere, which
-// occurs only while a store is opened.
+// ref is the place of an entry. While a store is opened, a length of 0 means that the
+// place is not known yet.
 type ref struct{ segment, offset, length uint32 }
 
 func (r ref) place() wal.Place { return wal.Place{Segment: uint64(r.segment), Offset: r.offset} }
@@ -46,8 +46,7 @@ func (g *diskGroup) termAt(pruned sm.Cursor, i sm.Index) sm.Term {
 	return g.terms.at(i)
 }
 
-// apply makes the group what a batch makes of it, whose entries lie one behind
-// the other from a place on.
+// apply applies the effect of a batch, whose entries are consecutive at a place.
 func (g *diskGroup) apply(next change, entries []Entry, at wal.Place, use *usage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,7 +85,7 @@ func (g *diskGroup) apply(next change, entries []Entry, at wal.Place, use *usage
 	}
 }
 
-// forget drops what the log knows of entries through an index. They were pruned.
+// forget removes the refs of entries through an index, after they were pruned.
 func (g *diskGroup) forget(through sm.Index, use *usage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -99,7 +98,7 @@ func (g *diskGroup) forget(through sm.Index, use *usage) {
 	g.terms = g.terms.from(to, g.refs.end())
 }
 
-// prune moves the pruned boundary, and reports whether it did.
+// prune moves the cursor of the last pruned entry, and reports whether it did.
 func (g *diskGroup) prune(through sm.Index) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -112,8 +111,8 @@ func (g *diskGroup) prune(through sm.Index) bool {
 	return true
 }
 
-// logState returns the group's state as a segment begins with it; empty says
-// that it holds nothing.
+// logState returns the group's state for the first frame of a segment, and whether it is
+// empty.
 func (g *diskGroup) logState() (s logState, empty bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -121,7 +120,7 @@ func (g *diskGroup) logState() (s logState, empty bool) {
 	return logState{g.number, g.id, st, slices.Clone(g.terms.from(st.Pruned.Index+1, st.Last.Index+1))}, isEmpty(st)
 }
 
-// isEmpty reports whether nothing was ever saved, or all of it was taken back.
+// isEmpty reports whether the log has no content.
 func (g *diskGroup) isEmpty() bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -132,8 +131,8 @@ func isEmpty(st State) bool {
 	return st.Meta == nil && st.Hard == (HardState{}) && st.Snapshot.Cursor == (sm.Cursor{}) && len(st.Snapshot.Record) == 0 && st.Last == (sm.Cursor{})
 }
 
-// remember sets how many bytes of the newest entries are remembered, if the
-// group is open. Called with the store's mu.
+// remember sets how many bytes of the newest entries stay in memory, none if the group
+// is not open. The caller holds the store's mu.
 func (g *diskGroup) remember(limit int) {
 	if !g.open {
 		limit = 0
@@ -143,7 +142,7 @@ func (g *diskGroup) remember(limit int) {
 	g.tail.setLimit(limit)
 }
 
-// move notes that an entry lies elsewhere now, if it still lies where it did.
+// move changes the place of an entry, unless it changed before.
 func (g *diskGroup) move(i sm.Index, from, to ref, use *usage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,7 +154,7 @@ func (g *diskGroup) move(i sm.Index, from, to ref, use *usage) {
 	g.refs.set(i, to)
 }
 
-// at returns where an entry lies.
+// at returns the place of the entry at index i.
 func (g *diskGroup) at(i sm.Index) (r ref, ok bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -165,11 +164,11 @@ func (g *diskGroup) at(i sm.Index) (r ref, ok bool) {
 	return *g.refs.at(i), true
 }
 
-// termRuns are the first entries of their terms, by index: each term holds up
-// to the next one.
+// termRuns holds the cursor of the first entry of each term. The term lasts until the
+// next one.
 type termRuns []sm.Cursor
 
-// at returns the term of the entry at i, which is not before the first.
+// at returns the term of the entry at i, which must not be before the first one.
 func (t termRuns) at(i sm.Index) sm.Term {
 	if n := len(t); n > 0 && t[n-1].Index <= i {
 		return t[n-1].Term
@@ -198,7 +197,7 @@ func (t termRuns) from(i, end sm.Index) termRuns {
 	return out
 }
 
-// with returns the runs with an entry behind the last.
+// with returns the runs with an entry after the last one.
 func (t termRuns) with(c sm.Cursor) termRuns {
 	if n := len(t); n > 0 && t[n-1].Term == c.Term {
 		return t

@@ -15,9 +15,9 @@ type diskLog struct {
 	group     *diskGroup
 	snapshots string
 
-	writing sync.Mutex // held by the one who saves, prunes or closes; guards what follows
-	failed  error      // why Save failed, which ends all writing
-	batch   Batch      // what is being saved
+	writing sync.Mutex // held by Save, Prune, OnFailure and Close; guards failed and batch
+	failed  error      // the error of a Save or Prune, after which nothing is written
+	batch   Batch      // the batch that is being saved
 
 	mu     sync.RWMutex
 	closed bool
@@ -80,11 +80,11 @@ func (l *diskLog) save(b Batch) error {
 		return err
 	}
 	if next.state.Last.Index+1 == 0 {
-		return fmt.Errorf("logstore: save through index %d: it is too large", next.state.Last.Index)
+		return fmt.Errorf("logstore: save through index %d: the index is too large", next.state.Last.Index)
 	}
 	r := record{batch: b}
 	if n := r.size(); n > maxBatch {
-		return fmt.Errorf("%w: %d bytes, at most %d can be saved at once", ErrTooLarge, n, maxBatch)
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed; save fewer entries at once", ErrTooLarge, n, maxBatch)
 	}
 	l.batch = b
 	err = l.store.commit(diskOp{group: l.group, next: next, batch: &l.batch}, &r)
@@ -92,7 +92,7 @@ func (l *diskLog) save(b Batch) error {
 	return err
 }
 
-// Prune implements [Log]. It reaches the disk with the next thing that does.
+// Prune implements [Log]. It reaches the disk with the next Save.
 func (l *diskLog) Prune(through sm.Index) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -110,6 +110,7 @@ func (l *diskLog) Prune(through sm.Index) error {
 	return err
 }
 
+// writable returns why nothing can be written, or nil.
 func (l *diskLog) writable() error {
 	switch {
 	case l.isClosed():
@@ -123,15 +124,15 @@ func (l *diskLog) writable() error {
 // SnapshotDir implements [Log].
 func (l *diskLog) SnapshotDir() string { return l.snapshots }
 
-// fileSystem is what [FilesOf] asks for.
+// fileSystem is for [FilesOf].
 func (l *diskLog) fileSystem() vfs.FS { return l.store.cfg.fs }
 
 // OnFailure implements [Failing].
-func (l *diskLog) OnFailure(tell func(error)) {
+func (l *diskLog) OnFailure(report func(error)) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if !l.isClosed() {
-		l.store.watch(l.group, tell)
+		l.store.watch(l.group, report)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A group whose id has changed begins anew. That is said when a log of a group that
-// is not joined lies beside.
-func TestDiskSaysWhatLiesBesideANewLog(t *testing.T) {
+// TestDiskWarnsOfOtherLogs opens a new log beside those of groups that are not joined. The
+// group's id may have changed, so a warning names them.
+func TestDiskWarnsOfOtherLogs(t *testing.T) {
 	t.Parallel()
 	fs := faultfs.New()
 	open := func(name string) (log Log, said string) {

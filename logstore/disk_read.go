@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// spanBytes is how much is read from disk at once, unless an entry is longer.
+	// spanBytes is how many bytes are read from disk at once, unless an entry is longer.
 	spanBytes = 256 << 10
-	// spanGap is how much of others' is read along rather than reading twice.
+	// spanGap is how many unneeded bytes between two entries are read along, in place of
+	// a second read.
 	spanGap = 4 << 10
 )
 
-// Entries implements [Log]. The newest entries are in memory, others are read.
+// Entries implements [Log]. The newest entries are in memory; others are read from disk.
 func (l *diskLog) Entries(lo, hi sm.Index) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		lo, hi := lo, hi
@@ -56,7 +57,7 @@ type reader struct {
 	out  [1][]Entry
 }
 
-// piece returns entries from index lo on, none if there are none before hi.
+// piece returns some entries from index lo on, or none if lo is at hi or at the end.
 func (l *diskLog) piece(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 	var stale ref
 	for {
@@ -68,8 +69,7 @@ func (l *diskLog) piece(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 		if !errors.Is(err, wal.ErrRemoved) {
 			return pieces, err
 		}
-		// The segment went while it was about to be read: what is still of
-		// use in it lies elsewhere by now.
+		// The segment was removed before the read. Its live entries have moved.
 		if l.isClosed() {
 			return nil, ErrClosed
 		}
@@ -80,8 +80,8 @@ func (l *diskLog) piece(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 	}
 }
 
-// view returns the entries with indices in [lo, hi) if they are remembered.
-// Otherwise it puts into r where the first of them lie.
+// view returns the entries with indices in [lo, hi) if they are in memory. Otherwise it
+// sets r.refs to the places of the first of them.
 func (g *diskGroup) view(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -114,7 +114,7 @@ func (g *diskGroup) view(r *reader, lo, hi sm.Index) ([][]Entry, error) {
 	return nil, nil
 }
 
-// read reads the entries that r.refs speak of, the first of which is at index lo.
+// read reads the entries at r.refs, the first of which has index lo.
 func (l *diskLog) read(r *reader, lo sm.Index) ([][]Entry, error) {
 	first, last := r.refs[0], r.refs[len(r.refs)-1]
 	buf := make([]byte, last.offset+last.length-first.offset)

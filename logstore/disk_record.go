@@ -9,9 +9,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The payload of a data frame is a list of changes, each of one log. Logs have
-// numbers; the first change of one gives it its group. Integers are
-// little-endian. What a flag stands for follows in the order of the flags.
+// The payload of a data frame is a list of changes, each of one log. A log has a number;
+// its first change names the group. Integers are little-endian. The content of each flag
+// follows in the order of the flags.
 //
 //	offset  size  content
 //	     0     4  length of the change
@@ -25,15 +25,15 @@ import (
 //	               32 snap.   8 bytes term, 8 bytes index, 4 bytes length, record
 //	               64 meta    4 bytes length, metadata
 //	              128 prune   8 bytes index
-//	              256 moved   nothing: the entries are not new but lie here now
+//	              256 moved   nothing; the entries are not new, they have moved here
 //	     -     -  entries up to the end of the change, for each:
 //	                4 bytes CRC-32C of the log's number (4 bytes) and of the rest
 //	                4 bytes length of data
 //	                8 bytes index, 8 bytes term, 8 bytes key, 1 byte kind
 //	                data
 //
-// A change has the effect of a [Batch]; a prune follows it. Of moved entries
-// those count that the log still holds.
+// A change has the effect of a [Batch], followed by the prune. Moved entries that the log
+// no longer holds are ignored.
 const (
 	flagNames = 1 << iota
 	flagClear
@@ -56,16 +56,16 @@ var (
 	errEntry   = errors.New("an entry fails its checksum")
 )
 
-// record is a change as it is written.
+// record is a change.
 type record struct {
 	number uint32
 	names  *sm.Digest
 	batch  Batch
 	prune  sm.Index // 0 for none
-	moved  bool     // batch holds nothing but entries
+	moved  bool     // batch holds only entries, which have moved
 }
 
-// size returns at least how long the record is.
+// size returns an upper bound of the length of the record.
 func (r *record) size() int {
 	n := changeHead + 32 + 16 + 8 + 24 + 20 + 4 + 8 + len(r.batch.Meta)
 	if r.batch.Snapshot != nil {
@@ -77,8 +77,7 @@ func (r *record) size() int {
 	return n
 }
 
-// appendTo writes the record behind b. The entries begin at the offset entries
-// of what is returned.
+// appendTo appends the record to b. The first entry is at index entries of out.
 func (r *record) appendTo(b []byte) (out []byte, entries int) {
 	le, start, flags := binary.LittleEndian, len(b), 0
 	b = le.AppendUint32(b, 0)
@@ -156,7 +155,7 @@ func appendEntry(b []byte, number uint32, e *Entry) []byte {
 }
 
 func entrySum(number uint32, b []byte) uint32 {
-	// The table is what [crc32.Checksum] uses, without letting an array escape.
+	// As [crc32.Checksum], but without an array that escapes to the heap.
 	sum := ^uint32(0)
 	for range 4 {
 		sum = castagnoli[byte(sum)^byte(number)] ^ sum>>8
@@ -165,8 +164,8 @@ func entrySum(number uint32, b []byte) uint32 {
 	return crc32.Update(^sum, castagnoli, b[4:])
 }
 
-// parseEntry reads the entry at the beginning of b, of the log of a number, and
-// returns its length. Its data are a part of b.
+// parseEntry parses the entry at the start of b, of the log with a number, and returns
+// its length. Its Data aliases b.
 func parseEntry(b []byte, number uint32) (e Entry, n int, err error) {
 	if len(b) < entryHead {
 		return Entry{}, 0, errEntry
@@ -188,9 +187,8 @@ func parseEntry(b []byte, number uint32) (e Entry, n int, err error) {
 	}, n, nil
 }
 
-// parseRecord reads the change at the beginning of b and returns its length and
-// where its entries begin. What it returns shares b and room, where it puts the
-// entries.
+// parseRecord parses the change at the start of b. It returns its length n and the offset
+// of its first entry. The record aliases b and room, which holds its entries.
 func parseRecord(b []byte, room []Entry) (r record, n, entries int, err error) {
 	p := parser{b: b}
 	length := p.uint32()
@@ -250,14 +248,15 @@ func parseRecord(b []byte, room []Entry) (r record, n, entries int, err error) {
 	return r, n, entries, nil
 }
 
-// parser takes fields from the beginning of b. Once b is too short it is bad
-// and yields zeros.
+// parser reads fields from the start of b. Once b is too short, it is bad and returns
+// zeros.
 type parser struct {
 	b   []byte
 	bad bool
 }
 
-// take returns n bytes, or zero, which are as many, if there are not so many.
+// take returns the next n bytes. If there are fewer, it returns zero, which has n bytes
+// or is nil.
 func (p *parser) take(n int, zero []byte) []byte {
 	if n > len(p.b) {
 		p.bad, p.b = true, nil
@@ -289,7 +288,7 @@ func (p *parser) digest() (d sm.Digest) {
 	return d
 }
 
-// bytes returns a length and that many bytes; not nil if there are none.
+// bytes reads a length and as many bytes. The result is nil only if p is bad.
 func (p *parser) bytes() []byte {
 	n := p.uint32()
 	if uint64(n) > uint64(len(p.b)) {

@@ -9,7 +9,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// openStore opens the log in a directory and learns what the groups' logs hold.
+// openStore opens the log in a directory and rebuilds the groups from it.
 func openStore(cfg diskConfig, dir string, network sm.Digest) (*diskStore, error) {
 	s := &diskStore{
 		cfg: cfg, dir: dir, network: network,
@@ -41,9 +41,10 @@ func openStore(cfg diskConfig, dir string, network sm.Digest) (*diskStore, error
 type recovery struct {
 	*diskStore
 	begun bool
-	most  int64 // how many entries the files can hold
+	most  int64 // how many more entries the files can hold
 }
 
+// replay applies one frame, whose payload is at a place.
 func (r *recovery) replay(at wal.Place, kind wal.Kind, payload []byte) error {
 	if kind == wal.Begin {
 		if r.begun {
@@ -68,7 +69,7 @@ func (r *recovery) replay(at wal.Place, kind wal.Kind, payload []byte) error {
 	return nil
 }
 
-// begin takes over the states at the beginning of the first segment there is.
+// begin sets the groups from the first frame of the oldest segment.
 func (r *recovery) begin(payload []byte) error {
 	for len(payload) > 0 {
 		st, n, err := parseState(payload)
@@ -91,8 +92,8 @@ func (r *recovery) begin(payload []byte) error {
 	return nil
 }
 
-// compare checks that the states at the beginning of a segment are what the
-// segments before it made of the logs.
+// compare checks that the states in the first frame of a segment are the result of the
+// segments before it.
 func (r *recovery) compare(payload []byte) error {
 	seen := map[uint32]bool{}
 	for len(payload) > 0 {
@@ -106,11 +107,11 @@ func (r *recovery) compare(payload []byte) error {
 			return err
 		}
 		seen[st.number] = true
-		if g.prune(st.state.Pruned.Index) { // it was on its way to disk
+		if g.prune(st.state.Pruned.Index) { // the prune itself was not written yet
 			g.forget(st.state.Pruned.Index, r.use)
 		}
 		if now, _ := g.logState(); !now.equal(&st) {
-			return fmt.Errorf("%w: it is not what group %s had before", errState, st.id.Short())
+			return fmt.Errorf("%w: it differs from the state of group %s before it", errState, st.id.Short())
 		}
 	}
 	for number, g := range r.numbers {
@@ -118,7 +119,7 @@ func (r *recovery) compare(payload []byte) error {
 			continue
 		}
 		if _, empty := g.logState(); !empty {
-			return fmt.Errorf("%w: that of group %s is missing", errState, g.id.Short())
+			return fmt.Errorf("%w: the state of group %s is missing", errState, g.id.Short())
 		}
 		delete(r.numbers, number)
 		g.number, g.named = 0, false
@@ -132,7 +133,7 @@ func (s *logState) equal(o *logState) bool {
 		string(s.state.Meta) == string(o.state.Meta) && (s.state.Meta == nil) == (o.state.Meta == nil) && slices.Equal(s.terms, o.terms)
 }
 
-// name returns the group that has a number from now on.
+// name assigns a number to a group and returns the group.
 func (r *recovery) name(number uint32, id sm.Digest) (*diskGroup, error) {
 	g := r.groups[id]
 	if g == nil {
@@ -140,7 +141,7 @@ func (r *recovery) name(number uint32, id sm.Digest) (*diskGroup, error) {
 		r.groups[id] = g
 	}
 	if other := r.numbers[number]; number == 0 || other != nil && other != g || g.number != 0 && g.number != number {
-		return nil, fmt.Errorf("%w: number %d is not group %s's", errChange, number, id.Short())
+		return nil, fmt.Errorf("%w: number %d does not belong to group %s", errChange, number, id.Short())
 	}
 	g.number, g.named = number, true
 	r.numbers[number] = g
@@ -148,7 +149,7 @@ func (r *recovery) name(number uint32, id sm.Digest) (*diskGroup, error) {
 	return g, nil
 }
 
-// change makes a change, whose entries lie at first.
+// change applies a change, whose first entry is at first.
 func (r *recovery) change(rec *record, first wal.Place) error {
 	if rec.names != nil {
 		if _, err := r.name(rec.number, *rec.names); err != nil {
@@ -157,7 +158,7 @@ func (r *recovery) change(rec *record, first wal.Place) error {
 	}
 	g := r.numbers[rec.number]
 	if g == nil {
-		return fmt.Errorf("%w: nothing has number %d", errChange, rec.number)
+		return fmt.Errorf("%w: no group has number %d", errChange, rec.number)
 	}
 	if rec.moved {
 		r.moved(g, rec.batch.Entries, first)
@@ -177,7 +178,7 @@ func (r *recovery) change(rec *record, first wal.Place) error {
 	return nil
 }
 
-// moved notes where entries lie now.
+// moved sets the new places of entries.
 func (r *recovery) moved(g *diskGroup, entries []Entry, at wal.Place) {
 	for i := range entries {
 		here := ref{uint32(at.Segment), at.Offset, uint32(entryHead + len(entries[i].Data))}
@@ -189,7 +190,7 @@ func (r *recovery) moved(g *diskGroup, entries []Entry, at wal.Place) {
 	}
 }
 
-// finish checks that every entry was found.
+// finish checks that the place of every entry is known.
 func (r *recovery) finish() error {
 	for _, g := range r.groups {
 		for i := g.refs.first; i < g.refs.end(); i++ {

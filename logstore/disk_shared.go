@@ -8,27 +8,29 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// sharedStores are the stores of this process that somebody uses.
+// sharedStores holds the stores in use in this process.
 var sharedStores = struct {
 	sync.Mutex
 	byPlace map[storePlace]*sharedStore
 }{byPlace: map[storePlace]*sharedStore{}}
 
+// storePlace identifies a store.
 type storePlace struct {
 	fs  vfs.FS
 	dir string
 }
 
-// sharedStore is the store of a directory, open while somebody uses it.
+// sharedStore is the store of a directory. It is open while it has users.
 type sharedStore struct {
 	place storePlace
 	users int // guarded by sharedStores
 
 	mu    sync.Mutex // held while the store is opened or closed
-	store *diskStore // nil while it is not open
+	store *diskStore // nil unless it is open
 }
 
-// acquire returns the store of a directory, which it opens if nobody uses it.
+// acquire returns the store of a directory, and opens it if it has no users. The caller
+// must release it.
 func acquire(cfg diskConfig, dir string, network sm.Digest) (*sharedStore, error) {
 	place := storePlace{cfg.fs, dir}
 	sharedStores.Lock()
@@ -52,12 +54,12 @@ func acquire(cfg diskConfig, dir string, network sm.Digest) (*sharedStore, error
 	}
 	if s.store.network != network {
 		s.leave()
-		return nil, fmt.Errorf("%w: %s is of network %s", ErrForeign, dir, s.store.network)
+		return nil, fmt.Errorf("%w: %s belongs to network %s; use another directory", ErrForeign, dir, s.store.network)
 	}
 	return s, nil
 }
 
-// release closes the store if nobody else uses it.
+// release ends one use of the store, and closes it after the last one.
 func (s *sharedStore) release() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +68,7 @@ func (s *sharedStore) release() error {
 	sharedStores.Unlock()
 	var err error
 	if last {
-		// Who comes now waits for s.mu and opens it again.
+		// A concurrent acquire waits for s.mu and opens the store again.
 		err = s.store.close()
 		s.store = nil
 	}
@@ -74,7 +76,7 @@ func (s *sharedStore) release() error {
 	return err
 }
 
-// leave gives up one use.
+// leave removes a user.
 func (s *sharedStore) leave() {
 	sharedStores.Lock()
 	defer sharedStores.Unlock()

@@ -7,9 +7,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The payload of a segment's first frame is what each log holds there beside
-// its entries, so that nothing before the segment is needed but entries. A log
-// that holds nothing is left out. Integers are little-endian.
+// The payload of a segment's first frame is the state of each log at that point, without
+// its entries. So only the entries of older segments are needed. An empty log is left
+// out. Integers are little-endian.
 //
 //	offset  size  content
 //	     0     4  length of the state
@@ -27,7 +27,7 @@ import (
 //	              it, and of the first
 var errState = errors.New("a log's state is malformed")
 
-// logState is a log's state as it is written.
+// logState is the state of a log in such a payload.
 type logState struct {
 	number uint32
 	id     sm.Digest
@@ -35,7 +35,7 @@ type logState struct {
 	terms  termRuns
 }
 
-// appendTo writes the state behind b.
+// appendTo appends the state to b.
 func (s *logState) appendTo(b []byte) []byte {
 	start := len(b)
 	b = binary.LittleEndian.AppendUint32(b, 0)
@@ -59,8 +59,8 @@ func (s *logState) appendTo(b []byte) []byte {
 	return b
 }
 
-// parseState reads the state at the beginning of b and returns its length. It
-// shares nothing with b.
+// parseState parses the state at the start of b and returns its length. The state does
+// not alias b.
 func parseState(b []byte) (s logState, n int, err error) {
 	p := parser{b: b}
 	length := p.uint32()
@@ -89,7 +89,7 @@ func parseState(b []byte) (s logState, n int, err error) {
 	return s, n, nil
 }
 
-// consistent reports whether the terms are those of the entries.
+// consistent reports whether the terms and the cursors fit together.
 func (s *logState) consistent() bool {
 	first, last := s.state.Pruned, s.state.Last
 	if last.Index < first.Index || last.Index+1 == 0 {

@@ -10,35 +10,37 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// diskStore is the log of all groups of a directory. What a group saves goes
-// into the round that is forming; see [diskStore.commit].
+// diskStore is the shared log of all groups in a directory. What a group saves becomes
+// part of the next round; see [diskStore.commit].
 type diskStore struct {
 	cfg     diskConfig
 	dir     string
 	network sm.Digest
 
+	// mu guards the fields up to watchers. It is taken before the mu of a group, and
+	// never held during I/O.
 	mu      sync.Mutex
 	groups  map[sm.Digest]*diskGroup
-	numbers map[uint32]*diskGroup
-	next    uint32        // the next number to give to a group
-	users   int           // logs that are open
-	limit   int           // what each of them remembers of its newest entries, in bytes
-	forming *round        // what is written next, nil if it is nothing
-	busy    bool          // somebody writes
-	turn    chan struct{} // tells the one who waits to lead forming that busy is his
-	spare   round         // buffers to use again
-	failed  error         // why nothing can be written any more
+	numbers map[uint32]*diskGroup // the groups by their numbers in the log
+	next    uint32                // the highest number that was assigned
+	users   int                   // how many logs are open
+	limit   int                   // how many bytes of newest entries each open log keeps
+	forming *round                // the next round, nil if it is empty
+	busy    bool                  // a goroutine writes
+	turn    chan struct{}         // hands busy to the leader of forming
+	spare   round                 // buffers for the next round
+	failed  error                 // the error after which nothing is written
 
-	watchers map[*diskGroup]func(error) // whom to tell when failed is set
+	watchers map[*diskGroup]func(error) // called when failed is set
 
-	// What follows belongs to the one who writes.
+	// The fields below belong to the goroutine that set busy.
 	wal     *wal.Log
 	use     *usage
 	cleaner cleaner
-	room    []Entry // for parsing
+	room    []Entry // a buffer for parsing
 }
 
-// open returns the group's log, which is nobody else's until it is closed.
+// open opens the log of a group, which can be open once only.
 func (s *diskStore) open(id sm.Digest) (*diskGroup, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +61,7 @@ func (s *diskStore) open(id sm.Digest) (*diskGroup, error) {
 	return g, nil
 }
 
-// unused returns the short ids of the groups that hold something and are not open.
+// unused returns the short ids of the groups that are not open and have content.
 func (s *diskStore) unused() (ids []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +74,7 @@ func (s *diskStore) unused() (ids []string) {
 	return ids
 }
 
-// leave takes back open.
+// leave undoes open.
 func (s *diskStore) leave(g *diskGroup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,33 +84,33 @@ func (s *diskStore) leave(g *diskGroup) {
 	s.share(g)
 }
 
-// watch has tell called when nothing can be written any more, as long as g is open.
-func (s *diskStore) watch(g *diskGroup, tell func(error)) {
+// watch registers a function that is called when the store fails while g is open.
+func (s *diskStore) watch(g *diskGroup, report func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != nil {
-		tell(s.failed)
+		report(s.failed)
 		return
 	}
-	s.watchers[g] = tell
+	s.watchers[g] = report
 }
 
-// fail notes why nothing can be written any more, and tells those who have a log
-// open: all must close theirs before the directory can be opened again. Called
-// with s.mu.
+// fail records the first error, after which nothing is written, and reports it to the
+// users of open logs: all logs must be closed before the directory can be opened again.
+// The caller holds s.mu.
 func (s *diskStore) fail(err error) {
 	if err == nil || s.failed != nil {
 		return
 	}
 	s.failed = fmt.Errorf("logstore: the log in %s has failed: %w", s.dir, err)
-	for _, tell := range s.watchers {
-		tell(s.failed)
+	for _, report := range s.watchers {
+		report(s.failed)
 	}
 	clear(s.watchers)
 }
 
-// share gives each open log its part of what is remembered, and others nothing,
-// after changed was opened or closed.
+// share divides the memory for newest entries among the open logs, after changed was
+// opened or closed. The caller holds s.mu.
 func (s *diskStore) share(changed *diskGroup) {
 	limit := max(tailMin, min(tailMax, tailBytes/max(s.users, 1)))
 	if limit != s.limit {
@@ -120,14 +122,14 @@ func (s *diskStore) share(changed *diskGroup) {
 	changed.remember(limit)
 }
 
-// numbered returns the group of a number, or nil.
+// numbered returns the group with a number, or nil.
 func (s *diskStore) numbered(number uint32) *diskGroup {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.numbers[number]
 }
 
-// append writes a frame, in a new segment if the last one is full.
+// append writes a frame, to a new segment if the last one is full.
 func (s *diskStore) append(frame []byte) (wal.Place, []byte, error) {
 	if s.wal.Full(len(frame)) {
 		if err := s.rotate(); err != nil {
@@ -137,11 +139,11 @@ func (s *diskStore) append(frame []byte) (wal.Place, []byte, error) {
 	return s.wal.Append(frame)
 }
 
-// rotate begins a new segment.
+// rotate starts a new segment.
 func (s *diskStore) rotate() error { return s.wal.Rotate(s.states()) }
 
-// states returns the payload of a segment's first frame. Groups that hold
-// nothing and are not open lose their numbers.
+// states returns the payload of a segment's first frame. Groups that are empty and not
+// open lose their numbers.
 func (s *diskStore) states() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +161,7 @@ func (s *diskStore) states() []byte {
 	return frame
 }
 
-// close writes what is left to write and closes the files.
+// close writes the last round, if there is one, and closes the files.
 func (s *diskStore) close() error {
 	s.mu.Lock()
 	r, failed := s.forming, s.failed

@@ -3,27 +3,27 @@ package logstore
 import "github.com/mosaik-go/mosaik/sm"
 
 const (
-	// tailBytes is how much all open logs of a store remember of their newest
-	// entries, and tailMax how much one does. A single log remembers tailMin
-	// however many there are.
+	// tailBytes is how many bytes of newest entries all open logs of a store keep in
+	// memory, and tailMax how many one log does. However many logs there are, each keeps
+	// tailMin.
 	tailBytes = 32 << 20
 	tailMax   = 4 << 20
 	tailMin   = 16 << 10
 
-	entryCost = 96 // what an entry takes beside its data, roughly
+	entryCost = 96 // the memory of an entry without its data, roughly
 )
 
-// tailCache remembers the newest entries of a log, up to a size.
+// tailCache keeps the newest entries of a log in memory, up to a size.
 type tailCache struct {
-	entries segments[Entry] // up to the log's end, unless it is empty
-	size    int
-	limit   int
+	entries segments[Entry] // up to the end of the log, unless it is empty
+	size    int             // of the entries, in bytes
+	limit   int             // of size
 }
 
+// cost returns the memory that an entry takes.
 func cost(e *Entry) int { return entryCost + len(e.Data) }
 
-// append adds entries behind the log's end, and forgets half of what it
-// remembers once that is too much.
+// append adds entries at the end of the log. Above the limit, it removes the older half.
 func (t *tailCache) append(entries []Entry) {
 	if len(entries) == 0 {
 		return
@@ -38,12 +38,13 @@ func (t *tailCache) append(entries []Entry) {
 	t.shrink()
 }
 
-// setLimit sets how much is remembered.
+// setLimit sets the limit in bytes.
 func (t *tailCache) setLimit(limit int) {
 	t.limit = limit
 	t.shrink()
 }
 
+// shrink removes entries if there are too many.
 func (t *tailCache) shrink() {
 	if t.size <= t.limit {
 		return
@@ -55,7 +56,7 @@ func (t *tailCache) shrink() {
 	t.prune(to)
 }
 
-// truncate forgets the entries with indices in [from, ∞).
+// truncate removes the entries with indices in [from, ∞).
 func (t *tailCache) truncate(from sm.Index) {
 	switch {
 	case from >= t.entries.end():
@@ -69,7 +70,7 @@ func (t *tailCache) truncate(from sm.Index) {
 	}
 }
 
-// prune forgets the entries before to.
+// prune removes the entries before to.
 func (t *tailCache) prune(to sm.Index) {
 	switch {
 	case to <= t.entries.first:
@@ -83,7 +84,7 @@ func (t *tailCache) prune(to sm.Index) {
 	}
 }
 
-// reset forgets everything.
+// reset removes all entries.
 func (t *tailCache) reset(first sm.Index) {
 	t.entries.reset(first)
 	t.size = 0

@@ -5,8 +5,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// usage counts the bytes of each segment's entries that are still of use. It
-// follows what is on disk, not what was asked for.
+// usage counts the bytes of live entries in each segment. Entries are live until a prune
+// or a replacement of them is on disk.
 type usage struct {
 	live  map[uint32]int64
 	total int64
@@ -26,36 +26,35 @@ func (u *usage) remove(r ref) {
 	}
 }
 
-// drop removes the entries with indices in [lo, hi).
+// drop subtracts the entries with indices in [lo, hi).
 func (u *usage) drop(refs *segments[ref], lo, hi sm.Index) {
 	for i := lo; i < hi; i++ {
 		u.remove(*refs.at(i))
 	}
 }
 
-// cleaner moves the entries of the oldest segment that are still of use to the
-// end of the log, so that the segment can go, once less than half of the log is
-// of use. It works in steps beside the rounds, each in proportion to what they
-// write.
+// cleaner moves the live entries of the oldest segment to the end of the log, so that the
+// segment can be removed, when less than half of the log is live. It works in steps after
+// rounds, each in proportion to the length of the round.
 type cleaner struct {
-	segment uint64 // the one at work
-	offset  int64  // what lies before it in the segment was moved
+	segment uint64 // the segment that is being cleaned
+	offset  int64  // live entries before this offset have moved
 	frame   []byte
 	ops     []moveOp
 }
 
-// moveOp is one entry that moves.
+// moveOp is an entry that moves.
 type moveOp struct {
 	group    *diskGroup
 	index    sm.Index
 	from     ref
-	relative int // offset of its new place in the payload
+	relative int // the offset of its new place in the payload
 }
 
-// cleanStep is how much of a segment one step reads at least, in bytes.
+// cleanStep is the least number of bytes of a segment that one step reads.
 const cleanStep = 1 << 20
 
-// tidy gives back what is of no use any more, after n bytes were written.
+// tidy frees space after a round of n bytes.
 func (s *diskStore) tidy(n int) error {
 	if err := s.dropDead(); err != nil || !s.wasteful() {
 		return err
@@ -66,7 +65,7 @@ func (s *diskStore) tidy(n int) error {
 	return s.dropDead()
 }
 
-// dropDead removes segments from the oldest on, while nothing in them is of use.
+// dropDead removes the oldest segments that have no live entries.
 func (s *diskStore) dropDead() error {
 	for s.wal.Oldest() < s.wal.Newest() && s.use.live[uint32(s.wal.Oldest())] == 0 {
 		delete(s.use.live, uint32(s.wal.Oldest()))
@@ -77,8 +76,7 @@ func (s *diskStore) dropDead() error {
 	return nil
 }
 
-// wasteful reports whether less than half of the log is of use, and there is
-// enough of it to care.
+// wasteful reports whether less than half of the log is live, beyond two segments.
 func (s *diskStore) wasteful() bool {
 	if s.wal.Newest() < s.wal.Oldest()+2 {
 		return false
@@ -86,7 +84,7 @@ func (s *diskStore) wasteful() bool {
 	return s.wal.Size()-2*s.cfg.segment > 2*s.use.total
 }
 
-// clean moves what is of use in the next bytes of the oldest segment.
+// clean moves the live entries in the next bytes of the oldest segment.
 func (s *diskStore) clean(bytes int) error {
 	c := &s.cleaner
 	if oldest := s.wal.Oldest(); c.segment != oldest {
@@ -123,7 +121,7 @@ func (s *diskStore) clean(bytes int) error {
 	return nil
 }
 
-// collect adds the entries of a payload that are still of use to what moves.
+// collect adds the live entries of a payload to those that move.
 func (s *diskStore) collect(at wal.Place, payload []byte) {
 	c := &s.cleaner
 	for base := 0; base < len(payload); {

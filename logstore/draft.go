@@ -11,9 +11,8 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// Draft is the next content of one of the [Files], which nobody sees before it is
-// placed. Its methods must not be called concurrently; one that failed leaves only
-// Discard to call.
+// Draft is the next content of one of the [Files]. It is not visible before Place. Its
+// methods must not be called concurrently. After an error only Discard may be called.
 type Draft struct {
 	files           Files
 	temporary, name string
@@ -21,8 +20,8 @@ type Draft struct {
 	out             *bufio.Writer
 }
 
-// Draft begins the next content of a file. It must be placed or discarded. Until
-// then, and after an interruption, it is named like the file, with .tmp at the end.
+// Draft begins the next content of a file. The caller must place or discard it. Until
+// then, and after a crash, it is a file whose name ends with .tmp.
 func (f Files) Draft(name string) (*Draft, error) {
 	if err := vfs.MkdirAll(f.fs, f.dir); err != nil {
 		return nil, err
@@ -39,7 +38,7 @@ func (f Files) Draft(name string) (*Draft, error) {
 // Write implements [io.Writer].
 func (d *Draft) Write(b []byte) (int, error) { return d.out.Write(b) }
 
-// Sync makes durable what was written.
+// Sync makes the content so far durable.
 func (d *Draft) Sync() error {
 	if err := d.out.Flush(); err != nil {
 		return err
@@ -47,11 +46,12 @@ func (d *Draft) Sync() error {
 	return d.file.Sync()
 }
 
-// Finish makes durable what was written. Nothing can be written any more.
+// Finish makes the content durable and complete. Nothing may be written afterwards.
 func (d *Draft) Finish() error { return errors.Join(d.Sync(), d.close()) }
 
-// Place makes a draft that is finished the file, which is durable when Place
-// returns nil. Otherwise the file is as it was, or the draft, whole.
+// Place replaces the file with the draft, which must be finished. When it returns nil,
+// the replacement is durable. After an error the file is either the old one or the
+// draft.
 func (d *Draft) Place() error {
 	if err := d.files.fs.Rename(d.temporary, d.name); err != nil {
 		return errors.Join(err, d.Discard())
@@ -59,7 +59,7 @@ func (d *Draft) Place() error {
 	return d.files.fs.SyncDir(d.files.dir)
 }
 
-// Discard removes what was written, if it is still there.
+// Discard removes the draft, unless it was placed.
 func (d *Draft) Discard() error {
 	err := d.close()
 	if gone := d.files.fs.Remove(d.temporary); !errors.Is(gone, fs.ErrNotExist) {
@@ -77,14 +77,14 @@ func (d *Draft) close() error {
 	return file.Close()
 }
 
-// minText is how long the texts of rand.Text are at least, and alphabet what they
-// are made of.
+// minText is the least length of the texts of rand.Text, and alphabet holds their
+// characters.
 const (
 	minText  = 26
 	alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 )
 
-// unfinished reports whether a name is one of a draft: the file's, a text of
+// unfinished reports whether a name is that of a draft: the name of the file, a text of
 // rand.Text, and tmp.
 func unfinished(name string) bool {
 	rest, temporary := strings.CutSuffix(name, ".tmp")

@@ -14,9 +14,9 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// TestFailingDisk lets the disk of a member fail, the leader's or a follower's:
-// its group ends there, with the cause, and nothing else does. Once the disk works
-// the member goes on where it was.
+// TestFailingDisk lets the disk of a member fail, the leader's or a follower's. Only the
+// group of that member must end, with the cause. Once the disk works, the member must
+// continue as the same replica.
 func TestFailingDisk(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]struct {

@@ -79,7 +79,7 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// join joins on a node, whose member goes on with what its disk holds.
+// join joins the group on a node. Its member continues with the log on its disk.
 func (f *faulty) join(i int) {
 	f.t.Helper()
 	storage := logstore.DiskOn[note](f.disks[i], 16<<10)

@@ -9,21 +9,20 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// Files are the files of one directory that are replaced whole or not at all, and
-// survive a power cut: what the engine keeps beside a log. Only their owner may
-// read them. The methods may be called concurrently, those that change one file
-// one after the other.
+// Files are the files of a directory, which are replaced atomically and survive a power
+// cut. The engine keeps files beside a log in this way. Only their owner may read them.
+// The methods may be called concurrently, except that changes of one file must not
+// overlap.
 type Files struct {
 	fs  vfs.FS
 	dir string
 }
 
-// FilesIn returns the files of a directory, which is made when the first of them
-// is written.
+// FilesIn returns the files of a directory. The first write creates the directory.
 func FilesIn(dir string) Files { return Files{vfs.OS, dir} }
 
-// FilesOf returns the files in a log's directory for snapshots, on the file system
-// that the log is on. It is false for a log that has none.
+// FilesOf returns the files in the snapshot directory of a log, on the log's file
+// system. It returns false if the log has no such directory.
 func FilesOf(log Log) (Files, bool) {
 	f := FilesIn(log.SnapshotDir())
 	if on, ok := log.(interface{ fileSystem() vfs.FS }); ok {
@@ -35,9 +34,9 @@ func FilesOf(log Log) (Files, bool) {
 // Dir returns the directory.
 func (f Files) Dir() string { return f.dir }
 
-// Write replaces a file by what write writes. It is durable when Write returns nil.
-// Otherwise the file is as it was, or replaced, whole. What an interrupted call leaves
-// is named like the file, with .tmp at the end; see [Files.RemoveUnfinished].
+// Write replaces a file with what write writes. When it returns nil, the replacement is
+// durable. After an error the file is either the old one or the new one. A crash can
+// leave a file whose name ends with .tmp; see [Files.RemoveUnfinished].
 func (f Files) Write(name string, write func(io.Writer) error) error {
 	d, err := f.Draft(name)
 	if err != nil {
@@ -52,10 +51,10 @@ func (f Files) Write(name string, write func(io.Writer) error) error {
 	return errors.Join(err, d.Discard())
 }
 
-// writeAtOnce is how much of a file is written at once, in bytes.
+// writeAtOnce is the size of the buffer for writing a file, in bytes.
 const writeAtOnce = 1 << 20
 
-// atEnd writes behind what it has written.
+// atEnd is a writer that appends to a file.
 type atEnd struct {
 	file   vfs.File
 	offset int64
@@ -67,13 +66,13 @@ func (w *atEnd) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// OpenFile is a file that is read. It must be closed.
+// OpenFile is a file that is open for reading. The caller must close it.
 type OpenFile struct {
-	*io.SectionReader // all of it
+	*io.SectionReader // of the whole file
 	io.Closer
 }
 
-// Open opens a file to read it. The error is [fs.ErrNotExist] if there is none.
+// Open opens a file for reading. The error is [fs.ErrNotExist] if it does not exist.
 func (f Files) Open(name string) (OpenFile, error) {
 	file, err := f.fs.Open(filepath.Join(f.dir, name))
 	if err != nil {
@@ -86,7 +85,7 @@ func (f Files) Open(name string) (OpenFile, error) {
 	return OpenFile{io.NewSectionReader(file, 0, size), file}, nil
 }
 
-// List returns the names of the files, none if the directory does not exist.
+// List returns the names of the files. There are none if the directory does not exist.
 func (f Files) List() ([]string, error) {
 	names, err := f.fs.List(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,7 +94,7 @@ func (f Files) List() ([]string, error) {
 	return names, err
 }
 
-// Remove removes a file, if it is there. A power cut may bring it back.
+// Remove removes a file, if it exists. A power cut may undo the removal.
 func (f Files) Remove(name string) error {
 	if err := f.fs.Remove(filepath.Join(f.dir, name)); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -103,8 +102,8 @@ func (f Files) Remove(name string) error {
 	return nil
 }
 
-// RemoveUnfinished removes what calls of Write left that were interrupted, by the
-// end of their process or by a power cut. Nobody may be writing.
+// RemoveUnfinished removes what interrupted calls of Write left, after the end of their
+// process or a power cut. There must be no concurrent call of Write.
 func (f Files) RemoveUnfinished() error {
 	names, err := f.List()
 	if err != nil {

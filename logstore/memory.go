@@ -8,9 +8,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Memory is the storage that keeps logs in memory: what a log holds is gone
-// when it is closed, and opening a group's log again yields an empty one. The
-// zero value is ready to use, by any number of groups.
+// Memory is the storage that keeps logs in memory. The content of a log is lost when it
+// is closed: to open it again returns an empty log. The zero value is ready to use, by
+// any number of groups.
 type Memory[C any] struct{}
 
 // NewMemory returns a storage that keeps logs in memory.
@@ -25,14 +25,14 @@ func (*Memory[C]) Open(Opening[C]) (Log, error) {
 
 // memoryLog is one log of a [Memory].
 //
-// Appending and looking up a term cost the same however long the log is. An
-// iteration sees the log as it was when it began.
+// The cost of an append and of a lookup does not depend on the length of the log. An
+// iteration yields the log as it was when the iteration began.
 type memoryLog struct {
 	mu      sync.RWMutex
 	state   State
 	entries segments[Entry]
 	closed  bool
-	failed  error // why Save failed, which ends all writing
+	failed  error // the error of a Save, after which nothing is written
 }
 
 // State implements [Log].
@@ -62,7 +62,7 @@ func (l *memoryLog) Term(i sm.Index) (sm.Term, error) {
 	return l.termAt(l.state.Pruned, i), nil
 }
 
-// termAt returns the term at i, which is the pruned boundary or held.
+// termAt implements [terms].
 func (l *memoryLog) termAt(pruned sm.Cursor, i sm.Index) sm.Term {
 	if i == pruned.Index {
 		return pruned.Term
@@ -88,6 +88,7 @@ func (l *memoryLog) Entries(lo, hi sm.Index) iter.Seq2[Entry, error] {
 	}
 }
 
+// view returns the entries with indices in [lo, hi).
 func (l *memoryLog) view(lo, hi sm.Index) ([][]Entry, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -141,6 +142,7 @@ func (l *memoryLog) Prune(through sm.Index) error {
 	return nil
 }
 
+// writable returns why nothing can be written, or nil.
 func (l *memoryLog) writable() error {
 	switch {
 	case l.closed:
@@ -151,7 +153,7 @@ func (l *memoryLog) writable() error {
 	return nil
 }
 
-// SnapshotDir implements [Log]: snapshots stay in memory.
+// SnapshotDir implements [Log]. Snapshots stay in memory.
 func (l *memoryLog) SnapshotDir() string { return "" }
 
 // Close implements [Log].

@@ -43,7 +43,7 @@ func TestMemoryZeroValue(t *testing.T) {
 	}
 }
 
-// An iteration that has begun yields the log as it was then, whatever follows.
+// An iteration yields the log as it was when it began, also after changes of the log.
 func TestMemoryIterationIsStable(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(logstore.Log) error{

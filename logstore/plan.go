@@ -7,20 +7,20 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// change is what a batch will make of a log.
+// change is the effect of a batch on a log.
 type change struct {
-	state State
-	fresh bool     // all entries are dropped and the log starts anew
-	keep  sm.Index // if not fresh, entries with indices in [keep, ∞) are dropped
+	state State    // of the log afterwards
+	fresh bool     // all entries are removed
+	keep  sm.Index // if not fresh, entries with indices in [keep, ∞) are removed
 }
 
-// terms knows the terms of the entries that a log holds.
+// terms returns the terms of the entries in a log.
 type terms interface {
-	// termAt returns the term at i, which is the pruned boundary or held.
+	// termAt returns the term at i, which is the last pruned entry or in the log.
 	termAt(pruned sm.Cursor, i sm.Index) sm.Term
 }
 
-// plan works out what b makes of a log and changes nothing.
+// plan returns the effect of b on a log with state now. It changes nothing.
 func plan(now State, b Batch, held terms) (change, error) {
 	next := change{state: now}
 	st := &next.state
@@ -63,7 +63,8 @@ func plan(now State, b Batch, held terms) (change, error) {
 	return next, nil
 }
 
-// continues reports whether an entry at index first may be appended or replace one.
+// continues returns an error if an entry at index first is neither in the log nor the
+// next one.
 func continues(st State, first sm.Index) error {
 	switch {
 	case first <= st.Pruned.Index:

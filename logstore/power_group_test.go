@@ -79,8 +79,8 @@ func (f *faulty) losePower(i, operations int, draw *rand.Rand) {
 	}
 }
 
-// load notes numbers through every member until they end or stop is called, which
-// waits for what is under way.
+// load executes commands on every member until it ends or stop is called. stop waits for
+// the commands in flight.
 func (f *faulty) load() (stop func()) {
 	ctx, cancel := context.WithCancel(soon(f.t))
 	var callers sync.WaitGroup

@@ -6,36 +6,35 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// segmentLen is how many entries one piece of [segments] holds at most.
+// segmentLen is the highest number of entries in a piece of [segments].
 const segmentLen = 256
 
-// segments holds consecutive entries, or what is known of them, in pieces of
-// segmentLen, so that neither growing nor pruning moves those that stay.
+// segments holds consecutive entries, or information about them, in pieces of
+// segmentLen, so that neither growth nor pruning moves the entries that stay.
 //
-// A slot that was written is never written again: dropping a suffix or a part
-// of a piece replaces the piece by a copy. Whoever took a view may therefore
-// read it without a lock while the segments change.
+// A slot is written only once: to remove a suffix or a part of a piece replaces the
+// piece by a copy. So a view can be read without a lock while the segments change.
 type segments[T any] struct {
 	first  sm.Index // index of the first entry, or of the next one if there is none
-	count  int      // entries held
+	count  int      // the number of entries
 	skip   int      // empty slots of the first piece before the first entry
-	pieces [][]T    // all full but the last
-	blank  []T      // what extend shares: a piece of zero slots
+	pieces [][]T    // all are full except the last
+	blank  []T      // a piece of zero slots that extend shares
 }
 
 // end returns the index after the last entry.
 func (s *segments[T]) end() sm.Index { return s.first + sm.Index(s.count) }
 
-// at returns the entry at index i, which is held.
+// at returns the entry at index i, which must be in [first, end).
 func (s *segments[T]) at(i sm.Index) *T {
 	slot := int(i-s.first) + s.skip
 	return &s.pieces[slot/segmentLen][slot%segmentLen]
 }
 
-// reset drops everything; the next entry has index first.
+// reset removes all entries. The next one has index first.
 func (s *segments[T]) reset(first sm.Index) { *s = segments[T]{first: first} }
 
-// append adds entries behind the last.
+// append adds entries after the last one.
 func (s *segments[T]) append(entries []T) {
 	s.count += len(entries)
 	for len(entries) > 0 {
@@ -50,8 +49,8 @@ func (s *segments[T]) append(entries []T) {
 	}
 }
 
-// extend adds n zero slots behind the last, which [segments.set] gives values. They
-// take no memory but for 24 bytes per segmentLen until then.
+// extend adds n zero slots after the last entry, for [segments.set]. Until they are set,
+// segmentLen of them take 24 bytes.
 func (s *segments[T]) extend(n int) {
 	if last := len(s.pieces) - 1; last >= 0 && len(s.pieces[last]) < segmentLen {
 		fill := min(n, segmentLen-len(s.pieces[last]))
@@ -68,7 +67,8 @@ func (s *segments[T]) extend(n int) {
 	}
 }
 
-// set replaces the entry at index i, which is held. Nobody may be reading.
+// set replaces the entry at index i, which must be in [first, end). There must be no
+// concurrent reader.
 func (s *segments[T]) set(i sm.Index, entry T) {
 	slot := int(i-s.first) + s.skip
 	piece := &s.pieces[slot/segmentLen]
@@ -78,7 +78,7 @@ func (s *segments[T]) set(i sm.Index, entry T) {
 	(*piece)[slot%segmentLen] = entry
 }
 
-// truncate drops the entries with indices in [from, ∞), s.first < from < s.end().
+// truncate removes the entries with indices in [from, ∞), s.first < from < s.end().
 func (s *segments[T]) truncate(from sm.Index) {
 	s.count = int(from - s.first)
 	slots := s.count + s.skip
@@ -92,7 +92,7 @@ func (s *segments[T]) truncate(from sm.Index) {
 	s.pieces = s.pieces[:keep]
 }
 
-// prune drops the entries with indices in [s.first, to), to ≤ s.end().
+// prune removes the entries with indices in [s.first, to), to ≤ s.end().
 func (s *segments[T]) prune(to sm.Index) {
 	if to == s.end() {
 		s.reset(to)
@@ -106,14 +106,14 @@ func (s *segments[T]) prune(to sm.Index) {
 	s.first = to
 	s.skip = slots % segmentLen
 	if s.skip > 0 {
-		// The copy lets go of the data of the pruned part.
+		// The copy releases the data of the pruned entries.
 		piece := make([]T, len(s.pieces[0]))
 		copy(piece[s.skip:], s.pieces[0][s.skip:])
 		s.pieces[0] = piece
 	}
 }
 
-// view returns the entries with indices in [lo, hi), all held, in pieces.
+// view returns the entries with indices in [lo, hi), which must be in [first, end).
 func (s *segments[T]) view(lo, hi sm.Index) [][]T {
 	if lo >= hi {
 		return nil

@@ -41,7 +41,9 @@ var layers = [][]string{
 	{"mosaik/internal/link"},
 	{"logstore"},
 	{"sm"},
+	{"codec/codecimpl"},
 	{"codec"},
+	{"codec/internal/wire"},
 }
 
 // exceptions are the imports between packages of one line that are meant.

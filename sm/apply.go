@@ -5,28 +5,27 @@ import (
 	"time"
 )
 
-// ApplyInfo is everything an [ApplyContext] tells a command. It is exported so
-// that tests can call Apply by hand.
+// ApplyInfo holds the values of an [ApplyContext]. It is exported so that tests can
+// call Apply.
 type ApplyInfo struct {
 	Index   Index     // the command's dense index in its group, from 1
 	Term    Term      // the Raft term in which the command was written
 	Group   Digest    // the group's id
 	Network Digest    // the network's id
-	Time    time.Time // the proposer's clock, made monotonic within the group
-	Seed    uint64    // drawn by the proposer for the log entry
+	Time    time.Time // by the proposer's clock; it never goes back within the group
+	Seed    uint64    // a random number that the proposer chose for the log entry
 }
 
-// ApplyContext tells a command where in the group's history it stands. It is
-// the same on every replica: state may depend on anything that it says.
-//
-// It is a small value; copying it is cheap.
+// ApplyContext describes the position of a command in the group's log, and the
+// circumstances under which it was written. It is the same on every replica, so the
+// state may depend on all of it. It is a small value and cheap to copy.
 type ApplyContext struct{ info ApplyInfo }
 
-// NewApplyContext returns a context that says what info says.
+// NewApplyContext returns a context with the values of info.
 func NewApplyContext(info ApplyInfo) ApplyContext { return ApplyContext{info} }
 
-// Index returns the command's index: 1 for a group's first command, then one
-// more for each, without holes.
+// Index returns the command's index. The first command of a group has index 1, and
+// indices have no gaps.
 func (a ApplyContext) Index() Index { return a.info.Index }
 
 // Term returns the Raft term in which the command was written.
@@ -38,17 +37,17 @@ func (a ApplyContext) Cursor() Cursor { return Cursor{Term: a.info.Term, Index: 
 // Group returns the id of the group.
 func (a ApplyContext) Group() Digest { return a.info.Group }
 
-// Network returns the id of the network that the group lives on.
+// Network returns the id of the group's network.
 func (a ApplyContext) Network() Digest { return a.info.Network }
 
-// Now returns the time at which the command was proposed, in UTC, by the
-// proposer's clock. Within a group it never goes backwards. Machines use it in
-// place of the wall clock, which differs between replicas.
+// Now returns the time, in UTC, at which the command was proposed, by the proposer's
+// clock. It never goes back within a group. Use it in place of the wall clock, which
+// differs between replicas.
 func (a ApplyContext) Now() time.Time { return a.info.Time.UTC() }
 
-// Rand returns a random source that is seeded alike on every replica, and
-// differently for each command. Every call returns one that begins anew, with the
-// same draws: keep it. They are not secret.
+// Rand returns a random source whose seed is the same on every replica and differs
+// between commands. Each call returns a new source that draws the same numbers, so
+// call Rand once for each command. The numbers are not secret.
 func (a ApplyContext) Rand() *rand.Rand {
 	return rand.New(rand.NewPCG(a.info.Seed, uint64(a.info.Index)))
 }

@@ -1,9 +1,9 @@
 package sm
 
-// BatchApplier is implemented by a [StateMachine] that applies the commands of a
-// log entry together, say in one transaction of a database. Commands that are
-// issued at the same time, and those of one batch, share an entry. Apply is not
-// called then, except by ApplyBatch itself:
+// BatchApplier is implemented by a [StateMachine] that applies the commands of a log
+// entry together, for example in one transaction of a database. Commands that are
+// executed at the same time share an entry, and so do those of one batch. The group
+// then calls ApplyBatch and not Apply:
 //
 //	func (l *Ledger) ApplyBatch(batch []sm.Applying[Command]) {
 //		tx := l.db.Begin()
@@ -14,22 +14,22 @@ package sm
 //		}
 //	}
 //
-// Hold a machine to it by a line like
+// A declaration lets the compiler check that a machine implements it:
 //
 //	var _ sm.BatchApplier[Command] = (*Ledger)(nil)
 type BatchApplier[C any] interface {
-	// ApplyBatch does, in order, for each command what Apply would, and sets its
-	// outcome: the same state and outcomes must come of it as of so many calls of
-	// Apply. The batch has at least one command and is not to be kept. Commands
-	// that the codec refuses are not in it.
+	// ApplyBatch applies the commands in their order, and sets the outcome of each.
+	// State and outcomes must be the same as after one call of Apply for each
+	// command. The batch has at least one command, and must not be retained.
+	// Commands that the codec refuses are not in it.
 	ApplyBatch(batch []Applying[C])
 }
 
-// Applying is a command of a batch, and what became of it.
+// Applying is a command of a batch and its outcome.
 type Applying[C any] struct {
 	At      ApplyContext
 	Command C
-	// Result and Err are to be set: what Apply returns.
+	// ApplyBatch sets Result and Err to what Apply would return.
 	Result any
 	Err    error
 }

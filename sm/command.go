@@ -1,26 +1,25 @@
 package sm
 
-// Command is a command of machine M whose result is of type R. The user writes
-// ApplyTo; mosaik-gen writes AsCommand, which ties the command to its machine,
-// so that executing it on another machine's group does not compile.
+// Command is a command of machine M with a result of type R. ApplyTo is written by
+// hand. mosaik-gen generates AsCommand, which ties the command to its machine: to
+// execute it in the group of another machine does not compile.
 //
-// A command for which nothing was generated yet does not compile either: the
-// compiler says that its type does not match Command[C, M, R], or that the method
-// AsCommand is missing. Run go generate in the package of the command.
+// A command without generated code does not compile either. The compiler reports that
+// its type does not match Command[C, M, R], or that the method AsCommand is missing.
+// Run go generate in the package of the command.
 type Command[C, M, R any] interface {
 	// AsCommand returns the command as the machine's command type.
 	AsCommand() C
-	// ApplyTo changes m and returns the result or the domain error. See
-	// [StateMachine.Apply] for what both may hold.
+	// ApplyTo changes m and returns the result or a domain error. The rules of
+	// [StateMachine.Apply] hold.
 	ApplyTo(m M, at ApplyContext) (R, error)
 }
 
-// Query is a question to machine M whose answer is of type R.
+// Query is a query of machine M with a result of type R.
 type Query[M, R any] interface {
-	// Query reads m and must not change it. It runs on the caller's
-	// goroutine, possibly beside other queries, never beside an Apply. What it
-	// returns must not alias the machine's state. It must not call its own group:
-	// a command is applied when the query has returned, and another query may
-	// wait for an Apply that waits for this one.
+	// Query reads m and must not change it. It runs on the caller's goroutine,
+	// possibly concurrently with other queries, never with an Apply. The result
+	// must not alias the machine's state. A query must not call its own group. A
+	// command would block until its context ends; a nested query can deadlock.
 	Query(m M) (R, error)
 }

@@ -8,23 +8,24 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// DigestSize is the length of a [Digest] in bytes.
+// DigestSize is the size of a [Digest] in bytes.
 const DigestSize = 32
 
-// shortLen is how many hexadecimal digits [Digest.Short] and [PeerID.Short] keep.
+// shortLen is the number of hexadecimal digits that [Digest.Short] and [PeerID.Short]
+// return.
 const shortLen = 10
 
-// Digest is a BLAKE3-256 hash that names something all members agree on: a
-// network, a group, a machine's signature. The zero Digest names nothing.
+// Digest is a BLAKE3-256 hash. It identifies a network, a group or the signature of a
+// machine. The zero Digest identifies nothing.
 //
-// Digests are comparable and may be used as map keys.
+// Digests are comparable and may be map keys.
 type Digest [DigestSize]byte
 
-// ErrDigest reports text that is not a digest: anything but 64 hexadecimal digits.
+// ErrDigest reports text that is not a digest. A digest is 64 hexadecimal digits.
 var ErrDigest = errors.New("sm: a digest is 64 hexadecimal digits")
 
-// ID returns the digest that s names: the 32 decoded bytes when s is exactly
-// 64 hexadecimal digits of either case, the BLAKE3-256 hash of s otherwise.
+// ID returns the digest for s. If s is exactly 64 hexadecimal digits, of either case,
+// ID decodes them; otherwise it returns the BLAKE3-256 hash of s.
 func ID(s string) Digest {
 	if d, err := ParseDigest(s); err == nil {
 		return d
@@ -33,7 +34,7 @@ func ID(s string) Digest {
 }
 
 // ParseDigest decodes the text form of a digest, 64 hexadecimal digits of
-// either case. Any other text yields [ErrDigest].
+// either case. For any other text the error is [ErrDigest].
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
 	if len(s) != hex.EncodedLen(DigestSize) {
@@ -45,8 +46,8 @@ func ParseDigest(s string) (Digest, error) {
 	return d, nil
 }
 
-// Parts returns the digest of the concatenation of parts. There is no framing
-// between them: combine values of fixed width only.
+// Parts returns the digest of the concatenation of parts. Nothing marks where a part
+// ends, so combine only values of fixed size.
 func Parts(parts ...[]byte) Digest {
 	h := blake3.New(DigestSize, nil)
 	for _, p := range parts {
@@ -57,7 +58,8 @@ func Parts(parts ...[]byte) Digest {
 	return d
 }
 
-// Derive returns the digest of d followed by x: a name within the scope of d.
+// Derive returns the digest of d followed by x, which identifies x within the scope of
+// d.
 func (d Digest) Derive(x []byte) Digest { return Parts(d[:], x) }
 
 // Hashed returns the digest of d itself, from which d cannot be recovered.

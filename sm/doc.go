@@ -1,18 +1,16 @@
-// Package sm is the vocabulary of replicated state machines: what a service
-// implements to have its state replicated by a mosaik group, and the small
-// value types (digests, indices, terms) that describe where in a group's
-// history a command stands.
+// Package sm defines replicated state machines: the interfaces that a service
+// implements to have its state replicated by a mosaik group, and the value types
+// (digests, indices, terms) that identify machines and positions in a group's log.
 //
-// A machine is deterministic: its state after a command depends on its state
-// before and on the command alone. Two replicas that applied the same commands
-// hold the same state. Whatever differs between processes (the wall clock, a
-// random source, map iteration order, the environment) must not reach the
-// state; [ApplyContext] offers replicated substitutes for the first two.
+// A machine is deterministic: its state after a command depends only on its state
+// before and on the command. Two replicas that applied the same commands hold the same
+// state. What differs between processes (the wall clock, random numbers, the order of
+// map iteration, the environment) must not affect the state. [ApplyContext] provides
+// replicated substitutes for the first two.
 //
-// # Who calls what
+// # Concurrency
 //
-// Apply runs on one goroutine per replica, one command at a time, in the order
-// of the group's log, on every member. Queries run on the caller's goroutine,
-// possibly several at once, and never overlap an Apply: a query may read the
-// machine freely and must not change it.
+// Every member applies the commands of the group's log in their order, one at a time.
+// Queries run on the goroutine of the caller, several at once, but never during an
+// Apply. So a query may read the machine without locks, and must not change it.
 package sm

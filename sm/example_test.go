@@ -11,7 +11,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Op says what an Entry asks of an Account.
+// Op is the operation of an Entry.
 type Op uint8
 
 const (
@@ -19,28 +19,28 @@ const (
 	OpWithdraw
 )
 
-// Entry is the command type of Account: one struct for all its commands, told
-// apart by a field.
+// Entry is the command type of Account. One struct holds all commands, which differ in
+// the field Op.
 type Entry struct {
 	Op     Op
 	Amount int64
 }
 
-// ErrInsufficient is a domain error: an outcome of a command like any other.
+// ErrInsufficient is a domain error, which is an outcome of a command like any other.
 var ErrInsufficient = errors.New("account: insufficient balance")
 
-// Account is a machine written by hand, without mosaik-gen.
+// Account is a hand-written machine, without mosaik-gen.
 type Account struct {
 	balance int64
 	touched time.Time
 }
 
-// Spec is one line with Define. Raise the version when Entry changes its shape
-// or Apply does something else with the same entries.
+// Spec is one line with Define. Raise the version when the fields of Entry change, or
+// when Apply does something else with the same entries.
 func (*Account) Spec() sm.Spec[Entry] { return sm.Define[Entry]("account", 1) }
 
-// Apply is a switch over the kinds of commands. It answers what it does not
-// know with an error and leaves the state alone: entries come from all members.
+// Apply is a switch over the operations. It returns an error for an unknown one and
+// does not change the state: entries come from all members.
 func (a *Account) Apply(at sm.ApplyContext, e Entry) (any, error) {
 	switch {
 	case e.Amount <= 0:
@@ -58,8 +58,8 @@ func (a *Account) Apply(at sm.ApplyContext, e Entry) (any, error) {
 	return a.balance, nil
 }
 
-// A machine is an ordinary value, and its tests need no group: they call Apply
-// with the context of their choice.
+// A machine is an ordinary value. Its tests need no group; they call Apply with a
+// context of their own.
 func ExampleStateMachine() {
 	account := &Account{}
 	at := sm.NewApplyContext(sm.ApplyInfo{Index: 1, Time: time.Unix(1_700_000_000, 0)})
@@ -78,7 +78,7 @@ func ExampleStateMachine() {
 	// 2023-11-14 22:13:20 +0000 UTC
 }
 
-// Define makes the codec of the commands too.
+// Define also sets the codec of the commands.
 func ExampleDefine() {
 	spec := sm.Define[Entry]("account", 1)
 	fmt.Println(spec.Name, spec.Version, spec.Signature.Short(), spec.Validate())
@@ -87,7 +87,7 @@ func ExampleDefine() {
 	fmt.Printf("%d bytes, %v\n", len(b), err)
 	fmt.Println(spec.Codec.Decode(b))
 
-	// A command type that cannot be encoded is found when the group is joined.
+	// A type that cannot be encoded is an error when the group is joined.
 	fmt.Println(sm.Define[struct{ Reply chan int64 }]("account", 1).Validate())
 
 	// Output:
@@ -97,9 +97,9 @@ func ExampleDefine() {
 	// sm: machine "account": codec: check command.Reply: a chan cannot be encoded; remove it, or exclude the field with the tag `msgpack:"-"`
 }
 
-// Deposit is a typed command of Account: it says at compile time that its
-// result is an int64. mosaik-gen writes AsCommand where it writes the machine's
-// command type; by hand it maps the command to the machine's one struct.
+// Deposit is a typed command of Account. Its result is an int64 at compile time. In a
+// hand-written machine, AsCommand maps the command to the machine's struct; for
+// generated machines, mosaik-gen generates it.
 type Deposit struct{ Amount int64 }
 
 // AsCommand implements sm.Command.
@@ -112,8 +112,8 @@ func (d Deposit) ApplyTo(a *Account, at sm.ApplyContext) (int64, error) {
 	return balance, err
 }
 
-// run stands for a group that executes a command. R is inferred: a command of
-// another machine, or a result of another type, does not compile.
+// run stands for a group that executes a command. R is inferred. A command of another
+// machine, or a result of another type, does not compile.
 func run[R, C any, M sm.StateMachine[C]](m M, cmd sm.Command[C, M, R]) (R, error) {
 	result, err := m.Apply(sm.ApplyContext{}, cmd.AsCommand())
 	typed, _ := result.(R)
@@ -133,7 +133,7 @@ func ExampleCommand() {
 	// account: the amount -5 is not positive
 }
 
-// CanAfford is a query of Account: whether it holds Amount.
+// CanAfford is a query of Account. It reports whether the account holds Amount.
 type CanAfford struct{ Amount int64 }
 
 // Query implements sm.Query. It reads the machine and does not change it.
@@ -149,7 +149,7 @@ func ExampleQuery() {
 	// true <nil>
 }
 
-// accountState is what a snapshot of Account holds.
+// accountState is the content of a snapshot of Account.
 type accountState struct {
 	Balance int64
 	Touched time.Time
@@ -160,8 +160,8 @@ func (a *Account) Snapshot(w io.Writer) error {
 	return json.NewEncoder(w).Encode(accountState{a.balance, a.touched})
 }
 
-// Restore implements sm.Snapshotter. It replaces the whole state, and only once
-// all of the snapshot was understood.
+// Restore implements sm.Snapshotter. It replaces the whole state once it has decoded
+// all of the snapshot.
 func (a *Account) Restore(r io.Reader) error {
 	var s accountState
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
@@ -171,8 +171,7 @@ func (a *Account) Restore(r io.Reader) error {
 	return nil
 }
 
-// With a Snapshotter the group's log is compacted, and new members start from a
-// snapshot.
+// A group of Snapshotters compacts its log, and new members start from a snapshot.
 func ExampleSnapshotter() {
 	account := &Account{balance: 7}
 	var from, to sm.Snapshotter = account, &Account{balance: 1}
@@ -188,7 +187,7 @@ func ExampleSnapshotter() {
 	// 7
 }
 
-// Names become digests, and digests derive from one another.
+// ID hashes names, and digests can be derived from digests.
 func ExampleID() {
 	counter := sm.ID("counter_v1")
 	fmt.Println(counter)
@@ -203,7 +202,7 @@ func ExampleID() {
 	// true
 }
 
-// The random source of a command draws the same on every member.
+// The random source of a command draws the same numbers on every member.
 func ExampleApplyContext_Rand() {
 	info := sm.ApplyInfo{Index: 1, Seed: 7}
 	here, there := sm.NewApplyContext(info), sm.NewApplyContext(info)

@@ -7,62 +7,70 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+
+	// Every machine imports package sm, and its generated code imports codecimpl.
+	// This import makes go mod vendor copy codecimpl before the first generation.
+	_ "github.com/mosaik-go/mosaik/codec/codecimpl"
 )
 
-// StateMachine is a deterministic machine whose commands are of type C: one
-// struct, or the sealed interface of all its commands.
+// StateMachine is a deterministic machine with commands of type C, which is one struct
+// or the sealed interface of all commands.
 //
-// mosaik-gen writes both methods for machines with typed commands. By hand,
-// Spec is one line with [Define] and Apply a switch. Where the compiler misses one
-// of them in a machine with typed commands, run go generate in its package.
+// mosaik-gen generates both methods for machines with typed commands. If the compiler
+// reports that one is missing in such a machine, run go generate in its package. In a
+// hand-written machine, Spec is one line with [Define] and Apply is a switch.
 type StateMachine[C any] interface {
-	// Spec describes the machine. It must return the same on every call and
+	// Spec describes the machine. It must return the same Spec on every call and
 	// in every process, before and after any Apply.
 	Spec() Spec[C]
 
-	// Apply changes the machine by one command and returns the command's
-	// result, or the domain error with which the machine declines it. Both
-	// reach the caller as they are, on the caller's own replica only; they must
-	// not alias the machine's state, which goes on changing. A returned error
-	// is an outcome like any other and stops nothing. After a panic, and in
-	// tests after runtime.Goexit, which t.Fatal calls, the machine is not used any
-	// more on this member; elsewhere Apply must not call Goexit. It must not call
-	// its own group either, which would wait for Apply: calls on Apply's own goroutine
-	// return an error, others block. While Apply runs, the member applies nothing else, in
-	// this group and perhaps in others of the process.
+	// Apply applies one command to the machine. It returns the result of the
+	// command, or the domain error with which the machine rejects it. The member
+	// that executed the command passes both to the caller unchanged. They must not
+	// alias the machine's state, which later commands change. A returned error is
+	// an outcome like any other, and stops nothing.
+	//
+	// After a panic this member no longer uses the machine. The same holds in tests
+	// after runtime.Goexit, which t.Fatal calls; elsewhere Apply must not call
+	// Goexit.
+	//
+	// Apply must not call its own group, which waits for Apply: such a call returns
+	// an error on the goroutine of Apply, and blocks on others. While Apply runs,
+	// the member applies no other command of the group, and perhaps none of other
+	// groups in the process.
 	Apply(at ApplyContext, cmd C) (any, error)
 }
 
-// Spec describes a machine: its name and version, its identity, and how its
-// commands become bytes.
+// Spec describes a machine: its name, version and signature, and the codec of its
+// commands.
 type Spec[C any] struct {
-	// Name is the machine's name, 1 to 255 bytes. It enters the group id.
+	// Name is the machine's name, of 1 to 255 bytes. It is part of the group id.
 	Name string
-	// Version is the version of the machine's behaviour. Members whose
-	// machines behave differently must not meet: raise it when Apply changes
-	// what the same commands lead to. It enters the group id.
+	// Version is the version of the machine's behavior. Raise it whenever the same
+	// commands lead to another state or outcome: members whose machines behave
+	// differently must not be in the same group. It is part of the group id.
 	Version uint32
-	// Signature identifies the machine and the shape of its commands; it
-	// enters the group id. Machines with different signatures never meet.
+	// Signature identifies the machine and the schema of its commands. It is part
+	// of the group id, so machines with different signatures are never in the same
+	// group.
 	Signature Digest
-	// Levels identifies the levels of the schema, from level 1, which is
-	// Signature itself, to the newest one that this code knows; nil means that
-	// there is level 1 alone. A further one is the hash of the schema from its
-	// start up to that level: members that mean different things by the same
-	// level have different digests for it, and for all above. Levels do not
-	// enter the group id. A Codec with more than one is a [codec.Leveled].
+	// Levels holds the digests of the schema's levels, from level 1, whose digest
+	// is Signature, to the newest level that this code supports. nil means that
+	// there is only level 1. The digest of a higher level is the hash of the
+	// schema up to that level, so if two programs differ about a level, they have
+	// different digests for it and for all levels above. Levels are not part of
+	// the group id. With more than one level, Codec must be a [codec.Leveled].
 	Levels []Digest
-	// Codec turns commands into bytes and back.
+	// Codec encodes and decodes commands.
 	Codec codec.Codec[C]
 }
 
-// maxName bounds a machine's name in bytes.
+// maxName is the highest number of bytes in the name of a machine.
 const maxName = 255
 
-// Define returns the Spec of a hand-written machine. Its commands are encoded
-// with a reflection codec (MessagePack), so C is a concrete type that
-// [codec.Reflect] accepts. The signature covers name and version: whoever
-// changes the shape of C must raise version.
+// Define returns the Spec of a hand-written machine. Its codec is [codec.Reflect], so C
+// must be a type that Reflect accepts. The signature covers the name and the version,
+// but not C: raise the version when the fields of C change.
 func Define[C any](name string, version uint32) Spec[C] {
 	return Spec[C]{
 		Name:      name,
@@ -72,16 +80,15 @@ func Define[C any](name string, version uint32) Spec[C] {
 	}
 }
 
-// Validate reports what is wrong with the spec, or nil: a missing or too long
-// name, a zero signature, a missing codec, levels that do not start with the
-// signature, hold a digest twice or lack a codec that knows them, or a command type that the
-// reflection codec cannot encode.
+// Validate returns an error if the name is missing or too long, the signature is zero,
+// the codec is missing or cannot encode the type of the commands, or the levels do not
+// start with the signature, repeat a digest or are not supported by the codec.
 func (s Spec[C]) Validate() error {
 	switch {
 	case s.Name == "":
 		return errors.New("sm: the machine's spec has no name; set Spec.Name")
 	case len(s.Name) > maxName:
-		return fmt.Errorf("sm: the machine's name is %d bytes long; at most %d are allowed", len(s.Name), maxName)
+		return fmt.Errorf("sm: the machine's name is %d bytes long, at most %d are allowed; shorten Spec.Name", len(s.Name), maxName)
 	case s.Signature.IsZero():
 		return fmt.Errorf("sm: machine %q has a zero signature; use sm.Define or generate the spec", s.Name)
 	case s.Codec == nil:
@@ -98,21 +105,21 @@ func (s Spec[C]) Validate() error {
 	return nil
 }
 
-// Snapshotter is implemented by machines whose state can be written down. A
-// group of such machines compacts its log and brings new members up by
-// snapshot; without it the whole log is kept and replayed. mosaik-gen writes
-// both methods for machines whose directive says snapshot.
+// Snapshotter is implemented by machines that can write and restore their state. A
+// group of such machines compacts its log, and new members start from a snapshot.
+// Without it the group keeps its whole log, and new members replay it. mosaik-gen
+// generates both methods if the directive of the machine has snapshot.
 type Snapshotter interface {
-	// Snapshot writes the machine's whole state. It never overlaps an Apply: this
-	// member applies nothing meanwhile. A panic is an error.
+	// Snapshot writes the machine's whole state. It never runs during an Apply:
+	// this member applies nothing until it returns. A panic is an error.
 	Snapshot(w io.Writer) error
-	// Restore replaces the machine's whole state by what Snapshot wrote. It
-	// must not keep anything of the state before. The bytes come from another
-	// member and may be damaged: Restore returns an error rather than panic.
+	// Restore replaces the machine's whole state with what Snapshot wrote. It must
+	// not keep any of the previous state. The bytes come from another member and
+	// may be damaged; Restore must return an error then, and not panic.
 	Restore(r io.Reader) error
 }
 
-// SnapshotVersioner is implemented by a [Snapshotter] whose snapshot format has
-// a version other than 1. The version enters the group id. Generated snapshots
-// do not need it: their format is part of the machine's signature.
+// SnapshotVersioner is implemented by a [Snapshotter] whose format has a version other
+// than 1. The version is part of the group id. Generated snapshots do not need it,
+// because their format is part of the machine's signature.
 type SnapshotVersioner interface{ SnapshotVersion() uint64 }

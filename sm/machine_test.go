@@ -68,7 +68,7 @@ func TestSpecValidate(t *testing.T) {
 		{"codec without Check", with(func(s *sm.Spec[note]) { s.Codec = unchecked{} }).Validate(), ""},
 		{"zero", sm.Spec[note]{}.Validate(), "sm: the machine's spec has no name; set Spec.Name"},
 		{"no name", sm.Define[note]("", 1).Validate(), "sm: the machine's spec has no name; set Spec.Name"},
-		{"long name", sm.Define[note](longest+"n", 1).Validate(), "sm: the machine's name is 256 bytes long; at most 255 are allowed"},
+		{"long name", sm.Define[note](longest+"n", 1).Validate(), "sm: the machine's name is 256 bytes long, at most 255 are allowed; shorten Spec.Name"},
 		{"no signature", with(func(s *sm.Spec[note]) { s.Signature = sm.Digest{} }).Validate(), `sm: machine "notes" has a zero signature; use sm.Define or generate the spec`},
 		{"no codec", with(func(s *sm.Spec[note]) { s.Codec = nil }).Validate(), `sm: machine "notes" has no codec; use sm.Define or generate the spec`},
 		{"bad type", sm.Define[struct{ C chan int }]("notes", 1).Validate(), "sm: machine \"notes\": codec: check command.C: a chan cannot be encoded; remove it, or exclude the field with the tag `msgpack:\"-\"`"},
@@ -122,7 +122,7 @@ func TestValidateLevels(t *testing.T) {
 		{nil, 1, ""},
 		{[]sm.Digest{first}, 1, ""},
 		{[]sm.Digest{first, second}, 2, ""},
-		{[]sm.Digest{second}, 1, "another digest of level 1 than its signature"},
+		{[]sm.Digest{second}, 1, "the digest of level 1 of machine"},
 		{[]sm.Digest{first, {}}, 2, "the digest of level 2"},
 		{[]sm.Digest{first, second, first}, 3, "the digest of level 3"},
 		{make([]sm.Digest, sm.MaxLevel+1), sm.MaxLevel + 1, "at most 1000"},
@@ -137,7 +137,7 @@ func TestValidateLevels(t *testing.T) {
 		}
 	}
 	one.Levels = []sm.Digest{first, second}
-	if err := one.Validate(); err == nil || !strings.Contains(err.Error(), "its codec knows one") {
+	if err := one.Validate(); err == nil || !strings.Contains(err.Error(), "its codec supports one") {
 		t.Errorf("Validate with a codec of one level: %v", err)
 	}
 }

@@ -2,12 +2,12 @@ package sm
 
 import "github.com/mosaik-go/mosaik/codec"
 
-// NoOp is the machine without state, for groups that only elect a leader. Its
-// commands carry nothing and change nothing.
+// NoOp is a machine without state, for groups that only elect a leader. Its commands
+// are empty and change nothing.
 type NoOp struct{}
 
-// noOpName and noOpSignature are those of the original mosaik, so that the
-// group ids of leader-election groups agree with it.
+// noOpName and noOpSignature are those of the original mosaik, so that election groups
+// have the same group ids as there.
 const (
 	noOpName      = "mosaik::groups::machine::noop::NoOp"
 	noOpSignature = "mosaik_noop_state_machine"
@@ -23,5 +23,5 @@ func (NoOp) Spec() Spec[struct{}] {
 	}
 }
 
-// Apply implements [StateMachine]: nothing happens.
+// Apply implements [StateMachine]. It does nothing.
 func (NoOp) Apply(ApplyContext, struct{}) (any, error) { return nil, nil }

@@ -6,10 +6,11 @@ import (
 	"fmt"
 )
 
-// PeerID names one process on a network: its ed25519 public key. A peer proves
-// that it owns its id on every connection. The zero PeerID names nobody.
+// PeerID identifies a peer, which is a process on a network. It is the peer's ed25519
+// public key: on every connection a peer proves that it has the private key. The zero
+// PeerID identifies no peer.
 //
-// PeerIDs are comparable, ordered by [PeerID.Compare], and may be map keys.
+// PeerIDs are comparable and may be map keys. [PeerID.Compare] orders them.
 type PeerID [32]byte
 
 // ParsePeerID decodes the text form of a peer id, 64 hexadecimal digits of
@@ -22,10 +23,10 @@ func ParsePeerID(s string) (PeerID, error) {
 	return PeerID(d), nil
 }
 
-// Compare orders peer ids by their bytes: -1, 0 or +1.
+// Compare compares peer ids by their bytes. It returns -1, 0 or +1.
 func (p PeerID) Compare(q PeerID) int { return bytes.Compare(p[:], q[:]) }
 
-// IsZero reports whether p names nobody.
+// IsZero reports whether p is the zero PeerID.
 func (p PeerID) IsZero() bool { return p == PeerID{} }
 
 // String returns the text form: 64 lower-case hexadecimal digits.

@@ -5,24 +5,24 @@ import (
 	"fmt"
 )
 
-// Index is a position in a log, counted from 1. Index 0 is before the first.
+// Index is a position in a log, counted from 1. Index 0 is before the first entry.
 //
-// Command indices (what [ApplyContext.Index] and every public call report) are
-// dense: the n-th command of a group has index n. Raft's own indices, which
-// storages see, also count elections and membership changes.
+// The index of a command, which [ApplyContext.Index] and every public call report,
+// counts only commands: the n-th command of a group has index n. Raft's own indices,
+// which storages see, also count elections and membership changes.
 type Index uint64
 
-// Term is a Raft term: it grows by at least one with every election. Term 0 is
-// before the first election.
+// Term is a Raft term. Every election raises it by at least one. Term 0 is before the
+// first election.
 type Term uint64
 
-// Cursor is a position together with the term in which it was written.
+// Cursor is the index of an entry and the term in which it was written.
 type Cursor struct {
 	Term  Term
 	Index Index
 }
 
-// Compare orders cursors by term, then index: -1, 0 or +1.
+// Compare compares cursors by term, then by index. It returns -1, 0 or +1.
 func (c Cursor) Compare(o Cursor) int {
 	return cmp.Or(cmp.Compare(c.Term, o.Term), cmp.Compare(c.Index, o.Index))
 }

@@ -1,5 +1,5 @@
-// Command mosaik-gen writes what connects state machines to mosaik. See its
-// help, mosaik-gen -h.
+// Command mosaik-gen generates the code that connects state machines to mosaik. Run
+// it with -h for its manual.
 package main
 
 import (
@@ -24,8 +24,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main without the process. It returns the exit code: 1 when -check
-// found something, 2 when nothing could be generated.
+// run runs the command and returns its exit code: 1 if -check found differences, 2 if
+// there was an error.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var config gen.Config
 	flags := flag.NewFlagSet("mosaik-gen", flag.ContinueOnError)
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// compare prints which files differ from what would be generated.
+// compare prints which files differ from the result, and returns the exit code.
 func compare(result *gen.Result, stdout, stderr io.Writer) int {
 	differences, err := result.Check()
 	if err != nil {
@@ -76,15 +76,15 @@ func compare(result *gen.Result, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, short(line))
 	}
 	if len(differences) > 0 {
-		fmt.Fprintf(stderr, "mosaik-gen: generated files are not up to date; run go generate %s and commit what it writes\n", strings.Join(folders(differences), " "))
+		fmt.Fprintf(stderr, "mosaik-gen: generated files are not up to date; run go generate %s and commit the result\n", strings.Join(directories(differences), " "))
 		return 1
 	}
 	return 0
 }
 
-// folders returns the folders of the files that lines of [gen.Result.Check] are
-// about, as the go command takes them.
-func folders(differences []string) (out []string) {
+// directories returns the directories of the files in lines of [gen.Result.Check],
+// as patterns of the go command.
+func directories(differences []string) (out []string) {
 	for _, line := range differences {
 		path, _, _ := strings.Cut(line, ": ")
 		dir := filepath.Dir(short(path))
@@ -98,7 +98,7 @@ func folders(differences []string) (out []string) {
 	return out
 }
 
-// relative makes an error's positions relative to the current folder.
+// relative makes the positions of an error relative to the current directory.
 func relative(err error) error {
 	var problems gen.Problems
 	if !errors.As(err, &problems) {
@@ -110,7 +110,7 @@ func relative(err error) error {
 	return problems
 }
 
-// short returns a path relative to the current folder when it lies within.
+// short returns path relative to the current directory if it is below it.
 func short(path string) string {
 	dir, err := os.Getwd()
 	if err != nil {

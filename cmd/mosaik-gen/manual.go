@@ -1,124 +1,136 @@
 package main
 
 const manual = `NAME
-    mosaik-gen - write what connects state machines to mosaik
+    mosaik-gen - generate the code that connects state machines to mosaik
 
 SYNOPSIS
     mosaik-gen [-check] [-v] [-C dir] [-tags list] [packages]
 
 DESCRIPTION
-    mosaik-gen reads the named packages, the one in the current folder by
-    default, and writes for each that holds machines
+    mosaik-gen reads the named packages, by default the one in the current
+    directory. For each package that declares machines it writes
 
       <package>_mosaik.go    the sealed interface of each machine's commands,
-                             their codec, AsCommand, Spec and Apply, and with
-                             snapshot Snapshot and Restore
-      <machine>.mosaik       the canonical schema of each machine's commands
-                             and state, whose hash is the machine's signature
+                             their codec, and the methods AsCommand, Spec and
+                             Apply; with snapshot also Snapshot and Restore
+      <machine>.mosaik       the schema of each machine's commands and state.
+                             Its hash is the machine's signature.
 
-    Commit both. Code that does not compile yet, because it refers to what is to
-    be generated, is fine, and so are old files of ours in any state. Files by hand
-    are never replaced, whatever their name. One run
-    for ./... is as quick as one for a package. A file is written only if it
-    changes, and whole or not at all. Nothing is written if anything is refused,
-    and everything that is refused is reported in one run.
-
-    It is usually run by go generate:
+    Commit both files. It is usually run by go generate:
 
       //go:generate go tool mosaik-gen
 
-    with the tool in go.mod, where "go get -tool
-    github.com/mosaik-go/mosaik/cmd/mosaik-gen" puts it.
+    "go get -tool github.com/mosaik-go/mosaik/cmd/mosaik-gen" adds the tool to
+    go.mod.
+
+    The packages need not compile: code may refer to what is not generated yet,
+    and generated files may be stale or broken. A run reports everything that is
+    wrong, and then writes nothing. Otherwise it writes only files that changed,
+    each of them completely or not at all. It never replaces files that it did
+    not write. One run for ./... takes about as long as a run for one package.
 
 OPTIONS
     -check      write nothing; print which files are missing, stale or orphans,
                 and what has changed in each schema
     -v          print the files that are written or removed
-    -C dir      work in dir
+    -C dir      resolve packages in dir
     -tags list  build tags, separated by commas
 
 DIRECTIVES
-    Each stands above a type, in its comment, without a space after the slashes, in
-    a file that is not a test. A comment that is nearly one, as // mosaik:command, is
-    refused.
+    A directive is a comment directly above a type, in a file that is not a
+    test. No space follows the slashes. A comment that looks like a misspelled
+    directive, such as // mosaik:command, is an error.
 
     //mosaik:machine name=ledger version=1 [level=1] [layout=array] [snapshot]
-        A machine. Its name and version enter the group id: raise the version
-        whenever its commands change their shape or do something else. New
-        commands, variants, and fields that are left out when empty (omitempty)
-        are compatible: raise the level by one for them, under which the group
-        stays what it is. A new version starts over at level 1. With
-        layout=array structs are arrays on the wire: shorter, and the order of
-        fields counts.
+        The type is a machine. Its name and version are part of the group id.
 
-        Fields of it with the tag mosaik:"identity" (a capacity, a mode) enter
-        the group id with the values that they have when the group is joined.
-        They are bools, numbers, strings or bytes and must not change.
+        Raise the version whenever commands change their encoding or their
+        effect. Additions are compatible: new commands, new variants, and new
+        fields with omitempty. Raise the level by one for them; the group id
+        stays the same. A new version starts again at level 1.
 
-        With snapshot the machine gets the methods Snapshot and Restore for all of
-        its fields, exported or not, but for those of the identity and those with
-        the tag mosaik:"-", which are derived or no state. A method
-        AfterRestore() error is called once they were restored. Their shape
-        becomes a part of the schema: raise the version when it changes.
+        With layout=array, structs are encoded as arrays. They are shorter, and
+        the order of their fields is part of the encoding.
+
+        Fields of the machine with the tag mosaik:"identity" (a capacity, a
+        mode) add their values to the group id when the group is joined. They
+        must be bools, numbers, strings or bytes, and must not change.
+
+        With snapshot, mosaik-gen generates the methods Snapshot and Restore
+        for all fields of the machine, exported or not. Two kinds of fields are
+        excluded: those of the identity, and those with the tag mosaik:"-",
+        which is for fields that are derived or not part of the state. Restore
+        calls the method AfterRestore() error, if there is one, once the fields
+        are restored. The fields become part of the schema: raise the version
+        when they change.
 
     //mosaik:command [name=Deposit]
-        A struct with a method ApplyTo(*Ledger, sm.ApplyContext) (R, error). Its
-        name in the schema is that of the type unless it is given here.
+        The type is a struct with a method
+
+          ApplyTo(*Ledger, sm.ApplyContext) (R, error)
+
+        The name of the command in the schema is that of the type, unless the
+        directive gives another one.
 
     //mosaik:query
-        A type with a method Query(*Ledger) (R, error). Nothing is generated for
-        it; its form is checked.
+        The type has a method Query(*Ledger) (R, error). mosaik-gen checks its
+        form and generates nothing.
 
     //mosaik:variant name=circle
-        A type that implements a sealed interface. Its name in the schema is
-        that of the type unless it is given here, so that a type can be renamed.
-        The numbers of variants on the wire follow the order of their names.
+        The type implements a sealed interface. Without the directive, its name
+        in the schema is that of the type; with it, the type can be renamed. The
+        tags of variants follow the order of their names.
 
     //mosaik:codec name=uuid [module]
-        The codec of another type, one that encodes itself or has fields that
-        are not exported: a struct with the methods
+        The type is a codec for another type, one that encodes itself or has
+        unexported fields. It is a struct with the methods
 
           Append(dst []byte, v uuid.UUID) ([]byte, error)
           Decode(src []byte) (uuid.UUID, error)
 
-        of the value. The commands of its package may then hold the type, as
-        keys of maps too unless it holds pointers, interfaces or floats; with
-        module, the commands of all packages of the module may. For types that
-        have UnmarshalText, and MarshalText or AppendText, one line is enough:
+        and value receivers. Commands of its package may then hold the type;
+        with module, so may the commands of all packages in the module. The type
+        may be the key of a map unless it holds pointers, interfaces or floats.
+
+        For a type with UnmarshalText, and MarshalText or AppendText, one line
+        suffices:
 
           type uuidCodec = codec.Text[uuid.UUID, *uuid.UUID]
 
-        codec.Binary does the same for UnmarshalBinary. Both refuse to decode
-        what they would write otherwise. On the wire values are bytes, never
-        nil, whose content is the codec's; the schema holds its name. omitempty
-        leaves out values for which IsZero returns true, or zero values where
-        there is no such method. The author of a codec promises equal bytes for
-        equal values in every process and release: rename it when they change.
-        Its errors and panics are errors of encoding and decoding.
+        codec.Binary does the same with UnmarshalBinary. Both reject bytes that
+        they would not write themselves.
+
+        A value is encoded as bytes, whose content the codec defines; it is
+        never nil. The schema holds the name of the codec. omitempty leaves out
+        a value for which IsZero returns true; without such a method it leaves
+        out the zero value. A codec must encode equal values as equal bytes, in
+        every process and release. Give it another name if its bytes change.
+        Errors and panics of a codec are errors of encoding and decoding.
 
     //mosaik:package int=int64 uint=uint64
-        Above a package clause: the commands and states of the package's
-        machines may hold int, uint or both, also in types of other packages.
-        They are encoded as int64 and uint64.
+        This directive is above a package clause. The commands and states of
+        the machines in the package may hold int, uint or both, also within
+        types of other packages. They are encoded as int64 and uint64.
 
 TYPES
     Commands may hold bool, int8 to int64, uint8 to uint64, float32, float64,
     string, []byte, [n]byte, time.Time, time.Duration, netip.Addr, netip.Prefix,
-    big.Int, url.URL, types over these, structs, slices, arrays, maps with string
-    or integer keys, pointers, interfaces with an unexported method, generic types
-    with their arguments, types of other packages, and types with a codec, as keys
-    of maps too. int and uint need the tag mosaik:"int64" or mosaik:"uint64", or
-    //mosaik:package. Anything else is refused with its position and the reason.
+    big.Int, url.URL, named types of these, structs, slices, arrays, maps,
+    pointers, interfaces with an unexported method, instances of generic types,
+    types of other packages, and types with a codec. The keys of maps are
+    strings, integers or types with a codec. int and uint need the tag
+    mosaik:"int64" or mosaik:"uint64", or //mosaik:package. mosaik-gen reports
+    any other type with its position and the reason.
 
-    A command may hold commands by the interface that is generated, as in
+    A command may hold commands through the generated interface:
 
       type Batch struct{ Commands []Command }
 
-    The types that a sealed interface can hold are those of its package that
-    implement it, themselves or by a pointer; generic ones are not among them.
+    The variants of a sealed interface are the types of its package that
+    implement it, by value or by pointer. Generic types are not among them.
 
-    Machines and commands cannot be generic themselves, since methods are
-    generated for them. Declare a type around each instance, and its method:
+    Machines and commands cannot be generic, because methods are generated for
+    them. Declare a type around each instance, and its method:
 
       type Prices struct{ Store[int64] }
       type PutPrice struct{ Put[int64] }
@@ -126,23 +138,25 @@ TYPES
           return p.Put.ApplyTo(&m.Store, at)
       }
 
-    The constants of a number's or string's type are part of the schema, also
-    those that are not exported and those of other modules, by the version in
-    go.mod. Constants of the standard library are not: releases of Go add some.
+    The constants of a named number or string type are part of the schema,
+    including unexported ones and those of other modules in the version of
+    go.mod. Constants of the standard library are not, because Go releases add
+    to them.
 
     Struct tags are those of github.com/vmihailenco/msgpack: a name, omitempty,
-    noinline, "-". The fields of embedded structs and pointers take their place, and
-    less deep fields hide deeper ones of the same name. The tag mosaik:"max=n"
-    bounds the bytes of a string, of a []byte and of what a codec makes, and the
-    elements of a slice or map; mosaik:"max=n,int64" says both.
+    noinline and "-". The fields of an embedded struct, or of a struct that is
+    embedded by pointer, are encoded in its place; of fields with the same name,
+    the least deeply embedded one counts. The tag mosaik:"max=n" bounds the
+    bytes of a string, of a []byte or of a value with a codec, and the elements
+    of a slice or map. mosaik:"max=n,int64" combines two options.
 
-    Fields of commands that are not exported are refused, since ApplyTo would
-    find them zero, unless they are blank or have the tag msgpack:"-". In a
-    state they count, while omitempty, max= and msgpack:"-" have no effect, and
-    strings may hold any bytes.
+    Unexported fields of commands are errors, because they would be zero in
+    ApplyTo. Blank fields and fields with the tag msgpack:"-" are not. In a
+    state unexported fields are encoded, omitempty, max= and msgpack:"-" have no
+    effect, and strings may hold any bytes.
 
 EXIT STATUS
-    0   all is well
+    0   success
     1   -check found files that are not up to date
-    2   the source was refused, or something failed
+    2   the source has errors, or an operation failed
 `

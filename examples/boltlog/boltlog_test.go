@@ -47,7 +47,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// Three members whose logs bbolt keeps replicate a ledger and elect a leader anew.
+// Three members with logs in bbolt replicate a ledger and elect another leader.
 func TestGroup(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -65,8 +65,8 @@ func termAt(entries *bbolt.Bucket, i sm.Index) (sm.Term, error) {
 	return e.Term, err
 }
 
-// pageSize is how many entries one transaction reads. A longer one would keep
-// bbolt from using again what is deleted meanwhile, and whoever ranges may save.
+// pageSize is the number of entries that one transaction reads. A long transaction would
+// keep bbolt from reusing deleted pages, and the caller may save during the iteration.
 const pageSize = 256
 
 // Entries implements [logstore.Log].

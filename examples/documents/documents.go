@@ -1,9 +1,8 @@
 // Package documents is a replicated state machine of JSON documents.
 //
-// JSON is a sum: a value is a null, a boolean, a number, a string, an array of
-// values or an object of values. In Go a sum is a sealed interface and the types
-// that implement it, and mosaik-gen encodes it as such, in commands and in
-// snapshots.
+// A JSON value is a sum: null, a boolean, a number, a string, an array of values or an
+// object of values. In Go a sum is a sealed interface with the types that implement it.
+// mosaik-gen encodes it in commands and in snapshots.
 package documents
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// ErrNotFound reports a document that was never put.
+// ErrNotFound reports a document that does not exist.
 var ErrNotFound = errors.New("documents: no such document")
 
 // Value is a JSON value: [Bool], [Number], [String], [Array] or [Object]. A nil
@@ -45,7 +44,7 @@ func Parse(text []byte) (Value, error) {
 	return valueOf(v), nil
 }
 
-// valueOf converts what package json makes of a text.
+// valueOf converts a value that package json decoded.
 func valueOf(v any) Value {
 	switch v := v.(type) {
 	case bool:
@@ -72,7 +71,7 @@ func valueOf(v any) Value {
 
 //go:generate go tool mosaik-gen
 
-// Store keeps documents by name. Make one with [New].
+// Store holds documents by name. Create one with [New].
 //
 //mosaik:machine name=documents version=1 snapshot
 type Store struct{ documents map[string]Value }
@@ -80,8 +79,8 @@ type Store struct{ documents map[string]Value }
 // New returns a store without documents.
 func New() *Store { return &Store{documents: map[string]Value{}} }
 
-// Put stores a document in place of one of that name. Its result is whether
-// there was one.
+// Put stores a document, and replaces one with the same name. Its result is whether it
+// replaced one.
 //
 //mosaik:command
 type Put struct {
@@ -96,7 +95,7 @@ func (p Put) ApplyTo(s *Store, _ sm.ApplyContext) (bool, error) {
 	return replaced, nil
 }
 
-// Get reads a document. The caller must not change it.
+// Get returns a document. The caller must not change it.
 //
 //mosaik:query
 type Get struct{ Name string }

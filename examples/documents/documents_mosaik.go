@@ -6,15 +6,17 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// This file needs a newer github.com/mosaik-go/mosaik/codec when the next line does not compile.
-const _ = codec.IsAtLeastVersion1
+// If the next line does not compile, this file is from another version of mosaik-gen
+// than the module github.com/mosaik-go/mosaik has: run go generate.
+const _ = codecimpl.IsAtLeastVersion2
 
 // Command is a command of [Store]: [Put].
-// A type that the compiler calls no Command, since it misses a method, became a command
-// after this file was written: run go generate.
+// If the compiler reports that a command does not implement Command, it is newer than this
+// file: run go generate.
 type Command interface{ storeCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
@@ -22,7 +24,7 @@ func (*Store) Spec() sm.Spec[Command] {
 	return sm.Spec[Command]{Name: "documents", Version: 1, Signature: storeSignature, Codec: storeCodec{}}
 }
 
-// Apply implements [sm.StateMachine]: it calls the command's ApplyTo.
+// Apply implements [sm.StateMachine]. It calls the command's ApplyTo.
 func (m *Store) Apply(at sm.ApplyContext, cmd Command) (any, error) {
 	switch cmd := cmd.(type) {
 	case Put:
@@ -44,11 +46,11 @@ type storeCodec struct{}
 
 // Append implements [codec.Codec].
 func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := dst
 	switch v := cmd.(type) {
 	case nil:
-		e.Doubt()
+		e.MustCheck()
 		b = append(b, 0xc0)
 	case Put:
 		b = append(b, "\x92\x00"...)
@@ -56,10 +58,10 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 1)
 	}
-	if e.Sure(len(b) - len(dst)) {
+	if e.Valid(len(b) - len(dst)) {
 		return b, nil
 	}
-	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
+	if err := codecimpl.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -67,7 +69,7 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (storeCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	cmd, name := decodeCommand(r)
 	if err := r.Finish(name); err != nil {
 		return nil, err
@@ -82,17 +84,17 @@ func (Put) storeCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendPut(make([]byte, 0, 42+len(c.Name)), &c, e)
-	if err := codec.Check(e, b, "Put", decodePut); err != nil {
+	if err := codecimpl.Check(e, b, "Put", decodePut); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Put) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Put
 	decodePut(r, &v)
 	if err := r.Finish("Put"); err != nil {
@@ -102,22 +104,22 @@ func (c *Put) UnmarshalMsgpack(src []byte) error {
 	return nil
 }
 
-// Snapshot implements [sm.Snapshotter]: it writes the machine's fields.
+// Snapshot implements [sm.Snapshotter]. It writes the machine's fields.
 func (m *Store) Snapshot(dst io.Writer) error {
-	return codec.WriteState(dst, "Store", m, appendStoreState)
+	return codecimpl.WriteState(dst, "Store", m, appendStoreState)
 }
 
 // Restore implements [sm.Snapshotter]. After an error the machine is as it was.
 func (m *Store) Restore(src io.Reader) error {
 	var v Store
-	if err := codec.ReadState(src, "Store", 2, &v, decodeStoreState); err != nil {
+	if err := codecimpl.ReadState(src, "Store", 2, &v, decodeStoreState); err != nil {
 		return err
 	}
 	m.documents = v.documents
 	return nil
 }
 
-// This file is stale if the next function does not compile: run go generate.
+// If the next function does not compile, this file is stale: run go generate.
 func _() {
 	type stale_run_go_generate_Put struct {
 		Name     string
@@ -128,8 +130,8 @@ func _() {
 	_ = stale_run_go_generate_StoreState(Store{})
 }
 
-// decodeCommand also returns the name of the command's type.
-func decodeCommand(r *codec.Reader) (Command, string) {
+// decodeCommand returns the command and the name of its type.
+func decodeCommand(r *codecimpl.Reader) (Command, string) {
 	tag := r.Tag(1)
 	if tag < 0 {
 		tag = r.Variant(1)
@@ -145,7 +147,7 @@ func decodeCommand(r *codec.Reader) (Command, string) {
 	return nil, "Command"
 }
 
-func appendPut(b []byte, v *Put, e *codec.Encoder) []byte {
+func appendPut(b []byte, v *Put, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x82\xa4Name"...)
 	e.Limit(len(v.Name), 256)
 	b = e.String(b, v.Name)
@@ -154,9 +156,9 @@ func appendPut(b []byte, v *Put, e *codec.Encoder) []byte {
 	return b
 }
 
-var putFields = codec.NewFields("Name", "Document")
+var putFields = codecimpl.NewFields("Name", "Document")
 
-func decodePut(r *codec.Reader, v *Put) {
+func decodePut(r *codecimpl.Reader, v *Put) {
 	f := r.Struct(putFields)
 	for r.First(&f, "\xa4Name") || r.Field(&f) {
 		switch f.Index {
@@ -172,7 +174,7 @@ func decodePut(r *codec.Reader, v *Put) {
 	}
 }
 
-func appendStoreState(b []byte, v *Store, e *codec.Encoder) []byte {
+func appendStoreState(b []byte, v *Store, e *codecimpl.Encoder) []byte {
 	b = append(b, 0x81)
 	if b = e.Section(b, ".documents"); b == nil {
 		return nil
@@ -183,7 +185,7 @@ func appendStoreState(b []byte, v *Store, e *codec.Encoder) []byte {
 	} else {
 		b = e.Entries(b, len(v.documents))
 		var room [16]string
-		for _, k := range codec.SortedKeys(room[:0], v.documents) {
+		for _, k := range codecimpl.SortedKeys(room[:0], v.documents) {
 			if b = e.Flush(b); b == nil {
 				return nil
 			}
@@ -195,16 +197,16 @@ func appendStoreState(b []byte, v *Store, e *codec.Encoder) []byte {
 	return b
 }
 
-var storeStateFields = codec.NewFields("documents")
+var storeStateFields = codecimpl.NewFields("documents")
 
-func decodeStoreState(r *codec.Reader, v *Store) {
+func decodeStoreState(r *codecimpl.Reader, v *Store) {
 	f := r.Struct(storeStateFields)
 	for r.Section(&f) {
 		switch f.Index {
 		case 0:
 			m := r.Entries(32)
 			if !m.Nil {
-				v.documents = make(map[string]Value, m.Room)
+				v.documents = make(map[string]Value, m.Cap)
 			}
 			for r.Entry(&m, len(v.documents)) {
 				k := r.String(0)
@@ -212,13 +214,13 @@ func decodeStoreState(r *codec.Reader, v *Store) {
 				var x Value
 				decodeValueState(r, &x)
 				v.documents[k] = x
-				codec.EndEntry(r, &m, k)
+				codecimpl.EndEntry(r, &m, k)
 			}
 		}
 	}
 }
 
-func appendValue(b []byte, v Value, e *codec.Encoder) []byte {
+func appendValue(b []byte, v Value, e *codecimpl.Encoder) []byte {
 	if !e.Enter(b, 2) {
 		return append(b, 0x90) // too deep
 	}
@@ -249,7 +251,7 @@ func appendValue(b []byte, v Value, e *codec.Encoder) []byte {
 		} else {
 			b = e.MapHeader(b, len(v))
 			var room [16]string
-			for _, k := range codec.SortedKeys(room[:0], v) {
+			for _, k := range codecimpl.SortedKeys(room[:0], v) {
 				b = e.String(b, k)
 				x := v[k]
 				b = appendValue(b, x, e)
@@ -264,7 +266,7 @@ func appendValue(b []byte, v Value, e *codec.Encoder) []byte {
 	return b
 }
 
-func decodeValue(r *codec.Reader, v *Value) {
+func decodeValue(r *codecimpl.Reader, v *Value) {
 	if r.Nil() {
 		return
 	}
@@ -323,7 +325,7 @@ func decodeValue(r *codec.Reader, v *Value) {
 	}
 }
 
-func appendValueState(b []byte, v Value, e *codec.Encoder) []byte {
+func appendValueState(b []byte, v Value, e *codecimpl.Encoder) []byte {
 	if !e.Enter(b, 2) {
 		return append(b, 0x90) // too deep
 	}
@@ -357,7 +359,7 @@ func appendValueState(b []byte, v Value, e *codec.Encoder) []byte {
 		} else {
 			b = e.Entries(b, len(v))
 			var room [16]string
-			for _, k := range codec.SortedKeys(room[:0], v) {
+			for _, k := range codecimpl.SortedKeys(room[:0], v) {
 				if b = e.Flush(b); b == nil {
 					return nil
 				}
@@ -375,7 +377,7 @@ func appendValueState(b []byte, v Value, e *codec.Encoder) []byte {
 	return b
 }
 
-func decodeValueState(r *codec.Reader, v *Value) {
+func decodeValueState(r *codecimpl.Reader, v *Value) {
 	if r.Nil() {
 		return
 	}
@@ -385,7 +387,7 @@ func decodeValueState(r *codec.Reader, v *Value) {
 		if r.Charge(24) {
 			s1 := r.Items(16)
 			if !s1.Nil {
-				x = make(Array, 0, s1.Room)
+				x = make(Array, 0, s1.Cap)
 			}
 			for r.Item(&s1) {
 				var x1 Value
@@ -414,7 +416,7 @@ func decodeValueState(r *codec.Reader, v *Value) {
 		if r.Charge(8) {
 			m1 := r.Entries(32)
 			if !m1.Nil {
-				x = make(Object, m1.Room)
+				x = make(Object, m1.Cap)
 			}
 			for r.Entry(&m1, len(x)) {
 				k1 := r.String(0)
@@ -422,7 +424,7 @@ func decodeValueState(r *codec.Reader, v *Value) {
 				var x1 Value
 				decodeValueState(r, &x1)
 				x[k1] = x1
-				codec.EndEntry(r, &m1, k1)
+				codecimpl.EndEntry(r, &m1, k1)
 			}
 		}
 		*v = x

@@ -6,10 +6,10 @@
 //	go run ./examples/election -dir /tmp/b -listen 127.0.0.1:7002 -seed 127.0.0.1:7001
 //	go run ./examples/election -dir /tmp/c -listen 127.0.0.1:7003 -seed 127.0.0.1:7001
 //
-// A deploy ends each process by SIGTERM and starts it again. Two things keep the
-// group alive meanwhile. The process closes its network before it ends, which hands
-// on the lead and gives its vote back. And the directory keeps its identity, so that
-// the others know it again when it did not come so far.
+// A deploy stops each process with SIGTERM and starts it again. Two things keep the group
+// available. The process closes its network before it ends, which transfers the leadership
+// and gives up its vote. And the directory keeps its identity, so that the other members
+// recognize it even if it could not close its network.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// run is one process of the election until ctx ends.
+// run takes part in the election until ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("election", flag.ContinueOnError)
 	dir := flags.String("dir", "", "the `directory` that keeps this process's identity")
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	if *dir == "" {
-		return errors.New("-dir is missing: without it the process is another one after each restart")
+		return errors.New("-dir is missing: without a directory, each restart is a new peer")
 	}
 	opts := []mosaik.Option{mosaik.WithDir(*dir), mosaik.WithListen(*listen)}
 	if *seed != "" {
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return nil
 }
 
-// pause is how long the leader waits between two jobs.
+// pause is the time between two jobs of the leader.
 const pause = time.Second
 
 type election interface {
@@ -85,8 +85,8 @@ type election interface {
 	When() mosaik.When
 }
 
-// work does jobs for as long as this process leads. What they do outside carries the
-// token: a leader that was replaced does not know it at once.
+// work does jobs while this process leads. Their effects outside of the group must carry
+// the fencing token, because a replaced leader learns of its successor late.
 func work(ctx context.Context, group election, out io.Writer) {
 	for {
 		lead, ok := group.Leadership()

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Three processes; the leader is killed while another node deposits. What was
-// acknowledged is there, once.
+// The leader of three processes is killed while another node deposits. Every
+// acknowledged deposit must be applied exactly once.
 func TestKilledLeaderUnderLoad(t *testing.T) {
 	t.Parallel()
 	ada := start(t, "ada", "-listen", "127.0.0.1:0")
@@ -56,14 +56,14 @@ func TestInterruptedNodeLeaves(t *testing.T) {
 	p.end()
 }
 
-// deposits lets a node deposit 1 again and again, calls kill in the middle of
-// it, goes on until deposits that began afterwards are acknowledged, and counts.
+// deposits makes a node deposit 1 repeatedly, calls kill in between, continues until
+// deposits that began after it are acknowledged, and counts.
 func deposits(t *testing.T, p *process, kill func()) (acknowledged, unknown int) {
 	t.Helper()
 	const (
 		before = 100 // acknowledged before the kill
 		after  = 100 // and after it
-		ahead  = 8   // typed and not answered
+		ahead  = 8   // typed but not answered yet
 	)
 	room := make(chan struct{}, ahead)
 	stopped := make(chan struct{})

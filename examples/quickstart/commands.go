@@ -11,16 +11,16 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 )
 
-// command is something that can be typed at the prompt.
+// command is a command of the prompt.
 type command struct {
 	name   string
-	args   string // what follows the name; in brackets what may be left out
+	args   string // its arguments; those in brackets are optional
 	help   string
-	online bool // makes sense only once the group is online
+	online bool // requires that the group is online
 	run    func(n *node, ctx context.Context, args []string) error
 }
 
-// commands returns what can be typed, in the order of the help.
+// commands returns the commands of the prompt, in the order of the help.
 func commands() []command {
 	return []command{
 		{"deposit", "ACCOUNT AMOUNT", "pay into an account", true, (*node).deposit},
@@ -37,7 +37,7 @@ func commands() []command {
 // errUsage reports wrong arguments.
 var errUsage = errors.New("wrong arguments")
 
-// call runs the command that was typed and prints its error.
+// call runs a typed command and prints its error.
 func (n *node) call(ctx context.Context, words []string) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()

@@ -14,8 +14,8 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 )
 
-// member is one of the three nodes. Its key outlives its network, so that it
-// comes back as the same peer.
+// member is one of the three nodes. Its private key outlives its network, so it restarts
+// as the same peer.
 type member struct {
 	name  string
 	key   ed25519.PrivateKey
@@ -23,15 +23,15 @@ type member struct {
 	group *group
 }
 
-// show is a demonstration under way.
+// show is a running demonstration.
 type show struct {
 	*timeline
 	key     mosaik.GroupKey
 	members []*member
 }
 
-// demo runs three nodes in this process, tells what happens to them, and
-// returns what each of them holds in the end, by its name.
+// demo runs three nodes in this process, prints what happens to them, and returns the
+// accounts of each node at the end, by its name.
 func demo(ctx context.Context, out io.Writer) (_ map[string][]ledger.Account, err error) {
 	s := &show{timeline: newTimeline(out), key: mosaik.RandomKey()}
 	for _, name := range []string{"ada", "ben", "cleo"} {
@@ -63,7 +63,7 @@ func demo(ctx context.Context, out io.Writer) (_ map[string][]ledger.Account, er
 	return s.compare(ctx)
 }
 
-// form starts the nodes and waits until they are a group.
+// form starts the nodes and waits until they have formed a group.
 func (s *show) form(ctx context.Context) error {
 	s.chapter("Three nodes that share a key find each other and form a group.")
 	for _, m := range s.members {
@@ -119,8 +119,8 @@ func (s *show) work(ctx context.Context) error {
 	return nil
 }
 
-// crash kills the leader, waits until the others go on without it, and returns
-// it.
+// crash kills the leader, waits until the others have a new one, and returns the killed
+// node.
 func (s *show) crash(ctx context.Context) (*member, error) {
 	s.chapter("The leader is killed; the others elect a new one and lose nothing.")
 	old, err := s.leader(ctx)
@@ -146,7 +146,7 @@ func (s *show) crash(ctx context.Context) (*member, error) {
 	return old, nil
 }
 
-// comeBack starts a killed node again.
+// comeBack restarts a killed node.
 func (s *show) comeBack(ctx context.Context, m *member) error {
 	s.chapter("The killed node returns with an empty memory and catches up.")
 	if err := s.run(ctx, m); err != nil {
@@ -198,7 +198,7 @@ func list(accounts []ledger.Account) string {
 	return strings.Join(texts, ", ")
 }
 
-// run starts a node, which finds the others through those that run already.
+// run starts a node. It finds the others through the running ones.
 func (s *show) run(ctx context.Context, m *member) error {
 	var seeds []string
 	for _, other := range s.running() {
@@ -208,7 +208,7 @@ func (s *show) run(ctx context.Context, m *member) error {
 		mosaik.WithIdentity(m.key),
 		mosaik.WithSeeds(seeds...),
 		mosaik.WithTick(tick),
-		mosaik.WithLeaveTimeout(0), // so that to close it is to kill it
+		mosaik.WithLeaveTimeout(0), // closing it must be like a crash
 	)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (s *show) run(ctx context.Context, m *member) error {
 	return err
 }
 
-// stop ends a node at once.
+// stop stops a node immediately.
 func (m *member) stop() error {
 	if m.net == nil {
 		return nil
@@ -239,17 +239,17 @@ func (s *show) deposit(ctx context.Context, m *member, account string, amount in
 	return nil
 }
 
-// running returns the nodes that run.
+// running returns the running nodes.
 func (s *show) running() []*member {
 	return slices.DeleteFunc(slices.Clone(s.members), func(m *member) bool { return m.group == nil })
 }
 
-// others returns the nodes that run, without one of them.
+// others returns the running nodes except one.
 func (s *show) others(m *member) []*member {
 	return slices.DeleteFunc(s.running(), func(o *member) bool { return o == m })
 }
 
-// find returns the running node that is the given peer, or nil.
+// find returns the running node with the peer id, or nil.
 func (s *show) find(peer mosaik.PeerID) *member {
 	for _, m := range s.running() {
 		if m.net.Self() == peer {

@@ -16,7 +16,7 @@ type group = mosaik.Group[ledger.Command, *ledger.Ledger]
 
 // join joins the group that replicates the ledger and returns at once.
 func join(ctx context.Context, net *mosaik.Network, key mosaik.GroupKey, members int) (*group, error) {
-	// Quicker than the default, so that a crash is not a long wait.
+	// Faster than the default, so that a crash is detected soon.
 	timing := mosaik.ConsensusConfig{
 		HeartbeatInterval: 200 * time.Millisecond,
 		HeartbeatJitter:   50 * time.Millisecond,

@@ -1,12 +1,12 @@
 // Quickstart replicates a ledger.
 //
-// Without flags it shows on three nodes in this process how a group forms,
-// takes commands, loses its leader and gets it back:
+// Without flags it runs three nodes in this process, and shows how a group forms, accepts
+// commands, loses its leader and recovers:
 //
 //	go run ./examples/quickstart
 //
-// With -listen or -seed it is one node of a real cluster, with a prompt. In
-// three terminals:
+// With -listen or -seed it runs one node of a real cluster, with a prompt. In three
+// terminals:
 //
 //	go run ./examples/quickstart -listen 127.0.0.1:7001 -name ada
 //	go run ./examples/quickstart -seed 127.0.0.1:7001 -name ben
@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// demoLimit ends a demonstration that is stuck.
+// demoLimit is the timeout of the demonstration.
 const demoLimit = time.Minute
 
 func main() {

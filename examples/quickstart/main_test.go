@@ -36,7 +36,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// patience bounds waits that end sooner in every passing test.
+// patience is a timeout that no passing test reaches.
 const patience = time.Minute
 
 func soon(t testing.TB) context.Context {

@@ -16,14 +16,14 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 )
 
-// How long a node waits for others.
+// How long a node waits for other nodes.
 const (
 	connectLimit = 5 * time.Second
 	callLimit    = 10 * time.Second
 	leaveLimit   = 5 * time.Second
 )
 
-// nodeConfig is what the flags say about a node.
+// nodeConfig holds the flags of a node.
 type nodeConfig struct {
 	listen  string
 	seeds   []string
@@ -34,7 +34,7 @@ type nodeConfig struct {
 	verbose bool
 }
 
-// nameTag begins the tag by which a node tells the others its name.
+// nameTag is the prefix of the tag that announces a node's name.
 const nameTag = "name="
 
 // node is one node of a real cluster.
@@ -43,12 +43,12 @@ type node struct {
 	group *group
 	name  string
 
-	mu  sync.Mutex // held while something is printed
+	mu  sync.Mutex // held while a line is printed
 	out io.Writer
 }
 
-// runNode is a node until in ends, "quit" is read from it, or ctx ends. It
-// leaves the group before it returns.
+// runNode runs a node until in ends, "quit" is read from it, or ctx ends. It leaves the
+// group before it returns.
 func runNode(ctx context.Context, c nodeConfig, in io.Reader, out io.Writer) error {
 	key, err := mosaik.KeyFromText(c.key)
 	if err != nil {
@@ -77,7 +77,7 @@ func logger(verbose bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// serve joins the group, works off the commands, and leaves.
+// serve joins the group, runs the commands, and leaves.
 func (n *node) serve(ctx context.Context, c nodeConfig, key mosaik.GroupKey, in io.Reader) error {
 	n.say("listening on %s as peer %s", n.net.Addr(), n.net.Self().Short())
 	if len(c.seeds) > 0 {
@@ -117,7 +117,7 @@ func (n *node) connect(ctx context.Context) error {
 	return n.net.Connected(ctx)
 }
 
-// tellLeaders tells who leads, whenever that changes.
+// tellLeaders prints each new leader.
 func (n *node) tellLeaders(ctx context.Context) {
 	var leader mosaik.PeerID
 	for {
@@ -131,14 +131,14 @@ func (n *node) tellLeaders(ctx context.Context) {
 	}
 }
 
-// tellSettled tells, once, that everybody is in place.
+// tellSettled prints once that the group has settled.
 func (n *node) tellSettled(ctx context.Context) {
 	if err := n.group.When().Settled(ctx); err == nil {
 		n.say("* the group has settled: %d members", len(n.group.Status().Members))
 	}
 }
 
-// prompt works off the commands of in, one after the other.
+// prompt runs the commands read from in, one at a time.
 func (n *node) prompt(ctx context.Context, in io.Reader) {
 	ready := "" // printed before each command when somebody types them
 	if isTerminal(in) {
@@ -147,8 +147,8 @@ func (n *node) prompt(ctx context.Context, in io.Reader) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	lines := make(chan string)
-	// This goroutine alone may outlive its owner: nothing interrupts a read from
-	// a terminal. The process ends soon after.
+	// Only this goroutine may outlive its owner, because nothing interrupts a read
+	// from a terminal. The process ends soon after.
 	go func() {
 		defer close(lines)
 		scanner := bufio.NewScanner(in)
@@ -187,7 +187,7 @@ func (n *node) prompt(ctx context.Context, in io.Reader) {
 	}
 }
 
-// isTerminal reports whether somebody types what is read from in.
+// isTerminal reports whether in is a terminal.
 func isTerminal(in io.Reader) bool {
 	f, ok := in.(*os.File)
 	if !ok {
@@ -206,7 +206,7 @@ func (n *node) print(text string) {
 	io.WriteString(n.out, text)
 }
 
-// nameOf returns what to call a peer.
+// nameOf returns the name of a peer.
 func (n *node) nameOf(peer mosaik.PeerID) string {
 	if peer == n.net.Self() {
 		return cmp.Or(n.name, peer.Short()) + " (this node)"

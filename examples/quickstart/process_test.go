@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// process is a node in a process of its own.
+// process is a node that runs in its own process.
 type process struct {
 	t     testing.TB
 	name  string
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	lines chan string // what it printed; closed when it ended
+	lines chan string // the lines of its output; closed when it ends
 }
 
-// start starts a node. It is killed with the test unless it ended before.
+// start starts a node. The end of the test kills it if it still runs.
 func start(t testing.TB, name string, args ...string) *process {
 	t.Helper()
 	args = append(args, "-name", name, "-network", t.Name(), "-key", "the key that all nodes of a test share", "-v")
@@ -45,7 +45,7 @@ func start(t testing.TB, name string, args ...string) *process {
 	return p
 }
 
-// kill kills the process, if it still runs, and waits for its end.
+// kill kills the process, if it still runs, and waits until it has ended.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	for range p.lines {
@@ -53,14 +53,14 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
-// quit makes the node leave and waits for its end.
+// quit makes the node leave, and waits until its process has ended.
 func (p *process) quit() {
 	p.t.Helper()
 	p.send("quit")
 	p.end()
 }
 
-// end waits for the process to end by itself, without an error.
+// end waits until the process ends without an error.
 func (p *process) end() {
 	p.t.Helper()
 	for line := range p.lines {

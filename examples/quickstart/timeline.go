@@ -14,10 +14,10 @@ type timeline struct {
 
 func newTimeline(out io.Writer) *timeline { return &timeline{out: out, start: time.Now()} }
 
-// chapter begins a part of the story.
+// chapter prints a heading.
 func (t *timeline) chapter(title string) { fmt.Fprintf(t.out, "\n%s\n", title) }
 
-// say prints what happened on the node of the given name.
+// say prints an event on the node with a name.
 func (t *timeline) say(who, format string, args ...any) {
 	fmt.Fprintf(t.out, "%8.3fs  %-5s %s\n", time.Since(t.start).Seconds(), who, fmt.Sprintf(format, args...))
 }

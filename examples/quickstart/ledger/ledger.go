@@ -1,8 +1,8 @@
-// Package ledger is a replicated state machine: one balance per account.
+// Package ledger is a replicated state machine with one balance per account.
 //
-// This file is what a service writes: the state, the commands and the queries.
-// mosaik-gen wrote the other two: ledger_mosaik.go, which connects them to
-// mosaik, and ledger.mosaik, the schema that identifies the machine.
+// This file is hand-written: the state, the commands and the queries. mosaik-gen generates
+// the other two: ledger_mosaik.go connects the machine to mosaik, and ledger.mosaik is the
+// schema that identifies the machine.
 package ledger
 
 import (
@@ -16,18 +16,18 @@ import (
 )
 
 var (
-	// ErrAmount reports an amount that is not positive, or that would make a
-	// balance larger than an int64.
+	// ErrAmount reports an amount that is not positive, or that would overflow a
+	// balance.
 	ErrAmount = errors.New("ledger: bad amount")
 	// ErrInsufficient reports a transfer of more than the account holds.
 	ErrInsufficient = errors.New("ledger: insufficient funds")
-	// ErrNoAccount reports an account that nothing was ever paid into.
+	// ErrNoAccount reports an account that does not exist.
 	ErrNoAccount = errors.New("ledger: no such account")
 )
 
 //go:generate go tool mosaik-gen
 
-// Ledger keeps one balance per account. Make one with [New].
+// Ledger holds one balance per account. Create one with [New].
 //
 //mosaik:machine name=ledger version=1 snapshot
 type Ledger struct{ balances map[string]int64 }
@@ -35,8 +35,8 @@ type Ledger struct{ balances map[string]int64 }
 // New returns a ledger without accounts.
 func New() *Ledger { return &Ledger{balances: map[string]int64{}} }
 
-// Deposit pays money into an account, which it opens if need be. Its result is
-// the account's new balance.
+// Deposit pays money into an account, which it creates if it does not exist. Its result is
+// the new balance of the account.
 //
 //mosaik:command
 type Deposit struct {
@@ -53,7 +53,7 @@ func (d Deposit) ApplyTo(l *Ledger, _ sm.ApplyContext) (int64, error) {
 	return l.balances[d.Account], nil
 }
 
-// Transfer moves money from one account to another, which it opens if need be.
+// Transfer moves money from one account to another, which it creates if it does not exist.
 //
 //mosaik:command
 type Transfer struct {
@@ -61,7 +61,7 @@ type Transfer struct {
 	Amount   int64
 }
 
-// Balances is the result of a [Transfer]: what both accounts hold afterwards.
+// Balances is the result of a [Transfer]: the new balances of both accounts.
 type Balances struct{ From, To int64 }
 
 // ApplyTo implements [sm.Command].
@@ -91,7 +91,7 @@ func (l *Ledger) canReceive(account string, amount int64) error {
 	return nil
 }
 
-// Balance asks what an account holds.
+// Balance returns the balance of an account.
 //
 //mosaik:query
 type Balance struct{ Account string }
@@ -105,13 +105,13 @@ func (b Balance) Query(l *Ledger) (int64, error) {
 	return held, nil
 }
 
-// Account is an account and what it holds.
+// Account is an account with its balance.
 type Account struct {
 	Name    string
 	Balance int64
 }
 
-// Accounts asks for all accounts, in the order of their names.
+// Accounts returns all accounts, in the order of their names.
 //
 //mosaik:query
 type Accounts struct{}

@@ -7,15 +7,17 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// This file needs a newer github.com/mosaik-go/mosaik/codec when the next line does not compile.
-const _ = codec.IsAtLeastVersion1
+// If the next line does not compile, this file is from another version of mosaik-gen
+// than the module github.com/mosaik-go/mosaik has: run go generate.
+const _ = codecimpl.IsAtLeastVersion2
 
 // Command is a command of [Ledger]: [Deposit] or [Transfer].
-// A type that the compiler calls no Command, since it misses a method, became a command
-// after this file was written: run go generate.
+// If the compiler reports that a command does not implement Command, it is newer than this
+// file: run go generate.
 type Command interface{ ledgerCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
@@ -23,7 +25,7 @@ func (*Ledger) Spec() sm.Spec[Command] {
 	return sm.Spec[Command]{Name: "ledger", Version: 1, Signature: ledgerSignature, Codec: ledgerCodec{}}
 }
 
-// Apply implements [sm.StateMachine]: it calls the command's ApplyTo.
+// Apply implements [sm.StateMachine]. It calls the command's ApplyTo.
 func (m *Ledger) Apply(at sm.ApplyContext, cmd Command) (any, error) {
 	switch cmd := cmd.(type) {
 	case Deposit:
@@ -47,11 +49,11 @@ type ledgerCodec struct{}
 
 // Append implements [codec.Codec].
 func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := dst
 	switch v := cmd.(type) {
 	case nil:
-		e.Doubt()
+		e.MustCheck()
 		b = append(b, 0xc0)
 	case Deposit:
 		b = append(b, "\x92\x00"...)
@@ -62,10 +64,10 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 2)
 	}
-	if e.Sure(len(b) - len(dst)) {
+	if e.Valid(len(b) - len(dst)) {
 		return b, nil
 	}
-	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
+	if err := codecimpl.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -73,7 +75,7 @@ func (ledgerCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (ledgerCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	cmd, name := decodeCommand(r)
 	if err := r.Finish(name); err != nil {
 		return nil, err
@@ -88,17 +90,17 @@ func (Deposit) ledgerCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
-	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
+	if err := codecimpl.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Deposit) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Deposit
 	decodeDeposit(r, &v)
 	if err := r.Finish("Deposit"); err != nil {
@@ -115,17 +117,17 @@ func (Transfer) ledgerCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Transfer) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendTransfer(make([]byte, 0, 43+len(c.From)+len(c.To)), &c, e)
-	if err := codec.Check(e, b, "Transfer", decodeTransfer); err != nil {
+	if err := codecimpl.Check(e, b, "Transfer", decodeTransfer); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Transfer) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Transfer
 	decodeTransfer(r, &v)
 	if err := r.Finish("Transfer"); err != nil {
@@ -135,22 +137,22 @@ func (c *Transfer) UnmarshalMsgpack(src []byte) error {
 	return nil
 }
 
-// Snapshot implements [sm.Snapshotter]: it writes the machine's fields.
+// Snapshot implements [sm.Snapshotter]. It writes the machine's fields.
 func (m *Ledger) Snapshot(dst io.Writer) error {
-	return codec.WriteState(dst, "Ledger", m, appendLedgerState)
+	return codecimpl.WriteState(dst, "Ledger", m, appendLedgerState)
 }
 
 // Restore implements [sm.Snapshotter]. After an error the machine is as it was.
 func (m *Ledger) Restore(src io.Reader) error {
 	var v Ledger
-	if err := codec.ReadState(src, "Ledger", 2, &v, decodeLedgerState); err != nil {
+	if err := codecimpl.ReadState(src, "Ledger", 2, &v, decodeLedgerState); err != nil {
 		return err
 	}
 	m.balances = v.balances
 	return nil
 }
 
-// This file is stale if the next function does not compile: run go generate.
+// If the next function does not compile, this file is stale: run go generate.
 func _() {
 	type stale_run_go_generate_Deposit struct {
 		Account string
@@ -167,8 +169,8 @@ func _() {
 	_ = stale_run_go_generate_LedgerState(Ledger{})
 }
 
-// decodeCommand also returns the name of the command's type.
-func decodeCommand(r *codec.Reader) (Command, string) {
+// decodeCommand returns the command and the name of its type.
+func decodeCommand(r *codecimpl.Reader) (Command, string) {
 	tag := r.Tag(2)
 	if tag < 0 {
 		tag = r.Variant(2)
@@ -190,7 +192,7 @@ func decodeCommand(r *codec.Reader) (Command, string) {
 	return nil, "Command"
 }
 
-func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
+func appendDeposit(b []byte, v *Deposit, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x82\xa7Account"...)
 	b = e.String(b, v.Account)
 	b = append(b, "\xa6Amount\xd3"...)
@@ -198,15 +200,15 @@ func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
 	return b
 }
 
-var depositFields = codec.NewFields("Account", "Amount")
+var depositFields = codecimpl.NewFields("Account", "Amount")
 
-func decodeDeposit(r *codec.Reader, v *Deposit) {
+func decodeDeposit(r *codecimpl.Reader, v *Deposit) {
 	n := 0 // fields that came in their order
 	if r.Begins("\x82\xa7Account") {
 		v.Account = r.String(0)
 		n = 1
 	}
-	if b := r.Ahead(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+	if b := r.Peek(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
 		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
 		r.Skip(16)
 		return
@@ -222,7 +224,7 @@ func decodeDeposit(r *codec.Reader, v *Deposit) {
 	}
 }
 
-func appendTransfer(b []byte, v *Transfer, e *codec.Encoder) []byte {
+func appendTransfer(b []byte, v *Transfer, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x83\xa4From"...)
 	b = e.String(b, v.From)
 	b = append(b, "\xa2To"...)
@@ -232,9 +234,9 @@ func appendTransfer(b []byte, v *Transfer, e *codec.Encoder) []byte {
 	return b
 }
 
-var transferFields = codec.NewFields("From", "To", "Amount")
+var transferFields = codecimpl.NewFields("From", "To", "Amount")
 
-func decodeTransfer(r *codec.Reader, v *Transfer) {
+func decodeTransfer(r *codecimpl.Reader, v *Transfer) {
 	n := 0 // fields that came in their order
 	if r.Begins("\x83\xa4From") {
 		v.From = r.String(0)
@@ -244,7 +246,7 @@ func decodeTransfer(r *codec.Reader, v *Transfer) {
 		v.To = r.String(0)
 		n = 2
 	}
-	if b := r.Ahead(16); n == 2 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+	if b := r.Peek(16); n == 2 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
 		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
 		r.Skip(16)
 		return
@@ -262,7 +264,7 @@ func decodeTransfer(r *codec.Reader, v *Transfer) {
 	}
 }
 
-func appendLedgerState(b []byte, v *Ledger, e *codec.Encoder) []byte {
+func appendLedgerState(b []byte, v *Ledger, e *codecimpl.Encoder) []byte {
 	b = append(b, 0x81)
 	if b = e.Section(b, ".balances"); b == nil {
 		return nil
@@ -273,7 +275,7 @@ func appendLedgerState(b []byte, v *Ledger, e *codec.Encoder) []byte {
 	} else {
 		b = e.Entries(b, len(v.balances))
 		var room [16]string
-		for _, k := range codec.SortedKeys(room[:0], v.balances) {
+		for _, k := range codecimpl.SortedKeys(room[:0], v.balances) {
 			if b = e.Flush(b); b == nil {
 				return nil
 			}
@@ -285,22 +287,22 @@ func appendLedgerState(b []byte, v *Ledger, e *codec.Encoder) []byte {
 	return b
 }
 
-var ledgerStateFields = codec.NewFields("balances")
+var ledgerStateFields = codecimpl.NewFields("balances")
 
-func decodeLedgerState(r *codec.Reader, v *Ledger) {
+func decodeLedgerState(r *codecimpl.Reader, v *Ledger) {
 	f := r.Struct(ledgerStateFields)
 	for r.Section(&f) {
 		switch f.Index {
 		case 0:
 			m := r.Entries(24)
 			if !m.Nil {
-				v.balances = make(map[string]int64, m.Room)
+				v.balances = make(map[string]int64, m.Cap)
 			}
 			for r.Entry(&m, len(v.balances)) {
 				k := r.String(0)
 				r.EntryValue(&m)
 				v.balances[k] = r.Int64()
-				codec.EndEntry(r, &m, k)
+				codecimpl.EndEntry(r, &m, k)
 			}
 		}
 	}

@@ -1,6 +1,5 @@
-// Package faultfs is a file system in memory that fails as disks do: at the
-// n-th operation, by filling up, by losing what was not synced when the power
-// goes. Tests use it.
+// Package faultfs is a file system in memory for tests. Like a disk, it can fail at any
+// operation, be full, and lose data that was not synced in a power cut.
 package faultfs
 
 import (
@@ -19,29 +18,29 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// ErrInjected is what a failing operation returns.
+// ErrInjected is the error of a failing operation.
 var ErrInjected = errors.New("faultfs: injected failure")
 
 // FS is a file system in memory. Its zero value is not valid; see [New].
 type FS struct {
 	mu    sync.Mutex
 	files map[string]*content // as programs see them
-	disk  map[string]*content // the names that are durable
-	dirs  map[string]bool     // the directories, but for the root; true once the name is durable
+	disk  map[string]*content // by durable name
+	dirs  map[string]bool     // the directories without the root; true if the name is durable
 	locks map[string]bool
 	fault func(Op) error
 	ops   int
-	off   bool // the power is gone
+	off   bool // the power is off
 }
 
-// Op is one operation, about to be done.
+// Op is an operation before it is done.
 type Op struct {
-	N    int    // how many were done before
+	N    int    // how many operations came before
 	Kind string // mkdir, create, open, remove, rename, list, syncdir, lock, read, write, truncate, sync
 	Name string
 }
 
-// content is what a file holds.
+// content is the content of a file.
 type content struct {
 	now     []byte
 	durable []byte
@@ -52,7 +51,7 @@ type content struct {
 type change struct {
 	offset int64
 	data   []byte
-	lost   bool // a sync failed: no later one makes it durable
+	lost   bool // a sync failed, and no later one makes it durable
 }
 
 // New returns an empty file system.
@@ -62,23 +61,23 @@ func New() *FS {
 
 var _ vfs.FS = (*FS)(nil)
 
-// Inject has fault decide on each operation: it is not done if fault returns an
-// error. A write of which fault returns a [Partial] is done in part.
+// Inject calls fault before each operation, which fails if fault returns an error. A write
+// for which fault returns a [Partial] is done in part.
 func (f *FS) Inject(fault func(Op) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
 }
 
-// Ops returns how many operations were tried.
+// Ops returns the number of operations so far, including failed ones.
 func (f *FS) Ops() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ops
 }
 
-// begin is called with f.mu for each operation; it gives it up for the fault,
-// which may block.
+// begin is called at the start of each operation. The caller holds f.mu, which begin
+// releases during the call of fault, which may block.
 func (f *FS) begin(kind, name string) error {
 	op := Op{f.ops, kind, name}
 	f.ops++
@@ -89,7 +88,7 @@ func (f *FS) begin(kind, name string) error {
 		f.mu.Lock()
 	}
 	if f.off {
-		err = ErrInjected // whatever else
+		err = ErrInjected
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", kind, name, err)
@@ -97,8 +96,8 @@ func (f *FS) begin(kind, name string) error {
 	return nil
 }
 
-// PowerOff lets every operation fail from now on, those that are under way
-// included, and returns what is left, as [FS.Crash] does.
+// PowerOff makes every operation fail from now on, including those in flight, and returns
+// what is left, as [FS.Crash] does.
 func (f *FS) PowerOff(rng *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,8 +105,8 @@ func (f *FS) PowerOff(rng *rand.Rand) *FS {
 	return f.crash(rng)
 }
 
-// Kill returns what is left when a process is killed: all that it wrote. Locks are
-// gone.
+// Kill returns the file system after a process was killed. It keeps everything that was
+// written. Locks are released.
 func (f *FS) Kill() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,9 +119,9 @@ func (f *FS) Kill() *FS {
 	return left
 }
 
-// Crash returns what is left once the power is gone. Of what was not synced
-// each sector, each cut and each name stays or is lost, as rng decides; without
-// one all of it is lost, and with a directory all that is in it. Locks are gone.
+// Crash returns the file system after a power cut. Each sector, each cut and each name that
+// was not synced stays or is lost, as rng decides; if rng is nil, all are lost. A lost
+// directory loses its content. Locks are released.
 func (f *FS) Crash(rng *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -165,7 +164,7 @@ func (f *FS) crash(rng *rand.Rand) *FS {
 
 const sector = 512
 
-// lose applies those parts of the change that stay.
+// lose applies the parts of the change that stay.
 func (c change) lose(b []byte, stays func() bool) []byte {
 	if c.data == nil {
 		if stays() {
@@ -198,7 +197,7 @@ func resize(b []byte, size int64) []byte {
 	return append(b, make([]byte, size-int64(len(b)))...)
 }
 
-// Read returns the content of a file as programs see it.
+// Read returns the content of a file, synced or not.
 func (f *FS) Read(name string) ([]byte, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -209,21 +208,20 @@ func (f *FS) Read(name string) ([]byte, bool) {
 	return slices.Clone(c.now), true
 }
 
-// has reports whether there is a directory.
+// has reports whether a directory exists.
 func (f *FS) has(dir string) bool {
 	_, ok := f.dirs[dir]
 	return ok || filepath.Dir(dir) == dir
 }
 
-// make makes a directory with its parents, durable at once.
+// make creates a directory with its parents, which are durable at once.
 func (f *FS) make(dir string) {
 	for ; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
 		f.dirs[dir] = true
 	}
 }
 
-// Move gives everything below a directory a place below another one, durable where
-// it was durable.
+// Move moves everything below a directory to another one. Durable names stay durable.
 func (f *FS) Move(from, to string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -244,7 +242,7 @@ func (f *FS) Move(from, to string) {
 	}
 }
 
-// Size returns the length of all files as programs see them, in bytes.
+// Size returns the length of all files in bytes, synced or not.
 func (f *FS) Size() (n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -254,7 +252,7 @@ func (f *FS) Size() (n int64) {
 	return n
 }
 
-// Write makes a file, durable at once.
+// Write creates a file, which is durable at once.
 func (f *FS) Write(name string, b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -326,7 +324,7 @@ func (f *FS) Remove(name string) error {
 	return nil
 }
 
-// Rename implements [vfs.FS]. Each of the names becomes durable by itself.
+// Rename implements [vfs.FS]. The two names become durable independently.
 func (f *FS) Rename(from, to string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Partial, returned by a fault, lets a write do its first bytes and then fail,
-// as a process does that is killed, or a disk that is full.
+// Partial is returned by a fault to make a write fail after its first bytes, as when a
+// process is killed or a disk is full.
 type Partial struct{ Bytes int }
 
 // Error implements error.
@@ -71,9 +71,9 @@ func (f *file) Truncate(size int64) error {
 	return nil
 }
 
-// Sync implements [vfs.File]. What was written before one that fails can be read
-// from then on, but will not be durable unless it is written again: so does Linux,
-// which takes pages for clean whether it could write them or not.
+// Sync implements [vfs.File]. After a failed sync, earlier writes can be read, but no later
+// sync makes them durable: they must be written again. Linux behaves in this way, because
+// it marks pages as clean even if it could not write them.
 func (f *file) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

@@ -1,4 +1,4 @@
 package vfs
 
-// syncDir does nothing: Windows journals names by itself and syncs no directory.
+// syncDir does nothing: Windows journals names, and cannot sync directories.
 func syncDir(string) error { return nil }

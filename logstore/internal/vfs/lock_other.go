@@ -8,8 +8,7 @@ import (
 	"os"
 )
 
-// lock fails: without a lock that ends with the process, two of them could
-// write one log.
+// lock fails. Without locks that end with the process, two processes could write one log.
 func lock(f *os.File) error {
 	return fmt.Errorf("lock %s: %w on this system", f.Name(), errors.ErrUnsupported)
 }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lock takes a lock that belongs to the open file, so that it also keeps out
-// this process, and that ends with it.
+// lock takes a lock that belongs to the open file. It excludes other opens in this process,
+// too, and ends with the process.
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock takes a lock that belongs to the open file, so that it also keeps out
-// this process, and that ends with it.
+// lock takes a lock that belongs to the open file. It excludes other opens in this process,
+// too, and ends with the process.
 func lock(f *os.File) error {
 	behind := &windows.Overlapped{OffsetHigh: math.MaxInt32} // the file can still be read and copied
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, behind)

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// syncData makes a file's content durable, and as much of what the system keeps
-// about it as reading it back takes; not its times.
+// syncData makes durable the content of a file and the metadata that reading it requires,
+// but not its times.
 func syncData(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

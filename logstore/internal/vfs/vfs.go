@@ -1,5 +1,5 @@
-// Package vfs is the little of a file system that the durable log needs. It is
-// the seam through which tests let disks fill up, fail and lose power.
+// Package vfs is the part of a file system that the log on disk needs. Tests replace it
+// to fill disks, and to make them fail and lose power.
 package vfs
 
 import (
@@ -11,30 +11,30 @@ import (
 	"syscall"
 )
 
-// ErrLocked reports that somebody else holds a lock: another process, or
-// another caller of this one.
+// ErrLocked reports a lock that is held by another process, or by another caller in this
+// process.
 var ErrLocked = errors.New("it is locked")
 
 // FS is a file system. Its methods may be called concurrently.
 type FS interface {
-	// Mkdir makes a directory. The error is [fs.ErrExist] if there is something of
-	// that name, [fs.ErrNotExist] if there is no parent. See [MkdirAll].
+	// Mkdir creates a directory. The error is [fs.ErrExist] if the name is in use, and
+	// [fs.ErrNotExist] if the parent does not exist. See [MkdirAll].
 	Mkdir(dir string) error
-	// Create makes an empty file, which must not exist.
+	// Create creates an empty file, which must not exist.
 	Create(name string) (File, error)
 	// Open opens an existing file for reading and writing.
 	Open(name string) (File, error)
 	// Remove removes a file.
 	Remove(name string) error
-	// Rename gives a file another name, and replaces the file that has it.
+	// Rename renames a file, and replaces the file that has the new name.
 	Rename(from, to string) error
-	// List returns the names of what is in a directory, sorted. The error is
-	// [fs.ErrNotExist] if there is no such directory.
+	// List returns the names in a directory, sorted. The error is [fs.ErrNotExist] if
+	// the directory does not exist.
 	List(dir string) ([]string, error)
-	// SyncDir makes durable which files and directories a directory holds.
+	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
-	// Lock locks the file, made if need be, until the closer is closed or the
-	// process ends, or returns [ErrLocked].
+	// Lock locks a file, which it creates if it does not exist, until the closer is
+	// closed or the process ends. The error is [ErrLocked] if it is locked.
 	Lock(name string) (io.Closer, error)
 }
 
@@ -45,13 +45,13 @@ type File interface {
 	io.Closer
 	// Size returns the length in bytes.
 	Size() (int64, error)
-	// Truncate cuts the file, or extends it by zeros.
+	// Truncate cuts the file, or extends it with zeros.
 	Truncate(size int64) error
-	// Sync makes durable what was written, and the length.
+	// Sync makes the content and the length durable.
 	Sync() error
 }
 
-// MkdirAll makes a directory with its parents, and makes their names durable.
+// MkdirAll creates a directory with its parents, and makes their names durable.
 func MkdirAll(on FS, dir string) error {
 	parent := filepath.Dir(dir)
 	_, err := on.List(dir)
@@ -59,9 +59,9 @@ func MkdirAll(on FS, dir string) error {
 	case parent == dir:
 		return err
 	case err == nil, errors.Is(err, fs.ErrPermission):
-		// Whoever made it may have ended before its name was durable. Those of its
-		// parents were by then: each is made once the one above is.
-		if err := on.SyncDir(parent); err != nil && !others(err) {
+		// The process that created it may have crashed before its name was durable.
+		// The names of its parents were: each is durable before the next is created.
+		if err := on.SyncDir(parent); err != nil && !unsyncable(err) {
 			return err
 		}
 		return nil
@@ -77,10 +77,10 @@ func MkdirAll(on FS, dir string) error {
 	return on.SyncDir(parent)
 }
 
-// others reports whether a directory cannot be synced for the reason that it is
-// not for us to read, or on a file system that syncs none. What was found in such
-// a one is not of our making.
-func others(err error) bool {
+// unsyncable reports whether a directory cannot be synced because this process may not
+// read it, or because its file system syncs no directories. This process did not create
+// the names in such a directory.
+func unsyncable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported)
 }
 

@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 )
 
-// A frame is what is written and synced at once. The frames of a segment follow
-// its header, each at a multiple of 16. Integers are little-endian.
+// A frame is written and synced at once. The frames of a segment follow its header, each
+// at a multiple of 16. Integers are little-endian.
 //
 //	offset  size  content
 //	     0     4  CRC-32C of directory id, segment number (8 bytes), offset of
@@ -22,22 +22,22 @@ import (
 //	  16+n     1  255
 //	     -     -  0 up to a multiple of 16
 //
-// Begin is the first frame of every segment and no other. End has no payload
-// and says that the log was closed. What is behind the last frame reads as
-// zeros. A frame is written once all before it is durable, so only the last one
-// can be torn; a torn one lacks whole sectors of 512 bytes, or its end.
+// Only the first frame of a segment is of kind begin. A frame of kind end has no payload
+// and says that the log was closed. The rest of the file is zeros. A frame is written
+// once everything before it is durable, so only the last one can be torn. A torn frame
+// lacks whole sectors of 512 bytes, or its end.
 const (
-	// FrameHead is how many bytes the caller of [Log.Append] leaves free before
-	// a payload.
+	// FrameHead is the number of bytes that callers of [Log.Append] reserve before a
+	// payload.
 	FrameHead = 16
-	// MaxPayload is how long a payload may be, in bytes.
+	// MaxPayload is the highest length of a payload, in bytes.
 	MaxPayload = 1 << 30
 
 	align  = 16
 	sector = 512
 )
 
-// Kind says what a frame is.
+// Kind is the kind of a frame.
 type Kind uint8
 
 // The kinds of frames.
@@ -47,7 +47,7 @@ const (
 	end   Kind = 3
 )
 
-// seal makes a frame of b, whose payload begins at FrameHead.
+// seal turns b, whose payload starts at FrameHead, into a frame.
 func (l *Log) seal(b []byte, kind Kind, number uint64, offset int64) []byte {
 	n := len(b) - FrameHead
 	clear(b[:FrameHead])
@@ -62,7 +62,8 @@ func (l *Log) seal(b []byte, kind Kind, number uint64, offset int64) []byte {
 	return b
 }
 
-// headSum returns the checksum of a frame's head, which holds only in its place.
+// headSum returns the checksum of a frame's head. It covers the place of the frame, so a
+// copy elsewhere is invalid.
 func headSum(id [16]byte, number uint64, offset int64, head []byte) uint32 {
 	var b [44]byte
 	copy(b[:], id[:])
@@ -72,19 +73,19 @@ func headSum(id [16]byte, number uint64, offset int64, head []byte) uint32 {
 	return crc32.Checksum(b[:], castagnoli)
 }
 
-// frameSize returns how long the frame of a payload of n bytes is.
+// frameSize returns the length of the frame of a payload of n bytes.
 func frameSize(n int) int64 { return (FrameHead + int64(n) + 1 + align - 1) / align * align }
 
 var errBad = errors.New("it fails its checksum")
 
-// parseHead reads the head of a frame at offset, of 16 bytes.
+// parseHead parses the head of the frame at offset.
 func parseHead(id [16]byte, number uint64, offset int64, b []byte) (kind Kind, n int, sum uint32, err error) {
 	if len(b) < FrameHead || binary.LittleEndian.Uint32(b) != headSum(id, number, offset, b) {
 		return 0, 0, 0, errBad
 	}
 	kind, length := Kind(b[12]), binary.LittleEndian.Uint32(b[4:])
 	if kind < Begin || kind > end || (kind == Begin) != (offset == headerSize) || length > MaxPayload || kind == end && length > 0 {
-		return 0, 0, 0, fmt.Errorf("it is of kind %d and %d bytes long, which none here is", kind, length)
+		return 0, 0, 0, fmt.Errorf("a frame of kind %d and length %d is not valid here", kind, length)
 	}
 	return kind, int(length), binary.LittleEndian.Uint32(b[8:]), nil
 }

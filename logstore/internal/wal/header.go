@@ -20,22 +20,21 @@ import (
 //	    76     3  0
 //	    79     1  255
 //
-// The length says where the segment before ends: there each byte was durable
-// before this header was written. A segment is made by giving its file its
-// length, writing its header and then its first frame, each synced by itself,
-// and its name last. After that the file of the segment before it is cut. In
-// format 1 that file was cut first.
+// The length is the end of the segment before, all of which was durable before this
+// header was written. To create a segment, its file gets its length, then the header is
+// written, then the first frame, each with a sync, and its name is synced last. Only then
+// is the file of the segment before it cut. In format 1 that file was cut first.
 const (
 	headerSize = 80
 	format     = 2
-	formatOld  = 1 // is read, not written
+	formatOld  = 1 // can be read, is not written
 	magic      = "MSKLOG\r\n"
-	mark       = 0xff // ends what is written, so that a part of it is told from the whole
+	mark       = 0xff // ends what is written, to detect a partial write
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// header is what a segment says about itself.
+// header is the header of a segment.
 type header struct {
 	format   uint32
 	id       [16]byte
@@ -61,17 +60,17 @@ func headerSum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(b[:12], castagnoli), castagnoli, b[16:headerSize])
 }
 
-// parseHeader reads the header of the segment that is named after number.
+// parseHeader parses the header of the segment whose file name has the number.
 func parseHeader(b []byte, number uint64) (h header, err error) {
 	switch {
 	case len(b) < headerSize:
 		return header{}, fmt.Errorf("%w: its header is cut off after %d bytes", ErrCorrupt, len(b))
 	case !bytes.Equal(b[:8], []byte(magic)):
-		return header{}, fmt.Errorf("%w: it does not begin as a segment does", ErrForeign)
+		return header{}, fmt.Errorf("%w: it does not start with the magic of a segment", ErrForeign)
 	}
 	f := binary.LittleEndian.Uint32(b[8:])
 	if f < formatOld || f > format {
-		return header{}, fmt.Errorf("%w: it is of format %d, this version reads the formats %d to %d", ErrFormat, f, formatOld, format)
+		return header{}, fmt.Errorf("%w: its format is %d, this version reads formats %d to %d", ErrFormat, f, formatOld, format)
 	}
 	h = header{
 		format:   f,

@@ -11,14 +11,14 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// lockFile is the file whose lock is the directory's.
+// lockFile is the file whose lock protects the directory.
 const lockFile = "LOCK"
 
 func fileName(number uint64) string { return fmt.Sprintf("%016x.log", number) }
 
-// Open opens the log of a directory, made if need be, and replays it. It cuts
-// off a write at the end that was never synced; anything else that cannot be
-// read is [ErrCorrupt], naming the file and the offset.
+// Open opens the log in a directory, which it creates if it does not exist, and replays
+// it. It erases a torn frame at the end, which was never synced. Anything else that cannot
+// be read is an [ErrCorrupt], which names the file and the offset.
 func Open(cfg Config) (*Log, error) {
 	if err := vfs.MkdirAll(cfg.FS, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("logstore: open %s: %w", cfg.Dir, err)
@@ -65,7 +65,7 @@ func (l *Log) open() error {
 		}
 		switch {
 		case h.network != l.cfg.Network:
-			return fmt.Errorf("%w: %s is of network %x", ErrForeign, s.name, h.network)
+			return fmt.Errorf("%w: %s belongs to network %x", ErrForeign, s.name, h.network)
 		case h.id != l.id:
 			return fmt.Errorf("%w: %s comes from another directory than the one before it", ErrCorrupt, s.name)
 		}
@@ -94,7 +94,7 @@ func (l *Log) list() error {
 		}
 		var number uint64
 		if _, err := fmt.Sscanf(name, "%x.log", &number); err != nil || name != fileName(number) || number == 0 || number > math.MaxUint32 {
-			return fmt.Errorf("%w: %s is no name of a segment", ErrForeign, filepath.Join(l.cfg.Dir, name))
+			return fmt.Errorf("%w: %s is not the name of a segment", ErrForeign, filepath.Join(l.cfg.Dir, name))
 		}
 		if n := len(l.segments); n > 0 && l.segments[n-1].number+1 != number {
 			return fmt.Errorf("%w: %s is missing", ErrCorrupt, filepath.Join(l.cfg.Dir, fileName(l.segments[n-1].number+1)))
@@ -110,7 +110,7 @@ func (l *Log) header(s *segment) (h header, size int64, err error) {
 		return header{}, 0, err
 	}
 	b := make([]byte, min(headerSize, size))
-	if _, err := s.file.ReadAt(b, 0); err != nil && err != io.EOF {
+	if _, err := s.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return header{}, 0, fmt.Errorf("logstore: read %s: %w", s.name, err)
 	}
 	h, err = parseHeader(b, s.number)
@@ -139,8 +139,8 @@ func (l *Log) load(s *segment) (size int64, err error) {
 	return size, nil
 }
 
-// dropUnborn removes the last segment if it was being made when the power
-// went: nothing was written to it by then.
+// dropUnborn removes the last segment if a crash interrupted its creation. It has no
+// content then.
 func (l *Log) dropUnborn() error {
 	if len(l.segments) == 0 {
 		return nil
@@ -151,7 +151,7 @@ func (l *Log) dropUnborn() error {
 		return err
 	}
 	before := header{format: format}
-	cut := s.number > 1 // what came before the first segment there is was removed after this one was made
+	cut := s.number > 1 // an older segment was removed only after this one was created
 	if n := len(l.segments); n > 1 {
 		var size int64
 		if before, size, err = l.header(l.segments[n-2]); err != nil {
@@ -164,7 +164,7 @@ func (l *Log) dropUnborn() error {
 		return err
 	}
 	if cut && before.format > formatOld {
-		return fmt.Errorf("%w: %s at 0: it lost its beginning: the one before it is cut, or gone, which is done once this one is made",
+		return fmt.Errorf("%w: %s at 0: it lost its start: the segment before it is cut or removed, which happens only once this one is complete",
 			ErrCorrupt, s.name)
 	}
 	err = s.close()
@@ -181,8 +181,8 @@ func (l *Log) dropUnborn() error {
 	return nil
 }
 
-// unborn reports whether a segment lacks its header or its first frame, for
-// the reason that they were not written. The segment before it is of format before.
+// unborn reports whether the header or the first frame of a segment was not written. The
+// segment before it has the format before.
 func (l *Log) unborn(s *segment, size int64, before uint32) (bool, error) {
 	sc := &scanner{file: s.file, number: s.number, limit: size, offset: headerSize}
 	b, err := sc.bytes(0, headerSize)
@@ -192,7 +192,7 @@ func (l *Log) unborn(s *segment, size int64, before uint32) (bool, error) {
 	h, err := parseHeader(b, s.number)
 	if err != nil {
 		if size > 0 && l.cut(before, size) && (before > formatOld || size > headerSize) {
-			// It got its length before anything was written.
+			// The file gets its length before the header is written.
 			blank, err := sc.blank(0, size)
 			if err == nil && blank {
 				err = errBlank
@@ -224,11 +224,10 @@ func (l *Log) unborn(s *segment, size int64, before uint32) (bool, error) {
 	return torn, nil
 }
 
-// cut reports whether a segment's file, of a length, was cut where its last frame
-// ends: behind an end, when the log was closed, or when another segment was there.
-// Nothing was written to it afterwards that could be torn. In the old format, the
-// file may also have been cut before another segment was begun, or made longer by
-// a frame.
+// cut reports whether a segment's file of a length was cut at the end of its last frame,
+// which happens when the log is closed and when a newer segment is complete. Nothing was
+// written afterwards, so no frame can be torn. In the old format, the file was cut before
+// the newer segment was complete, and a frame could extend it.
 func (l *Log) cut(format uint32, size int64) bool {
 	if format == formatOld {
 		return size < l.cfg.SegmentSize
@@ -249,7 +248,7 @@ func (l *Log) replay(s *segment) error {
 	if err := l.frames(s, sc); err != nil {
 		return l.damaged(s.name, sc.offset, err)
 	}
-	if size > s.length { // the process, or the power, ended before it was cut
+	if size > s.length { // a crash came before the cut
 		if err := s.file.Truncate(s.length); err != nil {
 			return fmt.Errorf("logstore: cut %s: %w", s.name, err)
 		}
@@ -257,12 +256,12 @@ func (l *Log) replay(s *segment) error {
 	return s.close()
 }
 
-// frames replays frames until one cannot be read, or there are no more.
+// frames replays the frames of a segment up to its end, or to one that cannot be read.
 func (l *Log) frames(s *segment, sc *scanner) error {
 	for {
 		at := Place{s.number, uint32(sc.offset + FrameHead)}
 		kind, payload, err := sc.next()
-		if err == io.EOF {
+		if errors.Is(err, errLimit) {
 			return nil
 		}
 		if err != nil {
@@ -281,20 +280,20 @@ func (l *Log) frames(s *segment, sc *scanner) error {
 	}
 }
 
-// refusedError says that a frame was read and not understood.
+// refusedError is an error of Config.Replay.
 type refusedError struct{ err error }
 
 func (e *refusedError) Error() string { return e.err.Error() }
 
 func (e *refusedError) Unwrap() error { return e.err }
 
-// errBlank says what is wrong with a file that was written.
+// errBlank reports a file of zeros that must have been written.
 var errBlank = errors.New("it holds nothing but zeros")
 
-// errEnd says what is wrong with a file that was cut behind an end, and has none.
+// errEnd reports a file that was cut and does not end with a frame of kind end.
 var errEnd = errors.New("it is cut off: the log was closed, and its end is missing")
 
-// replayTail replays the last segment and makes it ready for more.
+// replayTail replays the last segment and prepares it for new frames.
 func (l *Log) replayTail(format uint32) error {
 	s := l.segments[len(l.segments)-1]
 	size, err := l.load(s)
@@ -326,15 +325,15 @@ func (l *Log) replayTail(format uint32) error {
 	return l.settle(sc, torn)
 }
 
-// settle makes durable what was found in the last segment, before anything is
-// built on it, and clears what is behind, which is a torn frame.
+// settle makes the frames in the last segment durable before they are relied on, and erases
+// a torn frame after them.
 func (l *Log) settle(sc *scanner, torn bool) error {
 	err := l.rewrite(sc)
 	if err == nil && torn {
 		err = l.erase(sc)
 	}
 	if err == nil {
-		err = l.tail.file.Sync() // a file that was cut holds nothing that could be torn
+		err = l.tail.file.Sync() // a file that was cut must hold no torn frame
 	}
 	if err == nil {
 		l.room = l.whole(l.offset)
@@ -347,14 +346,13 @@ func (l *Log) settle(sc *scanner, torn bool) error {
 		err = l.cfg.FS.SyncDir(l.cfg.Dir)
 	}
 	if err != nil {
-		return fmt.Errorf("logstore: settle the end of %s: %w", l.tail.name, err)
+		return fmt.Errorf("logstore: repair the end of %s: %w", l.tail.name, err)
 	}
 	return nil
 }
 
-// erase writes zeros in place of a torn frame. The file keeps its length, and the
-// frame stays one that is torn while that is done: the last byte of its head goes
-// first.
+// erase overwrites a torn frame with zeros. The last byte of its head is first, so that a
+// crash in between leaves a frame that is torn, too. The file keeps its length.
 func (l *Log) erase(sc *scanner) error {
 	if _, err := l.tail.file.WriteAt(zeros[:1], l.offset+FrameHead-1); err != nil {
 		return err
@@ -376,8 +374,8 @@ func (l *Log) erase(sc *scanner) error {
 	return nil
 }
 
-// rewrite writes the last frame once more: if its sync failed, the system may
-// take for written what the disk does not have, and a sync alone would not help.
+// rewrite writes the last frame again. If its sync failed, the operating system may treat
+// it as written although the disk does not have it, and another sync would do nothing.
 func (l *Log) rewrite(sc *scanner) error {
 	b, err := sc.bytes(sc.last, int(l.offset-sc.last))
 	if err != nil {

@@ -3,35 +3,40 @@ package wal
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"hash/crc32"
 	"io"
 )
 
-// readAhead is how much of a segment is read at once, in bytes.
+// readAhead is how many bytes of a segment are read at once.
 const readAhead = 256 << 10
 
 var zeros [readAhead]byte
 
-// scanner reads the frames of a segment in order. It holds as much of the file
-// as the longest frame needs, and at least readAhead.
+// scanner reads the frames of a segment in order. It buffers as much of the file as the
+// longest frame, and at least readAhead.
 type scanner struct {
 	file   io.ReaderAt
 	id     [16]byte
 	number uint64
-	limit  int64 // nothing is read behind it
+	limit  int64 // the offset at which the segment ends
 	offset int64 // of the next frame
-	last   int64 // of the frame before it
+	last   int64 // the offset of the frame before it
 
 	buf   []byte
-	start int64 // of buf in the file
+	start int64 // the offset of buf in the file
 }
 
-// next returns the next frame; the payload is valid until the next call. At the
-// limit the error is [io.EOF], and errBad or another says what is wrong with a
-// frame, which is not passed over. Errors of the file are [*readError].
+// errLimit reports the end of a segment. It is not [io.EOF], which a file that is shorter
+// than its segment returns.
+var errLimit = errors.New("the segment ends here")
+
+// next returns the next frame. The payload is valid until the next call. At the limit the
+// error is errLimit. Errors of the file are of type [*readError]; any other error, such
+// as errBad, says what is wrong with the frame, which is not skipped.
 func (s *scanner) next() (kind Kind, payload []byte, err error) {
 	if s.offset == s.limit {
-		return 0, nil, io.EOF
+		return 0, nil, errLimit
 	}
 	kind, payload, err = s.frame(s.offset)
 	if err == nil {
@@ -54,7 +59,7 @@ func (s *scanner) frame(offset int64) (Kind, []byte, error) {
 	if offset+frameSize(n) > s.limit {
 		return 0, nil, errBad
 	}
-	if n >= readAhead { // a file may claim any length: what the frame takes is seen first
+	if n >= readAhead { // a head may claim any length, so check before allocating
 		if last, err := s.bytes(offset+FrameHead+int64(n), 1); err != nil || last[0] != mark {
 			return 0, nil, cmp.Or(err, errBad)
 		}
@@ -72,7 +77,7 @@ func (s *scanner) frame(offset int64) (Kind, []byte, error) {
 	return kind, b[:n:n], nil
 }
 
-// sum returns the checksum of n bytes of the file, and takes no memory for them.
+// sum returns the checksum of n bytes of the file. It reads readAhead bytes at a time.
 func (s *scanner) sum(offset int64, n int) (sum uint32, err error) {
 	for n > 0 {
 		b, err := s.bytes(offset, min(n, readAhead))
@@ -85,7 +90,7 @@ func (s *scanner) sum(offset int64, n int) (sum uint32, err error) {
 	return sum, nil
 }
 
-// bytes returns n bytes of the file, or those that it has up to the limit.
+// bytes returns n bytes of the file, fewer at the limit.
 func (s *scanner) bytes(offset int64, n int) ([]byte, error) {
 	n = int(min(int64(n), s.limit-offset))
 	if n <= 0 {
@@ -106,20 +111,19 @@ func (s *scanner) bytes(offset int64, n int) ([]byte, error) {
 	return s.buf[from : from+n], nil
 }
 
-// readError is an error of the file, as against one of its content.
+// readError is an error of the file, not of its content.
 type readError struct{ err error }
 
 func (e *readError) Error() string { return e.err.Error() }
 
 func (e *readError) Unwrap() error { return e.err }
 
-// torn decides what a frame at s.offset is that cannot be read, at the end of a
-// log: it reports whether a write can be to blame that was cut off before it
-// was synced, and whether nothing of it is there. That write was the last one, since a frame is written only once
-// the sync of the one before has succeeded, or, when the log was opened
-// meanwhile, once that one was written and synced again. So whatever is left of
-// a frame behind it, if only the head, shows that it was whole; and something
-// of it is missing.
+// torn examines a frame at s.offset, the end of a log, that cannot be read. It reports
+// whether a crash can be the reason, during a write that was not synced yet, and whether
+// nothing of the frame was written. A frame is written only after the one before it was
+// synced, or, if the log was opened in between, was written and synced again. So only the
+// last frame can be torn. If a frame follows, of which even the head suffices, this one
+// was complete and is damaged. A torn frame must lack a part.
 func (s *scanner) torn() (torn, blank bool, err error) {
 	blank, err = s.blank(s.offset, s.limit)
 	if err != nil || blank {
@@ -141,7 +145,7 @@ func (s *scanner) torn() (torn, blank bool, err error) {
 	return torn, false, err
 }
 
-// incomplete reports whether something of the frame at an offset was not written.
+// incomplete reports whether a part of the frame at an offset was not written.
 func (s *scanner) incomplete(offset int64) (bool, error) {
 	head, err := s.bytes(offset, FrameHead)
 	if err != nil || len(head) < FrameHead || head[15] == 0 {
@@ -149,7 +153,7 @@ func (s *scanner) incomplete(offset int64) (bool, error) {
 	}
 	_, n, _, err := parseHead(s.id, s.number, offset, head)
 	if err != nil {
-		return false, nil // it was written whole: no part of a sector is missing
+		return false, nil // the mark was written, and a sector is written whole
 	}
 	stop := offset + FrameHead + int64(n) + 1
 	if stop > s.limit {
@@ -169,7 +173,7 @@ func (s *scanner) incomplete(offset int64) (bool, error) {
 	return false, nil
 }
 
-// blank reports whether the bytes from one offset to another are zero.
+// blank reports whether the bytes in [from, to) are zero.
 func (s *scanner) blank(from, to int64) (bool, error) {
 	for from < to {
 		b, err := s.bytes(from, int(min(to-from, readAhead)))

@@ -1,5 +1,5 @@
-// Package wal is a log in segments: checksummed frames, each written and synced
-// at once, and found again after a crash. It knows nothing of what is in them.
+// Package wal is a write-ahead log in segments. It writes and syncs checksummed frames,
+// and finds them again after a crash. It does not interpret their payloads.
 package wal
 
 import (
@@ -14,96 +14,95 @@ import (
 )
 
 var (
-	// ErrCorrupt reports bytes that no crash of ours leaves behind.
+	// ErrCorrupt reports bytes that a crash cannot explain.
 	ErrCorrupt = errors.New("logstore: the log on disk is damaged")
-	// ErrFormat reports a log of another format, written by another version.
+	// ErrFormat reports a log in the format of an incompatible version.
 	ErrFormat = errors.New("logstore: the log on disk is of another format")
-	// ErrForeign reports a directory that holds something else, or another
-	// network's log.
+	// ErrForeign reports a directory that holds other files, or the log of another
+	// network.
 	ErrForeign = errors.New("logstore: the directory is not this network's")
 	// ErrLocked reports a directory that is in use.
 	ErrLocked = errors.New("logstore: the directory is in use, by another process or under another name")
 	// ErrTooLarge reports a payload of more than [MaxPayload] bytes.
 	ErrTooLarge = errors.New("logstore: the batch is too large")
-	// ErrRemoved reports a segment that is not there any more.
+	// ErrRemoved reports a segment that was removed.
 	ErrRemoved = errors.New("logstore: the segment was removed")
 	// ErrClosed reports a log that was closed.
 	ErrClosed = errors.New("logstore: the directory's log is closed")
 )
 
-// maxOpen is how many segments are kept open, beside the last.
+// maxOpen is the number of segment files that stay open, beside the last one.
 const maxOpen = 32
 
-// Config says which log to open.
+// Config configures a log.
 type Config struct {
 	FS      vfs.FS
-	Dir     string // made if need be
+	Dir     string // created if it does not exist
 	Network [32]byte
-	// SegmentSize is how long the file of a segment is made, in bytes, a multiple
-	// of 16, and past which length it is not continued. A frame that is longer
-	// gets a file of several times that length. A log that was not closed must be
-	// opened with the size that it was written with: its last file would be taken
-	// for one that was cut.
+	// SegmentSize is the length of a segment's file in bytes, a multiple of 16. A
+	// segment is full when it exceeds this length. A longer frame gets a file of a
+	// multiple of this length. A log that was not closed must be opened with the
+	// size that it was written with, or its last file would seem to be cut.
 	SegmentSize int64
-	// Begin returns the payload of the first frame of a directory's first
-	// segment, behind FrameHead free bytes.
+	// Begin returns the payload of the first frame in a new directory, after
+	// FrameHead reserved bytes.
 	Begin func() []byte
-	// Found is told, before any frame is replayed, how long all files are.
+	// Found is called before any frame is replayed, with the length of all files.
 	Found func(bytes int64)
-	// Replay is given each frame from the oldest on. The payload is valid
-	// until it returns. What it refuses is damage.
+	// Replay is called for each frame, from the oldest on. The payload is valid until
+	// it returns. An error is reported as damage of the log.
 	Replay func(at Place, kind Kind, payload []byte) error
-	// ID, if not zero, is the id of a new directory, which is random otherwise.
+	// ID, if not zero, is the id of a new directory. The default is random.
 	ID [16]byte
 }
 
-// Place is where something lies in a log.
+// Place is a position in a log.
 type Place struct {
 	Segment uint64
 	Offset  uint32 // in the segment, in bytes
 }
 
-// Log is an open log. One goroutine at a time may call its methods, except
-// ReadAt, which may run beside any other call.
+// Log is an open log. Its methods must not be called concurrently, except ReadAt, which
+// may be called concurrently with any other.
 type Log struct {
 	cfg    Config
 	id     [16]byte
-	lock   io.Closer
-	tail   *segment
-	offset int64 // where the next frame goes
-	room   int64 // how long the last segment's file is
-	begun  int64 // where the last segment's first frame ends
-	sealed int64 // bytes of the segments before the last
-	ended  bool  // the last frame is an end
-	failed error // why nothing can be written any more
+	lock   io.Closer // of the directory
+	tail   *segment  // the last segment
+	offset int64     // of the next frame in tail
+	room   int64     // the length of tail's file
+	begun  int64     // the offset at which the first frame of tail ends
+	sealed int64     // the length of all segments before tail
+	ended  bool      // the last frame is of kind end
+	failed error     // the error after which nothing is written
 
-	mu       sync.RWMutex // guards segments; held alone by the one who changes them
-	segments []*segment   // oldest first, consecutive, the last is tail
-	opening  sync.Mutex   // guards opened; comes before a segment's lock
-	opened   []*segment   // by age of the opening, without tail
+	mu       sync.RWMutex // guards segments, which one goroutine changes
+	segments []*segment   // oldest first, consecutive; the last one is tail
+	opening  sync.Mutex   // guards opened; taken before the mu of a segment
+	opened   []*segment   // in the order in which they were opened, without tail
 }
 
-// segment is one file of a log.
+// segment is a file of a log.
 type segment struct {
 	number uint64
-	length int64 // of a segment that is complete
+	length int64 // of a complete segment
 	name   string
 
-	mu      sync.RWMutex // held while file is read
-	file    vfs.File     // nil while it is closed
+	mu      sync.RWMutex // read-locked during a read of file
+	file    vfs.File     // nil if it is closed
 	removed bool
 }
 
-// Oldest and Newest return the numbers of the first and the last segment.
+// Oldest returns the number of the first segment.
 func (l *Log) Oldest() uint64 { return l.segments[0].number }
 
 // Newest returns the number of the last segment.
 func (l *Log) Newest() uint64 { return l.tail.number }
 
-// Name returns the name of a segment's file, which need not be there.
+// Name returns the name of a segment's file, which need not exist.
 func (l *Log) Name(number uint64) string { return filepath.Join(l.cfg.Dir, fileName(number)) }
 
-// Length returns how many bytes a segment holds.
+// Length returns the length of a segment in bytes.
 func (l *Log) Length(number uint64) int64 {
 	if number == l.tail.number {
 		return l.offset
@@ -111,17 +110,17 @@ func (l *Log) Length(number uint64) int64 {
 	return l.segments[number-l.segments[0].number].length
 }
 
-// Size returns how many bytes all segments hold.
+// Size returns the length of all segments in bytes.
 func (l *Log) Size() int64 { return l.sealed + l.offset }
 
-// Full reports whether a payload of n bytes should go to a new segment.
+// Full reports whether a payload of n bytes belongs in a new segment.
 func (l *Log) Full(n int) bool {
 	return l.offset > l.begun && l.offset+frameSize(n) > l.cfg.SegmentSize
 }
 
-// Append writes a frame and syncs it. The payload is b[FrameHead:]. It returns
-// where the payload lies, and b, which may have moved. After an error nothing
-// can be written any more.
+// Append writes a frame with the payload b[FrameHead:], and syncs it. It returns the place
+// of the payload, and b, which may have been reallocated. After an error of the disk the
+// log rejects all writes.
 func (l *Log) Append(b []byte) (Place, []byte, error) { return l.append(b, Data) }
 
 func (l *Log) append(b []byte, kind Kind) (Place, []byte, error) {
@@ -145,15 +144,15 @@ func (l *Log) append(b []byte, kind Kind) (Place, []byte, error) {
 	return at, b, nil
 }
 
-// whole returns how long the file of a segment is made that holds n bytes: a
-// multiple of SegmentSize, which tells it from one that was cut.
+// whole returns the length for the file of a segment with n bytes. It is a multiple of
+// SegmentSize, which distinguishes it from a file that was cut.
 func (l *Log) whole(n int64) int64 {
 	size := l.cfg.SegmentSize
 	return max(1, (n+size-1)/size) * size
 }
 
-// extend makes the last segment's file long enough for n bytes, before they are
-// written: a file that a write makes longer may end anywhere after a crash.
+// extend makes the last segment's file long enough for n bytes before they are written. A
+// file that a write extends may end anywhere after a crash.
 func (l *Log) extend(n int64) error {
 	if n <= l.room {
 		return nil
@@ -165,10 +164,10 @@ func (l *Log) extend(n int64) error {
 	return l.tail.file.Sync()
 }
 
-// fits reports a payload that is longer than a frame may be.
+// fits returns an error if a payload of n bytes is too long.
 func fits(n int) error {
 	if n > MaxPayload {
-		return fmt.Errorf("%w: %d bytes, at most %d can be written at once", ErrTooLarge, n, MaxPayload)
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, n, MaxPayload)
 	}
 	return nil
 }
@@ -185,7 +184,7 @@ func (l *Log) fail(err error) error {
 	return err
 }
 
-// Rotate begins a new segment, whose first payload is begin[FrameHead:].
+// Rotate starts a new segment, whose first payload is begin[FrameHead:].
 func (l *Log) Rotate(begin []byte) error {
 	if l.failed != nil {
 		return l.failed
@@ -195,7 +194,7 @@ func (l *Log) Rotate(begin []byte) error {
 	return l.begin(header{id: l.id, network: l.cfg.Network, number: l.tail.number + 1, previous: uint32(l.offset)}, begin)
 }
 
-// begin makes the segment of h the last one.
+// begin creates the segment of h as the last one.
 func (l *Log) begin(h header, begin []byte) error {
 	s := l.segment(h.number)
 	if err := l.create(s, h, begin); err != nil {
@@ -209,8 +208,8 @@ func (l *Log) begin(h header, begin []byte) error {
 	if before == nil {
 		return nil
 	}
-	// Not before the new segment is there for good: the file of the last one is cut
-	// only behind an end, which says that it was closed.
+	// Only now is the new segment durable. Without one after it, a file that is cut
+	// must end with a frame of kind end.
 	err := before.file.Truncate(before.length)
 	if err == nil {
 		err = before.file.Sync()
@@ -224,7 +223,7 @@ func (l *Log) begin(h header, begin []byte) error {
 
 func (l *Log) create(s *segment, h header, begin []byte) (err error) {
 	if err := fits(len(begin) - FrameHead); err != nil {
-		return err // what begins so could not be read again
+		return err // the segment could not be read again
 	}
 	if s.file, err = l.cfg.FS.Create(s.name); err != nil {
 		return err
@@ -236,7 +235,7 @@ func (l *Log) create(s *segment, h header, begin []byte) (err error) {
 	}()
 	h.format = format
 	begin = l.seal(begin, Begin, h.number, headerSize)
-	// Writing within the length of a file makes a sync cheaper.
+	// A write within the length of the file makes the sync cheaper.
 	room := l.whole(headerSize + int64(len(begin)))
 	if err := s.file.Truncate(room); err != nil {
 		return err
@@ -264,19 +263,20 @@ func (l *Log) segment(number uint64) *segment {
 	return &segment{number: number, name: l.Name(number)}
 }
 
-// keepOpen notes that a segment is open, and closes another if there are too many.
+// keepOpen records that a segment is open, and closes the oldest one if there are too
+// many.
 func (l *Log) keepOpen(s *segment) {
 	l.opening.Lock()
 	defer l.opening.Unlock()
 	l.opened = append(l.opened, s)
 	if len(l.opened) > maxOpen {
-		// What was only read can be closed whatever that says.
+		// The file was only read, so an error of Close loses nothing.
 		_ = l.opened[0].close()
 		l.opened = l.opened[1:]
 	}
 }
 
-// close closes the file until it is read again.
+// close closes the file. The next read opens it again.
 func (s *segment) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,7 +292,7 @@ func (s *segment) remove() error {
 	return s.shut()
 }
 
-// shut closes the file. Called with s.mu.
+// shut closes the file. The caller holds s.mu.
 func (s *segment) shut() error {
 	if s.file == nil {
 		return nil
@@ -302,7 +302,7 @@ func (s *segment) shut() error {
 	return err
 }
 
-// ReadAt fills b from a place on. It returns [ErrRemoved] if the segment is gone.
+// ReadAt fills b from a place on. The error is [ErrRemoved] if the segment was removed.
 func (l *Log) ReadAt(b []byte, at Place) error {
 	l.mu.RLock()
 	var s *segment
@@ -330,7 +330,7 @@ func (l *Log) ReadAt(b []byte, at Place) error {
 	}
 }
 
-// reopen opens a segment again that was closed because others were used.
+// reopen opens a segment that keepOpen closed.
 func (l *Log) reopen(s *segment) error {
 	s.mu.Lock()
 	if s.removed || s.file != nil {
@@ -350,16 +350,16 @@ func (l *Log) reopen(s *segment) error {
 	return nil
 }
 
-// Scan reads the frames of a segment from an offset on, 0 for its beginning, as
-// long as yield returns true, and returns where it stopped: the segment's
-// length once there is no more. A payload is valid until yield returns.
+// Scan reads the frames of a segment from an offset on, where 0 is its start, until yield
+// returns false. It returns the offset at which it stopped, which is the length of the
+// segment after the last frame. A payload is valid until yield returns.
 func (l *Log) Scan(number uint64, offset int64, yield func(at Place, kind Kind, payload []byte) bool) (int64, error) {
 	sc := &scanner{file: placed{l, number}, id: l.id, number: number, limit: l.Length(number), offset: max(offset, headerSize)}
 	for {
 		at := Place{number, uint32(sc.offset + FrameHead)}
 		kind, payload, err := sc.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, errLimit):
 			return sc.offset, nil
 		case err != nil:
 			return 0, l.damaged(l.segments[number-l.Oldest()].name, sc.offset, err)
@@ -369,7 +369,7 @@ func (l *Log) Scan(number uint64, offset int64, yield func(at Place, kind Kind, 
 	}
 }
 
-// placed reads a segment of a log, which may be open or not.
+// placed reads a segment of a log, whose file may be open or closed.
 type placed struct {
 	*Log
 	number uint64
@@ -382,7 +382,7 @@ func (p placed) ReadAt(b []byte, offset int64) (int, error) {
 	return len(b), nil
 }
 
-// damaged makes an error of what a scanner found.
+// damaged returns the error of a scanner with the place at which it occurred.
 func (l *Log) damaged(name string, offset int64, err error) error {
 	if failed := (*readError)(nil); errors.As(err, &failed) {
 		return fmt.Errorf("logstore: read %s at %d: %w", name, offset, failed.err)
@@ -390,7 +390,7 @@ func (l *Log) damaged(name string, offset int64, err error) error {
 	return fmt.Errorf("%w: %s at %d: %w", ErrCorrupt, name, offset, err)
 }
 
-// RemoveOldest removes the first segment, which is not the last one too.
+// RemoveOldest removes the first segment. There must be another one.
 func (l *Log) RemoveOldest() error {
 	if l.failed != nil {
 		return l.failed
@@ -411,7 +411,7 @@ func (l *Log) RemoveOldest() error {
 	_ = s.remove() // it was only read
 	err := l.cfg.FS.Remove(s.name)
 	if err == nil {
-		// Before the next one goes: a segment may be missing only before all others.
+		// Before the next removal: no segment after an existing one may be missing.
 		err = l.cfg.FS.SyncDir(l.cfg.Dir)
 	}
 	if err != nil {

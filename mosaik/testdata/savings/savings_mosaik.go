@@ -7,15 +7,17 @@ import (
 	"io"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// This file needs a newer github.com/mosaik-go/mosaik/codec when the next line does not compile.
-const _ = codec.IsAtLeastVersion1
+// If the next line does not compile, this file is from another version of mosaik-gen
+// than the module github.com/mosaik-go/mosaik has: run go generate.
+const _ = codecimpl.IsAtLeastVersion2
 
 // Command is a command of [Savings]: [Deposit].
-// A type that the compiler calls no Command, since it misses a method, became a command
-// after this file was written: run go generate.
+// If the compiler reports that a command does not implement Command, it is newer than this
+// file: run go generate.
 type Command interface{ savingsCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
@@ -23,7 +25,7 @@ func (*Savings) Spec() sm.Spec[Command] {
 	return sm.Spec[Command]{Name: "savings", Version: 1, Signature: savingsSignature, Codec: savingsCodec{}}
 }
 
-// Apply implements [sm.StateMachine]: it calls the command's ApplyTo.
+// Apply implements [sm.StateMachine]. It calls the command's ApplyTo.
 func (m *Savings) Apply(at sm.ApplyContext, cmd Command) (any, error) {
 	switch cmd := cmd.(type) {
 	case Deposit:
@@ -45,11 +47,11 @@ type savingsCodec struct{}
 
 // Append implements [codec.Codec].
 func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := dst
 	switch v := cmd.(type) {
 	case nil:
-		e.Doubt()
+		e.MustCheck()
 		b = append(b, 0xc0)
 	case Deposit:
 		b = append(b, "\x92\x00"...)
@@ -57,10 +59,10 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 1)
 	}
-	if e.Sure(len(b) - len(dst)) {
+	if e.Valid(len(b) - len(dst)) {
 		return b, nil
 	}
-	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
+	if err := codecimpl.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -68,7 +70,7 @@ func (savingsCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (savingsCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	cmd, name := decodeCommand(r)
 	if err := r.Finish(name); err != nil {
 		return nil, err
@@ -83,17 +85,17 @@ func (Deposit) savingsCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Deposit) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendDeposit(make([]byte, 0, 36+len(c.Account)), &c, e)
-	if err := codec.Check(e, b, "Deposit", decodeDeposit); err != nil {
+	if err := codecimpl.Check(e, b, "Deposit", decodeDeposit); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Deposit) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Deposit
 	decodeDeposit(r, &v)
 	if err := r.Finish("Deposit"); err != nil {
@@ -103,24 +105,24 @@ func (c *Deposit) UnmarshalMsgpack(src []byte) error {
 	return nil
 }
 
-// Snapshot implements [sm.Snapshotter]: it writes the machine's fields.
+// Snapshot implements [sm.Snapshotter]. It writes the machine's fields.
 func (m *Savings) Snapshot(dst io.Writer) error {
-	return codec.WriteState(dst, "Savings", m, appendSavingsState)
+	return codecimpl.WriteState(dst, "Savings", m, appendSavingsState)
 }
 
 // Restore implements [sm.Snapshotter]. After an error the machine is as it was.
 func (m *Savings) Restore(src io.Reader) error {
 	var v Savings
-	if err := codec.ReadState(src, "Savings", 4, &v, decodeSavingsState); err != nil {
+	if err := codecimpl.ReadState(src, "Savings", 4, &v, decodeSavingsState); err != nil {
 		return err
 	}
 	x := func() {
 		m.accounts, v.accounts = v.accounts, m.accounts
 	}
-	return codec.Rebuild("Savings", x, m.AfterRestore)
+	return codecimpl.Rebuild("Savings", x, m.AfterRestore)
 }
 
-// This file is stale if the next function does not compile: run go generate.
+// If the next function does not compile, this file is stale: run go generate.
 func _() {
 	type stale_run_go_generate_Deposit struct {
 		Account string
@@ -140,8 +142,8 @@ func _() {
 	_ = stale_run_go_generate_AccountState(account{})
 }
 
-// decodeCommand also returns the name of the command's type.
-func decodeCommand(r *codec.Reader) (Command, string) {
+// decodeCommand returns the command and the name of its type.
+func decodeCommand(r *codecimpl.Reader) (Command, string) {
 	tag := r.Tag(1)
 	if tag < 0 {
 		tag = r.Variant(1)
@@ -157,7 +159,7 @@ func decodeCommand(r *codec.Reader) (Command, string) {
 	return nil, "Command"
 }
 
-func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
+func appendDeposit(b []byte, v *Deposit, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x82\xa7Account"...)
 	b = e.String(b, v.Account)
 	b = append(b, "\xa6Amount\xd3"...)
@@ -165,15 +167,15 @@ func appendDeposit(b []byte, v *Deposit, e *codec.Encoder) []byte {
 	return b
 }
 
-var depositFields = codec.NewFields("Account", "Amount")
+var depositFields = codecimpl.NewFields("Account", "Amount")
 
-func decodeDeposit(r *codec.Reader, v *Deposit) {
+func decodeDeposit(r *codecimpl.Reader, v *Deposit) {
 	n := 0 // fields that came in their order
 	if r.Begins("\x82\xa7Account") {
 		v.Account = r.String(0)
 		n = 1
 	}
-	if b := r.Ahead(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
+	if b := r.Peek(16); n == 1 && b != nil && string(b[0:8]) == "\xa6Amount\xd3" {
 		v.Amount = int64(binary.BigEndian.Uint64(b[8:]))
 		r.Skip(16)
 		return
@@ -189,7 +191,7 @@ func decodeDeposit(r *codec.Reader, v *Deposit) {
 	}
 }
 
-func appendSavingsState(b []byte, v *Savings, e *codec.Encoder) []byte {
+func appendSavingsState(b []byte, v *Savings, e *codecimpl.Encoder) []byte {
 	b = append(b, 0x81)
 	if b = e.Section(b, ".accounts"); b == nil {
 		return nil
@@ -200,7 +202,7 @@ func appendSavingsState(b []byte, v *Savings, e *codec.Encoder) []byte {
 	} else {
 		b = e.Entries(b, len(v.accounts))
 		var room [16]string
-		for _, k := range codec.SortedKeys(room[:0], v.accounts) {
+		for _, k := range codecimpl.SortedKeys(room[:0], v.accounts) {
 			if b = e.Flush(b); b == nil {
 				return nil
 			}
@@ -212,16 +214,16 @@ func appendSavingsState(b []byte, v *Savings, e *codec.Encoder) []byte {
 	return b
 }
 
-var savingsStateFields = codec.NewFields("accounts")
+var savingsStateFields = codecimpl.NewFields("accounts")
 
-func decodeSavingsState(r *codec.Reader, v *Savings) {
+func decodeSavingsState(r *codecimpl.Reader, v *Savings) {
 	f := r.Struct(savingsStateFields)
 	for r.Section(&f) {
 		switch f.Index {
 		case 0:
 			m := r.Entries(48)
 			if !m.Nil {
-				v.accounts = make(map[string]account, m.Room)
+				v.accounts = make(map[string]account, m.Cap)
 			}
 			for r.Entry(&m, len(v.accounts)) {
 				k := r.String(0)
@@ -229,13 +231,13 @@ func decodeSavingsState(r *codec.Reader, v *Savings) {
 				var x account
 				decodeAccountState(r, &x)
 				v.accounts[k] = x
-				codec.EndEntry(r, &m, k)
+				codecimpl.EndEntry(r, &m, k)
 			}
 		}
 	}
 }
 
-func appendAccountState(b []byte, v *account, e *codec.Encoder) []byte {
+func appendAccountState(b []byte, v *account, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x82\xa7balance\xd3"...)
 	b = e.Fixed64(b, uint64(v.balance))
 	b = append(b, "\xa8deposits"...)
@@ -254,9 +256,9 @@ func appendAccountState(b []byte, v *account, e *codec.Encoder) []byte {
 	return b
 }
 
-var accountStateFields = codec.NewFields("balance", "deposits")
+var accountStateFields = codecimpl.NewFields("balance", "deposits")
 
-func decodeAccountState(r *codec.Reader, v *account) {
+func decodeAccountState(r *codecimpl.Reader, v *account) {
 	f := r.Struct(accountStateFields)
 	for r.First(&f, "\xa7balance") || r.Field(&f) {
 		switch f.Index {
@@ -269,7 +271,7 @@ func decodeAccountState(r *codec.Reader, v *account) {
 		case 1:
 			s := r.Items(8)
 			if !s.Nil {
-				v.deposits = make([]int64, 0, s.Room)
+				v.deposits = make([]int64, 0, s.Cap)
 			}
 			for r.Item(&s) {
 				v.deposits = append(v.deposits, r.Int64())

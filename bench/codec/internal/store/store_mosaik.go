@@ -6,15 +6,17 @@ import (
 	"encoding/binary"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// This file needs a newer github.com/mosaik-go/mosaik/codec when the next line does not compile.
-const _ = codec.IsAtLeastVersion1
+// If the next line does not compile, this file is from another version of mosaik-gen
+// than the module github.com/mosaik-go/mosaik has: run go generate.
+const _ = codecimpl.IsAtLeastVersion2
 
 // Command is a command of [Store]: [Order], [Put] or [Tiny].
-// A type that the compiler calls no Command, since it misses a method, became a command
-// after this file was written: run go generate.
+// If the compiler reports that a command does not implement Command, it is newer than this
+// file: run go generate.
 type Command interface{ storeCommand_run_go_generate() }
 
 // Spec implements [sm.StateMachine].
@@ -22,7 +24,7 @@ func (*Store) Spec() sm.Spec[Command] {
 	return sm.Spec[Command]{Name: "store", Version: 1, Signature: storeSignature, Codec: storeCodec{}}
 }
 
-// Apply implements [sm.StateMachine]: it calls the command's ApplyTo.
+// Apply implements [sm.StateMachine]. It calls the command's ApplyTo.
 func (m *Store) Apply(at sm.ApplyContext, cmd Command) (any, error) {
 	switch cmd := cmd.(type) {
 	case Order:
@@ -48,11 +50,11 @@ type storeCodec struct{}
 
 // Append implements [codec.Codec].
 func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := dst
 	switch v := cmd.(type) {
 	case nil:
-		e.Doubt()
+		e.MustCheck()
 		b = append(b, 0xc0)
 	case Order:
 		b = append(b, "\x92\x00"...)
@@ -67,10 +69,10 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 	default:
 		b = e.NoVariant(b, 3)
 	}
-	if e.Sure(len(b) - len(dst)) {
+	if e.Valid(len(b) - len(dst)) {
 		return b, nil
 	}
-	if err := codec.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
+	if err := codecimpl.CheckCommand(e, b[len(dst):], decodeCommand); err != nil {
 		return dst, err
 	}
 	return b, nil
@@ -78,7 +80,7 @@ func (storeCodec) Append(dst []byte, cmd Command) ([]byte, error) {
 
 // Decode implements [codec.Codec].
 func (storeCodec) Decode(src []byte) (Command, error) {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	cmd, name := decodeCommand(r)
 	if err := r.Finish(name); err != nil {
 		return nil, err
@@ -93,17 +95,17 @@ func (Order) storeCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Order) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendOrder(make([]byte, 0, 107+len(c.Owner)+16*len(c.Tags)+32*len(c.Meta)+59*len(c.Legs)), &c, e)
-	if err := codec.Check(e, b, "Order", decodeOrder); err != nil {
+	if err := codecimpl.Check(e, b, "Order", decodeOrder); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Order) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Order
 	decodeOrder(r, &v)
 	if err := r.Finish("Order"); err != nil {
@@ -120,17 +122,17 @@ func (Put) storeCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Put) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendPut(make([]byte, 0, 42+len(c.Key)+len(c.Value)), &c, e)
-	if err := codec.Check(e, b, "Put", decodePut); err != nil {
+	if err := codecimpl.Check(e, b, "Put", decodePut); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Put) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Put
 	decodePut(r, &v)
 	if err := r.Finish("Put"); err != nil {
@@ -147,17 +149,17 @@ func (Tiny) storeCommand_run_go_generate() {}
 
 // MarshalMsgpack returns the encoding of the command's fields.
 func (c Tiny) MarshalMsgpack() ([]byte, error) {
-	e := new(codec.Encoder)
+	e := new(codecimpl.Encoder)
 	b := appendTiny(make([]byte, 0, 17), &c, e)
-	if err := codec.Check(e, b, "Tiny", decodeTiny); err != nil {
+	if err := codecimpl.Check(e, b, "Tiny", decodeTiny); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// UnmarshalMsgpack replaces the command by what MarshalMsgpack encoded.
+// UnmarshalMsgpack replaces the command with the one that MarshalMsgpack encoded.
 func (c *Tiny) UnmarshalMsgpack(src []byte) error {
-	r := codec.NewReader(src)
+	r := codecimpl.NewReader(src)
 	var v Tiny
 	decodeTiny(r, &v)
 	if err := r.Finish("Tiny"); err != nil {
@@ -167,7 +169,7 @@ func (c *Tiny) UnmarshalMsgpack(src []byte) error {
 	return nil
 }
 
-// This file is stale if the next function does not compile: run go generate.
+// If the next function does not compile, this file is stale: run go generate.
 func _() {
 	type stale_run_go_generate_Order struct {
 		ID    uint64
@@ -196,8 +198,8 @@ func _() {
 	_ = stale_run_go_generate_Tiny(Tiny{})
 }
 
-// decodeCommand also returns the name of the command's type.
-func decodeCommand(r *codec.Reader) (Command, string) {
+// decodeCommand returns the command and the name of its type.
+func decodeCommand(r *codecimpl.Reader) (Command, string) {
 	tag := r.Tag(3)
 	if tag < 0 {
 		tag = r.Variant(3)
@@ -225,7 +227,7 @@ func decodeCommand(r *codec.Reader) (Command, string) {
 	return nil, "Command"
 }
 
-func appendOrder(b []byte, v *Order, e *codec.Encoder) []byte {
+func appendOrder(b []byte, v *Order, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x88\xa2ID\xcf"...)
 	b = e.Fixed64(b, v.ID)
 	b = append(b, "\xa4Side\xcc"...)
@@ -251,7 +253,7 @@ func appendOrder(b []byte, v *Order, e *codec.Encoder) []byte {
 	} else {
 		b = e.MapHeader(b, len(v.Meta))
 		var room [16]string
-		for _, k := range codec.SortedKeys(room[:0], v.Meta) {
+		for _, k := range codecimpl.SortedKeys(room[:0], v.Meta) {
 			b = e.String(b, k)
 			b = e.String(b, v.Meta[k])
 		}
@@ -268,9 +270,9 @@ func appendOrder(b []byte, v *Order, e *codec.Encoder) []byte {
 	return b
 }
 
-var orderFields = codec.NewFields("ID", "Side", "Price", "Qty", "Owner", "Tags", "Meta", "Legs")
+var orderFields = codecimpl.NewFields("ID", "Side", "Price", "Qty", "Owner", "Tags", "Meta", "Legs")
 
-func decodeOrder(r *codec.Reader, v *Order) {
+func decodeOrder(r *codecimpl.Reader, v *Order) {
 	f := r.Struct(orderFields)
 	for r.First(&f, "\xa2ID") || r.Field(&f) {
 		switch f.Index {
@@ -342,7 +344,7 @@ func decodeOrder(r *codec.Reader, v *Order) {
 	}
 }
 
-func appendPut(b []byte, v *Put, e *codec.Encoder) []byte {
+func appendPut(b []byte, v *Put, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x83\xa3Key"...)
 	b = e.String(b, v.Key)
 	b = append(b, "\xa5Value"...)
@@ -352,9 +354,9 @@ func appendPut(b []byte, v *Put, e *codec.Encoder) []byte {
 	return b
 }
 
-var putFields = codec.NewFields("Key", "Value", "TTL")
+var putFields = codecimpl.NewFields("Key", "Value", "TTL")
 
-func decodePut(r *codec.Reader, v *Put) {
+func decodePut(r *codecimpl.Reader, v *Put) {
 	n := 0 // fields that came in their order
 	if r.Begins("\x83\xa3Key") {
 		v.Key = r.String(0)
@@ -364,7 +366,7 @@ func decodePut(r *codec.Reader, v *Put) {
 		v.Value = r.Bytes(0)
 		n = 2
 	}
-	if b := r.Ahead(13); n == 2 && b != nil && string(b[0:5]) == "\xa3TTL\xd3" {
+	if b := r.Peek(13); n == 2 && b != nil && string(b[0:5]) == "\xa3TTL\xd3" {
 		v.TTL = int64(binary.BigEndian.Uint64(b[5:]))
 		r.Skip(13)
 		return
@@ -382,16 +384,16 @@ func decodePut(r *codec.Reader, v *Put) {
 	}
 }
 
-func appendTiny(b []byte, v *Tiny, e *codec.Encoder) []byte {
+func appendTiny(b []byte, v *Tiny, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x81\xa2By\xd3"...)
 	b = e.Fixed64(b, uint64(v.By))
 	return b
 }
 
-var tinyFields = codec.NewFields("By")
+var tinyFields = codecimpl.NewFields("By")
 
-func decodeTiny(r *codec.Reader, v *Tiny) {
-	if b := r.Ahead(13); b != nil && string(b[0:5]) == "\x81\xa2By\xd3" {
+func decodeTiny(r *codecimpl.Reader, v *Tiny) {
+	if b := r.Peek(13); b != nil && string(b[0:5]) == "\x81\xa2By\xd3" {
 		v.By = int64(binary.BigEndian.Uint64(b[5:]))
 		r.Skip(13)
 		return
@@ -405,7 +407,7 @@ func decodeTiny(r *codec.Reader, v *Tiny) {
 	}
 }
 
-func appendLeg(b []byte, v *Leg, e *codec.Encoder) []byte {
+func appendLeg(b []byte, v *Leg, e *codecimpl.Encoder) []byte {
 	b = append(b, "\x83\xa5Venue"...)
 	b = e.String(b, v.Venue)
 	b = append(b, "\xa5Price\xd3"...)
@@ -415,15 +417,15 @@ func appendLeg(b []byte, v *Leg, e *codec.Encoder) []byte {
 	return b
 }
 
-var legFields = codec.NewFields("Venue", "Price", "Qty")
+var legFields = codecimpl.NewFields("Venue", "Price", "Qty")
 
-func decodeLeg(r *codec.Reader, v *Leg) {
+func decodeLeg(r *codecimpl.Reader, v *Leg) {
 	n := 0 // fields that came in their order
 	if r.Begins("\x83\xa5Venue") {
 		v.Venue = r.String(0)
 		n = 1
 	}
-	if b := r.Ahead(28); n == 1 && b != nil && string(b[0:7]) == "\xa5Price\xd3" && string(b[15:20]) == "\xa3Qty\xd3" {
+	if b := r.Peek(28); n == 1 && b != nil && string(b[0:7]) == "\xa5Price\xd3" && string(b[15:20]) == "\xa3Qty\xd3" {
 		v.Price = int64(binary.BigEndian.Uint64(b[7:]))
 		v.Qty = int64(binary.BigEndian.Uint64(b[20:]))
 		r.Skip(28)

@@ -1,4 +1,4 @@
-package codec
+package codecimpl
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/codec"
 )
 
 // depot is a machine, with what mosaik-gen writes for it.
@@ -75,13 +77,13 @@ func decodeDepot(r *Reader, v *depot) {
 		case 0:
 			m := r.Entries(24)
 			if !m.Nil {
-				v.items = make(map[string][]crate, m.Room)
+				v.items = make(map[string][]crate, m.Cap)
 			}
 			for r.Entry(&m, len(v.items)) {
 				k := r.String(0)
 				r.EntryValue(&m)
 				s := r.Items(8 << 12)
-				x := make([]crate, 0, s.Room)
+				x := make([]crate, 0, s.Cap)
 				for r.Item(&s) {
 					var y crate
 					x = append(x, y)
@@ -98,7 +100,7 @@ func decodeDepot(r *Reader, v *depot) {
 			}
 		case 1:
 			s := r.Items(16)
-			v.names = make([]string, 0, s.Room)
+			v.names = make([]string, 0, s.Cap)
 			for r.Item(&s) {
 				v.names = append(v.names, r.String(0))
 			}
@@ -137,21 +139,21 @@ func TestStateHostile(t *testing.T) {
 		is           error
 		path         string
 	}{
-		{"chunk", header(maxChunk) + "abc", ErrTruncated, "depot"},
-		{"chunk too long", header(maxChunk + 1), ErrTooLarge, "depot"},
-		{"chunk of 4 GiB", header(-1), ErrTooLarge, "depot"},
-		{"slice", chunk(names + "\xdd\xff\xff\xff\xff\xa0"), ErrTruncated, "depot.names[1]"},
-		{"slice in many chunks", chunk(names+"\xdd\xff\xff\xff\xff") + chunk("\xa0") + chunk("\xa0"), ErrTruncated, "depot.names[2]"},
-		{"map", chunk("\x81\xa5items\xdf\xff\xff\xff\xff\xa0\x90"), ErrTruncated, "depot.items"},
-		{"large elements", chunk("\x81\xa5items\x81\xa0\xdd\xff\xff\xff\xff" + strings.Repeat("\x80", 1000)), ErrTooLarge, `depot.items[""][`},
-		{"string", chunk(names + "\x91\xdb\xff\xff\xff\xff"), ErrTruncated, "depot.names[0]"},
-		{"array", chunk("\x81\xa5items\x81\xa0\x91\x81\xa4room\xdd\xff\xff\xff\xff"), ErrType, `depot.items[""][0]`},
+		{"chunk", header(maxChunk) + "abc", codec.ErrTruncated, "depot"},
+		{"chunk too long", header(maxChunk + 1), codec.ErrTooLarge, "depot"},
+		{"chunk of 4 GiB", header(-1), codec.ErrTooLarge, "depot"},
+		{"slice", chunk(names + "\xdd\xff\xff\xff\xff\xa0"), codec.ErrTruncated, "depot.names[1]"},
+		{"slice in many chunks", chunk(names+"\xdd\xff\xff\xff\xff") + chunk("\xa0") + chunk("\xa0"), codec.ErrTruncated, "depot.names[2]"},
+		{"map", chunk("\x81\xa5items\xdf\xff\xff\xff\xff\xa0\x90"), codec.ErrTruncated, "depot.items"},
+		{"large elements", chunk("\x81\xa5items\x81\xa0\xdd\xff\xff\xff\xff" + strings.Repeat("\x80", 1000)), codec.ErrTooLarge, `depot.items[""][`},
+		{"string", chunk(names + "\x91\xdb\xff\xff\xff\xff"), codec.ErrTruncated, "depot.names[0]"},
+		{"array", chunk("\x81\xa5items\x81\xa0\x91\x81\xa4room\xdd\xff\xff\xff\xff"), codec.ErrType, `depot.items[""][0]`},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		err := ReadState(strings.NewReader(stateMagic+tt.stream), "depot", 4, new(depot), decodeDepot)
 		runtime.ReadMemStats(&after)
-		var at *Error
+		var at *codec.Error
 		if !errors.As(err, &at) || !errors.Is(err, tt.is) || !strings.HasPrefix(at.Path, tt.path) {
 			t.Errorf("%s: %v; want %v at %s", tt.name, err, tt.is, tt.path)
 		}
@@ -167,7 +169,7 @@ func TestStateOffsets(t *testing.T) {
 	t.Parallel()
 	b := []byte(stateMagic + "\x07\x00\x00\x00\x82\xa5names" + "\x01\x00\x00\x00\x05")
 	b = binary.LittleEndian.AppendUint32(append(b, 0, 0, 0, 0), crc32.Checksum(b, castagnoli))
-	var at *Error
+	var at *codec.Error
 	if err := ReadState(bytes.NewReader(b), "depot", 4, new(depot), decodeDepot); !errors.As(err, &at) || at.Offset != 19 {
 		t.Errorf("ReadState: %v, want an error at byte 19, where the value of names should be", err)
 	}
@@ -224,7 +226,7 @@ func TestStateMissing(t *testing.T) {
 				r.Bool()
 			}
 		})
-		if want := "wide." + names[missing] + ": "; !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), want) {
+		if want := "wide." + names[missing] + ": "; !errors.Is(err, codec.ErrMissing) || !strings.Contains(err.Error(), want) {
 			t.Errorf("ReadState: %v; want one about %s", err, want)
 		}
 	}

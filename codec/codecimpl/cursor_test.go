@@ -1,4 +1,4 @@
-package codec_test
+package codecimpl_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/codecimpl"
 )
 
 // TestStructCursor reads structs whose fields come in random orders, some left
@@ -17,13 +18,13 @@ func TestStructCursor(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, n := range []int{1, 2, 5, 64, 65, 200} {
-		var e codec.Encoder
+		var e codecimpl.Encoder
 		names, keys := make([]string, n), make([]string, n)
 		for i := range names {
 			names[i] = fmt.Sprintf("f%d", i)
 			keys[i] = string(e.String(nil, names[i]))
 		}
-		fields := codec.NewFields(names...)
+		fields := codecimpl.NewFields(names...)
 		for range 300 {
 			order := r.Perm(n)[:r.IntN(n)+1]
 			switch r.IntN(3) {
@@ -43,12 +44,12 @@ func TestStructCursor(t *testing.T) {
 			for _, i := range order {
 				b = append(append(b, keys[i]...), byte(i%100))
 			}
-			ways := []func(*codec.Reader, *codec.Fields, []string) []int{readInRows}
+			ways := []func(*codecimpl.Reader, *codecimpl.Fields, []string) []int{readInRows}
 			if n <= 15 {
 				ways = append(ways, readPlain)
 			}
 			for _, read := range ways {
-				reader := codec.NewReader(b)
+				reader := codecimpl.NewReader(b)
 				got := read(reader, fields, keys)
 				err := reader.Finish("T")
 				want := order
@@ -70,7 +71,7 @@ func TestStructCursor(t *testing.T) {
 
 // readInRows reads a struct as the decoder of one with containers does. It
 // returns the fields whose values are their indices, in the order they came in.
-func readInRows(r *codec.Reader, fields *codec.Fields, keys []string) (got []int) {
+func readInRows(r *codecimpl.Reader, fields *codecimpl.Fields, keys []string) (got []int) {
 	f := r.Struct(fields)
 	for r.First(&f, keys[0]) || r.Field(&f) {
 		for {
@@ -86,7 +87,7 @@ func readInRows(r *codec.Reader, fields *codec.Fields, keys []string) (got []int
 }
 
 // readPlain is readInRows for the decoder of a plain struct.
-func readPlain(r *codec.Reader, fields *codec.Fields, keys []string) (got []int) {
+func readPlain(r *codecimpl.Reader, fields *codecimpl.Fields, keys []string) (got []int) {
 	n := 0
 	for n < len(keys) && (n == 0 && r.Begins(string([]byte{0x80 | byte(len(keys))})+keys[0]) || n > 0 && r.Follows(keys[n])) {
 		if int(r.Uint8()) == n {
@@ -119,7 +120,7 @@ func TestBegins(t *testing.T) {
 		"\x81\xa1a\x01\x01":     false,
 		"\x82\xa1b\x01\x01":     false,
 	} {
-		if got := codec.NewReader([]byte(src)).Begins(start); got != want {
+		if got := codecimpl.NewReader([]byte(src)).Begins(start); got != want {
 			t.Errorf("Begins at %x is %v", src, got)
 		}
 	}
@@ -128,7 +129,7 @@ func TestBegins(t *testing.T) {
 		src  string
 		want bool
 	}{{deep + start + "\x01\xa1b\x02", true}, {deep + "\x91" + start + "\x01\xa1b\x02", false}} {
-		r := codec.NewReader([]byte(c.src))
+		r := codecimpl.NewReader([]byte(c.src))
 		for range strings.Count(c.src, "\x91") {
 			r.Elements(1)
 		}
@@ -137,11 +138,11 @@ func TestBegins(t *testing.T) {
 		}
 	}
 	// Behind a struct that was read in parts there is the depth of before.
-	r := codec.NewReader([]byte(deep + start + "\x01\xa1b\x02" + "\x91\x91\x01"))
+	r := codecimpl.NewReader([]byte(deep + start + "\x01\xa1b\x02" + "\x91\x91\x01"))
 	for range codec.MaxDepth - 1 {
 		r.Elements(1)
 	}
-	got := readPlain(r, codec.NewFields("a", "b"), []string{"\xa1a", "\xa1x"})
+	got := readPlain(r, codecimpl.NewFields("a", "b"), []string{"\xa1a", "\xa1x"})
 	if len(got) != 0 || !r.OK() {
 		t.Errorf("the fields %v are read", got)
 	}
@@ -155,8 +156,8 @@ func TestBegins(t *testing.T) {
 // need, which follows all the same, as part of what is around it.
 func TestNextStaysWithin(t *testing.T) {
 	t.Parallel()
-	r := codec.NewReader([]byte("\x81\xa1a\x01\xa1b\x02"))
-	f := r.Struct(codec.NewFields("a", "b"))
+	r := codecimpl.NewReader([]byte("\x81\xa1a\x01\xa1b\x02"))
+	f := r.Struct(codecimpl.NewFields("a", "b"))
 	if !r.First(&f, "\xa1a") || r.Uint8() != 1 || r.Next(&f, "\xa1b") || r.Field(&f) {
 		t.Errorf("the cursor leaves its struct, at field %d", f.Index)
 	}
@@ -169,7 +170,7 @@ func TestNextStaysWithin(t *testing.T) {
 // lengths.
 func TestUTF8(t *testing.T) {
 	t.Parallel()
-	decode := func(r *codec.Reader, s *string) { *s = r.String(0) }
+	decode := func(r *codecimpl.Reader, s *string) { *s = r.String(0) }
 	for n := range 70 {
 		for at := range n {
 			for _, odd := range []string{"\x80", "\xff", "é", "€"} {
@@ -178,13 +179,13 @@ func TestUTF8(t *testing.T) {
 				}
 				s := strings.Repeat("x", at) + odd + strings.Repeat("y", n-at-len(odd))
 				for _, room := range []int{0, 100} {
-					var e codec.Encoder
+					var e codecimpl.Encoder
 					b := e.String(make([]byte, 0, room), s)
 					if !strings.HasSuffix(string(b), s) || len(b) > n+2 {
 						t.Fatalf("%q is encoded as %q", s, b)
 					}
-					err := codec.Check(&e, b, "T", decode)
-					r := codec.NewReader(b)
+					err := codecimpl.Check(&e, b, "T", decode)
+					r := codecimpl.NewReader(b)
 					got := r.String(0)
 					switch decoding := r.Finish("T"); {
 					case len(odd) == 1 && (!errors.Is(err, codec.ErrUTF8) || !errors.Is(decoding, codec.ErrUTF8)):

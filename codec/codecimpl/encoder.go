@@ -1,4 +1,4 @@
-package codec
+package codecimpl
 
 import (
 	"cmp"
@@ -7,45 +7,43 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// IsAtLeastVersion1 makes generated code fail to compile beside a version of
-// this package that is too old for it.
-const IsAtLeastVersion1 = true
-
-// Encoder is what the append functions of a generated codec share. The zero
-// Encoder is ready for one command. Its methods append to b and return it, as
-// github.com/vmihailenco/msgpack writes the same values.
+// Encoder holds what the append functions of a generated codec share. The zero
+// Encoder is ready for one command. Its methods append to b and return it. They
+// write what github.com/vmihailenco/msgpack writes of the same values.
 //
-// They go on whatever the value is and only note a doubt; [Check]
-// clears it up by decoding what was written, so that no error handling stands
-// in the way of encoding, and whatever is accepted can be decoded.
+// The methods return no errors. If a value may be impossible to decode, they only
+// record that the command must be checked, which [Check] does by decoding it. So
+// encoding needs no error handling, and every accepted command can be decoded.
 type Encoder struct {
-	doubt   bool
-	depth   int32
-	out     *chunkWriter // where a machine's state goes
-	refused *error       // by a registered codec; a pointer, since this is cleared for each command
-	at      *position    // in the levels of the schema, nil for the newest
+	unchecked bool         // Check must decode what was written
+	depth     int32        // how many recursive types are open
+	out       *chunkWriter // the destination of a machine's state, nil for commands
+	refused   *error       // of a registered codec; a pointer keeps the Encoder small
+	levels    *levels      // of the schema, nil for the newest
 }
 
-// Doubt demands that the command be decoded before it is accepted.
-func (e *Encoder) Doubt() { e.doubt = true }
+// MustCheck makes [Check] decode the command.
+func (e *Encoder) MustCheck() { e.unchecked = true }
 
-// Sure reports whether a command that was encoded in n bytes can be decoded for
-// certain. Otherwise [CheckCommand] tells.
-func (e *Encoder) Sure(n int) bool { return !e.doubt && n <= MaxSize }
+// Valid reports whether a command that was encoded as n bytes can be decoded. If
+// it returns false, [CheckCommand] finds out.
+func (e *Encoder) Valid(n int) bool { return !e.unchecked && n <= codec.MaxSize }
 
-// CheckCommand reports whether a command of any of a machine's types that was
-// encoded as b can be decoded. It returns nil or an [*Error] whose path starts
-// where decode says.
+// CheckCommand decodes b, the encoding of any of a machine's commands. It returns nil
+// or a [*codec.Error] whose path starts with the name that decode returns.
 func CheckCommand[C any](e *Encoder, b []byte, decode func(*Reader) (C, string)) error {
 	return e.check(b, func(r *Reader) string { _, root := decode(r); return root })
 }
 
-// Check is [CheckCommand] for a value of type T, with a path that starts with
-// root. It need not be asked before whether it is sure.
+// Check is [CheckCommand] for a value of type T, with a path that starts with root.
+// It decodes nothing if b is Valid.
 func Check[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) error {
-	if e.Sure(len(b)) {
+	if e.Valid(len(b)) {
 		return nil
 	}
 	return e.check(b, func(r *Reader) string { decode(r, new(T)); return root })
@@ -53,31 +51,33 @@ func Check[T any](e *Encoder, b []byte, root string, decode func(*Reader, *T)) e
 
 func (e *Encoder) check(encoded []byte, decode func(*Reader) string) error {
 	r := NewReader(encoded)
-	if e.at != nil {
-		r.setLevel(e.at.level, e.at.newest)
+	if e.levels != nil {
+		r.setLevel(e.levels.level, e.levels.newest)
 	}
 	root := decode(r)
-	e.explain(r.err)
-	err := r.finish(opEncode, root)
-	if at, ok := err.(*Error); ok {
-		e.blame(at, encoded)
+	e.explain(r.fault)
+	fault := r.end()
+	if fault == nil {
+		return nil
 	}
-	return err
+	e.blame(fault, encoded)
+	return failed(opEncode, root, fault)
 }
 
-// Enter counts one more level of a recursive type. Between two of them, and
-// before the first, there are at most so many levels of containers. It returns false when the recursion has to stop
-// here; the caller then writes an empty container in place of the value.
+// Enter begins a value of a recursive type. From there to the next such value at
+// most so many containers nest, and from the start to the first one. Enter returns
+// false if the recursion must stop; the caller then writes an empty container in
+// place of the value.
 func (e *Encoder) Enter(b []byte, containers int) bool {
 	if e.out != nil {
 		return e.enter()
 	}
 	e.depth++
-	if (int(e.depth)+1)*containers > MaxDepth || len(b) > MaxSize {
-		e.doubt = true
+	if (int(e.depth)+1)*containers > codec.MaxDepth || len(b) > codec.MaxSize {
+		e.unchecked = true
 	}
-	// One MaxSize for what is encoded, one for what stood before it in b.
-	if e.depth > MaxDepth || len(b) > 2*MaxSize {
+	// One MaxSize is for the command, one for what was in b before it.
+	if e.depth > codec.MaxDepth || len(b) > 2*codec.MaxSize {
 		e.depth--
 		return false
 	}
@@ -87,10 +87,10 @@ func (e *Encoder) Enter(b []byte, containers int) bool {
 // Leave ends what [Encoder.Enter] began.
 func (e *Encoder) Leave() { e.depth-- }
 
-// Limit notes a doubt when n is above the highest allowed.
+// Limit makes [Check] decode the command if n is above the highest allowed.
 func (e *Encoder) Limit(n, highest int) {
 	if n > highest {
-		e.doubt = true
+		e.unchecked = true
 	}
 }
 
@@ -104,7 +104,7 @@ func (e *Encoder) String(b []byte, s string) []byte {
 	b = b[:at+n]
 	b[at-1] = 0xa0 | byte(n)
 	dst := b[at:]
-	var all uint64 // the bytes of s, which is copied in words that overlap
+	var all uint64 // the bits that are set in any byte of s, copied in overlapping words
 	switch {
 	case n >= 16:
 		first, second, third, last := textWord(s), textWord(s[8:]), textWord(s[n-16:]), textWord(s[n-8:])
@@ -129,12 +129,12 @@ func (e *Encoder) String(b []byte, s string) []byte {
 		all = uint64(first | middle | last)
 	}
 	if all&highBits != 0 && !utf8.ValidString(s) {
-		e.doubt = true
+		e.unchecked = true
 	}
 	return b
 }
 
-// anyString is String for strings that are not short or need more room.
+// anyString is String for strings that are long, or for which b has no capacity.
 func (e *Encoder) anyString(b []byte, s string) []byte {
 	switch n := len(s); {
 	case n <= 31:
@@ -148,7 +148,7 @@ func (e *Encoder) anyString(b []byte, s string) []byte {
 	}
 	b = append(b, s...)
 	if !ascii(b[len(b)-len(s):]) && !utf8.ValidString(s) {
-		e.doubt = true
+		e.unchecked = true
 	}
 	return b
 }
@@ -162,18 +162,7 @@ func (e *Encoder) Bytes(b, p []byte) []byte {
 }
 
 // Array appends the bytes of an array.
-func (e *Encoder) Array(b, p []byte) []byte { return append(e.bytesHeader(b, len(p)), p...) }
-
-// bytesHeader appends the start of n bytes.
-func (e *Encoder) bytesHeader(b []byte, n int) []byte {
-	switch {
-	case n <= math.MaxUint8:
-		return append(b, 0xc4, byte(n))
-	case n <= math.MaxUint16:
-		return append(b, 0xc5, byte(n>>8), byte(n))
-	}
-	return binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
-}
+func (e *Encoder) Array(b, p []byte) []byte { return append(wire.AppendBytesHeader(b, len(p)), p...) }
 
 // Bool appends a bool.
 func (e *Encoder) Bool(b []byte, v bool) []byte {
@@ -183,22 +172,22 @@ func (e *Encoder) Bool(b []byte, v bool) []byte {
 	return append(b, 0xc2)
 }
 
-// Fixed16 appends the 2 bytes of a number; its type stands before it in b.
+// Fixed16 appends the 2 bytes of a number, whose type is the last byte of b.
 func (e *Encoder) Fixed16(b []byte, v uint16) []byte { return binary.BigEndian.AppendUint16(b, v) }
 
-// Fixed32 appends the 4 bytes of a number; its type stands before it in b.
+// Fixed32 appends the 4 bytes of a number, whose type is the last byte of b.
 func (e *Encoder) Fixed32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
 
-// Fixed64 appends the 8 bytes of a number; its type stands before it in b.
+// Fixed64 appends the 8 bytes of a number, whose type is the last byte of b.
 func (e *Encoder) Fixed64(b []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(b, v) }
 
-// Float32 appends the 4 bytes of a float; its type stands before it in b.
+// Float32 appends the 4 bytes of a float, whose type is the last byte of b.
 func (e *Encoder) Float32(b []byte, v float32) []byte { return e.Fixed32(b, math.Float32bits(v)) }
 
-// Float64 appends the 8 bytes of a float; its type stands before it in b.
+// Float64 appends the 8 bytes of a float, whose type is the last byte of b.
 func (e *Encoder) Float64(b []byte, v float64) []byte { return e.Fixed64(b, math.Float64bits(v)) }
 
-// Time appends a time as a timestamp. Its zone and its monotonic reading are lost.
+// Time appends a time as a timestamp, without its zone and its monotonic reading.
 func (e *Encoder) Time(b []byte, t time.Time) []byte {
 	seconds, nanoseconds := uint64(t.Unix()), uint64(t.Nanosecond())
 	if seconds>>34 != 0 {
@@ -246,36 +235,36 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 	return append(b, 0x92, 0xcd, byte(tag>>8), byte(tag))
 }
 
-// NoVariant appends in place of a value that is none of a sum's n variants what
-// [Check] refuses.
+// NoVariant appends what [Check] refuses, for a value that is none of a sum's n
+// variants.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
-	e.doubt = true
+	e.unchecked = true
 	if e.out != nil {
-		e.out.stop(ErrVariant, "an interface holds what is none of its %d variants, or a nil pointer", n)
+		e.out.stop(codec.ErrVariant, "an interface holds what is none of its %d variants, or a nil pointer", n)
 	}
 	return append(e.Variant(b, n), 0xc0)
 }
 
-// SortedKeys appends the keys of m to room, in ascending order.
-func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](room []K, m M) []K {
-	if n := len(room) + len(m); n > cap(room) {
-		room = append(make([]K, 0, n), room...)
+// SortedKeys appends the keys of m to keys, which is empty, in ascending order.
+func SortedKeys[M ~map[K]V, K cmp.Ordered, V any](keys []K, m M) []K {
+	if n := len(keys) + len(m); n > cap(keys) {
+		keys = append(make([]K, 0, n), keys...)
 	}
 	for k := range m {
-		room = append(room, k)
+		keys = append(keys, k)
 	}
-	if len(room) > sortedByInsertion {
-		slices.Sort(room)
-		return room
+	if len(keys) > sortedByInsertion {
+		slices.Sort(keys)
+		return keys
 	}
-	for i := 1; i < len(room); i++ {
-		for j := i; j > 0 && room[j] < room[j-1]; j-- {
-			room[j], room[j-1] = room[j-1], room[j]
+	for i := 1; i < len(keys); i++ {
+		for j := i; j > 0 && keys[j] < keys[j-1]; j-- {
+			keys[j], keys[j-1] = keys[j-1], keys[j]
 		}
 	}
-	return room
+	return keys
 }
 
-// sortedByInsertion is up to how many keys slices.Sort would do the same, more
-// slowly.
+// sortedByInsertion is the highest number of keys that are sorted here. slices.Sort
+// does the same up to this number, and is slower.
 const sortedByInsertion = 12
