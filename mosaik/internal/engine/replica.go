@@ -35,8 +35,9 @@ type Replica struct {
 	unloaded chan struct{} // closed when dragonboat let go of the replica
 	unloads  sync.Once     // closes unloaded
 
-	election  time.Duration // the election timeout
-	insisting atomic.Bool   // that it take the lead
+	election    time.Duration // the election timeout
+	insisting   atomic.Bool   // that it take the lead
+	campaigning atomic.Bool   // to elect itself
 
 	failure    atomic.Pointer[error] // why it is muted
 	collecting sync.RWMutex          // held for reading while snapshots come in
@@ -289,9 +290,8 @@ func (r *Replica) TransferLeadership(replica uint64) error {
 
 // Campaign makes a replica that bootstrapped a shard elect itself at once,
 // instead of an election timeout later. It is for replicas that are still
-// alone. It does nothing when there is a leader, and best effort otherwise:
-// dragonboat ignores it until the bootstrap is applied, so that it is worth
-// repeating after [Events.MembershipChanged].
+// alone. It returns at once. The request is repeated until a leader is known, since
+// dragonboat ignores it before the bootstrap is applied.
 func (r *Replica) Campaign() error {
 	if !r.engine.enter() {
 		return ErrClosed
@@ -300,8 +300,21 @@ func (r *Replica) Campaign() error {
 	if err := r.ended(); err != nil {
 		return err
 	}
+	elected := r.leader.successor()
 	if _, _, ok := r.Leader(); ok {
 		return nil
 	}
-	return r.engine.transport.inject(pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id})
+	request := pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id}
+	if err := r.engine.transport.inject(request); err != nil {
+		return err
+	}
+	r.repeat(request, &r.campaigning, func() bool {
+		select {
+		case <-elected:
+			return true
+		default:
+			return false
+		}
+	})
+	return nil
 }
