@@ -76,7 +76,13 @@ func TestLastVoter(t *testing.T) {
 			check("one that may have got the vote and cannot be reached", false)
 			l.met[4].goodbye = true
 			check("one that may have got the vote and is gone", want)
+			here := Announcement{Epoch: e, Change: 9}
+			held.Promoted, g.peers[d] = []uint64{here.replica(d)}, here
+			l.met[here.replica(d)] = &met{peer: d}
+			check("one that may have got the vote and is here", want)
 			held.Promoted = nil
+			g.peers[d] = Announcement{Epoch: Epoch{2}, Change: 10}
+			check("one of another epoch", want)
 			g.peers[d] = Announcement{Epoch: e, Change: 10}
 			check("one that knows of a later change", false)
 			delete(g.peers, d)

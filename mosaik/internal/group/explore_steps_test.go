@@ -557,23 +557,27 @@ func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	return true
 }
 
-// continues checks that nobody but the member can commit anything in the epoch that it
-// continues.
+// continues checks that the others can commit nothing in the epoch that the member
+// continues, and that no voter of which the member knows runs.
 func (x *explorer) continues(w *world, p, e int) {
 	if leader := w.epochs[e].leader; leader != 0 {
 		x.broken = fmt.Sprintf("%d continues epoch %d alone, which %d leads", p, e, leader-1)
 	}
-	voters := w.all(e).voters
-	if !slices.Contains(voters, w.replica(p)) {
-		x.broken = fmt.Sprintf("%d continues epoch %d alone, where it has no vote", p, e)
+	all, known, others := w.all(e).voters, w.own(p).voters, 0
+	if !slices.Contains(known, w.replica(p)) {
+		x.broken = fmt.Sprintf("%d continues epoch %d alone and has no vote that it knows of", p, e)
 	}
-	for _, r := range voters {
-		if r != w.replica(p) && w.runs(e, r) {
+	for _, r := range slices.Concat(all, known) {
+		if r == w.replica(p) || !w.runs(e, r) {
+			continue
+		}
+		if slices.Contains(known, r) {
 			x.broken = fmt.Sprintf("%d continues epoch %d alone, where %d votes", p, e, r.member)
 		}
+		others++ // those that are known have ended the search
 	}
-	if w.all(e).sealed {
-		x.broken = fmt.Sprintf("%d continues epoch %d alone, which is sealed", p, e)
+	if others > len(all)/2 {
+		x.broken = fmt.Sprintf("%d continues epoch %d alone, which has a quorum without it", p, e)
 	}
 }
 
