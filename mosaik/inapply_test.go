@@ -76,3 +76,35 @@ func TestApplyCallsItsGroup(t *testing.T) {
 		t.Errorf("then the status is %+v", s)
 	}
 }
+
+// While an Apply runs, calls that other goroutines make are no calls of the machine.
+func TestOthersCallDuringApply(t *testing.T) {
+	t.Parallel()
+	c := testutil.NewCluster(t, 1)
+	call := new(atomic.Pointer[func()])
+	g := testutil.JoinAll(c, func() *caller { return &caller{call: call} })[0]
+	ended, end := context.WithCancel(t.Context())
+	end() // so that nothing waits for the Apply, which waits for it
+	read := func(*caller) (int, error) { return 0, nil }
+	for what, try := range map[string]func() error{
+		"execute":      func() error { _, err := g.Execute(ended, step{"pay", 100}); return err },
+		"execute many": func() error { _, err := g.ExecuteMany(ended, step{"pay", 100}); return err },
+		"weak read":    func() error { _, err := mosaik.Read(ended, g, mosaik.Weak, read); return err },
+		"strong read":  func() error { _, err := mosaik.Read(ended, g, mosaik.Strong, read); return err },
+		"wait":         func() error { return g.When().Applied(ended, 1000) },
+	} {
+		got := make(chan error, 1)
+		f := func() {
+			other := make(chan error)
+			go func() { other <- try() }()
+			got <- <-other
+		}
+		call.Store(&f)
+		if _, err := g.Execute(soon(t), step{"pay", 1}); err != nil {
+			t.Fatalf("%s: the command during which others call: %v", what, err)
+		}
+		if err := <-got; !errors.Is(err, context.Canceled) || errors.Is(err, mosaik.ErrInvalid) {
+			t.Errorf("%s during an Apply: error %v, want %v", what, err, context.Canceled)
+		}
+	}
+}

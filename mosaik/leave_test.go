@@ -65,7 +65,7 @@ func TestAllLeaveAtOnce(t *testing.T) {
 				}
 				leaving.Wait()
 				for i, err := range errs {
-					if err != nil && !errors.Is(err, mosaik.ErrVoteNeeded) && !errors.Is(err, mosaik.ErrStalled) {
+					if err != nil && (n == 1 || !errors.Is(err, mosaik.ErrVoteNeeded) && !errors.Is(err, mosaik.ErrStalled)) {
 						t.Errorf("member %d: %v", i, err)
 					}
 				}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // alarms is a [slog.Handler] that keeps what is logged at the level warn and above.
@@ -73,6 +72,8 @@ func testHealthyStart(t *testing.T, reverse, allSeeds, disk bool) {
 	for i := range addrs {
 		addrs[i], dirs[i] = freeAddr(t), t.TempDir()
 	}
+	// A busy machine may stop a process for longer than elections take elsewhere.
+	timing := fast(mosaik.ConsensusConfig{ElectionTimeout: 5 * time.Second})
 	book := newAlarms()
 	nets, groups := make([]*mosaik.Network, 3), make([]tillGroup, 3)
 	start := func(i int) {
@@ -93,7 +94,7 @@ func testHealthyStart(t *testing.T, reverse, allSeeds, disk bool) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = n.Close() })
-		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).
+		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(timing).
 			WithMembership(mosaik.Policy{Expected: 3}), newTill)
 		var g tillGroup
 		if disk {

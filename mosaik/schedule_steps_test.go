@@ -84,8 +84,10 @@ func (s *schedule) split() string {
 	return fmt.Sprintf("split off %v", side)
 }
 
+// healAll makes all links whole and as fast as they were.
 func (s *schedule) healAll() string {
 	s.c.HealAll()
+	s.quicken()
 	return "heal all"
 }
 
@@ -161,13 +163,13 @@ func (s *schedule) overtake() string {
 // distance moves the nodes apart, so that several entries are on their way at a
 // time, or next to each other.
 func (s *schedule) distance() string {
-	delay := time.Duration(s.draw.IntN(3)*4) * time.Millisecond
+	s.slow.apart = time.Duration(s.draw.IntN(3)*4) * time.Millisecond
 	for i := range s.c.Len() {
 		for j := range i {
-			s.c.Delay(i, j, delay)
+			s.c.Delay(i, j, s.slow.apart)
 		}
 	}
-	return fmt.Sprintf("delay everything by %v", delay)
+	return fmt.Sprintf("delay everything by %v", s.slow.apart)
 }
 
 // lose breaks the connections of a link, most often one of the leader's, so that
@@ -187,7 +189,7 @@ func (s *schedule) calm() string {
 	if a == nil {
 		return ""
 	}
-	s.c.HealAll()
+	s.healAll()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
 	defer cancel()
 	err := a.group.When().Online(ctx)

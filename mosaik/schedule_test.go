@@ -24,7 +24,8 @@ var (
 
 // TestSchedules forms groups of 3 to 7 members on memory logs, and draws at
 // random what happens to them: crashes, restarts as the same peer and as another one,
-// links that are cut and healed, newcomers, members that leave, commands from everywhere. What the group
+// links that are cut, slow and healed, newcomers, members that leave, commands from
+// everywhere. Some members advertise addresses at which nobody answers. What the group
 // promises is checked meanwhile and when the faults have ended. The seed draws
 // the steps; how the group answers them depends on the machine, too, so that a
 // seed that failed may have to be run several times:
@@ -90,6 +91,7 @@ type schedule struct {
 	actors []*actor // by the number of their node
 	kinds  []chance
 	taken  []string // the steps
+	slow   slowLinks
 	audit  *audit
 	work   workload
 	early  bool // somebody crashed before commands were seen to be let in
@@ -113,7 +115,11 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 	policy := mosaik.Policy{Expected: n, Grace: grace}
 	s := &schedule{
 		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
-		c: testutil.NewCluster(t, n, nodeOptions(t, logs)), audit: newAudit(t, policy),
+		audit: newAudit(t, policy),
+	}
+	s.c = testutil.NewCluster(t, 0, s.nodeOptions())
+	for range n {
+		s.c.Add()
 	}
 	s.kinds, s.work = s.chances(), work(s.audit)
 	t.Cleanup(func() {
@@ -131,17 +137,18 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 	return s
 }
 
-// nodeOptions gives each node the directory that it keeps, if it has any.
-func nodeOptions(t *testing.T, logs logs) testutil.ClusterOption {
-	dirs := map[int]string{}
+// nodeOptions gives each node the addresses and the directory that it keeps, if it has any.
+func (s *schedule) nodeOptions() testutil.ClusterOption {
+	dirs, addrs := map[int]string{}, newAddresses(s.t, s.seed)
 	return testutil.WithNodeOptions(func(node int) []mosaik.Option {
-		if logs == inMemory {
-			return nil
+		options := []mosaik.Option{addrs.of(s.c.Node(node))}
+		if s.logs == inMemory {
+			return options
 		}
 		if dirs[node] == "" {
-			dirs[node] = t.TempDir()
+			dirs[node] = s.t.TempDir()
 		}
-		return []mosaik.Option{mosaik.WithDir(dirs[node])}
+		return append(options, mosaik.WithDir(dirs[node]))
 	})
 }
 
@@ -166,13 +173,13 @@ type chance struct {
 	do    func() string
 }
 
-// chances returns the kinds of steps, with shares of 100. Members with logs on
+// chances returns the kinds of steps, with shares of about 100. Members with logs on
 // disk may all crash at once, and neither leave nor join late: those who never
 // were in the epoch could be enough to form another one while they are cut off.
 func (s *schedule) chances() []chance {
 	some := []chance{
 		{35, s.pay}, {15, s.await}, {8, s.cut}, {5, s.cutOneWay}, {3, s.forget}, {12, s.heal}, {2, s.isolate}, {1, s.split}, {3, s.healAll},
-		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm},
+		{4, s.crashOne}, {7, s.comeBack}, {2, s.calm}, {4, s.slowLink},
 	}
 	if s.logs == onDisk {
 		return append(some, chance{1, s.restartAll}, chance{2, s.calm}, chance{2, s.slowDown})
@@ -224,7 +231,7 @@ func (s *schedule) report() {
 // Then the group must settle and hold what it acknowledged.
 func (s *schedule) end() {
 	s.t.Helper()
-	s.c.HealAll()
+	s.healAll()
 	s.hurry()
 	for _, a := range s.actors {
 		if a.joined() || a.out {

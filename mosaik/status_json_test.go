@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestStatusJSON(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := mosaik.Status{
 		Epoch: mosaik.Epoch{1, 2, 15: 3}, Recoveries: 1, Leader: mosaik.PeerID{4, 31: 5}, Term: 6, Level: 2,
-		AcceptsCommands: true, Online: true, Waits: "voter 0400000000, which cannot be reached",
+		AcceptsCommands: true, Online: true, Settled: true, Stalled: true, Waits: "voter 0400000000, which cannot be reached",
 		Diverged: []mosaik.Epoch{{7}},
 		Members: []mosaik.Member{
 			{Peer: mosaik.PeerID{4, 31: 5}, Incarnation: mosaik.Incarnation{8}, Voter: true, CaughtUp: true, Bonded: true, Level: 2,
@@ -33,9 +34,18 @@ func TestStatusJSON(t *testing.T) {
 		Poisoned: &mosaik.PoisonedError{
 			Doing: "apply", Command: "bank.Deposit", Index: 12, Offset: 1, Value: "the ledger is broken",
 		},
+		Ghosts:        []mosaik.Ghost{{Peer: mosaik.PeerID{9}, Since: at, Gone: "its process has ended", Cost: "of 3 voters 2 are needed"}},
+		LinkErrors:    map[mosaik.PeerID]string{{9}: "it cannot be dialled"},
+		Mismatch:      &mosaik.Mismatch{Peers: 2, Groups: []mosaik.GroupID{{12}}},
+		Outdated:      &mosaik.OutdatedError{Found: 3, Supported: 2},
 		SnapshotError: errors.New("the disk is full"),
 		SlowCalls:     []mosaik.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
 		Ended:         mosaik.ErrClosed,
+	}
+	for fields, i := reflect.ValueOf(s), 0; i < fields.NumField(); i++ {
+		if fields.Field(i).IsZero() {
+			t.Errorf("the status of this test leaves out %s", fields.Type().Field(i).Name)
+		}
 	}
 	got, err := json.MarshalIndent(s, "", "\t")
 	if err != nil {
@@ -57,15 +67,20 @@ func TestStatusJSON(t *testing.T) {
 
 	// What names something can be read back.
 	var back struct {
-		Epoch    mosaik.Epoch
-		Diverged []mosaik.Epoch
-		Members  []mosaik.Member
-		Refused  []mosaik.RefusedError
+		Epoch      mosaik.Epoch
+		Diverged   []mosaik.Epoch
+		Members    []mosaik.Member
+		Ghosts     []mosaik.Ghost
+		LinkErrors map[mosaik.PeerID]string
+		Refused    []mosaik.RefusedError
+
+		Mismatch *mosaik.Mismatch
 	}
 	if err := json.NewDecoder(bytes.NewReader(got)).Decode(&back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Epoch != s.Epoch || cmp.Diff(s.Diverged, back.Diverged) != "" || cmp.Diff(s.Members, back.Members) != "" || cmp.Diff(s.Refused, back.Refused) != "" {
+	if back.Epoch != s.Epoch || cmp.Diff(s.Diverged, back.Diverged) != "" || cmp.Diff(s.Members, back.Members) != "" || cmp.Diff(s.Refused, back.Refused) != "" ||
+		cmp.Diff(s.Ghosts, back.Ghosts) != "" || cmp.Diff(s.LinkErrors, back.LinkErrors) != "" || cmp.Diff(s.Mismatch, back.Mismatch) != "" {
 		t.Errorf("read back %+v", back)
 	}
 	for _, text := range []string{`"01"`, `"` + strings.Repeat("0", 31) + `x"`, `7`} {

@@ -160,6 +160,13 @@ func (c *Cluster) Delay(i, j int, delay time.Duration) {
 	c.web.Delay(j, i, delay)
 }
 
+// Limit makes the link between two nodes carry at most that many bytes a second in each
+// direction from now on, over all its connections; 0 ends it.
+func (c *Cluster) Limit(i, j, bytesPerSecond int) {
+	c.web.Limit(i, j, bytesPerSecond)
+	c.web.Limit(j, i, bytesPerSecond)
+}
+
 // Drop ends the connections between two nodes at once, as a firewall that loses its
 // state does. Both ends receive an error, data in flight is lost, and the nodes may
 // connect again.

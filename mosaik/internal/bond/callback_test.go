@@ -3,6 +3,8 @@ package bond
 import (
 	"context"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
@@ -30,12 +32,14 @@ func wantEcho(t *testing.T, c *link.Conn, peer sm.PeerID) {
 	}
 }
 
-// bondedPair starts two nodes with a bond; change changes the second, which dials the first.
-func bondedPair(t *testing.T, change func(*setup)) (a, b *node) {
+// bondedPair starts two nodes with a bond, and keeps what they log; change changes the
+// second, which dials the first.
+func bondedPair(t *testing.T, change func(*setup)) (a, b *node, logged [2]*logs) {
 	t.Helper()
-	a = startNode(t, 0, func(s *setup) { s.raft = echo })
+	logged = [2]*logs{newLogs(), newLogs()}
+	a = startNode(t, 0, func(s *setup) { s.raft, s.config.Logger = echo, slog.New(logged[0]) })
 	b = startNode(t, 1, func(s *setup) {
-		s.raft = echo
+		s.raft, s.config.Logger = echo, slog.New(logged[1])
 		seeds(a)(s)
 		change(s)
 	})
@@ -44,7 +48,21 @@ func bondedPair(t *testing.T, change func(*setup)) (a, b *node) {
 	b.join(testGroup(recs[1], "of b"))
 	recs[0].await(t, report{"up", b.peer(), 0, "of b"})
 	recs[1].await(t, report{"up", a.peer(), 0, "of a"})
-	return a, b
+	return a, b, logged
+}
+
+// wantLogged fails the test unless one line begins so.
+func wantLogged(t *testing.T, l *logs, begins string) {
+	t.Helper()
+	var found []string
+	for _, line := range l.lines() {
+		if strings.HasPrefix(line, begins) {
+			found = append(found, line)
+		}
+	}
+	if len(found) != 1 {
+		t.Errorf("%d lines begin with %q, want one: %q", len(found), begins, found)
+	}
 }
 
 // A peer that cannot be dialled is asked to connect. Both ends report the obstacle.
@@ -56,7 +74,7 @@ func TestConnectToPeerThatCannotBeDialled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, b := bondedPair(t, change)
+			a, b, logged := bondedPair(t, change)
 			for range 3 {
 				c, err := a.manager.Connect(t.Context(), b.peer(), link.Raft)
 				if err != nil {
@@ -71,6 +89,8 @@ func TestConnectToPeerThatCannotBeDialled(t *testing.T) {
 			if o := b.manager.Obstacles()[a.peer()]; o.Dial != nil || !o.Blamed {
 				t.Errorf("the end that cannot be dialled knows %+v", o)
 			}
+			wantLogged(t, logged[0], "a peer cannot be dialled at the addresses that it advertises")
+			wantLogged(t, logged[1], "a peer cannot dial this one at the addresses that are advertised")
 			c, err := b.manager.Connect(t.Context(), a.peer(), link.Raft)
 			if err != nil {
 				t.Fatal(err)
@@ -97,7 +117,7 @@ func TestConnectAtASeed(t *testing.T) {
 
 func TestConnectThatWorksAsksNobody(t *testing.T) {
 	t.Parallel()
-	a, b := bondedPair(t, func(*setup) {})
+	a, b, _ := bondedPair(t, func(*setup) {})
 	c, err := a.manager.Connect(t.Context(), b.peer(), link.Raft)
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +185,12 @@ func TestCallbacksOfAnAdversary(t *testing.T) {
 		t.Parallel()
 		a := startNode(t, 0, nil)
 		r := connectRaw(t, a, 1)
+		r.link.Handle(link.Callback, func(ctx context.Context, _ *link.Conn) {
+			t.Error("a connection is opened for a peer without a bond")
+			<-ctx.Done()
+		})
+		r.link.Serve()
+		r.sendEntries(signEntry(t, r.id, discovery.Entry{Network: network, Version: 2, Addrs: []string{r.link.Addr().String()}}))
 		r.send(kindCallback, callbackFrame{protocol: link.Raft}.append(nil))
 		r.sync()
 		wantCalls(t, a, r, 0)

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 	"github.com/lni/dragonboat/v4/config"
+	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/logbridge"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
@@ -41,8 +42,9 @@ type Engine struct {
 	snapshots *snapstore.FS
 	events    *dispatcher
 	host      *dragonboat.NodeHost
-	repeats   sync.WaitGroup // goroutines of Replica.repeatTransfer
-	close     func() error   // sync.OnceValue
+	repeats   sync.WaitGroup                     // goroutines of Replica.repeat
+	inject    func(messages ...pb.Message) error // transport.Inject; tests drop some
+	close     func() error                       // sync.OnceValue
 
 	// ctx ends when Close begins. It is a field because connections and goroutines outlive the
 	// calls that start them.
@@ -75,6 +77,7 @@ func Open(cfg Config) (*Engine, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.transport = transport.New(e.ctx, cfg.Network, e.log)
+	e.inject = e.transport.Inject
 	e.close = sync.OnceValue(e.shutdown)
 	e.events = newDispatcher()
 	var err error

@@ -95,9 +95,9 @@ func (r *Replica) TransferLeadership(replica uint64) error {
 }
 
 // Campaign makes a replica that bootstrapped a shard elect itself now instead of an election
-// timeout later. It is for the only replica of a shard. It does nothing when there is a leader.
-// dragonboat ignores it until the bootstrap is applied, so it should be repeated after
-// [Events.MembershipChanged].
+// timeout later. It is for the only replica of a shard. It returns at once, and does nothing
+// if there is a leader. The request is repeated until a leader is known, since dragonboat
+// ignores it before the bootstrap is applied.
 func (r *Replica) Campaign() error {
 	if !r.engine.enter() {
 		return ErrClosed
@@ -106,8 +106,21 @@ func (r *Replica) Campaign() error {
 	if err := r.ended(); err != nil {
 		return err
 	}
+	elected := r.leader.successor()
 	if _, _, ok := r.Leader(); ok {
 		return nil
 	}
-	return r.engine.transport.Inject(pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id})
+	request := pb.Message{Type: pb.TimeoutNow, ShardID: r.shard, From: r.id, To: r.id}
+	if err := r.engine.inject(request); err != nil {
+		return err
+	}
+	r.repeat(request, &r.isCampaigning, func() bool {
+		select {
+		case <-elected:
+			return true
+		default:
+			return false
+		}
+	})
+	return nil
 }

@@ -39,8 +39,9 @@ type Replica struct {
 	unloaded chan struct{} // closed when dragonboat has let go of the replica
 	unloads  sync.Once     // closes unloaded
 
-	isRepeating atomic.Bool           // repeatTransfer runs
-	failure     atomic.Pointer[error] // why the replica is fenced, nil if it has not failed
+	isTakingOver  atomic.Bool           // repeatTransfer repeats the leader's request
+	isCampaigning atomic.Bool           // Campaign repeats its request
+	failure       atomic.Pointer[error] // why the replica is fenced, nil if it has not failed
 
 	mu     sync.Mutex // held during calls of events
 	events Events     // nil once the replica is stopped

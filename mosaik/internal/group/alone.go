@@ -27,10 +27,7 @@ import (
 // continueAlone begins an epoch that continues the present one, if this member is
 // its last voter. It reports whether it did.
 func (g *Group) continueAlone(l *life) bool {
-	if g.life != l || !g.stalled || g.leaving || l.hangs || l.poisoned != nil || l.estate != nil || g.cfg.Role.Observer {
-		return false
-	}
-	if !g.cfg.Commandless && !g.cfg.Policy.ContinueAlone || l.state.Status().Sealed || !g.lastVoter(l) {
+	if g.life != l || !g.mayContinueAlone(l, l.state.Status().Sealed) {
 		return false
 	}
 	old := l.epoch
@@ -41,6 +38,21 @@ func (g *Group) continueAlone(l *life) bool {
 	}
 	g.conclude(old, everything)
 	return true
+}
+
+// mayContinueAlone reports whether the rule above lets this member continue its epoch,
+// which may be sealed, alone.
+func (g *Group) mayContinueAlone(l *life, sealed bool) bool {
+	switch {
+	case !g.stalled || l.hangs: // a leader may live
+	case g.leaving || g.cfg.Role.Observer: // it would begin an epoch in which it does not stay, or vote
+	case l.poisoned != nil || l.estate != nil: // its machine does not hold all that the epoch does
+	case sealed: // the epoch has yielded to another one
+	case !g.cfg.Commandless && !g.cfg.Policy.ContinueAlone: // a command could be lost
+	default:
+		return g.lastVoter(l)
+	}
+	return false
 }
 
 // lastVoter reports whether this member's replica votes and every other voter that

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -74,12 +76,60 @@ func TestLastVoter(t *testing.T) {
 			check("one that may have got the vote and cannot be reached", false)
 			l.met[4].goodbye = true
 			check("one that may have got the vote and is gone", want)
+			here := Announcement{Epoch: e, Change: 9}
+			held.Promoted, g.peers[d] = []uint64{here.replica(d)}, here
+			l.met[here.replica(d)] = &met{peer: d}
+			check("one that may have got the vote and is here", want)
 			held.Promoted = nil
+			g.peers[d] = Announcement{Epoch: Epoch{2}, Change: 10}
+			check("one of another epoch", want)
 			g.peers[d] = Announcement{Epoch: e, Change: 10}
 			check("one that knows of a later change", false)
 			delete(g.peers, d)
 			held.Voters = map[uint64]sm.PeerID{2: b, 3: c}
 			check("no vote here", false)
+		}
+	}
+}
+
+// TestMayContinueAlone puts together all that keeps a member from continuing alone, of
+// which every other voter has said goodbye.
+func TestMayContinueAlone(t *testing.T) {
+	t.Parallel()
+	self, b := peerOf("a"), peerOf("b")
+	conditions := []struct {
+		what string
+		set  func(g *Group, l *life, sealed *bool)
+	}{
+		{"a leader may live", func(g *Group, _ *life, _ *bool) { g.stalled = false }},
+		{"the disk hangs", func(_ *Group, l *life, _ *bool) { l.hangs = true }},
+		{"it leaves", func(g *Group, _ *life, _ *bool) { g.leaving = true }},
+		{"it is an observer", func(g *Group, _ *life, _ *bool) { g.cfg.Role.Observer = true }},
+		{"its machine panicked", func(_ *Group, l *life, _ *bool) { l.poisoned = errors.New("broken") }},
+		{"it has to take over an epoch", func(_ *Group, l *life, _ *bool) { l.estate = slices.Values([][]byte(nil)) }},
+		{"the epoch is sealed", func(_ *Group, _ *life, sealed *bool) { *sealed = true }},
+		{"another voter may live", func(_ *Group, l *life, _ *bool) { l.met[2].goodbye = false }},
+	}
+	for drawn := range 1 << len(conditions) {
+		for _, commands := range []bool{false, true} {
+			for _, optedIn := range []bool{false, true} {
+				g := &Group{peers: map[sm.PeerID]Announcement{}, stalled: true}
+				g.cfg.Self, g.cfg.Commandless, g.cfg.Policy.ContinueAlone = self, !commands, optedIn
+				l := &life{epoch: Epoch{1}, id: 1, met: map[uint64]*met{2: {peer: b, goodbye: true}}}
+				l.held = func() (engine.HeldMembership, bool) {
+					return engine.HeldMembership{Membership: engine.Membership{Voters: map[uint64]sm.PeerID{1: self, 2: b}}}, true
+				}
+				what, sealed := fmt.Sprintf("commands %t, opted in %t", commands, optedIn), false
+				for i, c := range conditions {
+					if drawn&(1<<i) != 0 {
+						c.set(g, l, &sealed)
+						what += ", " + c.what
+					}
+				}
+				if got, want := g.mayContinueAlone(l, sealed), drawn == 0 && (!commands || optedIn); got != want {
+					t.Errorf("%s: may continue alone is %t, want %t", what, got, want)
+				}
+			}
 		}
 	}
 }

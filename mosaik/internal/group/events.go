@@ -29,12 +29,7 @@ func (e events) LeaderChanged(leader uint64, term sm.Term) {
 }
 
 func (e events) MembershipChanged() {
-	e.post(func() {
-		if e.l.bootstrap && !e.l.resumed && e.l.leader == 0 {
-			e.g.campaign(e.l) // Raft knows now that this replica is a voter
-		}
-		e.g.readMembership(e.l)
-	})
+	e.post(func() { e.g.readMembership(e.l) })
 }
 
 func (e events) Removed() {

@@ -58,6 +58,7 @@ type heard struct {
 	process, name, life    uint8
 	in                     uint8
 	phase                  Phase
+	change                 uint8 // the last membership change that it applied
 	votes, opened, counted bool
 }
 
@@ -78,7 +79,7 @@ type modelMember struct {
 	missing  uint8                // peers missed for longer than the grace
 	byes     [modelMembers]uint16 // replicas that said goodbye, a bit for each life
 	vacant   [modelMembers]uint16 // replicas at whose addresses nobody, or another peer, is
-	later    uint8                // the last change in the logs of those that said goodbye
+	byeLast  [modelMembers]uint8  // the last change in the logs of those that said goodbye
 	peers    [modelMembers]heard
 }
 
@@ -198,6 +199,7 @@ func (w *world) says(p int) heard {
 		}
 		h.votes = slices.Contains(own.voters, w.replica(p))
 		h.opened, h.counted = own.opened, own.holdsCommand
+		h.change = w.epochs[m.in-1].lastChange(m.applied)
 	}
 	return h
 }
@@ -240,7 +242,7 @@ func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
 func (w *world) announcement(h heard, policy Policy) Announcement {
 	a := Announcement{
 		Phase: h.phase, Role: Role{Factor: 1}, Opened: h.opened, Votes: h.votes,
-		Tenure: Tenure{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy,
+		Tenure: Tenure{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy, Change: uint64(h.change),
 	}
 	if h.counted {
 		a.Count = 1
@@ -327,4 +329,62 @@ func (w *world) ended(p int, r modelEntry) bool {
 	m := &w.members[p]
 	bit := uint16(1) << r.life
 	return m.byes[r.member]&bit != 0 || m.vacant[r.member]&bit != 0 && !m.bondedTo(r) || m.superseded(r)
+}
+
+// leastStored returns how much of its epoch's log the member holds at least: what it
+// applied, and what was not committed without it.
+func (w *world) leastStored(p int) uint8 {
+	m := &w.members[p]
+	epoch := &w.epochs[m.in-1]
+	for n := epoch.size; n > m.applied; n-- {
+		others, voters := 0, epoch.read(n-1, modelEntry{}).voters
+		for _, r := range voters {
+			if r != w.replica(p) {
+				others++
+			}
+		}
+		if others <= len(voters)/2 {
+			return n
+		}
+	}
+	return m.applied
+}
+
+// survivor returns what the member, whose log holds so many entries of its epoch, knows
+// when it decides whether to continue alone.
+func (w *world) survivor(p int, stored uint8, x *explorer) (*Group, *life) {
+	m := &w.members[p]
+	epoch, id := &w.epochs[m.in-1], w.epochID(m.in)
+	g := &Group{peers: w.announcements(p, x.policy), stalled: m.stalled}
+	g.cfg.Commandless, g.cfg.Policy = x.elects, x.policy
+	l := &life{epoch: id, id: x.ids.of(w.replica(p), id), met: map[uint64]*met{}}
+	g.life = l
+	cursor := func(n uint8) sm.Cursor { return sm.Cursor{Term: 1, Index: sm.Index(n)} }
+	committed, log := w.own(p), epoch.read(stored, modelEntry{})
+	held := engine.HeldMembership{Last: cursor(stored), LastChange: cursor(epoch.lastChange(stored))}
+	held.Voters = map[uint64]sm.PeerID{}
+	for _, r := range committed.voters {
+		held.Voters[x.ids.of(r, id)] = r.peer()
+	}
+	for _, r := range log.voters {
+		if _, votes := held.Voters[x.ids.of(r, id)]; !votes {
+			held.Promoted = append(held.Promoted, x.ids.of(r, id))
+		}
+	}
+	l.held = func() (engine.HeldMembership, bool) { return held, true }
+	for _, r := range slices.Concat(committed.voters, log.voters) {
+		h := m.peers[r.member]
+		bye := m.byes[r.member]&(1<<r.life) != 0
+		if bye || m.superseded(r) || m.bondedTo(r) && h.in == m.in && h.life == r.life {
+			n := &met{peer: r.peer(), goodbye: bye, superseded: m.superseded(r), vacant: m.vacant[r.member]&(1<<r.life) != 0}
+			if bye {
+				n.change = cursor(m.byeLast[r.member])
+				for _, v := range epoch.read(m.byeLast[r.member], modelEntry{}).voters {
+					n.voters = append(n.voters, x.ids.of(v, id))
+				}
+			}
+			l.met[x.ids.of(r, id)] = n
+		}
+	}
+	return g, l
 }

@@ -224,7 +224,8 @@ func (w *world) exit(p int) {
 	if epoch := &w.epochs[m.in-1]; epoch.leader == uint8(p+1) {
 		epoch.leader = 0
 	}
-	m.in, m.made, m.applied, m.caughtUp, m.waited, m.stalled, m.later = 0, false, 0, false, false, false, 0
+	m.in, m.made, m.applied, m.caughtUp, m.waited, m.stalled = 0, false, 0, false, false, false
+	m.byeLast = [modelMembers]uint8{}
 	m.life++
 }
 
@@ -485,7 +486,7 @@ func (x *explorer) close(w *world, p int) bool {
 		o := &w.members[q]
 		if h := o.peers[p]; q != p && o.up && o.in == m.in && h.bonded && h.process == m.process && h.in == m.in {
 			o.byes[p] |= 1 << m.life
-			o.later = max(o.later, change)
+			o.byeLast[p] = max(o.byeLast[p], change)
 		}
 	}
 	return true
@@ -525,21 +526,27 @@ func (w *world) bootstrap(p int, rank uint8, heir bool) {
 	m.in, m.made = w.made, true
 }
 
-// alone is [Group.continueAlone].
+// alone is [Group.continueAlone]. The member's log may hold all of the epoch's, or as little
+// as it must.
 func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	m := &w.members[p]
-	if !x.elects || !m.up || m.in == 0 || !m.stalled {
+	if !m.up || m.in == 0 {
 		return false
 	}
-	own, e := w.own(p), int(m.in)-1
-	if !slices.Contains(own.voters, w.replica(p)) || own.sealed || m.later > w.epochs[e].lastChange(m.applied) {
+	e, sealed := int(m.in)-1, w.own(p).sealed
+	may := func(stored uint8) bool {
+		g, l := w.survivor(p, stored, x)
+		return g.mayContinueAlone(l, sealed)
+	}
+	size := w.epochs[e].size
+	whole := may(size)
+	if !whole && x.isLast(w, p) {
+		x.broken = fmt.Sprintf("%d does not continue epoch %d, of which it is the last voter", p, e)
+	}
+	if least := w.leastStored(p); !whole && (least == size || !may(least)) {
 		return false
 	}
-	for _, r := range own.voters {
-		if r != w.replica(p) && m.byes[r.member]&(1<<r.life) == 0 && !m.superseded(r) {
-			return false
-		}
-	}
+	x.continues(w, p, e)
 	if w.made == modelEpochs || m.life >= modelLives {
 		x.cut++
 		return false
@@ -547,5 +554,45 @@ func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	w.exit(p)
 	w.bootstrap(p, rank, true)
 	x.conclude(w, p, e)
+	return true
+}
+
+// continues checks that the others can commit nothing in the epoch that the member
+// continues, and that no voter of which the member knows runs.
+func (x *explorer) continues(w *world, p, e int) {
+	if leader := w.epochs[e].leader; leader != 0 {
+		x.broken = fmt.Sprintf("%d continues epoch %d alone, which %d leads", p, e, leader-1)
+	}
+	all, known, others := w.all(e).voters, w.own(p).voters, 0
+	if !slices.Contains(known, w.replica(p)) {
+		x.broken = fmt.Sprintf("%d continues epoch %d alone and has no vote that it knows of", p, e)
+	}
+	for _, r := range slices.Concat(all, known) {
+		if r == w.replica(p) || !w.runs(e, r) {
+			continue
+		}
+		if slices.Contains(known, r) {
+			x.broken = fmt.Sprintf("%d continues epoch %d alone, where %d votes", p, e, r.member)
+		}
+		others++ // those that are known have ended the search
+	}
+	if others > len(all)/2 {
+		x.broken = fmt.Sprintf("%d continues epoch %d alone, which has a quorum without it", p, e)
+	}
+}
+
+// isLast reports whether the member knows all of its epoch, and has proof that all other
+// voters have ended: then it must continue alone.
+func (x *explorer) isLast(w *world, p int) bool {
+	m := &w.members[p]
+	own := w.own(p)
+	if !x.elects || !m.stalled || own.sealed || m.applied != w.epochs[m.in-1].size || !slices.Contains(own.voters, w.replica(p)) {
+		return false
+	}
+	for _, r := range own.voters {
+		if r != w.replica(p) && m.byes[r.member]&(1<<r.life) == 0 && !m.superseded(r) {
+			return false
+		}
+	}
 	return true
 }

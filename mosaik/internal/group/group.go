@@ -126,10 +126,10 @@ type Group struct {
 	// What follows belongs to the loop.
 	life        *life
 	tenure      Tenure
-	successions map[sm.PeerID]*succession // of peers that bonded
+	successions map[sm.PeerID]*succession // of peers that have a bond, or are in lastSeen
 	since       time.Time                 // when seeking began
 	peers       map[sm.PeerID]Announcement
-	lastSeen    map[sm.PeerID]time.Time
+	lastSeen    map[sm.PeerID]time.Time // when the last bond of an absent peer ended; see maxAbsent
 	refused     refusals
 	opponents   map[sm.PeerID]opponent
 	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
@@ -172,15 +172,18 @@ func Join(cfg Config) (*Group, error) {
 	if errors.Is(err, ErrOutdated) {
 		return nil, err
 	}
+	if err == nil {
+		g.cfg.Origin, err = originOf(cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	begin := g.seek
 	if past != nil {
-		g.tenure = cfg.Origin.resume(past.incarnation)
+		g.tenure = g.cfg.Origin.resume(past.incarnation)
 		begin = func() { g.resume(past) }
 	} else {
-		g.tenure = cfg.Origin.begin(Incarnation{})
+		g.tenure = g.cfg.Origin.begin(Incarnation{})
 	}
 	g.timers.post = func(f func()) { g.inbox.post(f) }
 	a := g.announcement()
@@ -311,7 +314,16 @@ func (t *timers) set(name string, d time.Duration, f func()) {
 	if t.all == nil {
 		t.all = map[string]*time.Timer{}
 	}
-	t.all[name] = time.AfterFunc(d, func() { t.post(f) })
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		t.post(func() {
+			if t.all[name] == timer {
+				delete(t.all, name)
+			}
+			f()
+		})
+	})
+	t.all[name] = timer
 }
 
 func (t *timers) clear(name string) {

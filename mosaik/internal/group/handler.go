@@ -72,8 +72,8 @@ func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 // refused before it has a bond, and would enter an epoch; one that must stop is told
 // so on its bond.
 func (g *Group) receive(peer sm.PeerID, t Tenure) link.Code {
-	s := g.succession(peer)
-	if s.judge(t, g.missed(peer)) != waiting {
+	s := g.successions[peer]
+	if s == nil || s.judge(t, g.missed(peer)) != waiting {
 		return link.CodeAccepted
 	}
 	s.note(t, waiting)
@@ -269,6 +269,7 @@ func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
 	a, bonded := g.peers[peer]
 	if bonded { // otherwise it was refused, and says nothing about the one that is missed
 		g.lastSeen[peer] = time.Now()
+		g.forgetAbsent()
 	}
 	delete(g.peers, peer)
 	if final(code) {

@@ -291,6 +291,9 @@ func (g *Group) toldSealed(e Epoch, commands sm.Index) {
 		g.sawSeal(l)
 		return
 	}
+	if _, known := g.ended[e]; !known && len(g.ended) >= maxEnded {
+		return
+	}
 	g.ended[e] = max(g.ended[e], commands)
 	g.retire()
 }

@@ -26,7 +26,7 @@ func (g *Group) reviewQuorum(l *life) {
 		g.timers.set("stalled", left, again(g.reviewQuorum))
 	}
 	if stalled && !g.stalled {
-		if !l.hangs {
+		if !l.hangs && len(l.members.Voters) > 0 { // one that joins knows of no voters yet
 			g.warnStalled(l)
 		}
 		g.inbox.post(again(func(l *life) {

@@ -176,10 +176,15 @@ func (s steward) add() change {
 
 // promote makes caught-up members voters while there are fewer than there
 // should be. Before commands are let in it goes no further than that needs: the
-// fewer voters there are, the easier an epoch is to give up.
+// fewer voters there are, the easier an epoch is to give up. Afterwards a voter that cannot
+// be reached is no reason for more voters: if it is dead, a spare must be left to take its
+// place.
 func (s steward) promote() change {
-	voters := len(s.members.Voters)
-	if voters >= s.policy.Voters(voters+len(s.spares())) || !s.opened && voters >= s.policy.Floor() {
+	voters, here := len(s.members.Voters), s.reachable(sm.PeerID{})
+	if !s.opened {
+		here = voters
+	}
+	if voters >= s.policy.Voters(here+len(s.spares())) || !s.opened && voters >= s.policy.Floor() {
 		return change{}
 	}
 	c, ok := s.spare()

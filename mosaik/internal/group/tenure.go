@@ -64,8 +64,8 @@ func newProcess(start uint64) Process {
 // start returns the number of the start of the process's directory.
 func (p Process) start() uint64 { return binary.BigEndian.Uint64(p[:8]) }
 
-// Directory names a network's directory; copies have the same name. It is zero
-// for a process without one.
+// Directory names a network's directory, or that of a log where the network has none;
+// copies have the same name. It is zero for a process without either.
 type Directory [16]byte
 
 // Tenure tells apart the processes that have the identity of one peer.
@@ -92,8 +92,8 @@ func (t Tenure) order() (o [6]byte) {
 // may have voted and acknowledged entries that a copy of its log lacks.
 func (t Tenure) resumes() bool { return t.Incarnation.order() != t.order() }
 
-// Origin makes the incarnations of this process, in all groups that it joins. It
-// is safe for concurrent use.
+// Origin makes the incarnations of this process, in all groups that it joins, or in one
+// where only the log counts the starts. It is safe for concurrent use.
 type Origin struct {
 	process Tenure // without an incarnation
 	lives   atomic.Uint64

@@ -22,12 +22,14 @@ type conn struct {
 
 func (w *Web) newConn(raw net.Conn, from, to int) *conn {
 	there, back := hop{from, to}, hop{to, from}
-	return &conn{
+	c := &conn{
 		raw: raw, from: from, to: to,
 		out:    newPipe(w.cut[there], func(n int) { w.passed(there, n) }),
 		in:     newPipe(w.cut[back], func(n int) { w.passed(back, n) }),
 		readBy: newDeadline(), writeBy: newDeadline(),
 	}
+	c.out.lane, c.in.lane = w.lane(there), w.lane(back)
+	return c
 }
 
 // send carries what was written here to the other end, the close included.

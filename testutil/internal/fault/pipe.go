@@ -12,7 +12,7 @@ const capacity = 256 << 10
 
 // pipe carries the bytes of one direction of a connection. It can be held: then
 // its reader waits as if nothing had been sent. It can be slow: then what is
-// written takes a while until it can be read.
+// written takes a while until it can be read. It shares the capacity of its lane.
 type pipe struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
@@ -24,6 +24,7 @@ type pipe struct {
 	ended   error     // for the writer, and for the reader after the last byte
 	closed  error     // for both, at once
 	passed  func(int) // told how many bytes were read
+	lane    *lane     // nil for one without a bound; never changes
 }
 
 func newPipe(held bool, passed func(int)) *pipe {
@@ -85,7 +86,12 @@ func (p *pipe) read(b []byte, expired <-chan struct{}) (int, error) {
 		switch {
 		case err != nil || p.held:
 		case arrived > 0:
-			n, _ = p.buf.Read(b[:min(len(b), arrived)])
+			var allowed int
+			if allowed, next = p.lane.take(min(len(b), arrived), time.Now()); allowed == 0 {
+				arrives = time.After(next)
+				break
+			}
+			n, _ = p.buf.Read(b[:allowed])
 			p.wake()
 		case p.buf.Len() > 0:
 			arrives = time.After(next)

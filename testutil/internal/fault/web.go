@@ -27,6 +27,7 @@ type Web struct {
 	up      map[int]bool
 	cut     map[hop]bool
 	delays  map[hop]time.Duration
+	lanes   map[hop]*lane
 	quotas  map[hop]*quota
 	conns   map[*conn]struct{}
 	closed  bool
@@ -51,6 +52,7 @@ func NewWeb() *Web {
 		up:      map[int]bool{},
 		cut:     map[hop]bool{},
 		delays:  map[hop]time.Duration{},
+		lanes:   map[hop]*lane{},
 		quotas:  map[hop]*quota{},
 		conns:   map[*conn]struct{}{},
 	}
@@ -168,6 +170,28 @@ func (w *Web) Delay(from, to int, delay time.Duration) {
 func (w *Web) slow(c *conn) {
 	c.out.slow(w.delays[hop{c.from, c.to}])
 	c.in.slow(w.delays[hop{c.to, c.from}])
+}
+
+// Limit makes the connections from one node to the other carry that many bytes a second
+// in all from now on, 0 for no bound.
+func (w *Web) Limit(from, to, bytesPerSecond int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lane(hop{from, to}).limit(bytesPerSecond)
+	for c := range w.conns {
+		if c.from == from && c.to == to || c.from == to && c.to == from {
+			c.out.change(func() {})
+			c.in.change(func() {})
+		}
+	}
+}
+
+// lane returns the capacity of a hop. The caller holds the lock.
+func (w *Web) lane(h hop) *lane {
+	if w.lanes[h] == nil {
+		w.lanes[h] = &lane{}
+	}
+	return w.lanes[h]
 }
 
 // Drop ends the connections between two nodes at once, for both of them. New
