@@ -23,7 +23,7 @@ var (
 // maxExceptions is how many lines testdata/words.txt has. The test fails unless the
 // two numbers are equal, so a longer list is a larger number in the diff of this
 // file. Lower it after a run with -update; do not raise it.
-const maxExceptions = 282
+const maxExceptions = 133
 
 // words are the expressions that prose avoids, by what replaces them. Words with
 // several meanings (way, far, says) are here only in expressions that are nearly
@@ -227,7 +227,7 @@ func prose(page string) (out []string) {
 func sourceTexts(t *testing.T, name, source string) (out []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments|parser.SkipObjectResolution)
-	if err != nil {
+	if err != nil && !strings.Contains(source, "//go:build go1.") { // else its syntax may be newer than this Go
 		t.Fatal(err)
 	}
 	add := func(exported bool, groups ...*ast.CommentGroup) {
