@@ -44,7 +44,8 @@ func ExampleKeyedBuilder_WithStateMachine() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(group.Execute(ctx, Add{"alice", 5}))
+	balance, err := group.Execute(ctx, Add{"alice", 5})
+	fmt.Println(balance.Value, err)
 	// Output: 5 <nil>
 }
 
