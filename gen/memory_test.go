@@ -15,7 +15,7 @@ import (
 
 // imported are the packages that source in memory can import.
 var imported = sync.OnceValues(func() (importing, error) {
-	roots, err := packages.Load(&packages.Config{Dir: "..", Mode: packages.NeedName | packages.NeedTypes, Fset: token.NewFileSet()}, smPath, codecPath, "time", "encoding/binary", "io")
+	roots, err := packages.Load(&packages.Config{Dir: "..", Mode: packages.NeedName | packages.NeedTypes, Fset: token.NewFileSet()}, smPath, codecPath, implPath, "time", "encoding/binary", "io")
 	if err != nil {
 		return nil, err
 	}

@@ -111,12 +111,12 @@ func sums(n int) string {
 
 // endless are types without end, or too many.
 var endless = []struct{ name, source, reason string }{
-	{"instances in instances", machineSource("", "A G[int8]", "type G[T any] struct{ X *G[[]T]; V T }"), "the generic type G holds an instance of itself with larger type arguments, and so on without end; let it hold the instance that it is, as *G[T] within G[T]"},
-	{"instances of two types", machineSource("", "A G[int8]", "type G[T any] struct{ X []H[T] }\ntype H[T any] struct{ Y map[string]G[struct{ A T }] }"), "holds an instance of itself with larger type arguments"},
+	{"instances in instances", machineSource("", "A G[int8]", "type G[T any] struct{ X *G[[]T]; V T }"), "the generic type G holds instances of itself with ever larger type arguments; let it hold only the instance that it is, as *G[T] in G[T]"},
+	{"instances of two types", machineSource("", "A G[int8]", "type G[T any] struct{ X []H[T] }\ntype H[T any] struct{ Y map[string]G[struct{ A T }] }"), "holds instances of itself with ever larger type arguments"},
 	{"instances that double", machineSource("", "A G[int8]", "type G[T any] struct{ X, Y *G[Pair[T, T]] }\ntype Pair[A, B any] struct{ A A; B B }"), "the generic type G holds"},
 	{"instances that branch", machineSource("", "A G[int8]", "type G[T any] struct{ X *G[[]T]; Y *G[map[string]T]; Z *G[*T] }"), "the generic type G holds"},
 	{"instances in a state", stateSource("", "a G[int8]", "type G[T any] struct{ x *G[[]T]; v T }"), "the generic type G holds"},
-	{"permutations", machineSource("", "A G[int8, int16, int32, int64, uint8, uint16, uint32, uint64, string, bool]", "type G[A, B, C, D, E, F, H, I, J, K any] struct{ X *G[B, A, C, D, E, F, H, I, J, K]; Y *G[B, C, D, E, F, H, I, J, K, A] }"), "is one of more than 5000 types"},
+	{"permutations", machineSource("", "A G[int8, int16, int32, int64, uint8, uint16, uint32, uint64, string, bool]", "type G[A, B, C, D, E, F, H, I, J, K any] struct{ X *G[B, A, C, D, E, F, H, I, J, K]; Y *G[B, C, D, E, F, H, I, J, K, A] }"), "exceeds the 5000 types"},
 	{"a struct in itself", machineSource("", "A T", "type T struct{ A [2]T }"), "invalid"},
 }
 

@@ -68,9 +68,9 @@ func TestLargestCommands(t *testing.T) {
 		}
 		return err
 	}
-	var got any
-	if err := insist(func() (err error) { got, err = g.Execute(ctx, whole); return err }); err != nil || got != len(whole) {
-		t.Errorf("a command of %d bytes: %v, error %v", entry(whole), got, err)
+	var got mosaik.Result[any]
+	if err := insist(func() (err error) { got, err = g.Execute(ctx, whole); return err }); err != nil || got.Value != len(whole) {
+		t.Errorf("a command of %d bytes: %v, error %v", entry(whole), got.Value, err)
 	}
 	refused := func(what string, err error, commands int) {
 		t.Helper()

@@ -159,8 +159,8 @@ func (c *registerClient) execute(ctx context.Context, a assign) bool {
 	ctx, cancel := c.patience(ctx)
 	defer cancel()
 	called := c.now()
-	value, err := c.g.Execute(ctx, a)
-	return c.settle(a, called, value, err)
+	got, err := c.g.Execute(ctx, a)
+	return c.settle(a, called, got.Value, err)
 }
 
 // burst has several commands of one register outstanding, and at times a read.

@@ -89,8 +89,8 @@ func TestConnectToPeerThatCannotBeDialled(t *testing.T) {
 			if o := b.manager.Obstacles()[a.peer()]; o.Dial != nil || !o.Blamed {
 				t.Errorf("the end that cannot be dialled knows %+v", o)
 			}
-			wantLogged(t, logged[0], "a peer cannot be dialled at the addresses that it advertises")
-			wantLogged(t, logged[1], "a peer cannot dial this one at the addresses that are advertised")
+			wantLogged(t, logged[0], "cannot dial peer at its advertised addresses")
+			wantLogged(t, logged[1], "peer cannot dial this one at its advertised addresses")
 			c, err := b.manager.Connect(t.Context(), a.peer(), link.Raft)
 			if err != nil {
 				t.Fatal(err)
