@@ -1,11 +1,14 @@
 package group
 
 import (
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/logstore"
 )
@@ -50,6 +53,23 @@ func TestStartsAreCounted(t *testing.T) {
 	}
 	if o, err := originOf(inOwnDir(dir)); err != nil || o.process.Process.start() != 4 {
 		t.Errorf("the next start is %d, error %v; want 4", o.process.Process.start(), err)
+	}
+}
+
+// The bytes of the file are those of format 1, which every later version reads.
+func TestStartsFormat(t *testing.T) {
+	t.Parallel()
+	id := Directory{0: 0xa1, 15: 0xb2}
+	want, err := hex.DecodeString("4d534b5354410d0a" + "01000000" + "a10000000000000000000000000000b2" + "0500000000000000" +
+		"80df7199314c243ed424f6b012a232be75ef9ab21110295acd438c4ab45f3d58")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, starts{id, 5}.marshal()); diff != "" {
+		t.Errorf("the bytes of a file (-want +got):\n%s", diff)
+	}
+	if got, err := parseStarts(want); err != nil || got != (starts{id, 5}) {
+		t.Errorf("read back %+v, error %v", got, err)
 	}
 }
 
