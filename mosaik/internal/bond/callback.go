@@ -188,7 +188,7 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 func (m *Manager) openFor(ctx context.Context, peer sm.PeerID, f callbackFrame) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()
-	lc, err := m.dialAnywhere(ctx, peer, link.Callback)
+	lc, err := m.Dial(ctx, peer, link.Callback)
 	if err != nil {
 		return nil, err
 	}

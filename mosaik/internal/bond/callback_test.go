@@ -108,7 +108,7 @@ func TestConnectAtASeed(t *testing.T) {
 	b := startNode(t, 1, seeds(a))
 	b.awaitEntry(a.peer(), anyEntry)
 	// Without a bond the peer could not be asked to connect.
-	c, err := b.manager.dialAnywhere(t.Context(), a.peer(), link.Bond)
+	c, err := b.manager.Dial(t.Context(), a.peer(), link.Bond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func (m *Manager) Connect(
 			}
 		})
 	}
-	try(dialled, func() (*link.Conn, error) { return m.dialAnywhere(ctx, peer, p) })
+	try(dialled, func() (*link.Conn, error) { return m.Dial(ctx, peer, p) })
 	asked := false
 	ask := func(failed bool) {
 		if !asked {
@@ -131,26 +131,6 @@ func (m *Manager) Connect(
 			return nil, fmt.Errorf("bond: connect to peer %s: %w", peer.Short(), errors.Join(errs...))
 		}
 	}
-}
-
-// dialAnywhere dials the peer at the addresses of its entry and then at the seeds where it
-// answered.
-func (m *Manager) dialAnywhere(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	err := errNoAddress
-	if entry, ok := m.Entry(peer); !ok || len(entry.Addrs) > 0 {
-		var c *link.Conn
-		if c, err = m.Dial(ctx, peer, p); err == nil {
-			return c, nil
-		}
-	}
-	for _, addr := range m.seedsOf(peer) {
-		c, seedErr := m.cfg.Link.DialChecked(ctx, addr, peer, p, nil)
-		if seedErr == nil {
-			return c, nil
-		}
-		err = errors.Join(err, seedErr)
-	}
-	return nil, err
 }
 
 // seedsOf returns the addresses of seeds at which the peer answered last, without those in its

@@ -2,7 +2,6 @@ package bond
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -172,30 +171,4 @@ func (m *Manager) cancelDials(peer sm.PeerID) {
 			(*cancel)()
 		}
 	}
-}
-
-// Dial opens a connection to a known peer for a protocol other than that of bonds. It tries
-// the addresses of the peer's entry one after the other, the one that worked last first. The
-// caller owns the connection, and bounds the rate of its calls.
-func (m *Manager) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
-	entry, ok := m.Entry(peer)
-	if !ok {
-		return nil, fmt.Errorf("bond: dial peer %s: no entry of the peer is known", peer.Short())
-	}
-	m.mu.Lock()
-	worked := ""
-	if known := m.peers[peer]; known != nil {
-		worked = known.target.Worked
-	}
-	m.mu.Unlock()
-	var errs []error
-	for _, addr := range dialler.InOrder(entry.Addrs, worked) {
-		check := func(addr netip.AddrPort) error { return m.mayDial(peer, addr) }
-		c, err := m.cfg.Link.DialChecked(ctx, addr, peer, p, m.unlessConfigured(addr, check))
-		if err == nil {
-			return c, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, fmt.Errorf("bond: dial peer %s: %w", peer.Short(), errors.Join(errs...))
 }
