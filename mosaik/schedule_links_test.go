@@ -44,9 +44,10 @@ func (s *schedule) quicken() {
 
 // addresses draws what the nodes of a schedule advertise.
 type addresses struct {
-	t     *testing.T
-	draw  *rand.Rand
-	drawn map[int][]string // by node
+	t      *testing.T
+	draw   *rand.Rand
+	drawn  map[int][]string // by node
+	hidden bool             // there is a node that cannot be dialled
 }
 
 func newAddresses(t *testing.T, seed uint64) *addresses {
@@ -55,20 +56,27 @@ func newAddresses(t *testing.T, seed uint64) *addresses {
 
 // of returns the addresses of a node, which it keeps. Half of the nodes advertise the one
 // where they listen. Others name one before it that refuses connections, or that accepts
-// and never answers, or both.
+// and never answers, or both. One in a schedule may name no other: two members who both
+// cannot be dialled have no way to each other.
 func (a *addresses) of(n *testutil.Node) mosaik.Option {
 	i := n.Index()
 	if _, known := a.drawn[i]; !known {
 		refusing := fmt.Sprintf("127.0.0.1:%d", 1+i)
-		switch drawn := a.draw.IntN(10); {
+		drawn := a.draw.IntN(10)
+		if drawn == 9 && a.hidden {
+			drawn = 8
+		}
+		switch {
 		case drawn < 5:
 			a.drawn[i] = []string{n.Addr()}
 		case drawn < 7:
 			a.drawn[i] = []string{refusing, n.Addr()}
 		case drawn < 8:
 			a.drawn[i] = []string{a.silent(), n.Addr()}
-		default:
+		case drawn < 9:
 			a.drawn[i] = []string{refusing, a.silent(), n.Addr()}
+		default:
+			a.hidden, a.drawn[i] = true, []string{refusing}
 		}
 		if !slices.Equal(a.drawn[i], []string{n.Addr()}) {
 			a.t.Logf("node %d advertises %v", i, a.drawn[i])
