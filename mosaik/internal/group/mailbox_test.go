@@ -49,7 +49,7 @@ func TestClosedMailbox(t *testing.T) {
 	if m.post(func() {}) {
 		t.Error("a closed mailbox took a letter")
 	}
-	<-m.wake // whoever waits is woken
+	<-m.wake // the loop is woken
 	if batch, open := m.take(); len(batch) != 0 || open {
 		t.Errorf("a closed mailbox gives %d letters, open: %t", len(batch), open)
 	}
@@ -57,13 +57,14 @@ func TestClosedMailbox(t *testing.T) {
 
 func TestTimersReplaceEachOther(t *testing.T) {
 	t.Parallel()
-	ran := make(chan string, 3)
-	posted := timers{post: func(f func()) { f() }}
+	ran, posts := make(chan string, 3), make(chan func(), 3)
+	posted := timers{post: func(f func()) { posts <- f }} // the test is the loop
 	posted.set("a", time.Hour, func() { ran <- "replaced" })
 	posted.set("b", time.Hour, func() { ran <- "cleared" })
 	posted.set("a", 0, func() { ran <- "last" })
 	posted.clear("b")
 	posted.clear("never set")
+	(<-posts)()
 	if got := <-ran; got != "last" {
 		t.Errorf("the timer that was %s ran", got)
 	}
