@@ -190,7 +190,11 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		"minimum, maximum":   {membership(mosaik.Policy{MinimumVoters: 6}), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
 		"grace":              {membership(mosaik.Policy{Grace: -1}), []string{"grace is -1ns", "from 1ms to 720h0m0s"}},
 	} {
-		wantMessage(t, name, tc.join(t.Context()), append(tc.parts, "mosaik: join group")...)
+		err := tc.join(t.Context())
+		wantMessage(t, name, err, append(tc.parts, "mosaik: join group")...)
+		if strings.Count(fmt.Sprint(err), "mosaik: ") != 1 {
+			t.Errorf("%s: the package is not named once: %v", name, err)
+		}
 	}
 	wantError(t, "ended context", join(base)(gone()), context.Canceled)
 	if peers := n.Peers(); len(peers) != 0 {

@@ -115,7 +115,10 @@ func (c ConsensusConfig) or(d ConsensusConfig) ConsensusConfig {
 
 // Validate returns an error if a field is out of its range. The error names the
 // first such field as in JSON, its value and the bound.
-func (c ConsensusConfig) Validate() error {
+func (c ConsensusConfig) Validate() error { return prefixed(c.validate()) }
+
+// validate is Validate without the prefix of the package, which Join adds.
+func (c ConsensusConfig) validate() error {
 	e := c.WithDefaults()
 	jitter := orNone(e.HeartbeatJitter)
 	err := cmp.Or(
@@ -141,7 +144,7 @@ func (c ConsensusConfig) Validate() error {
 			described(c.ElectionTimeout, e.ElectionTimeout), interval)
 	}
 	if err != nil {
-		return fmt.Errorf("mosaik: validate consensus config: %w", err)
+		return fmt.Errorf("validate consensus config: %w", err)
 	}
 	return nil
 }

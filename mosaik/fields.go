@@ -175,3 +175,11 @@ func wholeMilliseconds(name string, d time.Duration) error {
 	}
 	return nil
 }
+
+// prefixed returns err with the prefix of the package, nil for nil.
+func prefixed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("mosaik: %w", err)
+}

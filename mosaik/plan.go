@@ -88,17 +88,17 @@ func (s settings) complete(machine any) (settings, error) {
 		}
 		s.consensus = s.consensus.or(defaults)
 	}
-	if err := s.consensus.Validate(); err != nil {
+	if err := s.consensus.validate(); err != nil {
 		return s, err
 	}
 	s.consensus = s.consensus.WithDefaults()
 	if err := s.consensus.fits(s.net.opts.tick); err != nil {
 		return s, err
 	}
-	if err := s.role.Validate(); err != nil {
+	if err := s.role.validate(); err != nil {
 		return s, err
 	}
-	if err := s.policy.Validate(); err != nil {
+	if err := s.policy.validate(); err != nil {
 		return s, err
 	}
 	s.policy = s.policy.WithDefaults()

@@ -79,7 +79,10 @@ func (p Policy) majority() int { return p.Expected/2 + 1 }
 
 // Validate returns an error if a field is out of its range. The error names the
 // first such field as in JSON, its value and the bound.
-func (p Policy) Validate() error {
+func (p Policy) Validate() error { return prefixed(p.validate()) }
+
+// validate is Validate without the prefix of the package, which Join adds.
+func (p Policy) validate() error {
 	e := p.WithDefaults()
 	err := cmp.Or(
 		inRange("expected", p.Expected, 0, maxExpected),
@@ -92,7 +95,7 @@ func (p Policy) Validate() error {
 			p.RemoveAfter, e.Grace, maxGrace)
 	}
 	if err != nil {
-		return fmt.Errorf("mosaik: validate membership policy: %w", err)
+		return fmt.Errorf("validate membership policy: %w", err)
 	}
 	return nil
 }

@@ -24,7 +24,10 @@ type Role struct {
 
 // Validate returns an error if the reluctance is out of its range, or set for an
 // observer.
-func (r Role) Validate() error {
+func (r Role) Validate() error { return prefixed(r.validate()) }
+
+// validate is Validate without the prefix of the package, which Join adds.
+func (r Role) validate() error {
 	if r.Reluctance == 0 {
 		return nil
 	}
@@ -37,7 +40,7 @@ func (r Role) Validate() error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("mosaik: validate role: %w", err)
+	return fmt.Errorf("validate role: %w", err)
 }
 
 // String returns "normal", "reluctant(n)" or "observer".
