@@ -17,7 +17,7 @@ type scanner struct {
 	limit  int64 // of memory
 }
 
-// scan returns what is wrong with src as the encoding of a value of root, or nil.
+// scan returns the first fault in src, the encoding of a value of root, or nil.
 func scan(root *node, src []byte) *wire.Fault {
 	s := scanner{Reader: wire.Reader{Src: src}, limit: wire.MemoryBase + wire.MemoryPerByte*int64(len(src))}
 	if len(src) > MaxSize {

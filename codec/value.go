@@ -8,8 +8,8 @@ import (
 	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// checkDepth refuses a value of n that nests deeper than MaxDepth. Cyclic pointers,
-// which would exhaust the stack of an encoder, are such values.
+// checkDepth refuses a value of n that nests deeper than MaxDepth. This includes cyclic
+// pointers, which would exhaust the stack of an encoder.
 func checkDepth(n *node, v reflect.Value, depth int) *wire.Fault {
 	if !n.recursive || n.nilable() && v.IsNil() {
 		return nil

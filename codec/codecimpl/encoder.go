@@ -13,12 +13,11 @@ import (
 )
 
 // Encoder holds what the append functions of a generated codec share. The zero
-// Encoder is ready for one command. Its methods append to b and return it. They
-// write what github.com/vmihailenco/msgpack writes of the same values.
+// Encoder is ready for one command. Its methods append to b and return it. Their
+// output equals that of github.com/vmihailenco/msgpack for the same values.
 //
-// The methods return no errors. If a value may be impossible to decode, they only
-// record that the command must be checked, which [Check] does by decoding it. So
-// encoding needs no error handling, and every accepted command can be decoded.
+// The methods return no errors. If a value might not be decodable, they record that
+// the command must be checked, which [Check] does by decoding it. So encoding needs no error handling, and every accepted command can be decoded.
 type Encoder struct {
 	unchecked bool         // Check must decode what was written
 	depth     int32        // how many recursive types are open
@@ -64,10 +63,9 @@ func (e *Encoder) check(encoded []byte, decode func(*Reader) string) error {
 	return failed(opEncode, root, fault)
 }
 
-// Enter begins a value of a recursive type. From there to the next such value at
-// most so many containers nest, and from the start to the first one. Enter returns
-// false if the recursion must stop; the caller then writes an empty container in
-// place of the value.
+// Enter begins a value of a recursive type. containers is the maximum nesting between
+// two such values, and before the first. Enter returns false if the recursion must
+// stop; the caller then writes an empty container in place of the value.
 func (e *Encoder) Enter(b []byte, containers int) bool {
 	if e.out != nil {
 		return e.enter()
@@ -76,7 +74,7 @@ func (e *Encoder) Enter(b []byte, containers int) bool {
 	if (int(e.depth)+1)*containers > codec.MaxDepth || len(b) > codec.MaxSize {
 		e.unchecked = true
 	}
-	// One MaxSize is for the command, one for what was in b before it.
+	// b may hold up to MaxSize bytes before the command.
 	if e.depth > codec.MaxDepth || len(b) > 2*codec.MaxSize {
 		e.depth--
 		return false
@@ -235,8 +233,8 @@ func (e *Encoder) Variant(b []byte, tag int) []byte {
 	return append(b, 0x92, 0xcd, byte(tag>>8), byte(tag))
 }
 
-// NoVariant appends what [Check] refuses, for a value that is none of a sum's n
-// variants.
+// NoVariant handles a value that is none of a sum's n variants: it appends bytes that
+// [Check] rejects.
 func (e *Encoder) NoVariant(b []byte, n int) []byte {
 	e.unchecked = true
 	if e.out != nil {

@@ -24,9 +24,9 @@ type need struct {
 }
 
 // EncoderAt returns the encoder of a command at a level of a schema with levels 1 to
-// newest. The command will start at index start of what is encoded.
+// newest. start is the index in the buffer at which the command begins.
 func EncoderAt(level, newest uint32, start int) *Encoder {
-	// If the schema does not have the level, CheckCommand says so.
+	// If the schema does not have the level, CheckCommand returns an error.
 	return &Encoder{levels: &levels{level: level, newest: newest, start: start}, unchecked: level == 0 || level > newest}
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/mosaik-go/mosaik/codec/internal/wire"
 )
 
-// memoryAhead is how much memory a state may take before its bytes are there, in
+// memoryAhead is how much memory a state may use in advance of the bytes received, in
 // bytes. The bytes of a struct may be in later chunks.
 const memoryAhead = 8 << 20
 
 // ReadState reads what [WriteState] wrote into v, which must be zero, with the
-// generated function decode. From the start to the first value of a recursive type,
-// and from there to the next one, at most so many containers nest. The bytes may be
+// generated function decode. containers is the maximum number of containers between two
+// values of a recursive type, and before the first. The bytes may be
 // damaged or hostile: ReadState neither panics nor allocates out of proportion to
 // the bytes that it received. Errors are of type [*codec.Error]; an error of src is
 // wrapped. After an error v holds a part of the state.
@@ -93,7 +93,7 @@ func (c *chunkReader) length(r *Reader) (n int, ok bool) {
 }
 
 // more reads the next chunk, which must exist. The buffer grows with the bytes that
-// arrive, since the length may be a lie.
+// arrive, since a hostile length may be wrong.
 func (c *chunkReader) more(r *Reader) {
 	n, ok := c.length(r)
 	if ok && n == 0 {
@@ -230,9 +230,9 @@ func (r *Reader) Entries(size int64) StreamCursor {
 	return StreamCursor{Index: -1, Cap: r.capacity(n, 2, size), left: n, size: size}
 }
 
-// capacity returns the capacity to begin with for n elements of size bytes of memory:
-// no more than this chunk can hold, at least so many bytes each, and no more than
-// fit into the memory of a chunk.
+// capacity returns the initial capacity for n elements of size bytes of memory: at most
+// the number of elements of least bytes that the rest of the chunk can hold, and at
+// most as many as fit into the memory of a chunk.
 func (r *Reader) capacity(n uint64, least int, size int64) int {
 	return int(min(n, uint64(r.input.Remaining()/least), uint64(max(1, chunkSize/max(1, size)))))
 }

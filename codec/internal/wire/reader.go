@@ -1,5 +1,5 @@
-// Package wire reads MessagePack from untrusted bytes. It is what the reflection
-// codec of package codec and the generated codecs on package codecimpl share.
+// Package wire reads MessagePack from untrusted bytes. The reflection codec of package
+// codec and the generated codecs, which use package codecimpl, share it.
 package wire
 
 import (
@@ -180,8 +180,8 @@ func (r *Reader) extension(at, width int, fixed uint64) (Header, *Fault) {
 	return h, fault
 }
 
-// Take returns the next n bytes: the content of a string, bytes or extension whose
-// header was read, which made sure that they are there. The result aliases Src.
+// Take returns the next n bytes: the content of a string, bytes or extension. Reading
+// the header has checked that they remain. The result aliases Src.
 func (r *Reader) Take(n uint64) []byte {
 	b := r.Src[r.Off : r.Off+int(n)]
 	r.Off += int(n)

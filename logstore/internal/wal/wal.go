@@ -420,8 +420,8 @@ func (l *Log) RemoveOldest() error {
 	return nil
 }
 
-// Close says at the log's end that it is one, closes the files and unlocks the
-// directory. It returns why writing failed, if it did only now.
+// Close writes an end frame, closes the files and unlocks the directory. It returns an
+// error of a write that has not been reported before.
 func (l *Log) Close() error {
 	var err error
 	// The end must not lie where the file of a log ends that was not closed.
