@@ -63,7 +63,7 @@ var (
 	ErrUnsupported = errors.New("codec: unsupported type")
 )
 
-// Error is the error of a codec. It says what is wrong and where.
+// Error is the error of a codec. It names the fault and where it is.
 type Error struct {
 	Op     string // "check" (of a type), "encode" or "decode"; "apply" in generated machines
 	Path   string // the Go path from the command's type, as Transfer.Legs[3].Amount

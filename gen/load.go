@@ -31,7 +31,7 @@ const (
 	implPath   = codecPath + "/codecimpl"
 )
 
-// Config says what to load.
+// Config selects what to load.
 type Config struct {
 	Dir      string   // the directory in which patterns are resolved; "" is the current one
 	Patterns []string // patterns of packages, as of the go command; none means "."

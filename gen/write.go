@@ -32,9 +32,9 @@ type Result struct {
 }
 
 // Generate returns the files that the configured packages must have. It writes nothing.
-// Its error is of type [Problems] if there are errors in the source. A schema that
-// changed although its version and level did not is such an error, and so is a file by
-// hand in the place of a generated one.
+// Its error is of type [Problems] if there are errors in the source. Such errors are a schema that
+// changed although its version and level did not, and a handwritten file in the place of a
+// generated one.
 func Generate(ctx context.Context, c Config) (*Result, error) {
 	pkgs, problems, err := load(ctx, c)
 	if err != nil {
@@ -129,8 +129,8 @@ func (r *Result) orphans(pkg *Package, wanted map[string]bool) error {
 	return nil
 }
 
-// Check compares the result with the files on disk. It returns a line for each file
-// that differs, which says whether it is missing, stale or an orphan.
+// Check compares the result with the files on disk. It returns a line for each file that differs:
+// the file is missing, stale or an orphan.
 func (r *Result) Check() ([]string, error) {
 	var out []string
 	for _, f := range r.Files {

@@ -17,10 +17,9 @@ func (g *Groups) WithKey(key GroupKey) KeyedBuilder {
 	return KeyedBuilder{newSettings(g.net, key)}
 }
 
-// KeyedBuilder is a group with a key and without a machine. It is a value: every
-// method returns a changed copy and leaves the receiver as it was. Repeated and
-// nil settings have the meaning that [Option] states. [KeyedBuilder.Join] returns
-// the errors of all settings.
+// KeyedBuilder is a group with a key and without a machine. It is a value: every method returns a
+// changed copy and does not modify the receiver. Repeated and nil settings have the meaning that
+// [Option] states. [KeyedBuilder.Join] returns the errors of all settings.
 //
 // A group that is joined without a machine has no commands and only elects a
 // leader. [WithStateMachine] gives the group a machine. Storage is set after the

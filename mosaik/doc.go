@@ -13,10 +13,10 @@
 //	group, err := b.WithMembership(mosaik.Policy{Expected: 3}).Join(ctx)
 //	err = group.When().Online(ctx)
 //
-// Say how many members you expect. The group then accepts commands, and has a leader that may
-// act outside of it ([Group.IsLeader]), only when more than half of them have joined. With no
-// expected number, a member that finds no other is a group, and two that do not find each
-// other are two groups.
+// State how many members you expect. The group then accepts commands, and has a leader that may act
+// outside of it ([Group.IsLeader]), only when more than half of them have joined. With no expected
+// number, a member that finds no other is a group, and two that do not find each other are two
+// groups.
 //
 // Everything that members must agree on is part of the group's id: the key, the consensus
 // timing, the machine and the shape of its commands, and the ticket validators. Members that
@@ -40,8 +40,7 @@
 // # Errors
 //
 // Errors that a caller branches on are variables of this package, to be tested with
-// [errors.Is]. [OutcomeOf] says of the error of any call whether the command was applied, and
-// [Retryable] whether the same call may succeed later. A context's end comes back as the
-// context's error, wrapped, together with its cause where it has another one
-// ([context.Cause]).
+// [errors.Is]. For the error of any call, [OutcomeOf] reports whether the command was applied, and
+// [Retryable] whether the same call may succeed later. A context's end comes back as the context's
+// error, wrapped, together with its cause where it has another one ([context.Cause]).
 package mosaik

@@ -7,11 +7,11 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
-// CloseCode says why a peer refused or closed a connection or a bond. It is a number, and
-// String says what it means; docs/formats.md lists all. Those that a program may want to
-// know: 401 no valid entry of the peer, 30403 ticket refused, 30405 wrong proof of the key,
-// 30406 superseded, 30408 silent for too long, 30409 different membership policy, 30410
-// different levels of the schema.
+// CloseCode is the reason for which a peer refused or closed a connection or a bond. It is a
+// number, and String returns its meaning; docs/formats.md lists all. Those that a program may want
+// to know: 401 no valid entry of the peer, 30403 ticket refused, 30405 wrong proof of the key,
+// 30406 superseded, 30408 silent for too long, 30409 different membership policy, 30410 different
+// levels of the schema.
 type CloseCode = link.Code
 
 // RefusedError reports a peer that refused a connection or a bond, or that was refused one.
@@ -34,10 +34,10 @@ type BehindError = state.BehindError
 // OutdatedError is an [ErrOutdated] that names what is needed. Its fields are Found, the level
 // that the log or the snapshot needs, 0 where a format is unknown; Supported, the highest
 // level that this program's machine supports; Entry, the cursor of the log entry or of the
-// snapshot, zero if the log's metadata say so; and Err, which names the format.
+// snapshot, zero if the log's metadata require it; and Err, which names the format.
 type OutdatedError = state.OutdatedError
 
-// Errors that a caller branches on, with [errors.Is]. [OutcomeOf] says of any error of a call
+// Errors that a caller branches on, with [errors.Is]. For any error of a call, [OutcomeOf] reports
 // whether the call took effect, and [Retryable] whether to repeat it.
 var (
 	// ErrForming reports a group that does not accept commands yet: it has not formed, or
@@ -71,10 +71,10 @@ var (
 
 	// ErrNotLeader reports a call that only the leader can carry out.
 	ErrNotLeader = group.ErrNotLeader
-	// ErrPrecondition reports a call that the state of the group does not allow; the error says
-	// why. [Group.Recover]: the group has a quorum or may still elect a leader. [Group.Yield]:
-	// no other epoch holds commands. [Group.TransferLeadership]: the peer cannot lead.
-	// [Group.Remove]: the member must stay. Join: the group is joined already with another
+	// ErrPrecondition reports a call that the state of the group does not allow; the error gives
+	// the reason. [Group.Recover]: the group has a quorum or may still elect a leader.
+	// [Group.Yield]: no other epoch holds commands. [Group.TransferLeadership]: the peer cannot
+	// lead. [Group.Remove]: the member must stay. Join: the group is joined already with another
 	// machine type, storage type or settings. Nothing was done.
 	ErrPrecondition = group.ErrPrecondition
 	// ErrVoteNeeded reports a member that left although the group could not let it go: its

@@ -13,19 +13,18 @@ import (
 )
 
 // Execute replicates the command, waits until it is applied on this member, and returns what
-// the command's ApplyTo returned here. A domain error is returned as it is, beside the
-// command's index. Execute works on every member. Commands that one goroutine issues one
-// after the other are applied in that order, each exactly once, also when leaders fail
-// meanwhile.
+// the command's ApplyTo returned here. A domain error is returned unchanged, beside the command's
+// index. Execute works on every member. Commands that one goroutine issues one after the other are
+// applied in that order, each exactly once, also when leaders fail meanwhile.
 //
-// [OutcomeOf] says of an error whether the command was applied, and [Retryable] whether to
+// For an error, [OutcomeOf] reports whether the command was applied, and [Retryable] whether to
 // issue it again. The errors are [ErrForming], [ErrStalled], [ErrLevel], [ErrTooLarge],
 // [ErrInvalid], [ErrResultLost], [ErrUndecodable], those that end a group on this member
-// ([ErrClosed], [ErrSuperseded], [ErrPoisoned], [ErrStorage], [ErrOutdated]), and the
-// context's error.
+// ([ErrClosed], [ErrSuperseded], [ErrPoisoned], [ErrStorage], [ErrOutdated]), and the context's
+// error.
 //
-// If the compiler says that the type of a new command does not match
-// sm.Command[C, M, R], run go generate in its package.
+// If the compiler reports that the type of a new command does not match sm.Command[C, M, R], run go
+// generate in its package.
 func Execute[R, C any, M sm.StateMachine[C]](
 	ctx context.Context, g *Group[C, M], cmd sm.Command[C, M, R],
 ) (Result[R], error) {

@@ -78,8 +78,8 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.handle} }
 // Leaving with the last handle takes the member out of the group: a leader transfers its
 // leadership, the other members remove this one and confirm it. Leave waits for that until ctx
 // ends, or until it is certain that they will not: [ErrVoteNeeded], or [ErrStalled] in a group
-// without a quorum. The member has left in any case; an error says that the others did not
-// confirm, and will miss it as they would after a crash. [ErrNotStopped] says that part of it
+// without a quorum. The member has left in any case; an error reports that the others did not
+// confirm; they then treat the member like a crashed one. [ErrNotStopped] reports that part of it
 // is still running.
 //
 // A log on disk is emptied when the others have confirmed. It is kept when there are no other

@@ -9,19 +9,19 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 )
 
-// Outcome says what became of a call that returned an error. [OutcomeOf] finds it.
+// Outcome is the effect of a call that returned an error. [OutcomeOf] finds it.
 type Outcome uint8
 
 const (
-	// NotApplied says that nothing was done, and that nothing will be: the same call can be
-	// made again without a risk. [Retryable] says whether that can help.
+	// NotApplied means that nothing was done, and that nothing will be: the same call can be made
+	// again without a risk. [Retryable] reports whether that can help.
 	NotApplied Outcome = iota + 1
-	// Applied says that the call took effect exactly once, and that the error is part of its
+	// Applied means that the call took effect exactly once, and that the error is part of its
 	// result: the machine's own error, or [ErrResultLost] where the result is not known here.
 	Applied
-	// Unknown says that the call may have taken effect, or may do so later, at most once: the
-	// caller stopped waiting, or the member ended, while it was in flight. Ask the group, or
-	// repeat the call only if doing it twice is harmless.
+	// Unknown means that the call may have taken effect, or may do so later, at most once: the
+	// caller stopped waiting, or the member ended, while it was in flight. Ask the group, or repeat
+	// the call only if doing it twice is harmless.
 	Unknown
 )
 
@@ -115,7 +115,7 @@ func eachCause(err error, f func(error)) {
 // quorum or lacks a level of the schema, or a context ended before the command was sent;
 // the next attempt then needs another context. Wait for [When.Online], or pause, before it.
 //
-// OutcomeOf says whether another attempt is safe, Retryable whether it makes sense: a command
+// OutcomeOf reports whether another attempt is safe, Retryable whether it makes sense: a command
 // that is too large, or a member whose group has ended, fails again however often it is tried.
 func Retryable(err error) bool {
 	if err == nil || OutcomeOf(err) != NotApplied {

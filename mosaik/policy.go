@@ -16,9 +16,8 @@ const (
 	defaultGrace         = 30 * time.Second
 )
 
-// Policy says how many members a group has and how it replaces members that
-// vanish. A field that is zero has its default, and the zero value is the default
-// policy:
+// Policy sets how many members a group has and how it replaces members that vanish.
+// A field that is zero has its default, and the zero value is the default policy:
 //
 //	policy := mosaik.Policy{Expected: 3, Grace: time.Minute}
 //

@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Consistency says what the answer to a query must reflect: [Strong], [Weak] or the value
-// that [AtLeast] returns.
+// Consistency is what the answer to a query must reflect: [Strong], [Weak] or the value that
+// [AtLeast] returns.
 type Consistency uint64
 
 const (
@@ -55,11 +55,10 @@ func (c Consistency) String() string {
 // until its context ends; a nested query can deadlock, and with it everything that the member
 // applies.
 //
-// The query's own error is returned as it is. The others are [ErrForming] while this member
-// is in no epoch, or its epoch accepts no commands and c is Strong; [ErrStalled]; [ErrInvalid]
-// in the machine's Apply; those that end a group on this member, as [ErrClosed]; and the
-// context's error, wrapped. A query that panics returns an error and does not affect the
-// group.
+// The query's own error is returned unchanged. The others are [ErrForming] while this member is in
+// no epoch, or its epoch accepts no commands and c is Strong; [ErrStalled]; [ErrInvalid] in the
+// machine's Apply; those that end a group on this member, as [ErrClosed]; and the context's error,
+// wrapped. A query that panics returns an error and does not affect the group.
 //
 // A member can lose its replica and get another one in the same epoch: when its vote is taken
 // from it, or when it was replaced while it could not be reached. The former replica's machine

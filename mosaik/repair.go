@@ -41,7 +41,7 @@ func (g *Group[C, M]) Yield(ctx context.Context) error {
 //
 // Only the leader can remove members: other members get [ErrNotLeader]. The group must keep a
 // quorum and [Policy.MinimumVoters] without the member, and the member must not be connected to
-// the leader; otherwise the error is [ErrPrecondition] and says why. A group that has lost its
+// the leader; otherwise the error is [ErrPrecondition] with the reason. A group that has lost its
 // quorum cannot remove any member: see [Group.Recover]. Removing a peer that is no member does
 // nothing. When ctx ends first, the outcome is [Unknown]; removing the member again is harmless.
 //

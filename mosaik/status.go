@@ -38,8 +38,8 @@ type Status struct {
 	Online          bool // see [When.Online]
 	Settled         bool // see [When.Settled]
 	Stalled         bool // there is no leader, and none can be elected
-	// Waits says what this member waits for to be online or settled, "" for nothing. It is
-	// text for people and may change.
+	// Waits is what this member waits for to be online or settled, "" for nothing. It is text for
+	// people and may change.
 	Waits string
 
 	// Diverged are other epochs of the group that hold commands, as this one does. They remain

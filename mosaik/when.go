@@ -14,9 +14,9 @@ import (
 // any goroutine.
 //
 // A wait returns at once if its condition is already met. Otherwise it ends with the context's
-// error, wrapped, whose text then says what the member waits for; or with the reason for which
-// the group ended on this member: [ErrClosed], also of a handle that is closed meanwhile,
-// [ErrStorage] and the like. Waits need no polling: they wake when the member's view changes.
+// error, wrapped, whose text then names what the member waits for; or with the reason for which the
+// group ended on this member: [ErrClosed], also of a handle that is closed meanwhile, [ErrStorage]
+// and the like. Waits need no polling: they wake when the member's view changes.
 type When struct {
 	joined *joined
 	handle *handle

@@ -40,7 +40,7 @@ func (n *Node) Addr() string { return n.port.Addr() }
 func (n *Node) Net() *mosaik.Network { return n.net }
 
 // Crash ends the node as the death of its process would: its connections are reset
-// and it does not leave its groups. Links stay as they are; a peer behind a cut link
+// and it does not leave its groups. Links do not change; a peer behind a cut link
 // does not receive the reset. Crash waits until none of the node's goroutines runs.
 // It does nothing if the node is down.
 func (n *Node) Crash() {

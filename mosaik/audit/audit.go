@@ -16,9 +16,9 @@ import (
 // Entry is one entry of a group's log: a request, not its outcome.
 type Entry[C any] struct {
 	Cursor sm.Cursor // the position in Raft's log
-	// Committed says that the log knows the entry to be committed. A log learns that with the
-	// next entry, term or vote that it saves: Committed is false for the newest entries, which
-	// may have been acknowledged all the same.
+	// Committed reports that the log knows the entry to be committed. A log learns that with the
+	// next entry, term or vote that it saves: Committed is false for the newest entries, which may
+	// have been acknowledged all the same.
 	Committed bool
 	Kind      Kind
 	Time      time.Time // by the proposer's clock
@@ -30,7 +30,7 @@ type Entry[C any] struct {
 	Commands []C // in their order; empty for most kinds
 }
 
-// Kind says what an [Entry] asks for.
+// Kind is the kind of request that an [Entry] holds.
 type Kind uint8
 
 // The kinds of log entries.
@@ -69,9 +69,9 @@ func (k Kind) String() string {
 }
 
 // Read yields the entries of a group's log, oldest first. A storage opens the log, and commands
-// is the codec of the machine's Spec. Raft's own entries are left out, and so are those that
-// were pruned: [logstore.State] says how far. Read does not change the log, which may belong to
-// a running member; entries that are appended meanwhile are not yielded.
+// is the codec of the machine's Spec. Raft's own entries and pruned entries are omitted:
+// [logstore.State] holds the last pruned index. Read does not change the log, which may belong to a
+// running member; entries that are appended meanwhile are not yielded.
 //
 // A log holds requests. An entry that is not committed may never be applied. A committed one
 // may have been refused, or may repeat an earlier one: a proposer that does not know an outcome

@@ -1,5 +1,5 @@
-// Package storagetest is the conformance suite of log storages: whoever writes
-// a [logstore.Storage] runs [TestStorage] on it.
+// Package storagetest is the conformance suite of log storages: the author of a
+// [logstore.Storage] runs [TestStorage] on it.
 package storagetest
 
 import (
@@ -24,10 +24,10 @@ func Durable() Option { return func(o *options) { o.durable = true } }
 
 // TestStorage tests every documented rule of [logstore.Storage] and
 // [logstore.Log] on the storages that open returns, and compares one of them
-// with a naive implementation over random changes. Open is called anew by each
-// test and before each reopening; it must return a storage that knows nothing
-// but the directory it is given. The tests run in parallel and mean most under
-// the race detector.
+// with a naive implementation over random changes. Each test calls Open, also
+// before each reopening; it must return a storage that knows nothing but the
+// directory it is given. The tests run in parallel and mean most under the race
+// detector.
 func TestStorage[C any](t *testing.T, open func(t testing.TB) logstore.Storage[C], opts ...Option) {
 	var o options
 	for _, opt := range opts {

@@ -31,8 +31,8 @@ func OpenPort() (*Port, error) {
 func (p *Port) Addr() string { return p.ln.Addr().String() }
 
 // Listen returns a listener that gets the port's connections until it is closed
-// or Listen is called again, which closes it. Whatever comes while there is none
-// is closed.
+// or Listen is called again, which closes it. A connection that arrives while there
+// is none is closed.
 func (p *Port) Listen() net.Listener {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -58,7 +58,7 @@ func NewWeb() *Web {
 	}
 }
 
-// Place says that the node has the address. It is down until [Web.Up].
+// Place records that the node has the address. It is down until [Web.Up].
 func (w *Web) Place(node int, addr string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
