@@ -39,7 +39,9 @@ func TestPipesShareALane(t *testing.T) {
 		if want := 2 * each * time.Second / rate; second < want-turn || second > want+turn {
 			t.Errorf("%d bytes passed after %v, want %v", 2*each, second, want)
 		}
-		if first < second*3/4 {
+		// Chance decides whose turn it is. A pipe that had the lane for itself would end after half
+		// of the time.
+		if first < second*11/20 {
 			t.Errorf("one pipe had the lane for itself: they ended after %v and %v", first, second)
 		}
 	})
