@@ -11,7 +11,7 @@ func (e *emitter) snapshot(m *machineNames) {
 	e.p("// Snapshot implements [%s.Snapshotter]. It writes the machine's fields.", e.sm())
 	e.p("func (m *%s) Snapshot(dst %s.Writer) error {", m.GoName, io)
 	e.p("return %s.WriteState(dst, %q, m, append%s)\n}\n", e.impl(), m.GoName, c.name)
-	e.p("// Restore implements [%s.Snapshotter]. After an error the machine is unchanged.", e.sm())
+	e.p("// Restore implements [%s.Snapshotter]. After an error the machine is as it was.", e.sm())
 	e.p("func (m *%s) Restore(src %s.Reader) error {\nvar v %[1]s", m.GoName, io)
 	e.p("if err := %s.ReadState(src, %q, %d, &v, decode%s); err != nil {\nreturn err\n}", e.impl(), m.GoName, e.nesting, c.name)
 	e.replace(m)
