@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/mosaik-go/mosaik/codec"
@@ -42,7 +43,15 @@ func entry(text string) int { return len(binary.AppendUvarint(nil, uint64(len(te
 // the error names both numbers.
 func TestLargestCommands(t *testing.T) {
 	t.Parallel()
-	groups := testutil.JoinAll(testutil.NewCluster(t, 3), func() *weigher { return &weigher{} })
+	// A busy machine may take longer than an election timeout for one of these commands.
+	timing := fast(mosaik.ConsensusConfig{ElectionTimeout: 10 * time.Second, ForwardTimeout: 20 * time.Second})
+	c := testutil.NewCluster(t, 3)
+	var groups []*mosaik.Group[string, *weigher]
+	for i := range 3 {
+		b := mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(timing), func() *weigher { return &weigher{} })
+		groups = append(groups, testutil.JoinWith(c.Node(i), b))
+	}
+	testutil.Settle(t, groups...)
 	g, ctx := groups[0], soon(t)
 	huge := strings.Repeat("x", 8<<20)
 	_, err := g.Execute(ctx, huge)
