@@ -19,8 +19,9 @@ import (
 // the peer's entry, or at a seed where the peer answered. It dials the address that worked last
 // first, and a further one whenever a dial has failed or the last one has not been answered
 // within [dialler.Stagger]: an address that drops packets, or accepts connections and never
-// answers, must not use up the time of the whole dial. Dial returns the connection that is open first, or the errors of all
-// addresses. The caller owns the connection, and bounds the rate of its calls.
+// answers, must not use up the time of the whole dial. Dial returns the connection that is
+// open first, or the errors of all addresses. The caller owns the connection, and bounds the
+// rate of its calls.
 func (m *Manager) Dial(ctx context.Context, peer sm.PeerID, p link.Protocol) (*link.Conn, error) {
 	entry, known := m.Entry(peer)
 	seeds := m.seedsOf(peer)
@@ -58,6 +59,7 @@ func (m *Manager) worked(peer sm.PeerID) string {
 	return ""
 }
 
+// setWorked records the address at which the peer was dialled successfully.
 func (m *Manager) setWorked(peer sm.PeerID, addr string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
