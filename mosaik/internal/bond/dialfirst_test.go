@@ -23,7 +23,7 @@ type address struct {
 
 var addressKinds = []address{
 	{name: "answers", after: 10 * time.Millisecond},
-	{name: "answers late", after: dialler.Stagger + 100*time.Millisecond},
+	{name: "answers late", after: dialler.Stagger + 10*time.Millisecond}, // when the next one answers
 	{name: "refuses", refuses: true},
 	{name: "refuses late", after: dialler.Stagger + 50*time.Millisecond, refuses: true},
 	{name: "hangs"},
