@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,7 @@ func testDialFirst(t *testing.T, kinds []address) {
 		}
 	}
 	errRefused := errors.New("refused")
+	var mu sync.Mutex // guards all
 	var all []*opened
 	open := func(ctx context.Context, addr string) (*opened, error) {
 		k := kinds[slices.Index(addrs, addr)]
@@ -92,6 +94,8 @@ func testDialFirst(t *testing.T, kinds []address) {
 			return nil, errRefused
 		}
 		o := &opened{addr: addr}
+		mu.Lock()
+		defer mu.Unlock()
 		all = append(all, o)
 		return o, nil
 	}
