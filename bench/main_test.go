@@ -113,8 +113,9 @@ func TestRestart(t *testing.T) {
 		t.Errorf("%d courses were measured, want %d", len(restarts), len(courses()))
 	}
 	for _, r := range restarts {
-		if len(r.Took) != 1 || r.Took[0] <= 0 || r.Peak[0] == 0 || r.Whole[0] < r.Peak[0] {
-			t.Errorf("bad figures: %+v", r)
+		// Peak and Whole have zero points of their own, so neither bounds the other.
+		if len(r.Took) != 1 || r.Took[0] <= 0 || r.Peak[0] == 0 || r.Whole[0] == 0 {
+			t.Errorf("bad figures: %s: took %v, peak %d, whole peak %d", r.Course, r.Took, r.Peak, r.Whole)
 		}
 	}
 	var b strings.Builder
