@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -88,7 +89,11 @@ func (a *applier) snapshot(w io.Writer) (err error) {
 			err = fmt.Errorf("the machine panicked: %v", r)
 		}
 	}()
-	return a.user.Snapshot(w)
+	view, _, err := a.user.Freeze()
+	if err != nil {
+		return err
+	}
+	return errors.Join(view.Snapshot(w), view.Close())
 }
 
 // RecoverFromSnapshot implements [statemachine.IStateMachine]. If the user's state machine

@@ -166,6 +166,10 @@ func (r *recorder) Apply(e Entry) error {
 
 func (r *recorder) CanSnapshot() bool { return !r.frozen }
 
+func (r *recorder) Freeze() (sm.View, bool, error) { return r, false, nil }
+
+func (r *recorder) Close() error { return nil }
+
 func (r *recorder) Snapshot(w io.Writer) error {
 	r.mu.Lock()
 	entries, err := slices.Clone(r.applied), r.snapFails

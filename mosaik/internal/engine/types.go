@@ -44,10 +44,12 @@ type StateMachine interface {
 	// CanSnapshot reports whether the other two methods work. If it returns false, they are
 	// not called and the log is kept whole.
 	CanSnapshot() bool
-	// Snapshot writes the whole state. An error or a panic skips this snapshot and is reported
-	// by [Events.SnapshotFailed]; the replica keeps running.
-	Snapshot(w io.Writer) error
-	// Restore replaces the whole state by what Snapshot wrote, on this replica or on another.
+	// Freeze returns a view of the whole state, which the engine writes and closes. If
+	// concurrent is false, nothing may be applied or restored until the view is closed. An
+	// error or a panic, of Freeze or of the view, skips this snapshot and is reported by
+	// [Events.SnapshotFailed]; the replica keeps running.
+	Freeze() (view sm.View, concurrent bool, err error)
+	// Restore replaces the whole state by what a view wrote, on this replica or on another.
 	// An error fences the replica as one of Apply does.
 	Restore(r io.Reader) error
 }

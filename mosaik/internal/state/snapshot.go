@@ -18,21 +18,31 @@ func (s *State) CanSnapshot() bool {
 	return s.over() == nil && s.cfg.Machine.CanSnapshot()
 }
 
-// Snapshot writes the whole state, while nothing is applied. A replica that
-// applies nothing any more returns its [*PoisonedError] or [*OutdatedError]; a
-// panic of the machine is a [*PanicError] and spoils nothing.
-func (s *State) Snapshot(w io.Writer) (err error) {
+// Snapshot writes the whole state. Nothing may be applied meanwhile.
+func (s *State) Snapshot(w io.Writer) error {
+	view, _, err := s.Freeze()
+	if err != nil {
+		return err
+	}
+	return errors.Join(view.Snapshot(w), view.Close())
+}
+
+// Freeze returns a view of the whole state as it is now. If concurrent is false, nothing may be
+// applied or restored until the view is closed. A replica that has stopped applying returns its
+// [*PoisonedError] or [*OutdatedError]. A panic of the machine is a [*PanicError] and spoils
+// nothing.
+func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	switch err := s.over(); {
 	case err != nil:
-		return err
+		return nil, false, err
 	case !s.cfg.Machine.CanSnapshot():
-		return ErrNoSnapshot
+		return nil, false, ErrNoSnapshot
 	case s.ancestry.next != 0:
-		return errInheriting
+		return nil, false, errInheriting
 	}
-	sw, err := format.NewSnapshotWriter(w, &format.Snapshot{
+	return &liveView{state: s, header: format.Snapshot{
 		Opened:    s.opened,
 		Sealed:    s.sealed,
 		Level:     s.level,
@@ -43,11 +53,24 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 		Sessions:  s.sessions.list(),
 		Ancestors: s.ancestry.epochs,
 		TokenBase: s.tokens.Load(),
-	})
+	}}, false, nil
+}
+
+// liveView is a view that reads the machine itself, which must not change before it is closed.
+type liveView struct {
+	state  *State
+	header format.Snapshot
+}
+
+// Snapshot implements [sm.View].
+func (v *liveView) Snapshot(w io.Writer) error {
+	v.state.mu.RLock()
+	defer v.state.mu.RUnlock()
+	sw, err := format.NewSnapshotWriter(w, &v.header)
 	if err != nil {
 		return err
 	}
-	if broken, stack := isolate.Call(func() { err = s.cfg.Machine.Snapshot(sw) }); broken != nil {
+	if broken, stack := isolate.Call(func() { err = v.state.cfg.Machine.Snapshot(sw) }); broken != nil {
 		return &PanicError{Doing: "snapshot", Value: broken, Stack: stack}
 	}
 	if err != nil {
@@ -55,6 +78,9 @@ func (s *State) Snapshot(w io.Writer) (err error) {
 	}
 	return sw.Close()
 }
+
+// Close implements [sm.View].
+func (v *liveView) Close() error { return nil }
 
 // Restore replaces the whole state by what Snapshot wrote. If it fails, the
 // replica misses a part of its history and perhaps half of its machine: it is
