@@ -60,7 +60,10 @@ func (h *held) Apply(e Entry) error {
 }
 
 func (h *held) Freeze() (sm.View, bool, error) {
-	return &heldView{h, h.entries()}, !h.pauses, nil
+	if h.pauses {
+		return &heldView{from: h}, false, nil
+	}
+	return &heldView{h, h.entries()}, true, nil
 }
 
 func (h *held) Restore(r io.Reader) error {
@@ -68,15 +71,19 @@ func (h *held) Restore(r io.Reader) error {
 	return h.recorder.Restore(r)
 }
 
-// heldView is a view of the entries of a held.
+// heldView is a view of a held.
 type heldView struct {
 	from    *held
-	entries []Entry
+	entries []Entry // nil: those at the time of Snapshot
 }
 
 func (v *heldView) Snapshot(w io.Writer) error {
 	v.from.writes.enter()
-	if err := writeEntries(w, v.entries); err != nil {
+	entries := v.entries
+	if v.from.pauses {
+		entries = v.from.entries()
+	}
+	if err := writeEntries(w, entries); err != nil {
 		return err
 	}
 	v.from.update(func() { v.from.snapshots++ })

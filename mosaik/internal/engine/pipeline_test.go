@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/lni/dragonboat/v4/raftio"
+	"github.com/lni/dragonboat/v4/statemachine"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine/enginetest"
 )
@@ -35,11 +39,11 @@ type shardOf struct {
 // same makes the machines of all replicas alike.
 func same(m held) func(int) held { return func(int) held { return m } }
 
-// third makes the machine of the third replica hold an Apply.
-func third(command string, h *hold) func(int) held {
+// slowAt makes the machine of one replica hold the command "slow".
+func slowAt(at int, h *hold) func(int) held {
 	return func(i int) held {
-		if i == 2 {
-			return held{applies: map[string]*hold{command: h}}
+		if i == at {
+			return held{applies: map[string]*hold{"slow": h}}
 		}
 		return held{}
 	}
@@ -242,8 +246,8 @@ func TestReadWaitsForTheMachine(t *testing.T) {
 	if err := r.ReadIndex(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a read while the command is being applied: %v; want DeadlineExceeded", err)
 	}
-	if settled, err := p.Wait(t.Context(), closedNow); settled {
-		t.Errorf("a command that is being applied is settled: %v", err)
+	if err := p.handedOver(t); err != nil {
+		t.Errorf("a command that is being applied: %v", err)
 	}
 	if entries, bytes := r.Backlog(); entries != 1 || bytes != 4 {
 		t.Errorf("the backlog is %d entries, %d bytes; want 1 and 4", entries, bytes)
@@ -260,19 +264,66 @@ func TestReadWaitsForTheMachine(t *testing.T) {
 	}
 }
 
-// TestRemovalComesAfterWhatIsApplied removes a replica whose machine is busy: its owner learns of
-// the removal when everything before it is applied.
+// TestPausingViewIsAPause proposes a command while a view that is not concurrent is held.
+func TestPausingViewIsAPause(t *testing.T) {
+	t.Parallel()
+	m := &held{recorder: newRecorder(), writes: newHold(), pauses: true}
+	defer m.writes.release()
+	r := alone(t, m.recorder, func(c *ReplicaConfig) { c.SnapshotEvery, c.Machine = 5, m })
+	for i := range 5 {
+		must(t, r, fmt.Sprint(i))
+	}
+	m.writes.await(t)
+	frozen := len(m.entries())
+	p, err := r.StartProposal(enginetest.Within(t), []byte("during the pause"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.handedOver(t); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(m.entries()); n != frozen {
+		t.Errorf("%d entries were applied during the pause", n-frozen)
+	}
+	m.writes.release()
+	if settled, err := p.Wait(enginetest.Within(t), nil); !settled || err != nil {
+		t.Errorf("the command: settled=%t, %v; want true and no error", settled, err)
+	}
+}
+
+// handedOver waits until dragonboat has handed over the entry of a proposal.
+func (p *Proposal) handedOver(t *testing.T) error {
+	for ctx := enginetest.Within(t); p.applied == nil; time.Sleep(time.Millisecond) { // there is no event
+		if settled, err := p.Wait(ctx, closedNow); settled {
+			return fmt.Errorf("it is settled: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestRemovalComesAfterWhatIsApplied reports a removal while the machine is busy: the owner learns
+// of it when everything before it is applied.
 func TestRemovalComesAfterWhatIsApplied(t *testing.T) {
 	t.Parallel()
 	slow := newHold()
+	m := &held{recorder: newRecorder(), applies: map[string]*hold{"slow": slow}}
+	r := alone(t, m.recorder, func(c *ReplicaConfig) { c.Machine = m })
 	defer slow.release()
-	nodes := cluster(t, 3)
-	s := newShard(t, nodes, shard, third("slow", slow), nil)
-	m := s.machines[2]
-	must(t, s.replicas[0], "slow")
+	if _, err := r.StartProposal(enginetest.Within(t), []byte("slow")); err != nil {
+		t.Fatal(err)
+	}
 	slow.await(t)
-	remove(t, s.replicas[0], 3)
-	must(t, s.replicas[0], "after")
+	l := listener{r.engine}
+	info := raftio.NodeInfo{ShardID: shard, ReplicaID: r.id}
+	m.mu.Lock()
+	members := m.members
+	m.mu.Unlock()
+	l.NodeDeleted(info)
+	l.MembershipChanged(info)
+	m.wait(t, "the event behind the removal", func() bool { return m.members > members })
 	m.mu.Lock()
 	removed := m.removed
 	m.mu.Unlock()
@@ -281,8 +332,8 @@ func TestRemovalComesAfterWhatIsApplied(t *testing.T) {
 	}
 	slow.release()
 	m.wait(t, "Removed", func() bool { return m.removed == 1 })
-	if got := data(m.entries()); !slices.Contains(got, "slow") {
-		t.Errorf("applied %q before the removal, want %q among it", got, "slow")
+	if diff := cmp.Diff([]string{"slow"}, data(m.entries())); diff != "" {
+		t.Errorf("applied before the removal (-want +got):\n%s", diff)
 	}
 }
 
@@ -348,7 +399,7 @@ func TestFarBehindFollower(t *testing.T) {
 			slow := newHold()
 			defer slow.release()
 			const limit = 10_000
-			s := newShard(t, cluster(t, 3), shard, third("slow", slow), func(c *ReplicaConfig) {
+			s := newShard(t, cluster(t, 3), shard, slowAt(2, slow), func(c *ReplicaConfig) {
 				c.MaxBacklog = limit
 				if snapshots {
 					c.SnapshotEvery = 20
@@ -390,6 +441,50 @@ func TestFarBehindFollower(t *testing.T) {
 	}
 }
 
+// TestFarBehindLeader holds the leader's machine while a follower proposes: the leader refuses its
+// proposals beyond its bound, keeps leading, and accepts them again once its machine returns.
+func TestFarBehindLeader(t *testing.T) {
+	t.Parallel()
+	slow := newHold()
+	defer slow.release()
+	const limit = 10_000
+	s := newShard(t, cluster(t, 3), shard, slowAt(0, slow), func(c *ReplicaConfig) { c.MaxBacklog = limit })
+	m := s.machines[0]
+	must(t, s.replicas[1], "slow")
+	slow.await(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	isBehind := func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.lags) > 0
+	}
+	for i := 0; !isBehind(); i++ {
+		try, end := context.WithTimeout(ctx, electionTimeout)
+		_ = s.replicas[1].Propose(try, []byte(fmt.Sprint(i, strings.Repeat(".", 1000)))) // the last one is refused
+		end()
+	}
+	try, end := context.WithTimeout(ctx, electionTimeout)
+	defer end()
+	if err := s.replicas[1].Propose(try, []byte("refused")); !errors.Is(err, ErrUnknown) {
+		t.Errorf("propose to a leader that is far behind: %v; want ErrUnknown", err)
+	}
+	if leader, _, _ := s.replicas[2].Leader(); leader != 1 {
+		t.Errorf("replica %d leads, want 1", leader)
+	}
+	if _, bytes := s.replicas[0].Backlog(); bytes > 2*limit {
+		t.Errorf("the backlog is %d bytes, want about %d", bytes, limit)
+	}
+	slow.release()
+	must(t, s.replicas[1], "after")
+	if err := s.replicas[0].ReadIndex(enginetest.Within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := data(m.entries()); got[0] != "slow" || !slices.Contains(got, "after") || slices.Contains(got, "refused") {
+		t.Errorf("the leader applied %.300q; want slow first, after, and not refused", got)
+	}
+}
+
 // TestSnapshotReplacesTheBacklog sends a snapshot to a replica whose machine is busy, and whose
 // queue has left entries in the log that the snapshot replaces.
 func TestSnapshotReplacesTheBacklog(t *testing.T) {
@@ -397,7 +492,7 @@ func TestSnapshotReplacesTheBacklog(t *testing.T) {
 	slow := newHold()
 	defer slow.release()
 	nodes := cluster(t, 3)
-	s := newShard(t, nodes, shard, third("slow", slow), func(c *ReplicaConfig) { c.MaxBacklog, c.SnapshotEvery = 1000, 10 })
+	s := newShard(t, nodes, shard, slowAt(2, slow), func(c *ReplicaConfig) { c.MaxBacklog, c.SnapshotEvery = 1000, 10 })
 	r, m := s.replicas[2], s.machines[2]
 	q := &r.applier.queue
 	q.mu.Lock()
@@ -444,5 +539,50 @@ func TestSnapshotReplacesTheBacklog(t *testing.T) {
 	}
 	if diff := cmp.Diff(data(s.machines[0].entries()), data(m.entries())); diff != "" {
 		t.Errorf("the replica's machine (-leader +replica):\n%s", diff)
+	}
+}
+
+// TestNothingIsAppliedBehindAGap loses entries that a received snapshot has replaced in the log: the
+// machine gets nothing, and nobody who waits is told, before the snapshot is restored.
+func TestNothingIsAppliedBehindAGap(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder()
+	r := alone(t, rec, nil)
+	must(t, r, "before")
+	a, q := &r.applier, &r.applier.queue
+	q.mu.Lock()
+	first, _ := a.log.Span()
+	q.tasks = append(q.tasks, task{ticket: q.handed + 1, entry: Entry{Index: first - 1}, through: first, count: 1})
+	q.entries++
+	q.handed++
+	q.mu.Unlock()
+	behind := q.push(Entry{Index: 99, Data: []byte("behind the gap")})
+	done := make(chan struct{})
+	q.call(func() { close(done) })
+	<-done
+	if diff := cmp.Diff([]string{"before"}, data(rec.entries())); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+	w := q.await(behind)
+	if w == nil {
+		t.Fatal("an entry that was skipped counts as applied")
+	}
+	s, err := a.PrepareSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.SaveSnapshot(s, io.Discard, nil, nil); !errors.Is(err, statemachine.ErrSnapshotAborted) {
+		t.Errorf("a snapshot behind the gap: %v; want ErrSnapshotAborted", err)
+	}
+	var b bytes.Buffer
+	if err := writeEntries(&b, []Entry{{Index: 99, Data: []byte("restored")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.RecoverFromSnapshot(&b, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-w.done
+	if diff := cmp.Diff([]string{"restored"}, data(rec.entries())); diff != "" {
+		t.Errorf("applied after the snapshot (-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -10,10 +11,17 @@ import (
 )
 
 // newTestQueue returns a queue with a limit of 10 bytes, and what it reports.
-func newTestQueue(t *testing.T) (q *queue, reports *[]bool) {
+func newTestQueue(t *testing.T) (q *queue, reports *[]string) {
 	t.Helper()
-	q, reports = &queue{}, &[]bool{}
-	q.init(10, func(e lagging) { *reports = append(*reports, e.behind) })
+	q, reports = &queue{}, &[]string{}
+	q.init(10, func(e event) {
+		switch e := e.(type) {
+		case lagging:
+			*reports = append(*reports, fmt.Sprint(e.behind))
+		case roomForEntries:
+			*reports = append(*reports, "room")
+		}
+	}, roomForEntries{})
 	return q, reports
 }
 
@@ -140,7 +148,7 @@ func TestQueueReportsALag(t *testing.T) {
 	}
 	q.applied(&rest, 5, 6)
 	q.finish(&rest, false)
-	if want := []bool{true, false}; !slices.Equal(*reports, want) {
+	if want := []string{"true", "false", "room"}; !slices.Equal(*reports, want) {
 		t.Errorf("reports %v, want %v", *reports, want)
 	}
 }
@@ -165,8 +173,8 @@ func TestQueueDrains(t *testing.T) {
 	if q.isBehind() {
 		t.Error("a queue drains longer than to a quarter of its limit")
 	}
-	if len(*reports) != 0 {
-		t.Errorf("a queue that drains reported %v", *reports)
+	if want := []string{"room"}; !slices.Equal(*reports, want) {
+		t.Errorf("reports %v, want %v", *reports, want)
 	}
 }
 
