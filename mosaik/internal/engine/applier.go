@@ -5,53 +5,121 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lni/dragonboat/v4/statemachine"
 
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/raftlog"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// applier is a replica's state machine as dragonboat sees it. It applies entries to the user's
-// state machine. dragonboat ends the process over every error that a method returns, except
-// ErrSnapshotAborted and ErrSnapshotStopped of SaveSnapshot.
+// applier is a replica's state machine as dragonboat sees it. dragonboat's workers serve many
+// replicas, so its methods hand everything over to a goroutine of the replica, which calls the
+// user's state machine. dragonboat ends the process over every error that a method returns,
+// except ErrSnapshotAborted and ErrSnapshotStopped of SaveSnapshot.
 type applier struct {
-	replica *Replica
+	replica  *Replica
+	patience patience
+	log      *raftlog.Log // set before dragonboat starts the replica
+	queue    queue
+	running  sync.WaitGroup // the goroutine, and those that write views
+	views    atomic.Int32   // views that are not closed
+	restored atomic.Uint64  // the ticket of the last snapshot to restore
 
-	mu   sync.Mutex   // held during calls of user
-	user StateMachine // nil once the replica is stopped
-	load load
+	// The goroutine owns these.
+	user   StateMachine
+	load   load
+	due    sm.Index // through which the log may be pruned by the snapshot that is due, 0 if none is
+	hasGap bool     // entries are missing, which the next snapshot to restore holds
 }
 
-var _ statemachine.IStateMachine = (*applier)(nil)
+var _ statemachine.IConcurrentStateMachine = (*applier)(nil)
 
-// detach ends all calls of the user's state machine: none is in flight or begins once it has
-// returned.
-func (a *applier) detach() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.user = nil
+// start starts the goroutine.
+func (a *applier) start() { a.running.Go(a.run) }
+
+// wait returns when the user's state machine is no longer called. The replica has ended.
+func (a *applier) wait() { a.running.Wait() }
+
+// run applies what dragonboat hands over until the replica ends.
+func (a *applier) run() {
+	for tasks := a.queue.take(nil); tasks != nil; tasks = a.queue.take(tasks) {
+		for i := range tasks {
+			t := &tasks[i]
+			switch {
+			case t.call != nil:
+				t.call()
+			case t.isRange():
+				a.reread(t)
+			default:
+				a.apply(t.entry)
+			}
+			a.queue.finish(t, a.hasGap)
+		}
+	}
 }
 
-// Update implements [statemachine.IStateMachine].
-func (a *applier) Update(e statemachine.Entry) (statemachine.Result, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.user == nil || a.replica.isFenced() {
-		return statemachine.Result{}, nil
+// isOff reports whether the user's state machine must not be called: the replica stops or has
+// failed.
+func (a *applier) isOff() bool { return a.replica.isDone() || a.replica.isFenced() }
+
+// Update implements [statemachine.IConcurrentStateMachine]. The value of a result is the ticket
+// of the entry.
+func (a *applier) Update(entries []statemachine.Entry) ([]statemachine.Entry, error) {
+	for i := range entries {
+		e := &entries[i]
+		e.Result.Value = a.queue.push(Entry{
+			Index: sm.Index(e.Index),
+			Term:  a.log.TermAt(sm.Index(e.Index)), // a received snapshot may replace the log soon
+			Data:  e.Cmd,
+		})
+	}
+	a.queue.wake()
+	return entries, nil
+}
+
+// apply applies one entry.
+func (a *applier) apply(e Entry) {
+	if a.hasGap || a.isOff() {
+		return
 	}
 	defer a.isolate("apply")
-	if err := a.user.Apply(Entry{
-		Index: sm.Index(e.Index),
-		Term:  a.replica.termOf(e.Index),
-		Data:  e.Cmd,
-	}); err != nil {
+	if err := a.user.Apply(e); err != nil {
 		a.replica.abandon(fmt.Errorf("engine: apply entry %d: %w", e.Index, err))
-		return statemachine.Result{}, nil
+		return
 	}
-	if through, due := a.load.add(sm.Index(e.Index), len(e.Cmd)); due && a.user.CanSnapshot() {
-		a.replica.report(snapshotDue{a.replica, through})
+	through, due := a.load.add(e.Index, len(e.Data))
+	if due && a.views.Load() == 0 && a.user.CanSnapshot() {
+		a.due = through
 	}
-	return statemachine.Result{}, nil
+	// The freeze comes behind everything that was handed over, and a worker waits for it.
+	if a.due != 0 && !a.queue.drain() {
+		a.replica.report(snapshotDue{a.replica, a.due})
+		a.due = 0
+	}
+}
+
+// reread applies entries for which the queue had no room.
+func (a *applier) reread(t *task) {
+	for low := t.entry.Index; low <= t.through && !a.hasGap && !a.isOff(); {
+		entries, next, err := a.replica.engine.logs.Committed(a.replica.shard, a.replica.id, low, t.through+1)
+		switch {
+		case errors.Is(err, raftlog.ErrReplaced):
+			a.hasGap = true // dragonboat hands the snapshot over next
+			return
+		case err != nil:
+			a.replica.fail(fmt.Errorf("%w: read entries from %d on: %w", ErrStorage, low, err))
+			return
+		}
+		for _, e := range entries {
+			a.apply(e)
+			a.queue.applied(t, e.Index, len(e.Data))
+		}
+		low = next
+	}
+	if t.count != 0 && !a.hasGap && !a.isOff() {
+		a.replica.fail(fmt.Errorf("%w: entries through %d: read %d too few", ErrStorage, t.through, t.count))
+	}
 }
 
 // isolate fences the replica when the user's state machine panics. It must be deferred.
@@ -61,18 +129,64 @@ func (a *applier) isolate(doing string) {
 	}
 }
 
-// Lookup implements [statemachine.IStateMachine]. Reads use the user's state machine directly.
+// Lookup implements [statemachine.IConcurrentStateMachine]. Reads use the user's state machine
+// directly.
 func (a *applier) Lookup(any) (any, error) { return nil, nil }
 
-// SaveSnapshot implements [statemachine.IStateMachine].
-func (a *applier) SaveSnapshot(w io.Writer, _ statemachine.ISnapshotFileCollection, _ <-chan struct{}) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.user == nil || a.replica.isFenced() {
-		return statemachine.ErrSnapshotStopped
+// PrepareSnapshot implements [statemachine.IConcurrentStateMachine]. dragonboat hands nothing over
+// meanwhile, so the freeze comes behind the entries that the snapshot covers and before all
+// others. It must not fail: dragonboat would end the process.
+func (a *applier) PrepareSnapshot() (any, error) {
+	s := newSaving(&a.views)
+	a.queue.call(func() { a.freeze(s) })
+	return s, nil
+}
+
+// freeze offers a view to SaveSnapshot. If the view is not concurrent, it returns when the view
+// is closed.
+func (a *applier) freeze(s *saving) {
+	if s.over() || a.isOff() {
+		return
 	}
 	a.load.restart()
-	if err := a.snapshot(w); err != nil {
+	switch {
+	case a.hasGap:
+		s.offer(nil, errSuperseded)
+		return
+	case a.views.Load() > 0:
+		s.offer(nil, errViewNotEnded)
+		return
+	}
+	var view sm.View
+	var concurrent bool
+	err := guarded(func() (err error) {
+		view, concurrent, err = a.user.Freeze()
+		return err
+	})
+	if err != nil {
+		s.offer(nil, err)
+		return
+	}
+	s.offer(view, nil)
+	if concurrent {
+		return
+	}
+	select {
+	case <-s.closed:
+	case <-a.replica.done:
+		s.giveUp()
+		<-s.closed
+	}
+}
+
+// SaveSnapshot implements [statemachine.IConcurrentStateMachine]. It gives up on a state machine
+// that hangs, because it runs on a worker that other replicas need.
+func (a *applier) SaveSnapshot(prepared any, w io.Writer, _ statemachine.ISnapshotFileCollection, _ <-chan struct{}) error {
+	err := a.save(prepared.(*saving), w)
+	switch {
+	case a.isOff():
+		return statemachine.ErrSnapshotStopped
+	case err != nil:
 		a.replica.report(snapshotFailed{fmt.Errorf("engine: write snapshot: %w", err)})
 		return statemachine.ErrSnapshotAborted
 	}
@@ -82,37 +196,56 @@ func (a *applier) SaveSnapshot(w io.Writer, _ statemachine.ISnapshotFileCollecti
 	return nil
 }
 
-// snapshot turns a panic into an error: the state machine has not changed.
-func (a *applier) snapshot(w io.Writer) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the machine panicked: %v", r)
-		}
-	}()
-	view, _, err := a.user.Freeze()
+// save writes the view to w once it is frozen.
+func (a *applier) save(s *saving, w io.Writer) error {
+	done := a.replica.done
+	if !awaitProgress(s.ready, done, a.patience.freeze, a.queue.progress) {
+		s.giveUp()
+		return errNotFrozen
+	}
+	view, err := s.take()
 	if err != nil {
 		return err
 	}
-	return errors.Join(view.Snapshot(w), view.Close())
+	if a.isOff() { // nothing new may run
+		return errors.Join(errNotFrozen, s.release(view))
+	}
+	out := &output{w: w}
+	defer out.cut()
+	written := make(chan struct{})
+	a.running.Go(func() {
+		err = guarded(func() error { return view.Snapshot(out) })
+		err = errors.Join(err, s.release(view))
+		close(written)
+	})
+	if !awaitProgress(written, done, a.patience.write, out.writes) {
+		return errViewStalled
+	}
+	return err
 }
 
-// RecoverFromSnapshot implements [statemachine.IStateMachine]. If the user's state machine
-// fails, it fences the replica and reports success: dragonboat continues after the snapshot in
-// any case, and panics over a gap.
+// RecoverFromSnapshot implements [statemachine.IConcurrentStateMachine]. The goroutine reads the
+// snapshot later: dragonboat has closed the file by then, but a file in memory stays readable
+// (package snapstore).
 func (a *applier) RecoverFromSnapshot(r io.Reader, _ []statemachine.SnapshotFile, _ <-chan struct{}) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.user == nil || a.replica.isFenced() {
-		return nil
+	a.restored.Store(a.queue.call(func() { a.restore(r) }))
+	return nil
+}
+
+// restore replaces the state. If the user's state machine fails, it fences the replica:
+// dragonboat continues after the snapshot in any case.
+func (a *applier) restore(r io.Reader) {
+	if a.isOff() {
+		return
 	}
+	a.hasGap = false
 	a.load.last = 0 // dragonboat does not reveal the snapshot's index
 	a.load.restart()
 	defer a.isolate("restore snapshot")
 	if err := a.user.Restore(r); err != nil {
 		a.replica.abandon(fmt.Errorf("engine: restore snapshot: %w", err))
 	}
-	return nil
 }
 
-// Close implements [statemachine.IStateMachine].
+// Close implements [statemachine.IConcurrentStateMachine].
 func (a *applier) Close() error { return nil }

@@ -18,9 +18,18 @@
 // is fenced instead: nothing of it leaves the process and nothing is applied from then on,
 // [Events.Failed] gives the cause, and the owner must stop the replica.
 //
+// # Applying
+//
+// dragonboat's workers serve many replicas, so they only hand entries and snapshots over to a
+// queue of the replica. A goroutine of the replica takes them from there, in
+// their order, and calls the state machine. dragonboat counts an entry as applied when it was
+// handed over. What depends on the state waits for the queue: proposals, reads, snapshots and the
+// report that the replica was removed. Entries that the queue has no room for stay in the log, from which
+// the goroutine reads them.
+//
 // # Locks
 //
-// No lock of this package is held during calls of the owner's Events and StateMachine, but for
-// Replica.mu and applier.mu, which exist to serialize them. Engine.gate is held for reading
-// during calls of dragonboat, so that Close can wait for them.
+// No lock of this package is held during calls of the owner's StateMachine, and of its Events but
+// for Replica.mu, which serializes them. Engine.gate is held for reading during calls of
+// dragonboat, so that Close can wait for them.
 package engine

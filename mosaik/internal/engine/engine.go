@@ -42,6 +42,7 @@ type Engine struct {
 	snapshots *snapstore.FS
 	events    *dispatcher
 	host      *dragonboat.NodeHost
+	patience  patience                           // with the machines of replicas; tests shorten it
 	repeats   sync.WaitGroup                     // goroutines of Replica.repeat
 	inject    func(messages ...pb.Message) error // transport.Inject; tests drop some
 	close     func() error                       // sync.OnceValue
@@ -71,6 +72,7 @@ func Open(cfg Config) (*Engine, error) {
 		logs:      raftlog.NewRouter(int(workers.ExecShards)),
 		snapshots: snapstore.NewFS(),
 		replicas:  map[uint64]*Replica{},
+		patience:  defaultPatience,
 	}
 	if e.log == nil {
 		e.log = slog.Default()
@@ -195,9 +197,14 @@ func (e *Engine) shutdown() (err error) {
 		r.quiesce()
 	}
 	defer func() {
+		var machines sync.WaitGroup
 		for _, r := range replicas {
-			e.release(r)
+			machines.Go(func() {
+				r.applier.wait()
+				e.release(r)
+			})
 		}
+		machines.Wait()
 		e.events.close()
 	}()
 	defer recovered(&err)

@@ -23,6 +23,10 @@ type (
 		stalled bool
 		took    time.Duration
 	}
+	lagging struct {
+		behind         bool
+		entries, bytes int
+	}
 	snapshotTaken  struct{}
 	snapshotFailed struct{ err error }
 	failed         struct{ err error }
@@ -32,6 +36,7 @@ func (e leaderChanged) notify(to Events)   { to.LeaderChanged(e.leader, e.term) 
 func (membershipChanged) notify(to Events) { to.MembershipChanged() }
 func (removed) notify(to Events)           { to.Removed() }
 func (e logStalled) notify(to Events)      { to.LogStalled(e.stalled, e.took) }
+func (e lagging) notify(to Events)         { to.Lagging(e.behind, e.entries, e.bytes) }
 func (snapshotTaken) notify(to Events)     { to.SnapshotTaken() }
 func (e snapshotFailed) notify(to Events)  { to.SnapshotFailed(e.err) }
 func (e failed) notify(to Events)          { to.Failed(e.err) }
@@ -126,11 +131,11 @@ func (l listener) MembershipChanged(info raftio.NodeInfo) {
 	}
 }
 
-// NodeDeleted implements [raftio.ISystemEventListener]: the replica has applied its own
-// removal.
+// NodeDeleted implements [raftio.ISystemEventListener]: dragonboat has applied the removal of the
+// replica. The owner, which then stops the replica, must not lose the outcomes of earlier entries.
 func (l listener) NodeDeleted(info raftio.NodeInfo) {
 	if r := l.find(info.ShardID, info.ReplicaID); r != nil {
-		r.report(removed{})
+		r.reportInOrder(removed{})
 	}
 }
 

@@ -119,6 +119,7 @@ type recorder struct {
 	snapErrors []error
 	taken      int
 	stalls     []bool
+	lags       []bool
 	changed    chan struct{}
 }
 
@@ -181,6 +182,15 @@ func (r *recorder) Snapshot(w io.Writer) error {
 		}
 		return err
 	}
+	if err := writeEntries(w, entries); err != nil {
+		return err
+	}
+	r.update(func() { r.snapshots++ })
+	return nil
+}
+
+// writeEntries writes what Restore reads.
+func writeEntries(w io.Writer, entries []Entry) error {
 	for _, e := range entries {
 		var head [24]byte
 		binary.LittleEndian.PutUint64(head[0:], uint64(e.Index))
@@ -190,7 +200,6 @@ func (r *recorder) Snapshot(w io.Writer) error {
 			return err
 		}
 	}
-	r.update(func() { r.snapshots++ })
 	return nil
 }
 
@@ -231,6 +240,9 @@ func (r *recorder) Removed()           { r.update(func() { r.removed++ }) }
 func (r *recorder) Failed(err error)   { r.update(func() { r.failures = append(r.failures, err) }) }
 func (r *recorder) LogStalled(stalled bool, _ time.Duration) {
 	r.update(func() { r.stalls = append(r.stalls, stalled) })
+}
+func (r *recorder) Lagging(behind bool, _, _ int) {
+	r.update(func() { r.lags = append(r.lags, behind) })
 }
 func (r *recorder) SnapshotTaken() { r.update(func() { r.taken++ }) }
 func (r *recorder) SnapshotFailed(err error) {

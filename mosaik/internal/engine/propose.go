@@ -48,6 +48,7 @@ type Proposal struct {
 	replica   *Replica
 	request   *dragonboat.RequestState
 	succeeded <-chan struct{} // closed when the leader is replaced
+	applied   *waiter         // for the entry, once dragonboat has handed it over
 }
 
 // StartProposal begins to replicate data and does not wait. The caller may change data
@@ -72,12 +73,22 @@ func (r *Replica) StartProposal(ctx context.Context, data []byte) (*Proposal, er
 // false if interrupt was ready first; Wait may then be called again.
 func (p *Proposal) Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
 	r := p.replica
+	if p.applied != nil {
+		return p.waitApplied(ctx, interrupt)
+	}
 	select {
 	case <-p.succeeded:
 		return true, fmt.Errorf("engine: propose: the leader was replaced: %w", ErrUnknown)
 	case result := <-p.request.ResultC():
+		ticket := result.GetResult().Value
 		p.request.Release()
-		return true, r.outcome(result)
+		if err := r.outcome(result); err != nil {
+			return true, err
+		}
+		if p.applied = r.applier.queue.await(ticket); p.applied == nil {
+			return true, r.sound()
+		}
+		return p.waitApplied(ctx, interrupt)
 	case <-interrupt:
 		return false, nil
 	case <-ctx.Done():
@@ -87,6 +98,31 @@ func (p *Proposal) Wait(ctx context.Context, interrupt <-chan struct{}) (settled
 	case <-r.engine.ctx.Done():
 		return true, fmt.Errorf("engine: propose: %w: %w", ErrClosed, ErrUnknown)
 	}
+}
+
+// waitApplied waits for the state machine, otherwise as Wait. The proposal is committed.
+func (p *Proposal) waitApplied(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
+	r := p.replica
+	select {
+	case <-p.applied.done:
+		return true, r.sound()
+	case <-interrupt:
+		return false, nil
+	case <-ctx.Done():
+		r.applier.queue.forget(p.applied)
+		return true, fmt.Errorf("engine: propose: %w: %w", ctx.Err(), ErrUnknown)
+	case <-r.done:
+		return true, r.sound()
+	}
+}
+
+// sound returns nil if everything that dragonboat handed over was applied as far as the queue
+// says. A replica that has ended skips entries.
+func (r *Replica) sound() error {
+	if ended := r.ended(); ended != nil {
+		return fmt.Errorf("engine: propose: %w: %w", ended, ErrUnknown)
+	}
+	return nil
 }
 
 // propose hands the proposal to dragonboat. If it fails, dragonboat has not accepted it.

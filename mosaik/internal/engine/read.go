@@ -67,30 +67,31 @@ func (r *Replica) pause(ctx, changed context.Context) {
 	}
 }
 
-// readOnce makes one try of a read.
-func (r *Replica) readOnce(ctx context.Context) error {
+// readOnce makes one try of a read. It returns the ticket of the last task that the read must
+// see.
+func (r *Replica) readOnce(ctx context.Context) (ticket uint64, err error) {
 	state, err := r.readIndex(ctx)
 	if err != nil {
-		return retryable(err)
+		return 0, retryable(err)
 	}
 	select {
 	case result := <-state.ResultC():
 		state.Release()
 		switch {
 		case result.Completed():
-			return nil
+			return r.applier.queue.last(), nil
 		case result.Dropped():
-			return errDropped
+			return 0, errDropped
 		case result.Terminated():
-			return ErrClosed
+			return 0, ErrClosed
 		}
-		return errLost
+		return 0, errLost
 	case <-ctx.Done():
-		return errLost
+		return 0, errLost
 	case <-r.done:
-		return r.ended()
+		return 0, r.ended()
 	case <-r.engine.ctx.Done():
-		return ErrClosed
+		return 0, ErrClosed
 	}
 }
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -58,7 +60,9 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 		unloaded: make(chan struct{}),
 		events:   cfg.Events,
 	}
-	r.applier = applier{replica: r, user: cfg.Machine, load: load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}}
+	r.applier.replica, r.applier.patience, r.applier.user = r, e.patience, cfg.Machine
+	r.applier.load = load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}
+	r.applier.queue.init(cmp.Or(cfg.MaxBacklog, DefaultMaxBacklog), r.report, roomForEntries{r})
 	times := newReadTimes(cfg.ReadTimeout)
 	r.reads.ask = func() error { return r.ask(times) }
 	r.leader.replaced = make(chan struct{})
@@ -80,6 +84,10 @@ func (r *Replica) shutdown() error {
 	if errors.Is(err, ErrClosed) {
 		return r.engine.Close() // which stops the replica
 	}
+	if err == nil {
+		r.applier.wait() // outside of the engine's gate, because a call may never return
+		err = r.engine.forget(r)
+	}
 	if err != nil {
 		return fmt.Errorf("engine: stop replica %d of shard %d: %w", r.id, r.shard, err)
 	}
@@ -100,17 +108,18 @@ func (r *Replica) leave() error {
 	// dragonboat panics when the shard starts again before its workers have let go.
 	select {
 	case <-r.unloaded:
-		return e.forget(r)
+		return nil
 	case <-e.ctx.Done():
 		return ErrClosed
 	}
 }
 
-// quiesce makes calls of the replica fail, and ends the calls that the replica makes.
+// quiesce makes calls of the replica fail. The replica makes no calls from then on, but one of
+// the state machine may still run.
 func (r *Replica) quiesce() {
 	r.end()
 	r.reads.close()
-	r.applier.detach()
+	r.applier.queue.close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = nil
@@ -174,6 +183,11 @@ func (r *Replica) ended() error {
 // report queues a call of the owner.
 func (r *Replica) report(e event) { r.engine.events.post(r, e) }
 
+// reportInOrder queues a call of the owner once everything before it is applied.
+func (r *Replica) reportInOrder(e event) {
+	r.applier.queue.call(func() { r.report(e) })
+}
+
 // reportSnapshot reports a snapshot that was copied to disk, or the error of one that was not.
 func (r *Replica) reportSnapshot(err error) {
 	if err != nil {
@@ -192,9 +206,26 @@ func (r *Replica) dispatch(e event) {
 	}
 }
 
-// termOf returns the term of an entry that is being applied.
-func (r *Replica) termOf(index uint64) sm.Term {
-	return r.engine.logs.Find(r.shard, r.id).TermAt(sm.Index(index))
+// Backlog returns how many committed entries the state machine has yet to apply, and their size in
+// bytes. It does not count those that dragonboat has not handed over.
+func (r *Replica) Backlog() (entries, bytes int) { return r.applier.queue.backlog() }
+
+// awaitTicket waits until a task of the applier's queue is done. A replica that ends returns
+// [ErrClosed], ctx its error.
+func (r *Replica) awaitTicket(ctx context.Context, ticket uint64) error {
+	w := r.applier.queue.await(ticket)
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		r.applier.queue.forget(w)
+		return ctx.Err()
+	case <-r.done:
+		return r.ended()
+	}
 }
 
 // settle returns when dragonboat's workers know the replica. dragonboat would not let go of a
@@ -216,6 +247,21 @@ func (r *Replica) settle() error {
 	}
 }
 
+// awaitRestore returns when the snapshot with which the replica starts is restored, or could not
+// be restored.
+func (r *Replica) awaitRestore() error {
+	w := r.applier.queue.await(r.applier.restored.Load())
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.done:
+		return nil
+	case <-r.engine.ctx.Done():
+		return ErrClosed
+	}
+}
+
 // endpointOwner is a replica as the transport sees it.
 type endpointOwner struct{ r *Replica }
 
@@ -229,6 +275,9 @@ func (o endpointOwner) IsFailed() bool { return o.r.failure.Load() != nil }
 
 // IsEnding implements [transport.Owner].
 func (o endpointOwner) IsEnding() bool { return o.r.isDone() }
+
+// IsBehind implements [transport.Owner].
+func (o endpointOwner) IsBehind() bool { return o.r.applier.queue.isBehind() }
 
 // Fail implements [transport.Owner].
 func (o endpointOwner) Fail(err error) { o.r.fail(err) }

@@ -46,7 +46,11 @@ func (r *Replica) ask(p *readTimes) error {
 		defer cancel()
 	}
 	begun := time.Now()
-	_, err := attempt(ctx, r, p.try, func(try context.Context) (struct{}, error) { return struct{}{}, r.readOnce(try) })
+	ticket, err := attempt(ctx, r, p.try, r.readOnce)
+	if err == nil {
+		// The leader has answered. A machine that lags is no reason to ask again.
+		err = r.awaitTicket(ctx, ticket)
+	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		p.unanswered()

@@ -35,6 +35,7 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 	}
 	if err := e.start(r, cfg); err != nil {
 		r.quiesce()
+		r.applier.wait()
 		e.forget(r)
 		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, err)
 	}
@@ -54,6 +55,8 @@ func (c ReplicaConfig) validate(tick time.Duration) error {
 		return fail("ReplicaConfig.Log is missing")
 	case c.Machine == nil:
 		return fail("ReplicaConfig.Machine is missing")
+	case c.MaxBacklog < 0:
+		return fail("ReplicaConfig.MaxBacklog is %d; it must be 0 or more", c.MaxBacklog)
 	case c.Events == nil:
 		return fail("ReplicaConfig.Events is missing")
 	}
@@ -88,6 +91,9 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	r.endpoint = &transport.Endpoint{
 		Shard: r.shard, Replica: r.id, Election: r.election, Log: log, Snapshots: r.durable, Owner: endpointOwner{r},
 	}
+	r.applier.log = log
+	_, r.applier.queue.start = log.Span()
+	r.applier.start()
 	e.transport.Attach(r.endpoint)
 	e.logs.Worker(r.shard).Serve(&r.stall)
 	defer recovered(&err)
@@ -95,11 +101,14 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if cfg.Bootstrap {
 		members = map[uint64]string{r.id: e.self.String()}
 	}
-	create := func(uint64, uint64) statemachine.IStateMachine { return &r.applier }
-	if err := e.host.StartReplica(members, !cfg.Bootstrap, create, cfg.raft(e.tick)); err != nil {
+	create := func(uint64, uint64) statemachine.IConcurrentStateMachine { return &r.applier }
+	if err := e.host.StartConcurrentReplica(members, !cfg.Bootstrap, create, cfg.raft(e.tick)); err != nil {
 		return err
 	}
-	return r.settle()
+	if err := r.settle(); err != nil {
+		return err
+	}
+	return r.awaitRestore()
 }
 
 // forget ends what place and start began, once dragonboat has let go of the replica.

@@ -30,11 +30,14 @@ var (
 	ErrBusy = errors.New("engine: another membership change is in flight")
 )
 
+// DefaultMaxBacklog is the default of [ReplicaConfig.MaxBacklog], in bytes.
+const DefaultMaxBacklog = 16 << 20
+
 // MaxProposal is the largest proposal in bytes.
 const MaxProposal = wire.MaxProposal
 
-// StateMachine is the state machine to which a replica applies its log. The engine calls its
-// methods, never two at a time.
+// StateMachine is the state machine to which a replica applies its log. One goroutine of the
+// replica calls its methods. A call that never returns affects no other replica.
 type StateMachine interface {
 	// Apply applies one entry. It must not keep Data after it returns. An error means that
 	// only a newer program can apply the entry, and that none may follow it here: it fences
@@ -91,7 +94,11 @@ type ReplicaConfig struct {
 	// SnapshotBytes of them, since the last one was taken or tried. 0 is no bound; with both
 	// 0 none is taken.
 	SnapshotEvery, SnapshotBytes uint64
-	Events                       Events
+	// MaxBacklog bounds the entries, in bytes, that are committed and that the state machine has
+	// not applied; 0 is [DefaultMaxBacklog]. A replica with a larger backlog accepts no entries
+	// from other members, and receives them later. It holds no more than this in memory.
+	MaxBacklog int
+	Events     Events
 }
 
 // Events is the owner of a replica. One goroutine per engine makes all calls, one after
@@ -99,16 +106,22 @@ type ReplicaConfig struct {
 type Events interface {
 	// LeaderChanged reports a new leader or term; leader 0 means none.
 	LeaderChanged(leader uint64, term sm.Term)
-	// MembershipChanged reports that the replica applied a membership change.
+	// MembershipChanged reports that Raft applied a membership change here. The state machine may
+	// have yet to apply entries before it.
 	MembershipChanged()
-	// Removed reports that the replica applied its own removal: it no longer participates and
-	// should be stopped. A removed replica that is partitioned does not learn of its removal.
+	// Removed reports that the replica applied its own removal, and its state machine everything
+	// before that: the replica no longer participates and should be stopped. A removed replica that is partitioned does not learn of its removal.
 	Removed()
 	// LogStalled reports that a call of the replica's log, or of a log whose replica the same
 	// worker serves, has taken an election timeout and has not returned, and later, with
 	// false, that it has. Meanwhile the replica sends nothing and learns nothing, also not
 	// that another one leads. took is how long the call has taken.
 	LogStalled(stalled bool, took time.Duration)
+	// Lagging reports that the state machine has fallen behind the log by more than
+	// [ReplicaConfig.MaxBacklog], and later, with false, that it has worked off half of that. A
+	// leader that lags should hand over. What the log held when the replica started does not
+	// count. entries and bytes are the backlog at that moment.
+	Lagging(behind bool, entries, bytes int)
 	// SnapshotTaken reports a snapshot that lets the log be compacted.
 	SnapshotTaken()
 	// SnapshotFailed reports a snapshot that the state machine could not write or the disk

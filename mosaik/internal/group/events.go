@@ -49,6 +49,14 @@ func (e events) LogStalled(stalled bool, took time.Duration) {
 	})
 }
 
+func (e events) Lagging(behind bool, entries, bytes int) {
+	if behind {
+		e.g.log.Warn("machine lags: this member accepts no entries until it has applied more", "entries", entries, "bytes", bytes)
+	} else {
+		e.g.log.Info("machine has caught up: this member accepts entries again", "entries", entries, "bytes", bytes)
+	}
+}
+
 func (e events) SnapshotTaken() {
 	e.post(func() { e.l.snapshot = nil })
 }

@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/internal/engine/wire"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -70,6 +72,47 @@ func (l *Log) iterate(out []pb.Entry, size uint64, low, high sm.Index, maxSize u
 	}
 	_ = l.unlock("read from", err)
 	return c.out, c.size
+}
+
+// ErrReplaced reports entries that the log no longer holds because a received snapshot replaced
+// it.
+var ErrReplaced = errors.New("engine: a snapshot replaced the entries")
+
+// errFenced reports a log that is not read because it is fenced.
+var errFenced = errors.New("engine: the log is fenced")
+
+// committed returns the proposals among the entries with indices in [low, high), which must be
+// committed. It stops after about [ReadSize] bytes; next is the index at which to continue.
+func (l *Log) committed(low, high sm.Index) (proposals []Entry, next sm.Index, err error) {
+	l.mu.Lock()
+	if first, _ := l.terms.span(); low < first {
+		l.mu.Unlock()
+		return nil, 0, ErrReplaced
+	}
+	if l.fenced.Load() {
+		l.mu.Unlock()
+		return nil, 0, errFenced
+	}
+	c := collector{maxSize: ReadSize}
+	err = Guard(func() error { return c.read(l.storage, low, high) })
+	if err != nil {
+		_ = l.unlock("read from", err)
+		return nil, 0, errFenced
+	}
+	l.mu.Unlock()
+	for i := range c.out {
+		e := &c.out[i]
+		next = sm.Index(e.Index) + 1
+		if e.ClientID != wire.ProposalClient {
+			continue
+		}
+		data, err := wire.Payload(e)
+		if err != nil {
+			return nil, 0, err
+		}
+		proposals = append(proposals, Entry{Index: sm.Index(e.Index), Term: sm.Term(e.Term), Data: data})
+	}
+	return proposals, next, nil
 }
 
 // collector gathers entries up to a size.

@@ -165,6 +165,20 @@ func (r *Router) IterateEntries(entries []pb.Entry, size, shard, replica, low, h
 	return entries, size, nil
 }
 
+// Committed returns the proposals among the entries with indices in [low, high) of a replica's
+// log, which must be committed. It stops after about [ReadSize] bytes; next is the index at which
+// to continue. It returns [ErrReplaced] if a received snapshot has replaced the entries, and
+// another error if the log is fenced or an entry is malformed.
+func (r *Router) Committed(shard, replica uint64, low, high sm.Index) (proposals []Entry, next sm.Index, err error) {
+	l := r.Find(shard, replica)
+	if l == nil {
+		return nil, 0, errUnregistered
+	}
+	w := r.Worker(shard)
+	defer w.end(w.begin())
+	return l.committed(low, high)
+}
+
 // ReadRaftState implements [raftio.ILogDB]. lastIndex is the index of the last snapshot.
 func (r *Router) ReadRaftState(shard, replica, lastIndex uint64) (raftio.RaftState, error) {
 	if l := r.Find(shard, replica); l != nil {

@@ -158,7 +158,8 @@ func (m *memory) forget(name string) error {
 	return nil
 }
 
-// memoryFile is an open file.
+// memoryFile is an open file. Its content stays readable when it is closed, on which the engine
+// relies.
 type memoryFile struct {
 	vfs.File // for Close and Sync
 	content  *pieces

@@ -2,6 +2,7 @@ package snapstore
 
 import (
 	"math"
+	"slices"
 
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
@@ -26,9 +27,35 @@ func (l LogDBFactory) Create(cfg config.NodeHostConfig, busy config.LogDBCallbac
 
 // records is a log database. The snapshots of stopped replicas are superseded, and the
 // others are where the FS keeps them.
+//
+// dragonboat notes in its records that a replica has a concurrent state machine, and refuses to
+// start it with another kind. Earlier releases had regular ones, and nothing else depends on the
+// kind, so the records always name that kind.
 type records struct {
 	raftio.ILogDB
 	fs *FS
+}
+
+// SaveBootstrapInfo implements [raftio.ILogDB].
+func (r records) SaveBootstrapInfo(shard, replica uint64, b pb.Bootstrap) error {
+	b.Type = pb.RegularStateMachine
+	return r.ILogDB.SaveBootstrapInfo(shard, replica, b)
+}
+
+// GetBootstrapInfo implements [raftio.ILogDB].
+func (r records) GetBootstrapInfo(shard, replica uint64) (pb.Bootstrap, error) {
+	b, err := r.ILogDB.GetBootstrapInfo(shard, replica)
+	b.Type = pb.ConcurrentStateMachine
+	return b, err
+}
+
+// SaveSnapshots implements [raftio.ILogDB].
+func (r records) SaveSnapshots(updates []pb.Update) error {
+	updates = slices.Clone(updates)
+	for i := range updates {
+		updates[i].Snapshot.Type = pb.RegularStateMachine
+	}
+	return r.ILogDB.SaveSnapshots(updates)
 }
 
 // GetSnapshot implements [raftio.ILogDB].

@@ -20,6 +20,9 @@ type Owner interface {
 	IsFailed() bool
 	// IsEnding reports whether the replica has failed or stops.
 	IsEnding() bool
+	// IsBehind reports whether the state machine is so far behind the log that the replica must
+	// not accept further entries.
+	IsBehind() bool
 	// Fail ends the replica.
 	Fail(error)
 	// Repeat hands a received request to take over leadership to Raft, again and again, until

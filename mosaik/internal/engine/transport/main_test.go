@@ -24,12 +24,14 @@ type owner struct {
 	leader   uint64
 	term     sm.Term
 	failed   bool
+	behind   bool
 	failures []error
 }
 
 func (o *owner) Leader() (uint64, sm.Term) { return o.leader, o.term }
 func (o *owner) IsFailed() bool            { return o.failed }
 func (o *owner) IsEnding() bool            { return o.failed }
+func (o *owner) IsBehind() bool            { return o.behind }
 func (o *owner) Fail(err error)            { o.failed, o.failures = true, append(o.failures, err) }
 func (o *owner) Repeat(pb.Message)         {}
 

@@ -22,7 +22,7 @@ func (t *Transport) Receive(from sm.PeerID, batch pb.MessageBatch) error {
 	for i := range batch.Requests {
 		m := &batch.Requests[i]
 		ep := t.receiver(from, m.ShardID, m.From, m.To)
-		if ep == nil || !ep.accepts(from, m, now) {
+		if ep == nil || !ep.accepts(from, m, now) || ep.lacksRoom(m) {
 			continue
 		}
 		switch m.Type {
@@ -52,6 +52,14 @@ func (t *Transport) Receive(from sm.PeerID, batch pb.MessageBatch) error {
 		}
 	}
 	return err
+}
+
+// lacksRoom reports whether a message brings entries while the state machine is far behind. Such
+// a message is dropped, because the workers that would have to wait serve other replicas, too. A
+// leader sends the entries again when it learns from the answer to a heartbeat that they are
+// missing. Proposals are slowed down: their outcome is unknown until they are proposed again.
+func (ep *Endpoint) lacksRoom(m *pb.Message) bool {
+	return len(m.Entries) > 0 && (m.Type == pb.Replicate || m.Type == pb.Propose) && ep.Owner.IsBehind()
 }
 
 // limitCommit keeps a heartbeat from committing an entry that the log may not hold when Raft
