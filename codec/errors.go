@@ -52,7 +52,8 @@ var (
 	// ErrNil reports nil where the Go type has no nil.
 	ErrNil = errors.New("codec: unexpected nil")
 	// ErrCanonical reports bytes that a registered codec, such as [Text] or
-	// [Binary], decodes to a value that it would encode as other bytes.
+	// [Binary], decodes to a value that it would encode as other bytes, and the
+	// state of a machine in which the keys of an ordered map are not in order.
 	ErrCanonical = errors.New("codec: not canonical")
 	// ErrLevel reports a value that needs a higher level of the schema than the
 	// one that it is encoded at, and a level that the schema does not have.

@@ -121,6 +121,9 @@ func (b *builder) node(t reflect.Type, addressable bool) (*node, *wire.Fault) {
 		n.form = formTime
 		return n, nil
 	}
+	if plain := plainOf(t); plain != "" {
+		return nil, refuse("%s is for the state of a machine; use %s", t, plain)
+	}
 	own, fault := ownCodec(t, addressable)
 	if fault != nil {
 		return nil, fault

@@ -15,6 +15,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Types that cannot be encoded, beside those that are written in place.
@@ -103,6 +104,11 @@ func TestReflectCheckRefuses(t *testing.T) {
 		{check[struct{ P *[]int64 }](t), "command.P", "use []int64"},
 		{check[struct{ P *map[string]bool }](t), "command.P", "use map[string]bool"},
 		{check[struct{ P selfPointer }](t), "command.P", "have the same encoding"},
+		// Containers of a machine's state.
+		{check[struct{ M sm.Map[string, int64] }](t), "command.M", "is for the state of a machine; use a plain map"},
+		{check[struct{ L []sm.List[int64] }](t), "command.L[]", "use a slice"},
+		{check[struct{ S sm.Set[string] }](t), "command.S", "use a plain map to bool"},
+		{check[struct{ B sm.Bytes }](t), "command.B", "sm.Bytes is for the state of a machine; use []byte"},
 		// Map keys.
 		{check[struct{ M map[float64]bool }](t), "command.M[key]", "float64 cannot be a map key; use a string or an integer"},
 		{check[struct{ M map[bool]bool }](t), "command.M[key]", "bool cannot be a map key"},

@@ -80,6 +80,15 @@ func (m *machine[C, M]) Snapshot(w io.Writer) error {
 	return any(m.machine).(sm.Snapshotter).Snapshot(w)
 }
 
+// Freeze implements [state.FreezingMachine].
+func (m *machine[C, M]) Freeze() (sm.View, error) {
+	f, ok := any(m.machine).(sm.Freezer)
+	if !ok {
+		return nil, nil
+	}
+	return f.Freeze()
+}
+
 // Restore implements [state.Machine].
 func (m *machine[C, M]) Restore(r io.Reader) error {
 	return any(m.machine).(sm.Snapshotter).Restore(r)

@@ -5,10 +5,14 @@ import "io"
 // Freezer is a [Snapshotter] that can freeze its state in a step that takes equally long
 // for small and large states. A member then writes its snapshots while it applies further
 // commands. Without it, the member applies nothing while a snapshot is written.
+//
+// mosaik-gen generates Freeze for machines with snapshots whose state has a [Map], [Set]
+// or [List]. A hand-written machine with such fields copies them into the view.
 type Freezer interface {
 	Snapshotter
 	// Freeze returns a view of the whole state as it is now. It never runs during an
-	// Apply, and this member applies nothing until it returns. A panic is an error.
+	// Apply or a query, and this member applies nothing until it returns. A panic is an
+	// error.
 	Freeze() (View, error)
 }
 

@@ -14,3 +14,7 @@ package codecimpl
 //
 // Version 1 was part of package codec; see its IsAtLeastVersion1.
 const IsAtLeastVersion2 = true
+
+// IsAtLeastVersion3 is the handshake of code whose machines have containers of package sm
+// in their state.
+const IsAtLeastVersion3 = true

@@ -46,7 +46,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // the error is [codec.ErrTooLarge]. Errors are of type [*codec.Error]; an error of
 // dst is wrapped.
 func WriteState[T any](dst io.Writer, root string, v *T, encode func([]byte, *T, *Encoder) []byte) error {
-	out := &chunkWriter{w: dst}
+	return writeState(&chunkWriter{w: dst, flushAt: chunkSize + chunkHeader}, root, v, encode)
+}
+
+func writeState[T any](out *chunkWriter, root string, v *T, encode func([]byte, *T, *Encoder) []byte) error {
 	e := Encoder{out: out}
 	out.put([]byte(stateMagic))
 	out.finish(encode(make([]byte, chunkHeader, chunkSize+chunkSize/4), v, &e))
@@ -62,6 +65,10 @@ type chunkWriter struct {
 	crc     uint32
 	section string      // the path of the machine's field that is being written
 	fault   *wire.Fault // the first one; nothing is written after it
+	flushAt int         // the length of a buffer at which Flush does something
+
+	keeping *kept  // receives the places where a chunk may end; nil while chunks are written
+	frozen  []kept // the next fields that a view kept, nil without a view
 }
 
 // stop records the first error, after which nothing is written.
@@ -138,10 +145,21 @@ func (e *Encoder) Section(b []byte, path string) []byte {
 // Flush writes b as a chunk of a state if b is large enough for one. It returns the
 // slice to append to, or nil after an error.
 func (e *Encoder) Flush(b []byte) []byte {
-	if len(b) < chunkSize+chunkHeader && e.out.fault == nil {
+	if len(b) < e.out.flushAt && e.out.fault == nil {
 		return b
 	}
-	return e.out.chunk(b)
+	return e.out.flush(b)
+}
+
+func (c *chunkWriter) flush(b []byte) []byte {
+	switch {
+	case c.keeping == nil:
+		return c.chunk(b)
+	case c.fault != nil:
+		return nil
+	}
+	c.keeping.mark(len(b))
+	return b
 }
 
 // Items is [Encoder.SliceHeader] for a slice in a state.

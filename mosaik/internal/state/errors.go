@@ -115,7 +115,7 @@ func (e *OutdatedError) NeedsLevel() uint32 { return e.Found }
 // PanicError reports a query or a snapshot in which the machine panicked. It
 // spoils nothing: both only read.
 type PanicError struct {
-	Doing string // "query" and its name, or "snapshot"
+	Doing string // "query" and its name, "freeze", "snapshot" or "close snapshot"
 	Value any    // the value of the panic
 	Stack []byte
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
@@ -27,13 +28,14 @@ func (s *State) Snapshot(w io.Writer) error {
 	return errors.Join(view.Snapshot(w), view.Close())
 }
 
-// Freeze returns a view of the whole state as it is now. If concurrent is false, nothing may be
-// applied or restored until the view is closed. A replica that has stopped applying returns its
+// Freeze returns a view of the whole state as it is now. If concurrent is true, entries may be
+// applied and snapshots restored while the view is written. If it is false, that must wait until
+// the view is closed. A replica that has stopped applying returns its
 // [*PoisonedError] or [*OutdatedError]. A panic of the machine is a [*PanicError] and spoils
 // nothing.
 func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock() // a machine may have to change itself to be frozen, which queries must not see
+	defer s.mu.Unlock()
 	switch err := s.over(); {
 	case err != nil:
 		return nil, false, err
@@ -42,7 +44,7 @@ func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
 	case s.ancestry.next != 0:
 		return nil, false, errInheriting
 	}
-	return &liveView{state: s, header: format.Snapshot{
+	header := format.Snapshot{
 		Opened:    s.opened,
 		Sealed:    s.sealed,
 		Level:     s.level,
@@ -51,36 +53,18 @@ func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
 		Term:      uint64(s.raft.Term),
 		Time:      s.time,
 		Sessions:  s.sessions.list(),
-		Ancestors: s.ancestry.epochs,
+		Ancestors: slices.Clone(s.ancestry.epochs),
 		TokenBase: s.tokens.Load(),
-	}}, false, nil
-}
-
-// liveView is a view that reads the machine itself, which must not change before it is closed.
-type liveView struct {
-	state  *State
-	header format.Snapshot
-}
-
-// Snapshot implements [sm.View].
-func (v *liveView) Snapshot(w io.Writer) error {
-	v.state.mu.RLock()
-	defer v.state.mu.RUnlock()
-	sw, err := format.NewSnapshotWriter(w, &v.header)
-	if err != nil {
-		return err
 	}
-	if broken, stack := isolate.Call(func() { err = v.state.cfg.Machine.Snapshot(sw) }); broken != nil {
-		return &PanicError{Doing: "snapshot", Value: broken, Stack: stack}
+	frozen, err := freeze(s.cfg.Machine)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case frozen == nil:
+		return &liveView{state: s, header: header}, false, nil
 	}
-	if err != nil {
-		return fmt.Errorf("snapshot state machine: %w", err)
-	}
-	return sw.Close()
+	return &frozenView{machine: frozen, header: header}, true, nil
 }
-
-// Close implements [sm.View].
-func (v *liveView) Close() error { return nil }
 
 // Restore replaces the whole state by what Snapshot wrote. If it fails, the
 // replica misses a part of its history and perhaps half of its machine: it is

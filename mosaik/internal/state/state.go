@@ -28,6 +28,14 @@ type Machine interface {
 	Restore(r io.Reader) error
 }
 
+// FreezingMachine is a Machine whose state can perhaps be frozen.
+type FreezingMachine interface {
+	Machine
+	// Freeze returns a view of the state as it is now, or nil if the machine cannot freeze
+	// its state. What the view writes can be restored by Restore.
+	Freeze() (sm.View, error)
+}
+
 // BatchMachine is a Machine that applies the commands of an entry together.
 type BatchMachine interface {
 	Machine
