@@ -417,11 +417,28 @@ func (u *unit) commutes(f *function, lhs, rhs ast.Expr, tok token.Token) bool {
 	if tok != token.ASSIGN {
 		return commutative(tok) && !isFloat(u.info.TypeOf(lhs)) && !isString(u.info.TypeOf(lhs))
 	}
-	if rhs != nil && u.isConstant(rhs) {
-		return true
+	if rhs != nil && !u.mentionsVar(rhs, nil) {
+		return true // the same value each time
 	}
 	index, ok := ast.Unparen(lhs).(*ast.IndexExpr)
-	return ok && u.mentions(index.Index, f.params)
+	if !ok || !u.isMap(index.X) {
+		return false
+	}
+	return u.mentionsVar(index.Index, f.params[0])
+}
+
+// mentionsVar reports whether an expression uses a variable other than except.
+func (u *unit) mentionsVar(e ast.Node, except *types.Var) bool {
+	found := false
+	ast.Inspect(e, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			if v, ok := u.info.Uses[id].(*types.Var); ok && !v.IsField() && v != except {
+				found = true
+			}
+		}
+		return !found
+	})
+	return found
 }
 
 // callWrites adds what a call changes.

@@ -11,7 +11,6 @@ package determinism
 import (
 	"cmp"
 	"fmt"
-	"go/ast"
 	"go/token"
 	"go/types"
 	"regexp"
@@ -75,7 +74,7 @@ func (p *pattern) Set(text string) (err error) {
 // and reports what the package's entry points reach.
 func run(pass *analysis.Pass) (any, error) {
 	path := pass.Pkg.Path()
-	if len(pass.Files) == 0 || isStandard(pass) || isTrusted(path) {
+	if len(pass.Files) == 0 || isStandard(pass) || isTrusted(path) || isOpaque(path) {
 		return nil, nil
 	}
 	u := newUnit(pass)
@@ -103,6 +102,7 @@ type unit struct {
 	held    map[*types.Var][]target     // functions that fields and package variables hold
 	seeded  map[*types.Var]reason       // package variables whose values differ between processes
 	written map[*types.Var]token.Pos    // package variables that are written after initialization
+	initial map[*function]bool          // functions that run before any machine
 	caches  map[*types.Var]bool         // package variables that are filled lazily
 	classes map[*types.Func][]*function // the methods behind an interface's method
 	allows  []*allow
@@ -123,6 +123,7 @@ func newUnit(pass *analysis.Pass) *unit {
 		held:    make(map[*types.Var][]target),
 		seeded:  make(map[*types.Var]reason),
 		written: make(map[*types.Var]token.Pos),
+		initial: make(map[*function]bool),
 		caches:  make(map[*types.Var]bool),
 		classes: make(map[*types.Func][]*function),
 		found:   make(map[token.Pos]reported),
@@ -204,6 +205,3 @@ func isTrusted(path string) bool {
 
 // byPos orders reasons by their positions.
 func byPos(a, b reason) int { return cmp.Compare(a.pos, b.pos) }
-
-// isGenerated reports whether mosaik-gen wrote the file.
-func isGenerated(file *ast.File) bool { return ast.IsGenerated(file) }

@@ -95,7 +95,7 @@ func load(ctx context.Context, c Config) ([]*packages.Package, error) {
 		}
 		paths[p.PkgPath] = true
 		for _, i := range p.Imports {
-			if i.Module != nil && !isTrusted(i.PkgPath) {
+			if i.Module != nil && !isTrusted(i.PkgPath) && !isOpaque(i.PkgPath) {
 				walk(i)
 			}
 		}

@@ -3,6 +3,7 @@ package determinism
 import (
 	"go/ast"
 	"go/constant"
+	"go/token"
 	"go/types"
 	"slices"
 	"strings"
@@ -147,6 +148,9 @@ func (u *unit) inspectConversion(f *function, c *ast.CallExpr) {
 	if len(c.Args) != 1 || !isKind(u.info.TypeOf(c), types.Uintptr) || !isKind(u.info.TypeOf(c.Args[0]), types.UnsafePointer) {
 		return
 	}
+	if isCompared(f, c) {
+		return
+	}
 	for n := ast.Node(c); n != nil; n = f.parents[n] {
 		if outer, ok := n.(*ast.CallExpr); ok && isKind(u.info.TypeOf(outer), types.UnsafePointer) {
 			return
@@ -164,4 +168,25 @@ func isKind(t types.Type, kind types.BasicKind) bool {
 	}
 	b, ok := t.Underlying().(*types.Basic)
 	return ok && b.Kind() == kind
+}
+
+// isCompared reports whether an address is only compared with others, subtracted from one, or
+// checked for its alignment: the result is the same in each process.
+func isCompared(f *function, n ast.Node) bool {
+	for p := f.parents[n]; p != nil; p = f.parents[p] {
+		switch p := p.(type) {
+		case *ast.BinaryExpr:
+			switch p.Op {
+			case token.SUB, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ, token.AND, token.REM:
+				return true
+			case token.ADD:
+			default:
+				return false
+			}
+		case *ast.CallExpr, *ast.SelectorExpr, *ast.ParenExpr:
+		default:
+			return false
+		}
+	}
+	return false
 }

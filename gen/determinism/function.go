@@ -30,7 +30,8 @@ type function struct {
 	writes, shares uint64
 	ordered        bool
 	unordered      bool
-	returned       []reason // results in the order of a map
+	returned       []reason            // results in the order of a map
+	globals        map[*types.Var]bool // package variables that were reported
 }
 
 // call is a mention of a function, which counts as a call: a function that is passed on is
@@ -81,7 +82,7 @@ func (u *unit) collect() {
 }
 
 func (u *unit) newFunction(obj *types.Func, name string, body *ast.BlockStmt, typ *ast.FuncType, recv *ast.FieldList) *function {
-	f := &function{obj: obj, name: name, body: body, typ: typ, recv: recv}
+	f := &function{obj: obj, name: name, body: body, typ: typ, recv: recv, globals: make(map[*types.Var]bool)}
 	f.params = append(f.params, nil)
 	if recv != nil && len(recv.List) > 0 && len(recv.List[0].Names) > 0 {
 		f.params[0], _ = u.info.Defs[recv.List[0].Names[0]].(*types.Var)

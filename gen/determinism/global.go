@@ -11,8 +11,9 @@ import (
 // collectWritten finds the package variables that change after initialization, and those
 // that are only filled lazily.
 func (u *unit) collectWritten() {
+	u.collectInitializers()
 	for _, f := range u.funcs {
-		if f.obj != nil && (f.obj.Name() == "init" || isRegistration(f.obj.Name())) && f.obj.Signature().Recv() == nil {
+		if u.initial[f] {
 			continue
 		}
 		ast.Inspect(f.body, func(n ast.Node) bool {
@@ -41,6 +42,37 @@ func (u *unit) collectWritten() {
 	for v := range u.caches {
 		if u.written[v].IsValid() {
 			delete(u.caches, v)
+		}
+	}
+}
+
+// collectInitializers finds the functions that run before any machine: init functions, those
+// whose names begin with Register, and functions that only these call.
+func (u *unit) collectInitializers() {
+	callers := make(map[*types.Func][]*function)
+	for _, f := range u.funcs {
+		if f.obj != nil && f.obj.Signature().Recv() == nil && (f.obj.Name() == "init" || isRegistration(f.obj.Name())) {
+			u.initial[f] = true
+		}
+		ast.Inspect(f.body, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				if obj, ok := u.info.Uses[id].(*types.Func); ok && u.byObj[obj] != nil {
+					callers[obj] = append(callers[obj], f)
+				}
+			}
+			return true
+		})
+	}
+	for changed := true; changed; {
+		changed = false
+		for obj, list := range callers {
+			f := u.byObj[obj]
+			if u.initial[f] || obj.Exported() || obj.Signature().Recv() != nil {
+				continue
+			}
+			if !slices.ContainsFunc(list, func(c *function) bool { return !u.initial[c] && c != f }) {
+				u.initial[f], changed = true, true
+			}
 		}
 	}
 }
@@ -86,6 +118,9 @@ func (u *unit) globalOf(e ast.Expr) *types.Var {
 	root := rootOf(e, true)
 	v, ok := u.objectOf(root).(*types.Var)
 	if !ok || !isPackageVar(v) || v.Pkg() != u.pass.Pkg || v.Name() == "_" {
+		return nil
+	}
+	if n := namedOf(v.Type()); n != nil && isInstrument(n.Obj().Name()) {
 		return nil
 	}
 	return v
@@ -208,18 +243,14 @@ func (u *unit) mentionVar(f *function, v *types.Var, whole ast.Expr) {
 		}
 		return
 	}
-	if !u.written[v].IsValid() || u.writes(f, whole) || u.isInitializer(f) {
+	if !u.written[v].IsValid() || u.writes(f, whole) || u.initial[f] {
 		return
 	}
-	if u.isLogged(f, whole, 0) {
+	if u.isLogged(f, whole, 0) || f.globals[v] {
 		return
 	}
+	f.globals[v] = true
 	u.foundIn(f, whole, kindGlobal, "package variable "+v.Name()+" changes while the process runs ("+u.where(u.written[v])+")", useState)
-}
-
-// isInitializer reports whether f runs before any machine, by convention.
-func (u *unit) isInitializer(f *function) bool {
-	return f.obj != nil && f.obj.Signature().Recv() == nil && (f.obj.Name() == "init" || isRegistration(f.obj.Name()))
 }
 
 // writes reports whether an expression is on the left side of an assignment, where
@@ -248,15 +279,16 @@ func (u *unit) writes(f *function, e ast.Node) bool {
 // inspectWrite reports a write to a package variable.
 func (u *unit) inspectWrite(f *function, e ast.Expr, stmt ast.Node) {
 	v := u.globalOf(e)
-	if v == nil || !u.written[v].IsValid() || u.isInitializer(f) {
+	if v == nil || !u.written[v].IsValid() || u.initial[f] {
 		return
 	}
 	var rhs ast.Expr
 	if s, ok := stmt.(*ast.AssignStmt); ok && len(s.Lhs) == len(s.Rhs) {
 		rhs = s.Rhs[slices.Index(s.Lhs, e)]
 	}
-	if u.isLazy(f, v, e, rhs, stmt) {
+	if u.isLazy(f, v, e, rhs, stmt) || f.globals[v] {
 		return
 	}
+	f.globals[v] = true
 	u.foundIn(f, stmt, kindGlobal, "package variable "+v.Name()+" is not part of the state, and is shared by all groups of the process", useState)
 }

@@ -88,7 +88,7 @@ func (u *unit) mentionFunc(f *function, obj *types.Func, whole ast.Expr) {
 		return
 	}
 	if r, ok := ruleOf(obj); ok {
-		if r.value && u.isLogged(f, whole, 0) {
+		if r.value && u.isLogged(f, whole, 0) || r.kind == kindAddress && isCompared(f, whole) {
 			return
 		}
 		u.foundIn(f, whole, r.kind, obj.Pkg().Name()+"."+nameOf(obj)+" "+r.why, r.instead, u.fixOf(f, whole, obj)...)
@@ -189,7 +189,7 @@ func (u *unit) inspectCall(f *function, c *ast.CallExpr) {
 	u.inspectFormat(f, c, callee)
 	u.inspectUnsorted(f, c, callee)
 	u.inspectKeptSource(f, c, callee)
-	u.inspectGob(f, c, callee)
+	u.inspectEncoder(f, c, callee)
 	u.inspectZone(f, c, callee)
 }
 
@@ -255,13 +255,17 @@ func (u *unit) inspectKeptSource(f *function, c *ast.CallExpr, callee *types.Fun
 	}
 }
 
-// inspectGob reports the encoding of maps by encoding/gob, which does not sort them.
-func (u *unit) inspectGob(f *function, c *ast.CallExpr, callee *types.Func) {
-	if callee.Pkg().Path() != "encoding/gob" || nameOf(callee) != "Encoder.Encode" || len(c.Args) != 1 {
-		return
-	}
-	if containsMap(u.info.TypeOf(c.Args[0]), nil) {
-		u.foundIn(f, c, kindMapOrder, "gob.Encoder.Encode writes maps in a random order", "use encoding/json, which sorts keys, or encode sorted pairs")
+// shuffling are the encoders that write maps in a random order.
+var shuffling = map[string]string{
+	"encoding/gob.Encoder.Encode":              "use encoding/json, which sorts keys, or encode sorted pairs",
+	"google.golang.org/protobuf/proto.Marshal": "use proto.MarshalOptions with Deterministic",
+}
+
+// inspectEncoder reports the encoding of maps by such an encoder.
+func (u *unit) inspectEncoder(f *function, c *ast.CallExpr, callee *types.Func) {
+	instead, ok := shuffling[callee.Pkg().Path()+"."+nameOf(callee)]
+	if ok && len(c.Args) == 1 && containsMap(u.info.TypeOf(c.Args[0]), nil) {
+		u.foundIn(f, c, kindMapOrder, qualified(callee)+" writes maps in a random order", instead)
 	}
 }
 

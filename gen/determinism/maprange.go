@@ -500,6 +500,8 @@ func (l *loop) isKey(e ast.Expr) bool {
 		return l.isKey(e.X)
 	case *ast.StarExpr:
 		return l.isKey(e.X)
+	case *ast.TypeAssertExpr:
+		return l.isKey(e.X)
 	}
 	return false
 }
@@ -536,7 +538,7 @@ func (l *loop) assign(s ast.Node, lhs, rhs ast.Expr, root *types.Var, conds []*a
 		l.change(lhs)
 	case !l.depends(rhs) && !l.readsSum(rhs, nil):
 		l.assignConstant(s, lhs, rhs)
-	case l.isExtreme(s, lhs, rhs, conds):
+	case l.isExtreme(s, lhs, rhs, conds), l.isPersistent(lhs, rhs):
 		l.change(lhs)
 	case l.isTemporary(lhs, root):
 	case l.isIndexed(lhs):
@@ -793,6 +795,7 @@ func (l *loop) call(c *ast.CallExpr) {
 	if b == nil || b.Writes == 0 {
 		return
 	}
+	ordered := b.Ordered && !l.puts(c, callee)
 	for i := range 64 {
 		if b.Writes&(1<<i) == 0 {
 			continue
@@ -801,7 +804,7 @@ func (l *loop) call(c *ast.CallExpr) {
 		if e == nil || l.outer(e) == nil || l.isKeyed(e) {
 			continue
 		}
-		if b.Ordered {
+		if ordered {
 			l.problem(c, "%s changes %s in it", nameOf(callee), short(e))
 			return
 		}
@@ -809,6 +812,27 @@ func (l *loop) call(c *ast.CallExpr) {
 		l.shared = l.shared || !l.isFresh(l.outer(e))
 		l.counted = true
 	}
+}
+
+// puts reports whether a call puts an entry for the key of the round into a container, by the
+// name of the method: such a container has the same entries in any order.
+func (l *loop) puts(c *ast.CallExpr, callee *types.Func) bool {
+	switch strings.ToLower(callee.Name()) {
+	case "put", "set", "insert", "store", "upsert", "replace", "replaceorinsert", "delete", "remove":
+		return len(c.Args) > 0 && l.isKey(c.Args[0])
+	}
+	return false
+}
+
+// isPersistent reports whether an assignment is m = m.Set(k, v), of a persistent container.
+func (l *loop) isPersistent(lhs, rhs ast.Expr) bool {
+	c, ok := ast.Unparen(rhs).(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := ast.Unparen(c.Fun).(*ast.SelectorExpr)
+	callee := l.u.calleeOf(c)
+	return ok && callee != nil && types.ExprString(sel.X) == types.ExprString(lhs) && l.puts(c, callee)
 }
 
 // outer returns the variable outside of the loop that e belongs to, or nil.

@@ -58,9 +58,7 @@ func init() {
 	addRules(env, "runtime", "NumCPU NumGoroutine NumCgoCall GOMAXPROCS Caller Callers CallersFrames FuncForPC Stack ReadMemStats Version GOROOT MemProfile BlockProfile")
 	addRules(rule{kindEnvironment, "differs between platforms", "write code that is the same on all platforms", true}, "runtime", "GOOS GOARCH")
 	addRules(env, "runtime/debug", "ReadBuildInfo Stack PrintStack ReadGCStats SetGCPercent SetMemoryLimit SetMaxStack")
-	collector := rule{kindEnvironment, "depends on the garbage collector", "release what it holds in a command", false}
-	addRules(collector, "runtime", "SetFinalizer AddCleanup")
-	addRules(collector, "weak", "Pointer.Value")
+	addRules(rule{kindEnvironment, "depends on the garbage collector", "use an ordinary pointer", false}, "weak", "Pointer.Value")
 
 	file := rule{kindIO, "accesses files of this member", "read the file before Execute and pass its content in the command", false}
 	addRules(file, "os", "Open OpenFile OpenRoot OpenInRoot Create CreateTemp MkdirTemp ReadFile WriteFile ReadDir Mkdir MkdirAll Remove RemoveAll Rename Stat Lstat Link Symlink Readlink Truncate Chmod Chown Chtimes Chdir DirFS CopyFS Pipe NewFile Stdin "+
@@ -84,15 +82,33 @@ func init() {
 	addRules(rule{kindConcurrency, "depends on whether another goroutine holds the lock", "use Lock", false},
 		"sync", "Mutex.TryLock RWMutex.TryLock RWMutex.TryRLock")
 
-	addRules(rule{kindMapOrder, "writes maps in a random order", "use an encoding that sorts keys, such as encoding/json", false},
-		"google.golang.org/protobuf/proto", "Marshal MarshalOptions.MarshalAppend")
-
 	address := rule{kindAddress, "returns an address, which differs between processes", "use an id that the state assigns", false}
 	addRules(address, "reflect", "Value.Pointer Value.UnsafePointer Value.UnsafeAddr")
+
+	spaces := rule{kindRandom, "writes random spaces, which differ between builds", "use proto.MarshalOptions with Deterministic", true}
+	addRules(spaces, "google.golang.org/protobuf/internal/impl", "Export.MessageStringOf")
+	addRules(spaces, "google.golang.org/protobuf/encoding/prototext", "Format Marshal MarshalOptions.Format MarshalOptions.Marshal")
+	addRules(spaces, "google.golang.org/protobuf/encoding/protojson", "Format Marshal MarshalOptions.Format MarshalOptions.Marshal")
 
 	libm := rule{kindFloat, "has different results on different platforms", "use integers or fixed-point numbers", false}
 	addRules(libm, "math", "Acos Acosh Asin Asinh Atan Atan2 Atanh Cbrt Cos Cosh Erf Erfc Erfcinv Erfinv Exp Exp2 Expm1 Gamma Hypot J0 J1 Jn Lgamma Log Log10 Log1p Log2 Pow Sin Sincos Sinh Tan Tanh Y0 Y1 Yn")
 	addRules(libm, "math/cmplx", "Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Cot Exp Log Log10 Phase Polar Pow Rect Sin Sinh Sqrt Tan Tanh")
+}
+
+// opaque are modules for encoding whose calls are not followed. They are deterministic as far
+// as the rules do not say otherwise, but use caches, addresses and timers to be fast.
+var opaque = []string{
+	"google.golang.org/protobuf", "github.com/golang/protobuf", "github.com/gogo/protobuf",
+	"github.com/vmihailenco/msgpack", "github.com/hashicorp/go-msgpack", "github.com/ugorji/go",
+	"github.com/tinylib/msgp", "github.com/fxamacker/cbor", "github.com/json-iterator/go",
+	"github.com/goccy/go-json", "github.com/bytedance/sonic", "github.com/klauspost/compress",
+	"github.com/golang/snappy", "github.com/pierrec/lz4", "github.com/cespare/xxhash",
+	"github.com/zeebo/blake3", "lukechampine.com/blake3",
+}
+
+// isOpaque reports whether the calls of a package are not followed.
+func isOpaque(path string) bool {
+	return slices.ContainsFunc(opaque, func(s string) bool { return path == s || strings.HasPrefix(path, s+"/") })
 }
 
 // ruleOf returns the rule for a function.
@@ -100,9 +116,16 @@ func ruleOf(f *types.Func) (rule, bool) {
 	if f.Pkg() == nil {
 		return rule{}, false
 	}
-	r, ok := rules[f.Pkg().Path()+"."+nameOf(f)]
+	path := f.Pkg().Path()
+	if slices.Contains(systems, path) && f.Signature().Recv() == nil {
+		return rule{kindIO, "calls the operating system", useOutside, false}, true
+	}
+	r, ok := rules[path+"."+nameOf(f)]
 	return r, ok
 }
+
+// systems are packages whose functions call the operating system.
+var systems = []string{"syscall", "golang.org/x/sys/unix", "golang.org/x/sys/windows"}
 
 // ruleOfVar returns the reason for a variable or a constant of the standard library.
 func ruleOfVar(v types.Object) (reason, bool) {
@@ -138,10 +161,11 @@ func isSink(f *types.Func) bool {
 	if path == "fmt" && slices.Contains([]string{"Print", "Printf", "Println"}, f.Name()) {
 		return true // to standard output
 	}
-	recv := receiverName(f)
-	if recv == "" || isStandardPath(path) {
-		return false
-	}
-	recv = strings.ToLower(recv)
-	return strings.HasSuffix(recv, "logger") || strings.HasSuffix(recv, "metrics") || strings.HasSuffix(recv, "histogram")
+	return !isStandardPath(path) && isInstrument(receiverName(f))
+}
+
+// isInstrument reports whether a name is that of a type for logs or metrics.
+func isInstrument(name string) bool {
+	recv := strings.ToLower(name)
+	return strings.HasSuffix(recv, "logger") || strings.HasSuffix(recv, "metrics") || strings.HasSuffix(recv, "stats") || strings.HasSuffix(recv, "histogram")
 }
