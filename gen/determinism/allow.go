@@ -3,6 +3,7 @@ package determinism
 import (
 	"go/ast"
 	"go/token"
+	"regexp"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -25,6 +26,9 @@ func (u *unit) collectAllows(file *ast.File) {
 	var found []*allow
 	for _, group := range file.Comments {
 		for _, c := range group.List {
+			if nearlyAllow.MatchString(c.Text) {
+				u.misspelled = append(u.misspelled, c)
+			}
 			rest, ok := strings.CutPrefix(c.Text, allowPrefix)
 			if !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 				continue
@@ -83,8 +87,18 @@ func (u *unit) allowed(pos token.Pos) bool {
 	return ok
 }
 
-// reportAllows reports comments without a reason, and those that silence nothing.
+// nearlyAllow matches comments that are meant as such, and are ordinary comments.
+var nearlyAllow = regexp.MustCompile(`^//\s*[Mm]osaik:\s+allow\b|^//(\s+[Mm]|M)osaik:allow\b`)
+
+// reportAllows reports comments without a reason, those that silence nothing, and those that
+// are misspelled.
 func (u *unit) reportAllows() {
+	for _, c := range u.misspelled {
+		u.pass.Report(analysis.Diagnostic{
+			Pos: c.Pos(), End: c.End(), Category: kindAllow,
+			Message: "this comment silences nothing because of its spelling; write " + allowPrefix + " reason",
+		})
+	}
 	for _, a := range u.allows {
 		d := analysis.Diagnostic{Pos: a.pos, End: a.end, Category: kindAllow}
 		switch {

@@ -11,6 +11,7 @@ package determinism
 import (
 	"cmp"
 	"fmt"
+	"go/ast"
 	"go/token"
 	"go/types"
 	"regexp"
@@ -95,18 +96,19 @@ func run(pass *analysis.Pass) (any, error) {
 
 // unit is a package while it is analyzed.
 type unit struct {
-	pass    *analysis.Pass
-	info    *types.Info
-	funcs   []*function // in the order of the source
-	byObj   map[*types.Func]*function
-	held    map[*types.Var][]target     // functions that fields and package variables hold
-	seeded  map[*types.Var]reason       // package variables whose values differ between processes
-	written map[*types.Var]token.Pos    // package variables that are written after initialization
-	initial map[*function]bool          // functions that run before any machine
-	caches  map[*types.Var]bool         // package variables that are filled lazily
-	classes map[*types.Func][]*function // the methods behind an interface's method
-	allows  []*allow
-	found   map[token.Pos]reported // what to report, by position
+	pass       *analysis.Pass
+	info       *types.Info
+	funcs      []*function // in the order of the source
+	byObj      map[*types.Func]*function
+	held       map[*types.Var][]target     // functions that fields and package variables hold
+	seeded     map[*types.Var]reason       // package variables whose values differ between processes
+	written    map[*types.Var]token.Pos    // package variables that are written after initialization
+	initial    map[*function]bool          // functions that run before any machine
+	caches     map[*types.Var]bool         // package variables that are filled lazily
+	classes    map[*types.Func][]*function // the methods behind an interface's method
+	allows     []*allow
+	misspelled []*ast.Comment
+	found      map[token.Pos]reported // what to report, by position
 }
 
 // reported is what an entry point reaches at a position.

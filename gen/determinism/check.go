@@ -37,22 +37,12 @@ type Finding struct {
 // Modules that the packages import are analyzed from source. The standard library and package
 // mosaik are not: what is known about them is part of the analyzer.
 func Check(ctx context.Context, c Config) ([]Finding, error) {
-	roots, err := load(ctx, c)
+	graph, err := analyze(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	graph, err := checker.Analyze([]*analysis.Analyzer{Analyzer}, roots, nil)
-	if err != nil {
-		return nil, fmt.Errorf("determinism: %w", err)
-	}
 	var out []Finding
-	for act := range graph.All() {
-		if act.Err != nil {
-			return nil, fmt.Errorf("determinism: package %s: %w", act.Package.PkgPath, act.Err)
-		}
-		if !act.IsRoot {
-			continue
-		}
+	for _, act := range graph.Roots {
 		for _, d := range act.Diagnostics {
 			out = append(out, Finding{
 				Package: act.Package.PkgPath, Category: d.Category, Message: d.Message,
@@ -64,6 +54,24 @@ func Check(ctx context.Context, c Config) ([]Finding, error) {
 		return cmp.Or(cmp.Compare(a.Pos.Filename, b.Pos.Filename), cmp.Compare(a.Pos.Offset, b.Pos.Offset), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(out), nil
+}
+
+// analyze runs the analyzer.
+func analyze(ctx context.Context, c Config) (*checker.Graph, error) {
+	roots, err := load(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := checker.Analyze([]*analysis.Analyzer{Analyzer}, roots, nil)
+	if err != nil {
+		return nil, fmt.Errorf("determinism: %w", err)
+	}
+	for act := range graph.All() {
+		if act.Err != nil {
+			return nil, fmt.Errorf("determinism: package %s: %w", act.Package.PkgPath, act.Err)
+		}
+	}
+	return graph, nil
 }
 
 // load loads the packages and what they import: from source where the analyzer needs it, and

@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+	"strings"
 )
 
 // maxFlow is how many variables and calls isLogged follows.
@@ -17,8 +18,10 @@ func (u *unit) isLogged(f *function, n ast.Node, depth int) bool {
 		return false
 	}
 	switch p := f.parents[n].(type) {
-	case *ast.ParenExpr, *ast.UnaryExpr, *ast.KeyValueExpr, *ast.StarExpr, *ast.IndexExpr, *ast.Ellipsis:
+	case *ast.ParenExpr, *ast.UnaryExpr, *ast.KeyValueExpr, *ast.StarExpr:
 		return u.isLogged(f, p, depth)
+	case *ast.IndexExpr:
+		return p.X == n && u.isLogged(f, p, depth)
 	case *ast.SelectorExpr:
 		return p.X == n && u.isLogged(f, p, depth) || p.Sel == n && u.isLogged(f, p, depth)
 	case *ast.CompositeLit:
@@ -64,8 +67,9 @@ func (u *unit) isLogged(f *function, n ast.Node, depth int) bool {
 // assignsLogged reports whether n is assigned to a local variable that is only logged.
 func (u *unit) assignsLogged(f *function, s *ast.AssignStmt, n ast.Node, depth int) bool {
 	i := slices.IndexFunc(s.Rhs, func(e ast.Expr) bool { return e == n })
-	if i < 0 {
-		return true // the left side: being assigned to is no use
+	if i < 0 { // the left side: for a variable, an assignment is no use
+		_, isVariable := n.(*ast.Ident)
+		return isVariable
 	}
 	lhs := s.Lhs
 	if len(s.Lhs) == len(s.Rhs) {
@@ -122,8 +126,10 @@ func isConverter(f *types.Func) bool {
 	switch f.Pkg().Path() {
 	case "time":
 		return f.Signature().Recv() != nil || f.Name() == "Since" || f.Name() == "Until"
-	case "fmt", "strconv", "strings", "path/filepath", "path":
-		return true
+	case "fmt":
+		return strings.HasPrefix(f.Name(), "Sprint") || f.Name() == "Errorf"
+	case "strconv", "strings", "path/filepath", "path":
+		return f.Signature().Recv() == nil
 	}
 	return false
 }

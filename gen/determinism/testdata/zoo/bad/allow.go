@@ -23,3 +23,11 @@ func (Reasonless) ApplyTo(m *Allowed, _ sm.ApplyContext) (int, error) {
 	m.n = os.Getpid() //mosaik:allow // want `//mosaik:allow has no reason; write one behind it` `os.Getpid reads the environment`
 	return m.n, nil
 }
+
+type Misspelled struct{}
+
+func (Misspelled) ApplyTo(m *Allowed, _ sm.ApplyContext) (int, error) {
+	// mosaik:allow this is an ordinary comment // want `this comment silences nothing because of its spelling`
+	m.n = os.Getpid() // want `os.Getpid reads the environment`
+	return m.n, nil
+}

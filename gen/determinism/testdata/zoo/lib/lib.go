@@ -69,3 +69,24 @@ func (c *Counter) Sum() int64 { return c.sum }
 func Debug() bool {
 	return os.Getenv("DEBUG") != "" //mosaik:allow only changes what is logged
 }
+
+// Tree is an ordered list of entries.
+type Tree struct{ entries []string }
+
+// Put adds an entry in its place.
+func (t *Tree) Put(key string, _ int64) {
+	i := sort.SearchStrings(t.entries, key)
+	t.entries = append(t.entries, "")
+	copy(t.entries[i+1:], t.entries[i:])
+	t.entries[i] = key
+}
+
+// Persistent is a list that changes make copies of.
+type Persistent struct{ tree Tree }
+
+// Set returns a copy with an entry.
+func (p *Persistent) Set(key string, n int64) *Persistent {
+	out := &Persistent{Tree{append([]string(nil), p.tree.entries...)}}
+	out.tree.Put(key, n)
+	return out
+}
