@@ -18,15 +18,21 @@ import (
 )
 
 func main() {
+	if isVetTool(os.Args[1:]) {
+		vetTool()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run runs the command and returns its exit code: 1 if -check found differences, 2 if
+// run runs the command and returns its exit code: 1 if -check or vet found something, 2 if
 // there was an error.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "vet" {
+		return vet(ctx, args[1:], stdout, stderr)
+	}
 	var config gen.Config
 	flags := flag.NewFlagSet("mosaik-gen", flag.ContinueOnError)
 	flags.SetOutput(stderr)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +16,12 @@ var update = flag.Bool("update", false, "rewrite the expected output in the scri
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mosaik-gen": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"mosaik-gen": func() {
+			if isVetTool(os.Args[1:]) {
+				vetTool()
+			}
+			os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+		},
 	})
 }
 
@@ -30,7 +36,11 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata",
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
-			env.Vars = append(env.Vars, "ROOT="+root)
+			tool, err := exec.LookPath("mosaik-gen") // which testscript.Main has added to the path
+			if err != nil {
+				return err
+			}
+			env.Vars = append(env.Vars, "ROOT="+root, "MOSAIK_GEN="+tool)
 			for _, name := range []string{"HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS"} {
 				if value, ok := os.LookupEnv(name); ok {
 					env.Setenv(name, value)

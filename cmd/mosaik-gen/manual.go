@@ -5,6 +5,7 @@ const manual = `NAME
 
 SYNOPSIS
     mosaik-gen [-check] [-v] [-C dir] [-tags list] [packages]
+    mosaik-gen vet [-json] [-C dir] [-tags list] [-entry regexp] [packages]
 
 DESCRIPTION
     mosaik-gen reads the named packages, by default the one in the current
@@ -28,6 +29,9 @@ DESCRIPTION
     wrong, and then writes nothing. Otherwise it writes only files that changed,
     each of them completely or not at all. It never replaces files that it did
     not write. One run for ./... takes about as long as a run for one package.
+
+    mosaik-gen vet reports what makes machines not deterministic. Run it with
+    -h for its manual.
 
 OPTIONS
     -check      write nothing; print which files are missing, stale or orphans,
