@@ -413,7 +413,7 @@ func (x *explorer) forsake(w *world, p int) bool {
 	if !member {
 		stored = own // nobody sent it anything
 	}
-	o := outlook{
+	o := abandonment{
 		votes:         slices.Contains(own.voters, w.replica(p)),
 		opened:        stored.opened,
 		commands:      stored.holdsCommand || w.epochs[e].heir && !x.elects,
@@ -423,10 +423,10 @@ func (x *explorer) forsake(w *world, p int) bool {
 		o.voterSeen = o.voterSeen || h.bonded && h.in == m.in && h.votes
 		o.opened = o.opened || h.bonded && h.in == m.in && h.opened && h.phase == CaughtUp
 	}
-	switch o.verdict() {
-	case depart:
+	switch o.decide() {
+	case decideQuit:
 		w.exit(p)
-	case dissolve:
+	case decideDissolve:
 		x.conclude(w, p, e)
 		w.exit(p)
 	default:

@@ -11,8 +11,8 @@ func TestUnknownMessagesAreIgnored(t *testing.T) {
 	announcement := fullAnnouncement().append([]byte{messageAnnounce})
 	for kind := range 256 {
 		for _, body := range [][]byte{nil, {1, 2, 3}} {
-			g := &Group{inbox: newMailbox(), log: slog.New(slog.DiscardHandler)}
-			handler{g}.Message(peerOf("p"), append([]byte{byte(kind)}, body...))
+			g := &Group{inbox: newInbox(), log: slog.New(slog.DiscardHandler)}
+			bondHandler{g}.Message(peerOf("p"), append([]byte{byte(kind)}, body...))
 			posted, _ := g.inbox.take()
 			known := kind >= messageAnnounce && kind <= messageSuperseded || kind == messageGoodbye
 			if got := len(posted) > 0; got != known && (kind != messageAnnounce || body != nil) {
@@ -25,8 +25,8 @@ func TestUnknownMessagesAreIgnored(t *testing.T) {
 		"an announcement cut off":    announcement[:len(announcement)-1],
 		"a removal that is too long": append([]byte{messageRemoved}, make([]byte, 25)...),
 	} {
-		g := &Group{inbox: newMailbox(), log: slog.New(slog.DiscardHandler)}
-		handler{g}.Message(peerOf("p"), payload)
+		g := &Group{inbox: newInbox(), log: slog.New(slog.DiscardHandler)}
+		bondHandler{g}.Message(peerOf("p"), payload)
 		if posted, _ := g.inbox.take(); len(posted) != 1 {
 			t.Errorf("%s: acted on %d times, want once", name, len(posted))
 		}

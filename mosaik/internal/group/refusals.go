@@ -9,19 +9,19 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// maxRefusals bounds the peers whose refusals are remembered: anybody can be
-// refused under any number of identities.
+// maxRefusals is the limit of peers whose refusals are remembered: a process can be refused
+// under any number of identities.
 const maxRefusals = 32
 
-// refusals are the peers that have no bond because one side refused it, with the
-// last reason. Its methods may be called concurrently.
+// refusals are the peers that have no bond because one side refused it, with the last reason.
+// Its methods may be called concurrently, because telemetry reads it.
 type refusals struct {
 	mu    sync.Mutex
 	codes map[sm.PeerID]link.Code
 }
 
-// note remembers a refusal and reports whether it was news. Whom there is no
-// room for takes the place of anyone else.
+// note records a refusal and reports whether it is new for the peer. At the limit it replaces an
+// arbitrary peer.
 func (r *refusals) note(peer sm.PeerID, code link.Code) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *refusals) forget(peer sm.PeerID) {
 	delete(r.codes, peer)
 }
 
-// list returns all that are remembered, in the order of their peers.
+// list returns the refusals, sorted by peer.
 func (r *refusals) list() []link.RefusedError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,9 +58,9 @@ func (r *refusals) list() []link.RefusedError {
 	return list
 }
 
-// final reports whether a bond that ended with the code ended because a side
-// does not want it.
-func final(code link.Code) bool {
+// isRefusal reports whether a bond that ended with the code was refused by one side, rather than
+// lost.
+func isRefusal(code link.Code) bool {
 	switch code {
 	case link.CodeCancelled, link.CodeUnexpectedClose, link.CodeTimeout:
 		return false

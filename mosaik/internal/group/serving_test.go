@@ -39,13 +39,13 @@ type servingGroup struct {
 
 func newServingGroup(t *testing.T) *servingGroup {
 	g := &Group{
-		cfg:      Config{Level: 1, History: state.NewHistory(1 << 20)},
-		log:      slog.New(slog.DiscardHandler),
-		inbox:    newMailbox(),
-		status:   watch.New(Status{}),
-		prospect: watch.New(prospect{}),
-		applied:  watch.New(sm.Index(0)),
-		ended:    map[Epoch]sm.Index{},
+		cfg:          Config{Level: 1, History: state.NewHistory(1 << 20)},
+		log:          slog.New(slog.DiscardHandler),
+		inbox:        newInbox(),
+		status:       watch.New(Status{}),
+		retryState:   watch.New(retryState{}),
+		appliedIndex: watch.New(sm.Index(0)),
+		endedEpochs:  map[Epoch]sm.Index{},
 	}
 	g.cfg.History.Record()
 	s := &servingGroup{Group: g, t: t}
@@ -60,29 +60,29 @@ func newServingGroup(t *testing.T) *servingGroup {
 }
 
 // begin begins a life as start does, without a replica.
-func (s *servingGroup) begin(e Epoch) *life {
-	l := &life{epoch: e, machine: &tally{}}
+func (s *servingGroup) begin(e Epoch) *localReplica {
+	l := &localReplica{epoch: e, machine: &tally{}}
 	l.ctx, l.cancel = context.WithCancel(s.t.Context())
 	l.state = state.New(state.Config{
-		Machine: l.machine, History: s.cfg.History, Applied: observer{s.Group, l}.applied, Poisoned: observer{s.Group, l}.poisoned,
+		Machine: l.machine, History: s.cfg.History, Applied: stateEvents{s.Group, l}.applied, Poisoned: stateEvents{s.Group, l}.poisoned,
 	})
-	s.prepare(l)
-	s.took(l)
-	s.prospect.Set(prospect{life: l, epoch: e})
+	s.prepareServing(l)
+	s.makeCurrent(l)
+	s.retryState.Set(retryState{local: l, epoch: e})
 	return l
 }
 
 // end ends the present life as exit does.
 func (s *servingGroup) end() {
-	l := s.life
+	l := s.local
 	s.current.Store(nil)
 	l.cancel()
-	s.life = nil
-	s.retire()
+	s.local = nil
+	s.retireServing()
 }
 
 // apply applies entries of the log to a life, up to so many commands.
-func (s *servingGroup) apply(l *life, commands int) {
+func (s *servingGroup) apply(l *localReplica, commands int) {
 	s.t.Helper()
 	for i := int(l.state.Status().Raft.Index); i < commands+2; i++ {
 		if err := l.state.Apply(sm.Index(i+1), 1, s.log[i]); err != nil {
@@ -115,7 +115,7 @@ func (s *servingGroup) wantAt(when string, want sm.Index) {
 	if got, err := s.read(Need{}); got != want || err != nil {
 		s.t.Errorf("%s: a weak read answers at %d, error %v; want %d", when, got, err, want)
 	}
-	if got := s.applied.Get(); got != want {
+	if got := s.appliedIndex.Get(); got != want {
 		s.t.Errorf("%s: %d commands are applied, want %d", when, got, want)
 	}
 }
@@ -184,9 +184,9 @@ func TestFormerMachineEnds(t *testing.T) {
 		runs bool // a replica runs afterwards
 	}{
 		"another epoch is entered": {func(s *servingGroup) { s.begin(Epoch{2}) }, true},
-		"its epoch is sealed":      {func(s *servingGroup) { s.toldSealed(Epoch{1}, 9) }, false},
+		"its epoch is sealed":      {func(s *servingGroup) { s.receiveSealed(Epoch{1}, 9) }, false},
 		"its epoch is continued by another": {func(s *servingGroup) {
-			s.conclude(Epoch{1}, everything)
+			s.endEpoch(Epoch{1}, allCommands)
 		}, false},
 	} {
 		s := newServingGroup(t)
@@ -200,7 +200,7 @@ func TestFormerMachineEnds(t *testing.T) {
 		case !c.runs && !errors.Is(err, ErrForming):
 			t.Errorf("%s: a weak read answers at %d, error %v; want %v", name, got, err, ErrForming)
 		}
-		if got := s.applied.Get(); got != 0 {
+		if got := s.appliedIndex.Get(); got != 0 {
 			t.Errorf("%s: %d commands are applied", name, got)
 		}
 	}

@@ -22,14 +22,14 @@ func inOwnDir(dir string) Config {
 func TestStartsAreCounted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "snapshots")
-	var last Tenure
+	var last ProcessInfo
 	for n := range uint64(3) {
 		cfg := inOwnDir(dir)
 		o, err := originOf(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		now := o.begin(Incarnation{})
+		now := o.newIncarnation(Incarnation{})
 		if now.Process.start() != n+1 || now.Directory == (Directory{}) || now.Started != uint64(testClock.UnixNano()) {
 			t.Errorf("start %d is %+v", n+1, now)
 		}
@@ -139,17 +139,17 @@ func TestSuccessionByStartsOfALog(t *testing.T) {
 	for _, clock := range []time.Duration{-time.Hour, 0, time.Hour} {
 		dir, copied := t.TempDir(), t.TempDir()
 		s := &succession{}
-		first := open(dir, 0).begin(Incarnation{})
+		first := open(dir, 0).newIncarnation(Incarnation{})
 		s.note(first, s.judge(first, false))
 		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
-		next := open(dir, clock).resume(first.Incarnation)
+		next := open(dir, clock).resumeIncarnation(first.Incarnation)
 		if got := s.judge(next, false); got != admitted {
 			t.Errorf("clock %v: the process that continues is %v", clock, got)
 		}
 		s.note(next, admitted)
-		twin := open(copied, 2*clock).resume(first.Incarnation)
+		twin := open(copied, 2*clock).resumeIncarnation(first.Incarnation)
 		if got := s.judge(twin, false); got != superseded {
 			t.Errorf("clock %v: the copy is %v", clock, got)
 		}

@@ -14,7 +14,7 @@ var (
 )
 
 func newTestIncarnation() Incarnation {
-	return NewOrigin(0, Directory{}, testClock).begin(Incarnation{}).Incarnation
+	return NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}).Incarnation
 }
 
 func (s standing) String() string { return [...]string{"admitted", "waiting", "superseded"}[s] }
@@ -26,7 +26,7 @@ func TestIncarnationsAreOrdered(t *testing.T) {
 	var all []Incarnation
 	begin := func(o *Origin, lives int) {
 		for range lives {
-			all = append(all, o.begin(Incarnation{}).Incarnation)
+			all = append(all, o.newIncarnation(Incarnation{}).Incarnation)
 		}
 	}
 	begin(NewOrigin(0, Directory{}, testClock), 300) // as those in directories once began
@@ -41,8 +41,8 @@ func TestIncarnationsAreOrdered(t *testing.T) {
 	if n := len(slices.Compact(all)); n != 606 {
 		t.Errorf("%d incarnations differ, want 606", n)
 	}
-	last := NewOrigin(0, Directory{}, testClock).begin(Incarnation{}).Incarnation
-	if next := NewOrigin(0, Directory{}, testClock.Add(-time.Hour)).begin(last).Incarnation; next.Compare(last) <= 0 {
+	last := NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}).Incarnation
+	if next := NewOrigin(0, Directory{}, testClock.Add(-time.Hour)).newIncarnation(last).Incarnation; next.Compare(last) <= 0 {
 		t.Errorf("incarnation %x follows %x and compares lower", next, last)
 	}
 }
@@ -52,7 +52,7 @@ type comer struct {
 	name string
 	// tenure is that of the process, which started at the time, and after a
 	// predecessor, whose earlier incarnations are known.
-	tenure func(at time.Time, before Tenure, past []Incarnation) Tenure
+	tenure func(at time.Time, before ProcessInfo, past []Incarnation) ProcessInfo
 	// What becomes of it at once, with a clock that is behind or equal, and with
 	// one that is ahead; when the predecessor was missed for the grace; and when the
 	// predecessor bonds again.
@@ -65,26 +65,26 @@ type comer struct {
 func TestSuccession(t *testing.T) {
 	t.Parallel()
 	const W, A, S = waiting, admitted, superseded
-	begin := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(start, d, at).begin(Incarnation{})
+	begin := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).newIncarnation(Incarnation{})
 		}
 	}
-	resume := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, before Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(start, d, at).resume(before.Incarnation)
+	resume := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, before ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).resumeIncarnation(before.Incarnation)
 		}
 	}
-	resumePast := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, _ Tenure, past []Incarnation) Tenure {
-			return NewOrigin(start, d, at).resume(past[0])
+	resumePast := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, _ ProcessInfo, past []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).resumeIncarnation(past[0])
 		}
 	}
 	fromMemory := []comer{
 		{"memory", begin(0, Directory{}), W, A, A, S},
 		{"new directory", begin(1, dirOne), W, A, A, S},
-		{"directory that went on meanwhile", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(9, dirOne, at).resume(NewOrigin(8, dirOne, at).begin(Incarnation{}).Incarnation)
+		{"directory that went on meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(9, dirOne, at).resumeIncarnation(NewOrigin(8, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"directory that it followed", resumePast(9, dirOne), S, S, S, S},
 	}
@@ -94,15 +94,15 @@ func TestSuccession(t *testing.T) {
 		{"directory that goes on", resume(6, dirOne), A, A, A, A},
 		{"directory without its log", begin(6, dirOne), A, A, A, A},
 		{"directory without network file", begin(1, dirTwo), W, A, A, S}, // emptied, or another one
-		{"other directory that went on meanwhile", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(9, dirTwo, at).resume(NewOrigin(8, dirTwo, at).begin(Incarnation{}).Incarnation)
+		{"other directory that went on meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(9, dirTwo, at).resumeIncarnation(NewOrigin(8, dirTwo, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"memory", begin(0, Directory{}), W, A, A, S},
 		{"older copy, started less often", resumePast(4, dirOne), S, S, S, S},
 		{"older copy, started as often", resumePast(5, dirOne), S, S, S, S},
 		{"older copy, started more often", resumePast(7, dirOne), S, S, S, S},
-		{"older copy of an unknown life, started more often", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(7, dirOne, at).resume(NewOrigin(2, dirOne, at).begin(Incarnation{}).Incarnation)
+		{"older copy of an unknown life, started more often", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(7, dirOne, at).resumeIncarnation(NewOrigin(2, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, S, S, S, S},
 		{"older copy without its log", begin(3, dirOne), W, W, A, S},
 		{"copy beside, started less often", resume(4, dirOne), S, S, S, S},
@@ -111,22 +111,22 @@ func TestSuccession(t *testing.T) {
 	}
 	// A process that continued a life may have begun another one before it ended.
 	another := func(want standing) []comer {
-		return append(slices.Clone(fromDirectory), comer{"directory with another life of that start", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(8, dirOne, at).resume(NewOrigin(5, dirOne, at).begin(Incarnation{}).Incarnation)
+		return append(slices.Clone(fromDirectory), comer{"directory with another life of that start", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(8, dirOne, at).resumeIncarnation(NewOrigin(5, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, want, want, want, want})
 	}
 	earlier := func(d Directory) []Incarnation {
-		return []Incarnation{NewOrigin(3, d, testClock).begin(Incarnation{}).Incarnation}
+		return []Incarnation{NewOrigin(3, d, testClock).newIncarnation(Incarnation{}).Incarnation}
 	}
 	old := NewOrigin(5, dirOne, testClock)
 	for _, group := range []struct {
 		name   string
-		before Tenure
+		before ProcessInfo
 		comers []comer
 	}{
-		{"memory", NewOrigin(0, Directory{}, testClock).begin(Incarnation{}), fromMemory},
-		{"directory that began a life", old.begin(Incarnation{}), another(S)},
-		{"directory that went on", old.resume(NewOrigin(4, dirOne, testClock).begin(Incarnation{}).Incarnation), another(A)},
+		{"memory", NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}), fromMemory},
+		{"directory that began a life", old.newIncarnation(Incarnation{}), another(S)},
+		{"directory that went on", old.resumeIncarnation(NewOrigin(4, dirOne, testClock).newIncarnation(Incarnation{}).Incarnation), another(A)},
 	} {
 		for _, o := range group.comers {
 			for _, ahead := range []time.Duration{-10 * time.Second, 0, 10 * time.Second} {
@@ -180,11 +180,13 @@ func after(now, next standing) standing {
 // the predecessor outlived.
 func TestSuccessorsWaitEach(t *testing.T) {
 	t.Parallel()
-	at := func(s time.Duration) Tenure { return NewOrigin(0, Directory{}, testClock.Add(s)).begin(Incarnation{}) }
+	at := func(s time.Duration) ProcessInfo {
+		return NewOrigin(0, Directory{}, testClock.Add(s)).newIncarnation(Incarnation{})
+	}
 	old, one, two := at(0), at(-time.Second), at(-2*time.Second)
 	s := &succession{}
 	for i, step := range []struct {
-		who  Tenure
+		who  ProcessInfo
 		want standing
 	}{
 		{old, admitted}, {one, waiting}, {one, waiting}, {old, admitted}, {one, superseded}, {two, waiting}, {two, waiting}, {old, admitted}, {two, superseded},
@@ -200,11 +202,11 @@ func TestSuccessorsWaitEach(t *testing.T) {
 func TestSuccessionIsBounded(t *testing.T) {
 	t.Parallel()
 	s := &succession{}
-	for i := range 3 * maxPast {
-		o := NewOrigin(uint64(i+1), dirOne, testClock).begin(Incarnation{})
+	for i := range 3 * maxPastIncarnations {
+		o := NewOrigin(uint64(i+1), dirOne, testClock).newIncarnation(Incarnation{})
 		s.note(o, s.judge(o, false))
 	}
-	if len(s.past) != maxPast || s.latest.Process.start() != 3*maxPast {
-		t.Errorf("%d incarnations are remembered and start %d, want %d and %d", len(s.past), s.latest.Process.start(), maxPast, 3*maxPast)
+	if len(s.past) != maxPastIncarnations || s.latest.Process.start() != 3*maxPastIncarnations {
+		t.Errorf("%d incarnations are remembered and start %d, want %d and %d", len(s.past), s.latest.Process.start(), maxPastIncarnations, 3*maxPastIncarnations)
 	}
 }

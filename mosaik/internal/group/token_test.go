@@ -57,8 +57,8 @@ func TestStewardRaisesTokens(t *testing.T) {
 		{name: "a member of another epoch knows a higher one", token: 10, knows: 11, in: there},
 		{name: "a member claims too much", token: 10, knows: 1001, in: here},
 	} {
-		s := steward{
-			opened: !tc.closed, resigns: tc.resigns, epoch: here, token: tc.token, tokenFloor: tc.floor, tokenLimit: 1000,
+		s := reconciler{
+			opened: !tc.closed, stepDownReason: tc.resigns, epoch: here, token: tc.token, tokenFloor: tc.floor, tokenLimit: 1000,
 			peers: map[sm.PeerID]Announcement{peerOf("b"): {Epoch: tc.in, Token: tc.knows}},
 		}
 		if got := s.raiseTokens(); (got.kind == changeOpen) != tc.want {
@@ -117,7 +117,7 @@ func TestTokensOfEpochsThatContinue(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := &Group{cfg: Config{Log: log, TokenFloor: tc.floor, Clock: func() time.Time { return time.UnixMicro(tc.clock) }}}
-		l := &life{opened: true, ancestors: make([]Epoch, tc.ancestors), state: state.New(state.Config{})}
+		l := &localReplica{opened: true, ancestors: make([]Epoch, tc.ancestors), state: state.New(state.Config{})}
 		if err := l.state.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen, Sequence: tc.base}})); err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 		}{{1, "b"}, {1, "c"}, {2, "d"}, {2, "e"}, {0, "f"}, {1, "g"}} {
 			calls = append(calls, l.submitAt(t, c.level, c.cmd))
 		}
-		one := l.NewOne()
+		one := l.NewSingle()
 		one.Data, one.Level = append(one.Data, "h"...), 2
 		did := make(chan error, 1)
 		go func() { _, _, err := l.Do(t.Context(), one, format.Span{}); did <- err }()
@@ -76,7 +76,7 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 		if diff := cmp.Diff([]uint32{1, 1, 2, 0, 1, 2}, l.levels(t)); diff != "" {
 			t.Errorf("levels (-want +got):\n%s", diff)
 		}
-		if one := l.NewOne(); one.Level != 0 {
+		if one := l.NewSingle(); one.Level != 0 {
 			t.Errorf("a new One has level %d, want 0", one.Level)
 		}
 	})
@@ -114,8 +114,8 @@ func TestLevelPassesOverEntries(t *testing.T) {
 		remote func(open, first, second []byte) [][]byte
 		want   error // of the first call
 	}{
-		{"refused for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{open, first, second} }, errPassedOver},
-		{"perhaps for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, errPassedOver},
+		{"refused for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{open, first, second} }, errCoveredBySnapshot},
+		{"perhaps for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, errCoveredBySnapshot},
 		{"not for its level", 1, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, state.ErrForming},
 		{"level not known", 0, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, state.ErrForming},
 	} {
@@ -123,7 +123,7 @@ func TestLevelPassesOverEntries(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				sent := make(chan []byte, 2)
 				l := newLocal(func(l *local, cfg *Config) {
-					cfg.MaxFlights, cfg.MaxCommands = 2, 1
+					cfg.MaxInflight, cfg.MaxCommands = 2, 1
 					l.session = func(_ context.Context, data []byte) error {
 						time.Sleep(50 * time.Millisecond) // bubble time: the group is far
 						return l.apply(data)
@@ -151,8 +151,8 @@ func TestLevelPassesOverEntries(t *testing.T) {
 				if err := errors.Join(remote.Snapshot(&snapshot), l.state.Restore(&snapshot)); err != nil {
 					t.Fatal(err)
 				}
-				if test.want == errPassedOver {
-					fails(t, a, ErrUnknownOutcome, errPassedOver)
+				if test.want == errCoveredBySnapshot {
+					fails(t, a, ErrUnknownOutcome, errCoveredBySnapshot)
 					fails(t, b, ErrNotApplied, state.ErrLevel)
 				} else {
 					fails(t, a, ErrNotApplied, test.want)

@@ -75,7 +75,7 @@ type sent struct {
 // after the other. The test closes it.
 func newLocal(edit func(*local, *Config)) *local {
 	l := &local{machine: &journal{}}
-	cfg := Config{Transport: l, IsVoid: isBusy, MaxFlights: 1, Own: func(id format.SessionID) { l.state.Own(id) }}
+	cfg := Config{Transport: l, IsVoid: isBusy, MaxInflight: 1, SetSession: func(id format.SessionID) { l.state.Own(id) }}
 	if edit != nil {
 		edit(l, &cfg)
 	}

@@ -57,7 +57,7 @@ func newBadGroup(seed uint64) *badGroup {
 	g.proposer = New(Config{
 		Transport:   g,
 		IsVoid:      isBusy,
-		Own:         g.local.Own,
+		SetSession:  g.local.Own,
 		MaxQueue:    6,
 		MaxCommands: 2,
 		Attempt:     50 * time.Millisecond,
@@ -285,7 +285,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 }
 
 func do(ctx context.Context, p *Proposer, cmd string) outcome {
-	one := p.NewOne()
+	one := p.NewSingle()
 	one.Data = append(one.Data, cmd...)
 	at, result, err := p.Do(ctx, one, format.Span{})
 	first := at.Index

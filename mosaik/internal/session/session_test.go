@@ -263,7 +263,7 @@ func TestOnlyMeantOutcomesCount(t *testing.T) {
 			deliver(state.Delivery{Sequence: 7, First: 5, Restored: true}, data)
 			return silent(ctx, data)
 		}))
-		fails(t, l.submit(t, "c"), errPassedOver, ErrUnknownOutcome)
+		fails(t, l.submit(t, "c"), errCoveredBySnapshot, ErrUnknownOutcome)
 		l.then(nil)
 		values(t, l.submit(t, "d")) // in a new session: our own replica knows of no such snapshot
 		if s := l.attempts(); s[len(s)-2].sequence != 8 {

@@ -144,7 +144,7 @@ func TestSealPassesOverEntries(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sent := make(chan []byte, 2)
 		l := newLocal(func(l *local, cfg *Config) {
-			cfg.MaxFlights, cfg.MaxCommands = 2, 1
+			cfg.MaxInflight, cfg.MaxCommands = 2, 1
 			l.session = func(_ context.Context, data []byte) error {
 				time.Sleep(50 * time.Millisecond) // bubble time: the group is far
 				return l.apply(data)
@@ -174,7 +174,7 @@ func TestSealPassesOverEntries(t *testing.T) {
 		if err := errors.Join(remote.Snapshot(&snapshot), l.state.Restore(&snapshot)); err != nil {
 			t.Fatal(err)
 		}
-		fails(t, a, ErrUnknownOutcome, errPassedOver)
+		fails(t, a, ErrUnknownOutcome, errCoveredBySnapshot)
 		fails(t, b, ErrNotApplied, state.ErrSealed)
 	})
 }

@@ -37,7 +37,7 @@ func newDistant(edit func(*distant, *Config)) *distant {
 	d := &distant{trip: roundTrip, lose: map[uint64][]error{}}
 	d.local = newLocal(func(l *local, cfg *Config) {
 		d.local = l
-		cfg.Transport, cfg.MaxFlights = d, 0
+		cfg.Transport, cfg.MaxInflight = d, 0
 		if edit != nil {
 			edit(d, cfg)
 		}
@@ -159,7 +159,7 @@ func TestEntriesFollowEachOtherAtThePace(t *testing.T) {
 // Where more entries than may be on their way would fit, they are spread over it.
 func TestEntriesAreSpreadOverALongWay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 5 })
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxInflight = 5 })
 		defer d.Close(nil)
 		d.first(t)
 		took := d.issue(t, 200, 500*time.Microsecond)
@@ -205,19 +205,19 @@ func TestDistanceIsLearned(t *testing.T) {
 			"large":         {strings.Repeat("x", int(2*DefaultPace/workPerByte))},
 			"many commands": slices.Repeat([]string{"x"}, int(2*DefaultPace/workPerCommand)),
 		} {
-			for range 3 * memory {
+			for range 3 * rttSamples {
 				values(t, d.submit(t, much...))
 			}
 			if n := peak(2*DefaultPace, 1); n != 1 {
 				t.Errorf("%d entries on their way at a time after %s, want 1", n, what)
 			}
 		}
-		if n := peak(10*DefaultPace, memory); n == 1 {
+		if n := peak(10*DefaultPace, rttSamples); n == 1 {
 			t.Error("one entry on its way at a time, though the way is long")
 		}
 		values(t, d.submit(t, "the last from afar"))
-		if peak(DefaultPace/2, 1); d.way > DefaultPace {
-			t.Errorf("after a quick entry the way is %v", d.way)
+		if peak(DefaultPace/2, 1); d.rtt > DefaultPace {
+			t.Errorf("after a quick entry the way is %v", d.rtt)
 		}
 		if n := peak(2*DefaultPace, 1); n != 1 {
 			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
@@ -271,7 +271,7 @@ func TestFullEntriesDoNotWaitForThePace(t *testing.T) {
 
 func TestFlightsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 3 })
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxInflight = 3 })
 		defer d.Close(nil)
 		d.first(t)
 		d.issue(t, 40, 3*time.Millisecond)
