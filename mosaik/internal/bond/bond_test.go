@@ -189,7 +189,7 @@ func TestSecretsAreBounded(t *testing.T) {
 		g := testGroup(newRecorder(), "")
 		g.Secrets = make([]sm.Digest, n)
 		_, err := a.manager.Join(g)
-		wantText(t, err, fmt.Sprintf("Group.Secrets has %d secrets; it must have 1 to 4", n))
+		wantText(t, err, fmt.Sprintf("GroupConfig.Secrets has %d secrets; it must have 1 to 4", n))
 	}
 }
 

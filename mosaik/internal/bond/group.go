@@ -25,7 +25,7 @@ type GroupConfig struct {
 	// Post queues a call for the goroutine that owns the group, which must make the calls one at
 	// a time and in order. Post is called with the manager's mutex held: it must neither block
 	// nor call the manager. The number of calls that wait is bounded, see backlog.go. After
-	// [Membership.Leave], calls that wait may be discarded.
+	// [GroupBonds.Leave], calls that wait may be discarded.
 	Post func(call func())
 }
 
@@ -33,24 +33,24 @@ type GroupConfig struct {
 func (g GroupConfig) validate() error {
 	switch {
 	case g.ID.IsZero():
-		return errors.New("Group.ID is zero; set the group's id")
+		return errors.New("GroupConfig.ID is zero; set the group's id")
 	case len(g.Secrets) == 0 || len(g.Secrets) > MaxSecrets:
-		return fmt.Errorf("Group.Secrets has %d secrets; it must have 1 to %d", len(g.Secrets), MaxSecrets)
+		return fmt.Errorf("GroupConfig.Secrets has %d secrets; it must have 1 to %d", len(g.Secrets), MaxSecrets)
 	case g.Hello == nil:
-		return errors.New("Group.Hello is nil; set a function, which may return nil")
+		return errors.New("GroupConfig.Hello is nil; set a function, which may return nil")
 	case g.Handler == nil:
-		return errors.New("Group.Handler is nil; set a handler")
+		return errors.New("GroupConfig.Handler is nil; set a handler")
 	case g.Post == nil:
-		return errors.New("Group.Post is nil; set a function that queues calls")
+		return errors.New("GroupConfig.Post is nil; set a function that queues calls")
 	}
 	return g.Heartbeat.validate()
 }
 
 // Handler receives the events of the bonds of one group. Its calls never overlap and are in
-// order for each peer. They are posted by [Group.Post], from the time at which [Manager.Join] is
-// called until [Membership.Leave] or [Manager.Close] returns.
+// order for each peer. They are posted by [GroupConfig.Post], from the time at which [Manager.Join] is
+// called until [GroupBonds.Leave] or [Manager.Close] returns.
 //
-// A Handler may call all methods of its [Membership]. It should return soon: a peer with too many
+// A Handler may call all methods of its [GroupBonds]. It should return soon: a peer with too many
 // pending events loses its connection.
 type Handler interface {
 	// Accept decides about a peer that has proved a secret. hello is what the peer's Hello

@@ -124,7 +124,7 @@ func (m *Manager) Start() {
 }
 
 // Close ends all bonds and connections with [link.CodeCancelled] and waits until all goroutines
-// have ended. It does not wait for handlers, see [Membership.Leave]. Closing again waits too. The
+// have ended. It does not wait for handlers, see [GroupBonds.Leave]. Closing again waits too. The
 // error is always nil.
 func (m *Manager) Close() error {
 	m.mu.Lock()

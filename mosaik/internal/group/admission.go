@@ -1,6 +1,7 @@
 package group
 
 import (
+	"sync"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -31,32 +32,75 @@ type Admission interface {
 	Close()
 }
 
-// Recheck has the peer's tickets examined again, because they may have changed.
+// maxRechecks is the limit of peers that wait for a recheck one by one.
+const maxRechecks = 1024
+
+// rechecks are the peers whose tickets must be examined again. Above maxRechecks it stands for all
+// peers. Its lock is a leaf of the lock order.
+type rechecks struct {
+	mu    sync.Mutex
+	peers map[sm.PeerID]bool
+	all   bool
+}
+
+func (r *rechecks) add(peer sm.PeerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.peers == nil {
+		r.peers = map[sm.PeerID]bool{}
+	}
+	if r.peers[peer] = true; len(r.peers) > maxRechecks {
+		r.peers, r.all = nil, true
+	}
+}
+
+func (r *rechecks) addAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peers, r.all = nil, true
+}
+
+func (r *rechecks) take() (peers map[sm.PeerID]bool, all bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	peers, all = r.peers, r.all
+	r.peers, r.all = nil, false
+	return peers, all
+}
+
+// Recheck has the peer's tickets examined again, because they may have changed. It does not block.
 func (g *Group) Recheck(peer sm.PeerID) {
-	g.inbox.post(func() {
-		if _, bonded := g.peers[peer]; bonded {
-			g.reviewTickets(peer)
-		}
-		if _, opposes := g.blockers[peer]; opposes {
-			g.findEpoch() // its entry may no longer list the group
-		}
-	})
+	g.rechecks.add(peer)
+	g.inbox.postLatest(keyRecheck, g.recheck)
 }
 
 // RecheckAll has the tickets of all bonded peers examined again, because the validators'
-// decisions may have changed.
+// decisions may have changed. It does not block.
 func (g *Group) RecheckAll() {
-	g.inbox.post(func() {
-		for peer := range g.peers {
+	g.rechecks.addAll()
+	g.inbox.postLatest(keyRecheck, g.recheck)
+}
+
+// recheck makes the rechecks that are requested.
+func (g *Group) recheck() {
+	peers, all := g.rechecks.take()
+	for peer := range g.peers {
+		if all || peers[peer] {
 			g.reviewTickets(peer)
 		}
-	})
+	}
+	for peer := range g.blockers {
+		if all || peers[peer] {
+			g.findEpoch() // the peer's entry may no longer list the group
+			return
+		}
+	}
 }
 
 // reviewTickets has a bonded peer's tickets examined.
 func (g *Group) reviewTickets(peer sm.PeerID) {
 	g.cfg.Admission.Admit(peer, Review, func(code link.Code, expiry time.Time) {
-		g.inbox.post(func() { g.ticketsReviewed(peer, code, expiry) })
+		g.inbox.postLatest(verdictKey{peer, "bond"}, func() { g.ticketsReviewed(peer, code, expiry) })
 	})
 }
 

@@ -37,7 +37,7 @@ func (g *Group) bondRefused(peer sm.PeerID, code link.Code, a *Announcement) {
 		return
 	}
 	g.cfg.Admission.Admit(peer, Review, func(verdict link.Code, _ time.Time) {
-		g.inbox.post(func() { g.blockerExamined(peer, code, verdict) })
+		g.inbox.postLatest(verdictKey{peer, "blocker"}, func() { g.blockerExamined(peer, code, verdict) })
 	})
 }
 

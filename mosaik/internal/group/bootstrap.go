@@ -117,10 +117,10 @@ func (g *Group) findEpoch() {
 	}.next()
 	switch {
 	case !m.join.IsZero():
-		g.enter(m.join, nil)
+		g.join(m.join)
 	case m.bootstrap:
-		g.enter(newEpoch(), &birth{})
+		g.bootstrap(nil, 0)
 	case m.wait > 0:
-		g.timers.set("seek", m.wait, g.findEpoch)
+		g.timers.set("find epoch", m.wait, g.findEpoch)
 	}
 }

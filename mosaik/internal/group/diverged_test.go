@@ -12,7 +12,7 @@ func TestApart(t *testing.T) {
 	ours, theirs := epochOf("E"), epochOf("F")
 	for _, c := range []struct {
 		name    string
-		life    *localReplica
+		local   *localReplica
 		applied sm.Index
 		peer    Announcement
 		want    bool
@@ -24,9 +24,9 @@ func TestApart(t *testing.T) {
 		{"the peer is in none", &localReplica{epoch: ours}, 1, Announcement{}, false},
 		{"this member is in none", nil, 1, Announcement{Epoch: theirs, AppliedIndex: 1}, false},
 	} {
-		g := &Group{local: c.life}
-		if c.life != nil {
-			c.life.appliedIndex.Store(uint64(c.applied))
+		g := &Group{local: c.local}
+		if c.local != nil {
+			c.local.appliedIndex.Store(uint64(c.applied))
 		}
 		if got := g.diverged(c.peer); got != c.want {
 			t.Errorf("%s: apart = %v, want %v", c.name, got, c.want)

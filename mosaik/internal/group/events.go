@@ -23,9 +23,8 @@ type replicaEvents struct {
 }
 
 // LeaderChanged implements [engine.Events].
-
 func (e replicaEvents) LeaderChanged(leader uint64, term sm.Term) {
-	e.post(func() {
+	e.post("leader", func() {
 		e.l.raftLeader, e.l.raftTerm = leader, term
 		e.g.reviewLeader(e.l)
 	})
@@ -33,23 +32,23 @@ func (e replicaEvents) LeaderChanged(leader uint64, term sm.Term) {
 
 // MembershipChanged implements [engine.Events].
 func (e replicaEvents) MembershipChanged() {
-	e.post(func() { e.g.readMembership(e.l) })
+	e.post("membership", func() { e.g.readMembership(e.l) })
 }
 
 // Removed implements [engine.Events].
 func (e replicaEvents) Removed() {
-	e.post(func() { e.g.replicaRemoved(e.l.epoch, e.l.id) })
+	e.post("removed", func() { e.g.replicaRemoved(e.l.epoch, e.l.id) })
 }
 
 // LogStalled implements [engine.Events].
 func (e replicaEvents) LogStalled(stalled bool, took time.Duration) {
-	e.post(func() {
-		// The disk may belong to another log that the same worker serves.
-		if stalled {
-			e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-		} else {
-			e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-		}
+	// The disk may belong to another log that the same worker serves.
+	if stalled {
+		e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+	} else {
+		e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+	}
+	e.post("stall", func() {
 		e.l.diskStalled = stalled
 		e.g.reviewLeader(e.l)
 	})
@@ -57,23 +56,24 @@ func (e replicaEvents) LogStalled(stalled bool, took time.Duration) {
 
 // SnapshotTaken implements [engine.Events].
 func (e replicaEvents) SnapshotTaken() {
-	e.post(func() { e.l.snapshot = nil })
+	e.post("snapshot", func() { e.l.snapshot = nil })
 }
 
 // SnapshotFailed implements [engine.Events].
 func (e replicaEvents) SnapshotFailed(err error) {
 	e.g.log.Error("snapshot failed: log not pruned until one succeeds", "error", err)
-	e.post(func() { e.l.snapshot = err })
+	e.post("snapshot", func() { e.l.snapshot = err })
 }
 
 // Failed implements [engine.Events].
 func (e replicaEvents) Failed(err error) {
-	e.post(func() { e.g.end(err) })
+	e.post("failed", func() { e.g.end(err) })
 }
 
-// post runs f in the group's goroutine, unless the replica has been stopped by then.
-func (e replicaEvents) post(f func()) {
-	e.g.inbox.post(func() {
+// post runs f in the group's goroutine, unless the replica has been stopped by then. It replaces
+// the queued event of the same kind and replica.
+func (e replicaEvents) post(kind string, f func()) {
+	e.g.inbox.postLatest(localKey{e.l, kind}, func() {
 		if e.g.local == e.l {
 			f()
 		}
@@ -97,12 +97,12 @@ func (o stateEvents) applied(index sm.Index, _ sm.Cursor) {
 		o.g.appliedIndex.Set(index)
 	}
 	if before == 0 {
-		replicaEvents(o).post(o.g.announce)
+		replicaEvents(o).post("first command", o.g.announce)
 	}
 }
 
 func (o stateEvents) opened() {
-	replicaEvents(o).post(func() {
+	replicaEvents(o).post("opened", func() {
 		o.l.opened = true
 		for _, e := range o.l.ancestors {
 			o.g.endEpoch(e, allCommands)
@@ -113,23 +113,23 @@ func (o stateEvents) opened() {
 }
 
 func (o stateEvents) ancestor(epoch [16]byte) {
-	replicaEvents(o).post(func() { o.l.ancestors = append(o.l.ancestors, epoch) })
+	replicaEvents(o).post("ancestor "+Epoch(epoch).String(), func() { o.l.ancestors = append(o.l.ancestors, epoch) })
 }
 
 func (o stateEvents) raised(level uint32) {
-	replicaEvents(o).post(func() {
+	replicaEvents(o).post("level", func() {
 		o.g.log.Info("schema level raised", "level", level)
 		o.g.reconcile()
 	})
 }
 
 func (o stateEvents) sealed() {
-	replicaEvents(o).post(func() { o.g.epochSealed(o.l) })
+	replicaEvents(o).post("sealed", func() { o.g.epochSealed(o.l) })
 }
 
 func (o stateEvents) poisoned(err *state.PoisonedError) {
 	o.g.cfg.History.Poison(err)
-	replicaEvents(o).post(func() {
+	replicaEvents(o).post("poisoned", func() {
 		o.g.log.Error("machine panicked: this member applies no further commands", "doing", err.Doing, "command", err.Command,
 			"index", err.Index, "entry", err.Entry, "offset", err.Offset, "error", fmt.Sprint(err.Value),
 			"stack", state.Frames(err.Stack))

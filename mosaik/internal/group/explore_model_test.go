@@ -260,8 +260,8 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 	return out
 }
 
-// seeker returns what the member, which is in no epoch, knows.
-func (w *world) seeker(p int, policy Policy) bootstrapper {
+// bootstrapper returns what the member, which is in no epoch, knows.
+func (w *world) bootstrapper(p int, policy Policy) bootstrapper {
 	m := &w.members[p]
 	s := bootstrapper{
 		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, seekingSince: modelStart, delay: time.Second,
@@ -278,8 +278,8 @@ func (w *world) seeker(p int, policy Policy) bootstrapper {
 	return s
 }
 
-// steward returns what the leader of the epoch knows.
-func (w *world) steward(p int, policy Policy, ids replicaIDs) reconciler {
+// reconciler returns what the leader of the epoch knows.
+func (w *world) reconciler(p int, policy Policy, ids replicaIDs) reconciler {
 	m := &w.members[p]
 	own, id := w.own(p), w.epochID(m.in)
 	s := reconciler{

@@ -169,7 +169,7 @@ func (s *search) check(w world) {
 }
 
 func (s *search) wantTogether(w world) {
-	if why := s.x.apart(&w); why != "" {
+	if why := s.x.unsettled(&w); why != "" {
 		s.t.Fatalf("%s:\n%s\n%+v", why, s.history(w), w)
 	}
 }
@@ -183,9 +183,9 @@ func (s *search) history(w world) string {
 	return strings.Join(steps, "\n")
 }
 
-// apart says why the members are not together at the end of a history, "" if they
+// unsettled describes why the members are not together at the end of a history, "" if they
 // are or need not be.
-func (x *explorer) apart(w *world) string {
+func (x *explorer) unsettled(w *world) string {
 	if int(w.made) == modelEpochs {
 		return "" // the history may have been cut short
 	}

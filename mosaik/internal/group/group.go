@@ -111,9 +111,9 @@ type Group struct {
 	appliedIndex *watch.Value[sm.Index]
 	current      atomic.Pointer[localReplica] // the running replica, for calls; nil between two replicas
 	serving      atomic.Pointer[localReplica] // the replica whose machine answers reads; see serving.go
-	hello        atomic.Pointer[Announcement] // what peers know of this member
 	applies      atomic.Pointer[state.State]  // of the latest replica, set before it has started
 	slow         slowCalls
+	rechecks     rechecks
 	ownSession   ownSession
 	done         chan struct{}         // closed when the group's goroutine has ended
 	endCause     atomic.Pointer[error] // why the part ends, nil while it runs
@@ -123,13 +123,14 @@ type Group struct {
 
 	local        *localReplica // nil without an epoch
 	process      ProcessInfo
+	hello        Announcement               // what this member announced last
 	seekingSince time.Time                  // when the member began to look for an epoch
 	peers        map[sm.PeerID]Announcement // of bonded peers
 	lastSeen     map[sm.PeerID]time.Time    // when the last bond of an absent peer ended; at most maxAbsent beside members
 	successions  map[sm.PeerID]*succession  // of peers in peers or lastSeen
 	refused      refusals
-	blockers     map[sm.PeerID]blocker // at most maxOpponents
-	endedEpochs  map[Epoch]sm.Index    // epochs that are over; commands up to this index are given up. At most maxEnded
+	blockers     map[sm.PeerID]blocker // at most maxBlockers
+	endedEpochs  map[Epoch]sm.Index    // epochs that are over; commands up to this index are given up. At most maxEndedEpochs
 	stalled      bool                  // no leader, and none can be elected; see quorum.go
 	removals     []*removal            // requested by operators and not answered
 	knownToken   uint64                // the highest fencing token of earlier epochs
@@ -166,6 +167,7 @@ func Join(cfg Config) (*Group, error) {
 		cfg.Clock = time.Now
 	}
 	g.cfg = cfg
+	g.timers.inbox = g.inbox
 	past, err := readPastReplica(cfg)
 	if errors.Is(err, ErrOutdated) {
 		return nil, err
@@ -183,9 +185,7 @@ func Join(cfg Config) (*Group, error) {
 	} else {
 		g.process = g.cfg.Origin.newIncarnation(Incarnation{})
 	}
-	g.timers.post = func(f func()) { g.inbox.post(f) }
-	a := g.announcement()
-	g.hello.Store(&a)
+	g.hello = g.announcement()
 	g.proposer = session.New(session.Config{
 		Transport:  transport{g},
 		IsVoid:     isVoid,
@@ -198,7 +198,7 @@ func Join(cfg Config) (*Group, error) {
 		ID:        cfg.ID,
 		Secrets:   cfg.Secrets,
 		Heartbeat: cfg.Timing.Heartbeat,
-		Hello:     func() []byte { return g.hello.Load().append(nil) },
+		Hello:     func() []byte { return g.hello.append(nil) },
 		Handler:   bondHandler{g},
 		Post:      func(call func()) { g.inbox.post(call) },
 	})
@@ -220,9 +220,8 @@ func (g *Group) run() {
 	defer close(g.done)
 	for g.err == nil {
 		<-g.inbox.wake
-		batch, _ := g.inbox.take()
-		for _, f := range batch {
-			if f(); g.err != nil {
+		for _, handle := range g.inbox.take() {
+			if handle(); g.err != nil {
 				break
 			}
 		}
@@ -244,7 +243,7 @@ func (g *Group) end(err error) {
 // storageFailed ends the part because the storage of its log has failed under another group. A
 // part without a replica, or with nothing to write, would not notice.
 func (g *Group) storageFailed(cause error) {
-	g.inbox.post(func() {
+	g.inbox.postLatest(keyStorageFailed, func() {
 		g.end(fmt.Errorf("%w: %w", ErrStorage, cause))
 	})
 }
@@ -284,7 +283,7 @@ func (g *Group) shutDown() {
 
 // Supersede ends the member's part with [ErrSuperseded]. It does not wait.
 func (g *Group) Supersede() {
-	g.inbox.post(func() { g.end(ErrSuperseded) })
+	g.inbox.postLatest(keySupersede, func() { g.end(ErrSuperseded) })
 }
 
 // Status returns the member's view of the group, to read and to wait on. It ends with the
@@ -300,43 +299,6 @@ func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
 
 // Mismatch describes what connected peers announce in place of this group.
 func (g *Group) Mismatch() bond.Mismatch { return g.bonds.Mismatch() }
-
-// timers are the pending timers of the group's goroutine, by name.
-type timers struct {
-	post func(func())
-	all  map[string]*time.Timer
-}
-
-// set runs f in the group's goroutine after d. It replaces the timer of the same name.
-func (t *timers) set(name string, d time.Duration, f func()) {
-	t.clear(name)
-	if t.all == nil {
-		t.all = map[string]*time.Timer{}
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(d, func() {
-		t.post(func() {
-			if t.all[name] == timer {
-				delete(t.all, name)
-			}
-			f()
-		})
-	})
-	t.all[name] = timer
-}
-
-func (t *timers) clear(name string) {
-	if old := t.all[name]; old != nil {
-		old.Stop()
-		delete(t.all, name)
-	}
-}
-
-func (t *timers) stop() {
-	for name := range t.all {
-		t.clear(name)
-	}
-}
 
 // work runs f in a goroutine of its own. The group's goroutine waits for it before it ends.
 func (g *Group) work(f func()) {

@@ -2,6 +2,8 @@ package group
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -61,11 +63,13 @@ func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)
 		return
 	}
 	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) {
-		if code != link.CodeAccepted {
+		// The admission may hold its lock, under which package bond must not be called.
+		h.g.inbox.postLatest(verdictKey{peer, "handshake"}, func() {
+			if code == link.CodeAccepted {
+				code = h.g.handshakeCode(peer, a.ProcessInfo)
+			}
 			answer(code)
-			return
-		}
-		h.g.inbox.post(func() { answer(h.g.handshakeCode(peer, a.ProcessInfo)) })
+		})
 	})
 }
 
@@ -91,63 +95,71 @@ func (h bondHandler) Up(peer sm.PeerID, hello []byte) {
 	if err != nil {
 		return // impossible: Accept has refused it
 	}
-	h.g.inbox.post(func() { h.g.bondUp(peer, a) })
+	h.g.bondUp(peer, a)
 }
 
 // Message implements [bond.Handler].
 func (h bondHandler) Message(peer sm.PeerID, payload []byte) {
-	g := h.g
-	if len(payload) == 0 {
-		g.endForViolation(peer)
-		return
+	handle, err := h.g.parseMessage(payload)
+	switch {
+	case err != nil:
+		h.g.log.Warn("message malformed: bond ended", "peer", peer.Short(), "error", err)
+		h.g.bonds.Close(peer, link.CodeProtocolViolation)
+	case handle != nil:
+		handle(peer)
 	}
-	switch body := payload[1:]; payload[0] {
+}
+
+var errMessage = errors.New("malformed message")
+
+// parseMessage decodes a message from hostile bytes. It returns the function that handles it, nil
+// for a message of an unknown kind.
+func (g *Group) parseMessage(payload []byte) (handle func(peer sm.PeerID), err error) {
+	if len(payload) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", errMessage)
+	}
+	be, kind, body := binary.BigEndian, payload[0], payload[1:]
+	sizes := map[byte]int{messageRemoved: 24, messageSealed: 24, messageSuperseded: 32}
+	if want, fixed := sizes[kind]; fixed && len(body) != want {
+		return nil, fmt.Errorf("%w: kind %d has %d bytes; want %d", errMessage, kind, len(body), want)
+	}
+	switch kind {
 	case messageAnnounce:
 		a, err := parseAnnouncement(body)
-		if err != nil || a.Policy != g.cfg.Policy || a.Schema != g.cfg.Schema {
-			g.endForViolation(peer)
-			return
+		if err != nil {
+			return nil, err
 		}
-		g.inbox.post(func() { g.receiveAnnouncement(peer, a) })
+		if a.Policy != g.cfg.Policy || a.Schema != g.cfg.Schema {
+			return nil, fmt.Errorf("%w: policy or schema changed", errMessage)
+		}
+		return func(peer sm.PeerID) { g.receiveAnnouncement(peer, a) }, nil
 	case messageRemoved:
-		if len(body) != 24 {
-			g.endForViolation(peer)
-			return
-		}
-		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
-		g.inbox.post(func() { g.replicaRemoved(epoch, replica) })
+		epoch, replica := Epoch(body[:16]), be.Uint64(body[16:])
+		return func(sm.PeerID) { g.replicaRemoved(epoch, replica) }, nil
 	case messageSealed:
-		if len(body) != 24 {
-			g.endForViolation(peer)
-			return
-		}
-		epoch, commands := Epoch(body[:16]), sm.Index(binary.BigEndian.Uint64(body[16:]))
-		g.inbox.post(func() { g.receiveSealed(epoch, commands) })
+		epoch, commands := Epoch(body[:16]), sm.Index(be.Uint64(body[16:]))
+		return func(sm.PeerID) { g.receiveSealed(epoch, commands) }, nil
 	case messageSuperseded:
-		if len(body) != 32 {
-			g.endForViolation(peer)
-			return
-		}
 		incarnation, by := Incarnation(body[:16]), Process(body[16:])
-		g.inbox.post(func() { g.receiveSuperseded(incarnation, by) })
+		return func(sm.PeerID) { g.receiveSuperseded(incarnation, by) }, nil
 	case messageGoodbye:
 		if len(body) < 40 || len(body) > 40+8*maxGoodbyeVoters || len(body)%8 != 0 {
-			g.endForViolation(peer)
-			return
+			return nil, fmt.Errorf("%w: a goodbye of %d bytes; want 40 and 8 for each of up to %d voters", errMessage, len(body), maxGoodbyeVoters)
 		}
-		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
-		change := sm.Cursor{Term: sm.Term(binary.BigEndian.Uint64(body[24:])), Index: sm.Index(binary.BigEndian.Uint64(body[32:]))}
+		epoch, replica := Epoch(body[:16]), be.Uint64(body[16:])
+		change := sm.Cursor{Term: sm.Term(be.Uint64(body[24:])), Index: sm.Index(be.Uint64(body[32:]))}
 		var voters []uint64
 		for at := 40; at < len(body); at += 8 {
-			voters = append(voters, binary.BigEndian.Uint64(body[at:]))
+			voters = append(voters, be.Uint64(body[at:]))
 		}
-		g.inbox.post(func() { g.receiveGoodbye(peer, epoch, replica, change, voters) })
+		return func(peer sm.PeerID) { g.receiveGoodbye(peer, epoch, replica, change, voters) }, nil
 	}
+	return nil, nil
 }
 
 // Down implements [bond.Handler].
 func (h bondHandler) Down(peer sm.PeerID, code link.Code) {
-	h.g.inbox.post(func() { h.g.bondDown(peer, code) })
+	h.g.bondDown(peer, code)
 }
 
 // Refused implements [bond.Handler].
@@ -160,12 +172,7 @@ func (h bondHandler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
 	if a, err := parseAnnouncement(hello); err == nil && hello != nil {
 		said = &a
 	}
-	h.g.inbox.post(func() { h.g.bondRefused(peer, code, said) }) // the status may have changed as well
-}
-
-// endForViolation ends the bond with a peer that violated the protocol.
-func (g *Group) endForViolation(peer sm.PeerID) {
-	g.inbox.post(func() { g.bonds.Close(peer, link.CodeProtocolViolation) })
+	h.g.bondRefused(peer, code, said)
 }
 
 // bondUp handles a new bond.
@@ -320,12 +327,12 @@ func (g *Group) announcement() Announcement {
 func (g *Group) announce() {
 	a := g.announcement()
 	// Peers need to know whether there are commands, not how many.
-	if old := *g.hello.Load(); a.AppliedIndex > 0 && old.AppliedIndex > 0 {
+	if old := g.hello; a.AppliedIndex > 0 && old.AppliedIndex > 0 {
 		if old.AppliedIndex = a.AppliedIndex; old == a {
 			return
 		}
 	}
-	g.hello.Store(&a)
+	g.hello = a
 	message := g.announceMessage()
 	for peer := range g.peers {
 		g.send(peer, message)
@@ -333,7 +340,7 @@ func (g *Group) announce() {
 }
 
 func (g *Group) announceMessage() []byte {
-	return g.hello.Load().append([]byte{messageAnnounce})
+	return g.hello.append([]byte{messageAnnounce})
 }
 
 func (g *Group) send(peer sm.PeerID, message []byte) {

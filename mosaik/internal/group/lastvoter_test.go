@@ -17,10 +17,10 @@ import (
 // others are what this member may know of another voter, and whether that is gone
 // for good, and with it all that it may have known.
 var others = []struct {
-	what string
-	gone bool
-	met  *remoteReplica // nil if there was never a bond
-	here bool           // and a bond
+	what   string
+	gone   bool
+	remote *remoteReplica // nil if there was never a bond
+	here   bool           // and a bond
 }{
 	{"never met", false, nil, false},
 	{"here", false, &remoteReplica{}, true},
@@ -50,11 +50,11 @@ func TestLastVoter(t *testing.T) {
 			}
 			l.held = func() (engine.HeldMembership, bool) { return held, true }
 			for i, o := range []struct {
-				met  *remoteReplica
-				here bool
-			}{{x.met, x.here}, {y.met, y.here}} {
-				if o.met != nil {
-					m := *o.met
+				remote *remoteReplica
+				here   bool
+			}{{x.remote, x.here}, {y.remote, y.here}} {
+				if o.remote != nil {
+					m := *o.remote
 					m.peer = held.Voters[uint64(i+2)]
 					l.remotes[uint64(i+2)] = &m
 				}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -30,8 +29,9 @@ const (
 
 // leaveResult is the result of leaving, once done.
 type leaveResult struct {
-	done bool
-	err  error // why the group did not remove the member, nil if it did
+	begun bool
+	done  bool
+	err   error // why the group did not remove the member, nil if it did
 }
 
 // leaveProgress is how leaving has progressed.
@@ -46,10 +46,9 @@ type leaveProgress struct {
 // received. If it is also [ErrNotStopped], the part has not ended yet; [Group.Done] reports
 // when it has.
 func (g *Group) Leave(ctx context.Context) error {
-	begun := make(chan struct{})
-	g.inbox.post(func() { g.startLeaving(); close(begun) })
+	g.inbox.postLatest(keyLeave, g.startLeaving)
 	var bye leaveResult
-	err := g.await(ctx, begun)
+	err := g.awaitLeaving(ctx)
 	if err == nil {
 		bye, err = g.leaveResult.Wait(ctx, func(f leaveResult) bool { return f.done })
 	}
@@ -60,27 +59,23 @@ func (g *Group) Leave(ctx context.Context) error {
 	return errors.Join(err, stopped)
 }
 
-// await waits until the group's goroutine has begun to leave. An Apply that does not return
-// may keep it from handling anything.
-func (g *Group) await(ctx context.Context, begun <-chan struct{}) error {
-	timer := time.NewTimer(stopTime)
-	defer timer.Stop()
-	select {
-	case <-begun:
-	case <-g.done:
-	case <-ctx.Done():
-		return watch.Cause(ctx)
-	case <-timer.C:
+// awaitLeaving waits until the group's goroutine has begun to leave. An Apply that does not return
+// may keep it from handling anything, so it waits at most stopTime.
+func (g *Group) awaitLeaving(ctx context.Context) error {
+	try, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	_, err := g.leaveResult.Wait(try, func(r leaveResult) bool { return r.begun || r.done })
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
 		return errUnconfirmed
 	}
-	return nil
+	return err
 }
 
 // Close ends the member's part without informing the other members. It waits until everything
 // that the part started has ended, at most stopTime. After that it returns [ErrNotStopped], and
 // [Group.Done] reports when the part has ended.
 func (g *Group) Close() error {
-	g.inbox.post(func() { g.end(ErrClosed) })
+	g.inbox.postLatest(keyClose, func() { g.end(ErrClosed) })
 	timer := time.NewTimer(stopTime)
 	defer timer.Stop()
 	select {
@@ -100,6 +95,7 @@ func (g *Group) startLeaving() {
 		return
 	}
 	g.leaving = true
+	g.leaveResult.Set(leaveResult{begun: true})
 	l := g.local
 	if l == nil {
 		g.leaveResult.Set(leaveResult{done: true})

@@ -65,19 +65,14 @@ func (l *localReplica) online() bool {
 	return l.leader != 0 && l.inSync && l.opened && l.poisoned == nil
 }
 
-// birth describes the beginning of an epoch that this member makes.
-type birth struct {
-	estate iter.Seq[[]byte] // the entries that it takes over, nil for none
-	level  uint32           // of the schema, in the epoch that it continues
-}
+// join starts this member's replica in an epoch that exists.
+func (g *Group) join(e Epoch) { g.start(&localReplica{epoch: e}) }
 
-// enter starts this member's replica in epoch e. If b is not nil, the member makes the epoch.
-func (g *Group) enter(e Epoch, b *birth) {
-	l := &localReplica{epoch: e, bootstrap: b != nil}
-	if b != nil {
-		l.carryover, l.carryoverLevel = b.estate, b.level
-	}
-	g.start(l)
+// bootstrap makes a new epoch and starts this member's replica in it. carryover are the entries that
+// the epoch must take over from the one that it continues, nil for none, and level is the level of the
+// schema that these entries need.
+func (g *Group) bootstrap(carryover iter.Seq[[]byte], level uint32) {
+	g.start(&localReplica{epoch: newEpoch(), bootstrap: true, carryover: carryover, carryoverLevel: level})
 }
 
 // start starts a replica. A failure ends the group.
@@ -88,7 +83,7 @@ func (g *Group) start(l *localReplica) {
 		return
 	}
 	e := l.epoch
-	g.timers.clear("seek")
+	g.timers.clear("find epoch")
 	g.log.Info("entering epoch", "epoch", e.String(), "bootstrap", l.bootstrap, "resumed", l.resumed)
 	l.shard, l.id = shardID(g.cfg.ID, e), replicaID(g.cfg.Self, e, g.process.Incarnation)
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -28,7 +28,7 @@ func (g *Group) reviewQuorum(l *localReplica) {
 		if !l.diskStalled && len(l.members.Voters) > 0 { // a joining member knows no voters yet
 			g.logStalled(l)
 		}
-		g.inbox.post(again(func(l *localReplica) {
+		g.inbox.postLatest(localKey{l, "stalled"}, again(func(l *localReplica) {
 			if !g.continueAlone(l) && !g.abandonEpoch(l) {
 				g.reconcile()
 			}

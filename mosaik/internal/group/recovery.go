@@ -39,10 +39,19 @@ func (g *Group) Recover(ctx context.Context) error {
 	return err
 }
 
-// ask runs f in the group's goroutine and returns its error.
+// ask runs f in the group's goroutine and returns its error. It blocks while too many calls wait,
+// and does not run f if ctx ends before.
 func (g *Group) ask(ctx context.Context, f func() error) error {
 	answer := make(chan error, 1)
-	g.inbox.post(func() { answer <- f() })
+	err := g.inbox.call(ctx, func(done func()) {
+		defer done()
+		if ctx.Err() == nil {
+			answer <- f()
+		}
+	})
+	if err != nil {
+		return err
+	}
 	select {
 	case err := <-answer:
 		return err
@@ -73,7 +82,7 @@ func (g *Group) recover() (Epoch, error) {
 // continueInNewEpoch leaves the replica's epoch for a new one that continues it, with those entries of its
 // carryover that part yields. It returns the old epoch.
 func (g *Group) continueInNewEpoch(l *localReplica, part func(iter.Seq[[]byte]) iter.Seq[[]byte]) (Epoch, error) {
-	heir, at, err := g.collectCarryover(l)
+	content, at, err := g.collectCarryover(l)
 	if err != nil {
 		return l.epoch, err
 	}
@@ -81,7 +90,7 @@ func (g *Group) continueInNewEpoch(l *localReplica, part func(iter.Seq[[]byte]) 
 	g.stopServing()
 	err = g.applyLogTail(l)
 	if err == nil && l.state.Status().Raft != at {
-		heir, _, err = g.collectCarryover(l)
+		content, _, err = g.collectCarryover(l)
 	}
 	if err != nil {
 		g.end(err)
@@ -92,9 +101,9 @@ func (g *Group) continueInNewEpoch(l *localReplica, part func(iter.Seq[[]byte]) 
 		g.end(err)
 		return l.epoch, err
 	}
-	heir.SetTokenBase(base)
+	content.SetTokenBase(base)
 	g.renewIncarnation()
-	g.enter(newEpoch(), &birth{part(heir.Entries()), l.state.Level()})
+	g.bootstrap(part(content.Entries()), l.state.Level())
 	return l.epoch, nil
 }
 
@@ -140,17 +149,17 @@ func applyEntries(s *state.State, entries iter.Seq2[engine.Entry, error]) error 
 // collectCarryover collects the carryover of the replica's epoch, and returns up to where it reaches.
 func (g *Group) collectCarryover(l *localReplica) (*state.Heir, sm.Cursor, error) {
 	at := l.state.Status().Raft
-	heir := state.NewHeir(l.epoch, l.state)
+	content := state.NewHeir(l.epoch, l.state)
 	if l.state.CanSnapshot() {
-		return heir, at, heir.AddSnapshot(l.state)
+		return content, at, content.AddSnapshot(l.state)
 	}
 	for e, err := range engine.Proposals(g.cfg.Log, at.Index) {
 		if err != nil {
 			return nil, at, err
 		}
-		heir.AddEntry(e.Data)
+		content.AddEntry(e.Data)
 	}
-	return heir, at, nil
+	return content, at, nil
 }
 
 // proposeCarryover commits the carryover. Meanwhile this member is the only voter. After a failure it
@@ -169,7 +178,7 @@ func (g *Group) proposeCarryover(l *localReplica) {
 			}
 			if err != nil {
 				g.log.Warn("carryover not committed; trying again", "error", err)
-				g.timers.set("bequeath", retryPause, g.reconcile)
+				g.timers.set("carryover", retryPause, g.reconcile)
 				return
 			}
 			l.carryover = nil

@@ -3,7 +3,6 @@ package group
 import (
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -14,17 +13,13 @@ import (
 const maxRefusals = 32
 
 // refusals are the peers that have no bond because one side refused it, with the last reason.
-// Its methods may be called concurrently, because telemetry reads it.
 type refusals struct {
-	mu    sync.Mutex
 	codes map[sm.PeerID]link.Code
 }
 
 // note records a refusal and reports whether it is new for the peer. At the limit it replaces an
 // arbitrary peer.
 func (r *refusals) note(peer sm.PeerID, code link.Code) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.codes[peer] == code {
 		return false
 	}
@@ -42,15 +37,11 @@ func (r *refusals) note(peer sm.PeerID, code link.Code) bool {
 }
 
 func (r *refusals) forget(peer sm.PeerID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	delete(r.codes, peer)
 }
 
 // list returns the refusals, sorted by peer.
 func (r *refusals) list() []link.RefusedError {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var list []link.RefusedError
 	for _, peer := range slices.SortedFunc(maps.Keys(r.codes), sm.PeerID.Compare) {
 		list = append(list, link.RefusedError{Peer: peer, Code: r.codes[peer]})

@@ -16,8 +16,10 @@ var ErrCannotRemove = fmt.Errorf("%w: the member cannot be removed", ErrPrecondi
 
 // removal is an operator's request to remove a peer. The group's goroutine owns it.
 type removal struct {
-	peer   sm.PeerID
-	answer chan error // holds one
+	peer        sm.PeerID
+	answer      chan error  // holds one
+	done        func()      // the request no longer counts in the inbox
+	isCancelled func() bool // its context has ended
 }
 
 // Remove removes a peer that cannot be reached from the membership. If there is a spare, it
@@ -25,37 +27,57 @@ type removal struct {
 // [ErrCannotRemove] means that the group needs the peer. If ctx ends first, it is not known
 // whether the peer will be removed.
 func (g *Group) Remove(ctx context.Context, peer sm.PeerID) error {
-	r := &removal{peer: peer, answer: make(chan error, 1)}
-	g.inbox.post(func() {
+	answer := make(chan error, 1)
+	err := g.inbox.call(ctx, func(done func()) {
+		r := &removal{peer, answer, done, func() bool { return ctx.Err() != nil }}
 		g.removals = append(g.removals, r)
 		g.reconcile()
 		if l := g.local; l == nil || !l.leads() {
 			g.refuseRemovals(ErrNotLeader)
 		}
 	})
+	if err != nil {
+		return err
+	}
 	select {
-	case err := <-r.answer:
+	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		g.inbox.post(func() {
-			g.removals = slices.DeleteFunc(g.removals, func(o *removal) bool { return o == r })
-		})
+		g.inbox.postLatest(keyRemovals, g.dropCancelledRemovals)
 		return watch.Cause(ctx)
 	case <-g.done:
 		return g.Ended()
 	}
 }
 
+// reply answers the request.
+func (r *removal) reply(err error) {
+	r.answer <- err
+	r.done()
+}
+
 // refuseRemovals answers all pending requests with err.
 func (g *Group) refuseRemovals(err error) {
 	for _, r := range g.removals {
-		r.answer <- err
+		r.reply(err)
 	}
 	g.removals = nil
 }
 
+// dropCancelledRemovals drops the requests whose callers no longer wait.
+func (g *Group) dropCancelledRemovals() {
+	g.removals = slices.DeleteFunc(g.removals, func(r *removal) bool {
+		if !r.isCancelled() {
+			return false
+		}
+		r.reply(nil) // no caller reads it
+		return true
+	})
+}
+
 // nextChange returns the next change to the membership. Requests of operators come first.
 func (g *Group) nextChange(l *localReplica) change {
+	g.dropCancelledRemovals()
 	s := g.reconciler()
 	for len(g.removals) > 0 {
 		r := g.removals[0]
@@ -63,7 +85,7 @@ func (g *Group) nextChange(l *localReplica) change {
 		if err == nil && c.kind != changeNone {
 			return c
 		}
-		r.answer <- err
+		r.reply(err)
 		g.removals = g.removals[1:]
 	}
 	return s.next()

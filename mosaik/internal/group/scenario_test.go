@@ -205,12 +205,12 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 	case "seek":
 		fmt.Fprintln(out, s.seek())
 	case "next":
-		fmt.Fprintln(out, s.show(s.steward().next()))
-	case "tend":
-		s.tend(out)
+		fmt.Fprintln(out, s.show(s.reconciler().next()))
+	case "reconcile":
+		s.reconcile(out)
 	case "kept":
 		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: Leaving}
-		fmt.Fprintln(out, s.steward().voteNeeded())
+		fmt.Fprintln(out, s.reconciler().voteNeeded())
 		delete(s.lead.peers, peerOf(s.self))
 	case "gone":
 		r, _ := replicaOf(s.lead.epoch, words[1])
@@ -218,7 +218,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 	case "expel":
 		s.expel(out, peerOf(words[1]))
 	case "settled":
-		fmt.Fprintln(out, s.steward().unsettled() == "")
+		fmt.Fprintln(out, s.reconciler().unsettled() == "")
 	case "show":
 		s.showMembers(out)
 	default:
@@ -283,7 +283,7 @@ func (s *scenario) seek() string {
 	return "wait for an event"
 }
 
-func (s *scenario) steward() reconciler {
+func (s *scenario) reconciler() reconciler {
 	lead := s.lead
 	lead.now, lead.self, lead.policy = s.now, peerOf(s.self), s.policy
 	lead.peers = maps.Clone(s.lead.peers)
@@ -309,10 +309,10 @@ func (s *scenario) words(text string) string {
 	return text
 }
 
-// tend carries out what the steward says until it is content.
-func (s *scenario) tend(out *strings.Builder) {
+// reconcile carries out what the reconciler says until it is content.
+func (s *scenario) reconcile(out *strings.Builder) {
 	for range 50 {
-		c := s.steward().next()
+		c := s.reconciler().next()
 		fmt.Fprintln(out, s.show(c))
 		m := s.lead.members
 		switch c.kind {
@@ -346,10 +346,10 @@ func (s *scenario) change(c change) {
 	}
 }
 
-// expel carries out what the steward says until a peer is removed.
+// expel carries out what the reconciler says until a peer is removed.
 func (s *scenario) expel(out *strings.Builder, peer sm.PeerID) {
 	for {
-		c, err := s.steward().removal(peer)
+		c, err := s.reconciler().removal(peer)
 		switch {
 		case err != nil:
 			text, _ := strings.CutPrefix(err.Error(), ErrCannotRemove.Error()+": ")

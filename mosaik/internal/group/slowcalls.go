@@ -46,5 +46,6 @@ func (o stateEvents) slow(calls []state.Slow) {
 		o.g.log.Warn("machine call runs long", "doing", c.Doing, "type", c.Type, "index", c.Index,
 			"running_for", now.Sub(c.Since).Round(time.Millisecond))
 	}
-	o.g.inbox.post(func() { o.l.slow = calls })
+	// Not replicaEvents.post: a former replica may still answer reads.
+	o.g.inbox.postLatest(localKey{o.l, "slow"}, func() { o.l.slow = calls })
 }

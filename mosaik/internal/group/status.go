@@ -132,9 +132,9 @@ func (g *Group) seekingWaits() string {
 	for _, a := range g.peers {
 		observers = observers && a.Role.Observer
 	}
-	switch opponent := g.blockerWaits(); {
-	case opponent != "":
-		return opponent
+	switch waits := g.blockerWaits(); {
+	case waits != "":
+		return waits
 	case observers:
 		return "a member that may vote; all connected members are observers"
 	case g.cfg.Policy.Expected > len(g.peers)+1:

@@ -50,9 +50,9 @@ func TestIncarnationsAreOrdered(t *testing.T) {
 // comer is a process that comes with the identity of another one.
 type comer struct {
 	name string
-	// tenure is that of the process, which started at the time, and after a
+	// process is that of the process, which started at the time, and after a
 	// predecessor, whose earlier incarnations are known.
-	tenure func(at time.Time, before ProcessInfo, past []Incarnation) ProcessInfo
+	process func(at time.Time, before ProcessInfo, past []Incarnation) ProcessInfo
 	// What becomes of it at once, with a clock that is behind or equal, and with
 	// one that is ahead; when the predecessor was missed for the grace; and when the
 	// predecessor bonds again.
@@ -135,7 +135,7 @@ func TestSuccession(t *testing.T) {
 					want = o.ahead
 				}
 				past := earlier(dirOne)
-				come := o.tenure(testClock.Add(ahead), group.before, past)
+				come := o.process(testClock.Add(ahead), group.before, past)
 				name := fmt.Sprintf("%s, then %s with a clock %v ahead", group.name, o.name, ahead)
 				newSuccession := func() *succession { return &succession{latest: group.before, past: past} }
 
