@@ -606,9 +606,9 @@ func TestJoinErrors(t *testing.T) {
 	a := startNode(t, 0, nil)
 	good := testGroup(newRecorder(), "")
 	for name, change := range map[string]func(*GroupConfig){
-		"GroupConfig.ID":                 func(g *GroupConfig) { g.ID = sm.Digest{} },
-		"GroupConfig.Hello":              func(g *GroupConfig) { g.Hello = nil },
-		"GroupConfig.Handler":            func(g *GroupConfig) { g.Handler = nil },
+		"GroupConfig.ID":           func(g *GroupConfig) { g.ID = sm.Digest{} },
+		"GroupConfig.Hello":        func(g *GroupConfig) { g.Hello = nil },
+		"GroupConfig.Handler":      func(g *GroupConfig) { g.Handler = nil },
 		"Heartbeat.Interval is 0s": func(g *GroupConfig) { g.Heartbeat.Interval = 0 },
 		"Heartbeat.Jitter":         func(g *GroupConfig) { g.Heartbeat.Jitter = g.Heartbeat.Interval },
 		"Heartbeat.MaxMissed is 0": func(g *GroupConfig) { g.Heartbeat.MaxMissed = 0 },

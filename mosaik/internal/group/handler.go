@@ -13,7 +13,7 @@ import (
 
 // Messages between bonded members: one kind byte, then
 //
-//	1 announcement  the sender's announcement, in the layout of announce.go
+//	1 announcement  the sender's announcement, in the layout of announcement.go
 //	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the receiver's
 //	                replica was removed from the epoch
 //	3 sealed        16 bytes epoch, 8 bytes count, big-endian: the epoch is over, and
