@@ -21,7 +21,7 @@ func (counter) CanSnapshot() bool                                        { retur
 func (counter) Snapshot(io.Writer) error                                 { return nil }
 func (counter) Restore(io.Reader) error                                  { return nil }
 
-// instant is a transport that applies as soon as others had their turn.
+// instant is a transport that applies an entry after other goroutines have run.
 type instant struct {
 	state   *state.State
 	index   sm.Index

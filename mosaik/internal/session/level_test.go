@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// submitAt submits a call of one level that must be taken.
+// submitAt submits a call of one level, which must succeed.
 func (l *local) submitAt(t *testing.T, level uint32, cmds ...string) *Call {
 	t.Helper()
 	c, err := l.Submit(t.Context(), level, encode(cmds), format.Span{})
@@ -39,7 +39,8 @@ func (l *local) levels(t *testing.T) []uint32 {
 	return levels
 }
 
-// Calls gather in one entry only with calls of their own level, in their order.
+// TestEntriesHoldOneLevel submits calls of several levels. An entry holds calls of one level only, in
+// order.
 func TestEntriesHoldOneLevel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -77,12 +78,13 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 			t.Errorf("levels (-want +got):\n%s", diff)
 		}
 		if one := l.NewSingle(); one.Level != 0 {
-			t.Errorf("a new One has level %d, want 0", one.Level)
+			t.Errorf("a new Single has level %d, want 0", one.Level)
 		}
 	})
 }
 
-// A call above the group's level is not applied, and what follows it is.
+// TestCallAboveTheLevelIsNotApplied submits a call above the group's level. It is not applied, and the
+// call after it is.
 func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
@@ -104,10 +106,10 @@ func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	})
 }
 
-// A snapshot tells that the last of two entries was refused, not why. If it may have
-// been for its level, the one before may have been applied; if not, the group was
-// forming, and let neither in.
-func TestLevelPassesOverEntries(t *testing.T) {
+// TestSnapshotCoversLevel restores a snapshot that reports the rejection of the last of two entries,
+// without its reason. If the reason may be the level, the entry before may have been applied.
+// Otherwise the group was forming and rejected both.
+func TestSnapshotCoversLevel(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		level  uint32 // of the second entry
@@ -125,7 +127,7 @@ func TestLevelPassesOverEntries(t *testing.T) {
 				l := newLocal(func(l *local, cfg *Config) {
 					cfg.MaxInflight, cfg.MaxCommands = 2, 1
 					l.session = func(_ context.Context, data []byte) error {
-						time.Sleep(50 * time.Millisecond) // bubble time: the group is far
+						time.Sleep(50 * time.Millisecond) // bubble time: the round-trip time exceeds the pace
 						return l.apply(data)
 					}
 					l.propose = func(ctx context.Context, data []byte) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// wantDone demands that a command of a One was applied as it was given.
+// wantDone fails the test unless the command of a Single was applied unchanged.
 func wantDone(t *testing.T, o outcome, first sm.Index) {
 	t.Helper()
 	if o.err != nil || o.first != first || o.results[0].Value != o.cmds[0] {
@@ -21,13 +21,13 @@ func wantDone(t *testing.T, o outcome, first sm.Index) {
 	}
 }
 
-func TestOnesFollowEachOther(t *testing.T) {
+func TestSinglesFollowEachOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
 		defer l.Close(nil)
 		for i := range sm.Index(10) {
 			if one := l.NewSingle(); len(one.Data) != 0 {
-				t.Errorf("a new One holds %q", one.Data)
+				t.Errorf("a new Single holds %q", one.Data)
 			} else {
 				one.Release()
 			}
@@ -36,9 +36,9 @@ func TestOnesFollowEachOther(t *testing.T) {
 	})
 }
 
-// A caller who stops waiting leaves the memory of its command behind: it may
-// have to be sent again.
-func TestOneGivenUpKeepsItsMemory(t *testing.T) {
+// TestAbandonedSingleIsNotReused has a caller stop waiting. The memory of its command is not reused,
+// because the command may have to be sent again.
+func TestAbandonedSingleIsNotReused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(l *local, cfg *Config) {
 			l.propose = silent
@@ -48,7 +48,7 @@ func TestOneGivenUpKeepsItsMemory(t *testing.T) {
 		defer cancel()
 		o := do(short, l.Proposer, "given up")
 		if !errors.Is(o.err, ErrUnknownOutcome) || !errors.Is(o.err, context.DeadlineExceeded) {
-			t.Errorf("given up: %v", o.err)
+			t.Errorf("stopped waiting: %v", o.err)
 		}
 		l.then(nil)
 		wantDone(t, do(t.Context(), l.Proposer, "after"), 2)
@@ -58,7 +58,7 @@ func TestOneGivenUpKeepsItsMemory(t *testing.T) {
 	})
 }
 
-func TestOneThatWaitsForRoom(t *testing.T) {
+func TestSingleThatWaitsForSpace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		cause := errors.New("superseded")
 		l := newLocal(func(l *local, cfg *Config) {
@@ -71,12 +71,12 @@ func TestOneThatWaitsForRoom(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if o := do(short, l.Proposer, "taken back"); !errors.Is(o.err, ErrNotApplied) || !errors.Is(o.err, context.DeadlineExceeded) {
-			t.Errorf("taken back: %v", o.err)
+			t.Errorf("cancelled: %v", o.err)
 		}
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
 			if o := do(t.Context(), l.Proposer, "waits"); !errors.Is(o.err, ErrNotApplied) || !errors.Is(o.err, cause) {
-				t.Errorf("waits for room while the proposer is closed: %v", o.err)
+				t.Errorf("waits for space while the proposer is closed: %v", o.err)
 			}
 		})
 		synctest.Wait()
@@ -88,7 +88,7 @@ func TestOneThatWaitsForRoom(t *testing.T) {
 	})
 }
 
-func TestOneTooLarge(t *testing.T) {
+func TestSingleTooLarge(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(_ *local, cfg *Config) { cfg.MaxEntry = 2048 })
 		defer l.Close(nil)
