@@ -166,7 +166,7 @@ func (h bondHandler) Down(peer sm.PeerID, code link.Code) {
 func (h bondHandler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
 	news := h.g.refused.note(peer, code)
 	if news {
-		h.g.log.Info("bond refused", "peer", peer.Short(), "code", code)
+		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
 	}
 	var said *Announcement
 	if a, err := parseAnnouncement(hello); err == nil && hello != nil {
