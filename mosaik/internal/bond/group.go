@@ -46,8 +46,8 @@ func (g GroupConfig) validate() error {
 	return g.Heartbeat.validate()
 }
 
-// Handler receives the events of the bonds of one group. Its calls never overlap and are in
-// order for each peer. They are posted by [GroupConfig.Post], from the time at which [Manager.Join] is
+// Handler receives the events of the bonds of one group. Its calls never overlap and are in order
+// for each peer. They are posted by [GroupConfig.Post], from the time at which [Manager.Join] is
 // called until [GroupBonds.Leave] or [Manager.Close] returns.
 //
 // A Handler may call all methods of its [GroupBonds]. It should return soon: a peer with too many

@@ -11,9 +11,9 @@ import (
 // GroupBonds is this peer's membership of a group. It sends on the group's bonds and ends
 // them. Its methods may be called concurrently, also by the group's [Handler].
 //
-// It has neither a queue nor a goroutine: the handler's calls are queued once, by [GroupConfig.Post],
-// under the manager's mutex and in the order in which they happen. It counts them until they
-// have returned (backlog.go).
+// It has neither a queue nor a goroutine: the handler's calls are queued once, by
+// [GroupConfig.Post], under the manager's mutex and in the order in which they happen. It counts
+// them until they have returned (backlog.go).
 type GroupBonds struct {
 	m     *Manager
 	group GroupConfig

@@ -39,12 +39,12 @@ func (e snapshotFailed) notify(to Events)  { to.SnapshotFailed(e.err) }
 func (e failed) notify(to Events)          { to.Failed(e.err) }
 
 // dispatcher calls the owners of replicas from one goroutine, in the order of the events of each
-// replica. It lets dragonboat's workers report events without waiting for an owner, whose lock is held
-// while the engine requests a snapshot.
+// replica. It lets dragonboat's workers report events without waiting for an owner, whose lock is
+// held while the engine requests a snapshot.
 //
-// The queue holds at most one event of each type for each replica: a later event replaces the earlier
-// one. This loses nothing, because an owner needs the latest leader, the fact that the membership
-// changed, and the result of the latest snapshot. mu is a leaf of the lock order.
+// The queue holds at most one event of each type for each replica: a later event replaces the
+// earlier one. This loses nothing, because an owner needs the latest leader, the fact that the
+// membership changed, and the result of the latest snapshot. mu is a leaf of the lock order.
 type dispatcher struct {
 	wake chan struct{} // holds a token when the queue may hold events
 	done chan struct{} // closed when the goroutine has ended
@@ -61,8 +61,8 @@ func newDispatcher() *dispatcher {
 	return d
 }
 
-// post queues an event, in place of the queued one of its type. It does nothing once the dispatcher is
-// closed.
+// post queues an event, in place of the queued one of its type. It does nothing once the dispatcher
+// is closed.
 func (d *dispatcher) post(r *Replica, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

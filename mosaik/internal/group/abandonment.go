@@ -133,8 +133,8 @@ func (g *Group) scanLog(o *abandonment) error {
 	return nil
 }
 
-// noteProposal adds a proposal of the log. It returns whether the epoch accepts commands after it; letIn
-// is the same before it. Commands before the open entry are rejected wherever they are
+// noteProposal adds a proposal of the log. It returns whether the epoch accepts commands after it;
+// letIn is the same before it. Commands before the open entry are rejected wherever they are
 // applied. A proposal counts as a loss unless it is known to be none.
 func (o *abandonment) noteProposal(proposal []byte, letIn bool) bool {
 	e, err := format.Parse(proposal)

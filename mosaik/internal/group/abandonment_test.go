@@ -10,10 +10,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// What an epoch is still to take over lies nowhere else: nobody may give it up, or
-// recover from what is there without it, because its only voter takes its time
-// to elect itself.
-func TestEstateIsNotGivenUp(t *testing.T) {
+// TestCarryoverIsNotGivenUp leaves an epoch without a leader that must still take over a carryover,
+// which exists nowhere else. The epoch is neither stalled, nor given up, nor recovered from.
+func TestCarryoverIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	l := &localReplica{carryover: slices.Values([][]byte{{1}})}
 	g := &Group{local: l, inbox: newInbox(), appliedIndex: watch.New(sm.Index(0))}
@@ -21,20 +20,20 @@ func TestEstateIsNotGivenUp(t *testing.T) {
 		t.Error("stalled, with its only voter here")
 	}
 	if got := g.abandonment(l).decide(); got != decideStay {
-		t.Errorf("verdict %d, want %d", got, decideStay)
+		t.Errorf("decision %d, want %d", got, decideStay)
 	}
 	if _, err := g.recover(); !errors.Is(err, ErrNotStalled) {
 		t.Errorf("recover: %v, want %v", err, ErrNotStalled)
 	}
-	l.carryover, l.diskStalled = nil, true // which is not logged
+	l.carryover, l.diskStalled = nil, true // a stalled disk, about which no second line is logged
 	if g.reviewQuorum(l); !g.stalled {
 		t.Error("not stalled, without a leader")
 	}
 }
 
-// An epoch that took over another holds what that did, before it has commands
-// of its own. Commands that nobody let in are refused.
-func TestOutlookSees(t *testing.T) {
+// TestProposalsInTheLog scans logs. A carryover counts like commands. Commands before the open
+// entry are rejected and do not count.
+func TestProposalsInTheLog(t *testing.T) {
 	t.Parallel()
 	worth, none := abandonment{commands: true}, abandonment{}
 	for _, tc := range []struct {
@@ -50,7 +49,7 @@ func TestOutlookSees(t *testing.T) {
 		{[]format.Kind{format.KindAncestor}, worth},
 		{[]format.Kind{format.KindReplay}, worth},
 		{[]format.Kind{format.KindRestore}, worth},
-		{[]format.Kind{0}, worth}, // not of this version
+		{[]format.Kind{0}, worth}, // of a newer version
 	} {
 		var got abandonment
 		letIn := false
@@ -63,24 +62,24 @@ func TestOutlookSees(t *testing.T) {
 	}
 	var got abandonment
 	if got.noteProposal(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindCommands}}), true); got != worth {
-		t.Errorf("commands behind a pruned beginning: %+v, want %+v", got, worth)
+		t.Errorf("commands after a pruned beginning: %+v, want %+v", got, worth)
 	}
 }
 
-func TestVerdict(t *testing.T) {
+func TestAbandonDecision(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		o    abandonment
 		want abandonDecision
 	}{
-		{"a spare that knows of nothing is free", abandonment{}, decideQuit},
-		{"but not while a voter is here", abandonment{voterSeen: true}, decideStay},
-		{"nor once commands were let in", abandonment{opened: true}, decideStay},
+		{"a spare that knows nothing is free", abandonment{}, decideQuit},
+		{"but not while a voter is bonded", abandonment{voterSeen: true}, decideStay},
+		{"nor once the epoch is open", abandonment{opened: true}, decideStay},
 		{"nor with commands", abandonment{commands: true}, decideStay},
 		{"a voter was counted on", abandonment{votes: true}, decideStay},
-		{"but may end what cannot go on without it", abandonment{votes: true, indispensable: true}, decideDissolve},
-		{"also when commands were let in and none came", abandonment{votes: true, indispensable: true, opened: true, voterSeen: true}, decideDissolve},
+		{"but may end an epoch that needs it", abandonment{votes: true, indispensable: true}, decideDissolve},
+		{"even an open one without commands", abandonment{votes: true, indispensable: true, opened: true, voterSeen: true}, decideDissolve},
 		{"never with commands", abandonment{votes: true, indispensable: true, commands: true}, decideStay},
 		{"a spare proves nothing for others", abandonment{indispensable: true, opened: true}, decideStay},
 	} {

@@ -7,8 +7,8 @@ import "github.com/mosaik-go/mosaik/sm"
 // each start would fill the memory of members that keep running.
 const maxAbsent = 1024
 
-// maxEndedEpochs is the limit of epochs that a member remembers as ended because of messages. At the
-// limit it forgets none and records no more: if it enters an epoch that is over, the peers that
+// maxEndedEpochs is the limit of epochs that a member remembers as ended because of messages. At
+// the limit it forgets none and records no more: if it enters an epoch that is over, the peers that
 // know inform it again.
 const maxEndedEpochs = 4096
 

@@ -12,13 +12,13 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// numbered returns a peer that stands for a number.
+// numbered returns the peer of a number.
 func numbered(n int) (p sm.PeerID) {
 	binary.BigEndian.PutUint64(p[:], uint64(n)+1)
 	return p
 }
 
-// newAbsentGroup returns a group that seeks nothing, and whose loop is the test.
+// newAbsentGroup returns a group that looks for no epoch. The test is its goroutine.
 func newAbsentGroup() *Group {
 	g := &Group{
 		log: slog.New(slog.DiscardHandler), inbox: newInbox(), leaving: true,
@@ -29,7 +29,7 @@ func newAbsentGroup() *Group {
 	return g
 }
 
-// comeAndGo has a process bond with a new identity, and end.
+// comeAndGo has a process with a new identity bond and end its bond.
 func (g *Group) comeAndGo(n int) {
 	peer := numbered(n)
 	g.peers[peer] = Announcement{}
@@ -37,10 +37,11 @@ func (g *Group) comeAndGo(n int) {
 	g.bondDown(peer, link.CodeUnexpectedClose)
 }
 
-// However many identities come and go, no more are remembered than maxAbsent, the latest.
+// TestAbsentPeersAreBounded has more identities come and go than maxAbsent. The latest are
+// remembered.
 func TestAbsentPeersAreBounded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // which orders the times
+	synctest.Test(t, func(t *testing.T) { // so that times differ
 		g := newAbsentGroup()
 		for n := range 2 * maxAbsent {
 			g.comeAndGo(n)
@@ -58,8 +59,8 @@ func TestAbsentPeersAreBounded(t *testing.T) {
 	})
 }
 
-// Members are remembered whenever they were seen, and however many they are; strangers
-// take no place of theirs.
+// TestAbsentMembersAreKept has more members and strangers absent than maxAbsent. All members are
+// remembered.
 func TestAbsentMembersAreKept(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
@@ -86,13 +87,14 @@ func TestAbsentMembersAreKept(t *testing.T) {
 	}
 }
 
-// A peer that asks for a bond and gets none leaves nothing behind.
+// TestStrangersLeaveNoSuccession has peers ask for a bond that they do not get. Nothing is
+// remembered.
 func TestStrangersLeaveNoSuccession(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
 	for n := range 10 {
 		if code := g.handshakeCode(numbered(n), NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{})); code != link.CodeAccepted {
-			t.Errorf("a process that nobody came before is refused: %v", code)
+			t.Errorf("the first process of a peer is refused: %v", code)
 		}
 	}
 	if n := len(g.successions); n > 0 {
@@ -100,7 +102,7 @@ func TestStrangersLeaveNoSuccession(t *testing.T) {
 	}
 }
 
-// Epochs of which others say that they are over are remembered up to maxEnded.
+// TestEndedEpochsAreBounded has peers report more ended epochs than maxEndedEpochs.
 func TestEndedEpochsAreBounded(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
@@ -114,12 +116,12 @@ func TestEndedEpochsAreBounded(t *testing.T) {
 		t.Errorf("%d epochs are remembered, want %d", n, maxEndedEpochs)
 	}
 	if got, want := g.endedEpochs[Epoch{7: 1}], sm.Index(2*maxEndedEpochs-1); got != want {
-		t.Errorf("the first epoch was over with %d commands, want %d, of which was told last", got, want)
+		t.Errorf("the first epoch was over with %d commands, want %d, as reported last", got, want)
 	}
 }
 
-// A timer that has fired is forgotten. One that replaced it is not, and the replaced one does not
-// run.
+// TestFiredTimersAreForgotten lets timers fire. They are forgotten, except for one that was set
+// again before its event was handled, which then does not run.
 func TestFiredTimersAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

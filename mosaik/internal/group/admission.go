@@ -104,8 +104,8 @@ func (g *Group) reviewTickets(peer sm.PeerID) {
 	})
 }
 
-// ticketsReviewed handles the verdict on a bonded peer's tickets: it ends the bond, or has the tickets
-// examined again when they expire.
+// ticketsReviewed handles the verdict on a bonded peer's tickets: it ends the bond, or has the
+// tickets examined again when they expire.
 func (g *Group) ticketsReviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
 	if _, bonded := g.peers[peer]; !bonded {
 		return

@@ -7,9 +7,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A member that a living group refuses founds none beside it, but joins an epoch that
-// it may join, and waits for others as it would.
-func TestSeekerIsBarred(t *testing.T) {
+// TestBootstrapIsBlocked has a group that accepts commands refuse a member. The member does not
+// bootstrap, but joins an epoch that it may join.
+func TestBootstrapIsBlocked(t *testing.T) {
 	t.Parallel()
 	role, now := Role{Factor: 1}, time.Unix(1_000_000, 0)
 	for name, tc := range map[string]struct {
@@ -34,15 +34,15 @@ func TestSeekerIsBarred(t *testing.T) {
 			peers: peers, blocked: tc.barred,
 		}.next()
 		if got != tc.want {
-			t.Errorf("%s: the move is %+v, want %+v", name, got, tc.want)
+			t.Errorf("%s: the decision is %+v, want %+v", name, got, tc.want)
 		}
 	}
 }
 
-// Only members that caught up vouch for an epoch. Those on their way into one
-// are waited for: to join after them would be to wait for each other, and to
-// bootstrap beside them might make a second epoch.
-func TestSeekerJoinsOnlyWhatSomebodyVouchesFor(t *testing.T) {
+// TestOnlyCaughtUpPeersVouch has peers that caught up and peers that are catching up. Only the
+// former vouch for an epoch. The member waits for the latter: joining after them could make both
+// wait for each other, and bootstrapping could make a second epoch.
+func TestOnlyCaughtUpPeersVouch(t *testing.T) {
 	t.Parallel()
 	low, high := Epoch{1}, Epoch{2}
 	role := Role{Factor: 1}
@@ -70,7 +70,7 @@ func TestSeekerJoinsOnlyWhatSomebodyVouchesFor(t *testing.T) {
 			endedEpochs: map[Epoch]sm.Index{{9}: 0}, peers: peers,
 		}.next()
 		if got != tc.want {
-			t.Errorf("%s: the move is %+v, want %+v", name, got, tc.want)
+			t.Errorf("%s: the decision is %+v, want %+v", name, got, tc.want)
 		}
 	}
 }

@@ -129,8 +129,8 @@ func parseCarryover(r carryoverReader) (e Epoch, entries iter.Seq[[]byte], err e
 	return Epoch(head[12:]), slices.Values(list), err
 }
 
-// eachCarryoverEntry calls read for each entry. The entries end, and the hash begins, at offset end.
-// It copies the size fields to sizes.
+// eachCarryoverEntry calls read for each entry. The entries end, and the hash begins, at offset
+// end. It copies the size fields to sizes.
 func eachCarryoverEntry(r io.ReaderAt, end int64, sizes io.Writer, read func(in io.Reader, n int64) error) error {
 	in := bufio.NewReaderSize(io.NewSectionReader(r, carryoverHead, end-carryoverHead), 1<<16)
 	var size [4]byte

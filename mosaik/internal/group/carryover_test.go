@@ -17,7 +17,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// keptIn is a log of which only the directory is asked for.
+// keptIn is a log with a directory and nothing else.
 type keptIn struct {
 	logstore.Log
 	dir string
@@ -25,8 +25,8 @@ type keptIn struct {
 
 func (k keptIn) SnapshotDir() string { return k.dir }
 
-// The golden bytes of format 1.
-func TestEstateFormat(t *testing.T) {
+// TestCarryoverFormat compares a file with the golden bytes of format 1.
+func TestCarryoverFormat(t *testing.T) {
 	t.Parallel()
 	const want = "4d534b4553540d0a" + "01000000" + "45000000000000000000000000000000" + // magic, format, epoch
 		"03000000" + "6f6e65" + "01000000" + "32" + // two entries
@@ -55,12 +55,12 @@ func TestEstateFormat(t *testing.T) {
 	}
 }
 
-func TestEstate(t *testing.T) {
+func TestCarryover(t *testing.T) {
 	t.Parallel()
 	log := keptIn{dir: t.TempDir()}
 	files, mine := logstore.FilesIn(log.dir), epochOf("E")
 	if got, err := readCarryover(log, mine); got != nil || err != nil {
-		t.Fatalf("an estate that was never written: %v, error %v", got, err)
+		t.Fatalf("a carryover that was never written: %v, error %v", got, err)
 	}
 	want := [][]byte{[]byte("one"), {2}, bytes.Repeat([]byte{7}, 1000)}
 	if err := writeCarryover(files, mine, slices.Values(want)); err != nil {
@@ -95,10 +95,10 @@ func TestEstate(t *testing.T) {
 	}
 
 	if got, err := readCarryover(log, epochOf("F")); got != nil || err != nil {
-		t.Errorf("the estate of another epoch: %v, error %v; want nothing", got, err)
+		t.Errorf("the carryover of another epoch: %v, error %v; want nothing", got, err)
 	}
 	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the estate of an epoch that was never begun stays: error %v", err)
+		t.Errorf("the carryover of an epoch that never began stays: error %v", err)
 	}
 	for range 2 {
 		if err := removeCarryover(log); err != nil {
@@ -106,14 +106,13 @@ func TestEstate(t *testing.T) {
 		}
 	}
 	if got, err := readCarryover(log, mine); got != nil || err != nil {
-		t.Errorf("an estate that was removed: %v, error %v", got, err)
+		t.Errorf("a carryover that was removed: %v, error %v", got, err)
 	}
 }
 
-// TestSparseEstate reads files that claim to be long and hold next to nothing: a
-// file system gives a file any length without writing it. What reading one takes
-// does not depend on the length.
-func TestSparseEstate(t *testing.T) {
+// TestSparseCarryover reads files that claim to be long and hold little, as a file system gives a
+// file any length without writing it. The memory for reading does not depend on the length.
+func TestSparseCarryover(t *testing.T) {
 	head := append([]byte(carryoverMagic), 1, 0, 0, 0)
 	head = append(head, make([]byte, len(Epoch{}))...)
 	for name, b := range map[string][]byte{
@@ -143,9 +142,9 @@ func TestSparseEstate(t *testing.T) {
 	}
 }
 
-// TestRecallRemovesLeavings joins with a log that holds nothing, beside which earlier
-// processes left an estate and files that they were writing.
-func TestRecallRemovesLeavings(t *testing.T) {
+// TestLeftFilesAreRemoved joins with an empty log, beside which earlier processes left a carryover
+// and unfinished files.
+func TestLeftFilesAreRemoved(t *testing.T) {
 	t.Parallel()
 	memory, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
 	if err != nil {

@@ -29,7 +29,7 @@ func TestApart(t *testing.T) {
 			c.local.appliedIndex.Store(uint64(c.applied))
 		}
 		if got := g.diverged(c.peer); got != c.want {
-			t.Errorf("%s: apart = %v, want %v", c.name, got, c.want)
+			t.Errorf("%s: diverged = %v, want %v", c.name, got, c.want)
 		}
 	}
 }

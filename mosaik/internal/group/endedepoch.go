@@ -61,10 +61,10 @@ func (g *Group) receiveSealed(e Epoch, commands sm.Index) {
 	g.retireServing()
 }
 
-// quitIfStranded leaves an epoch in which this member cannot catch up, and reports whether it did. The
-// member never caught up, so it never became a voter, and no peer that it can reach has caught
-// up: the members that could add it are gone. A replica that was resumed may have caught up
-// before, and leaves only if its log holds nothing.
+// quitIfStranded leaves an epoch in which this member cannot catch up, and reports whether it did.
+// The member never caught up, so it never became a voter, and no peer that it can reach has caught
+// up: the members that could add it are gone. A replica that was resumed may have caught up before,
+// and leaves only if its log holds nothing.
 func (g *Group) quitIfStranded(l *localReplica) bool {
 	if l.bootstrap || l.caughtUp || g.leaving || l.resumed && g.abandonment(l).decide() != decideQuit {
 		return false

@@ -10,10 +10,10 @@ import (
 
 var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
 
-// TestExplore explores what three members can do to each other while a group
-// forms, members crash and forget everything, come back as what they were or as
-// another peer, or end with a goodbye, and news is late. One history is fair: what can happen happens in turn. The test follows every history that
-// deviates from it a few times, by any other event or a fault, and long random
+// TestExplore explores what three members can do to each other while a group forms, members crash
+// and forget everything, come back as what they were or as another peer, or end with a goodbye, and
+// news is late. One history is fair: what can happen happens in turn. The test follows every
+// history that deviates from it a few times, by any other event or a fault, and long random
 // histories: from the start of all members, and from a group that has formed.
 //
 // Where the number of members is expected, no second epoch opens while the first

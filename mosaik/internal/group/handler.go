@@ -73,9 +73,9 @@ func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)
 	})
 }
 
-// handshakeCode returns the answer to a handshake with a process of a peer. A process that must wait
-// is refused here, because with a bond it could enter an epoch. A process that must stop gets a
-// bond first, on which it receives a superseded message.
+// handshakeCode returns the answer to a handshake with a process of a peer. A process that must
+// wait is refused here, because with a bond it could enter an epoch. A process that must stop gets
+// a bond first, on which it receives a superseded message.
 func (g *Group) handshakeCode(peer sm.PeerID, t ProcessInfo) link.Code {
 	s := g.successions[peer]
 	if s == nil || s.judge(t, g.missingForGrace(peer)) != waiting {

@@ -254,8 +254,8 @@ func TestCloseWithAFullInbox(t *testing.T) {
 	}
 }
 
-// TestBondEventsAreHandledAtOnce hands the events of a bond to the handler, as the group's goroutine
-// does. It handles them without queueing them a second time.
+// TestBondEventsAreHandledAtOnce hands the events of a bond to the handler, as the group's
+// goroutine does. It handles them without queueing them a second time.
 func TestBondEventsAreHandledAtOnce(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()

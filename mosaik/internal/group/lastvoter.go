@@ -86,8 +86,8 @@ func (g *Group) isLastVoter(l *localReplica) bool {
 	return true
 }
 
-// endedWithVoters reports whether a replica has provably ended, and all voters that it knew and held
-// lacks have as well.
+// endedWithVoters reports whether a replica has provably ended, and all voters that it knew and
+// held lacks have as well.
 func (l *localReplica) endedWithVoters(replica uint64, held engine.HeldMembership) bool {
 	if !l.hasEnded(replica) {
 		return false

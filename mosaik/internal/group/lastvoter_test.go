@@ -14,28 +14,28 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// others are what this member may know of another voter, and whether that is gone
-// for good, and with it all that it may have known.
+// others are the states of another voter that this member may know. gone reports whether the voter
+// and all voters that it knew have provably ended.
 var others = []struct {
 	what   string
 	gone   bool
 	remote *remoteReplica // nil if there was never a bond
-	here   bool           // and a bond
+	here   bool           // there is a bond
 }{
-	{"never met", false, nil, false},
-	{"here", false, &remoteReplica{}, true},
+	{"never bonded", false, nil, false},
+	{"bonded", false, &remoteReplica{}, true},
 	{"cannot be reached", false, &remoteReplica{}, false},
-	{"nobody at its addresses", false, &remoteReplica{vacant: true}, false},
-	{"said goodbye", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 7}}, false},
-	{"said goodbye with an earlier leader's change", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 1, Index: 30}}, false},
-	{"said goodbye and knew more voters", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1, 9}}, false},
-	{"said goodbye and knew a later leader", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}, voters: []uint64{1, 9}}, false},
-	{"said goodbye and knew that this one is out", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}}, false},
-	{"said goodbye and knew fewer voters", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1}}, false},
-	{"began again", true, &remoteReplica{superseded: true}, true},
+	{"its addresses refuse", false, &remoteReplica{vacant: true}, false},
+	{"sent goodbye", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 7}}, false},
+	{"sent goodbye with an earlier leader's change", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 1, Index: 30}}, false},
+	{"sent goodbye and knew more voters", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1, 9}}, false},
+	{"sent goodbye and knew a later leader", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}, voters: []uint64{1, 9}}, false},
+	{"sent goodbye and knew that this one lost its vote", false, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 3, Index: 9}}, false},
+	{"sent goodbye and knew fewer voters", true, &remoteReplica{goodbye: true, change: sm.Cursor{Term: 2, Index: 21}, voters: []uint64{1}}, false},
+	{"later incarnation", true, &remoteReplica{superseded: true}, true},
 }
 
-// TestLastVoter puts together all that can be known of two other voters.
+// TestLastVoter combines all states of two other voters.
 func TestLastVoter(t *testing.T) {
 	e := Epoch{1}
 	self, b, c, d := peerOf("a"), peerOf("b"), peerOf("c"), peerOf("d")
@@ -71,11 +71,11 @@ func TestLastVoter(t *testing.T) {
 			}
 			check("nothing else", want)
 			held.Promoted, held.LastChange = []uint64{4}, sm.Cursor{Term: 2, Index: 9}
-			check("one that may have got the vote and was never met", false)
+			check("one that may have been promoted and was never bonded", false)
 			l.remotes[4] = &remoteReplica{peer: d}
-			check("one that may have got the vote and cannot be reached", false)
+			check("one that may have been promoted and cannot be reached", false)
 			l.remotes[4].goodbye = true
-			check("one that may have got the vote and is gone", want)
+			check("one that may have been promoted and has ended", want)
 			here := Announcement{Epoch: e, Change: 9}
 			held.Promoted, g.peers[d] = []uint64{here.replica(d)}, here
 			l.remotes[here.replica(d)] = &remoteReplica{peer: d}
@@ -92,8 +92,8 @@ func TestLastVoter(t *testing.T) {
 	}
 }
 
-// TestMayContinueAlone puts together all that keeps a member from continuing alone, of
-// which every other voter has said goodbye.
+// TestMayContinueAlone combines all conditions that keep a member from continuing alone after every
+// other voter has sent goodbye.
 func TestMayContinueAlone(t *testing.T) {
 	t.Parallel()
 	self, b := peerOf("a"), peerOf("b")
@@ -101,14 +101,14 @@ func TestMayContinueAlone(t *testing.T) {
 		what string
 		set  func(g *Group, l *localReplica, sealed *bool)
 	}{
-		{"a leader may live", func(g *Group, _ *localReplica, _ *bool) { g.stalled = false }},
-		{"the disk hangs", func(_ *Group, l *localReplica, _ *bool) { l.diskStalled = true }},
+		{"there may be a leader", func(g *Group, _ *localReplica, _ *bool) { g.stalled = false }},
+		{"the disk is stalled", func(_ *Group, l *localReplica, _ *bool) { l.diskStalled = true }},
 		{"it leaves", func(g *Group, _ *localReplica, _ *bool) { g.leaving = true }},
 		{"it is an observer", func(g *Group, _ *localReplica, _ *bool) { g.cfg.Role.Observer = true }},
 		{"its machine panicked", func(_ *Group, l *localReplica, _ *bool) { l.poisoned = errors.New("broken") }},
-		{"it has to take over an epoch", func(_ *Group, l *localReplica, _ *bool) { l.carryover = slices.Values([][]byte(nil)) }},
+		{"it must take over a carryover", func(_ *Group, l *localReplica, _ *bool) { l.carryover = slices.Values([][]byte(nil)) }},
 		{"the epoch is sealed", func(_ *Group, _ *localReplica, sealed *bool) { *sealed = true }},
-		{"another voter may live", func(_ *Group, l *localReplica, _ *bool) { l.remotes[2].goodbye = false }},
+		{"another voter may be alive", func(_ *Group, l *localReplica, _ *bool) { l.remotes[2].goodbye = false }},
 	}
 	for drawn := range 1 << len(conditions) {
 		for _, commands := range []bool{false, true} {
@@ -134,7 +134,8 @@ func TestMayContinueAlone(t *testing.T) {
 	}
 }
 
-// TestGoodbyeSpeaksForItsSender takes a goodbye only from the peer whose replica it is.
+// TestGoodbyeSpeaksForItsSender sends goodbyes about several replicas. Only those of the peer whose
+// replica it is count.
 func TestGoodbyeSpeaksForItsSender(t *testing.T) {
 	e, b := Epoch{1}, peerOf("b")
 	for _, tc := range []struct {
@@ -152,11 +153,11 @@ func TestGoodbyeSpeaksForItsSender(t *testing.T) {
 	}
 }
 
-// Every address must be refused, or another peer's.
+// TestAllVacant combines all answers of two addresses. Each must refuse or answer as another peer.
 func TestAllVacant(t *testing.T) {
 	all := []bond.Answer{bond.NoAnswer, bond.Refused, bond.AnotherPeer, bond.SamePeer}
 	if allVacant(nil) {
-		t.Error("no address is proof")
+		t.Error("no address counts as proof")
 	}
 	for _, x := range all {
 		for _, y := range all {
@@ -168,8 +169,8 @@ func TestAllVacant(t *testing.T) {
 	}
 }
 
-// An heir without its open entry lets no commands in.
-func TestClosed(t *testing.T) {
+// TestWithoutOpenEntry removes the open entry from a carryover.
+func TestWithoutOpenEntry(t *testing.T) {
 	heir := state.NewHeir([16]byte{1}, state.New(state.Config{}))
 	kinds := func(entries func(func([]byte) bool)) (kinds []format.Kind) {
 		for entry := range entries {
@@ -182,15 +183,15 @@ func TestClosed(t *testing.T) {
 		return kinds
 	}
 	if got, want := kinds(allEntries(heir.Entries())), []format.Kind{format.KindAncestor, format.KindOpen}; !slices.Equal(got, want) {
-		t.Errorf("the whole heir has entries of kinds %v, want %v", got, want)
+		t.Errorf("the carryover has entries of kinds %v, want %v", got, want)
 	}
 	if got, want := kinds(withoutOpenEntry(heir.Entries())), []format.Kind{format.KindAncestor}; !slices.Equal(got, want) {
-		t.Errorf("the closed heir has entries of kinds %v, want %v", got, want)
+		t.Errorf("without its open entry the carryover has entries of kinds %v, want %v", got, want)
 	}
 }
 
-// A member that a dead epoch has drawn in stays while one that it would join again
-// vouches for it, and goes when nobody does.
+// TestNewcomersStayInADeadEpoch has a member join an epoch without a leader. It stays while a peer
+// vouches for the epoch, because it would join it again, and leaves otherwise.
 func TestNewcomersStayInADeadEpoch(t *testing.T) {
 	e := Epoch{1}
 	vouches := Announcement{Epoch: e, Phase: CaughtUp, Opened: true}
@@ -201,7 +202,7 @@ func TestNewcomersStayInADeadEpoch(t *testing.T) {
 	}{
 		{"a spare that caught up in an open epoch", vouches, decideStay},
 		{"a spare of another epoch", Announcement{Epoch: Epoch{2}, Phase: CaughtUp, Opened: true}, decideQuit},
-		{"one on its way as well", Announcement{Epoch: e, Phase: CatchingUp}, decideQuit},
+		{"a peer that catches up as well", Announcement{Epoch: e, Phase: CatchingUp}, decideQuit},
 		{"a spare of an epoch that is closed", Announcement{Epoch: e, Phase: CaughtUp}, decideQuit},
 	} {
 		l := &localReplica{epoch: e}
@@ -209,7 +210,7 @@ func TestNewcomersStayInADeadEpoch(t *testing.T) {
 		g := &Group{local: l, peers: map[sm.PeerID]Announcement{peerOf("b"): tc.a}, appliedIndex: watch.New(sm.Index(0))}
 		g.notePeers(l, &o)
 		if got := o.decide(); got != tc.want {
-			t.Errorf("%s: verdict %d, want %d", tc.what, got, tc.want)
+			t.Errorf("%s: decision %d, want %d", tc.what, got, tc.want)
 		}
 	}
 }

@@ -154,8 +154,8 @@ func (g *Group) reviewLeave(l *localReplica) {
 	g.leaveResult.Set(leaveResult{done: true, err: err})
 }
 
-// stopLastReplica stops the last replica, and returns a channel that is closed when it has stopped. If
-// the log is cleared and the replica stops soon, it sends goodbye to the other members.
+// stopLastReplica stops the last replica, and returns a channel that is closed when it has stopped.
+// If the log is cleared and the replica stops soon, it sends goodbye to the other members.
 func (g *Group) stopLastReplica() <-chan struct{} {
 	stopped := make(chan struct{})
 	l := g.local
@@ -224,8 +224,8 @@ func (s reconciler) deadBefore(peer sm.PeerID) (change, bool) {
 	return change{}, false
 }
 
-// voteNeeded reports whether it is certain that the group will not remove this member, which wants to
-// leave: the group needs its vote, and no connected member could replace it. It is not certain
+// voteNeeded reports whether it is certain that the group will not remove this member, which wants
+// to leave: the group needs its vote, and no connected member could replace it. It is not certain
 // while a voter is missing that may return.
 func (s reconciler) voteNeeded() bool {
 	if _, votes := s.members.Voters[s.peers[s.self].replica(s.self)]; !votes || s.replaceable() {

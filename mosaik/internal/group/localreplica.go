@@ -68,9 +68,9 @@ func (l *localReplica) online() bool {
 // join starts this member's replica in an epoch that exists.
 func (g *Group) join(e Epoch) { g.start(&localReplica{epoch: e}) }
 
-// bootstrap makes a new epoch and starts this member's replica in it. carryover are the entries that
-// the epoch must take over from the one that it continues, nil for none, and level is the level of the
-// schema that these entries need.
+// bootstrap makes a new epoch and starts this member's replica in it. carryover are the entries
+// that the epoch must take over from the one that it continues, nil for none, and level is the
+// level of the schema that these entries need.
 func (g *Group) bootstrap(carryover iter.Seq[[]byte], level uint32) {
 	g.start(&localReplica{epoch: newEpoch(), bootstrap: true, carryover: carryover, carryoverLevel: level})
 }

@@ -261,8 +261,8 @@ func (s reconciler) makeOdd() change {
 	return last
 }
 
-// handOverLeadership transfers leadership from a leader that leaves or whose machine is poisoned to any
-// other voter, and from a reluctant leader to a voter that is not. The successor then removes a
+// handOverLeadership transfers leadership from a leader that leaves or whose machine is poisoned to
+// any other voter, and from a reluctant leader to a voter that is not. The successor then removes a
 // leader that leaves.
 func (s reconciler) handOverLeadership() change {
 	why := s.stepDownReason

@@ -79,8 +79,8 @@ func (g *Group) recover() (Epoch, error) {
 	return g.continueInNewEpoch(l, allEntries)
 }
 
-// continueInNewEpoch leaves the replica's epoch for a new one that continues it, with those entries of its
-// carryover that part yields. It returns the old epoch.
+// continueInNewEpoch leaves the replica's epoch for a new one that continues it, with those entries
+// of its carryover that part yields. It returns the old epoch.
 func (g *Group) continueInNewEpoch(l *localReplica, part func(iter.Seq[[]byte]) iter.Seq[[]byte]) (Epoch, error) {
 	content, at, err := g.collectCarryover(l)
 	if err != nil {
@@ -146,7 +146,8 @@ func applyEntries(s *state.State, entries iter.Seq2[engine.Entry, error]) error 
 	return nil
 }
 
-// collectCarryover collects the carryover of the replica's epoch, and returns up to where it reaches.
+// collectCarryover collects the carryover of the replica's epoch, and returns up to where it
+// reaches.
 func (g *Group) collectCarryover(l *localReplica) (*state.Heir, sm.Cursor, error) {
 	at := l.state.Status().Raft
 	content := state.NewHeir(l.epoch, l.state)
@@ -162,8 +163,8 @@ func (g *Group) collectCarryover(l *localReplica) (*state.Heir, sm.Cursor, error
 	return content, at, nil
 }
 
-// proposeCarryover commits the carryover. Meanwhile this member is the only voter. After a failure it
-// starts again; entries that are committed twice are applied once.
+// proposeCarryover commits the carryover. Meanwhile this member is the only voter. After a failure
+// it starts again; entries that are committed twice are applied once.
 func (g *Group) proposeCarryover(l *localReplica) {
 	l.changing = true
 	g.work(func() {

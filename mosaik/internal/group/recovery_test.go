@@ -14,7 +14,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// lines is a machine that keeps its commands.
+// lines is a machine that records its commands.
 type lines []string
 
 func (l *lines) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -25,8 +25,8 @@ func (*lines) CanSnapshot() bool        { return false }
 func (*lines) Snapshot(io.Writer) error { return nil }
 func (*lines) Restore(io.Reader) error  { return nil }
 
-// tail yields an open entry, a session and commands with the seals among them:
-// a number stands for one that counts so many commands.
+// tail yields an open entry, a session and commands with seals among them. A number is a seal that
+// gives up as many commands.
 func tail(what ...any) iter.Seq2[engine.Entry, error] {
 	session := format.SessionID{1}
 	entries := [][]byte{
@@ -53,9 +53,9 @@ func tail(what ...any) iter.Seq2[engine.Entry, error] {
 	}
 }
 
-// TestApplyTail recovers what a log holds, and is not sealed by it: the epoch
-// that goes on from here would refuse everything.
-func TestApplyTail(t *testing.T) {
+// TestApplyEntries applies the rest of a log up to a seal. An epoch that was sealed would reject
+// all commands of the epoch that continues it.
+func TestApplyEntries(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tail []any

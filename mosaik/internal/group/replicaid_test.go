@@ -8,9 +8,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestReplicaIDsAreRemembered derives many ids from several goroutines, twice:
-// remembered or not they are what the parts' digest gives, and few are kept.
-func TestReplicaIDsAreRemembered(t *testing.T) {
+// TestReplicaIDsAreCached derives many ids in several goroutines, twice. They are those of the
+// digest, cached or not, and the cache is bounded.
+func TestReplicaIDsAreCached(t *testing.T) {
 	t.Parallel()
 	var deriving sync.WaitGroup
 	for range 4 {
@@ -52,11 +52,11 @@ func TestUsedReplicaIDsStay(t *testing.T) {
 		binary.BigEndian.PutUint32(other.epoch[:], uint32(n+1))
 		m.put(other, 8)
 		if id, ok := m.get(used); !ok || id != 7 {
-			t.Fatalf("after %d other ids the one in use is %d, %v, want 7", n+1, id, ok)
+			t.Fatalf("after %d other ids the used one is %d, %v, want 7", n+1, id, ok)
 		}
 	}
 	if _, ok := m.get(replicaIDKey{peer: sm.PeerID{2}}); ok {
-		t.Error("an id is known that was never put")
+		t.Error("an id is cached that was never put")
 	}
 }
 

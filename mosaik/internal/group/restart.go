@@ -17,8 +17,8 @@ type pastReplica struct {
 	carryover   iter.Seq[[]byte] // the entries that the epoch must still take over, nil for none
 }
 
-// readPastReplica returns the replica that used the log before. It returns nil if there is none, or if
-// the replica never voted nor acknowledged anything. It removes files beside the log that
+// readPastReplica returns the replica that used the log before. It returns nil if there is none, or
+// if the replica never voted nor acknowledged anything. It removes files beside the log that
 // earlier processes left unfinished. If the log needs a newer program, it changes nothing and
 // returns a [*state.OutdatedError].
 func readPastReplica(cfg Config) (*pastReplica, error) {

@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output of the scenarios")
 
 // TestScenarios runs the scripts in testdata: a paragraph of statements, a line
-// of four dashes, what the deciding functions then say. testdata/README.md
+// of four dashes, and the decisions that follow. testdata/README.md
 // lists the statements.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -299,7 +299,7 @@ func (s *scenario) reconciler() reconciler {
 	return lead
 }
 
-// show words a change with the scenario's names.
+// show formats a change with the scenario's names.
 func (s *scenario) show(c change) string { return s.words(c.String()) }
 
 func (s *scenario) words(text string) string {
@@ -309,7 +309,7 @@ func (s *scenario) words(text string) string {
 	return text
 }
 
-// reconcile carries out what the reconciler says until it is content.
+// reconcile makes the changes that the reconciler decides on, until there is none.
 func (s *scenario) reconcile(out *strings.Builder) {
 	for range 50 {
 		c := s.reconciler().next()
@@ -346,7 +346,7 @@ func (s *scenario) change(c change) {
 	}
 }
 
-// expel carries out what the reconciler says until a peer is removed.
+// expel makes the changes that an operator's removal of a peer needs.
 func (s *scenario) expel(out *strings.Builder, peer sm.PeerID) {
 	for {
 		c, err := s.reconciler().removal(peer)

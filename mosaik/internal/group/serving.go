@@ -44,8 +44,8 @@ func (g *Group) stopServing() {
 	g.appliedIndex.Set(0)
 }
 
-// prepareServing prepares for the start of a replica. A former replica continues to answer reads only
-// if it is of the same epoch.
+// prepareServing prepares for the start of a replica. A former replica continues to answer reads
+// only if it is of the same epoch.
 func (g *Group) prepareServing(l *localReplica) {
 	if s := g.serving.Load(); s == nil || s.epoch != l.epoch {
 		g.stopServing()
@@ -60,12 +60,12 @@ func (g *Group) makeCurrent(l *localReplica) {
 	g.serving.CompareAndSwap(nil, l)
 }
 
-// AppliedIndex returns the index of the last command that the replica's machine has applied. It may be
-// called from any goroutine.
+// AppliedIndex returns the index of the last command that the replica's machine has applied. It may
+// be called from any goroutine.
 func (l *localReplica) AppliedIndex() sm.Index { return sm.Index(l.appliedIndex.Load()) }
 
-// localAppliedIndex returns the index of the last command that the current replica's machine has applied, 0
-// without a replica. Only the group's goroutine calls it.
+// localAppliedIndex returns the index of the last command that the current replica's machine has
+// applied, 0 without a replica. Only the group's goroutine calls it.
 func (g *Group) localAppliedIndex() sm.Index {
 	if g.local == nil {
 		return 0

@@ -19,8 +19,8 @@ func newTestIncarnation() Incarnation {
 
 func (s standing) String() string { return [...]string{"admitted", "waiting", "superseded"}[s] }
 
-// Incarnations of a process, and of a directory, compare higher the later they are,
-// whatever the clock says, and higher than those that began with a time.
+// TestIncarnationsAreOrdered makes incarnations of a process and of a directory, with any clock.
+// Later ones compare higher, and higher than those that begin with a time.
 func TestIncarnationsAreOrdered(t *testing.T) {
 	t.Parallel()
 	var all []Incarnation
@@ -47,21 +47,19 @@ func TestIncarnationsAreOrdered(t *testing.T) {
 	}
 }
 
-// comer is a process that comes with the identity of another one.
+// comer is a process that joins with the identity of another one.
 type comer struct {
 	name string
 	// process is that of the process, which started at the time, and after a
 	// predecessor, whose earlier incarnations are known.
 	process func(at time.Time, before ProcessInfo, past []Incarnation) ProcessInfo
-	// What becomes of it at once, with a clock that is behind or equal, and with
-	// one that is ahead; when the predecessor was missed for the grace; and when the
-	// predecessor bonds again.
+	// Its standing at once, with a clock that is behind or equal, and with one that is ahead;
+	// after the predecessor was missing for the grace; and after the predecessor bonds again.
 	behind, ahead, missed, lives standing
 }
 
-// TestSuccession has every kind of process come after every kind of predecessor that
-// it can have, with a clock that is behind, equal and ahead, while the predecessor
-// bonds, is missed and comes back.
+// TestSuccession has every kind of process follow every kind of predecessor that it can have, with
+// a clock that is behind, equal and ahead, while the predecessor is bonded, missing and back.
 func TestSuccession(t *testing.T) {
 	t.Parallel()
 	const W, A, S = waiting, admitted, superseded
@@ -83,7 +81,7 @@ func TestSuccession(t *testing.T) {
 	fromMemory := []comer{
 		{"memory", begin(0, Directory{}), W, A, A, S},
 		{"new directory", begin(1, dirOne), W, A, A, S},
-		{"directory that went on meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+		{"directory that was used meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
 			return NewOrigin(9, dirOne, at).resumeIncarnation(NewOrigin(8, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"directory that it followed", resumePast(9, dirOne), S, S, S, S},
@@ -91,10 +89,10 @@ func TestSuccession(t *testing.T) {
 	// The predecessor is at start 5 of directory one, and incarnations of earlier starts
 	// are known.
 	fromDirectory := []comer{
-		{"directory that goes on", resume(6, dirOne), A, A, A, A},
+		{"directory that continues", resume(6, dirOne), A, A, A, A},
 		{"directory without its log", begin(6, dirOne), A, A, A, A},
 		{"directory without network file", begin(1, dirTwo), W, A, A, S}, // emptied, or another one
-		{"other directory that went on meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+		{"other directory that was used meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
 			return NewOrigin(9, dirTwo, at).resumeIncarnation(NewOrigin(8, dirTwo, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"memory", begin(0, Directory{}), W, A, A, S},
@@ -126,7 +124,7 @@ func TestSuccession(t *testing.T) {
 	}{
 		{"memory", NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}), fromMemory},
 		{"directory that began a life", old.newIncarnation(Incarnation{}), another(S)},
-		{"directory that went on", old.resumeIncarnation(NewOrigin(4, dirOne, testClock).newIncarnation(Incarnation{}).Incarnation), another(A)},
+		{"directory that continued", old.resumeIncarnation(NewOrigin(4, dirOne, testClock).newIncarnation(Incarnation{}).Incarnation), another(A)},
 	} {
 		for _, o := range group.comers {
 			for _, ahead := range []time.Duration{-10 * time.Second, 0, 10 * time.Second} {
@@ -140,14 +138,14 @@ func TestSuccession(t *testing.T) {
 				newSuccession := func() *succession { return &succession{latest: group.before, past: past} }
 
 				if got := newSuccession().judge(come, false); got != want {
-					t.Errorf("%s: it is %v while the other one may live, want %v", name, got, want)
+					t.Errorf("%s: it is %v while the other one may be alive, want %v", name, got, want)
 				}
 				gone := newSuccession()
 				if want == waiting {
 					gone.note(come, gone.judge(come, false))
 				}
 				if got, want := gone.judge(come, true), after(want, o.missed); got != want {
-					t.Errorf("%s: it is %v when the other one was missed, want %v", name, got, want)
+					t.Errorf("%s: it is %v after the other one was missing, want %v", name, got, want)
 				}
 				if gone.note(come, admitted); gone.judge(come, false) != admitted {
 					t.Errorf("%s: it is refused when it bonds again", name)
@@ -161,7 +159,7 @@ func TestSuccession(t *testing.T) {
 					alive.note(group.before, admitted)
 				}
 				if got, want := alive.judge(come, false), after(want, o.lives); got != want {
-					t.Errorf("%s: it is %v when the other one lives, want %v", name, got, want)
+					t.Errorf("%s: it is %v when the other one is alive, want %v", name, got, want)
 				}
 			}
 		}
@@ -176,8 +174,8 @@ func after(now, next standing) standing {
 	return now
 }
 
-// A process that waits is not taken for superseded because another one waited that
-// the predecessor outlived.
+// TestSuccessorsWaitEach has two processes wait for one predecessor. That the first one is
+// superseded does not decide about the second.
 func TestSuccessorsWaitEach(t *testing.T) {
 	t.Parallel()
 	at := func(s time.Duration) ProcessInfo {
@@ -198,7 +196,7 @@ func TestSuccessorsWaitEach(t *testing.T) {
 	}
 }
 
-// What is remembered of a peer is bounded.
+// TestSuccessionIsBounded has a peer take more incarnations than are remembered.
 func TestSuccessionIsBounded(t *testing.T) {
 	t.Parallel()
 	s := &succession{}

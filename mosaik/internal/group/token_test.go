@@ -30,9 +30,9 @@ func TestTokensGrow(t *testing.T) {
 	}
 }
 
-// A leader raises the base above the floor, and above what members of its epoch know
-// of, as far as it believes them.
-func TestStewardRaisesTokens(t *testing.T) {
+// TestReconcilerRaisesTokens has a leader with a floor and with members that announce tokens. It
+// raises the base above both, up to the limit that it believes.
+func TestReconcilerRaisesTokens(t *testing.T) {
 	t.Parallel()
 	here, there := Epoch{1}, Epoch{2}
 	for _, tc := range []struct {
@@ -67,7 +67,7 @@ func TestStewardRaisesTokens(t *testing.T) {
 	}
 }
 
-// The clock seeds a base, whatever it says.
+// TestTokenSeed derives a base from clocks, also from wrong ones.
 func TestTokenSeed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -86,8 +86,8 @@ func TestTokenSeed(t *testing.T) {
 	}
 }
 
-// An epoch that continues another one begins above all that the other one gave and may
-// still give, also where that had no base, and whatever the clock says.
+// TestTokensOfEpochsThatContinue continues epochs with and without a base, with any clock. The
+// first token is above all tokens of the earlier epoch, past and future.
 func TestTokensOfEpochsThatContinue(t *testing.T) {
 	t.Parallel()
 	const now = 1_700_000_000_000_000 // microseconds

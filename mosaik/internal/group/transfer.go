@@ -47,8 +47,8 @@ func (g *Group) TransferLeadership(ctx context.Context, to sm.PeerID) error {
 	}
 }
 
-// HandOverLeadership transfers leadership, if this member leads, to a voter of the group's choice. It takes
-// no longer than an election would.
+// HandOverLeadership transfers leadership, if this member leads, to a voter of the group's choice.
+// It takes no longer than an election would.
 func (g *Group) HandOverLeadership(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timing.ElectionLimit)
 	defer cancel()

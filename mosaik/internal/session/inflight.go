@@ -45,8 +45,8 @@ func (f *inflightEntry) processingTime() time.Duration {
 	return time.Duration(f.commands)*workPerCommand + time.Duration(len(f.data))*workPerByte
 }
 
-// isSessionRefused reports whether the entry was rejected because its session is unknown or a number
-// before it is missing.
+// isSessionRefused reports whether the entry was rejected because its session is unknown or a
+// number before it is missing.
 func (f *inflightEntry) isSessionRefused() bool {
 	return f.hasOutcome && (errors.Is(f.outcome.Err, state.ErrUnknownSession) || errors.Is(f.outcome.Err, state.ErrGap))
 }

@@ -39,8 +39,8 @@ func (l *local) levels(t *testing.T) []uint32 {
 	return levels
 }
 
-// TestEntriesHoldOneLevel submits calls of several levels. An entry holds calls of one level only, in
-// order.
+// TestEntriesHoldOneLevel submits calls of several levels. An entry holds calls of one level only,
+// in order.
 func TestEntriesHoldOneLevel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -83,8 +83,8 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 	})
 }
 
-// TestCallAboveTheLevelIsNotApplied submits a call above the group's level. It is not applied, and the
-// call after it is.
+// TestCallAboveTheLevelIsNotApplied submits a call above the group's level. It is not applied, and
+// the call after it is.
 func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
@@ -106,9 +106,9 @@ func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	})
 }
 
-// TestSnapshotCoversLevel restores a snapshot that reports the rejection of the last of two entries,
-// without its reason. If the reason may be the level, the entry before may have been applied.
-// Otherwise the group was forming and rejected both.
+// TestSnapshotCoversLevel restores a snapshot that reports the rejection of the last of two
+// entries, without its reason. If the reason may be the level, the entry before may have been
+// applied. Otherwise the group was forming and rejected both.
 func TestSnapshotCoversLevel(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -51,8 +51,8 @@ func (p *Proposer) awaitWork(ctx context.Context) bool {
 	}
 }
 
-// waitToRetry waits before the next attempt. It reports whether the leader changed or an outcome arrived,
-// so that the next attempt is likely to succeed.
+// waitToRetry waits before the next attempt. It reports whether the leader changed or an outcome
+// arrived, so that the next attempt is likely to succeed.
 func (p *Proposer) waitToRetry(ctx context.Context, changed <-chan struct{}, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -71,8 +71,8 @@ type sent struct {
 	at       time.Time
 }
 
-// newLocal returns a running proposer in an open group, with one entry in flight at a time. The test
-// closes it.
+// newLocal returns a running proposer in an open group, with one entry in flight at a time. The
+// test closes it.
 func newLocal(edit func(*local, *Config)) *local {
 	l := &local{machine: &journal{}}
 	cfg := Config{Transport: l, IsVoid: isBusy, MaxInflight: 1, SetSession: func(id format.SessionID) { l.state.Own(id) }}

@@ -336,8 +336,8 @@ func check(t *testing.T, history []string, o outcome) string {
 	return ""
 }
 
-// checkOrder fails the test if a command was applied twice, or the commands of a caller were applied in
-// another order than they were issued.
+// checkOrder fails the test if a command was applied twice, or the commands of a caller were
+// applied in another order than they were issued.
 func checkOrder(t *testing.T, history []string) {
 	t.Helper()
 	last := make(map[string][2]int)

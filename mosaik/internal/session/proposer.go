@@ -61,10 +61,10 @@ func New(cfg Config) *Proposer {
 // known. Calls are applied in the order of Submit, and the commands of a call follow each other in
 // one entry. A zero span means none. cmds must not be changed before the call is done.
 //
-// Submit blocks only while the queue is full. If ctx ends before the call is queued, the error wraps
-// [ErrNotApplied] and the cause of ctx. After Submit has returned, the end of ctx does not concern
-// the call. A call without commands is refused with [ErrEmpty], one that exceeds Config.MaxEntry
-// with [ErrTooLarge].
+// Submit blocks only while the queue is full. If ctx ends before the call is queued, the error
+// wraps [ErrNotApplied] and the cause of ctx. After Submit has returned, the end of ctx does not
+// concern the call. A call without commands is refused with [ErrEmpty], one that exceeds
+// Config.MaxEntry with [ErrTooLarge].
 func (p *Proposer) Submit(ctx context.Context, level uint32, cmds [][]byte, span format.Span) (*Call, error) {
 	if len(cmds) == 0 {
 		return nil, ErrEmpty

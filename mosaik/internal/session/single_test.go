@@ -36,8 +36,8 @@ func TestSinglesFollowEachOther(t *testing.T) {
 	})
 }
 
-// TestAbandonedSingleIsNotReused has a caller stop waiting. The memory of its command is not reused,
-// because the command may have to be sent again.
+// TestAbandonedSingleIsNotReused has a caller stop waiting. The memory of its command is not
+// reused, because the command may have to be sent again.
 func TestAbandonedSingleIsNotReused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(l *local, cfg *Config) {

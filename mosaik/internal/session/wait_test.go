@@ -15,7 +15,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestWaitAgain has one of two waiters stop, or one waiter stop and return. The call is not abandoned.
+// TestWaitAgain has one of two waiters stop, or one waiter stop and return. The call is not
+// abandoned.
 func TestWaitAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan error)

@@ -78,8 +78,8 @@ func (p *Proposer) sinceLastSend() time.Duration {
 	return time.Since(p.window[len(p.window)-1].sentAt)
 }
 
-// sendInterval returns the interval between entries: the pace, or more if the round-trip time is so long
-// that the window would be sent in a fraction of it.
+// sendInterval returns the interval between entries: the pace, or more if the round-trip time is so
+// long that the window would be sent in a fraction of it.
 func (p *Proposer) sendInterval() time.Duration {
 	return max(p.cfg.Pace, p.rtt/time.Duration(p.cfg.MaxInflight))
 }
@@ -113,8 +113,8 @@ func (p *Proposer) interrupt() <-chan struct{} {
 	return p.wake
 }
 
-// isPipelining reports whether the round-trip time exceeds the pace, so that several entries are sent
-// without waiting.
+// isPipelining reports whether the round-trip time exceeds the pace, so that several entries are
+// sent without waiting.
 func (p *Proposer) isPipelining() bool { return p.rtt > p.cfg.Pace }
 
 // updateRTT updates the round-trip estimate: the lowest recent sample, excluding processing time,
@@ -187,8 +187,8 @@ func (p *Proposer) startAttempt(ctx context.Context, f *inflightEntry) {
 	}
 }
 
-// completeOldest removes the oldest entry, whose attempt has ended, from the window and ends its calls, if
-// its outcome is known and does not end the session. It reports whether it did.
+// completeOldest removes the oldest entry, whose attempt has ended, from the window and ends its
+// calls, if its outcome is known and does not end the session. It reports whether it did.
 func (p *Proposer) completeOldest() bool {
 	f := p.window[0]
 	p.mu.Lock()
@@ -294,8 +294,8 @@ func (p *Proposer) sessionError(oldest *inflightEntry) error {
 	return nil
 }
 
-// replaceSession fails all entries in flight and starts a new session. Entries that are certainly not
-// in the log are requeued.
+// replaceSession fails all entries in flight and starts a new session. Entries that are certainly
+// not in the log are requeued.
 func (p *Proposer) replaceSession(cause error) {
 	for len(p.window) > 0 {
 		if p.isVoid(p.window[len(p.window)-1]) {
@@ -309,8 +309,8 @@ func (p *Proposer) replaceSession(cause error) {
 	p.newSession()
 }
 
-// requeueNewest removes the newest entry, which was certainly not accepted, from the window. Its calls
-// return to the head of the queue, except that calls without a waiter end.
+// requeueNewest removes the newest entry, which was certainly not accepted, from the window. Its
+// calls return to the head of the queue, except that calls without a waiter end.
 func (p *Proposer) requeueNewest() {
 	f := p.dropNewest()
 	p.sequence = f.sequence

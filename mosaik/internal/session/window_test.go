@@ -156,8 +156,8 @@ func TestEntriesFollowEachOtherAtThePace(t *testing.T) {
 	})
 }
 
-// TestEntriesAreSpreadOverTheRoundTrip has a round-trip time in which more entries fit at the pace than
-// may be in flight. They are spread over it.
+// TestEntriesAreSpreadOverTheRoundTrip has a round-trip time in which more entries fit at the pace
+// than may be in flight. They are spread over it.
 func TestEntriesAreSpreadOverTheRoundTrip(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxInflight = 5 })
@@ -183,8 +183,8 @@ func TestOneEntryAtATimeWithAShortRoundTrip(t *testing.T) {
 	})
 }
 
-// TestRTTIsLearned has entries take long once, repeatedly, and no longer. Only repeated delays allow
-// more entries in flight, until the first quick entry.
+// TestRTTIsLearned has entries take long once, repeatedly, and no longer. Only repeated delays
+// allow more entries in flight, until the first quick entry.
 func TestRTTIsLearned(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(d *distant, _ *Config) { d.trip = DefaultPace / 2 })
@@ -329,8 +329,8 @@ func TestEntryThatOvertakesIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestWindowThatWasNotAcceptedIsRequeued has no entry of the window accepted. All calls are requeued, so a
-// caller that stops waiting learns that its commands were not applied.
+// TestWindowThatWasNotAcceptedIsRequeued has no entry of the window accepted. All calls are
+// requeued, so a caller that stops waiting learns that its commands were not applied.
 func TestWindowThatWasNotAcceptedIsRequeued(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(d *distant, _ *Config) {
@@ -380,8 +380,8 @@ func TestDroppedSessionUnderManyEntries(t *testing.T) {
 	})
 }
 
-// TestDroppedSessionUnderAnUnknownOutcome drops the session of an entry that may have been applied. No
-// later entry continues in that session, and the outcome stays unknown.
+// TestDroppedSessionUnderAnUnknownOutcome drops the session of an entry that may have been applied.
+// No later entry continues in that session, and the outcome stays unknown.
 func TestDroppedSessionUnderAnUnknownOutcome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(nil)
