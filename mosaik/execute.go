@@ -73,7 +73,7 @@ func (g *Group[C, M]) execute(ctx context.Context, cmd C, span format.Span) (Res
 		return Result[any]{}, g.joined.commandFailed(err)
 	}
 	applying := core.Applying()
-	one := core.NewOne()
+	one := core.NewSingle()
 	one.Level = core.Level()
 	if one.Data, err = g.encode(one.Data, cmd, one.Level); err != nil {
 		one.Release()

@@ -47,7 +47,7 @@ func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.consensus }
 // AppliedIndex returns the index of the last command that this member has applied, 0 before
 // the first. It never goes backwards while the member stays in the group's epoch.
 // [When.Applied] waits for one.
-func (g *Group[C, M]) AppliedIndex() sm.Index { return g.joined.core.Applied().Get() }
+func (g *Group[C, M]) AppliedIndex() sm.Index { return g.joined.core.AppliedIndex().Get() }
 
 // Bond is a live, authenticated connection to another member of the group.
 type Bond struct {

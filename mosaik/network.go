@@ -293,7 +293,7 @@ func (n *Network) endGroup(ctx context.Context, j *joined) {
 		n.closeGroup(j)
 		return
 	case j.core.Durable():
-		if err := j.core.HandOn(ctx); err != nil {
+		if err := j.core.HandOverLeadership(ctx); err != nil {
 			n.log.Info("leadership not transferred", "group", j.id.Short(), "error", err)
 		}
 		n.closeGroup(j)

@@ -144,7 +144,7 @@ func (j *joined) describe(s group.Status) Status {
 	out := Status{
 		Epoch: s.Epoch, Recoveries: s.Recovered, Leader: s.Leader, Term: s.Term, Level: s.Level,
 		AcceptsCommands: s.Opened, Online: s.Online, Settled: s.Settled, Stalled: s.Stalled, Waits: s.Waits,
-		Diverged: slices.Clone(s.Apart), Ghosts: slices.Clone(s.Ghosts), LinkErrors: j.linkErrors(s),
+		Diverged: slices.Clone(s.Diverged), Ghosts: slices.Clone(s.Ghosts), LinkErrors: j.linkErrors(s),
 		Refused: slices.Clone(s.Refused), Mismatch: j.mismatch(),
 		Poisoned: j.named(s.Poisoned), SnapshotError: j.named(s.Snapshot),
 		Outdated: j.named(s.Outdated), Ended: j.named(s.Ended),

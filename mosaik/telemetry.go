@@ -120,7 +120,7 @@ var groupStates = [...]struct {
 }{
 	{"online", "1 while this member can serve.", func(s group.Status) int64 { return one(s.Online) }},
 	{"stalled", "1 while there is no leader and none can be elected.", func(s group.Status) int64 { return one(s.Stalled) }},
-	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Apart)) }},
+	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Diverged)) }},
 	{"term", "The Raft term that this member is in.", func(s group.Status) int64 { return int64(s.Term) }},
 	{"snapshot.failing", "1 while this member's last snapshot failed and its log grows.", func(s group.Status) int64 { return one(s.Snapshot != nil) }},
 	{"machine.slow", "Calls of this member's machine that have run for longer than a second and still run.", func(s group.Status) int64 { return int64(len(s.Slow)) }},

@@ -55,7 +55,7 @@ func (w When) Leading(ctx context.Context) (Leadership, error) {
 // [Group.AppliedIndex].
 func (w When) Applied(ctx context.Context, index sm.Index) error {
 	what := fmt.Sprintf("apply command %d", index)
-	_, err := wait(ctx, w, w.joined.core.Applied(), what, func(i sm.Index) bool { return i >= index })
+	_, err := wait(ctx, w, w.joined.core.AppliedIndex(), what, func(i sm.Index) bool { return i >= index })
 	return err
 }
 

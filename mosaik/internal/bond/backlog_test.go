@@ -12,7 +12,7 @@ import (
 func TestBacklogOfAllIsBounded(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	a, first, ms, rec := rawBond(t, func(g *Group) {
+	a, first, ms, rec := rawBond(t, func(g *GroupConfig) {
 		g.Handler.(*recorder).on = func(rep report) {
 			if rep.Text == "block" {
 				close(entered)
@@ -60,4 +60,77 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 	if got := len(ms.Bonds()); got != 1 {
 		t.Errorf("%d bonds are left, want 1", got)
 	}
+}
+
+// TestHandshakesAreBounded fills the backlog of a group with events that cannot be dropped. Another
+// peer's handshake is dropped then, and completes when there is space again.
+func TestHandshakesAreBounded(t *testing.T) {
+	t.Parallel()
+	a, _, ms, rec := rawBond(t, nil)
+	fill := func(n int) {
+		a.manager.mu.Lock()
+		defer a.manager.mu.Unlock()
+		ms.pending.calls += n
+	}
+	fill(maxPendingAll)
+	second := connectRaw(t, a, 2)
+	a.bearWith(second)
+	group := testGroup(nil, "").ID
+	second.sendEntries(second.entry(1, group))
+	second.past(kindEntries)
+	second.open(1)
+	second.settle()
+	rec.wantNothing(t)
+	if got := ms.queued(); got != 0 {
+		t.Errorf("%d events of a handshake wait above the bound, want none", got)
+	}
+	fill(-maxPendingAll)
+	second.send(kindClose, closeFrame{group: group, mine: 1, code: link.CodeCancelled}.append(nil))
+	second.settle()
+	rec.want(t, report{"refused", second.id.Peer(), link.CodeCancelled, ""})
+}
+
+// TestEventsCountUntilHandled looks at the backlog while the handler runs and after.
+func TestEventsCountUntilHandled(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	var post func(func())
+	a, first, ms, rec := rawBond(t, func(g *GroupConfig) {
+		post = g.Post
+		g.Handler.(*recorder).on = func(rep report) {
+			if rep.Text == "block" {
+				close(entered)
+				<-release
+			}
+		}
+	})
+	group := testGroup(nil, "").ID
+	pending := func() backlog {
+		a.manager.mu.Lock()
+		defer a.manager.mu.Unlock()
+		return ms.pending
+	}
+	first.send(kindMessage, messageFrame{group, []byte("block")}.append(nil))
+	<-entered
+	if got, want := pending(), (backlog{1, len("block")}); got != want {
+		t.Errorf("while the handler runs %+v is pending, want %+v", got, want)
+	}
+	close(release)
+	rec.want(t, report{"message", first.id.Peer(), 0, "block"})
+	handled := make(chan struct{})
+	post(func() { close(handled) })
+	<-handled
+	if got := pending(); got != (backlog{}) {
+		t.Errorf("after the handler has returned %+v is pending", got)
+	}
+}
+
+// queued returns how many events wait that the handler has not begun to handle.
+func (ms *GroupBonds) queued() (n int) {
+	ms.m.mu.Lock()
+	defer ms.m.mu.Unlock()
+	for b := range ms.waiting {
+		n += len(b.events)
+	}
+	return n
 }

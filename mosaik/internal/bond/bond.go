@@ -16,7 +16,7 @@ import (
 // methods are called with the mutex held.
 type bond struct {
 	c      *conn
-	ms     *Membership
+	ms     *GroupBonds
 	proofs []sm.Digest // of each secret, derived for this connection, not yet for a sender
 
 	handshake
@@ -25,13 +25,14 @@ type bond struct {
 	backoff rate.Backoff // of retry
 	since   time.Time    // when the bond came up last
 
-	pending backlog // of the handler's queue, what this bond has in it
-	counted Info    // of the bond that is up or was up last
+	events  []*event // that wait for the handler, oldest first, without the one being handled
+	pending backlog  // their size, with the one being handled
+	counted Info     // of the bond that is up or was up last
 }
 
 // bond returns the connection's bond of the group, which it makes if there is none, or nil if
 // the connection cannot have one.
-func (c *conn) bond(ms *Membership) *bond {
+func (c *conn) bond(ms *GroupBonds) *bond {
 	if b := c.bonds[ms.group.ID]; b != nil || c.ended {
 		return b
 	}
@@ -55,7 +56,7 @@ func (c *conn) bond(ms *Membership) *bond {
 // offer opens a bond of the group after the other end's entry has changed: if the entry now
 // lists the group, or if a bond waits for its retry, since the new entry may hold what the
 // refusal was about.
-func (c *conn) offer(ms *Membership, entry discovery.Signed) {
+func (c *conn) offer(ms *GroupBonds, entry discovery.Signed) {
 	listed := entry.HasGroup(ms.group.ID)
 	if !listed && c.bonds[ms.group.ID] == nil {
 		return
@@ -90,11 +91,11 @@ func (b *bond) open() {
 	b.c.send(kindOpen, f.append(nil))
 }
 
-// introduce sends our INTRO. The handler's goroutine makes the hello, so the handshake may
-// have ended by then.
+// introduce sends our INTRO. The group's goroutine makes the hello, so the handshake may have
+// ended by then.
 func (b *bond) introduce() {
 	number := b.theirs
-	b.ms.post(b, 0, func() {
+	b.ms.post(b, eventHandshake, 0, func() {
 		hello := b.ms.group.Hello() // foreign code: without the mutex
 		b.c.m.mu.Lock()
 		defer b.c.m.mu.Unlock()
@@ -190,11 +191,11 @@ func (c *conn) handleIntro(f introFrame) link.Code {
 
 // examine has the handler decide about the other end's INTRO. The handler is foreign code
 // whose verdicts come back through calls that lock the manager, from this goroutine or
-// another one: it is called from the membership's queue and never with the mutex held.
+// another one: it is called on the group's goroutine and never with the mutex held.
 func (b *bond) examine() {
 	m, number, hello := b.c.m, b.theirs, b.hello
 	awaited := func() bool { return b.theirs == number && b.isDeciding() } // numbers do not repeat
-	b.ms.post(b, len(hello), func() {
+	b.ms.post(b, eventHandshake, len(hello), func() {
 		m.mu.Lock()
 		stale := !awaited()
 		m.mu.Unlock()
@@ -240,7 +241,7 @@ func (b *bond) cameUp() {
 	b.c.p.member = true
 	peer, hello := b.c.p.id, b.takeHello()
 	b.counted = Info{Peer: peer, Since: b.since}
-	b.ms.post(b, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
+	b.ms.post(b, eventBond, len(hello), func() { b.ms.group.Handler.Up(peer, hello) })
 	b.introduceMember()
 	if entry, known := b.c.m.entry(peer); known {
 		b.c.m.knownPeers.record(b.c.p, entry)
@@ -292,12 +293,12 @@ func (b *bond) fail(code link.Code) {
 
 	peer, handler := b.c.p.id, b.ms.group.Handler
 	if was.isUp() {
-		b.ms.post(b, 0, func() { handler.Down(peer, code) })
+		b.ms.post(b, eventBond, 0, func() { handler.Down(peer, code) })
 		return
 	}
 	b.c.m.cfg.Logger.Debug("bond refused",
 		"peer", peer.Short(), "group", b.ms.group.ID.Short(), "code", uint32(code), "reason", code.String())
-	b.ms.post(b, len(was.hello), func() { handler.Refused(peer, code, was.hello) })
+	b.ms.post(b, eventHandshake, len(was.hello), func() { handler.Refused(peer, code, was.hello) })
 }
 
 func (c *conn) sendClose(f closeFrame) {
@@ -313,6 +314,6 @@ func (c *conn) handleMessage(f messageFrame) link.Code {
 	payload := slices.Clone(f.payload)
 	b.counted.MessagesReceived++
 	b.counted.BytesReceived += uint64(len(payload))
-	b.ms.queueEvent(event{b, len(payload), true, func() { b.ms.group.Handler.Message(c.p.id, payload) }})
+	b.ms.post(b, eventMessage, len(payload), func() { b.ms.group.Handler.Message(c.p.id, payload) })
 	return link.CodeAccepted
 }

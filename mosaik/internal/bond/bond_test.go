@@ -29,7 +29,7 @@ func pair(t *testing.T, first, second int) (a, b *node) {
 }
 
 // bonded starts two nodes and returns their memberships once they have a bond.
-func bonded(t *testing.T, change func(*Group)) (a, b *node, am, bm *Membership, ar, br *recorder) {
+func bonded(t *testing.T, change func(*GroupConfig)) (a, b *node, am, bm *GroupBonds, ar, br *recorder) {
 	t.Helper()
 	a, b = pair(t, 0, 1)
 	ar, br = newRecorder(), newRecorder()
@@ -51,7 +51,7 @@ func TestOneSeedIsEnough(t *testing.T) {
 	c := startNode(t, 2, seeds(a))
 	nodes := []*node{a, b, c}
 	recorders := map[*node]*recorder{}
-	members := map[*node]*Membership{}
+	members := map[*node]*GroupBonds{}
 	for i, n := range nodes {
 		recorders[n] = newRecorder()
 		members[n] = n.join(testGroup(recorders[n], fmt.Sprint("hello ", i)))
@@ -189,7 +189,7 @@ func TestSecretsAreBounded(t *testing.T) {
 		g := testGroup(newRecorder(), "")
 		g.Secrets = make([]sm.Digest, n)
 		_, err := a.manager.Join(g)
-		wantText(t, err, fmt.Sprintf("Group.Secrets has %d secrets; it must have 1 to 4", n))
+		wantText(t, err, fmt.Sprintf("GroupConfig.Secrets has %d secrets; it must have 1 to 4", n))
 	}
 }
 
@@ -317,14 +317,7 @@ func TestLeave(t *testing.T) {
 	t.Parallel()
 	a, b, am, _, ar, br := bonded(t, nil)
 	am.Leave()
-	select {
-	case got := <-ar.reports:
-		if want := down(b, link.CodeCancelled); got != want {
-			t.Errorf("reported %v, want %v", got, want)
-		}
-	default:
-		t.Error("Leave returned before the bond was reported down")
-	}
+	ar.want(t, down(b, link.CodeCancelled))
 	br.want(t, down(a, link.CodeCancelled))
 	br.want(t, refused(a, link.CodeUnknownGroup)) // still listed, tried again
 	am.Leave()
@@ -339,14 +332,7 @@ func TestCloseOfTheManager(t *testing.T) {
 	t.Parallel()
 	a, b, am, _, ar, br := bonded(t, nil)
 	a.stop()
-	select {
-	case got := <-ar.reports:
-		if want := down(b, link.CodeCancelled); got != want {
-			t.Errorf("reported %v, want %v", got, want)
-		}
-	default:
-		t.Error("Close returned before the bond was reported down")
-	}
+	ar.want(t, down(b, link.CodeCancelled))
 	br.want(t, down(a, link.CodeCancelled))
 	am.Leave()
 	if _, err := a.manager.Join(testGroup(ar, "")); err == nil {

@@ -31,8 +31,9 @@
 // code runs, such as a [Handler] or a dial filter. Under it, the locks of package link, of the
 // catalog's reads and of token buckets may be taken, never the other way round.
 //
-// A connection has three goroutines: one that serves it and reads, a writer with a bounded
-// queue, and one that keeps its heartbeat. One goroutine starts all dials. Each dial in
-// flight, and each seed, has its own. A [Membership] has one goroutine, on which all calls of
-// its [Handler] run, in the order of the events. [Manager.Close] waits for all of them.
+// A connection has three goroutines: one that serves it and reads, a writer with a bounded queue,
+// and one that keeps its heartbeat. One goroutine starts all dials. Each dial in flight, and each
+// seed, has its own. [Manager.Close] waits for all of them. The calls of a [Handler] run on the
+// goroutine of its group, in the order of the events; [GroupConfig.Post] queues them there, under
+// the mutex.
 package bond

@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Group is what [Manager.Join] needs to bond with a group's members.
-type Group struct {
+// GroupConfig is what [Manager.Join] needs to bond with a group's members.
+type GroupConfig struct {
 	ID sm.Digest
 	// Secrets are the secrets that members may prove, 1 to [MaxSecrets]. Only proofs of them
 	// are sent, never the secrets. Two members bond if they share one.
@@ -18,35 +18,40 @@ type Group struct {
 
 	Heartbeat Heartbeat
 	// Hello returns what this end sends about itself in a handshake, once the other end has
-	// proved a secret: at most [MaxHello] bytes. It is called for each handshake, on the
-	// goroutine of the Handler.
+	// proved a secret: at most [MaxHello] bytes. It is called for each handshake, through Post.
 	Hello func() []byte
-	// Handler receives the events of the group's bonds.
+	// Handler receives the events of the group's bonds, through Post.
 	Handler Handler
+	// Post queues a call for the goroutine that owns the group, which must make the calls one at
+	// a time and in order. Post is called with the manager's mutex held: it must neither block
+	// nor call the manager. The number of calls that wait is bounded, see backlog.go. After
+	// [GroupBonds.Leave], calls that wait may be discarded.
+	Post func(call func())
 }
 
 // validate returns an error for a field that is missing or out of its bounds.
-func (g Group) validate() error {
+func (g GroupConfig) validate() error {
 	switch {
 	case g.ID.IsZero():
-		return errors.New("Group.ID is zero; set the group's id")
+		return errors.New("GroupConfig.ID is zero; set the group's id")
 	case len(g.Secrets) == 0 || len(g.Secrets) > MaxSecrets:
-		return fmt.Errorf("Group.Secrets has %d secrets; it must have 1 to %d", len(g.Secrets), MaxSecrets)
+		return fmt.Errorf("GroupConfig.Secrets has %d secrets; it must have 1 to %d", len(g.Secrets), MaxSecrets)
 	case g.Hello == nil:
-		return errors.New("Group.Hello is nil; set a function, which may return nil")
+		return errors.New("GroupConfig.Hello is nil; set a function, which may return nil")
 	case g.Handler == nil:
-		return errors.New("Group.Handler is nil; set a handler")
+		return errors.New("GroupConfig.Handler is nil; set a handler")
+	case g.Post == nil:
+		return errors.New("GroupConfig.Post is nil; set a function that queues calls")
 	}
 	return g.Heartbeat.validate()
 }
 
-// Handler receives the events of the bonds of one group. Its calls never overlap and are in
-// order for each peer. They may begin before [Manager.Join] has returned, and end before
-// [Membership.Leave] or [Manager.Close] returns.
+// Handler receives the events of the bonds of one group. Its calls never overlap and are in order
+// for each peer. They are posted by [GroupConfig.Post], from the time at which [Manager.Join] is
+// called until [GroupBonds.Leave] or [Manager.Close] returns.
 //
-// A Handler may call Send, Close and Bonds of its [Membership]. It must not call Leave or the
-// Manager's Close, which wait for it. It must return soon: a peer with too many pending
-// events loses its connection.
+// A Handler may call all methods of its [GroupBonds]. It should return soon: a peer with too many
+// pending events loses its connection.
 type Handler interface {
 	// Accept decides about a peer that has proved a secret. hello is what the peer's Hello
 	// returned. The handler calls answer once, before Accept returns or later, from any

@@ -98,7 +98,7 @@ func (d deferring) Accept(_ sm.PeerID, _ []byte, answer func(link.Code)) { d.ans
 // scene is a node and a raw peer within a handshake between OPEN 1 of either.
 type scene struct {
 	a      *node
-	ms     *Membership
+	ms     *GroupBonds
 	r      *raw
 	rec    *recorder
 	group  sm.Digest

@@ -39,7 +39,7 @@ type Manager struct {
 	unwatch      func() // ends the watch of the catalog
 	scheduler    *dialler.Scheduler
 	peers        map[sm.PeerID]*peer
-	groups       map[sm.Digest]*Membership         // that are joined
+	groups       map[sm.Digest]*GroupBonds         // that are joined
 	dials        map[*context.CancelFunc]sm.PeerID // in flight, with the expected peer
 	forgotten    map[sm.PeerID]tombstone
 	seeds        []*seed       // those of Config.Seeds
@@ -74,7 +74,7 @@ func New(cfg Config) *Manager {
 		self:         cfg.Catalog.Self().Peer,
 		done:         make(chan struct{}),
 		peers:        map[sm.PeerID]*peer{},
-		groups:       map[sm.Digest]*Membership{},
+		groups:       map[sm.Digest]*GroupBonds{},
 		dials:        map[*context.CancelFunc]sm.PeerID{},
 		forgotten:    map[sm.PeerID]tombstone{},
 		callbacks:    map[callbackToken]*callback{},
@@ -123,8 +123,8 @@ func (m *Manager) Start() {
 	}
 }
 
-// Close ends all bonds and connections with [link.CodeCancelled] and waits until the last call
-// of every handler has returned and all goroutines have ended. Closing again waits too. The
+// Close ends all bonds and connections with [link.CodeCancelled] and waits until all goroutines
+// have ended. It does not wait for handlers, see [GroupBonds.Leave]. Closing again waits too. The
 // error is always nil.
 func (m *Manager) Close() error {
 	m.mu.Lock()
@@ -154,7 +154,7 @@ func (m *Manager) Close() error {
 
 // Join begins to bond with every peer whose entry lists the group. The caller lists the group
 // in this peer's own entry. A group that is joined already is [ErrJoined].
-func (m *Manager) Join(g Group) (*Membership, error) {
+func (m *Manager) Join(g GroupConfig) (*GroupBonds, error) {
 	if err := g.validate(); err != nil {
 		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), err)
 	}
@@ -166,10 +166,9 @@ func (m *Manager) Join(g Group) (*Membership, error) {
 	case m.groups[g.ID] != nil:
 		return nil, fmt.Errorf("bond: join group %s: %w", g.ID.Short(), ErrJoined)
 	}
-	ms := newMembership(m, g)
+	ms := newGroupBonds(m, g)
 	m.groups[g.ID] = ms
 	m.mismatches.signal()
-	m.running.Go(ms.run)
 	for _, p := range m.peers {
 		entry, ok := m.entry(p.id)
 		switch {

@@ -29,7 +29,7 @@ type Mismatch struct {
 
 // Mismatch returns what connected peers announce in place of this group. It is zero if one of
 // them announces this group or none announces another one.
-func (ms *Membership) Mismatch() Mismatch {
+func (ms *GroupBonds) Mismatch() Mismatch {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
 	return ms.m.survey().of(ms)
@@ -75,7 +75,7 @@ func (m *Manager) survey() survey {
 }
 
 // of returns the mismatch of a group.
-func (s survey) of(ms *Membership) Mismatch {
+func (s survey) of(ms *GroupBonds) Mismatch {
 	announced := func(e discovery.Signed) bool { return e.HasGroup(ms.group.ID) }
 	if ms.left || s.foreign.Peers == 0 || slices.ContainsFunc(s.entries, announced) {
 		return Mismatch{}

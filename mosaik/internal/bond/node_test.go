@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -213,18 +214,50 @@ func (r *recorder) wantNothing(t testing.TB) {
 }
 
 // testGroup is the group of most tests.
-func testGroup(h Handler, hello string) Group {
-	return Group{
+func testGroup(h Handler, hello string) GroupConfig {
+	return GroupConfig{
 		ID:        sm.ID("test group"),
 		Secrets:   []sm.Digest{sm.ID("test secret")},
 		Heartbeat: calm,
 		Hello:     func() []byte { return []byte(hello) },
 		Handler:   h,
+		Post:      new(goroutine).post,
+	}
+}
+
+// goroutine stands for the goroutine that owns a group. It exists while calls wait.
+type goroutine struct {
+	mu     sync.Mutex
+	calls  []func()
+	exists bool
+}
+
+func (g *goroutine) post(call func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, call)
+	if !g.exists {
+		g.exists = true
+		go g.run()
+	}
+}
+
+func (g *goroutine) run() {
+	for {
+		g.mu.Lock()
+		if g.exists = len(g.calls) > 0; !g.exists {
+			g.mu.Unlock()
+			return
+		}
+		call := g.calls[0]
+		g.calls = g.calls[1:]
+		g.mu.Unlock()
+		call()
 	}
 }
 
 // join joins and lists the group.
-func (n *node) join(g Group) *Membership {
+func (n *node) join(g GroupConfig) *GroupBonds {
 	n.t.Helper()
 	ms, err := n.manager.Join(g)
 	if err != nil {

@@ -181,7 +181,7 @@ func (r *raw) open(number uint32) {
 
 // rawBond starts a node and a raw peer and returns them with a bond up between
 // OPEN 1 of either.
-func rawBond(t *testing.T, change func(*Group)) (*node, *raw, *Membership, *recorder) {
+func rawBond(t *testing.T, change func(*GroupConfig)) (*node, *raw, *GroupBonds, *recorder) {
 	t.Helper()
 	a := startNode(t, 0, nil)
 	rec := newRecorder()

@@ -47,7 +47,7 @@ func TestReachability(t *testing.T) {
 func TestOwnStallIsNoSilence(t *testing.T) {
 	h := Heartbeat{Interval: time.Second, MaxMissed: 3}
 	start := time.Now()
-	ms := &Membership{group: Group{Heartbeat: h}}
+	ms := &GroupBonds{group: GroupConfig{Heartbeat: h}}
 	c := &conn{liveness: newLiveness(start), bonds: nil}
 	if h.probes() != 2 {
 		t.Fatalf("probes = %d, want 2", h.probes())

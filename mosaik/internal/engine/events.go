@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,20 +43,21 @@ func (snapshotTaken) notify(to Events)     { to.SnapshotTaken() }
 func (e snapshotFailed) notify(to Events)  { to.SnapshotFailed(e.err) }
 func (e failed) notify(to Events)          { to.Failed(e.err) }
 
-// dispatcher calls the owners of replicas, in the order of the events, from one goroutine. It
-// lets dragonboat's workers report events without waiting for an owner. The queue has no bound
-// of its own: the events of a replica are few, and owners must not block.
+// dispatcher calls the owners of replicas from one goroutine, in the order of the events of each
+// replica. It lets dragonboat's workers report events without waiting for an owner, whose lock is
+// held while the engine requests a snapshot.
+//
+// The queue holds at most one event of each type for each replica: a later event replaces the
+// earlier one. This loses nothing, because an owner needs the latest leader, the fact that the
+// membership changed, and the result of the latest snapshot. mu is a leaf of the lock order.
 type dispatcher struct {
-	mu     sync.Mutex
-	queue  []delivery
-	closed bool
-	wake   chan struct{} // holds a token when the queue may hold events
-	done   chan struct{} // closed when the goroutine has ended
-}
+	wake chan struct{} // holds a token when the queue may hold events
+	done chan struct{} // closed when the goroutine has ended
 
-type delivery struct {
-	replica *Replica
-	event   event
+	mu     sync.Mutex
+	queue  map[*Replica][]event // events of each replica, oldest first
+	order  []*Replica           // the replicas in queue, in the order of their first events
+	closed bool
 }
 
 func newDispatcher() *dispatcher {
@@ -63,13 +66,23 @@ func newDispatcher() *dispatcher {
 	return d
 }
 
-// post queues an event. It does nothing once the dispatcher is closed.
+// post queues an event, in place of the queued one of its type. It does nothing once the dispatcher
+// is closed.
 func (d *dispatcher) post(r *Replica, e event) {
 	d.mu.Lock()
-	if !d.closed {
-		d.queue = append(d.queue, delivery{r, e})
+	defer d.mu.Unlock()
+	if d.closed {
+		return
 	}
-	d.mu.Unlock()
+	queued, known := d.queue[r]
+	if !known {
+		d.order = append(d.order, r)
+	}
+	if d.queue == nil {
+		d.queue = map[*Replica][]event{}
+	}
+	queued = slices.DeleteFunc(queued, func(old event) bool { return reflect.TypeOf(old) == reflect.TypeOf(e) })
+	d.queue[r] = append(queued, e)
 	d.signal()
 }
 
@@ -83,7 +96,7 @@ func (d *dispatcher) signal() {
 // close discards queued events, ends the goroutine and waits for it.
 func (d *dispatcher) close() {
 	d.mu.Lock()
-	d.closed, d.queue = true, nil
+	d.closed, d.queue, d.order = true, nil, nil
 	d.mu.Unlock()
 	d.signal()
 	<-d.done
@@ -93,14 +106,16 @@ func (d *dispatcher) run() {
 	defer close(d.done)
 	for range d.wake {
 		d.mu.Lock()
-		queue, closed := d.queue, d.closed
-		d.queue = nil
+		queue, order, closed := d.queue, d.order, d.closed
+		d.queue, d.order = nil, nil
 		d.mu.Unlock()
 		if closed {
 			return
 		}
-		for _, q := range queue {
-			q.replica.dispatch(q.event)
+		for _, r := range order {
+			for _, e := range queue[r] {
+				r.dispatch(e)
+			}
 		}
 	}
 }

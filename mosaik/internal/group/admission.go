@@ -1,68 +1,112 @@
 package group
 
 import (
+	"sync"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Purpose is what a verdict of an [Admission] is for.
+// Purpose is the purpose of an examination by an [Admission].
 type Purpose int
 
-// The purposes.
+// The purposes of examinations.
 const (
-	Handshake Purpose = iota // of a bond
-	Review                   // of a bond that is up
-	Purposes                 // how many there are
+	Handshake Purpose = iota // to accept or refuse a bond
+	Review                   // to keep or end a bond
+	Purposes                 // the number of purposes
 )
 
-// Admission decides about peers that proved the key. The group closes it. It is
-// safe for concurrent use.
+// Admission examines the tickets of peers that proved the key. The group closes it. It is safe
+// for concurrent use.
 type Admission interface {
-	// Admit looks at the peer's tickets as they are now and tells whether it may
-	// bond, and until when; the zero time means for good. It returns at once and
-	// tells later, from any goroutine, or before it returns. tell must return at
-	// once and not call Admit. Who asks again about the peer, for the same
-	// purpose, before tell was called may take its place.
+	// Admit examines the peer's present tickets. It reports whether the peer may bond and
+	// until when, the zero time for no limit. Admit returns at once. It calls tell before it
+	// returns or later, from any goroutine. tell returns at once and must not call Admit. If
+	// Admit is called again for the same peer and purpose before it has called tell, it may
+	// drop the earlier call.
 	Admit(peer sm.PeerID, purpose Purpose, tell func(code link.Code, expiry time.Time))
-	// Close ends the examinations and waits for them, but not for validators
-	// that hang.
+	// Close ends the examinations and waits for them, except for validators that do not
+	// return.
 	Close()
 }
 
-// Recheck looks at the peer's tickets again, because they may have changed.
+// maxRechecks is the limit of peers that wait for a recheck one by one.
+const maxRechecks = 1024
+
+// rechecks are the peers whose tickets must be examined again. Above maxRechecks it stands for all
+// peers. Its lock is a leaf of the lock order.
+type rechecks struct {
+	mu    sync.Mutex
+	peers map[sm.PeerID]bool
+	all   bool
+}
+
+func (r *rechecks) add(peer sm.PeerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.peers == nil {
+		r.peers = map[sm.PeerID]bool{}
+	}
+	if r.peers[peer] = true; len(r.peers) > maxRechecks {
+		r.peers, r.all = nil, true
+	}
+}
+
+func (r *rechecks) addAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peers, r.all = nil, true
+}
+
+func (r *rechecks) take() (peers map[sm.PeerID]bool, all bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	peers, all = r.peers, r.all
+	r.peers, r.all = nil, false
+	return peers, all
+}
+
+// Recheck has the peer's tickets examined again, because they may have changed. It does not block.
 func (g *Group) Recheck(peer sm.PeerID) {
-	g.inbox.post(func() {
-		if _, bonded := g.peers[peer]; bonded {
-			g.review(peer)
-		}
-		if _, opposes := g.opponents[peer]; opposes {
-			g.seek() // it may have left the group
-		}
-	})
+	g.rechecks.add(peer)
+	g.inbox.postLatest(keyRecheck, g.recheck)
 }
 
-// RecheckAll looks at everybody's tickets again, because what decides about them
-// has changed.
+// RecheckAll has the tickets of all bonded peers examined again, because the validators'
+// decisions may have changed. It does not block.
 func (g *Group) RecheckAll() {
-	g.inbox.post(func() {
-		for peer := range g.peers {
-			g.review(peer)
+	g.rechecks.addAll()
+	g.inbox.postLatest(keyRecheck, g.recheck)
+}
+
+// recheck makes the rechecks that are requested.
+func (g *Group) recheck() {
+	peers, all := g.rechecks.take()
+	for peer := range g.peers {
+		if all || peers[peer] {
+			g.reviewTickets(peer)
 		}
-	})
+	}
+	for peer := range g.blockers {
+		if all || peers[peer] {
+			g.findEpoch() // the peer's entry may no longer list the group
+			return
+		}
+	}
 }
 
-// review looks at a bonded peer's tickets.
-func (g *Group) review(peer sm.PeerID) {
+// reviewTickets has a bonded peer's tickets examined.
+func (g *Group) reviewTickets(peer sm.PeerID) {
 	g.cfg.Admission.Admit(peer, Review, func(code link.Code, expiry time.Time) {
-		g.inbox.post(func() { g.reviewed(peer, code, expiry) })
+		g.inbox.postLatest(verdictKey{peer, "bond"}, func() { g.ticketsReviewed(peer, code, expiry) })
 	})
 }
 
-// reviewed ends the bond with a peer that was refused, and has the tickets of
-// another looked at again when they expire.
-func (g *Group) reviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
+// ticketsReviewed handles the verdict on a bonded peer's tickets: it ends the bond, or has the
+// tickets examined again when they expire.
+func (g *Group) ticketsReviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
 	if _, bonded := g.peers[peer]; !bonded {
 		return
 	}
@@ -73,6 +117,6 @@ func (g *Group) reviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
 	timer := "expiry " + peer.String()
 	g.timers.clear(timer)
 	if !expiry.IsZero() {
-		g.timers.set(timer, time.Until(expiry), func() { g.review(peer) })
+		g.timers.set(timer, time.Until(expiry), func() { g.reviewTickets(peer) })
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Level returns the level of the schema at which commands are to be encoded: the
-// active one, or as long as none are let in the highest that the machine supports.
+// Level returns the level of the schema at which callers encode commands: the active level, or
+// the highest level that the machine supports while the group accepts no commands.
 func (g *Group) Level() uint32 {
-	// A replica that takes the place of another one in its epoch knows less at first.
-	for _, l := range [...]*life{g.current.Load(), g.serves.Load()} {
+	// A replica that replaces another one of its epoch does not know the level at first.
+	for _, l := range [...]*localReplica{g.current.Load(), g.serving.Load()} {
 		if l == nil {
 			continue
 		}
@@ -29,38 +29,38 @@ func (g *Group) Level() uint32 {
 	return g.cfg.Level
 }
 
-// Submit queues the commands, which are encoded at a level, as one atomic batch; see
-// [session.Proposer.Submit].
+// Submit queues the commands, which are encoded at a level, as one atomic batch. It returns
+// as [session.Proposer.Submit] does.
 func (g *Group) Submit(ctx context.Context, level uint32, commands [][]byte, span format.Span) (*session.Call, error) {
 	if err := g.CheckCaller(); err != nil {
 		return nil, err
 	}
-	if p := g.prospect.Get(); p.poisoned != nil {
+	if p := g.retryState.Get(); p.poisoned != nil {
 		return nil, p.poisoned
 	}
 	return g.proposer.Submit(ctx, level, commands, span)
 }
 
-// NewOne returns the memory of a single command; see [session.One].
-func (g *Group) NewOne() *session.One { return g.proposer.NewOne() }
+// NewSingle returns a reusable single command; see [session.Single].
+func (g *Group) NewSingle() *session.Single { return g.proposer.NewSingle() }
 
-// Do replicates a single encoded command; see [session.Proposer.Do].
-// applying is what Applying returned when the call began.
-func (g *Group) Do(ctx context.Context, applying sm.Index, one *session.One, span format.Span) (session.Place, state.Result, error) {
+// Do replicates a single encoded command; see [session.Proposer.Do]. applying is the result of
+// Applying when the call began.
+func (g *Group) Do(ctx context.Context, applying sm.Index, one *session.Single, span format.Span) (session.Place, state.Result, error) {
 	if err := g.checkCaller(applying); err != nil {
 		one.Release()
 		return session.Place{}, state.Result{}, err
 	}
-	if p := g.prospect.Get(); p.poisoned != nil {
+	if p := g.retryState.Get(); p.poisoned != nil {
 		return session.Place{}, state.Result{}, p.poisoned
 	}
 	return g.proposer.Do(ctx, one, span)
 }
 
-// What the proposer may send is never too large for the engine.
+// An entry of the proposer always fits into a proposal of the engine.
 const _ = uint(engine.MaxProposal - session.DefaultMaxEntry)
 
-// transport lets the proposer use whichever replica runs at the time.
+// transport sends the proposer's entries through the current replica.
 type transport struct{ g *Group }
 
 // Start implements [session.Transport].
@@ -72,63 +72,63 @@ func (t transport) Start(ctx context.Context, data []byte) (session.Attempt, err
 	return l.replica.StartProposal(ctx, data)
 }
 
-// isVoid reports whether an error of the engine means that an entry was not and
-// will not be accepted.
+// isVoid reports whether an error of the engine means that an entry was not accepted and will
+// not be.
 func isVoid(err error) bool { return errors.Is(err, engine.ErrNotApplied) }
 
-// owned is the proposer's session, which each life's state must know. It has a
-// lock of its own: the proposer sets it while the loop may begin a life.
-type owned struct {
-	mu   sync.Mutex
-	id   format.SessionID
-	life *life // the latest, nil before the first
+// ownSession is the proposer's session, which the state of each replica must know. It has a lock
+// of its own, because the proposer replaces the session while the group's goroutine may start a
+// replica. The lock may be held while the state's locks are taken, not the reverse.
+type ownSession struct {
+	mu    sync.Mutex
+	id    format.SessionID
+	local *localReplica // the latest replica, nil before the first
 }
 
-// own makes id the session whose outcomes are delivered, in this life and later
-// ones.
-func (g *Group) own(id format.SessionID) {
-	g.owned.mu.Lock()
-	defer g.owned.mu.Unlock()
-	g.owned.id = id
-	if g.owned.life != nil {
-		g.owned.life.state.Own(id)
+// setSession makes id the session whose outcomes are delivered, by the latest replica and
+// later ones.
+func (g *Group) setSession(id format.SessionID) {
+	g.ownSession.mu.Lock()
+	defer g.ownSession.mu.Unlock()
+	g.ownSession.id = id
+	if g.ownSession.local != nil {
+		g.ownSession.local.state.Own(id)
 	}
 }
 
-// ownIn tells a new life's state the proposer's session, and the history which
-// epoch the state is in.
-func (g *Group) ownIn(l *life, continues bool) {
-	g.owned.mu.Lock()
-	defer g.owned.mu.Unlock()
+// bindSession gives a new replica's state the proposer's session, and the history its epoch.
+func (g *Group) bindSession(l *localReplica, continues bool) {
+	g.ownSession.mu.Lock()
+	defer g.ownSession.mu.Unlock()
 	var before sm.Index
-	if g.owned.life != nil {
-		before = g.owned.life.count()
+	if g.ownSession.local != nil {
+		before = g.ownSession.local.AppliedIndex()
 	}
-	g.owned.life = l
-	l.state.Own(g.owned.id)
+	g.ownSession.local = l
+	l.state.Own(g.ownSession.id)
 	g.cfg.History.Enter(l.epoch, continues, before)
 }
 
-// History returns the commands applied here, which are recorded from now on at
-// the latest.
+// History returns the record of the commands applied here. Recording begins with the first
+// call.
 func (g *Group) History() *state.History {
-	g.owned.mu.Lock()
-	defer g.owned.mu.Unlock()
-	if g.owned.life != nil {
-		g.owned.life.state.Record()
+	g.ownSession.mu.Lock()
+	defer g.ownSession.mu.Unlock()
+	if g.ownSession.local != nil {
+		g.ownSession.local.state.Record()
 	} else {
 		g.cfg.History.Record()
 	}
 	return g.cfg.History
 }
 
-// WakeFollowers lets those who wait for the next command look whether they are to
-// stop.
+// WakeFollowers wakes the goroutines that wait for the next command, so that they check
+// whether they must stop.
 func (g *Group) WakeFollowers() { g.cfg.History.Wake() }
 
-// giveUp tells the proposer why trying again is pointless, nil if it is not.
-func (g *Group) giveUp() error {
-	switch p := g.prospect.Get(); {
+// retryError returns why a failed attempt must not be repeated, nil if it may succeed.
+func (g *Group) retryError() error {
+	switch p := g.retryState.Get(); {
 	case p.epoch.IsZero():
 		return ErrForming
 	case p.poisoned != nil:
@@ -139,37 +139,40 @@ func (g *Group) giveUp() error {
 	return nil
 }
 
-// Need is how new the machine must be that a read looks at.
+// Need is the freshness that a read requires of the machine.
 type Need struct {
-	Strong  bool     // at least as new as the group was at the call, which an epoch that accepts no commands can't know
-	AtLeast sm.Index // has applied this command
+	// Strong requires all commands that were applied anywhere before the call. An epoch that
+	// accepts no commands cannot tell.
+	Strong  bool
+	AtLeast sm.Index // requires this command
 }
 
-// Read runs the query on a machine of this member while nothing is applied to it, and
-// returns the epoch in which the machine's index counts.
+// Read runs the query on a machine of this member while no command is applied to it. It returns
+// the epoch in which the machine's index counts.
 func (g *Group) Read(ctx context.Context, need Need, q *state.Query) (Epoch, error) {
 	for {
-		l, err := g.reader(ctx, need)
+		l, err := g.readableReplica(ctx, need)
 		if err != nil {
 			return Epoch{}, err
 		}
 		if l == nil {
 			continue
 		}
-		// An epoch that lets no commands in knows nothing of those that another
-		// one acknowledges.
+		// An epoch that accepts no commands knows nothing of those that another epoch
+		// acknowledges.
 		if need.Strong && l.state.Writes() == 0 {
 			if s := l.state.Status(); !s.Opened || s.Sealed {
 				return Epoch{}, ErrForming
 			}
 		}
-		return l.epoch, g.outcome(l, l.state.Read(ctx, q))
+		return l.epoch, g.readOutcome(l, l.state.Read(ctx, q))
 	}
 }
 
-// readIndex asks the leader, through any number of leaders, how far the group
-// is, and waits until this replica is as far.
-func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) {
+// readIndex asks the leader for its commit index, also across changes of the leader, and waits
+// until this replica has applied it. again reports that the replica has ended and the caller
+// must look for the next one.
+func (g *Group) readIndex(ctx context.Context, l *localReplica) (again bool, err error) {
 	for {
 		err := l.replica.ReadIndex(ctx)
 		switch {
@@ -180,11 +183,11 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 		case g.current.Load() != l:
 			return true, g.Ended()
 		}
-		if err := g.giveUp(); err != nil {
+		if err := g.retryError(); err != nil {
 			return false, err
 		}
 		if errors.Is(err, engine.ErrClosed) {
-			// The replica has ended, which the loop is about to learn.
+			// The replica has ended. The group's goroutine ends l.ctx when it handles that.
 			select {
 			case <-l.ctx.Done():
 			case <-ctx.Done():
@@ -193,15 +196,15 @@ func (g *Group) readIndex(ctx context.Context, l *life) (again bool, err error) 
 	}
 }
 
-// awaitIndex waits until the command is applied here, for as long as that may
-// still happen.
-func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again bool, err error) {
+// awaitIndex waits until the command is applied here, as long as that can still happen. again
+// is that of readIndex.
+func (g *Group) awaitIndex(ctx context.Context, l *localReplica, index sm.Index) (again bool, err error) {
 	for {
-		applied, changed := g.applied.Changed(), g.prospect.Changed()
-		if l.count() >= index {
+		applied, changed := g.appliedIndex.Changed(), g.retryState.Changed()
+		if l.AppliedIndex() >= index {
 			return false, nil
 		}
-		if err := g.giveUp(); err != nil {
+		if err := g.retryError(); err != nil {
 			return false, err
 		}
 		select {
@@ -215,20 +218,19 @@ func (g *Group) awaitIndex(ctx context.Context, l *life, index sm.Index) (again 
 	}
 }
 
-// Ended returns why the member's part ends or has ended, nil while it goes on.
+// Ended returns why this member's part has ended or is ending, nil while it runs.
 func (g *Group) Ended() error {
-	if why := g.why.Load(); why != nil {
+	if why := g.endCause.Load(); why != nil {
 		return *why
 	}
 	return nil
 }
 
-// CheckCaller returns [state.ErrInApply] if the caller was called by Apply of this
-// member's machine: what waits for the group would wait for itself.
+// CheckCaller returns [state.ErrInApply] if the caller was called by Apply of this member's
+// machine: a call that waits for the group would then wait for itself.
 func (g *Group) CheckCaller() error { return g.checkCaller(g.Applying()) }
 
-// Applying returns the index of the command that this member's machine applies now, 0 for
-// none.
+// Applying returns the index of the command that this member's machine is applying, 0 for none.
 func (g *Group) Applying() sm.Index {
 	if s := g.applies.Load(); s != nil {
 		return s.Applying()
@@ -236,7 +238,7 @@ func (g *Group) Applying() sm.Index {
 	return 0
 }
 
-// checkCaller is CheckCaller with what Applying returned when the call began.
+// checkCaller is CheckCaller for a call that began when Applying returned applying.
 func (g *Group) checkCaller(applying sm.Index) error {
 	if applying != 0 && g.applies.Load().IsCaller(applying) {
 		return state.ErrInApply

@@ -9,47 +9,53 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// machine lets the engine apply entries to the state.
-type machine struct{ *state.State }
+// applier is the engine's view of the state: it applies entries to it.
+type applier struct{ *state.State }
 
-// Apply implements [engine.StateMachine]. Its error is a [*state.OutdatedError].
-func (m machine) Apply(e engine.Entry) error { return m.State.Apply(e.Index, e.Term, e.Data) }
+// Apply implements [engine.StateMachine]. It returns nil or a [*state.OutdatedError].
+func (m applier) Apply(e engine.Entry) error { return m.State.Apply(e.Index, e.Term, e.Data) }
 
-// events posts what the engine reports about a replica.
-type events struct {
+// replicaEvents posts the engine's events about a replica to the group's inbox. Each kind is
+// coalesced: the inbox holds at most the latest event of a kind.
+type replicaEvents struct {
 	g *Group
-	l *life
+	l *localReplica
 }
 
-func (e events) LeaderChanged(leader uint64, term sm.Term) {
-	e.post(func() {
+// LeaderChanged implements [engine.Events].
+func (e replicaEvents) LeaderChanged(leader uint64, term sm.Term) {
+	e.post("leader", func() {
 		e.l.raftLeader, e.l.raftTerm = leader, term
 		e.g.reviewLeader(e.l)
 	})
 }
 
-func (e events) MembershipChanged() {
-	e.post(func() { e.g.readMembership(e.l) })
+// MembershipChanged implements [engine.Events].
+func (e replicaEvents) MembershipChanged() {
+	e.post("membership", func() { e.g.readMembership(e.l) })
 }
 
-func (e events) Removed() {
-	e.post(func() { e.g.removed(e.l.epoch, e.l.id) })
+// Removed implements [engine.Events].
+func (e replicaEvents) Removed() {
+	e.post("removed", func() { e.g.replicaRemoved(e.l.epoch, e.l.id) })
 }
 
-func (e events) LogStalled(stalled bool, took time.Duration) {
-	e.post(func() {
-		// The disk may be that of another log, whose calls the same worker makes.
-		if stalled {
-			e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-		} else {
-			e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-		}
-		e.l.hangs = stalled
+// LogStalled implements [engine.Events].
+func (e replicaEvents) LogStalled(stalled bool, took time.Duration) {
+	// The disk may belong to another log that the same worker serves.
+	if stalled {
+		e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+	} else {
+		e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+	}
+	e.post("stall", func() {
+		e.l.diskStalled = stalled
 		e.g.reviewLeader(e.l)
 	})
 }
 
-func (e events) Lagging(behind bool, entries, bytes int) {
+// Lagging implements [engine.Events].
+func (e replicaEvents) Lagging(behind bool, entries, bytes int) {
 	if behind {
 		e.g.log.Warn("machine lags: this member accepts no entries until it has applied more", "entries", entries, "bytes", bytes)
 	} else {
@@ -57,79 +63,83 @@ func (e events) Lagging(behind bool, entries, bytes int) {
 	}
 }
 
-func (e events) SnapshotTaken() {
-	e.post(func() { e.l.snapshot = nil })
+// SnapshotTaken implements [engine.Events].
+func (e replicaEvents) SnapshotTaken() {
+	e.post("snapshot", func() { e.l.snapshot = nil })
 }
 
-func (e events) SnapshotFailed(err error) {
-	e.g.log.Error("a snapshot failed; the log is kept whole until one succeeds", "error", err)
-	e.post(func() { e.l.snapshot = err })
+// SnapshotFailed implements [engine.Events].
+func (e replicaEvents) SnapshotFailed(err error) {
+	e.g.log.Error("snapshot failed: log not pruned until one succeeds", "error", err)
+	e.post("snapshot", func() { e.l.snapshot = err })
 }
 
-func (e events) Failed(err error) {
-	e.post(func() { e.g.end(err) })
+// Failed implements [engine.Events].
+func (e replicaEvents) Failed(err error) {
+	e.post("failed", func() { e.g.end(err) })
 }
 
-// post lets f run in the loop unless the life is over by then.
-func (e events) post(f func()) {
-	e.g.inbox.post(func() {
-		if e.g.life == e.l {
+// post runs f in the group's goroutine, unless the replica has been stopped by then. It replaces
+// the queued event of the same kind and replica.
+func (e replicaEvents) post(kind string, f func()) {
+	e.g.inbox.postLatest(localKey{e.l, kind}, func() {
+		if e.g.local == e.l {
 			f()
 		}
 	})
 }
 
-// observer posts what the state reports as it applies entries.
-type observer struct {
+// stateEvents posts to the group's inbox what the state reports as it applies entries.
+type stateEvents struct {
 	g *Group
-	l *life
+	l *localReplica
 }
 
-func (o observer) applied(index sm.Index, _ sm.Cursor) {
-	before := o.l.count()
+func (o stateEvents) applied(index sm.Index, _ sm.Cursor) {
+	before := o.l.AppliedIndex()
 	if index == before {
 		return
 	}
-	o.g.serve(o.l, index)
-	o.l.applied.Store(uint64(index))
-	if index > o.g.applied.Get() {
-		o.g.applied.Set(index)
+	o.g.startServing(o.l, index)
+	o.l.appliedIndex.Store(uint64(index))
+	if index > o.g.appliedIndex.Get() {
+		o.g.appliedIndex.Set(index)
 	}
 	if before == 0 {
-		events(o).post(o.g.announce)
+		replicaEvents(o).post("first command", o.g.announce)
 	}
 }
 
-func (o observer) opened() {
-	events(o).post(func() {
+func (o stateEvents) opened() {
+	replicaEvents(o).post("opened", func() {
 		o.l.opened = true
 		for _, e := range o.l.ancestors {
-			o.g.conclude(e, everything)
+			o.g.endEpoch(e, allCommands)
 		}
 		o.g.announce()
 		o.g.reconcile()
 	})
 }
 
-func (o observer) ancestor(epoch [16]byte) {
-	events(o).post(func() { o.l.ancestors = append(o.l.ancestors, epoch) })
+func (o stateEvents) ancestor(epoch [16]byte) {
+	replicaEvents(o).post("ancestor "+Epoch(epoch).String(), func() { o.l.ancestors = append(o.l.ancestors, epoch) })
 }
 
-func (o observer) raised(level uint32) {
-	events(o).post(func() {
-		o.g.log.Info("the level of the schema is raised", "level", level)
+func (o stateEvents) raised(level uint32) {
+	replicaEvents(o).post("level", func() {
+		o.g.log.Info("schema level raised", "level", level)
 		o.g.reconcile()
 	})
 }
 
-func (o observer) sealed() {
-	events(o).post(func() { o.g.sawSeal(o.l) })
+func (o stateEvents) sealed() {
+	replicaEvents(o).post("sealed", func() { o.g.epochSealed(o.l) })
 }
 
-func (o observer) poisoned(err *state.PoisonedError) {
+func (o stateEvents) poisoned(err *state.PoisonedError) {
 	o.g.cfg.History.Poison(err)
-	events(o).post(func() {
-		o.g.log.Error("machine panicked: this member applies nothing more", "doing", err.Doing, "command", err.Command,
+	replicaEvents(o).post("poisoned", func() {
+		o.g.log.Error("machine panicked: this member applies no further commands", "doing", err.Doing, "command", err.Command,
 			"index", err.Index, "entry", err.Entry, "offset", err.Offset, "error", fmt.Sprint(err.Value),
 			"stack", state.Frames(err.Stack))
 		o.l.poisoned = err

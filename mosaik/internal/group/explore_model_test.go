@@ -242,10 +242,10 @@ func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
 func (w *world) announcement(h heard, policy Policy) Announcement {
 	a := Announcement{
 		Phase: h.phase, Role: Role{Factor: 1}, Opened: h.opened, Votes: h.votes,
-		Tenure: Tenure{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy, Change: uint64(h.change),
+		ProcessInfo: ProcessInfo{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy, Change: uint64(h.change),
 	}
 	if h.counted {
-		a.Count = 1
+		a.AppliedIndex = 1
 	}
 	return a
 }
@@ -260,29 +260,29 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 	return out
 }
 
-// seeker returns what the member, which is in no epoch, knows.
-func (w *world) seeker(p int, policy Policy) seeker {
+// bootstrapper returns what the member, which is in no epoch, knows.
+func (w *world) bootstrapper(p int, policy Policy) bootstrapper {
 	m := &w.members[p]
-	s := seeker{
-		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, since: modelStart, delay: time.Second,
-		ended: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
+	s := bootstrapper{
+		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, seekingSince: modelStart, delay: time.Second,
+		endedEpochs: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
 	}
 	if m.waited {
-		s.since = modelStart.Add(-time.Hour)
+		s.seekingSince = modelStart.Add(-time.Hour)
 	}
 	for e := range w.made {
 		if m.ended&(1<<e) != 0 {
-			s.ended[w.epochID(e+1)] = 0
+			s.endedEpochs[w.epochID(e+1)] = 0
 		}
 	}
 	return s
 }
 
-// steward returns what the leader of the epoch knows.
-func (w *world) steward(p int, policy Policy, ids replicaIDs) steward {
+// reconciler returns what the leader of the epoch knows.
+func (w *world) reconciler(p int, policy Policy, ids replicaIDs) reconciler {
 	m := &w.members[p]
 	own, id := w.own(p), w.epochID(m.in)
-	s := steward{
+	s := reconciler{
 		now: modelStart, self: modelPeer(p, m.name), opened: own.opened, empty: !own.holdsCommand, epoch: id, policy: policy,
 		members: engine.Membership{Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{}},
 		peers:   w.announcements(p, policy), lastSeen: map[sm.PeerID]time.Time{}, gone: map[uint64]string{},
@@ -352,13 +352,13 @@ func (w *world) leastStored(p int) uint8 {
 
 // survivor returns what the member, whose log holds so many entries of its epoch, knows
 // when it decides whether to continue alone.
-func (w *world) survivor(p int, stored uint8, x *explorer) (*Group, *life) {
+func (w *world) survivor(p int, stored uint8, x *explorer) (*Group, *localReplica) {
 	m := &w.members[p]
 	epoch, id := &w.epochs[m.in-1], w.epochID(m.in)
 	g := &Group{peers: w.announcements(p, x.policy), stalled: m.stalled}
 	g.cfg.Commandless, g.cfg.Policy = x.elects, x.policy
-	l := &life{epoch: id, id: x.ids.of(w.replica(p), id), met: map[uint64]*met{}}
-	g.life = l
+	l := &localReplica{epoch: id, id: x.ids.of(w.replica(p), id), remotes: map[uint64]*remoteReplica{}}
+	g.local = l
 	cursor := func(n uint8) sm.Cursor { return sm.Cursor{Term: 1, Index: sm.Index(n)} }
 	committed, log := w.own(p), epoch.read(stored, modelEntry{})
 	held := engine.HeldMembership{Last: cursor(stored), LastChange: cursor(epoch.lastChange(stored))}
@@ -376,14 +376,14 @@ func (w *world) survivor(p int, stored uint8, x *explorer) (*Group, *life) {
 		h := m.peers[r.member]
 		bye := m.byes[r.member]&(1<<r.life) != 0
 		if bye || m.superseded(r) || m.bondedTo(r) && h.in == m.in && h.life == r.life {
-			n := &met{peer: r.peer(), goodbye: bye, superseded: m.superseded(r), vacant: m.vacant[r.member]&(1<<r.life) != 0}
+			n := &remoteReplica{peer: r.peer(), goodbye: bye, superseded: m.superseded(r), vacant: m.vacant[r.member]&(1<<r.life) != 0}
 			if bye {
 				n.change = cursor(m.byeLast[r.member])
 				for _, v := range epoch.read(m.byeLast[r.member], modelEntry{}).voters {
 					n.voters = append(n.voters, x.ids.of(v, id))
 				}
 			}
-			l.met[x.ids.of(r, id)] = n
+			l.remotes[x.ids.of(r, id)] = n
 		}
 	}
 	return g, l

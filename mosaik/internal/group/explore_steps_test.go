@@ -68,10 +68,10 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 		}
 		try(func(w *world) bool { return x.apply(w, p) }, "%d applies an entry", p)
 		try(func(w *world) bool { return w.catchUp(p) }, "%d catches up", p)
-		try(func(w *world) bool { return x.tend(w, p) }, "%d tends the membership", p)
+		try(func(w *world) bool { return x.reconcile(w, p) }, "%d changes the membership", p)
 		try(func(w *world) bool { return w.removal(p) }, "%d hears that it was removed", p)
 		for e := range int(w.made) {
-			try(func(w *world) bool { return x.hearEnd(w, p, e) }, "%d hears that epoch %d is over", p, e)
+			try(func(w *world) bool { return x.learnEnd(w, p, e) }, "%d hears that epoch %d is over", p, e)
 		}
 		try(func(w *world) bool { return w.strand(p) }, "%d is stranded", p)
 		for _, rank := range x.ranks(w) {
@@ -79,7 +79,7 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 			try(func(w *world) bool { return x.alone(w, p, rank) }, "%d continues alone", p)
 		}
 		try(func(w *world) bool { return w.wait(p) }, "the bootstrap delay of %d passes", p)
-		try(func(w *world) bool { return x.forsake(w, p) }, "%d gives its epoch up", p)
+		try(func(w *world) bool { return x.abandon(w, p) }, "%d gives its epoch up", p)
 		try(func(w *world) bool { return w.stall(p) }, "%d misses a leader", p)
 		try(func(w *world) bool { return w.start(p) }, "%d starts", p)
 	}
@@ -205,8 +205,8 @@ func (w *world) miss(p, q int) bool {
 	return true
 }
 
-// conclude notes that an epoch is over and tells the peers that are in it.
-func (x *explorer) conclude(w *world, p, e int) {
+// endEpoch notes that an epoch is over and tells the peers that are in it.
+func (x *explorer) endEpoch(w *world, p, e int) {
 	if w.all(e).holdsCommand {
 		x.broken = fmt.Sprintf("%d ends epoch %d, which holds a command", p, e)
 	}
@@ -242,7 +242,7 @@ func (x *explorer) apply(w *world, p int) bool {
 	}
 	m.applied++
 	if w.own(p).sealed {
-		x.conclude(w, p, e)
+		x.endEpoch(w, p, e)
 		w.exit(p)
 	}
 	return true
@@ -262,8 +262,8 @@ func (w *world) catchUp(p int) bool {
 	return true
 }
 
-// tend makes the change that the leader decides on, once it has applied all.
-func (x *explorer) tend(w *world, p int) bool {
+// reconcile makes the change that the leader decides on, once it has applied all.
+func (x *explorer) reconcile(w *world, p int) bool {
 	m := &w.members[p]
 	if !m.up || m.in == 0 {
 		return false
@@ -272,7 +272,7 @@ func (x *explorer) tend(w *world, p int) bool {
 	if epoch.leader != uint8(p+1) || m.applied != epoch.size {
 		return false
 	}
-	c := w.steward(p, x.policy, x.ids).next()
+	c := w.reconciler(p, x.policy, x.ids).next()
 	replica := func() modelEntry {
 		for q := range modelMembers {
 			for i := range uint8((modelLives + 2) * modelNames) {
@@ -307,7 +307,7 @@ func (w *world) removal(p int) bool {
 	return true
 }
 
-func (x *explorer) hearEnd(w *world, p, e int) bool {
+func (x *explorer) learnEnd(w *world, p, e int) bool {
 	m := &w.members[p]
 	if !m.up || m.told&(1<<e) == 0 {
 		return false
@@ -320,7 +320,7 @@ func (x *explorer) hearEnd(w *world, p, e int) bool {
 	if w.own(p).holdsCommand {
 		return true // it knows better
 	}
-	x.conclude(w, p, e)
+	x.endEpoch(w, p, e)
 	w.exit(p)
 	return true
 }
@@ -357,16 +357,16 @@ func (x *explorer) seek(w *world, p int, rank uint8) bool {
 	if !m.up || m.in != 0 {
 		return false
 	}
-	move := w.seeker(p, x.policy).next()
+	decided := w.bootstrapper(p, x.policy).next()
 	switch {
-	case !move.join.IsZero():
+	case !decided.join.IsZero():
 		for e := range w.made {
-			if w.epochID(e+1) == move.join {
+			if w.epochID(e+1) == decided.join {
 				m.in = e + 1
 			}
 		}
 		return rank == x.ranks(w)[0] // once
-	case move.bootstrap:
+	case decided.bootstrap:
 		if w.made == modelEpochs || m.life >= modelLives {
 			x.cut++
 			return false
@@ -401,8 +401,8 @@ func (w *world) stall(p int) bool {
 	return true
 }
 
-// forsake is [Group.forsaken], with the log of a member that stores all there is.
-func (x *explorer) forsake(w *world, p int) bool {
+// abandon is [Group.abandonEpoch], with the log of a member that stores all there is.
+func (x *explorer) abandon(w *world, p int) bool {
 	m := &w.members[p]
 	if !m.up || !m.stalled || m.life >= modelLives {
 		return false
@@ -413,7 +413,7 @@ func (x *explorer) forsake(w *world, p int) bool {
 	if !member {
 		stored = own // nobody sent it anything
 	}
-	o := outlook{
+	o := abandonment{
 		votes:         slices.Contains(own.voters, w.replica(p)),
 		opened:        stored.opened,
 		commands:      stored.holdsCommand || w.epochs[e].heir && !x.elects,
@@ -423,11 +423,11 @@ func (x *explorer) forsake(w *world, p int) bool {
 		o.voterSeen = o.voterSeen || h.bonded && h.in == m.in && h.votes
 		o.opened = o.opened || h.bonded && h.in == m.in && h.opened && h.phase == CaughtUp
 	}
-	switch o.verdict() {
-	case depart:
+	switch o.decide() {
+	case decideQuit:
 		w.exit(p)
-	case dissolve:
-		x.conclude(w, p, e)
+	case decideDissolve:
+		x.endEpoch(w, p, e)
 		w.exit(p)
 	default:
 		return false
@@ -553,7 +553,7 @@ func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	}
 	w.exit(p)
 	w.bootstrap(p, rank, true)
-	x.conclude(w, p, e)
+	x.endEpoch(w, p, e)
 	return true
 }
 

@@ -10,10 +10,10 @@ import (
 
 var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
 
-// TestExplore explores what three members can do to each other while a group
-// forms, members crash and forget everything, come back as what they were or as
-// another peer, or end with a goodbye, and news is late. One history is fair: what can happen happens in turn. The test follows every history that
-// deviates from it a few times, by any other event or a fault, and long random
+// TestExplore explores what three members can do to each other while a group forms, members crash
+// and forget everything, come back as what they were or as another peer, or end with a goodbye, and
+// news is late. One history is fair: what can happen happens in turn. The test follows every
+// history that deviates from it a few times, by any other event or a fault, and long random
 // histories: from the start of all members, and from a group that has formed.
 //
 // Where the number of members is expected, no second epoch opens while the first
@@ -169,7 +169,7 @@ func (s *search) check(w world) {
 }
 
 func (s *search) wantTogether(w world) {
-	if why := s.x.apart(&w); why != "" {
+	if why := s.x.unsettled(&w); why != "" {
 		s.t.Fatalf("%s:\n%s\n%+v", why, s.history(w), w)
 	}
 }
@@ -183,9 +183,9 @@ func (s *search) history(w world) string {
 	return strings.Join(steps, "\n")
 }
 
-// apart says why the members are not together at the end of a history, "" if they
+// unsettled describes why the members are not together at the end of a history, "" if they
 // are or need not be.
-func (x *explorer) apart(w *world) string {
+func (x *explorer) unsettled(w *world) string {
 	if int(w.made) == modelEpochs {
 		return "" // the history may have been cut short
 	}

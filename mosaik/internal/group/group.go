@@ -1,11 +1,3 @@
-// Package group is a member's part in one group: how it finds an epoch or makes
-// one, joins it, keeps the membership as it should be while it leads, and
-// leaves. It knows nothing of the commands' types.
-//
-// Two pure functions decide: seeker.next for a member without an epoch,
-// steward.next for the leader of one. Everything else tells them what is seen
-// and carries out what they say. A Group's state belongs to one goroutine;
-// whatever happens elsewhere is posted to it.
 package group
 
 import (
@@ -29,32 +21,32 @@ import (
 var (
 	// ErrForming reports that the group does not accept commands yet.
 	ErrForming = state.ErrForming
-	// ErrStalled reports that the group has had no leader for longer than
-	// elections take: too few of its voters can be reached.
+	// ErrStalled reports that the group has had no leader for longer than elections take: too
+	// few of its voters can be reached.
 	ErrStalled = errors.New("the group has no quorum")
-	// ErrPrecondition is what errors of calls are that the state of the group does not allow.
+	// ErrPrecondition is wrapped by errors of calls that the group's state does not allow now.
 	ErrPrecondition = errors.New("not possible now")
-	// ErrVoteNeeded reports a member that left without being removed: the group
-	// has no voter to spare. It counts as a dead voter until it comes back or
-	// another takes its place.
+	// ErrVoteNeeded reports a member that left without being removed, because the group has no
+	// spare to take its vote. It counts as a dead voter until it returns or is replaced.
 	ErrVoteNeeded = errors.New("the group has no voter to spare")
-	// ErrSuperseded reports that another process with this one's identity keeps
-	// running, or that this one continues from an older copy of a directory.
+	// ErrSuperseded reports that another process with the same identity takes precedence, or
+	// that this process continues from an older copy of a directory.
 	ErrSuperseded = errors.New("another process with the same identity takes precedence")
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
-	// ErrOutdated reports a log that needs a newer program than this one.
+	// ErrOutdated reports a log that needs a newer program.
 	ErrOutdated = state.ErrOutdated
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("the group is closed")
 )
 
-// Config is a member's part in a group, everything decided.
+// Config configures a member's part in a group. All fields are required unless they state a
+// default.
 type Config struct {
 	Self    sm.PeerID
 	Network sm.Digest
 	ID      sm.Digest
-	Secrets []sm.Digest // what bonds may prove
+	Secrets []sm.Digest // the secrets that peers may prove for a bond
 	Timing  Timing
 	Policy  Policy
 	Schema  Schema
@@ -62,113 +54,121 @@ type Config struct {
 	Role    Role
 	// Origin makes this process's incarnations, in all groups that it joins.
 	Origin *Origin
-	// NewMachine makes a fresh machine for each life of the member.
+	// NewMachine makes an empty machine for each replica that starts.
 	NewMachine func() (state.Machine, error)
-	// Commandless says that the machine's commands carry and change nothing: none
-	// of them can be lost.
+	// Commandless means that the machine's commands carry no data and change nothing, so that
+	// losing one loses nothing.
 	Commandless bool
-	// History is told of the commands that are applied.
+	// History records the commands that are applied. It outlives replicas.
 	History   *state.History
-	Log       logstore.Log
+	Log       logstore.Log // owned by the group, which closes it
 	Engine    *engine.Engine
 	Bonds     *bond.Manager
-	Admission Admission
-	// Superseded is told, from the group's goroutine, that another process with
-	// this one's identity joined later. It must not block.
+	Admission Admission // owned by the group, which closes it
+	// Superseded is called from the group's goroutine when another process with this one's
+	// identity takes precedence. It must not block.
 	Superseded func()
-	// SnapshotEvery and SnapshotBytes are how many log entries, or bytes of
-	// them, make a snapshot due.
+	// A snapshot is due after SnapshotEvery log entries or SnapshotBytes bytes of them; 0 for
+	// never by that bound.
 	SnapshotEvery, SnapshotBytes uint64
-	// TokenFloor is what fencing tokens must be above, 0 for nothing.
+	// TokenFloor is a number that fencing tokens must exceed, 0 for none.
 	TokenFloor uint64
-	// Clock seeds the fencing tokens of an epoch that opens here; nil is time.Now.
+	// Clock gives the base of fencing tokens when an epoch opens here; nil means time.Now.
 	Clock func() time.Time
 
 	Logger *slog.Logger
 }
 
-// Timing is the times of a group.
+// Timing configures the durations of a group.
 type Timing struct {
-	ElectionTimeout time.Duration // as drawn for this member
+	ElectionTimeout time.Duration // drawn at random for this member
 	ElectionLimit   time.Duration // the longest that any member may have drawn
 	BootstrapDelay  time.Duration
-	Forward         time.Duration // one attempt of a command
-	Query           time.Duration // one attempt of a strong read
+	Forward         time.Duration // limit of one attempt to commit a command
+	Query           time.Duration // limit of one attempt of a strong read
 	Heartbeat       bond.Heartbeat
 }
 
-// step returns how long the group's own reads of the membership and its changes
-// may take at a time. The timeouts of calls may be shorter than a round trip, and
-// then fail calls; they must not keep the group from forming.
+// step returns the limit of one membership change, or one read of the membership. It is not the
+// timeout of calls alone: that may be shorter than a round trip, in which case calls fail, but
+// the group must still form.
 func (t Timing) step() time.Duration { return max(t.ElectionTimeout, t.Forward, t.Query) }
 
-// Group is a member's part in one group. Its methods may be called from any
-// goroutine.
+// Group is a member's part in one group: package mosaik's Group adds types to it. Its methods may
+// be called concurrently.
+//
+// One goroutine, the group's, owns the state below the comment that names it. It takes events
+// from the inbox and never blocks on a peer: slow work runs in workers, whose results are events
+// again. It does block while a replica stops.
 type Group struct {
-	cfg      Config
-	log      *slog.Logger
-	inbox    *mailbox
-	bonds    *bond.Membership
-	proposer *session.Proposer
-	status   *watch.Value[Status]
-	prospect *watch.Value[prospect]
-	applied  *watch.Value[sm.Index]
-	current  atomic.Pointer[life] // the loop's life, for calls
-	serves   atomic.Pointer[life] // whose machine answers reads: the same, or a former life of its epoch
-	hello    atomic.Pointer[Announcement]
-	applies  atomic.Pointer[state.State] // of the latest life, also before its replica has started
-	slow     slowCalls
-	owned    owned
-	done     chan struct{}         // closed when the loop ended
-	why      atomic.Pointer[error] // why the part ends, nil while it goes on
-	workers  sync.WaitGroup        // what the loop started
+	cfg          Config
+	log          *slog.Logger
+	inbox        *inbox
+	bonds        *bond.GroupBonds
+	proposer     *session.Proposer
+	status       *watch.Value[Status]
+	retryState   *watch.Value[retryState]
+	appliedIndex *watch.Value[sm.Index]
+	current      atomic.Pointer[localReplica] // the running replica, for calls; nil between two replicas
+	serving      atomic.Pointer[localReplica] // the replica whose machine answers reads; see serving.go
+	applies      atomic.Pointer[state.State]  // of the latest replica, set before it has started
+	slow         slowCalls
+	rechecks     rechecks
+	ownSession   ownSession
+	done         chan struct{}         // closed when the group's goroutine has ended
+	endCause     atomic.Pointer[error] // why the part ends, nil while it runs
+	workers      sync.WaitGroup        // goroutines that the group's goroutine started
 
-	// What follows belongs to the loop.
-	life        *life
-	tenure      Tenure
-	successions map[sm.PeerID]*succession // of peers that have a bond, or are in lastSeen
-	since       time.Time                 // when seeking began
-	peers       map[sm.PeerID]Announcement
-	lastSeen    map[sm.PeerID]time.Time // when the last bond of an absent peer ended; see maxAbsent
-	refused     refusals
-	opponents   map[sm.PeerID]opponent
-	ended       map[Epoch]sm.Index // epochs that are over, with all that they held up to this many commands
-	leaving     bool
-	left        *watch.Value[farewell]
-	leave       leave
-	dismissed   bool // the replica is no member any more, and none follows
-	stalled     bool
-	removals    []*removal
-	tokens      uint64 // the highest fencing token of earlier epochs
-	err         error  // why the loop ends
-	timers      timers
+	// The fields below belong to the group's goroutine.
+
+	local        *localReplica // nil without an epoch
+	process      ProcessInfo
+	hello        Announcement               // what this member announced last
+	seekingSince time.Time                  // when the member began to look for an epoch
+	peers        map[sm.PeerID]Announcement // of bonded peers
+	lastSeen     map[sm.PeerID]time.Time    // when the last bond of an absent peer ended; at most maxAbsent beside members
+	successions  map[sm.PeerID]*succession  // of peers in peers or lastSeen
+	refused      refusals
+	blockers     map[sm.PeerID]blocker // at most maxBlockers
+	endedEpochs  map[Epoch]sm.Index    // epochs that are over; commands up to this index are given up. At most maxEndedEpochs
+	stalled      bool                  // no leader, and none can be elected; see quorum.go
+	removals     []*removal            // requested by operators and not answered
+	knownToken   uint64                // the highest fencing token of earlier epochs
+	err          error                 // why the goroutine must end, nil while it runs
+	timers       timers
+
+	leaving        bool
+	leaveProgress  leaveProgress
+	leaveResult    *watch.Value[leaveResult]
+	removedOnLeave bool // the replica was removed after Leave, so the log may be cleared
 }
 
-// Join starts a member's part in a group and returns at once.
+// Join starts a member's part in a group and returns without waiting for an epoch.
 func Join(cfg Config) (*Group, error) {
 	g := &Group{
-		cfg:      cfg,
-		log:      cfg.Logger.With("group", cfg.ID.Short()),
-		inbox:    newMailbox(),
-		status:   watch.New(Status{}),
-		prospect: watch.New(prospect{}),
-		applied:  watch.New(sm.Index(0)),
-		left:     watch.New(farewell{}),
-		done:     make(chan struct{}),
-		since:    time.Now(),
-		peers:    map[sm.PeerID]Announcement{},
-		lastSeen: map[sm.PeerID]time.Time{},
-		ended:    map[Epoch]sm.Index{},
+		cfg:          cfg,
+		log:          cfg.Logger.With("group", cfg.ID.Short()),
+		inbox:        newInbox(),
+		status:       watch.New(Status{}),
+		retryState:   watch.New(retryState{}),
+		appliedIndex: watch.New(sm.Index(0)),
+		leaveResult:  watch.New(leaveResult{}),
+		done:         make(chan struct{}),
+		seekingSince: time.Now(),
+		peers:        map[sm.PeerID]Announcement{},
+		lastSeen:     map[sm.PeerID]time.Time{},
+		endedEpochs:  map[Epoch]sm.Index{},
 
 		successions: map[sm.PeerID]*succession{},
-		opponents:   map[sm.PeerID]opponent{},
+		blockers:    map[sm.PeerID]blocker{},
 	}
 	cfg.Level = max(1, cfg.Level)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
 	g.cfg = cfg
-	past, err := recall(cfg)
+	g.timers.inbox = g.inbox
+	past, err := readPastReplica(cfg)
 	if errors.Is(err, ErrOutdated) {
 		return nil, err
 	}
@@ -178,30 +178,29 @@ func Join(cfg Config) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
-	begin := g.seek
+	begin := g.findEpoch
 	if past != nil {
-		g.tenure = g.cfg.Origin.resume(past.incarnation)
+		g.process = g.cfg.Origin.resumeIncarnation(past.incarnation)
 		begin = func() { g.resume(past) }
 	} else {
-		g.tenure = g.cfg.Origin.begin(Incarnation{})
+		g.process = g.cfg.Origin.newIncarnation(Incarnation{})
 	}
-	g.timers.post = func(f func()) { g.inbox.post(f) }
-	a := g.announcement()
-	g.hello.Store(&a)
+	g.hello = g.announcement()
 	g.proposer = session.New(session.Config{
-		Transport: transport{g},
-		IsVoid:    isVoid,
-		Own:       g.own,
-		Stalled:   g.giveUp,
-		Leader:    g.prospect.Changed,
-		Attempt:   cfg.Timing.Forward,
+		Transport:  transport{g},
+		IsVoid:     isVoid,
+		SetSession: g.setSession,
+		Stalled:    g.retryError,
+		Leader:     g.retryState.Changed,
+		Attempt:    cfg.Timing.Forward,
 	})
-	bonds, err := cfg.Bonds.Join(bond.Group{
+	bonds, err := cfg.Bonds.Join(bond.GroupConfig{
 		ID:        cfg.ID,
 		Secrets:   cfg.Secrets,
 		Heartbeat: cfg.Timing.Heartbeat,
-		Hello:     func() []byte { return g.hello.Load().append(nil) },
-		Handler:   handler{g},
+		Hello:     func() []byte { return g.hello.append(nil) },
+		Handler:   bondHandler{g},
+		Post:      func(call func()) { g.inbox.post(call) },
 	})
 	if err != nil {
 		g.proposer.Close(ErrClosed)
@@ -210,7 +209,7 @@ func Join(cfg Config) (*Group, error) {
 	g.bonds = bonds
 	g.inbox.post(begin)
 	if log, ok := cfg.Log.(logstore.Failing); ok {
-		log.OnFailure(g.lost)
+		log.OnFailure(g.storageFailed)
 	}
 	go g.run()
 	return g, nil
@@ -221,9 +220,8 @@ func (g *Group) run() {
 	defer close(g.done)
 	for g.err == nil {
 		<-g.inbox.wake
-		batch, _ := g.inbox.take()
-		for _, f := range batch {
-			if f(); g.err != nil {
+		for _, handle := range g.inbox.take() {
+			if handle(); g.err != nil {
 				break
 			}
 		}
@@ -234,36 +232,36 @@ func (g *Group) run() {
 	g.shutDown()
 }
 
-// end makes the loop end with err once the present event is dealt with.
+// end makes the group's goroutine end with err after the event that it is handling.
 func (g *Group) end(err error) {
 	if g.err == nil {
 		g.err = err
-		g.why.Store(&err)
+		g.endCause.Store(&err)
 	}
 }
 
-// lost ends the part, which may have no replica, or one with nothing to save, when
-// what its log is kept on has failed under another group.
-func (g *Group) lost(cause error) {
-	g.inbox.post(func() {
+// storageFailed ends the part because the storage of its log has failed under another group. A
+// part without a replica, or with nothing to write, would not notice.
+func (g *Group) storageFailed(cause error) {
+	g.inbox.postLatest(keyStorageFailed, func() {
 		g.end(fmt.Errorf("%w: %w", ErrStorage, cause))
 	})
 }
 
-// shutDown undoes everything; it is the last thing the loop does.
+// shutDown releases everything. It is the last call of the group's goroutine.
 func (g *Group) shutDown() {
 	g.inbox.close()
 	g.timers.stop()
 	g.proposer.Close(g.err)
-	g.serves.Store(nil)
-	stopped := g.stopLast()
+	g.serving.Store(nil)
+	stopped := g.stopLastReplica()
 	g.bonds.Leave()
 	g.cfg.Admission.Close()
 	<-stopped
 	g.workers.Wait()
-	if g.dismissed {
-		if err := g.forget(); err != nil {
-			g.log.Error("the log of a member that left stays; joining again would bring it back", "error", err)
+	if g.removedOnLeave {
+		if err := g.clearLog(); err != nil {
+			g.log.Error("log not cleared after leaving: joining again would resume the old replica", "error", err)
 		}
 	}
 	if err := g.cfg.Log.Close(); err != nil {
@@ -277,69 +275,32 @@ func (g *Group) shutDown() {
 	}
 	g.status.Set(last)
 	g.status.End(g.err)
-	g.prospect.End(g.err)
-	g.applied.End(g.err)
-	g.left.End(g.err)
+	g.retryState.End(g.err)
+	g.appliedIndex.End(g.err)
+	g.leaveResult.End(g.err)
 	g.cfg.History.End(g.err)
 }
 
-// Supersede ends the member's part with [ErrSuperseded] and does not wait.
+// Supersede ends the member's part with [ErrSuperseded]. It does not wait.
 func (g *Group) Supersede() {
-	g.inbox.post(func() { g.end(ErrSuperseded) })
+	g.inbox.postLatest(keySupersede, func() { g.end(ErrSuperseded) })
 }
 
-// Status returns the member's view of the group, to be read and waited on. It
-// ends when the member's part does, with the reason.
+// Status returns the member's view of the group, to read and to wait on. It ends with the
+// member's part, and with its cause.
 func (g *Group) Status() *watch.Value[Status] { return g.status }
 
-// Applied returns the dense index of the last command applied here. It does not go back
-// within an epoch: while a new replica catches up, it is the former one's.
-func (g *Group) Applied() *watch.Value[sm.Index] { return g.applied }
+// AppliedIndex returns the dense index of the last command applied here. It does not decrease
+// within an epoch: while a new replica catches up, it is that of the former one.
+func (g *Group) AppliedIndex() *watch.Value[sm.Index] { return g.appliedIndex }
 
 // Bonds returns the live bonds.
 func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
 
-// Mismatch returns what connected peers announce in place of this group.
+// Mismatch describes what connected peers announce in place of this group.
 func (g *Group) Mismatch() bond.Mismatch { return g.bonds.Mismatch() }
 
-// timers are the loop's pending looks into the future.
-type timers struct {
-	post func(func())
-	all  map[string]*time.Timer
-}
-
-// set lets f run in the loop after d, in place of what was set for the name.
-func (t *timers) set(name string, d time.Duration, f func()) {
-	t.clear(name)
-	if t.all == nil {
-		t.all = map[string]*time.Timer{}
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(d, func() {
-		t.post(func() {
-			if t.all[name] == timer {
-				delete(t.all, name)
-			}
-			f()
-		})
-	})
-	t.all[name] = timer
-}
-
-func (t *timers) clear(name string) {
-	if old := t.all[name]; old != nil {
-		old.Stop()
-		delete(t.all, name)
-	}
-}
-
-func (t *timers) stop() {
-	for name := range t.all {
-		t.clear(name)
-	}
-}
-
-// work runs f beside the loop, which waits for it before it ends.
+// work runs f in a goroutine of its own. The group's goroutine waits for it before it ends.
 func (g *Group) work(f func()) {
 	g.workers.Add(1)
 	go func() {
@@ -348,7 +309,7 @@ func (g *Group) work(f func()) {
 	}()
 }
 
-// withTimeout bounds one step that the loop started on behalf of a life.
-func (l *life) withTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+// withTimeout returns a context for one step of work on behalf of the replica.
+func (l *localReplica) withTimeout(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(l.ctx, d)
 }

@@ -2,6 +2,8 @@ package group
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,20 +13,21 @@ import (
 
 // Messages between bonded members: one kind byte, then
 //
-//	1 announcement  the sender's announcement, in the layout above
-//	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the
-//	                receiver's replica is no member any more
-//	3 sealed        16 bytes epoch, 8 bytes count, big-endian: it is over, and
-//	                with it all that it held up to so many commands
-//	4 superseded    16 bytes incarnation, 16 bytes process: another process with
-//	                the receiver's identity keeps running, and the receiver's
-//	                incarnation must not
+//	1 announcement  the sender's announcement, in the layout of announcement.go
+//	2 removed       16 bytes epoch, 8 bytes replica id, big-endian: the receiver's
+//	                replica was removed from the epoch
+//	3 sealed        16 bytes epoch, 8 bytes count, big-endian: the epoch is over, and
+//	                its commands up to this many are given up
+//	4 superseded    16 bytes incarnation, 16 bytes process: the process with the
+//	                receiver's identity that keeps running; the receiver's
+//	                incarnation must stop
 //	6 goodbye       16 bytes epoch, 8 bytes replica id, 8 bytes term, 8 bytes index,
 //	                8 bytes for each of up to 256 replica ids, big-endian: the sender's
-//	                replica has ended for good, its log is forgotten, the last membership
-//	                change in it was at term and index, and these may vote by it
+//	                replica has ended and its log is cleared; the term and index of the
+//	                last membership change in its log, and the replicas that may vote
+//	                by that log
 //
-// A message of another kind is that of a newer program, and ignored.
+// A message of another kind comes from a newer program and is ignored.
 const (
 	messageAnnounce   = 1
 	messageRemoved    = 2
@@ -36,117 +39,131 @@ const (
 // maxGoodbyeVoters bounds the replicas that a goodbye names.
 const maxGoodbyeVoters = 256
 
-// handler takes what the bonds report and posts it to the group's goroutine.
-type handler struct{ g *Group }
+// bondHandler receives the events of the bonds, in the group's goroutine.
+type bondHandler struct{ g *Group }
 
-// Accept compares what members must agree on, then has the peer's tickets and its
-// standing looked at.
-func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
+// Accept implements [bond.Handler]. It compares what members must agree on. Then it has the
+// peer's tickets examined, and checks which process the peer is.
+func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
-		h.g.log.Warn("a peer's announcement is malformed", "peer", peer.Short(), "error", err)
+		h.g.log.Warn("announcement malformed: handshake refused", "peer", peer.Short(), "error", err)
 		answer(link.CodeUndecodable)
 		return
 	}
 	if a.Policy != h.g.cfg.Policy {
-		h.g.log.Warn("a peer has another membership policy", "peer", peer.Short(),
+		h.g.log.Warn("membership policies differ: handshake refused", "peer", peer.Short(),
 			"ours", h.g.cfg.Policy.String(), "theirs", a.Policy.String())
 		answer(link.CodePolicy)
 		return
 	}
 	if a.Schema != h.g.cfg.Schema {
-		h.g.log.Warn("a peer's machine knows other levels of its schema", "peer", peer.Short())
+		h.g.log.Warn("schemas differ: handshake refused", "peer", peer.Short())
 		answer(link.CodeSchema)
 		return
 	}
 	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) {
-		if code != link.CodeAccepted {
+		// The admission may hold its lock, under which package bond must not be called.
+		h.g.inbox.postLatest(verdictKey{peer, "handshake"}, func() {
+			if code == link.CodeAccepted {
+				code = h.g.handshakeCode(peer, a.ProcessInfo)
+			}
 			answer(code)
-			return
-		}
-		h.g.inbox.post(func() { answer(h.g.receive(peer, a.Tenure)) })
+		})
 	})
 }
 
-// receive decides about a bond with a process by its standing. One that must wait is
-// refused before it has a bond, and would enter an epoch; one that must stop is told
-// so on its bond.
-func (g *Group) receive(peer sm.PeerID, t Tenure) link.Code {
+// handshakeCode returns the answer to a handshake with a process of a peer. A process that must
+// wait is refused here, because with a bond it could enter an epoch. A process that must stop gets
+// a bond first, on which it receives a superseded message.
+func (g *Group) handshakeCode(peer sm.PeerID, t ProcessInfo) link.Code {
 	s := g.successions[peer]
-	if s == nil || s.judge(t, g.missed(peer)) != waiting {
+	if s == nil || s.judge(t, g.missingForGrace(peer)) != waiting {
 		return link.CodeAccepted
 	}
 	s.note(t, waiting)
 	if g.refused.note(peer, link.CodeSuperseded) {
-		g.log.Warn("refused a process: the one before it with the same identity may live", "peer", peer.Short(),
+		g.log.Warn("process refused: the previous process with its identity may be alive", "peer", peer.Short(),
 			"grace", g.cfg.Policy.Grace)
 	}
 	return link.CodeSuperseded
 }
 
-func (h handler) Up(peer sm.PeerID, hello []byte) {
+// Up implements [bond.Handler].
+func (h bondHandler) Up(peer sm.PeerID, hello []byte) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
-		return // Accept has seen it
+		return // impossible: Accept has refused it
 	}
-	h.g.inbox.post(func() { h.g.bonded(peer, a) })
+	h.g.bondUp(peer, a)
 }
 
-func (h handler) Message(peer sm.PeerID, payload []byte) {
-	g := h.g
-	if len(payload) == 0 {
-		g.violated(peer)
-		return
+// Message implements [bond.Handler].
+func (h bondHandler) Message(peer sm.PeerID, payload []byte) {
+	handle, err := h.g.parseMessage(payload)
+	switch {
+	case err != nil:
+		h.g.log.Warn("message malformed: bond ended", "peer", peer.Short(), "error", err)
+		h.g.bonds.Close(peer, link.CodeProtocolViolation)
+	case handle != nil:
+		handle(peer)
 	}
-	switch body := payload[1:]; payload[0] {
+}
+
+var errMessage = errors.New("malformed message")
+
+// parseMessage decodes a message from hostile bytes. It returns the function that handles it, nil
+// for a message of an unknown kind.
+func (g *Group) parseMessage(payload []byte) (handle func(peer sm.PeerID), err error) {
+	if len(payload) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", errMessage)
+	}
+	be, kind, body := binary.BigEndian, payload[0], payload[1:]
+	sizes := map[byte]int{messageRemoved: 24, messageSealed: 24, messageSuperseded: 32}
+	if want, fixed := sizes[kind]; fixed && len(body) != want {
+		return nil, fmt.Errorf("%w: kind %d has %d bytes; want %d", errMessage, kind, len(body), want)
+	}
+	switch kind {
 	case messageAnnounce:
 		a, err := parseAnnouncement(body)
-		if err != nil || a.Policy != g.cfg.Policy || a.Schema != g.cfg.Schema {
-			g.violated(peer)
-			return
+		if err != nil {
+			return nil, err
 		}
-		g.inbox.post(func() { g.announcedAgain(peer, a) })
+		if a.Policy != g.cfg.Policy || a.Schema != g.cfg.Schema {
+			return nil, fmt.Errorf("%w: policy or schema changed", errMessage)
+		}
+		return func(peer sm.PeerID) { g.receiveAnnouncement(peer, a) }, nil
 	case messageRemoved:
-		if len(body) != 24 {
-			g.violated(peer)
-			return
-		}
-		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
-		g.inbox.post(func() { g.removed(epoch, replica) })
+		epoch, replica := Epoch(body[:16]), be.Uint64(body[16:])
+		return func(sm.PeerID) { g.replicaRemoved(epoch, replica) }, nil
 	case messageSealed:
-		if len(body) != 24 {
-			g.violated(peer)
-			return
-		}
-		epoch, commands := Epoch(body[:16]), sm.Index(binary.BigEndian.Uint64(body[16:]))
-		g.inbox.post(func() { g.toldSealed(epoch, commands) })
+		epoch, commands := Epoch(body[:16]), sm.Index(be.Uint64(body[16:]))
+		return func(sm.PeerID) { g.receiveSealed(epoch, commands) }, nil
 	case messageSuperseded:
-		if len(body) != 32 {
-			g.violated(peer)
-			return
-		}
 		incarnation, by := Incarnation(body[:16]), Process(body[16:])
-		g.inbox.post(func() { g.superseded(incarnation, by) })
+		return func(sm.PeerID) { g.receiveSuperseded(incarnation, by) }, nil
 	case messageGoodbye:
 		if len(body) < 40 || len(body) > 40+8*maxGoodbyeVoters || len(body)%8 != 0 {
-			g.violated(peer)
-			return
+			return nil, fmt.Errorf("%w: a goodbye of %d bytes; want 40 and 8 for each of up to %d voters", errMessage, len(body), maxGoodbyeVoters)
 		}
-		epoch, replica := Epoch(body[:16]), binary.BigEndian.Uint64(body[16:])
-		change := sm.Cursor{Term: sm.Term(binary.BigEndian.Uint64(body[24:])), Index: sm.Index(binary.BigEndian.Uint64(body[32:]))}
+		epoch, replica := Epoch(body[:16]), be.Uint64(body[16:])
+		change := sm.Cursor{Term: sm.Term(be.Uint64(body[24:])), Index: sm.Index(be.Uint64(body[32:]))}
 		var voters []uint64
 		for at := 40; at < len(body); at += 8 {
-			voters = append(voters, binary.BigEndian.Uint64(body[at:]))
+			voters = append(voters, be.Uint64(body[at:]))
 		}
-		g.inbox.post(func() { g.saidGoodbye(peer, epoch, replica, change, voters) })
+		return func(peer sm.PeerID) { g.receiveGoodbye(peer, epoch, replica, change, voters) }, nil
 	}
+	return nil, nil
 }
 
-func (h handler) Down(peer sm.PeerID, code link.Code) {
-	h.g.inbox.post(func() { h.g.unbonded(peer, code) })
+// Down implements [bond.Handler].
+func (h bondHandler) Down(peer sm.PeerID, code link.Code) {
+	h.g.bondDown(peer, code)
 }
 
-func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
+// Refused implements [bond.Handler].
+func (h bondHandler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
 	news := h.g.refused.note(peer, code)
 	if news {
 		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
@@ -155,44 +172,39 @@ func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
 	if a, err := parseAnnouncement(hello); err == nil && hello != nil {
 		said = &a
 	}
-	h.g.inbox.post(func() { h.g.opposed(peer, code, said) }) // the status may have changed as well
+	h.g.bondRefused(peer, code, said)
 }
 
-// violated ends the bond with a peer that does not keep to the protocol.
-func (g *Group) violated(peer sm.PeerID) {
-	g.inbox.post(func() { g.bonds.Close(peer, link.CodeProtocolViolation) })
-}
-
-// bonded takes a new bond into account.
-func (g *Group) bonded(peer sm.PeerID, a Announcement) {
+// bondUp handles a new bond.
+func (g *Group) bondUp(peer sm.PeerID, a Announcement) {
 	g.log.Info("bonded", "peer", peer.Short(), "phase", a.Phase)
 	s := g.succession(peer)
-	standing := s.judge(a.Tenure, g.missed(peer))
-	if s.note(a.Tenure, standing); standing != admitted {
-		g.refuse(peer, a.Tenure, standing)
+	standing := s.judge(a.ProcessInfo, g.missingForGrace(peer))
+	if s.note(a.ProcessInfo, standing); standing != admitted {
+		g.refuseProcess(peer, a.ProcessInfo, standing)
 		return
 	}
 	delete(g.lastSeen, peer)
-	delete(g.opponents, peer)
+	delete(g.blockers, peer)
 	g.timers.clear("ghost " + peer.String())
 	g.refused.forget(peer)
-	// The handshake carried what was true when it began.
+	// The handshake carried an announcement that may be outdated by now.
 	g.send(peer, g.announceMessage())
-	g.announced(peer, a)
-	g.review(peer) // the tickets may have changed since
+	g.noteAnnouncement(peer, a)
+	g.reviewTickets(peer) // the tickets may have changed since the handshake
 }
 
-// refuse ends the bond with a process that does not have the standing for it.
-func (g *Group) refuse(peer sm.PeerID, t Tenure, standing standing) {
+// refuseProcess ends the bond with a process whose standing does not allow one.
+func (g *Group) refuseProcess(peer sm.PeerID, t ProcessInfo, standing standing) {
 	if standing == superseded {
-		g.log.Warn("refused a process: another one with its identity takes precedence", "peer", peer.Short())
+		g.log.Warn("process refused: another process with its identity takes precedence", "peer", peer.Short())
 		by := g.successions[peer].latest.Process
 		g.send(peer, slices.Concat([]byte{messageSuperseded}, t.Incarnation[:], by[:]))
 	}
 	g.bonds.Close(peer, link.CodeSuperseded)
 }
 
-// succession returns what is remembered of the processes of a peer.
+// succession returns the record of the processes of a peer, which it makes if needed.
 func (g *Group) succession(peer sm.PeerID) *succession {
 	if g.successions[peer] == nil {
 		g.successions[peer] = &succession{}
@@ -200,49 +212,48 @@ func (g *Group) succession(peer sm.PeerID) *succession {
 	return g.successions[peer]
 }
 
-// missed reports whether a peer has had no bond for longer than the grace.
-func (g *Group) missed(peer sm.PeerID) bool {
+// missingForGrace reports whether a peer has had no bond for longer than the grace.
+func (g *Group) missingForGrace(peer sm.PeerID) bool {
 	seen, gone := g.lastSeen[peer]
 	return gone && time.Since(seen) >= g.cfg.Policy.Grace
 }
 
-// superseded takes into account that a peer knows another process with this
-// member's identity, which keeps running.
-func (g *Group) superseded(incarnation Incarnation, by Process) {
-	if incarnation != g.tenure.Incarnation || by == g.tenure.Process {
-		return // this member has begun a later life since
+// receiveSuperseded handles the message of a peer that another process with this member's identity
+// takes precedence.
+func (g *Group) receiveSuperseded(incarnation Incarnation, by Process) {
+	if incarnation != g.process.Incarnation || by == g.process.Process {
+		return // this member has taken a later incarnation since
 	}
-	g.log.Error("another process with this identity keeps running; this one stops")
+	g.log.Error("superseded: another process with this identity keeps running")
 	g.end(ErrSuperseded)
 	g.cfg.Superseded()
 }
 
-// announcedAgain takes into account a message with what a bonded peer says about
-// itself.
-func (g *Group) announcedAgain(peer sm.PeerID, a Announcement) {
+// receiveAnnouncement handles an announcement that came as a message.
+func (g *Group) receiveAnnouncement(peer sm.PeerID, a Announcement) {
 	s := g.succession(peer)
-	if _, bonded := g.peers[peer]; !bonded || a.Process != s.latest.Process || s.judge(a.Tenure, false) != admitted {
+	if _, bonded := g.peers[peer]; !bonded || a.Process != s.latest.Process || s.judge(a.ProcessInfo, false) != admitted {
 		return // its bond is about to end
 	}
-	s.note(a.Tenure, admitted)
-	g.announced(peer, a)
+	s.note(a.ProcessInfo, admitted)
+	g.noteAnnouncement(peer, a)
 }
 
-// announced takes into account what a bonded peer says about itself.
-func (g *Group) announced(peer sm.PeerID, a Announcement) {
+// noteAnnouncement handles an announcement of a bonded peer.
+func (g *Group) noteAnnouncement(peer sm.PeerID, a Announcement) {
 	old, known := g.peers[peer]
 	g.peers[peer] = a
-	if g.apart(a) && !(known && g.apart(old)) {
-		g.log.Error("another epoch of this group holds commands as well; both go on apart until one is left",
+	if g.diverged(a) && !(known && g.diverged(old)) {
+		g.log.Error("epochs diverged: another epoch of this group holds commands as well; yield one of them",
 			"peer", peer.Short(), "epoch", a.Epoch.String())
 	}
-	if _, over := g.ended[a.Epoch]; over {
+	if _, over := g.endedEpochs[a.Epoch]; over {
 		g.sendSealed(peer, a.Epoch)
 	}
-	if l := g.life; l != nil {
-		g.meet(l, peer, a)
+	if l := g.local; l != nil {
+		g.noteRemote(l, peer, a)
 	}
-	if l := g.life; l != nil && !g.hopeless(l) {
+	if l := g.local; l != nil && !g.reviewEpoch(l) {
 		if known && old.Epoch == l.epoch && old.replica(peer) != a.replica(peer) {
 			g.cfg.Engine.Expel(l.shard, peer)
 		}
@@ -253,52 +264,52 @@ func (g *Group) announced(peer sm.PeerID, a Announcement) {
 		g.reconcile()
 		return
 	}
-	g.seek()
+	g.findEpoch()
 }
 
-// apart reports whether the announcer is in another epoch and neither that one
-// nor this member's is empty, so that neither yields.
-func (g *Group) apart(a Announcement) bool {
-	l := g.life
-	return l != nil && !a.Epoch.IsZero() && a.Epoch != l.epoch && a.Count > 0 && l.count() > 0
+// diverged reports whether the announcer's epoch and this member's are diverged: they are
+// different and both hold commands, so that neither yields by itself.
+func (g *Group) diverged(a Announcement) bool {
+	l := g.local
+	return l != nil && !a.Epoch.IsZero() && a.Epoch != l.epoch && a.AppliedIndex > 0 && l.AppliedIndex() > 0
 }
 
-// unbonded takes the end of a bond into account.
-func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
+// bondDown handles the end of a bond.
+func (g *Group) bondDown(peer sm.PeerID, code link.Code) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
 	a, bonded := g.peers[peer]
-	if bonded { // otherwise it was refused, and says nothing about the one that is missed
+	if bonded { // otherwise the process was refused, which does not concern the admitted one
 		g.lastSeen[peer] = time.Now()
 		g.forgetAbsent()
 	}
 	delete(g.peers, peer)
-	if final(code) {
+	if isRefusal(code) {
 		g.refused.note(peer, code)
 		if bonded {
-			g.opposed(peer, code, &a)
+			g.bondRefused(peer, code, &a)
 		}
 	}
 	g.timers.clear("expiry " + peer.String())
-	if l := g.life; l != nil {
-		g.lose(l, peer)
-		g.timers.set("ghost "+peer.String(), g.cfg.Policy.Grace, func() {}) // the status changes
+	if l := g.local; l != nil {
+		g.noteBondEnd(l, peer)
+		g.timers.set("ghost "+peer.String(), g.cfg.Policy.Grace, func() {}) // publishes the ghost
 	}
-	if l := g.life; l != nil && !g.hopeless(l) {
+	if l := g.local; l != nil && !g.reviewEpoch(l) {
 		g.cfg.Engine.Expel(l.shard, peer)
 		g.reviewLeader(l)
 		g.reconcile()
 		return
 	}
-	g.seek()
+	g.findEpoch()
 }
 
-// announcement returns what this member says about itself.
+// announcement returns what this member announces now.
 func (g *Group) announcement() Announcement {
 	a := Announcement{
-		Role: g.cfg.Role, Tenure: g.tenure, Durable: g.Durable(), Count: g.count(),
-		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level, Token: max(g.tokens, g.cfg.TokenFloor),
+		Role: g.cfg.Role, ProcessInfo: g.process, Durable: g.Durable(), AppliedIndex: g.localAppliedIndex(),
+		Policy: g.cfg.Policy, Schema: g.cfg.Schema, Level: g.cfg.Level, Token: max(g.knownToken, g.cfg.TokenFloor),
 	}
-	if l := g.life; l != nil {
+	if l := g.local; l != nil {
 		a.Epoch, a.Opened, a.Poisoned = l.epoch, l.opened, l.poisoned != nil
 		a.Leads, a.Votes, a.Change = l.leads(), l.votes(), l.members.ChangeID
 		a.Phase = CatchingUp
@@ -312,16 +323,16 @@ func (g *Group) announcement() Announcement {
 	return a
 }
 
-// announce tells every bonded peer what changed about this member.
+// announce sends this member's announcement to all bonded peers if it has changed.
 func (g *Group) announce() {
 	a := g.announcement()
-	// Counts are told from the first command on, not at each.
-	if old := *g.hello.Load(); a.Count > 0 && old.Count > 0 {
-		if old.Count = a.Count; old == a {
+	// Peers need to know whether there are commands, not how many.
+	if old := g.hello; a.AppliedIndex > 0 && old.AppliedIndex > 0 {
+		if old.AppliedIndex = a.AppliedIndex; old == a {
 			return
 		}
 	}
-	g.hello.Store(&a)
+	g.hello = a
 	message := g.announceMessage()
 	for peer := range g.peers {
 		g.send(peer, message)
@@ -329,12 +340,12 @@ func (g *Group) announce() {
 }
 
 func (g *Group) announceMessage() []byte {
-	return g.hello.Load().append([]byte{messageAnnounce})
+	return g.hello.append([]byte{messageAnnounce})
 }
 
 func (g *Group) send(peer sm.PeerID, message []byte) {
 	if !g.bonds.Send(peer, message) {
-		g.log.Debug("a message found no bond", "peer", peer.Short())
+		g.log.Debug("message not sent: no bond", "peer", peer.Short())
 	}
 }
 
@@ -345,5 +356,5 @@ func (g *Group) sendRemoved(peer sm.PeerID, epoch Epoch, replica uint64) {
 
 func (g *Group) sendSealed(peer sm.PeerID, epoch Epoch) {
 	message := append([]byte{messageSealed}, epoch[:]...)
-	g.send(peer, binary.BigEndian.AppendUint64(message, uint64(g.ended[epoch])))
+	g.send(peer, binary.BigEndian.AppendUint64(message, uint64(g.endedEpochs[epoch])))
 }

@@ -7,51 +7,50 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// ErrNotStopped reports a group that was left or closed while something that it
-// started still runs: an Apply or a query of the machine, or the disk of the log,
-// does not return. The rest ends when that returns.
+// ErrNotStopped reports a group that was left or closed while something that it started still
+// runs: an Apply or a query of the machine, or the disk of the log, does not return. The group
+// ends once that returns.
 var ErrNotStopped = errors.New("part of the group is still running")
 
-// errUnconfirmed reports a leader that did not say that it removed a member.
+// errUnconfirmed reports that the leader did not confirm a removal.
 var errUnconfirmed = errors.New("the leader did not answer")
 
 const (
-	// stopTime bounds how long leaving and closing wait, at their end, for what the
-	// group started. It takes milliseconds unless something does not return.
+	// stopTime is how long leaving and closing wait, at their end, for what the group started.
+	// It takes milliseconds unless something does not return.
 	stopTime = 5 * time.Second
-	// goodbyeTime bounds how long a replica has to stop before the bonds end
-	// without a goodbye.
+	// goodbyeTime is how long a replica may take to stop before the bonds end without a
+	// goodbye.
 	goodbyeTime = 3 * time.Second
 )
 
-// farewell is how leaving ended.
-type farewell struct {
-	done bool
-	err  error // why the group did not let the member go
+// leaveResult is the result of leaving, once done.
+type leaveResult struct {
+	begun bool
+	done  bool
+	err   error // why the group did not remove the member, nil if it did
 }
 
-// leave is how far leaving is.
-type leave struct {
+// leaveProgress is how leaving has progressed.
+type leaveProgress struct {
 	since  time.Time
-	change uint64 // the last membership change that was seen
+	change uint64 // id of the last membership change that was seen
 }
 
-// Leave ends the member's part in an orderly way: a leader hands on the lead,
-// the group removes the member and confirms it. It returns no later than stopTime
-// after its context has ended, or it is plain that nobody will confirm. An error
-// says that the group was not seen to confirm, one that is [ErrNotStopped] that
-// the part has not ended yet; [Group.Done] tells when it has.
+// Leave ends the member's part in an orderly way: a leader transfers leadership, and the group
+// removes the member and confirms it. Leave returns at most stopTime after ctx has ended, or
+// after it is certain that no confirmation will come. An error means that no confirmation was
+// received. If it is also [ErrNotStopped], the part has not ended yet; [Group.Done] reports
+// when it has.
 func (g *Group) Leave(ctx context.Context) error {
-	begun := make(chan struct{})
-	g.inbox.post(func() { g.beginToLeave(); close(begun) })
-	var bye farewell
-	err := g.await(ctx, begun)
+	g.inbox.postLatest(keyLeave, g.startLeaving)
+	var bye leaveResult
+	err := g.awaitLeaving(ctx)
 	if err == nil {
-		bye, err = g.left.Wait(ctx, func(f farewell) bool { return f.done })
+		bye, err = g.leaveResult.Wait(ctx, func(f leaveResult) bool { return f.done })
 	}
 	stopped := g.Close()
 	if err = cmp.Or(err, bye.err); err != nil {
@@ -60,92 +59,88 @@ func (g *Group) Leave(ctx context.Context) error {
 	return errors.Join(err, stopped)
 }
 
-// await waits for the loop, which an Apply that does not return may keep from
-// taking anything up.
-func (g *Group) await(ctx context.Context, begun <-chan struct{}) error {
-	timer := time.NewTimer(stopTime)
-	defer timer.Stop()
-	select {
-	case <-begun:
-	case <-g.done:
-	case <-ctx.Done():
-		return watch.Cause(ctx)
-	case <-timer.C:
+// awaitLeaving waits until the group's goroutine has begun to leave. An Apply that does not return
+// may keep it from handling anything, so it waits at most stopTime.
+func (g *Group) awaitLeaving(ctx context.Context) error {
+	try, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	_, err := g.leaveResult.Wait(try, func(r leaveResult) bool { return r.begun || r.done })
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
 		return errUnconfirmed
 	}
-	return nil
+	return err
 }
 
-// Close ends the member's part at once, without a word to the others, and waits
-// until everything it started has ended, but no longer than stopTime: then it
-// returns [ErrNotStopped], and [Group.Done] tells when it has.
+// Close ends the member's part without informing the other members. It waits until everything
+// that the part started has ended, at most stopTime. After that it returns [ErrNotStopped], and
+// [Group.Done] reports when the part has ended.
 func (g *Group) Close() error {
-	g.inbox.post(func() { g.end(ErrClosed) })
+	g.inbox.postLatest(keyClose, func() { g.end(ErrClosed) })
 	timer := time.NewTimer(stopTime)
 	defer timer.Stop()
 	select {
 	case <-g.done:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%w after %v: an Apply or a query of its machine, or the disk of its log, does not return", ErrNotStopped, stopTime)
+		return fmt.Errorf("%w after %v: an Apply or query of the machine, or the disk of the log, does not return", ErrNotStopped, stopTime)
 	}
 }
 
-// Done returns a channel that is closed when everything that the group started
-// has ended.
+// Done returns a channel that is closed when everything that the group started has ended.
 func (g *Group) Done() <-chan struct{} { return g.done }
 
-// beginToLeave starts leaving, in the loop.
-func (g *Group) beginToLeave() {
+// startLeaving starts leaving. It is idempotent.
+func (g *Group) startLeaving() {
 	if g.leaving {
 		return
 	}
 	g.leaving = true
-	l := g.life
+	g.leaveResult.Set(leaveResult{begun: true})
+	l := g.local
 	if l == nil {
-		g.left.Set(farewell{done: true})
+		g.leaveResult.Set(leaveResult{done: true})
 		return
 	}
-	g.leave = leave{since: time.Now(), change: l.members.ChangeID}
+	g.leaveProgress = leaveProgress{since: time.Now(), change: l.members.ChangeID}
 	g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 	g.announce()
 	g.reconcile()
 }
 
-// leaveTime is how long a group that does not change is waited for.
+// leaveTime is how long leaving waits for the next membership change.
 func (g *Group) leaveTime() time.Duration {
 	return 2*g.cfg.Timing.ElectionLimit + g.cfg.Timing.step()
 }
 
-// letGo ends leaving where it is plain how it ends, and reports whether it did.
-func (g *Group) letGo(l *life) bool {
+// finishLeaving ends leaving if its result is certain, and reports whether it did.
+func (g *Group) finishLeaving(l *localReplica) bool {
 	var err error
 	switch {
-	case g.alone(l):
-	case l.level && g.steward().kept():
+	case g.isOnlyMember(l):
+	case l.inSync && g.reconciler().voteNeeded():
 		err = ErrVoteNeeded
 	case g.stalled:
 		err = ErrStalled
 	default:
 		return false
 	}
-	g.left.Set(farewell{done: true, err: err})
+	g.leaveResult.Set(leaveResult{done: true, err: err})
 	return true
 }
 
-// reviewLeave ends leaving when nothing has come of it for long enough: this
-// member may see others than the leader does, and those whom it waits for may
-// never come so far.
-func (g *Group) reviewLeave(l *life) {
-	if g.life != l {
+// reviewLeave ends leaving when the membership has not changed for long enough. This member
+// may see other peers than the leader does, and the members that it waits for may never catch
+// up.
+func (g *Group) reviewLeave(l *localReplica) {
+	if g.local != l {
 		return
 	}
-	hope := g.leave.change != l.members.ChangeID
-	if time.Since(g.leave.since) < g.cfg.Policy.Grace {
-		hope = hope || l.votes() && g.steward().replaceable()
+	hope := g.leaveProgress.change != l.members.ChangeID
+	if time.Since(g.leaveProgress.since) < g.cfg.Policy.Grace {
+		hope = hope || l.votes() && g.reconciler().replaceable()
 	}
 	if hope {
-		g.leave.change = l.members.ChangeID
+		g.leaveProgress.change = l.members.ChangeID
 		g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 		return
 	}
@@ -156,15 +151,14 @@ func (g *Group) reviewLeave(l *life) {
 	case l.votes():
 		err = ErrVoteNeeded
 	}
-	g.left.Set(farewell{done: true, err: err})
+	g.leaveResult.Set(leaveResult{done: true, err: err})
 }
 
-// stopLast stops the replica of the last life, and returns a channel that is
-// closed when it has stopped. Where its log is forgotten and it stops soon, the
-// others hear that it has ended for good.
-func (g *Group) stopLast() <-chan struct{} {
+// stopLastReplica stops the last replica, and returns a channel that is closed when it has stopped.
+// If the log is cleared and the replica stops soon, it sends goodbye to the other members.
+func (g *Group) stopLastReplica() <-chan struct{} {
 	stopped := make(chan struct{})
-	l := g.life
+	l := g.local
 	if l == nil {
 		close(stopped)
 		return stopped
@@ -180,17 +174,16 @@ func (g *Group) stopLast() <-chan struct{} {
 	defer timer.Stop()
 	select {
 	case <-stopped:
-		g.sayGoodbye(l)
+		g.sendGoodbye(l)
 	case <-timer.C:
 	}
 	return stopped
 }
 
-// removeLeaving removes members that asked for it. A voter's place goes to a
-// spare first where there is one. Without a spare it is let go only if that
-// leaves the floor, and a quorum among those who can be reached; a dead voter
-// goes first if that helps.
-func (s steward) removeLeaving() change {
+// removeLeaving removes members that asked for it. A spare is promoted first to replace a voter.
+// Without a spare, a voter is removed only if enough voters remain, with a quorum among those
+// that can be reached. A dead voter is removed first if that allows it.
+func (s reconciler) removeLeaving() change {
 	for _, peer := range sortedPeers(s.peers) {
 		a := s.peers[peer]
 		if a.Phase != Leaving || a.Epoch != s.epoch || peer == s.self {
@@ -204,7 +197,7 @@ func (s steward) removeLeaving() change {
 			continue
 		}
 		if spare, ok := s.spare(); ok && len(s.members.Voters)%2 == 1 {
-			spare.why = "takes the place of a voter that leaves"
+			spare.why = "it replaces a voter that leaves"
 			return spare
 		}
 		if len(s.members.Voters) > s.floor() && s.quorumWithout(peer) {
@@ -217,9 +210,8 @@ func (s steward) removeLeaving() change {
 	return change{}
 }
 
-// deadBefore returns the removal of a dead voter, if the peer's vote can be spared
-// then.
-func (s steward) deadBefore(peer sm.PeerID) (change, bool) {
+// deadBefore returns the removal of a dead voter, if the peer can be removed after that.
+func (s reconciler) deadBefore(peer sm.PeerID) (change, bool) {
 	left := len(s.members.Voters) - 2
 	if left < s.floor() || s.reachable(peer) <= left/2 {
 		return change{}, false
@@ -232,10 +224,10 @@ func (s steward) deadBefore(peer sm.PeerID) (change, bool) {
 	return change{}, false
 }
 
-// kept reports whether it is plain that the group will not let this member, which
-// wants to leave, go: it needs its vote, and nobody who is here could take its
-// place. A voter that is missed may be back, for all that is plain.
-func (s steward) kept() bool {
+// voteNeeded reports whether it is certain that the group will not remove this member, which wants
+// to leave: the group needs its vote, and no connected member could replace it. It is not certain
+// while a voter is missing that may return.
+func (s reconciler) voteNeeded() bool {
 	if _, votes := s.members.Voters[s.peers[s.self].replica(s.self)]; !votes || s.replaceable() {
 		return false
 	}
@@ -243,12 +235,11 @@ func (s steward) kept() bool {
 		return true
 	}
 	_, helps := s.deadBefore(s.self)
-	return !helps && !s.quorumWithout(s.self) && !s.missesSome()
+	return !helps && !s.quorumWithout(s.self) && !s.mayRegainVoter()
 }
 
-// replaceable reports whether a member that is here may come to take this one's
-// vote.
-func (s steward) replaceable() bool {
+// replaceable reports whether a connected member may become able to take this member's vote.
+func (s reconciler) replaceable() bool {
 	for peer, a := range s.peers {
 		if _, votes := s.members.Voters[a.replica(peer)]; !votes && !a.Role.Observer && a.Phase != Leaving && !a.Poisoned {
 			return true
@@ -257,8 +248,8 @@ func (s steward) replaceable() bool {
 	return false
 }
 
-// missesSome reports whether a voter has no bond that may not be dead.
-func (s steward) missesSome() bool {
+// mayRegainVoter reports whether a voter without a bond may return.
+func (s reconciler) mayRegainVoter() bool {
 	for replica, peer := range s.members.Voters {
 		if _, bonded := s.peers[peer]; !bonded && !s.dead(replica, peer) {
 			return true

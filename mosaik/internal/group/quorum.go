@@ -2,22 +2,21 @@ package group
 
 import "time"
 
-// reviewQuorum decides whether the group is stalled: there is no leader, and
-// either too few voters can be reached from here to elect one, or there should
-// have been one by now. Only a lost leader counts, since a member that reaches
-// few voters may well reach one that leads. An epoch that still takes over another
-// has its only voter here, which elects itself, however long it takes: to recover
-// from that would lose what lies nowhere else.
-func (g *Group) reviewQuorum(l *life) {
+// reviewQuorum decides whether the group is stalled: there is no leader, and either a quorum
+// cannot be reached from here, or elections should have produced a leader by now. Reaching few
+// voters alone does not count, since one of them may lead. An epoch that must still take over a
+// carryover is never stalled: its only voter is here and elects itself. To recover from it
+// would lose the carryover, which exists nowhere else.
+func (g *Group) reviewQuorum(l *localReplica) {
 	g.timers.clear("stalled")
 	var left time.Duration
 	if l.leader == 0 && !g.quorumLost(l) {
 		left = time.Until(l.leaderless.Add(2 * g.cfg.Timing.ElectionLimit))
 	}
-	stalled := l.leader == 0 && left <= 0 && l.estate == nil
-	again := func(f func(*life)) func() {
+	stalled := l.leader == 0 && left <= 0 && l.carryover == nil
+	again := func(f func(*localReplica)) func() {
 		return func() {
-			if g.life == l {
+			if g.local == l {
 				f(l)
 			}
 		}
@@ -26,11 +25,11 @@ func (g *Group) reviewQuorum(l *life) {
 		g.timers.set("stalled", left, again(g.reviewQuorum))
 	}
 	if stalled && !g.stalled {
-		if !l.hangs && len(l.members.Voters) > 0 { // one that joins knows of no voters yet
-			g.warnStalled(l)
+		if !l.diskStalled && len(l.members.Voters) > 0 { // a joining member knows no voters yet
+			g.logStalled(l)
 		}
-		g.inbox.post(again(func(l *life) {
-			if !g.continueAlone(l) && !g.forsaken(l) {
+		g.inbox.postLatest(localKey{l, "stalled"}, again(func(l *localReplica) {
+			if !g.continueAlone(l) && !g.abandonEpoch(l) {
 				g.reconcile()
 			}
 		}))
@@ -38,9 +37,8 @@ func (g *Group) reviewQuorum(l *life) {
 	g.stalled = stalled
 }
 
-// quorumLost reports whether the voters that can be reached from here are no
-// majority.
-func (g *Group) quorumLost(l *life) bool {
+// quorumLost reports whether the voters that can be reached from here are not a majority.
+func (g *Group) quorumLost(l *localReplica) bool {
 	reached := 0
 	for replica, peer := range l.members.Voters {
 		if a, bonded := g.peers[peer]; replica == l.id || bonded && a.Epoch == l.epoch && a.replica(peer) == replica {

@@ -14,7 +14,7 @@ func TestRefusals(t *testing.T) {
 	var r refusals
 	a, b := sm.PeerID{1}, sm.PeerID{2}
 	if !r.note(b, link.CodeWrongProof) || r.note(b, link.CodeWrongProof) || !r.note(b, link.CodePolicy) || !r.note(a, link.CodeWrongProof) {
-		t.Error("another code is news, the same is none")
+		t.Error("another code is new for the peer, the same is not")
 	}
 	want := []link.RefusedError{{Peer: a, Code: link.CodeWrongProof}, {Peer: b, Code: link.CodePolicy}}
 	if diff := cmp.Diff(want, r.list()); diff != "" {

@@ -6,46 +6,45 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// maxReplicaIDs bounds the derived replica ids that are remembered, twice.
+// maxReplicaIDs is the size of one generation of the cache of replica ids.
 const maxReplicaIDs = 4096
 
-// knownReplicas remembers the ids of replicas, for all groups of the process.
-var knownReplicas replicaMemo
+// knownReplicaIDs caches replica ids for all groups of the process.
+var knownReplicaIDs replicaIDCache
 
-// replicaID returns the id of a peer's replica in an epoch. Since it is derived
-// from the proven peer id, no peer can speak for another's replica. Ids are
-// remembered: they are compared at every event of a group, and to derive one takes
-// a hash.
+// replicaID returns the id of a peer's replica in an epoch. It is derived from the proven peer
+// id, so no peer can claim another's replica. Ids are cached: every event of a group compares
+// some, and deriving one takes a hash.
 func replicaID(peer sm.PeerID, e Epoch, i Incarnation) uint64 {
-	key := replicaName{peer, e, i}
-	if id, ok := knownReplicas.get(key); ok {
+	key := replicaIDKey{peer, e, i}
+	if id, ok := knownReplicaIDs.get(key); ok {
 		return id
 	}
 	id := id64(peer[:], e[:], i[:])
-	knownReplicas.put(key, id)
+	knownReplicaIDs.put(key, id)
 	return id
 }
 
-// replicaName is what the id of a replica is derived from.
-type replicaName struct {
+// replicaIDKey holds what the id of a replica is derived from.
+type replicaIDKey struct {
 	peer        sm.PeerID
 	epoch       Epoch
 	incarnation Incarnation
 }
 
-// replicaMemo is a bounded map in two generations: when the present one is full it
-// becomes the last one, which is searched as well. It may be used concurrently.
-type replicaMemo struct {
+// replicaIDCache is a bounded map of two generations. When the present generation is full, it
+// becomes the last one, which is still searched. It is safe for concurrent use.
+type replicaIDCache struct {
 	mu            sync.RWMutex
-	present, last map[replicaName]uint64
+	present, last map[replicaIDKey]uint64
 }
 
-func (m *replicaMemo) get(name replicaName) (uint64, bool) {
+func (m *replicaIDCache) get(name replicaIDKey) (uint64, bool) {
 	m.mu.RLock()
 	id, ok := m.present[name]
 	old := uint64(0)
 	if !ok {
-		old = m.last[name] // no id is 0
+		old = m.last[name] // 0 if absent: no id is 0
 	}
 	m.mu.RUnlock()
 	if ok || old == 0 {
@@ -55,14 +54,14 @@ func (m *replicaMemo) get(name replicaName) (uint64, bool) {
 	return old, true
 }
 
-func (m *replicaMemo) put(name replicaName, id uint64) {
+func (m *replicaIDCache) put(name replicaIDKey, id uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.present) >= maxReplicaIDs {
 		m.present, m.last = nil, m.present
 	}
 	if m.present == nil {
-		m.present = map[replicaName]uint64{}
+		m.present = map[replicaIDKey]uint64{}
 	}
 	m.present[name] = id
 }

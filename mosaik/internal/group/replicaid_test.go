@@ -8,16 +8,16 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestReplicaIDsAreRemembered derives many ids from several goroutines, twice:
-// remembered or not they are what the parts' digest gives, and few are kept.
-func TestReplicaIDsAreRemembered(t *testing.T) {
+// TestReplicaIDsAreCached derives many ids in several goroutines, twice. They are those of the
+// digest, cached or not, and the cache is bounded.
+func TestReplicaIDsAreCached(t *testing.T) {
 	t.Parallel()
 	var deriving sync.WaitGroup
 	for range 4 {
 		deriving.Go(func() {
 			for round := range 2 {
 				for n := range 3 * maxReplicaIDs {
-					var name replicaName
+					var name replicaIDKey
 					binary.BigEndian.PutUint32(name.peer[:], uint32(n%3))
 					binary.BigEndian.PutUint32(name.epoch[:], uint32(n%5))
 					binary.BigEndian.PutUint32(name.incarnation[:], uint32(n))
@@ -33,7 +33,7 @@ func TestReplicaIDsAreRemembered(t *testing.T) {
 		})
 	}
 	deriving.Wait()
-	m := &knownReplicas
+	m := &knownReplicaIDs
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if len(m.present) > maxReplicaIDs || len(m.last) > maxReplicaIDs {
@@ -44,19 +44,19 @@ func TestReplicaIDsAreRemembered(t *testing.T) {
 // TestUsedReplicaIDsStay keeps using one id among many others.
 func TestUsedReplicaIDsStay(t *testing.T) {
 	t.Parallel()
-	var m replicaMemo
-	used := replicaName{peer: sm.PeerID{1}}
+	var m replicaIDCache
+	used := replicaIDKey{peer: sm.PeerID{1}}
 	m.put(used, 7)
 	for n := range 5 * maxReplicaIDs {
-		var other replicaName
+		var other replicaIDKey
 		binary.BigEndian.PutUint32(other.epoch[:], uint32(n+1))
 		m.put(other, 8)
 		if id, ok := m.get(used); !ok || id != 7 {
-			t.Fatalf("after %d other ids the one in use is %d, %v, want 7", n+1, id, ok)
+			t.Fatalf("after %d other ids the used one is %d, %v, want 7", n+1, id, ok)
 		}
 	}
-	if _, ok := m.get(replicaName{peer: sm.PeerID{2}}); ok {
-		t.Error("an id is known that was never put")
+	if _, ok := m.get(replicaIDKey{peer: sm.PeerID{2}}); ok {
+		t.Error("an id is cached that was never put")
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output of the scenarios")
 
 // TestScenarios runs the scripts in testdata: a paragraph of statements, a line
-// of four dashes, what the deciding functions then say. testdata/README.md
+// of four dashes, and the decisions that follow. testdata/README.md
 // lists the statements.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -80,7 +80,7 @@ type scenario struct {
 	since    time.Time
 	ended    map[Epoch]sm.Index
 	unaware  map[sm.PeerID]bool // voters that do not know it yet
-	lead     steward
+	lead     reconciler
 }
 
 func newScenario() *scenario {
@@ -89,7 +89,7 @@ func newScenario() *scenario {
 		now: now, since: now, self: "a", selfRole: Role{Factor: 1},
 		policy: Policy{Maximum: 5, Minimum: 1, Grace: 30 * time.Second},
 		ended:  map[Epoch]sm.Index{}, unaware: map[sm.PeerID]bool{},
-		lead: steward{
+		lead: reconciler{
 			epoch: epochOf("E"),
 			members: engine.Membership{
 				Voters: map[uint64]sm.PeerID{}, NonVoting: map[uint64]sm.PeerID{}, Removed: map[uint64]struct{}{},
@@ -192,25 +192,25 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 			return err
 		}
 		supports, err := strconv.ParseUint(args["supports"], 10, 32)
-		s.lead.level, s.lead.supports = uint32(level), uint32(supports)
+		s.lead.level, s.lead.supportedLevel = uint32(level), uint32(supports)
 		return err
 	case "commands":
 		s.lead.empty = false
 	case "empty":
 		s.lead.empty = true
 	case "resigns":
-		s.lead.resigns = strings.Join(words[1:], " ")
+		s.lead.stepDownReason = strings.Join(words[1:], " ")
 	case "sealed":
 		s.ended[epochOf(words[1])] = 0
 	case "seek":
 		fmt.Fprintln(out, s.seek())
 	case "next":
-		fmt.Fprintln(out, s.show(s.steward().next()))
-	case "tend":
-		s.tend(out)
+		fmt.Fprintln(out, s.show(s.reconciler().next()))
+	case "reconcile":
+		s.reconcile(out)
 	case "kept":
-		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, Tenure: Tenure{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: Leaving}
-		fmt.Fprintln(out, s.steward().kept())
+		s.lead.peers[peerOf(s.self)] = Announcement{Role: s.selfRole, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: Leaving}
+		fmt.Fprintln(out, s.reconciler().voteNeeded())
 		delete(s.lead.peers, peerOf(s.self))
 	case "gone":
 		r, _ := replicaOf(s.lead.epoch, words[1])
@@ -218,7 +218,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 	case "expel":
 		s.expel(out, peerOf(words[1]))
 	case "settled":
-		fmt.Fprintln(out, s.steward().unsettled() == "")
+		fmt.Fprintln(out, s.reconciler().unsettled() == "")
 	case "show":
 		s.showMembers(out)
 	default:
@@ -236,7 +236,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 	if len(name) > 1 {
 		n, _ = strconv.Atoi(name[1:])
 	}
-	a := Announcement{Role: Role{Factor: 1}, Tenure: Tenure{Incarnation: incarnationOf(n)}, Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
+	a := Announcement{Role: Role{Factor: 1}, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(n)}, Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
 	delete(s.unaware, peerOf(name))
 	for k, v := range args {
 		switch k {
@@ -257,7 +257,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 		case "epoch":
 			a.Epoch = epochOf(v)
 		case "commands":
-			a.Count = 1
+			a.AppliedIndex = 1
 		default:
 			return fmt.Errorf("unknown attribute %q", k)
 		}
@@ -268,9 +268,9 @@ func (s *scenario) bond(name string, args map[string]string) error {
 }
 
 func (s *scenario) seek() string {
-	m := seeker{
+	m := bootstrapper{
 		now: s.now, self: peerOf(s.self), role: s.selfRole, policy: s.policy,
-		since: s.since, delay: 3 * time.Second, ended: s.ended, peers: s.lead.peers,
+		seekingSince: s.since, delay: 3 * time.Second, endedEpochs: s.ended, peers: s.lead.peers,
 	}.next()
 	switch {
 	case !m.join.IsZero():
@@ -283,12 +283,12 @@ func (s *scenario) seek() string {
 	return "wait for an event"
 }
 
-func (s *scenario) steward() steward {
+func (s *scenario) reconciler() reconciler {
 	lead := s.lead
 	lead.now, lead.self, lead.policy = s.now, peerOf(s.self), s.policy
 	lead.peers = maps.Clone(s.lead.peers)
 	if _, ok := lead.peers[lead.self]; !ok {
-		lead.peers[lead.self] = Announcement{Role: s.selfRole, Tenure: Tenure{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: CaughtUp}
+		lead.peers[lead.self] = Announcement{Role: s.selfRole, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(1)}, Epoch: s.lead.epoch, Phase: CaughtUp}
 	}
 	for peer, a := range lead.peers {
 		if _, votes := lead.members.Voters[a.replica(peer)]; votes && !s.unaware[peer] {
@@ -299,7 +299,7 @@ func (s *scenario) steward() steward {
 	return lead
 }
 
-// show words a change with the scenario's names.
+// show formats a change with the scenario's names.
 func (s *scenario) show(c change) string { return s.words(c.String()) }
 
 func (s *scenario) words(text string) string {
@@ -309,10 +309,10 @@ func (s *scenario) words(text string) string {
 	return text
 }
 
-// tend carries out what the steward says until it is content.
-func (s *scenario) tend(out *strings.Builder) {
+// reconcile makes the changes that the reconciler decides on, until there is none.
+func (s *scenario) reconcile(out *strings.Builder) {
 	for range 50 {
-		c := s.steward().next()
+		c := s.reconciler().next()
 		fmt.Fprintln(out, s.show(c))
 		m := s.lead.members
 		switch c.kind {
@@ -346,10 +346,10 @@ func (s *scenario) change(c change) {
 	}
 }
 
-// expel carries out what the steward says until a peer is removed.
+// expel makes the changes that an operator's removal of a peer needs.
 func (s *scenario) expel(out *strings.Builder, peer sm.PeerID) {
 	for {
-		c, err := s.steward().removal(peer)
+		c, err := s.reconciler().removal(peer)
 		switch {
 		case err != nil:
 			text, _ := strings.CutPrefix(err.Error(), ErrCannotRemove.Error()+": ")

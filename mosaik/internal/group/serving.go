@@ -10,73 +10,73 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A healthy member's replica can be replaced by another one in the same epoch: its vote
-// was taken from it, which Raft cannot do in place, or it was removed while nobody could
-// reach it. The new replica begins with an empty machine. Until that machine has applied
-// as many commands as the former one, the former one answers Weak reads, and AtLeast reads
-// up to its index; so what this member has applied never goes back within an epoch. Two
-// machines exist for so long. All other calls need the new replica.
+// A member's replica can be replaced by another one in the same epoch: its vote was removed,
+// which Raft cannot do in place, or it was removed while it could not be reached. The new
+// replica begins with an empty machine. Until that machine has applied as many commands as the
+// former one, the former machine answers Weak reads, and AtLeast reads up to its index. So the
+// AppliedIndex of a member never decreases within an epoch. Meanwhile the member has two
+// machines. All other calls need the new replica.
 
-// serve makes a life's machine, which has applied commands up to index, answer reads in
-// place of a former life's, unless that has applied more. It is called on the goroutine
-// that applies, before anybody learns of index.
-func (g *Group) serve(l *life, index sm.Index) {
-	if s := g.serves.Load(); s != nil && s != l && index >= s.count() {
-		g.serves.CompareAndSwap(s, l)
+// startServing makes the replica's machine, which has applied commands up to index, answer reads in
+// place of a former one, unless that has applied more. It is called on the goroutine that
+// applies, before any reader can observe index.
+func (g *Group) startServing(l *localReplica, index sm.Index) {
+	if s := g.serving.Load(); s != nil && s != l && index >= s.AppliedIndex() {
+		g.serving.CompareAndSwap(s, l)
 	}
 }
 
-// retire ends the service of a former life's machine, unless the epoch may continue and
-// the machine has applied commands. The caller is the loop.
-func (g *Group) retire() {
-	s := g.serves.Load()
-	if s == nil || s == g.life {
+// retireServing stops reads on a former replica's machine, unless its epoch may continue and it has
+// applied commands. Only the group's goroutine calls it.
+func (g *Group) retireServing() {
+	s := g.serving.Load()
+	if s == nil || s == g.local {
 		return
 	}
-	if _, over := g.ended[s.epoch]; over || s.count() == 0 {
-		g.unserve()
+	if _, over := g.endedEpochs[s.epoch]; over || s.AppliedIndex() == 0 {
+		g.stopServing()
 	}
 }
 
-// unserve ends the service of any machine. Reads wait for another one.
-func (g *Group) unserve() {
-	g.serves.Store(nil)
-	g.applied.Set(0)
+// stopServing stops reads on any machine. Readers wait for the next one.
+func (g *Group) stopServing() {
+	g.serving.Store(nil)
+	g.appliedIndex.Set(0)
 }
 
-// prepare makes ready for a life whose replica is about to start. Only a former life of
-// the same epoch continues to answer reads.
-func (g *Group) prepare(l *life) {
-	if s := g.serves.Load(); s == nil || s.epoch != l.epoch {
-		g.unserve()
+// prepareServing prepares for the start of a replica. A former replica continues to answer reads
+// only if it is of the same epoch.
+func (g *Group) prepareServing(l *localReplica) {
+	if s := g.serving.Load(); s == nil || s.epoch != l.epoch {
+		g.stopServing()
 	}
 	g.applies.Store(l.state)
 }
 
-// took makes a life, whose replica has started, the present one.
-func (g *Group) took(l *life) {
-	g.life = l
+// makeCurrent makes a replica that has started the current one.
+func (g *Group) makeCurrent(l *localReplica) {
+	g.local = l
 	g.current.Store(l)
-	g.serves.CompareAndSwap(nil, l)
+	g.serving.CompareAndSwap(nil, l)
 }
 
-// count returns the index of the last command that the life's machine has applied. It may
+// AppliedIndex returns the index of the last command that the replica's machine has applied. It may
 // be called from any goroutine.
-func (l *life) count() sm.Index { return sm.Index(l.applied.Load()) }
+func (l *localReplica) AppliedIndex() sm.Index { return sm.Index(l.appliedIndex.Load()) }
 
-// count returns the index of the last command that the present life's machine has applied,
-// 0 without a life. The caller is the loop.
-func (g *Group) count() sm.Index {
-	if g.life == nil {
+// localAppliedIndex returns the index of the last command that the current replica's machine has
+// applied, 0 without a replica. Only the group's goroutine calls it.
+func (g *Group) localAppliedIndex() sm.Index {
+	if g.local == nil {
 		return 0
 	}
-	return g.life.count()
+	return g.local.AppliedIndex()
 }
 
-// reader returns the life whose machine is as new as a read needs, once it is. It returns
-// nil if a replica was stopped meanwhile, and the caller must ask again.
-func (g *Group) reader(ctx context.Context, need Need) (*life, error) {
-	if s := g.serves.Load(); s != nil && !need.Strong && s.count() >= need.AtLeast {
+// readableReplica returns a replica whose machine is as fresh as a read needs, and waits for it. It
+// returns nil if a replica was stopped meanwhile; then the caller must try again.
+func (g *Group) readableReplica(ctx context.Context, need Need) (*localReplica, error) {
+	if s := g.serving.Load(); s != nil && !need.Strong && s.AppliedIndex() >= need.AtLeast {
 		return s, nil
 	}
 	if err := g.CheckCaller(); err != nil {
@@ -84,7 +84,7 @@ func (g *Group) reader(ctx context.Context, need Need) (*life, error) {
 	}
 	l := g.current.Load()
 	if l == nil {
-		return nil, g.awaitLife(ctx)
+		return nil, g.awaitReplica(ctx)
 	}
 	var again bool
 	var err error
@@ -99,21 +99,21 @@ func (g *Group) reader(ctx context.Context, need Need) (*life, error) {
 	return l, nil
 }
 
-// awaitLife waits for the replica that takes the place of the former one. Without a former
-// one the member is in no epoch: [ErrForming].
-func (g *Group) awaitLife(ctx context.Context) error {
+// awaitReplica waits for the replica that replaces the former one. Without a former one the member
+// is in no epoch, and it returns [ErrForming].
+func (g *Group) awaitReplica(ctx context.Context) error {
 	for {
-		changed := g.prospect.Changed()
+		changed := g.retryState.Changed()
 		if g.current.Load() != nil {
 			return nil
 		}
 		if err := g.Ended(); err != nil {
 			return err
 		}
-		if g.serves.Load() == nil {
+		if g.serving.Load() == nil {
 			return ErrForming
 		}
-		if err := g.giveUp(); err != nil {
+		if err := g.retryError(); err != nil {
 			return err
 		}
 		select {
@@ -124,15 +124,15 @@ func (g *Group) awaitLife(ctx context.Context) error {
 	}
 }
 
-// outcome returns the error of a read on a life's machine. A former life's machine that
-// panicked says nothing of the one that takes its place.
-func (g *Group) outcome(l *life, err error) error {
+// readOutcome returns the error of a read on a replica's machine. A panic of a former replica's
+// machine does not mean that the current machine is poisoned.
+func (g *Group) readOutcome(l *localReplica, err error) error {
 	if err == nil || g.current.Load() == l {
 		return err
 	}
 	var poisoned *state.PoisonedError
 	if errors.As(err, &poisoned) && poisoned == l.state.Status().Poisoned {
-		return fmt.Errorf("%w: a new replica takes the place of one whose machine panicked", ErrForming)
+		return fmt.Errorf("%w: a new replica replaces one whose machine panicked", ErrForming)
 	}
 	return err
 }

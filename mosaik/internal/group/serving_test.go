@@ -30,7 +30,7 @@ func (*tally) CanSnapshot() bool        { return false }
 func (*tally) Snapshot(io.Writer) error { return nil }
 func (*tally) Restore(io.Reader) error  { return nil }
 
-// servingGroup is a Group whose loop is the test and whose lives have no replica.
+// servingGroup is a Group whose goroutine is the test and whose replicas have no Raft.
 type servingGroup struct {
 	*Group
 	t   *testing.T
@@ -39,13 +39,13 @@ type servingGroup struct {
 
 func newServingGroup(t *testing.T) *servingGroup {
 	g := &Group{
-		cfg:      Config{Level: 1, History: state.NewHistory(1 << 20)},
-		log:      slog.New(slog.DiscardHandler),
-		inbox:    newMailbox(),
-		status:   watch.New(Status{}),
-		prospect: watch.New(prospect{}),
-		applied:  watch.New(sm.Index(0)),
-		ended:    map[Epoch]sm.Index{},
+		cfg:          Config{Level: 1, History: state.NewHistory(1 << 20)},
+		log:          slog.New(slog.DiscardHandler),
+		inbox:        newInbox(),
+		status:       watch.New(Status{}),
+		retryState:   watch.New(retryState{}),
+		appliedIndex: watch.New(sm.Index(0)),
+		endedEpochs:  map[Epoch]sm.Index{},
 	}
 	g.cfg.History.Record()
 	s := &servingGroup{Group: g, t: t}
@@ -59,30 +59,30 @@ func newServingGroup(t *testing.T) *servingGroup {
 	return s
 }
 
-// begin begins a life as start does, without a replica.
-func (s *servingGroup) begin(e Epoch) *life {
-	l := &life{epoch: e, machine: &tally{}}
+// begin starts a replica as start does, without Raft.
+func (s *servingGroup) begin(e Epoch) *localReplica {
+	l := &localReplica{epoch: e, machine: &tally{}}
 	l.ctx, l.cancel = context.WithCancel(s.t.Context())
 	l.state = state.New(state.Config{
-		Machine: l.machine, History: s.cfg.History, Applied: observer{s.Group, l}.applied, Poisoned: observer{s.Group, l}.poisoned,
+		Machine: l.machine, History: s.cfg.History, Applied: stateEvents{s.Group, l}.applied, Poisoned: stateEvents{s.Group, l}.poisoned,
 	})
-	s.prepare(l)
-	s.took(l)
-	s.prospect.Set(prospect{life: l, epoch: e})
+	s.prepareServing(l)
+	s.makeCurrent(l)
+	s.retryState.Set(retryState{local: l, epoch: e})
 	return l
 }
 
-// end ends the present life as exit does.
+// end stops the replica as quitEpoch does.
 func (s *servingGroup) end() {
-	l := s.life
+	l := s.local
 	s.current.Store(nil)
 	l.cancel()
-	s.life = nil
-	s.retire()
+	s.local = nil
+	s.retireServing()
 }
 
-// apply applies entries of the log to a life, up to so many commands.
-func (s *servingGroup) apply(l *life, commands int) {
+// apply applies entries of the log to a replica, up to a number of commands.
+func (s *servingGroup) apply(l *localReplica, commands int) {
 	s.t.Helper()
 	for i := int(l.state.Status().Raft.Index); i < commands+2; i++ {
 		if err := l.state.Apply(sm.Index(i+1), 1, s.log[i]); err != nil {
@@ -91,12 +91,12 @@ func (s *servingGroup) apply(l *life, commands int) {
 	}
 }
 
-// weak returns the index of a weak read, whose value must agree with it.
+// read returns the index of a read, whose value must agree with it.
 func (s *servingGroup) read(need Need) (sm.Index, error) {
 	s.t.Helper()
 	var index sm.Index
 	ctx, cancel := context.WithCancel(s.t.Context())
-	cancel() // what must wait ends at once
+	cancel() // a read that must wait ends at once
 	epoch, err := s.Read(ctx, need, &state.Query{Run: func(at sm.Index, m state.Machine) error {
 		if index = at; m.(*tally).n != int(at) {
 			s.t.Errorf("a machine at index %d has applied %d commands", at, m.(*tally).n)
@@ -104,24 +104,24 @@ func (s *servingGroup) read(need Need) (sm.Index, error) {
 		return nil
 	}})
 	if err == nil && epoch.IsZero() {
-		s.t.Errorf("an answer at %d of no epoch", index)
+		s.t.Errorf("an answer at %d without an epoch", index)
 	}
 	return index, err
 }
 
-// wantAt fails the test unless Weak reads and what was applied are at the index.
+// wantAt fails the test unless Weak reads and the AppliedIndex are at the index.
 func (s *servingGroup) wantAt(when string, want sm.Index) {
 	s.t.Helper()
 	if got, err := s.read(Need{}); got != want || err != nil {
 		s.t.Errorf("%s: a weak read answers at %d, error %v; want %d", when, got, err, want)
 	}
-	if got := s.applied.Get(); got != want {
-		s.t.Errorf("%s: %d commands are applied, want %d", when, got, want)
+	if got := s.appliedIndex.Get(); got != want {
+		s.t.Errorf("%s: the AppliedIndex is %d, want %d", when, got, want)
 	}
 }
 
-// A replica that takes the place of another one in its epoch begins with an empty machine.
-// Readers do not notice, at any index at which the former one may have ended.
+// TestReplacedReplicaServes replaces a replica by one with an empty machine, at each index at which
+// the former one may have ended. Readers do not notice.
 func TestReplacedReplicaServes(t *testing.T) {
 	t.Parallel()
 	for former := range 9 {
@@ -154,7 +154,8 @@ func TestReplacedReplicaServes(t *testing.T) {
 	}
 }
 
-// What was recorded of the former replica's commands is not recorded again.
+// TestReplacedReplicaRepeatsNoCommand replaces a replica. Commands that the former one recorded are
+// not recorded again.
 func TestReplacedReplicaRepeatsNoCommand(t *testing.T) {
 	t.Parallel()
 	s := newServingGroup(t)
@@ -176,7 +177,8 @@ func TestReplacedReplicaRepeatsNoCommand(t *testing.T) {
 	}
 }
 
-// A former replica's machine ends with its epoch, and with the member's part.
+// TestFormerMachineEnds ends the epoch and the member's part. The former replica's machine then
+// answers no reads.
 func TestFormerMachineEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -184,9 +186,9 @@ func TestFormerMachineEnds(t *testing.T) {
 		runs bool // a replica runs afterwards
 	}{
 		"another epoch is entered": {func(s *servingGroup) { s.begin(Epoch{2}) }, true},
-		"its epoch is sealed":      {func(s *servingGroup) { s.toldSealed(Epoch{1}, 9) }, false},
+		"its epoch is sealed":      {func(s *servingGroup) { s.receiveSealed(Epoch{1}, 9) }, false},
 		"its epoch is continued by another": {func(s *servingGroup) {
-			s.conclude(Epoch{1}, everything)
+			s.endEpoch(Epoch{1}, allCommands)
 		}, false},
 	} {
 		s := newServingGroup(t)
@@ -200,13 +202,14 @@ func TestFormerMachineEnds(t *testing.T) {
 		case !c.runs && !errors.Is(err, ErrForming):
 			t.Errorf("%s: a weak read answers at %d, error %v; want %v", name, got, err, ErrForming)
 		}
-		if got := s.applied.Get(); got != 0 {
+		if got := s.appliedIndex.Get(); got != 0 {
 			t.Errorf("%s: %d commands are applied", name, got)
 		}
 	}
 }
 
-// A former machine that panicked answers nothing, but says nothing of the next one.
+// TestFormerMachinePanicked reads while a replica replaces one whose machine panicked. The error
+// does not claim that the new machine is poisoned.
 func TestFormerMachinePanicked(t *testing.T) {
 	t.Parallel()
 	s := newServingGroup(t)
@@ -221,6 +224,6 @@ func TestFormerMachinePanicked(t *testing.T) {
 	s.end()
 	s.begin(Epoch{1})
 	if _, err := s.read(Need{}); !errors.Is(err, ErrForming) || errors.Is(err, state.ErrPoisoned) {
-		t.Errorf("a read while a new replica takes the place of a broken one: %v", err)
+		t.Errorf("a read while a new replica replaces a broken one: %v", err)
 	}
 }

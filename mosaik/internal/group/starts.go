@@ -13,9 +13,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A network's directory counts how often it was opened, by which the peers tell a process
-// that continues a log from one that has a copy of it. A storage with a directory of its
-// own may be used by a network without one. Then the count is kept beside the log.
+// A network's directory counts how often it was opened. By this count, peers distinguish a
+// process that continues a log from one that has a copy of it. A storage with a directory of
+// its own may be used by a network without one. Then the count is kept beside the log.
 //
 // Starts v1, the file "starts" beside a group's snapshots. Integers are little-endian.
 //
@@ -33,14 +33,14 @@ const (
 	startsSize   = startsBody + sm.DigestSize
 )
 
-// starts is how often a log was opened by a network without a directory.
+// starts is the content of the file: how often a network without a directory opened the log.
 type starts struct {
 	id    Directory
 	count uint64
 }
 
-// originOf returns the origin of the incarnations in a group. It is that of the process,
-// unless the log outlives the process and only the log can count the starts.
+// originOf returns the origin of the incarnations in a group: that of the process, unless only
+// the log can count the starts. It counts this start.
 func originOf(cfg Config) (*Origin, error) {
 	files, durable := logstore.FilesOf(cfg.Log)
 	if !durable || cfg.Origin.process.Directory != (Directory{}) {
@@ -60,7 +60,7 @@ func originOf(cfg Config) (*Origin, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("write %s: %w", filepath.Join(files.Dir(), startsFile), err)
 	}
-	return &Origin{process: Tenure{Process: newProcess(s.count), Directory: s.id, Started: cfg.Origin.process.Started}}, nil
+	return &Origin{process: ProcessInfo{Process: newProcess(s.count), Directory: s.id, Started: cfg.Origin.process.Started}}, nil
 }
 
 func (s starts) marshal() []byte {
@@ -72,7 +72,7 @@ func (s starts) marshal() []byte {
 	return append(b, sum[:]...)
 }
 
-// readStarts returns what the file says, and zeros if there is none.
+// readStarts returns the content of the file, and the zero value if there is no file.
 func readStarts(files logstore.Files) (starts, error) {
 	file, err := files.Open(startsFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,23 +88,23 @@ func readStarts(files logstore.Files) (starts, error) {
 	return parseStarts(b)
 }
 
-// parseStarts reads the file's content. No content makes it panic.
+// parseStarts decodes the file from hostile bytes.
 func parseStarts(b []byte) (starts, error) {
 	if len(b) < startsBody || string(b[:len(startsMagic)]) != startsMagic {
-		return starts{}, fmt.Errorf("%w: it does not begin like one", logstore.ErrCorrupt)
+		return starts{}, fmt.Errorf("%w: the magic is missing; want %q", logstore.ErrCorrupt, startsMagic)
 	}
 	if format := binary.LittleEndian.Uint32(b[8:]); format != startsFormat {
 		return starts{}, fmt.Errorf("%w: format %d; this version reads format %d", logstore.ErrFormat, format, startsFormat)
 	}
 	if len(b) != startsSize {
-		return starts{}, fmt.Errorf("%w: its size is not %d bytes", logstore.ErrCorrupt, startsSize)
+		return starts{}, fmt.Errorf("%w: %d bytes; want %d", logstore.ErrCorrupt, len(b), startsSize)
 	}
 	if sum := sm.Parts(b[:startsBody]); sm.Digest(b[startsBody:]) != sum {
-		return starts{}, fmt.Errorf("%w: its hash is wrong", logstore.ErrCorrupt)
+		return starts{}, fmt.Errorf("%w: the hash does not match the content", logstore.ErrCorrupt)
 	}
 	s := starts{id: Directory(b[12:28]), count: binary.LittleEndian.Uint64(b[28:])}
 	if s.id == (Directory{}) || s.count == 0 {
-		return starts{}, fmt.Errorf("%w: its id or its count is 0", logstore.ErrCorrupt)
+		return starts{}, fmt.Errorf("%w: the id or the count is 0", logstore.ErrCorrupt)
 	}
 	return s, nil
 }

@@ -18,18 +18,19 @@ func inOwnDir(dir string) Config {
 	return Config{Log: keptIn{dir: dir}, Origin: NewOrigin(0, Directory{}, testClock)}
 }
 
-// The starts of a log are counted where the network has no directory.
+// TestStartsAreCounted joins with logs in directories, with and without a directory of the network.
+// Only without one are the starts of the log counted.
 func TestStartsAreCounted(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "snapshots")
-	var last Tenure
+	var last ProcessInfo
 	for n := range uint64(3) {
 		cfg := inOwnDir(dir)
 		o, err := originOf(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		now := o.begin(Incarnation{})
+		now := o.newIncarnation(Incarnation{})
 		if now.Process.start() != n+1 || now.Directory == (Directory{}) || now.Started != uint64(testClock.UnixNano()) {
 			t.Errorf("start %d is %+v", n+1, now)
 		}
@@ -56,7 +57,8 @@ func TestStartsAreCounted(t *testing.T) {
 	}
 }
 
-// The bytes of the file are those of format 1, which every later version reads.
+// TestStartsFormat compares a file with the golden bytes of format 1, which later versions must
+// read.
 func TestStartsFormat(t *testing.T) {
 	t.Parallel()
 	id := Directory{0: 0xa1, 15: 0xb2}
@@ -73,7 +75,8 @@ func TestStartsFormat(t *testing.T) {
 	}
 }
 
-// A file that is damaged is an error and stays as it is.
+// TestDamagedStarts damages a file in all bytes and lengths. Reading it is an error and does not
+// change it.
 func TestDamagedStarts(t *testing.T) {
 	t.Parallel()
 	whole := starts{dirOne, 5}.marshal()
@@ -111,7 +114,7 @@ func TestDamagedStarts(t *testing.T) {
 	}
 }
 
-// FuzzStarts reads any file.
+// FuzzStarts parses arbitrary files.
 func FuzzStarts(f *testing.F) {
 	f.Add(starts{dirOne, 5}.marshal())
 	f.Add([]byte(startsMagic))
@@ -123,8 +126,8 @@ func FuzzStarts(f *testing.F) {
 	})
 }
 
-// A process that continues a log of its own directory takes the place of the one before it
-// whatever its clock says, and a copy of that log does not.
+// TestSuccessionByStartsOfALog continues a log of its own directory in a later process. It replaces
+// the earlier process whatever their clocks show, and a copy of the log does not.
 func TestSuccessionByStartsOfALog(t *testing.T) {
 	t.Parallel()
 	open := func(dir string, clock time.Duration) *Origin {
@@ -139,17 +142,17 @@ func TestSuccessionByStartsOfALog(t *testing.T) {
 	for _, clock := range []time.Duration{-time.Hour, 0, time.Hour} {
 		dir, copied := t.TempDir(), t.TempDir()
 		s := &succession{}
-		first := open(dir, 0).begin(Incarnation{})
+		first := open(dir, 0).newIncarnation(Incarnation{})
 		s.note(first, s.judge(first, false))
 		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
-		next := open(dir, clock).resume(first.Incarnation)
+		next := open(dir, clock).resumeIncarnation(first.Incarnation)
 		if got := s.judge(next, false); got != admitted {
 			t.Errorf("clock %v: the process that continues is %v", clock, got)
 		}
 		s.note(next, admitted)
-		twin := open(copied, 2*clock).resume(first.Incarnation)
+		twin := open(copied, 2*clock).resumeIncarnation(first.Incarnation)
 		if got := s.judge(twin, false); got != superseded {
 			t.Errorf("clock %v: the copy is %v", clock, got)
 		}

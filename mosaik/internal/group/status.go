@@ -11,71 +11,72 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Status is what a member knows about its group at one moment. Values are
-// immutable: whoever reads one may keep it.
+// Status is what a member knows about its group at one moment. A value is never changed, so a
+// reader may keep it.
 type Status struct {
-	Epoch     Epoch     // zero before the group formed
+	Epoch     Epoch     // zero before the group has formed
 	Recovered int       // how many epochs this one continues
 	Opened    bool      // the epoch accepts commands
-	Level     uint32    // the level of the schema that is active, 0 without an epoch
+	Level     uint32    // the active level of the schema, 0 without an epoch
 	Leader    sm.PeerID // zero for none
 	Term      sm.Term
-	Token     uint64  // of the leader, 0 while it is not above what it must be
-	Online    bool    // leads, or is level with a live leader, and the epoch is open
-	Settled   bool    // online, and everybody who is here is in place
+	Token     uint64  // the leader's fencing token, 0 while it does not exceed the floor
+	Online    bool    // the member leads or has caught up with a live leader, and the epoch is open
+	Settled   bool    // online, every member is in place; see unsettled
 	Stalled   bool    // no leader, and none can be elected
-	Apart     []Epoch // other epochs that hold commands, as this one does
-	Waits     string  // what being online or settled waits for, "" for nothing
+	Diverged  []Epoch // diverged epochs
+	Waits     string  // what the member waits for to be online or settled, "" if it is settled
 	Bonds     []sm.PeerID
-	Refused   []link.RefusedError // peers that one side refused a bond with
+	Refused   []link.RefusedError // peers without a bond because one side refused it
 	Members   []Member
 	Ghosts    []Ghost      // voters that count and cannot be reached
 	Poisoned  error        // the machine's panic, nil for none
 	Snapshot  error        // why the last snapshot failed, nil if it did not
-	Outdated  error        // why this program cannot go on from the log, nil if it can
+	Outdated  error        // why this program cannot continue from the log, nil if it can
 	Slow      []state.Slow // calls of the machine that run long
-	Ended     error        // why the member's part has ended, nil while it continues
+	Ended     error        // why the member's part has ended, nil while it runs
 }
 
-// Member is one member of a group as another sees it.
+// Member is one member of a group as this member sees it.
 type Member struct {
 	Peer        sm.PeerID
 	Voter       bool
 	Observer    bool
 	CaughtUp    bool
-	Bonded      bool // reachable: a bond with it lives, or it is this very member
-	Current     bool // knows the last membership change
+	Bonded      bool // it has a bond, or is this member
+	Current     bool // it knows the last membership change
 	Reluctant   bool
 	Leaving     bool
 	Durable     bool        // its log outlives its process
-	Level       uint32      // the highest level of the schema that it supports, 0 while it is not bonded
-	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
-	Incarnation Incarnation // zero while it was not bonded
+	Level       uint32      // the highest level of the schema that it supports, 0 without a bond
+	LastSeen    time.Time   // when its last bond ended, zero with a bond or before the first
+	Incarnation Incarnation // zero without a bond
 }
 
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
 		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
-		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
+		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Diverged, o.Diverged) &&
 		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
 }
 
-// publish lets the world see what changed. It runs after every event.
+// publish sets the status and the retry state if they have changed. It runs after each batch of
+// events.
 func (g *Group) publish() {
 	s := g.view()
 	if !s.equal(g.status.Get()) {
 		g.status.Set(s)
 	}
-	g.prospect.Update(func(old prospect) (prospect, bool) {
-		p := prospect{g.life, s.Epoch, s.Leader, s.Term, s.Stalled, s.Poisoned}
+	g.retryState.Update(func(old retryState) (retryState, bool) {
+		p := retryState{g.local, s.Epoch, s.Leader, s.Term, s.Stalled, s.Poisoned}
 		return p, p != old
 	})
 }
 
-// prospect is the part of a status on which it depends whether a failed attempt
-// to commit something is worth repeating.
-type prospect struct {
-	life     *life // to be compared only
+// retryState is the part of the status that decides whether a failed attempt to commit an entry
+// can be repeated. Its changes wake the proposer.
+type retryState struct {
+	local    *localReplica // only compared
 	epoch    Epoch
 	leader   sm.PeerID
 	term     sm.Term
@@ -85,8 +86,8 @@ type prospect struct {
 
 func (g *Group) view() Status {
 	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare), Refused: g.refused.list()}
-	l := g.life
-	if former := g.serves.Load(); former != nil && former != l {
+	l := g.local
+	if former := g.serving.Load(); former != nil && former != l {
 		s.Slow = append(s.Slow, former.slow...)
 	}
 	if l == nil {
@@ -96,11 +97,11 @@ func (g *Group) view() Status {
 	s.Epoch = l.epoch
 	s.Recovered = len(l.ancestors)
 	for _, a := range g.peers {
-		if g.apart(a) && !slices.Contains(s.Apart, a.Epoch) {
-			s.Apart = append(s.Apart, a.Epoch)
+		if g.diverged(a) && !slices.Contains(s.Diverged, a.Epoch) {
+			s.Diverged = append(s.Diverged, a.Epoch)
 		}
 	}
-	slices.SortFunc(s.Apart, Epoch.Compare)
+	slices.SortFunc(s.Diverged, Epoch.Compare)
 	s.Opened = l.opened
 	s.Level = l.state.Level()
 	s.Term = l.term
@@ -119,56 +120,56 @@ func (g *Group) view() Status {
 	s.Ghosts = g.ghosts(l)
 	s.Waits = g.waits(l)
 	if s.Waits == "" {
-		s.Waits = g.steward().unsettled()
+		s.Waits = g.reconciler().unsettled()
 	}
 	s.Settled = s.Waits == ""
 	return s
 }
 
-// seekingWaits says what a member without an epoch waits for.
+// seekingWaits describes what a member without an epoch waits for.
 func (g *Group) seekingWaits() string {
 	observers := g.cfg.Role.Observer
 	for _, a := range g.peers {
 		observers = observers && a.Role.Observer
 	}
-	switch opponent := g.opponent(); {
-	case opponent != "":
-		return opponent
+	switch waits := g.blockerWaits(); {
+	case waits != "":
+		return waits
 	case observers:
-		return "a member that may vote: all connected members are observers"
+		return "a member that may vote; all connected members are observers"
 	case g.cfg.Policy.Expected > len(g.peers)+1:
-		return fmt.Sprintf("%d expected members: %d are connected", g.cfg.Policy.Expected, len(g.peers)+1)
+		return fmt.Sprintf("the expected %d members; %d are connected", g.cfg.Policy.Expected, len(g.peers)+1)
 	}
 	return "an epoch to join, or the bootstrap delay to pass"
 }
 
-// waits says what a member waits for that is in an epoch and not online.
-func (g *Group) waits(l *life) string {
+// waits describes what a member of an epoch waits for to be online, "" if it is online.
+func (g *Group) waits(l *localReplica) string {
 	switch {
 	case l.online():
 		return ""
 	case l.poisoned != nil:
 		return "nothing: the machine panicked"
-	case l.hangs:
-		return "a stalled disk: that of its log, or of another log in this process"
+	case l.diskStalled:
+		return "the disk, which is stalled: that of this log or of another log in this process"
 	case g.stalled && g.quorumLost(l):
-		return "a quorum: too few voters can be reached; missing: " + shortNames(g.unreached(l))
+		return "a quorum; missing voters: " + shortNames(g.unreached(l))
 	case l.leader == 0:
 		return "a leader"
-	case l.estate != nil:
+	case l.carryover != nil:
 		return "the state of the previous epoch"
 	case !l.opened:
 		return fmt.Sprintf("enough voters to accept commands: %d are needed", g.cfg.Policy.Floor())
 	}
 	for _, c := range l.slow {
 		if c.Doing == "apply" {
-			return fmt.Sprintf("its machine, which has not returned from command %d (%s)", c.Index, c.Type)
+			return fmt.Sprintf("the machine to return from command %d (%s)", c.Index, c.Type)
 		}
 	}
-	if s := g.serves.Load(); s != nil && s != l {
-		return "its new replica to catch up; until then the former replica's machine answers weak reads"
+	if s := g.serving.Load(); s != nil && s != l {
+		return "the new replica to catch up; until then the former replica answers weak reads"
 	}
-	return "its replica to catch up"
+	return "the replica to catch up"
 }
 
 func (g *Group) member(replica uint64, peer sm.PeerID) Member {
@@ -177,7 +178,7 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 		a, bonded = g.announcement(), true
 	}
 	current := bonded && a.replica(peer) == replica
-	_, voter := g.life.members.Voters[replica]
+	_, voter := g.local.members.Voters[replica]
 	m := Member{
 		Peer:     peer,
 		Voter:    voter,
@@ -188,7 +189,7 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 	if current {
 		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
 		m.Durable, m.Level = a.Durable, a.Level
-		m.Current = a.Change == g.life.members.ChangeID
+		m.Current = a.Change == g.local.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]
 	}

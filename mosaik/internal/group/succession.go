@@ -5,43 +5,42 @@ import (
 	"slices"
 )
 
-// maxPast bounds the earlier incarnations that are remembered of a peer.
-const maxPast = 16
+// maxPastIncarnations is the limit of earlier incarnations that are remembered of a peer.
+const maxPastIncarnations = 16
 
-// succession is what a member remembers of the processes that had the identity of
-// one peer. No two of them may take part at the same time, and an incarnation that
-// another one followed must not vote again from an older log.
+// succession is the record of the processes that had the identity of one peer. At most one of
+// them may take part, and an incarnation that another one followed must not vote again from an
+// older log.
 type succession struct {
-	latest Tenure        // the one that was admitted last
-	past   []Incarnation // that were admitted before it, the oldest first
-	// rival is a process that was refused because the latest one may live, and
-	// returned reports that the latest one bonded after that, so that it does.
+	latest ProcessInfo   // the process that was admitted last
+	past   []Incarnation // admitted before it, the oldest first
+	// rival is a process that was refused because the latest one may be alive. returned
+	// reports that the latest one bonded after that, which proves that it is.
 	rival    Process
 	returned bool
 }
 
-// standing is whether a process may bond.
+// standing is the decision whether a process may bond.
 type standing uint8
 
 const (
 	admitted   standing = iota
-	waiting             // refused until the process before it was missed for the grace
+	waiting             // refused until the previous process has been missing for the grace
 	superseded          // refused for good
 )
 
-// judge decides about a process that bonds. missed reports whether the latest one
-// has had no bond for longer than the grace.
+// judge decides about a process that bonds. missed reports whether the latest process has had
+// no bond for longer than the grace.
 //
-// Within one directory the numbers of its starts order the processes. A new
-// incarnation, which has never voted, follows a process without that directory at
-// once if its clock says that it started later, and otherwise when that one was
-// missed for the grace: clocks may be wrong. An incarnation that began in an earlier
-// process continues it only where its directory shows no later one: otherwise its
-// log may be an older copy. One of another directory, of which nothing is known
-// here, was never superseded here and waits for the grace.
-func (s *succession) judge(o Tenure, missed bool) standing {
+// Within one directory, the numbers of its starts order the processes. A new incarnation has
+// never voted. It follows a process without that directory at once if it started later by its
+// clock. Otherwise it waits until that process has been missing for the grace, because clocks
+// may be wrong. An incarnation that began in an earlier process continues it only if no later
+// process of its directory is known: otherwise its log may be an older copy. An incarnation of
+// another directory, about which nothing is known here, waits for the grace.
+func (s *succession) judge(o ProcessInfo, missed bool) standing {
 	switch l := s.latest; {
-	case l == (Tenure{}):
+	case l == (ProcessInfo{}):
 		return admitted
 	case o.Process == l.Process:
 		if o.Incarnation.Compare(l.Incarnation) < 0 {
@@ -75,8 +74,8 @@ func (s *succession) judge(o Tenure, missed bool) standing {
 	return waiting
 }
 
-// note takes the standing of a process into account.
-func (s *succession) note(o Tenure, now standing) {
+// note records a process and its standing.
+func (s *succession) note(o ProcessInfo, now standing) {
 	switch l := s.latest; {
 	case now == waiting:
 		if s.rival != o.Process {
@@ -92,7 +91,7 @@ func (s *succession) note(o Tenure, now standing) {
 	}
 	if l := s.latest.Incarnation; l != o.Incarnation && l != (Incarnation{}) {
 		s.past = append(s.past, l)
-		s.past = s.past[max(0, len(s.past)-maxPast):]
+		s.past = s.past[max(0, len(s.past)-maxPastIncarnations):]
 	}
 	s.latest = o
 }

@@ -14,19 +14,19 @@ var (
 )
 
 func newTestIncarnation() Incarnation {
-	return NewOrigin(0, Directory{}, testClock).begin(Incarnation{}).Incarnation
+	return NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}).Incarnation
 }
 
 func (s standing) String() string { return [...]string{"admitted", "waiting", "superseded"}[s] }
 
-// Incarnations of a process, and of a directory, compare higher the later they are,
-// whatever the clock says, and higher than those that began with a time.
+// TestIncarnationsAreOrdered makes incarnations of a process and of a directory, with any clock.
+// Later ones compare higher, and higher than those that begin with a time.
 func TestIncarnationsAreOrdered(t *testing.T) {
 	t.Parallel()
 	var all []Incarnation
 	begin := func(o *Origin, lives int) {
 		for range lives {
-			all = append(all, o.begin(Incarnation{}).Incarnation)
+			all = append(all, o.newIncarnation(Incarnation{}).Incarnation)
 		}
 	}
 	begin(NewOrigin(0, Directory{}, testClock), 300) // as those in directories once began
@@ -41,68 +41,66 @@ func TestIncarnationsAreOrdered(t *testing.T) {
 	if n := len(slices.Compact(all)); n != 606 {
 		t.Errorf("%d incarnations differ, want 606", n)
 	}
-	last := NewOrigin(0, Directory{}, testClock).begin(Incarnation{}).Incarnation
-	if next := NewOrigin(0, Directory{}, testClock.Add(-time.Hour)).begin(last).Incarnation; next.Compare(last) <= 0 {
+	last := NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}).Incarnation
+	if next := NewOrigin(0, Directory{}, testClock.Add(-time.Hour)).newIncarnation(last).Incarnation; next.Compare(last) <= 0 {
 		t.Errorf("incarnation %x follows %x and compares lower", next, last)
 	}
 }
 
-// comer is a process that comes with the identity of another one.
+// comer is a process that joins with the identity of another one.
 type comer struct {
 	name string
-	// tenure is that of the process, which started at the time, and after a
+	// process is that of the process, which started at the time, and after a
 	// predecessor, whose earlier incarnations are known.
-	tenure func(at time.Time, before Tenure, past []Incarnation) Tenure
-	// What becomes of it at once, with a clock that is behind or equal, and with
-	// one that is ahead; when the predecessor was missed for the grace; and when the
-	// predecessor bonds again.
+	process func(at time.Time, before ProcessInfo, past []Incarnation) ProcessInfo
+	// Its standing at once, with a clock that is behind or equal, and with one that is ahead;
+	// after the predecessor was missing for the grace; and after the predecessor bonds again.
 	behind, ahead, missed, lives standing
 }
 
-// TestSuccession has every kind of process come after every kind of predecessor that
-// it can have, with a clock that is behind, equal and ahead, while the predecessor
-// bonds, is missed and comes back.
+// TestSuccession has every kind of process follow every kind of predecessor that it can have, with
+// a clock that is behind, equal and ahead, while the predecessor is bonded, missing and back.
 func TestSuccession(t *testing.T) {
 	t.Parallel()
 	const W, A, S = waiting, admitted, superseded
-	begin := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(start, d, at).begin(Incarnation{})
+	begin := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).newIncarnation(Incarnation{})
 		}
 	}
-	resume := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, before Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(start, d, at).resume(before.Incarnation)
+	resume := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, before ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).resumeIncarnation(before.Incarnation)
 		}
 	}
-	resumePast := func(start uint64, d Directory) func(time.Time, Tenure, []Incarnation) Tenure {
-		return func(at time.Time, _ Tenure, past []Incarnation) Tenure {
-			return NewOrigin(start, d, at).resume(past[0])
+	resumePast := func(start uint64, d Directory) func(time.Time, ProcessInfo, []Incarnation) ProcessInfo {
+		return func(at time.Time, _ ProcessInfo, past []Incarnation) ProcessInfo {
+			return NewOrigin(start, d, at).resumeIncarnation(past[0])
 		}
 	}
 	fromMemory := []comer{
 		{"memory", begin(0, Directory{}), W, A, A, S},
 		{"new directory", begin(1, dirOne), W, A, A, S},
-		{"directory that went on meanwhile", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(9, dirOne, at).resume(NewOrigin(8, dirOne, at).begin(Incarnation{}).Incarnation)
+		{"directory that was used meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(9, dirOne, at).resumeIncarnation(NewOrigin(8, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"directory that it followed", resumePast(9, dirOne), S, S, S, S},
 	}
 	// The predecessor is at start 5 of directory one, and incarnations of earlier starts
 	// are known.
 	fromDirectory := []comer{
-		{"directory that goes on", resume(6, dirOne), A, A, A, A},
+		{"directory that continues", resume(6, dirOne), A, A, A, A},
 		{"directory without its log", begin(6, dirOne), A, A, A, A},
 		{"directory without network file", begin(1, dirTwo), W, A, A, S}, // emptied, or another one
-		{"other directory that went on meanwhile", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(9, dirTwo, at).resume(NewOrigin(8, dirTwo, at).begin(Incarnation{}).Incarnation)
+		{"other directory that was used meanwhile", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(9, dirTwo, at).resumeIncarnation(NewOrigin(8, dirTwo, at).newIncarnation(Incarnation{}).Incarnation)
 		}, W, W, A, S},
 		{"memory", begin(0, Directory{}), W, A, A, S},
 		{"older copy, started less often", resumePast(4, dirOne), S, S, S, S},
 		{"older copy, started as often", resumePast(5, dirOne), S, S, S, S},
 		{"older copy, started more often", resumePast(7, dirOne), S, S, S, S},
-		{"older copy of an unknown life, started more often", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(7, dirOne, at).resume(NewOrigin(2, dirOne, at).begin(Incarnation{}).Incarnation)
+		{"older copy of an unknown life, started more often", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(7, dirOne, at).resumeIncarnation(NewOrigin(2, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, S, S, S, S},
 		{"older copy without its log", begin(3, dirOne), W, W, A, S},
 		{"copy beside, started less often", resume(4, dirOne), S, S, S, S},
@@ -111,22 +109,22 @@ func TestSuccession(t *testing.T) {
 	}
 	// A process that continued a life may have begun another one before it ended.
 	another := func(want standing) []comer {
-		return append(slices.Clone(fromDirectory), comer{"directory with another life of that start", func(at time.Time, _ Tenure, _ []Incarnation) Tenure {
-			return NewOrigin(8, dirOne, at).resume(NewOrigin(5, dirOne, at).begin(Incarnation{}).Incarnation)
+		return append(slices.Clone(fromDirectory), comer{"directory with another life of that start", func(at time.Time, _ ProcessInfo, _ []Incarnation) ProcessInfo {
+			return NewOrigin(8, dirOne, at).resumeIncarnation(NewOrigin(5, dirOne, at).newIncarnation(Incarnation{}).Incarnation)
 		}, want, want, want, want})
 	}
 	earlier := func(d Directory) []Incarnation {
-		return []Incarnation{NewOrigin(3, d, testClock).begin(Incarnation{}).Incarnation}
+		return []Incarnation{NewOrigin(3, d, testClock).newIncarnation(Incarnation{}).Incarnation}
 	}
 	old := NewOrigin(5, dirOne, testClock)
 	for _, group := range []struct {
 		name   string
-		before Tenure
+		before ProcessInfo
 		comers []comer
 	}{
-		{"memory", NewOrigin(0, Directory{}, testClock).begin(Incarnation{}), fromMemory},
-		{"directory that began a life", old.begin(Incarnation{}), another(S)},
-		{"directory that went on", old.resume(NewOrigin(4, dirOne, testClock).begin(Incarnation{}).Incarnation), another(A)},
+		{"memory", NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}), fromMemory},
+		{"directory that began a life", old.newIncarnation(Incarnation{}), another(S)},
+		{"directory that continued", old.resumeIncarnation(NewOrigin(4, dirOne, testClock).newIncarnation(Incarnation{}).Incarnation), another(A)},
 	} {
 		for _, o := range group.comers {
 			for _, ahead := range []time.Duration{-10 * time.Second, 0, 10 * time.Second} {
@@ -135,19 +133,19 @@ func TestSuccession(t *testing.T) {
 					want = o.ahead
 				}
 				past := earlier(dirOne)
-				come := o.tenure(testClock.Add(ahead), group.before, past)
+				come := o.process(testClock.Add(ahead), group.before, past)
 				name := fmt.Sprintf("%s, then %s with a clock %v ahead", group.name, o.name, ahead)
 				newSuccession := func() *succession { return &succession{latest: group.before, past: past} }
 
 				if got := newSuccession().judge(come, false); got != want {
-					t.Errorf("%s: it is %v while the other one may live, want %v", name, got, want)
+					t.Errorf("%s: it is %v while the other one may be alive, want %v", name, got, want)
 				}
 				gone := newSuccession()
 				if want == waiting {
 					gone.note(come, gone.judge(come, false))
 				}
 				if got, want := gone.judge(come, true), after(want, o.missed); got != want {
-					t.Errorf("%s: it is %v when the other one was missed, want %v", name, got, want)
+					t.Errorf("%s: it is %v after the other one was missing, want %v", name, got, want)
 				}
 				if gone.note(come, admitted); gone.judge(come, false) != admitted {
 					t.Errorf("%s: it is refused when it bonds again", name)
@@ -161,7 +159,7 @@ func TestSuccession(t *testing.T) {
 					alive.note(group.before, admitted)
 				}
 				if got, want := alive.judge(come, false), after(want, o.lives); got != want {
-					t.Errorf("%s: it is %v when the other one lives, want %v", name, got, want)
+					t.Errorf("%s: it is %v when the other one is alive, want %v", name, got, want)
 				}
 			}
 		}
@@ -176,15 +174,17 @@ func after(now, next standing) standing {
 	return now
 }
 
-// A process that waits is not taken for superseded because another one waited that
-// the predecessor outlived.
+// TestSuccessorsWaitEach has two processes wait for one predecessor. That the first one is
+// superseded does not decide about the second.
 func TestSuccessorsWaitEach(t *testing.T) {
 	t.Parallel()
-	at := func(s time.Duration) Tenure { return NewOrigin(0, Directory{}, testClock.Add(s)).begin(Incarnation{}) }
+	at := func(s time.Duration) ProcessInfo {
+		return NewOrigin(0, Directory{}, testClock.Add(s)).newIncarnation(Incarnation{})
+	}
 	old, one, two := at(0), at(-time.Second), at(-2*time.Second)
 	s := &succession{}
 	for i, step := range []struct {
-		who  Tenure
+		who  ProcessInfo
 		want standing
 	}{
 		{old, admitted}, {one, waiting}, {one, waiting}, {old, admitted}, {one, superseded}, {two, waiting}, {two, waiting}, {old, admitted}, {two, superseded},
@@ -196,15 +196,15 @@ func TestSuccessorsWaitEach(t *testing.T) {
 	}
 }
 
-// What is remembered of a peer is bounded.
+// TestSuccessionIsBounded has a peer take more incarnations than are remembered.
 func TestSuccessionIsBounded(t *testing.T) {
 	t.Parallel()
 	s := &succession{}
-	for i := range 3 * maxPast {
-		o := NewOrigin(uint64(i+1), dirOne, testClock).begin(Incarnation{})
+	for i := range 3 * maxPastIncarnations {
+		o := NewOrigin(uint64(i+1), dirOne, testClock).newIncarnation(Incarnation{})
 		s.note(o, s.judge(o, false))
 	}
-	if len(s.past) != maxPast || s.latest.Process.start() != 3*maxPast {
-		t.Errorf("%d incarnations are remembered and start %d, want %d and %d", len(s.past), s.latest.Process.start(), maxPast, 3*maxPast)
+	if len(s.past) != maxPastIncarnations || s.latest.Process.start() != 3*maxPastIncarnations {
+		t.Errorf("%d incarnations are remembered and start %d, want %d and %d", len(s.past), s.latest.Process.start(), maxPastIncarnations, 3*maxPastIncarnations)
 	}
 }

@@ -30,9 +30,9 @@ func TestTokensGrow(t *testing.T) {
 	}
 }
 
-// A leader raises the base above the floor, and above what members of its epoch know
-// of, as far as it believes them.
-func TestStewardRaisesTokens(t *testing.T) {
+// TestReconcilerRaisesTokens has a leader with a floor and with members that announce tokens. It
+// raises the base above both, up to the limit that it believes.
+func TestReconcilerRaisesTokens(t *testing.T) {
 	t.Parallel()
 	here, there := Epoch{1}, Epoch{2}
 	for _, tc := range []struct {
@@ -57,8 +57,8 @@ func TestStewardRaisesTokens(t *testing.T) {
 		{name: "a member of another epoch knows a higher one", token: 10, knows: 11, in: there},
 		{name: "a member claims too much", token: 10, knows: 1001, in: here},
 	} {
-		s := steward{
-			opened: !tc.closed, resigns: tc.resigns, epoch: here, token: tc.token, tokenFloor: tc.floor, tokenLimit: 1000,
+		s := reconciler{
+			opened: !tc.closed, stepDownReason: tc.resigns, epoch: here, token: tc.token, tokenFloor: tc.floor, tokenLimit: 1000,
 			peers: map[sm.PeerID]Announcement{peerOf("b"): {Epoch: tc.in, Token: tc.knows}},
 		}
 		if got := s.raiseTokens(); (got.kind == changeOpen) != tc.want {
@@ -67,7 +67,7 @@ func TestStewardRaisesTokens(t *testing.T) {
 	}
 }
 
-// The clock seeds a base, whatever it says.
+// TestTokenSeed derives a base from clocks, also from wrong ones.
 func TestTokenSeed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -86,8 +86,8 @@ func TestTokenSeed(t *testing.T) {
 	}
 }
 
-// An epoch that continues another one begins above all that the other one gave and may
-// still give, also where that had no base, and whatever the clock says.
+// TestTokensOfEpochsThatContinue continues epochs with and without a base, with any clock. The
+// first token is above all tokens of the earlier epoch, past and future.
 func TestTokensOfEpochsThatContinue(t *testing.T) {
 	t.Parallel()
 	const now = 1_700_000_000_000_000 // microseconds
@@ -117,7 +117,7 @@ func TestTokensOfEpochsThatContinue(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := &Group{cfg: Config{Log: log, TokenFloor: tc.floor, Clock: func() time.Time { return time.UnixMicro(tc.clock) }}}
-		l := &life{opened: true, ancestors: make([]Epoch, tc.ancestors), state: state.New(state.Config{})}
+		l := &localReplica{opened: true, ancestors: make([]Epoch, tc.ancestors), state: state.New(state.Config{})}
 		if err := l.state.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen, Sequence: tc.base}})); err != nil {
 			t.Fatal(err)
 		}

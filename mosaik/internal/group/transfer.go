@@ -12,20 +12,20 @@ import (
 var (
 	// ErrNotLeader reports a call that only the leader can carry out.
 	ErrNotLeader = errors.New("this member does not lead the group")
-	// ErrCannotLead reports a peer that cannot take the lead: it is no voter,
-	// cannot be reached, has not caught up, leaves or is poisoned.
-	ErrCannotLead = fmt.Errorf("%w: the peer cannot take over the leadership", ErrPrecondition)
+	// ErrCannotLead reports a peer that cannot become the leader: it is no voter, cannot be
+	// reached, has not caught up, is leaving or is poisoned.
+	ErrCannotLead = fmt.Errorf("%w: the peer cannot become the leader", ErrPrecondition)
 )
 
-// TransferLeadership hands the lead to another voter, the zero PeerID for
-// whichever is best, and waits until that leads.
+// TransferLeadership transfers leadership to another voter and waits until that leads. The zero
+// PeerID lets the group choose the voter.
 func (g *Group) TransferLeadership(ctx context.Context, to sm.PeerID) error {
 	for {
 		changed := g.status.Changed()
-		var l *life
+		var l *localReplica
 		var next successor
 		err := g.ask(ctx, func() (err error) {
-			l = g.life
+			l = g.local
 			next, err = g.successor(to)
 			return err
 		})
@@ -47,9 +47,9 @@ func (g *Group) TransferLeadership(ctx context.Context, to sm.PeerID) error {
 	}
 }
 
-// HandOn hands the lead, if this member has it, to whichever other is best, but
-// takes no longer than the others would to elect one by themselves.
-func (g *Group) HandOn(ctx context.Context) error {
+// HandOverLeadership transfers leadership, if this member leads, to a voter of the group's choice.
+// It takes no longer than an election would.
+func (g *Group) HandOverLeadership(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timing.ElectionLimit)
 	defer cancel()
 	if err := g.TransferLeadership(ctx, sm.PeerID{}); !errors.Is(err, ErrNotLeader) {
@@ -58,34 +58,33 @@ func (g *Group) HandOn(ctx context.Context) error {
 	return nil
 }
 
-// successor finds who is to lead next: the given peer, or the best.
+// successor returns the next leader: the given peer, or for zero the best voter.
 func (g *Group) successor(to sm.PeerID) (successor, error) {
-	l := g.life
+	l := g.local
 	if l == nil || !l.leads() {
 		return successor{}, ErrNotLeader
 	}
 	if to == g.cfg.Self {
 		return successor{peer: to}, nil
 	}
-	next, ok := g.steward().successor(func(peer sm.PeerID, _ Announcement) bool { return to.IsZero() || peer == to })
+	next, ok := g.reconciler().successor(func(peer sm.PeerID, _ Announcement) bool { return to.IsZero() || peer == to })
 	if !ok {
 		return next, ErrCannotLead
 	}
 	return next, nil
 }
 
-// successor is who is to lead next.
+// successor is a voter that can become the next leader.
 type successor struct {
 	peer    sm.PeerID
 	replica uint64
-	// ready says that it would take the lead if it were asked now: Raft ignores
-	// who asks one that has not applied the last membership change yet.
+	// ready means that it would become the leader if it were asked now. Raft ignores the
+	// request while it has not applied the last membership change.
 	ready bool
 }
 
-// successor returns the first voter that is ready to lead, otherwise the first
-// that will be, among those that fit.
-func (s steward) successor(fits func(sm.PeerID, Announcement) bool) (best successor, ok bool) {
+// successor returns the first voter that fits and is ready, or else the first that fits.
+func (s reconciler) successor(fits func(sm.PeerID, Announcement) bool) (best successor, ok bool) {
 	for _, peer := range sortedPeers(s.peers) {
 		a := s.peers[peer]
 		replica := a.replica(peer)

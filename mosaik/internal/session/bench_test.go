@@ -21,7 +21,7 @@ func (counter) CanSnapshot() bool                                        { retur
 func (counter) Snapshot(io.Writer) error                                 { return nil }
 func (counter) Restore(io.Reader) error                                  { return nil }
 
-// instant is a transport that applies as soon as others had their turn.
+// instant is a transport that applies an entry after other goroutines have run.
 type instant struct {
 	state   *state.State
 	index   sm.Index
@@ -50,7 +50,7 @@ func BenchmarkSubmitWait(b *testing.B) {
 				Machine: counter{}, Deliver: func(d state.Delivery) { p.Deliver(d) },
 			})
 			tr.state.Apply(0, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
-			p = New(Config{Transport: tr, Own: tr.state.Own})
+			p = New(Config{Transport: tr, SetSession: tr.state.Own})
 			b.ReportAllocs()
 			b.ResetTimer()
 			done := make(chan error)

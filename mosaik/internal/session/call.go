@@ -9,23 +9,23 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Call is a batch of commands on its way. It is made by [Proposer.Submit].
+// Call is a batch of commands that was submitted. It is made by [Proposer.Submit].
 type Call struct {
-	p     *Proposer
-	cmds  [][]byte
-	size  int    // the bytes that the commands take up in an entry
-	level uint32 // of the schema, at which the commands are encoded
-	span  format.Span
-	lent  bool // belongs to a One: done gets a value and is never closed
+	p          *Proposer
+	cmds       [][]byte
+	size       int    // bytes of the commands in an entry
+	level      uint32 // of the schema, at which the commands are encoded
+	span       format.Span
+	isReusable bool // belongs to a Single: done receives a value and is never closed
 
 	// Guarded by the proposer's lock.
-	place      place
+	state      callState
 	prev, next *Call
-	admitted   chan struct{} // closed when a call that waited for room got it
-	waiters    int           // how many wait for the outcome
-	givenUp    error         // why the last of them stopped waiting for a call that was sent
+	admitted   chan struct{} // closed when a call that waited for space in the queue is admitted
+	waiters    int           // how many goroutines wait for the outcome
+	abandoned  error         // why the last waiter of a call that was sent stopped waiting
 
-	// Written once, before done is closed.
+	// Set once, before done is closed.
 	epoch   [16]byte // in which first counts
 	first   sm.Index
 	results []state.Result
@@ -33,49 +33,48 @@ type Call struct {
 	done    chan struct{}
 }
 
-// place is where a call is.
-type place uint8
+// callState is the state of a call with respect to the queue.
+type callState uint8
 
 const (
-	nowhere place = iota // taken out of the queue: in an entry, or ended
-	waiting              // waits for room in the queue
-	queued               // waits for its entry
+	stateTaken   callState = iota // not in the queue: in an entry, or ended
+	stateWaiting                  // waits for space in the queue
+	stateQueued                   // waits for an entry
 )
 
-// Done returns a channel that is closed when the outcome is known. Wait then
-// returns at once.
+// Done returns a channel that is closed when the outcome is known. After that, Wait returns at
+// once.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
-// Epoch returns the epoch in which the index of the first command counts, zero where the
-// index is not known. It must not be called before Wait has returned the outcome.
+// Epoch returns the epoch in which the index of the first command counts, zero if the index is
+// not known. It must not be called before Wait has returned the outcome.
 func (c *Call) Epoch() [16]byte { return c.epoch }
 
-// Wait waits for the outcome: the index of the first command, and one result
-// for each. When ctx ends first and nobody else waits, a call that is still queued
-// is taken back: the error joins the context's with [ErrNotApplied]. Otherwise it
-// joins it with [ErrUnknownOutcome], and another Wait may still find the outcome.
-// A call that was sent and that nobody waits for any more is not sent again if
-// its entry turns out not to be accepted.
+// Wait waits for the outcome: the index of the first command, and one result for each command.
 //
-// Other errors are those of a [state.Delivery], of Config.Stalled and of
-// [Proposer.Close].
+// If ctx ends first and no other goroutine waits, a call that is still queued is cancelled: the
+// error wraps [ErrNotApplied] and the cause of ctx. Otherwise it wraps [ErrUnknownOutcome] and
+// the cause, and another Wait may still return the outcome. A call that was sent and that no
+// goroutine waits for is not sent again if its entry was not accepted.
+//
+// Other errors are those of a [state.Delivery], of Config.Stalled and of [Proposer.Close].
 func (c *Call) Wait(ctx context.Context) (first sm.Index, results []state.Result, err error) {
-	c.p.attend(c)
+	c.p.addWaiter(c)
 	if err := c.wait(ctx); err != nil {
 		return 0, nil, err
 	}
 	return c.first, c.results, c.err
 }
 
-// wait returns nil when the call has ended, or why it is not waited for.
+// wait returns nil when the call has ended, and otherwise the error of Wait.
 func (c *Call) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
 	}
-	c.p.withdraw(c, watch.Cause(ctx))
-	// A call that has ended says how, whatever became of ctx.
+	c.p.removeWaiter(c, watch.Cause(ctx))
+	// If the call has ended meanwhile, its outcome counts and not the end of ctx.
 	select {
 	case <-c.done:
 		return nil
@@ -84,12 +83,12 @@ func (c *Call) wait(ctx context.Context) error {
 	}
 }
 
-// end sets the outcome. It is called once.
+// end sets the outcome. It must be called once.
 func (c *Call) end(first sm.Index, results []state.Result, err error) {
 	c.first, c.results, c.err = first, results, err
 	c.cmds = nil
-	if c.lent {
-		c.done <- struct{}{} // who waits may use the call for another command now
+	if c.isReusable {
+		c.done <- struct{}{} // from now on the waiter may reuse the call
 		return
 	}
 	close(c.done)

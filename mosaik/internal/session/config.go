@@ -8,74 +8,72 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 )
 
-// Transport brings entries into the log.
+// Transport proposes entries for the log.
 type Transport interface {
-	// Start hands an entry over and does not wait. It must not keep data. Entries
-	// that are started one after the other get into the log in this order, as
-	// far as the network lets them. An error is the outcome of the attempt.
+	// Start proposes an entry and does not wait for it. It must not keep data. Entries reach
+	// the log in the order of Start unless the network reorders or loses them. An error is the
+	// outcome of the attempt.
 	Start(ctx context.Context, data []byte) (Attempt, error)
 }
 
-// Attempt is an entry that was handed over.
+// Attempt is a proposal in flight.
 type Attempt interface {
-	// Wait returns nil once the entry was applied by the local replica. It
-	// returns soon after ctx ended, which is that of Start. It is not settled if
-	// interrupt was ready first: Wait is called again then.
+	// Wait returns a nil error once the local replica has applied the entry. It returns soon
+	// after the context of Start has ended, which is ctx. If interrupt is ready first, settled
+	// is false and Wait must be called again.
 	Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error)
 }
 
-// The defaults of [Config].
+// Defaults of [Config].
 const (
 	DefaultMaxEntry    = 4 << 20
 	DefaultMaxCommands = 4096
 	DefaultMaxQueue    = 16384
 	DefaultQueueBytes  = 64 << 20
-	DefaultMaxFlights  = 32
+	DefaultMaxInflight = 32
 	DefaultPace        = 2 * time.Millisecond
 	DefaultAttempt     = 2 * time.Second
 	DefaultRetry       = 10 * time.Millisecond
 	DefaultMaxRetry    = 500 * time.Millisecond
 )
 
-// Config says what a Proposer works with. The zero value of a number is its
-// default.
+// Config configures a Proposer. The zero value of a number means its default.
 type Config struct {
 	Transport Transport
-	// IsVoid reports whether an error of the transport means that the entry surely
-	// was not accepted and will not be. Any other says nothing of its fate. nil:
-	// no error does.
+	// IsVoid reports whether an error of the transport means that the entry was not accepted
+	// and will not be. After any other error the entry may be in the log. nil means that no
+	// error is void.
 	IsVoid func(error) bool
-	// Own is told each session before anything of it is sent; the state then
-	// delivers the session's outcomes to [Proposer.Deliver].
-	Own func(format.SessionID)
-	// Stalled is asked after each failed attempt. While it returns an error,
-	// all calls fail with it. nil: never.
+	// SetSession is called with each session before anything is sent in it. The state must
+	// then deliver the session's outcomes to [Proposer.Deliver].
+	SetSession func(format.SessionID)
+	// Stalled is called after each failed attempt. If it returns an error, all calls fail with
+	// it. nil means never.
 	Stalled func() error
-	// Leader returns a channel that is closed at the next change of the
-	// leader, upon which a failed attempt is repeated at once. nil: attempts
-	// are repeated by time alone.
+	// Leader returns a channel that is closed at the next change of the leader. A failed
+	// attempt is then repeated at once. nil means that attempts are repeated after a pause.
 	Leader func() <-chan struct{}
 
-	MaxEntry    int           // bytes in an entry; a larger call is refused
-	MaxCommands int           // commands in an entry; a larger call goes alone
-	MaxQueue    int           // queued commands; Submit blocks above, a larger call waits for an empty queue
+	MaxEntry    int           // bytes of an entry; a larger call is refused
+	MaxCommands int           // commands of an entry; a larger call gets an entry of its own
+	MaxQueue    int           // queued commands, above which Submit blocks; a larger call waits for an empty queue
 	QueueBytes  int           // bytes of queued commands; likewise
-	MaxFlights  int           // entries on their way at a time
-	Pace        time.Duration // between entries that are on their way; where they take less, one follows the other
-	Attempt     time.Duration // bounds one attempt to bring an entry into the log
-	Retry       time.Duration // pause after a failed attempt, doubled by each further one
-	MaxRetry    time.Duration // bounds the pause
+	MaxInflight int           // entries in flight
+	Pace        time.Duration // between entries in flight; with a shorter RTT, one entry is in flight at a time
+	Attempt     time.Duration // limit of one attempt to commit an entry
+	Retry       time.Duration // pause after a failed attempt, doubled after each further one
+	MaxRetry    time.Duration // limit of the pause
 
-	Clock func() time.Time // time.Now by default
-	Rand  func() uint64    // rand.Uint64 by default
+	Clock func() time.Time // nil means time.Now
+	Rand  func() uint64    // nil means rand.Uint64
 }
 
 func (c Config) withDefaults() Config {
 	if c.IsVoid == nil {
 		c.IsVoid = func(error) bool { return false }
 	}
-	if c.Own == nil {
-		c.Own = func(format.SessionID) {}
+	if c.SetSession == nil {
+		c.SetSession = func(format.SessionID) {}
 	}
 	if c.Stalled == nil {
 		c.Stalled = func() error { return nil }
@@ -87,7 +85,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxCommands, DefaultMaxCommands)
 	orDefault(&c.MaxQueue, DefaultMaxQueue)
 	orDefault(&c.QueueBytes, DefaultQueueBytes)
-	orDefault(&c.MaxFlights, DefaultMaxFlights)
+	orDefault(&c.MaxInflight, DefaultMaxInflight)
 	orDefault(&c.Pace, DefaultPace)
 	orDefault(&c.Attempt, DefaultAttempt)
 	orDefault(&c.Retry, DefaultRetry)

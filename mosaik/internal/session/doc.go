@@ -1,24 +1,35 @@
-// Package session turns calls into log entries and their outcomes back into
-// results: in order, and each command once, whatever becomes of the leaders
-// that the entries are sent to.
+// Package session turns the calls of one member into log entries, and the outcomes of entries
+// into the results of calls. Calls are applied in order and each command once, across retries
+// and changes of the leader.
 //
-// # How a call travels
+// # Parts
 //
-// Calls queue up in the order of Submit. While an entry is on its way, later
-// calls gather and go together in the next. An idle proposer sends at once:
-// batching costs no waiting. Where the group is so far that waiting for an entry
-// takes longer than a pace, further ones follow it at that pace.
+// A [Proposer] owns one goroutine, which sends entries (run.go, window.go). A [Call] is a batch of
+// commands, a [Single] a reusable call of one command (single.go). Calls wait in a bounded queue
+// (queue.go) until they are packed into an entry (inflight.go). The window is the list of entries
+// in flight. A [Transport] proposes entries; the replicated state reports outcomes to
+// [Proposer.Deliver].
 //
-// Entries belong to a session, which is opened by an entry of its own before
-// the first commands, and are numbered in it. The replicated session table
-// applies each number once and in order. So an entry whose fate is unknown is
-// simply sent again, the same bytes under the same number, until its outcome is
-// delivered by the local replica. Nothing new is sent until then, and what was
-// sent behind it is sent again after it: a number is never left behind, also when
-// all of its callers gave up, and so there are no holes to be filled.
+// # From call to result
 //
-// An entry that surely was not accepted, and behind which there is none that may
-// have been, has no fate. Its calls go back to the head of the queue and its
-// number to the next entry, so that a caller who gives up while there is no
-// leader knows that nothing was applied.
+// Calls are queued in the order of Submit. While an entry is in flight, later calls gather for the
+// next entry. An idle proposer sends at once, so batching adds no latency. If the round-trip time
+// exceeds Config.Pace, further entries follow at that pace without waiting for the first.
+//
+// Entries belong to a session and are numbered in it. An entry of its own opens the session before
+// the first commands. The replicated session table applies each number once and in order. So an
+// entry with an unknown outcome is sent again, the same bytes under the same number, until the
+// local replica delivers its outcome. Until then no new entry is sent, and the entries after it are
+// sent again one by one. A number is never skipped, even if all of its callers stopped waiting.
+//
+// If an entry was certainly not accepted, and no later entry may have been, nothing of it is in the
+// log. Its calls return to the head of the queue, and its number goes to the next entry. So a
+// caller that stops waiting while there is no leader learns that its commands were not applied.
+//
+// # Locks and ownership
+//
+// Proposer.mu guards the queue, the window and the state of calls. No other lock is taken while it
+// is held, and neither the transport nor a callback of Config is called. The other fields belong to
+// the proposer's goroutine. The queue is bounded by commands and bytes: at the bound Submit blocks.
+// The window is bounded by entries and bytes: at the bound no entry is sent.
 package session

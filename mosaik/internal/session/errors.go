@@ -8,11 +8,10 @@ import (
 )
 
 var (
-	// ErrNotApplied reports commands that were surely not applied, and will not
-	// be. Issuing them again is safe.
+	// ErrNotApplied reports commands that were not applied and will not be. They can safely
+	// be submitted again.
 	ErrNotApplied = errors.New("not applied")
-	// ErrUnknownOutcome reports commands that may have been applied, or may be
-	// yet.
+	// ErrUnknownOutcome reports commands that may have been applied or may still be.
 	ErrUnknownOutcome = errors.New("outcome unknown")
 	// ErrEmpty reports a call without commands.
 	ErrEmpty = fmt.Errorf("%w: a batch without commands", state.ErrInvalid)
@@ -22,6 +21,6 @@ var (
 	ErrClosed = errors.New("the group is closed")
 )
 
-// notApplied and unknown join what is known of the outcome with its cause.
+// notApplied and unknown wrap an outcome and its cause.
 func notApplied(cause error) error { return fmt.Errorf("%w: %w", ErrNotApplied, cause) }
 func unknown(cause error) error    { return fmt.Errorf("%w: %w", ErrUnknownOutcome, cause) }

@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// submitAt submits a call of one level that must be taken.
+// submitAt submits a call of one level, which must succeed.
 func (l *local) submitAt(t *testing.T, level uint32, cmds ...string) *Call {
 	t.Helper()
 	c, err := l.Submit(t.Context(), level, encode(cmds), format.Span{})
@@ -39,7 +39,8 @@ func (l *local) levels(t *testing.T) []uint32 {
 	return levels
 }
 
-// Calls gather in one entry only with calls of their own level, in their order.
+// TestEntriesHoldOneLevel submits calls of several levels. An entry holds calls of one level only,
+// in order.
 func TestEntriesHoldOneLevel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -56,7 +57,7 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 		}{{1, "b"}, {1, "c"}, {2, "d"}, {2, "e"}, {0, "f"}, {1, "g"}} {
 			calls = append(calls, l.submitAt(t, c.level, c.cmd))
 		}
-		one := l.NewOne()
+		one := l.NewSingle()
 		one.Data, one.Level = append(one.Data, "h"...), 2
 		did := make(chan error, 1)
 		go func() { _, _, err := l.Do(t.Context(), one, format.Span{}); did <- err }()
@@ -76,13 +77,14 @@ func TestEntriesHoldOneLevel(t *testing.T) {
 		if diff := cmp.Diff([]uint32{1, 1, 2, 0, 1, 2}, l.levels(t)); diff != "" {
 			t.Errorf("levels (-want +got):\n%s", diff)
 		}
-		if one := l.NewOne(); one.Level != 0 {
-			t.Errorf("a new One has level %d, want 0", one.Level)
+		if one := l.NewSingle(); one.Level != 0 {
+			t.Errorf("a new Single has level %d, want 0", one.Level)
 		}
 	})
 }
 
-// A call above the group's level is not applied, and what follows it is.
+// TestCallAboveTheLevelIsNotApplied submits a call above the group's level. It is not applied, and
+// the call after it is.
 func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
@@ -104,18 +106,18 @@ func TestCallAboveTheLevelIsNotApplied(t *testing.T) {
 	})
 }
 
-// A snapshot tells that the last of two entries was refused, not why. If it may have
-// been for its level, the one before may have been applied; if not, the group was
-// forming, and let neither in.
-func TestLevelPassesOverEntries(t *testing.T) {
+// TestSnapshotCoversLevel restores a snapshot that reports the rejection of the last of two
+// entries, without its reason. If the reason may be the level, the entry before may have been
+// applied. Otherwise the group was forming and rejected both.
+func TestSnapshotCoversLevel(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		level  uint32 // of the second entry
 		remote func(open, first, second []byte) [][]byte
 		want   error // of the first call
 	}{
-		{"refused for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{open, first, second} }, errPassedOver},
-		{"perhaps for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, errPassedOver},
+		{"refused for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{open, first, second} }, errCoveredBySnapshot},
+		{"perhaps for its level", 2, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, errCoveredBySnapshot},
 		{"not for its level", 1, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, state.ErrForming},
 		{"level not known", 0, func(open, first, second []byte) [][]byte { return [][]byte{first, second, open} }, state.ErrForming},
 	} {
@@ -123,9 +125,9 @@ func TestLevelPassesOverEntries(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				sent := make(chan []byte, 2)
 				l := newLocal(func(l *local, cfg *Config) {
-					cfg.MaxFlights, cfg.MaxCommands = 2, 1
+					cfg.MaxInflight, cfg.MaxCommands = 2, 1
 					l.session = func(_ context.Context, data []byte) error {
-						time.Sleep(50 * time.Millisecond) // bubble time: the group is far
+						time.Sleep(50 * time.Millisecond) // bubble time: the round-trip time exceeds the pace
 						return l.apply(data)
 					}
 					l.propose = func(ctx context.Context, data []byte) error {
@@ -151,8 +153,8 @@ func TestLevelPassesOverEntries(t *testing.T) {
 				if err := errors.Join(remote.Snapshot(&snapshot), l.state.Restore(&snapshot)); err != nil {
 					t.Fatal(err)
 				}
-				if test.want == errPassedOver {
-					fails(t, a, ErrUnknownOutcome, errPassedOver)
+				if test.want == errCoveredBySnapshot {
+					fails(t, a, ErrUnknownOutcome, errCoveredBySnapshot)
 					fails(t, b, ErrNotApplied, state.ErrLevel)
 				} else {
 					fails(t, a, ErrNotApplied, test.want)

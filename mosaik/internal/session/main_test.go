@@ -22,12 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	errBusy    = errors.New("no leader") // the entry is void
-	errTimeout = errors.New("timeout")   // says nothing of its fate
+	errTimeout = errors.New("timeout")   // the entry may be in the log
 )
 
 func isBusy(err error) bool { return errors.Is(err, errBusy) }
 
-// journal is a machine that remembers its commands; the result is the command.
+// journal is a machine that records its commands; the result is the command.
 type journal struct{ Lines []string }
 
 func (j *journal) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -44,17 +44,17 @@ func (j *journal) Restore(r io.Reader) error {
 	return json.NewDecoder(r).Decode(&j.Lines)
 }
 
-// local is a proposer, its replica, and between them a transport that does
-// with each entry of commands what the test says.
+// local is a proposer and its replica. The transport between them does with each entry of commands
+// what the test decides.
 type local struct {
 	*Proposer
 	state   *state.State
 	machine *journal
 
-	// propose is asked about each attempt at an entry of commands, the others
-	// are applied. nil applies all.
+	// propose decides about each attempt at an entry of commands; nil applies all. Other
+	// entries are applied.
 	propose func(ctx context.Context, data []byte) error
-	// session is asked about each attempt at an entry that opens a session.
+	// session decides about each attempt at an entry that opens a session.
 	session func(ctx context.Context, data []byte) error
 
 	mu    sync.Mutex
@@ -71,11 +71,11 @@ type sent struct {
 	at       time.Time
 }
 
-// newLocal returns a running proposer in an open group, which sends one entry
-// after the other. The test closes it.
+// newLocal returns a running proposer in an open group, with one entry in flight at a time. The
+// test closes it.
 func newLocal(edit func(*local, *Config)) *local {
 	l := &local{machine: &journal{}}
-	cfg := Config{Transport: l, IsVoid: isBusy, MaxFlights: 1, Own: func(id format.SessionID) { l.state.Own(id) }}
+	cfg := Config{Transport: l, IsVoid: isBusy, MaxInflight: 1, SetSession: func(id format.SessionID) { l.state.Own(id) }}
 	if edit != nil {
 		edit(l, &cfg)
 	}
@@ -85,7 +85,7 @@ func newLocal(edit func(*local, *Config)) *local {
 	return l
 }
 
-// attempt is one that runs in a goroutine.
+// attempt is an attempt that runs in a goroutine.
 type attempt chan error
 
 func (a attempt) Wait(_ context.Context, interrupt <-chan struct{}) (settled bool, err error) {
@@ -105,7 +105,7 @@ func (l *local) Start(ctx context.Context, data []byte) (Attempt, error) {
 	return a, nil
 }
 
-// begin returns what is to be done with an entry.
+// begin returns what the transport does with an entry.
 func (l *local) begin(data []byte) func(ctx context.Context, data []byte) error {
 	e, err := format.Parse(data)
 	if err != nil {
@@ -169,7 +169,7 @@ func (l *local) entries() [][]string {
 	return all
 }
 
-// submit submits a call that must be taken.
+// submit submits a call, which must succeed.
 func (l *local) submit(t testing.TB, cmds ...string) *Call {
 	t.Helper()
 	c, err := l.Submit(t.Context(), 1, encode(cmds), format.Span{})
@@ -200,7 +200,7 @@ func values(t testing.TB, c *Call) (first sm.Index, values []string) {
 	return first, values
 }
 
-// fails demands that a call ends with all of the errors.
+// fails fails the test unless a call ends with all of the errors.
 func fails(t testing.TB, c *Call, want ...error) {
 	t.Helper()
 	_, results, err := c.Wait(t.Context())

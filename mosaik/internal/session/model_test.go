@@ -32,8 +32,8 @@ type badGroup struct {
 	local    *state.State
 	behind   int      // local has applied log[:behind]
 	late     [][]byte // copies that will get into the log later
-	flying   int      // how many attempts are under way
-	calm     bool     // nothing goes wrong any more
+	inFlight int      // attempts in flight
+	calm     bool     // nothing fails from now on
 	floods   int
 	counts   map[string]int // how often each kind of thing happened
 }
@@ -57,7 +57,7 @@ func newBadGroup(seed uint64) *badGroup {
 	g.proposer = New(Config{
 		Transport:   g,
 		IsVoid:      isBusy,
-		Own:         g.local.Own,
+		SetSession:  g.local.Own,
 		MaxQueue:    6,
 		MaxCommands: 2,
 		Attempt:     50 * time.Millisecond,
@@ -79,7 +79,7 @@ func (g *badGroup) follow() {
 	}
 }
 
-// restore lets it catch up by a snapshot.
+// restore lets the local replica catch up by a snapshot.
 func (g *badGroup) restore() {
 	var b bytes.Buffer
 	if err := errors.Join(g.remote.Snapshot(&b), g.local.Restore(&b)); err != nil {
@@ -122,8 +122,8 @@ func (g *badGroup) Start(_ context.Context, data []byte) (Attempt, error) {
 	if !g.calm && g.rand.IntN(2) == 0 {
 		delay = time.Duration(g.rand.IntN(30)) * time.Millisecond
 	}
-	g.flying++
-	if g.flying > 1 {
+	g.inFlight++
+	if g.inFlight > 1 {
 		g.counts["several under way"]++
 	}
 	a, data := make(attempt, 1), bytes.Clone(data)
@@ -135,7 +135,7 @@ func (g *badGroup) Start(_ context.Context, data []byte) (Attempt, error) {
 func (g *badGroup) propose(data []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.flying--
+	g.inFlight--
 	if g.calm {
 		g.arrive(true)
 		g.append(data)
@@ -183,7 +183,7 @@ func (g *badGroup) propose(data []byte) error {
 	return nil
 }
 
-// outcome is what a caller was told of a call.
+// outcome is the outcome of a call that its caller received.
 type outcome struct {
 	cmds    []string
 	first   sm.Index
@@ -191,8 +191,8 @@ type outcome struct {
 	err     error
 }
 
-// TestExactlyOnceInOrder lets callers use a bad group and compares what they
-// were told with the history of the group.
+// TestExactlyOnceInOrder lets callers use a bad group, and compares the outcomes that they received
+// with the history of the group.
 func TestExactlyOnceInOrder(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -252,7 +252,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 					first, results, err := c.Wait(ctx)
 					return outcome{cmds, first, results, err}
 				})
-				// Now and then several calls are under way.
+				// Sometimes several calls are in flight.
 				for len(pending) > dice.IntN(4) {
 					outcomes[caller] = append(outcomes[caller], pending[0]())
 					pending = pending[1:]
@@ -267,7 +267,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 	g.mu.Lock()
 	g.calm = true
 	g.mu.Unlock()
-	// The last call is behind everything that is still on its way.
+	// The last call follows everything that is still in flight.
 	if _, _, err := must(g.proposer.Submit(t.Context(), 1, encode([]string{"end"}), format.Span{})).Wait(t.Context()); err != nil &&
 		!errors.Is(err, ErrUnknownOutcome) {
 		t.Errorf("the last call: %v", err)
@@ -285,7 +285,7 @@ func exactlyOnce(t *testing.T, seed uint64) map[string]int {
 }
 
 func do(ctx context.Context, p *Proposer, cmd string) outcome {
-	one := p.NewOne()
+	one := p.NewSingle()
 	one.Data = append(one.Data, cmd...)
 	at, result, err := p.Do(ctx, one, format.Span{})
 	first := at.Index
@@ -299,17 +299,17 @@ func must(c *Call, err error) *Call {
 	return c
 }
 
-// check compares what a caller was told with the history.
+// check compares an outcome with the history.
 func check(t *testing.T, history []string, o outcome) string {
 	t.Helper()
 	at := slices.Index(history, o.cmds[0])
 	if at >= 0 && (at+len(o.cmds) > len(history) || !slices.Equal(history[at:at+len(o.cmds)], o.cmds)) {
-		t.Errorf("call %q was torn apart", o.cmds)
+		t.Errorf("call %q was split", o.cmds)
 	}
 	switch {
 	case o.err == nil:
 		if at+1 != int(o.first) || at < 0 {
-			t.Errorf("call %q was told index %d and stands at %d", o.cmds, o.first, at+1)
+			t.Errorf("call %q received index %d and was applied at %d", o.cmds, o.first, at+1)
 		}
 		var got []string
 		for _, r := range o.results {
@@ -321,14 +321,14 @@ func check(t *testing.T, history []string, o outcome) string {
 		return "ended well"
 	case errors.Is(o.err, state.ErrResultLost):
 		if at+1 != int(o.first) || at < 0 {
-			t.Errorf("call %q was told index %d without results and stands at %d", o.cmds, o.first, at+1)
+			t.Errorf("call %q received index %d without results and was applied at %d", o.cmds, o.first, at+1)
 		}
 		return "ended lost"
 	case errors.Is(o.err, ErrUnknownOutcome) && !errors.Is(o.err, ErrNotApplied):
 		return "ended unknown"
 	case errors.Is(o.err, ErrNotApplied):
 		if at >= 0 {
-			t.Errorf("call %q was told %v and stands at %d", o.cmds, o.err, at+1)
+			t.Errorf("call %q received %v and was applied at %d", o.cmds, o.err, at+1)
 		}
 		return "ended not applied"
 	}
@@ -336,8 +336,8 @@ func check(t *testing.T, history []string, o outcome) string {
 	return ""
 }
 
-// checkOrder demands that no command stands in the history twice, and that each
-// caller's stand in the order in which they were issued.
+// checkOrder fails the test if a command was applied twice, or the commands of a caller were
+// applied in another order than they were issued.
 func checkOrder(t *testing.T, history []string) {
 	t.Helper()
 	last := make(map[string][2]int)

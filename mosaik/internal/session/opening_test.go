@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A session opens, and commands get their outcomes, where an attempt may take less
-// time than a round trip.
+// TestAttemptsBelowTheRoundTrip limits attempts to less than the round-trip time. The session opens
+// and commands receive their outcomes all the same.
 func TestAttemptsBelowTheRoundTrip(t *testing.T) {
 	const trip = 700 * time.Millisecond
 	for _, limit := range []time.Duration{time.Millisecond, 100 * time.Millisecond, trip - 1, trip, time.Second} {
@@ -42,11 +42,11 @@ func callOverSlowLink(t *testing.T, trip, limit time.Duration) {
 		t.Errorf("attempts of %v: two calls took %v", limit, took)
 	}
 	l.Close(nil)
-	time.Sleep(time.Minute) // for entries that come late
+	time.Sleep(time.Minute) // for entries that arrive late
 }
 
-// A longer attempt to open a session, which a lost leader may never answer, ends when
-// the leader changes.
+// TestOpeningEndsWithTheLeader changes the leader during a long attempt to open a session, which
+// the lost leader may never answer. The attempt ends.
 func TestOpeningEndsWithTheLeader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		changed, attempts := make(chan struct{}), 0

@@ -12,44 +12,43 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
-// Proposer brings the calls of one member of a group into the log. Its methods
-// may be called concurrently.
+// Proposer replicates the calls of one member of a group. Its methods may be called concurrently.
 type Proposer struct {
-	cfg    Config
-	cancel context.CancelFunc // ends run
-	exited chan struct{}      // closed when run ended
-	wake   chan struct{}      // there are calls
-	due    chan struct{}      // the pace allows another entry
-	landed chan struct{}      // an outcome came while no attempt waits for it
-	ones   sync.Pool          // of One
+	cfg     Config
+	cancel  context.CancelFunc // ends run
+	exited  chan struct{}      // closed when run has ended
+	wake    chan struct{}      // signals that there are calls
+	due     chan struct{}      // signals that Pace allows another entry
+	outcome chan struct{}      // signals an outcome that no attempt waits for
+	singles sync.Pool          // of Single
 
 	mu     sync.Mutex
 	queue  queue
-	window []*flight // the entries on their way, in order; changed by run only
-	closed error     // why the proposer was closed, nil while it is open
+	window []*inflightEntry // the entries in flight, in order; only run changes it
+	closed error            // why the proposer was closed, nil while it is open
 
 	// Owned by run.
-	session  format.SessionID
-	isOpen   bool          // the session is
-	opening  time.Duration // how long the next attempt to open it may take, 0 for Config.Attempt
-	sequence uint64        // the number of the next entry
-	isFolded bool          // what is on its way is sent again one by one
-	way      time.Duration // how long an entry is on its way, at its quickest
-	pace     *time.Timer   // signals due
-	woken    int           // how many callers were woken since then
-	spares   []*flight     // the memory of flights
+	session     format.SessionID
+	isOpen      bool             // the session is open
+	openTimeout time.Duration    // limit of the next attempt to open the session, 0 for Config.Attempt
+	sequence    uint64           // the number of the next entry
+	isResending bool             // the entries in flight are sent again one by one
+	rtt         time.Duration    // the round-trip estimate, 0 before the first sample
+	pace        *time.Timer      // signals due
+	woken       int              // callers that were woken since the last entry was sent
+	recycled    []*inflightEntry // for reuse; at most maxSpares
 }
 
 // New returns a proposer and starts its goroutine, which [Proposer.Close] ends.
 func New(cfg Config) *Proposer {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Proposer{
-		cfg:    cfg.withDefaults(),
-		cancel: cancel,
-		exited: make(chan struct{}),
-		wake:   make(chan struct{}, 1),
-		due:    make(chan struct{}, 1),
-		landed: make(chan struct{}, 1),
+		cfg:     cfg.withDefaults(),
+		cancel:  cancel,
+		exited:  make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		due:     make(chan struct{}, 1),
+		outcome: make(chan struct{}, 1),
 	}
 	p.pace = time.AfterFunc(p.cfg.Pace, func() { signal(p.due) })
 	p.queue.max, p.queue.maxBytes = p.cfg.MaxQueue, p.cfg.QueueBytes
@@ -58,15 +57,14 @@ func New(cfg Config) *Proposer {
 	return p
 }
 
-// Submit queues a call of commands that are encoded at a level of the schema, 0 if
-// it is not known. They will stand next to each other in one entry. Calls are applied in the order in which Submit is called.
-// It blocks only while the queue is full, until ctx ends: the error then, and for a
-// context that has ended before, joins the context's with [ErrNotApplied]. Once it
-// returned, ctx means nothing to the call. cmds must not be changed before the call is done. A zero span is
-// none.
+// Submit queues a batch of commands, which are encoded at a level of the schema, 0 if it is not
+// known. Calls are applied in the order of Submit, and the commands of a call follow each other in
+// one entry. A zero span means none. cmds must not be changed before the call is done.
 //
-// A call without commands yields [ErrEmpty], one that exceeds Config.MaxEntry
-// [ErrTooLarge].
+// Submit blocks only while the queue is full. If ctx ends before the call is queued, the error
+// wraps [ErrNotApplied] and the cause of ctx. After Submit has returned, the end of ctx does not
+// concern the call. A call without commands is refused with [ErrEmpty], one that exceeds
+// Config.MaxEntry with [ErrTooLarge].
 func (p *Proposer) Submit(ctx context.Context, level uint32, cmds [][]byte, span format.Span) (*Call, error) {
 	if len(cmds) == 0 {
 		return nil, ErrEmpty
@@ -84,8 +82,8 @@ func (p *Proposer) Submit(ctx context.Context, level uint32, cmds [][]byte, span
 
 // submit queues a call.
 func (p *Proposer) submit(ctx context.Context, c *Call) error {
-	if limit := p.room(); c.size > limit {
-		return fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
+	if limit := p.maxCallSize(); c.size > limit {
+		return fmt.Errorf("%w: %d commands have %d bytes; the limit is %d bytes",
 			ErrTooLarge, len(c.cmds), c.size, limit)
 	}
 	if err := watch.Cause(ctx); err != nil {
@@ -105,41 +103,41 @@ func (p *Proposer) submit(ctx context.Context, c *Call) error {
 	select {
 	case <-c.admitted:
 	case <-c.done:
-		if c.lent {
+		if c.isReusable {
 			c.done <- struct{}{} // for Do
 		}
 	case <-ctx.Done():
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.retract(c, watch.Cause(ctx)) {
+		if p.cancelQueued(c, watch.Cause(ctx)) {
 			return c.err
 		}
 	}
 	return nil
 }
 
-// Deliver takes an outcome from the local state. It never blocks. Outcomes of
-// other entries than those on their way are dropped.
+// Deliver accepts an outcome from the local state. It never blocks. It ignores outcomes of entries
+// that are not in flight.
 func (p *Proposer) Deliver(d state.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d.Restored && p.mayLackLevel(d.Sequence) && errors.Is(d.Err, state.ErrForming) && !errors.Is(d.Err, state.ErrSealed) {
-		d.Err = state.ErrLevel // for all that a snapshot says
+		d.Err = state.ErrLevel // the snapshot does not rule it out
 	}
 	isFirst := true
 	for _, f := range p.window {
-		if f.hasLanded {
+		if f.hasOutcome {
 			continue
 		}
-		if f.isMeant(d) {
+		if f.matches(d) {
 			p.deliver(f, d, isFirst)
 		}
 		isFirst = false
 	}
 }
 
-// mayLackLevel reports whether the entry of a number may have been refused for its
-// level, which says nothing of those before it. None is refused for the first.
+// mayLackLevel reports whether the entry of a number may have been rejected because of its level.
+// That would not apply to the entries before it. No entry is rejected because of level 1.
 func (p *Proposer) mayLackLevel(sequence uint64) bool {
 	for _, f := range p.window {
 		if f.sequence == sequence {
@@ -149,30 +147,29 @@ func (p *Proposer) mayLackLevel(sequence uint64) bool {
 	return true
 }
 
-// deliver takes the outcome of an entry, which may be the first that has none.
-func (p *Proposer) deliver(f *flight, d state.Delivery, isFirst bool) {
+// deliver sets the outcome of an entry. isFirst reports whether all entries before it have one.
+func (p *Proposer) deliver(f *inflightEntry, d state.Delivery, isFirst bool) {
 	if !isFirst && errors.Is(d.Err, state.ErrGap) {
-		// This copy overtook the entry before it, and is void.
-		f.isSpent = true
+		// This copy arrived before the entry before it, and is void.
+		f.isCopyVoid = true
 		return
 	}
 	if f.sequence < d.Sequence && (!errors.Is(d.Err, state.ErrForming) || errors.Is(d.Err, state.ErrSealed)) {
-		// It may have been refused before the later one was accepted, or the
-		// other way round. Only what lets no command in yet refused all before.
-		d.Err = errPassedOver
+		// The snapshot reports only the later entry. This one may have had another
+		// outcome, unless the epoch is not open yet: then both were rejected.
+		d.Err = errCoveredBySnapshot
 	}
-	f.hasLanded, f.outcome = true, d
-	// The attempt that brought the entry here ends by itself. One that repeats
-	// what an earlier one achieved, or whose entry was passed over by a
-	// snapshot, may have nothing to wait for.
-	if f.isTainted || d.Restored {
+	f.hasOutcome, f.outcome = true, d
+	// The attempt that brought the entry here ends by itself. An attempt that
+	// repeats an earlier one, or whose entry a snapshot covers, may not end.
+	if f.mayBeInLog || d.Restored {
 		f.cancel()
-		signal(p.landed)
+		signal(p.outcome)
 	}
 }
 
-// Close fails all calls with the cause, [ErrClosed] for nil, and waits for the
-// proposer's goroutine. Closing again does nothing.
+// Close fails all calls with cause, nil for [ErrClosed], and waits for the proposer's goroutine.
+// Only the first cause counts.
 func (p *Proposer) Close(cause error) {
 	if cause == nil {
 		cause = ErrClosed
@@ -186,33 +183,32 @@ func (p *Proposer) Close(cause error) {
 	<-p.exited
 }
 
-// room is how many bytes of commands an entry has room for.
-func (p *Proposer) room() int { return p.cfg.MaxEntry - format.MaxOverhead - format.MaxTrace }
+// maxCallSize returns the limit in bytes of the commands of one call.
+func (p *Proposer) maxCallSize() int { return p.cfg.MaxEntry - format.MaxOverhead - format.MaxTrace }
 
-// attend notes that somebody waits for a call.
-func (p *Proposer) attend(c *Call) {
+// addWaiter adds a goroutine that waits for a call.
+func (p *Proposer) addWaiter(c *Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.waiters++
-	c.givenUp = nil
+	c.abandoned = nil
 }
 
-// withdraw notes that one of those who wait for a call stopped. When it was the
-// last, a call that is still queued ends, and one that was sent is remembered as
-// given up, should it come back.
-func (p *Proposer) withdraw(c *Call, cause error) {
+// removeWaiter removes a goroutine that waited for a call. If it was the last, a call that is still
+// queued ends. A call that was sent is marked, so that it is not sent again.
+func (p *Proposer) removeWaiter(c *Call, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.waiters--; c.waiters > 0 {
 		return
 	}
-	if !p.retract(c, cause) {
-		c.givenUp = cause
+	if !p.cancelQueued(c, cause) {
+		c.abandoned = cause
 	}
 }
 
-// retract ends a call that is still queued and reports whether it was.
-func (p *Proposer) retract(c *Call, cause error) bool {
+// cancelQueued ends a call that is still queued, and reports whether it was queued.
+func (p *Proposer) cancelQueued(c *Call, cause error) bool {
 	if !p.queue.remove(c) {
 		return false
 	}
@@ -220,7 +216,7 @@ func (p *Proposer) retract(c *Call, cause error) bool {
 	return true
 }
 
-// signal sets a flag that one goroutine waits for.
+// signal sets a flag that one goroutine waits for. It never blocks.
 func signal(flag chan struct{}) {
 	select {
 	case flag <- struct{}{}:

@@ -33,7 +33,7 @@ func TestIdleProposerSendsAtOnce(t *testing.T) {
 	})
 }
 
-func TestOutcomeEndsTheRest(t *testing.T) {
+func TestOutcomeEndsThePause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var first []byte
 		l := newLocal(func(l *local, cfg *Config) {
@@ -57,7 +57,7 @@ func TestOutcomeEndsTheRest(t *testing.T) {
 	})
 }
 
-func TestLeaderChangeEndsTheRest(t *testing.T) {
+func TestLeaderChangeEndsThePause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		changed := make(chan struct{})
 		l := newLocal(func(l *local, cfg *Config) {
@@ -155,7 +155,7 @@ func TestCloseWaits(t *testing.T) {
 		synctest.Wait()
 		l.Close(nil)
 		if !ended.Load() {
-			t.Error("an attempt goes on behind Close")
+			t.Error("an attempt runs after Close")
 		}
 	})
 }

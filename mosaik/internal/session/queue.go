@@ -1,6 +1,6 @@
 package session
 
-// list is a list of calls from which any call can be taken out.
+// list is a doubly linked list of calls.
 type list struct{ head, tail *Call }
 
 func (l *list) pushBack(c *Call) {
@@ -37,32 +37,31 @@ func (l *list) remove(c *Call) {
 	c.prev, c.next = nil, nil
 }
 
-// queue holds the calls that are not in an entry yet, in the order in which
-// they will be: those that were admitted, and behind them those that wait for
-// room.
+// queue holds the calls that are in no entry yet, in order: the admitted calls, and after them
+// those that wait for space. A call counts until it is packed into an entry.
 type queue struct {
 	admitted list
 	waiting  list
-	calls    int // how many calls were admitted
-	commands int // how many commands they have
-	bytes    int // how many they take up in entries
-	max      int // how many commands may be
-	maxBytes int // how many bytes they may take up
+	calls    int // admitted calls
+	commands int // their commands
+	bytes    int // the bytes of these commands in entries
+	max      int // limit of commands
+	maxBytes int // limit of bytes
 }
 
-// push adds a call and reports whether it was admitted.
+// push adds a call and reports whether it was admitted at once.
 func (q *queue) push(c *Call) bool {
 	if q.waiting.head == nil && q.fits(c) {
 		q.admit(c)
 		return true
 	}
-	c.place = waiting
+	c.state = stateWaiting
 	c.admitted = make(chan struct{})
 	q.waiting.pushBack(c)
 	return false
 }
 
-// pop takes out the first call, or returns nil.
+// pop removes and returns the first call, or returns nil.
 func (q *queue) pop() *Call {
 	c := q.admitted.head
 	if c != nil {
@@ -71,33 +70,33 @@ func (q *queue) pop() *Call {
 	return c
 }
 
-// first returns the call that pop would take out, or nil.
+// first returns the first call, or nil.
 func (q *queue) first() *Call { return q.admitted.head }
 
-// unpop puts a call back to the head, even above the limits.
-func (q *queue) unpop(c *Call) {
-	c.place = queued
+// requeue returns a call to the head, even if that exceeds the limits.
+func (q *queue) requeue(c *Call) {
+	c.state = stateQueued
 	q.calls++
 	q.commands += len(c.cmds)
 	q.bytes += c.size
 	q.admitted.pushFront(c)
 }
 
-// remove takes out a call, wherever it is, and admits those for which there is
-// room now. It reports whether the call was in the queue.
+// remove removes a call and admits waiting calls for which there is space then. It reports whether
+// the call was in the queue.
 func (q *queue) remove(c *Call) bool {
-	switch c.place {
-	case queued:
+	switch c.state {
+	case stateQueued:
 		q.admitted.remove(c)
 		q.calls--
 		q.commands -= len(c.cmds)
 		q.bytes -= c.size
-	case waiting:
+	case stateWaiting:
 		q.waiting.remove(c)
 	default:
 		return false
 	}
-	c.place = nowhere
+	c.state = stateTaken
 	for w := q.waiting.head; w != nil && q.fits(w); w = q.waiting.head {
 		q.waiting.remove(w)
 		q.admit(w)
@@ -106,27 +105,27 @@ func (q *queue) remove(c *Call) bool {
 	return true
 }
 
-// fits reports whether there is room. A call larger than the whole queue fits
-// into an empty one.
+// fits reports whether there is space for a call. A call that exceeds the limits fits into an empty
+// queue.
 func (q *queue) fits(c *Call) bool {
 	return q.admitted.head == nil || q.commands+len(c.cmds) <= q.max && q.bytes+c.size <= q.maxBytes
 }
 
 func (q *queue) admit(c *Call) {
-	c.place = queued
+	c.state = stateQueued
 	q.calls++
 	q.commands += len(c.cmds)
 	q.bytes += c.size
 	q.admitted.pushBack(c)
 }
 
-// drain takes out all calls, in order.
+// drain removes and returns all calls, in order.
 func (q *queue) drain() []*Call {
 	var calls []*Call
 	for _, l := range []*list{&q.admitted, &q.waiting} {
 		for c := l.head; c != nil; c = l.head {
 			l.remove(c)
-			c.place = nowhere
+			c.state = stateTaken
 			calls = append(calls, c)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-func TestCallsGatherWhileAnEntryIsOnItsWay(t *testing.T) {
+func TestCallsGatherWhileAnEntryIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		l := newLocal(func(l *local, _ *Config) {
@@ -91,13 +91,13 @@ func TestEntriesKeepTheirLimits(t *testing.T) {
 		}
 		for _, s := range l.attempts() {
 			if len(s.data) > maxEntry {
-				t.Errorf("an entry of %d bytes, at most %d are allowed", len(s.data), maxEntry)
+				t.Errorf("an entry of %d bytes; the limit is %d", len(s.data), maxEntry)
 			}
 		}
 	})
 }
 
-func TestQueuedCallIsTakenBack(t *testing.T) {
+func TestQueuedCallIsCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		l := newLocal(func(l *local, _ *Config) {
@@ -113,7 +113,7 @@ func TestQueuedCallIsTakenBack(t *testing.T) {
 		if !errors.Is(err, ErrNotApplied) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrUnknownOutcome) {
 			t.Errorf("the queued call ends with %v", err)
 		}
-		fails(t, b, ErrNotApplied) // and stays so
+		fails(t, b, ErrNotApplied) // again
 		close(release)
 		values(t, a)
 		values(t, c)
@@ -123,7 +123,7 @@ func TestQueuedCallIsTakenBack(t *testing.T) {
 	})
 }
 
-func TestGivenUpEntryIsStillBroughtToItsEnd(t *testing.T) {
+func TestEntryWithoutWaitersIsCommitted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(l *local, _ *Config) { l.propose = l.script(silent, silent, silent) })
 		defer l.Close(nil)
@@ -147,7 +147,7 @@ func TestGivenUpEntryIsStillBroughtToItsEnd(t *testing.T) {
 	})
 }
 
-func TestGivenUpCallThatComesBackIsDropped(t *testing.T) {
+func TestRequeuedCallWithoutWaitersIsDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		l := newLocal(func(l *local, _ *Config) {
@@ -181,7 +181,7 @@ func TestFullQueueBlocksInOrder(t *testing.T) {
 		defer l.Close(nil)
 		l.submit(t, "on its way")
 		synctest.Wait()
-		l.submit(t, "1", "2") // the queue has room for one command
+		l.submit(t, "1", "2") // the queue has space for one command
 		done := make(chan *Call)
 		entered := make([]bool, 4)
 		for i, cmds := range [][]string{{"3", "4", "5"}, {"given up"}, {"6"}} {
@@ -202,11 +202,11 @@ func TestFullQueueBlocksInOrder(t *testing.T) {
 			}()
 			synctest.Wait()
 			if entered[i] {
-				t.Fatalf("call %d entered a queue without room for it or for one before it", i)
+				t.Fatalf("call %d entered a queue without space for it or for one before it", i)
 			}
 		}
 		if c := <-done; c != nil { // after a second
-			t.Error("the call that was given up was taken")
+			t.Error("the call whose caller stopped waiting was queued")
 		}
 		close(release)
 		values(t, <-done)
@@ -243,7 +243,7 @@ func TestStalledGroupFailsItsCalls(t *testing.T) {
 		fails(t, <-waiting, errStalled, ErrNotApplied)
 		fails(t, l.submit(t, "b"), errStalled, ErrNotApplied)
 
-		// An entry of unknown fate fails as such, and is brought to its end.
+		// A call whose entry may be in the log fails so, and the entry is committed later.
 		l.then(answer(errTimeout))
 		fails(t, l.submit(t, "c"), errStalled, ErrUnknownOutcome)
 		fails(t, l.submit(t, "d"), errStalled, ErrNotApplied)
@@ -282,7 +282,7 @@ func TestManyCallersKeepTheirOrder(t *testing.T) {
 	for i, line := range l.machine.Lines {
 		if i%2 == 1 {
 			if line != "x" {
-				t.Fatalf("a call was torn apart by %q", line)
+				t.Fatalf("a call was split by %q", line)
 			}
 			continue
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-func TestUnknownFateIsSentAgainUnchanged(t *testing.T) {
+func TestEntryWithUnknownOutcomeIsSentAgainUnchanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(l *local, _ *Config) {
 			// Lost; later without a leader; applied but not answered; a duplicate.
@@ -59,7 +59,7 @@ func TestOutcomeOfAnEarlierAttemptEndsALaterOne(t *testing.T) {
 		})
 		defer l.Close(nil)
 		c := l.submit(t, "a")
-		time.Sleep(DefaultRetry + time.Millisecond) // bubble time: the second attempt is under way
+		time.Sleep(DefaultRetry + time.Millisecond) // bubble time: the second attempt is in flight
 		synctest.Wait()
 		started := time.Now()
 		_ = l.apply(first)
@@ -73,7 +73,7 @@ func TestOutcomeOfAnEarlierAttemptEndsALaterOne(t *testing.T) {
 	})
 }
 
-func TestEntryThatWasNotAcceptedIsMadeAnew(t *testing.T) {
+func TestEntryThatWasNotAcceptedIsReplaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(func(l *local, _ *Config) { l.propose = l.script(answer(errBusy)) })
 		defer l.Close(nil)
@@ -125,7 +125,7 @@ func TestSessionIsOpenedBeforeTheFirstCommands(t *testing.T) {
 	})
 }
 
-// evict makes the state forget all sessions that are not used meanwhile.
+// evict makes the state drop all sessions that are not used meanwhile.
 func (l *local) evict(round byte) {
 	for i := range state.MaxSessions {
 		id := format.SessionID{0xee, byte(i), byte(i >> 8), round}
@@ -139,7 +139,7 @@ func TestDroppedSessionIsReplaced(t *testing.T) {
 		defer l.Close(nil)
 		values(t, l.submit(t, "a"))
 		l.evict(1)
-		// Sent once, refused once: nobody notices.
+		// It was sent once and rejected once, so the call succeeds.
 		if first, _ := values(t, l.submit(t, "b")); first != 2 {
 			t.Errorf("index %d, want 2", first)
 		}
@@ -164,11 +164,11 @@ func TestGapReplacesTheSession(t *testing.T) {
 			l.Deliver(state.Delivery{Session: e.Session, Sequence: e.Sequence, Err: state.ErrGap})
 			return nil
 		}
-		// Sent once, refused once: nobody notices.
+		// It was sent once and rejected once, so the call succeeds.
 		l.then(l.script(gap))
 		values(t, l.submit(t, "b"))
 		if s := l.attempts(); s[1].session == s[2].session || s[2].sequence != 1 {
-			t.Error("the session goes on after a gap")
+			t.Error("the session continues after a gap")
 		}
 		// An earlier copy may have been applied.
 		l.then(l.script(answer(errTimeout), gap))
@@ -180,7 +180,7 @@ func TestGapReplacesTheSession(t *testing.T) {
 	})
 }
 
-func TestResultIsLostWhenASnapshotPassesIt(t *testing.T) {
+func TestResultIsLostWhenASnapshotCoversIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		remote := newLocal(nil)
 		defer remote.Close(nil)
@@ -192,7 +192,7 @@ func TestResultIsLostWhenASnapshotPassesIt(t *testing.T) {
 				<-release
 				return both(ctx, data)
 			}, func(ctx context.Context, data []byte) error {
-				// The group has it, this replica only gets the snapshot.
+				// The group has applied it; this replica only receives the snapshot.
 				_ = remote.apply(data)
 				var b bytes.Buffer
 				if err := errors.Join(remote.state.Snapshot(&b), l.state.Restore(&b)); err != nil {
@@ -226,7 +226,7 @@ func TestResultIsLostWhenASnapshotPassesIt(t *testing.T) {
 	})
 }
 
-func TestOnlyMeantOutcomesCount(t *testing.T) {
+func TestOnlyMatchingOutcomesCount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
 		defer l.Close(nil)
@@ -255,24 +255,23 @@ func TestOnlyMeantOutcomesCount(t *testing.T) {
 		if first, _ := values(t, l.submit(t, "b")); first != 2 {
 			t.Errorf("index %d, want 2", first)
 		}
-		l.Deliver(strange[0]) // nothing is on its way
+		l.Deliver(strange[0]) // nothing is in flight
 
-		// A snapshot that is further than the entry covers it too, and does not
-		// tell its outcome.
+		// A snapshot with a later number covers the entry as well, without its outcome.
 		l.then(l.script(func(ctx context.Context, data []byte) error {
 			deliver(state.Delivery{Sequence: 7, First: 5, Restored: true}, data)
 			return silent(ctx, data)
 		}))
-		fails(t, l.submit(t, "c"), errPassedOver, ErrUnknownOutcome)
+		fails(t, l.submit(t, "c"), errCoveredBySnapshot, ErrUnknownOutcome)
 		l.then(nil)
-		values(t, l.submit(t, "d")) // in a new session: our own replica knows of no such snapshot
+		values(t, l.submit(t, "d")) // in a new session, because the local replica has no such snapshot
 		if s := l.attempts(); s[len(s)-2].sequence != 8 {
-			t.Errorf("sequence %d behind a snapshot at 7", s[len(s)-2].sequence)
+			t.Errorf("sequence %d after a snapshot at 7", s[len(s)-2].sequence)
 		}
 	})
 }
 
-func TestRefusalsSayWhatIsKnown(t *testing.T) {
+func TestErrorsNameTheOutcome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
 		defer l.Close(nil)
@@ -296,7 +295,7 @@ func TestRefusalsSayWhatIsKnown(t *testing.T) {
 		if diff := cmp.Diff([]uint64{1, 2, 3, 4}, sequences); diff != "" {
 			t.Errorf("sequences (-want +got):\n%s", diff)
 		}
-		// Applied, says the transport, and the state says nothing.
+		// The transport reports it applied, and the state delivers no outcome.
 		l.then(l.script(answer(nil)))
 		fails(t, l.submit(t, "b"), ErrUnknownOutcome)
 		values(t, l.submit(t, "c"))
@@ -311,7 +310,7 @@ func TestPoisonReachesTheCaller(t *testing.T) {
 			_, _, err := l.submit(t, "panic").Wait(t.Context())
 			var p *state.PoisonedError
 			if !errors.As(err, &p) || p.Index != 1 {
-				t.Errorf("the call ends with %v, want the poison", err)
+				t.Errorf("the call ends with %v, want the panic", err)
 			}
 		}
 	})

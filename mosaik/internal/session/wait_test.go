@@ -15,8 +15,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A call that somebody waits for is not given up because another one, or the same
-// one before, stopped.
+// TestWaitAgain has one of two waiters stop, or one waiter stop and return. The call is not
+// abandoned.
 func TestWaitAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan error)
@@ -30,14 +30,14 @@ func TestWaitAgain(t *testing.T) {
 		for _, c := range []*Call{a, b} {
 			go func() {
 				if _, _, err := c.Wait(t.Context()); err != nil {
-					t.Errorf("who waits all the time: %v", err)
+					t.Errorf("the waiter that stays: %v", err)
 				}
 			}()
 			synctest.Wait()
 			short, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			if _, _, err := c.Wait(short); !errors.Is(err, ErrUnknownOutcome) {
-				t.Errorf("who stops: %v", err)
+				t.Errorf("the waiter that stops: %v", err)
 			}
 		}
 		release <- errBusy
@@ -47,14 +47,14 @@ func TestWaitAgain(t *testing.T) {
 			t.Errorf("applied (-want +got):\n%s", diff)
 		}
 
-		// The same one, who comes back.
+		// The same waiter, which returns.
 		l.then(l.script(func(context.Context, []byte) error { return <-release }))
 		c := l.submit(t, "c")
 		synctest.Wait()
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, _, err := c.Wait(short); !errors.Is(err, ErrUnknownOutcome) {
-			t.Errorf("who stops: %v", err)
+			t.Errorf("the waiter that stops: %v", err)
 		}
 		go func() {
 			synctest.Wait()
@@ -64,8 +64,7 @@ func TestWaitAgain(t *testing.T) {
 	})
 }
 
-// tardy is a context that ends as soon as somebody waits for its end, and
-// something else has happened.
+// tardy is a context that ends once a goroutine waits for its end and something else has happened.
 type tardy struct {
 	context.Context
 	before func()
@@ -84,11 +83,11 @@ func (c *tardy) Done() <-chan struct{} {
 
 func (c *tardy) Err() error { return c.err }
 
-// The context of a call that was waiting for room means nothing any more when it
-// has got it.
-func TestEndOfAContextThatCameTooLate(t *testing.T) {
+// TestContextEndsAfterAdmission ends the context of a call that waited for space when it has been
+// admitted. The end does not concern the call.
+func TestContextEndsAfterAdmission(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		for range 20 { // select draws
+		for range 20 { // select chooses at random
 			steps := make(chan error)
 			l := newLocal(func(l *local, cfg *Config) {
 				cfg.MaxQueue, cfg.MaxCommands = 1, 1
@@ -109,7 +108,7 @@ func TestEndOfAContextThatCameTooLate(t *testing.T) {
 				t.Fatal(err)
 			}
 			steps <- errBusy
-			<-c.Done() // nobody waits in whose place the context could count
+			<-c.Done() // no goroutine waits whose context could count
 			values(t, c)
 			l.Close(nil)
 		}
@@ -138,15 +137,15 @@ func TestQueueIsBoundedInBytes(t *testing.T) {
 	})
 }
 
-// A snapshot tells that the last of two entries was refused since the group has
-// yielded. The one before may have been applied.
-func TestSealPassesOverEntries(t *testing.T) {
+// TestSnapshotCoversSeal restores a snapshot that reports the rejection of the last of two entries,
+// because the epoch was sealed. The entry before may have been applied.
+func TestSnapshotCoversSeal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sent := make(chan []byte, 2)
 		l := newLocal(func(l *local, cfg *Config) {
-			cfg.MaxFlights, cfg.MaxCommands = 2, 1
+			cfg.MaxInflight, cfg.MaxCommands = 2, 1
 			l.session = func(_ context.Context, data []byte) error {
-				time.Sleep(50 * time.Millisecond) // bubble time: the group is far
+				time.Sleep(50 * time.Millisecond) // bubble time: the round-trip time exceeds the pace
 				return l.apply(data)
 			}
 			l.propose = func(ctx context.Context, data []byte) error {
@@ -165,7 +164,7 @@ func TestSealPassesOverEntries(t *testing.T) {
 			mark(format.Header{Kind: format.KindOpen}),
 			mark(format.Header{Kind: format.KindSession, Session: l.Proposer.session}),
 			first,
-			mark(format.Header{Kind: format.KindSeal, Sequence: 1}), // it gives one command up
+			mark(format.Header{Kind: format.KindSeal, Sequence: 1}), // it gives up one command
 			second,
 		} {
 			remote.Apply(sm.Index(i+1), 1, data)
@@ -174,14 +173,14 @@ func TestSealPassesOverEntries(t *testing.T) {
 		if err := errors.Join(remote.Snapshot(&snapshot), l.state.Restore(&snapshot)); err != nil {
 			t.Fatal(err)
 		}
-		fails(t, a, ErrUnknownOutcome, errPassedOver)
+		fails(t, a, ErrUnknownOutcome, errCoveredBySnapshot)
 		fails(t, b, ErrNotApplied, state.ErrSealed)
 	})
 }
 
-// A group that takes over another one may not know sessions that were just opened.
-// The next one is not opened at the speed of the network.
-func TestSessionsThatAreForgottenArePausedFor(t *testing.T) {
+// TestPauseAfterUnknownSession has a group reject sessions that were just opened, as one may that
+// takes over a carryover. The next session is opened after a pause.
+func TestPauseAfterUnknownSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)
 		defer l.Close(nil)
@@ -197,7 +196,7 @@ func TestSessionsThatAreForgottenArePausedFor(t *testing.T) {
 		started := time.Now()
 		values(t, l.submit(t, "a"))
 		if took, want := time.Since(started), 10*DefaultRetry; took < want {
-			t.Errorf("ten sessions were opened in %v, want %v at least", took, want)
+			t.Errorf("ten sessions were opened in %v, want at least %v", took, want)
 		}
 	})
 }

@@ -10,136 +10,137 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
-// maxSpares bounds how many flights are kept for their memory.
-const maxSpares = 4
+// maxRecycled is the limit of entries that are kept for reuse.
+const maxRecycled = 4
 
-// memory is how many entries it takes to forget a quick one.
-const memory = 16
+// rttSamples is the weight of the old estimate of the round-trip time against one new sample.
+const rttSamples = 16
 
-// What the work on an entry adds to its way at most, on a machine that has
-// others, too.
+// Upper bounds of the time to process an entry on a busy machine.
 const (
 	workPerCommand = 5 * time.Microsecond
 	workPerByte    = 10 * time.Nanosecond
 )
 
 var (
-	// errUndelivered is an entry that the transport calls applied and the state has
-	// not told about: their contract is broken.
-	errUndelivered = errors.New("session: entry was applied without an outcome")
-	// errOvertook is an entry that came before the one before it.
-	errOvertook = errors.New("session: entry overtook another")
-	// errPassedOver is an entry that a snapshot covers together with later ones:
-	// it tells the outcome of the last.
-	errPassedOver = errors.New("session: a snapshot passed over the entry")
+	// errNoOutcome reports an entry that the transport calls applied, but whose outcome the
+	// state did not deliver before. It violates the contract between them.
+	errNoOutcome = errors.New("session: entry was applied without an outcome")
+	// errOutOfOrder reports an entry that reached the log before the entry before it.
+	errOutOfOrder = errors.New("session: entry overtook another")
+	// errCoveredBySnapshot reports an entry that a snapshot covers together with later ones: the
+	// snapshot has the outcome of the last one only.
+	errCoveredBySnapshot = errors.New("session: entry is covered by a snapshot without its outcome")
 )
 
-// fly sends new entries, as many as may be on their way, and waits for the oldest.
+// sendAndWait sends new entries, as many as may be in flight, and waits for the oldest.
 //
-// Several are worth their cost where the way is long and not where the work is:
-// there it is shared by more calls if they wait for the entry before theirs.
-func (p *Proposer) fly(ctx context.Context) error {
-	for p.mayLaunch() {
-		f := p.takeOff()
+// Pipelining pays off when network latency dominates. When processing dominates, waiting lets more
+// calls share the next entry.
+func (p *Proposer) sendAndWait(ctx context.Context) error {
+	for p.maySend() {
+		f := p.dequeue()
 		if f == nil {
 			break
 		}
-		if p.start(ctx, f); f.attempt == nil {
-			return p.fold()
+		if p.startAttempt(ctx, f); f.attempt == nil {
+			return p.resolve()
 		}
 	}
 	if len(p.window) == 0 || !p.window[0].wait(p.interrupt()) {
 		return nil
 	}
-	if p.arrive() {
+	if p.completeOldest() {
 		return nil
 	}
-	return p.fold()
+	return p.resolve()
 }
 
-// repeat makes another attempt at the oldest entry.
-func (p *Proposer) repeat(ctx context.Context) error {
-	p.start(ctx, p.window[0])
-	return p.fold()
+// resend makes another attempt to send the oldest entry.
+func (p *Proposer) resend(ctx context.Context) error {
+	p.startAttempt(ctx, p.window[0])
+	return p.resolve()
 }
 
-// mayLaunch reports whether another entry may be sent.
-func (p *Proposer) mayLaunch() bool {
+// maySend reports whether another entry may be sent.
+func (p *Proposer) maySend() bool {
 	if len(p.window) == 0 {
 		return true
 	}
-	return p.isFar() && p.isRoom() && (p.isDue() || p.isFull())
+	return p.isPipelining() && p.windowHasSpace() && (p.isDue() || p.hasFullEntry())
 }
 
-// isDue reports whether the newest entry was sent as long ago as the pace wants.
-func (p *Proposer) isDue() bool { return p.sinceLaunch() >= p.gap() }
+// isDue reports whether the interval since the newest entry has passed.
+func (p *Proposer) isDue() bool { return p.sinceLastSend() >= p.sendInterval() }
 
-// sinceLaunch returns how long ago the newest entry was sent.
-func (p *Proposer) sinceLaunch() time.Duration {
-	return time.Since(p.window[len(p.window)-1].launched)
+// sinceLastSend returns how long ago the newest entry was sent.
+func (p *Proposer) sinceLastSend() time.Duration {
+	return time.Since(p.window[len(p.window)-1].sentAt)
 }
 
-// gap is the pace, or more where the way is so long that as many entries as may
-// be on it at a time are spread over it.
-func (p *Proposer) gap() time.Duration {
-	return max(p.cfg.Pace, p.way/time.Duration(p.cfg.MaxFlights))
+// sendInterval returns the interval between entries: the pace, or more if the round-trip time is so
+// long that the window would be sent in a fraction of it.
+func (p *Proposer) sendInterval() time.Duration {
+	return max(p.cfg.Pace, p.rtt/time.Duration(p.cfg.MaxInflight))
 }
 
-// isFull reports whether the queue holds calls for a whole entry.
-func (p *Proposer) isFull() bool {
+// hasFullEntry reports whether the queued calls fill an entry.
+func (p *Proposer) hasFullEntry() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.commands >= p.cfg.MaxCommands || p.queue.bytes >= p.room()
+	return p.queue.commands >= p.cfg.MaxCommands || p.queue.bytes >= p.maxCallSize()
 }
 
-// isRoom reports whether fewer entries are on their way than may be.
-func (p *Proposer) isRoom() bool {
+// windowHasSpace reports whether the window has space for another entry.
+func (p *Proposer) windowHasSpace() bool {
 	var bytes int
 	for _, f := range p.window {
 		bytes += len(f.data)
 	}
-	return len(p.window) < p.cfg.MaxFlights && bytes < p.cfg.MaxEntry
+	return len(p.window) < p.cfg.MaxInflight && bytes < p.cfg.MaxEntry
 }
 
-// interrupt returns what is ready when another entry may be sent before the
-// oldest has landed.
+// interrupt returns a channel that is ready when another entry may be sent before the outcome of
+// the oldest is known.
 func (p *Proposer) interrupt() <-chan struct{} {
 	switch {
-	case !p.isFar() || !p.isRoom():
+	case !p.isPipelining() || !p.windowHasSpace():
 		return nil
 	case !p.isDue():
-		p.pace.Reset(p.gap() - p.sinceLaunch())
+		p.pace.Reset(p.sendInterval() - p.sinceLastSend())
 		return p.due
 	}
 	return p.wake
 }
 
-// isFar reports whether even a quick entry is longer on its way than the pace.
-func (p *Proposer) isFar() bool { return p.way > p.cfg.Pace }
+// isPipelining reports whether the round-trip time exceeds the pace, so that several entries are
+// sent without waiting.
+func (p *Proposer) isPipelining() bool { return p.rtt > p.cfg.Pace }
 
-// learn takes in how long an entry was on its way, but for the work on it: as long
-// as the way is for the quickest, until that one is long ago.
-func (p *Proposer) learn(took time.Duration) {
-	if p.way == 0 || took < p.way {
-		p.way = max(took, 1)
+// updateRTT updates the round-trip estimate: the lowest recent sample, excluding processing time,
+// decaying toward newer samples.
+func (p *Proposer) updateRTT(took time.Duration) {
+	if p.rtt == 0 || took < p.rtt {
+		p.rtt = max(took, 1)
 	} else {
-		p.way += (took - p.way) / memory
+		p.rtt += (took - p.rtt) / rttSamples
 	}
 }
 
-// takeOff makes a new entry of queued calls, or returns nil.
-func (p *Proposer) takeOff() *flight {
-	gather.Wait(p.woken, p.waiting) // for the callers of the entries before
+// dequeue makes an entry of queued calls and adds it to the window. It returns nil if there are no
+// calls.
+func (p *Proposer) dequeue() *inflightEntry {
+	gather.Wait(p.woken, p.queuedCalls) // lets the callers that were woken join this entry
 	p.woken = 0
-	f := &flight{}
-	if n := len(p.spares); n > 0 {
-		f, p.spares = p.spares[n-1], p.spares[:n-1]
+	f := &inflightEntry{}
+	if n := len(p.recycled); n > 0 {
+		f, p.recycled = p.recycled[n-1], p.recycled[:n-1]
 	}
 	p.mu.Lock()
-	commands := f.load(&p.queue, p.cfg.MaxEntry-format.MaxOverhead, p.cfg.MaxCommands)
+	commands := f.take(&p.queue, p.cfg.MaxEntry-format.MaxOverhead, p.cfg.MaxCommands)
 	p.mu.Unlock()
 	if commands == 0 {
-		p.keep(f)
+		p.recycle(f)
 		return nil
 	}
 	f.commands = commands
@@ -148,37 +149,37 @@ func (p *Proposer) takeOff() *flight {
 	f.encode(h)
 	f.cancel = func() {}
 	p.sequence++
-	f.launched = time.Now()
+	f.sentAt = time.Now()
 	p.mu.Lock()
 	p.window = append(p.window, f)
 	p.mu.Unlock()
 	return f
 }
 
-// keep keeps the memory of a flight.
-func (p *Proposer) keep(f *flight) {
-	if len(p.spares) < maxSpares {
+// recycle keeps the memory of an entry for reuse.
+func (p *Proposer) recycle(f *inflightEntry) {
+	if len(p.recycled) < maxRecycled {
 		f.reset()
-		p.spares = append(p.spares, f)
+		p.recycled = append(p.recycled, f)
 	}
 }
 
-// waiting returns how many calls could be in the next entry.
-func (p *Proposer) waiting() int {
+// queuedCalls returns how many calls are queued.
+func (p *Proposer) queuedCalls() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.queue.calls
 }
 
-// start begins an attempt at an entry.
-func (p *Proposer) start(ctx context.Context, f *flight) {
+// startAttempt begins an attempt to send an entry.
+func (p *Proposer) startAttempt(ctx context.Context, f *inflightEntry) {
 	p.mu.Lock()
-	if f.hasLanded {
+	if f.hasOutcome {
 		p.mu.Unlock()
 		return
 	}
 	f.ctx, f.cancel = context.WithTimeout(ctx, p.cfg.Attempt)
-	f.isSpent = false
+	f.isCopyVoid = false
 	p.mu.Unlock()
 	if f.attempt, f.err = p.cfg.Transport.Start(f.ctx, f.data); f.err != nil {
 		f.attempt = nil
@@ -186,31 +187,31 @@ func (p *Proposer) start(ctx context.Context, f *flight) {
 	}
 }
 
-// arrive ends the flight of the oldest entry, whose attempt has ended, if its
-// outcome is known and the session goes on.
-func (p *Proposer) arrive() bool {
+// completeOldest removes the oldest entry, whose attempt has ended, from the window and ends its
+// calls, if its outcome is known and does not end the session. It reports whether it did.
+func (p *Proposer) completeOldest() bool {
 	f := p.window[0]
 	p.mu.Lock()
-	if !f.hasLanded || f.isOutcast() {
+	if !f.hasOutcome || f.isSessionRefused() {
 		p.mu.Unlock()
 		return false
 	}
 	p.window = append(p.window[:0], p.window[1:]...)
 	p.mu.Unlock()
 	select {
-	case <-p.landed:
+	case <-p.outcome:
 	default:
 	}
-	if !f.isTainted {
-		p.learn(time.Since(f.launched) - f.work())
+	if !f.mayBeInLog {
+		p.updateRTT(time.Since(f.sentAt) - f.processingTime())
 	}
-	p.settle(f)
-	p.keep(f)
+	p.endCalls(f)
+	p.recycle(f)
 	return true
 }
 
-// settle ends the calls of an entry whose outcome is known.
-func (p *Proposer) settle(f *flight) {
+// endCalls ends the calls of an entry with its outcome.
+func (p *Proposer) endCalls(f *inflightEntry) {
 	p.woken += len(f.calls)
 	p.sequence = max(p.sequence, f.outcome.Sequence+1)
 	err := f.outcome.Err
@@ -220,114 +221,114 @@ func (p *Proposer) settle(f *flight) {
 	case errors.Is(err, state.ErrForming), errors.Is(err, state.ErrSealed), errors.Is(err, state.ErrLevel):
 		f.fail(notApplied(err))
 	case errors.Is(err, state.ErrResultLost):
-		f.lose()
+		f.succeedWithoutResults()
 	default:
 		f.fail(unknown(err))
 	}
 }
 
-// fold deals with an attempt that has not ended well. It waits for the others,
-// takes back from the end of the window what surely is not in the log, and leaves
-// the rest to be sent again, one by one. The error is that of the oldest of these.
-func (p *Proposer) fold() error {
+// resolve handles an attempt that failed. It waits for the attempts in flight, requeues the newest
+// entries that are certainly not in the log, and leaves the others to be sent again one by one. It
+// returns the error of the oldest of these.
+func (p *Proposer) resolve() error {
 	for _, f := range p.window {
 		f.wait(nil)
-		p.judge(f)
+		p.noteAttempt(f)
 	}
-	for len(p.window) > 0 && p.arrive() {
+	for len(p.window) > 0 && p.completeOldest() {
 	}
 	var err error
 	if len(p.window) > 0 {
 		oldest := p.window[0]
 		err = oldest.err
-		if cause := p.broken(oldest); cause != nil {
-			p.breakSession(cause)
+		if cause := p.sessionError(oldest); cause != nil {
+			p.replaceSession(cause)
 			err = cause
 		}
 	}
 	for n := len(p.window); n > 0 && p.isVoid(p.window[n-1]); n-- {
-		p.takeBack()
+		p.requeueNewest()
 	}
-	p.isFolded = len(p.window) > 0
+	p.isResending = len(p.window) > 0
 	return err
 }
 
-// judge notes what the end of an attempt says about the entry.
-func (p *Proposer) judge(f *flight) {
+// noteAttempt records what the end of an attempt reveals about the entry.
+func (p *Proposer) noteAttempt(f *inflightEntry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case f.hasLanded:
-	case f.isSpent:
-		f.isTainted = true // there may be other copies
-		f.err = errOvertook
+	case f.hasOutcome:
+	case f.isCopyVoid:
+		f.mayBeInLog = true // other copies may exist
+		f.err = errOutOfOrder
 	case f.err != nil && !p.cfg.IsVoid(f.err):
-		f.isTainted = true
+		f.mayBeInLog = true
 	}
 }
 
-// isVoid reports whether an entry whose attempts have ended surely is not in the
-// log, or was refused there with its session, and no copy of it is on its way.
-func (p *Proposer) isVoid(f *flight) bool {
+// isVoid reports whether an entry whose attempts have ended is certainly not in the log, or was
+// rejected there with its session, and no copy of it is in flight.
+func (p *Proposer) isVoid(f *inflightEntry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case f.isTainted:
+	case f.mayBeInLog:
 		return false
-	case f.hasLanded:
-		return f.isOutcast()
+	case f.hasOutcome:
+		return f.isSessionRefused()
 	}
 	return f.err != nil && p.cfg.IsVoid(f.err)
 }
 
-// broken returns why the session can't go on behind the oldest entry, or nil.
-func (p *Proposer) broken(oldest *flight) error {
+// sessionError returns why the session cannot continue after the oldest entry, nil if it can.
+func (p *Proposer) sessionError(oldest *inflightEntry) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case oldest.isOutcast():
+	case oldest.isSessionRefused():
 		return oldest.outcome.Err
-	case !oldest.hasLanded && oldest.err == nil:
-		return errUndelivered
+	case !oldest.hasOutcome && oldest.err == nil:
+		return errNoOutcome
 	}
 	return nil
 }
 
-// breakSession ends the session and everything on its way in it.
-func (p *Proposer) breakSession(cause error) {
+// replaceSession fails all entries in flight and starts a new session. Entries that are certainly
+// not in the log are requeued.
+func (p *Proposer) replaceSession(cause error) {
 	for len(p.window) > 0 {
 		if p.isVoid(p.window[len(p.window)-1]) {
-			p.takeBack()
+			p.requeueNewest()
 			continue
 		}
-		f := p.drop()
+		f := p.dropNewest()
 		f.fail(unknown(cause))
-		p.keep(f)
+		p.recycle(f)
 	}
 	p.newSession()
 }
 
-// takeBack takes the newest entry, which surely was not accepted, out of the
-// window. Its calls go to the head of the queue, but for those that nobody waits
-// for any more, which end.
-func (p *Proposer) takeBack() {
-	f := p.drop()
+// requeueNewest removes the newest entry, which was certainly not accepted, from the window. Its
+// calls return to the head of the queue, except that calls without a waiter end.
+func (p *Proposer) requeueNewest() {
+	f := p.dropNewest()
 	p.sequence = f.sequence
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := len(f.calls) - 1; i >= 0; i-- {
 		c := f.calls[i]
-		if c.givenUp != nil {
-			c.end(0, nil, notApplied(c.givenUp))
+		if c.abandoned != nil {
+			c.end(0, nil, notApplied(c.abandoned))
 			continue
 		}
-		p.queue.unpop(c)
+		p.queue.requeue(c)
 	}
-	p.keep(f)
+	p.recycle(f)
 }
 
-// drop takes the newest entry out of the window.
-func (p *Proposer) drop() *flight {
+// dropNewest removes the newest entry from the window.
+func (p *Proposer) dropNewest() *inflightEntry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.window) - 1

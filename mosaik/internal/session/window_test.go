@@ -17,19 +17,19 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
-// roundTrip is how long an entry takes with a distant group.
+// roundTrip is the round-trip time to a distant group.
 const roundTrip = 50 * time.Millisecond
 
-// distant is a proposer far from its group: an entry takes a round trip, and they
-// arrive in the order in which they were sent.
+// distant is a proposer with a long round-trip time. Entries arrive in the order in which they were
+// sent.
 type distant struct {
 	*local
 	trip  time.Duration // how long an entry takes
 	wire  sync.Mutex
-	lose  map[uint64][]error // what becomes of the attempts at an entry that does not arrive
-	swap  uint64             // the entry that the next overtakes
-	pipe  []func()           // what happens to those on their way
-	peak  int                // most attempts under way at a time
+	lose  map[uint64][]error // by number, the errors of attempts whose entry does not arrive
+	swap  uint64             // the entry that the next one overtakes
+	pipe  []func()           // the arrivals of entries in flight
+	peak  int                // the largest number of attempts in flight
 	under int
 }
 
@@ -37,7 +37,7 @@ func newDistant(edit func(*distant, *Config)) *distant {
 	d := &distant{trip: roundTrip, lose: map[uint64][]error{}}
 	d.local = newLocal(func(l *local, cfg *Config) {
 		d.local = l
-		cfg.Transport, cfg.MaxFlights = d, 0
+		cfg.Transport, cfg.MaxInflight = d, 0
 		if edit != nil {
 			edit(d, cfg)
 		}
@@ -89,7 +89,7 @@ func (d *distant) Start(_ context.Context, data []byte) (Attempt, error) {
 	return a, nil
 }
 
-// distantAttempt is one that goes its way whether it is waited for or not.
+// distantAttempt is an attempt that ends whether or not a goroutine waits for it.
 type distantAttempt chan error
 
 func (a distantAttempt) Wait(ctx context.Context, interrupt <-chan struct{}) (settled bool, err error) {
@@ -128,7 +128,7 @@ func (d *distant) issue(t *testing.T, n int, every time.Duration) []time.Duratio
 	return took
 }
 
-// wantLines demands that the commands 0 to n were applied once and in order.
+// wantLines fails the test unless the commands 0 to n were applied once and in order.
 func (d *distant) wantLines(t *testing.T, n int) {
 	t.Helper()
 	var want []string
@@ -147,44 +147,45 @@ func TestEntriesFollowEachOtherAtThePace(t *testing.T) {
 		d.first(t)
 		took := d.issue(t, 100, 500*time.Microsecond)
 		if worst := slices.Max(took); worst > roundTrip+DefaultPace {
-			t.Errorf("a call took %v, want a round trip and a pace at most", worst)
+			t.Errorf("a call took %v, want at most a round trip and a pace", worst)
 		}
 		if most := int(roundTrip/DefaultPace) + 1; d.peak < most/2 || d.peak > most {
-			t.Errorf("%d entries were on their way at a time, want up to %d", d.peak, most)
+			t.Errorf("%d entries were in flight at a time, want up to %d", d.peak, most)
 		}
 		d.wantLines(t, 100)
 	})
 }
 
-// Where more entries than may be on their way would fit, they are spread over it.
-func TestEntriesAreSpreadOverALongWay(t *testing.T) {
+// TestEntriesAreSpreadOverTheRoundTrip has a round-trip time in which more entries fit at the pace
+// than may be in flight. They are spread over it.
+func TestEntriesAreSpreadOverTheRoundTrip(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 5 })
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxInflight = 5 })
 		defer d.Close(nil)
 		d.first(t)
 		took := d.issue(t, 200, 500*time.Microsecond)
 		if worst := slices.Max(took); worst > roundTrip+roundTrip/5 {
-			t.Errorf("a call took %v, want %v and a fifth of it at most", worst, roundTrip)
+			t.Errorf("a call took %v, want at most %v and a fifth of it", worst, roundTrip)
 		}
 	})
 }
 
-func TestOneEntryAtATimeWhereItIsQuick(t *testing.T) {
+func TestOneEntryAtATimeWithAShortRoundTrip(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(_ *distant, cfg *Config) { cfg.Pace = 2 * roundTrip })
 		defer d.Close(nil)
 		d.first(t)
 		d.issue(t, 50, time.Millisecond)
 		if d.peak != 1 {
-			t.Errorf("%d entries were on their way at a time, want 1", d.peak)
+			t.Errorf("%d entries were in flight at a time, want 1", d.peak)
 		}
 		d.wantLines(t, 50)
 	})
 }
 
-// What takes long now and then is no reason for more entries, what takes long
-// again and again is, until the first that does not.
-func TestDistanceIsLearned(t *testing.T) {
+// TestRTTIsLearned has entries take long once, repeatedly, and no longer. Only repeated delays
+// allow more entries in flight, until the first quick entry.
+func TestRTTIsLearned(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(d *distant, _ *Config) { d.trip = DefaultPace / 2 })
 		defer d.Close(nil)
@@ -199,28 +200,28 @@ func TestDistanceIsLearned(t *testing.T) {
 			return d.peak
 		}
 		if n := peak(2*DefaultPace, 1); n != 1 {
-			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
+			t.Errorf("%d entries in flight at a time during a stall, want 1", n)
 		}
 		for what, much := range map[string][]string{
 			"large":         {strings.Repeat("x", int(2*DefaultPace/workPerByte))},
 			"many commands": slices.Repeat([]string{"x"}, int(2*DefaultPace/workPerCommand)),
 		} {
-			for range 3 * memory {
+			for range 3 * rttSamples {
 				values(t, d.submit(t, much...))
 			}
 			if n := peak(2*DefaultPace, 1); n != 1 {
-				t.Errorf("%d entries on their way at a time after %s, want 1", n, what)
+				t.Errorf("%d entries in flight at a time after %s, want 1", n, what)
 			}
 		}
-		if n := peak(10*DefaultPace, memory); n == 1 {
-			t.Error("one entry on its way at a time, though the way is long")
+		if n := peak(10*DefaultPace, rttSamples); n == 1 {
+			t.Error("one entry in flight at a time with a long round-trip time")
 		}
 		values(t, d.submit(t, "the last from afar"))
-		if peak(DefaultPace/2, 1); d.way > DefaultPace {
-			t.Errorf("after a quick entry the way is %v", d.way)
+		if peak(DefaultPace/2, 1); d.rtt > DefaultPace {
+			t.Errorf("after a quick entry the round-trip estimate is %v", d.rtt)
 		}
 		if n := peak(2*DefaultPace, 1); n != 1 {
-			t.Errorf("%d entries on their way at a time during a stall, want 1", n)
+			t.Errorf("%d entries in flight at a time during a stall, want 1", n)
 		}
 	})
 }
@@ -259,7 +260,7 @@ func TestFullEntriesDoNotWaitForThePace(t *testing.T) {
 					values(t, c)
 				}
 				if d.peak != test.peak {
-					t.Errorf("%d entries were on their way at a time, want %d", d.peak, test.peak)
+					t.Errorf("%d entries were in flight at a time, want %d", d.peak, test.peak)
 				}
 				if diff := cmp.Diff([][]string{{"0" + pad, "1" + pad}, {"2" + pad, "3" + pad}, {"4" + pad, "5" + pad}}, d.entries()); diff != "" {
 					t.Errorf("entries (-want +got):\n%s", diff)
@@ -269,14 +270,14 @@ func TestFullEntriesDoNotWaitForThePace(t *testing.T) {
 	}
 }
 
-func TestFlightsAreBounded(t *testing.T) {
+func TestEntriesInFlightAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxFlights = 3 })
+		d := newDistant(func(_ *distant, cfg *Config) { cfg.MaxInflight = 3 })
 		defer d.Close(nil)
 		d.first(t)
 		d.issue(t, 40, 3*time.Millisecond)
 		if d.peak != 3 {
-			t.Errorf("%d entries were on their way at a time, want 3", d.peak)
+			t.Errorf("%d entries were in flight at a time, want 3", d.peak)
 		}
 		d.wantLines(t, 40)
 	})
@@ -310,7 +311,7 @@ func TestEntryThatOvertakesIsSentAgain(t *testing.T) {
 				d.first(t)
 				d.issue(t, calls, 3*time.Millisecond)
 				d.wantLines(t, calls)
-				// There may be another copy of it: it can't be made anew.
+				// Another copy may exist, so the entry must not change.
 				first, again := map[uint64]string{}, 0
 				for _, s := range d.attempts() {
 					if data, ok := first[s.sequence]; ok && data != s.data {
@@ -328,9 +329,9 @@ func TestEntryThatOvertakesIsSentAgain(t *testing.T) {
 	}
 }
 
-// What surely was not accepted, from the first entry on, is made anew: a caller
-// who gives up then knows that nothing was applied.
-func TestWindowThatWasNotAcceptedIsTakenBack(t *testing.T) {
+// TestWindowThatWasNotAcceptedIsRequeued has no entry of the window accepted. All calls are
+// requeued, so a caller that stops waiting learns that its commands were not applied.
+func TestWindowThatWasNotAcceptedIsRequeued(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(func(d *distant, _ *Config) {
 			for i := range uint64(10) {
@@ -347,7 +348,7 @@ func TestWindowThatWasNotAcceptedIsTakenBack(t *testing.T) {
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, _, err := calls[4].Wait(over); !errors.Is(err, ErrUnknownOutcome) {
-			t.Errorf("given up on its way: %v", err)
+			t.Errorf("stopped waiting while in flight: %v", err)
 		}
 		for i, c := range calls {
 			if i != 4 {
@@ -379,9 +380,9 @@ func TestDroppedSessionUnderManyEntries(t *testing.T) {
 	})
 }
 
-// Nothing that follows an entry whose session broke may go on in it, and nothing
-// may be told of what may have been applied.
-func TestDroppedSessionUnderAnEntryOfUnknownFate(t *testing.T) {
+// TestDroppedSessionUnderAnUnknownOutcome drops the session of an entry that may have been applied.
+// No later entry continues in that session, and the outcome stays unknown.
+func TestDroppedSessionUnderAnUnknownOutcome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDistant(nil)
 		defer d.Close(nil)

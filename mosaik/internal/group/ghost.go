@@ -1,0 +1,67 @@
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
+)
+
+// Ghost is a voter that cannot be reached and still counts for the quorum, because only a
+// quorum can change who votes.
+type Ghost struct {
+	Peer  sm.PeerID
+	Since time.Time // when its last bond with this member ended, or was first missing
+	// Gone states how it is known that this replica never returns, "" if it may return.
+	Gone string
+	// Cost states how many failures the group tolerates while the ghost counts, and what an
+	// operator can do. It is text for people and may change.
+	Cost string
+}
+
+// ghosts returns the voters that have been missing for longer than the grace or are provably
+// gone and, without a quorum, all voters that are missing.
+func (g *Group) ghosts(l *localReplica) []Ghost {
+	if len(g.unreached(l)) == 0 {
+		return nil
+	}
+	s := g.reconciler()
+	var ghosts []Ghost
+	for _, replica := range sortedReplicas(l.members.Voters) {
+		peer := l.members.Voters[replica]
+		a, bonded := s.peers[peer]
+		if bonded && a.replica(peer) == replica || !g.stalled && !s.dead(replica, peer) {
+			continue
+		}
+		ghosts = append(ghosts, Ghost{Peer: peer, Since: g.lastSeen[peer], Gone: s.gone[replica], Cost: s.cost(g.stalled)})
+	}
+	return ghosts
+}
+
+// cost describes what voters that cannot be reached cost the group.
+func (s reconciler) cost(stalled bool) string {
+	voters, reached := len(s.members.Voters), s.reachable(sm.PeerID{})
+	needed := voters/2 + 1
+	if reached < needed || stalled {
+		return fmt.Sprintf("%d of %d voters are reachable and %d are needed: commands are not accepted. If the missing "+
+			"voters do not return, call Recover on the member with the highest AppliedIndex", reached, voters, needed)
+	}
+	return fmt.Sprintf("%d of %d voters are reachable and %d are needed: the group tolerates %d more failures. Start "+
+		"another member to replace the missing voter, or call Remove", reached, voters, needed, reached-needed)
+}
+
+// logStalled logs that the group has no quorum, with advice for an operator.
+func (g *Group) logStalled(l *localReplica) {
+	g.log.Warn("no quorum", "missing", shortNames(g.unreached(l)), "advice", g.reconciler().cost(true))
+}
+
+// unreached returns the voters of the membership that have no bond.
+func (g *Group) unreached(l *localReplica) (missed []sm.PeerID) {
+	for _, replica := range sortedReplicas(l.members.Voters) {
+		peer := l.members.Voters[replica]
+		if a, bonded := g.peers[peer]; replica != l.id && !(bonded && a.replica(peer) == replica) {
+			missed = append(missed, peer)
+		}
+	}
+	return missed
+}
