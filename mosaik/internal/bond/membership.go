@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -81,11 +81,11 @@ func (ms *Membership) Send(peer sm.PeerID, payload []byte) bool {
 }
 
 // Close ends the bond or the handshake with the peer, if there is one, and sends the peer the
-// code. 0 stands for [link.CodeCancelled]. The handler receives Down or Refused. While the
+// code. 0 stands for [consensus.CodeCancelled]. The handler receives Down or Refused. While the
 // peer's entry lists the group, the bond is tried again after a pause.
-func (ms *Membership) Close(peer sm.PeerID, code link.Code) {
-	if code == link.CodeAccepted {
-		code = link.CodeCancelled
+func (ms *Membership) Close(peer sm.PeerID, code consensus.CloseCode) {
+	if code == consensus.CodeAccepted {
+		code = consensus.CodeCancelled
 	}
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
@@ -94,7 +94,7 @@ func (ms *Membership) Close(peer sm.PeerID, code link.Code) {
 	}
 }
 
-// Leave ends all bonds of the group with [link.CodeCancelled], which the handler receives as
+// Leave ends all bonds of the group with [consensus.CodeCancelled], which the handler receives as
 // Down, and waits until the handler's last call has returned. It must not be called by the
 // handler, or with a lock that the handler waits for. Leaving again waits too.
 func (ms *Membership) Leave() {
@@ -113,7 +113,7 @@ func (ms *Membership) leave() {
 	for _, p := range ms.m.peers {
 		for c := range p.conns {
 			if b := c.bonds[ms.group.ID]; b != nil {
-				b.withdraw(link.CodeCancelled)
+				b.withdraw(consensus.CodeCancelled)
 				delete(c.bonds, ms.group.ID)
 			}
 		}
@@ -212,7 +212,7 @@ func (ms *Membership) dropMessages(b *bond) {
 	if !b.c.ended {
 		ms.m.cfg.Logger.Warn("peer sends faster than the group handles: connection ended",
 			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "events", b.pending.calls, "bytes", b.pending.bytes)
-		b.c.end(link.CodeProtocolViolation, true)
+		b.c.end(consensus.CodeProtocolViolation, true)
 	}
 	ms.queue = slices.DeleteFunc(ms.queue, func(e event) bool {
 		dropped := e.message && e.b == b

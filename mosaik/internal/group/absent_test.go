@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -34,7 +34,7 @@ func (g *Group) comeAndGo(n int) {
 	peer := numbered(n)
 	g.peers[peer] = Announcement{}
 	g.succession(peer).note(NewOrigin(0, Directory{}, testClock).begin(Incarnation{}), admitted)
-	g.unbonded(peer, link.CodeUnexpectedClose)
+	g.unbonded(peer, consensus.CodeUnexpectedClose)
 }
 
 // However many identities come and go, no more are remembered than maxAbsent, the latest.
@@ -91,7 +91,7 @@ func TestStrangersLeaveNoSuccession(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
 	for n := range 10 {
-		if code := g.receive(numbered(n), NewOrigin(0, Directory{}, testClock).begin(Incarnation{})); code != link.CodeAccepted {
+		if code := g.receive(numbered(n), NewOrigin(0, Directory{}, testClock).begin(Incarnation{})); code != consensus.CodeAccepted {
 			t.Errorf("a process that nobody came before is refused: %v", code)
 		}
 	}

@@ -3,7 +3,7 @@ package group
 import (
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -25,7 +25,7 @@ type Admission interface {
 	// tells later, from any goroutine, or before it returns. tell must return at
 	// once and not call Admit. Who asks again about the peer, for the same
 	// purpose, before tell was called may take its place.
-	Admit(peer sm.PeerID, purpose Purpose, tell func(code link.Code, expiry time.Time))
+	Admit(peer sm.PeerID, purpose Purpose, tell func(code consensus.CloseCode, expiry time.Time))
 	// Close ends the examinations and waits for them, but not for validators
 	// that hang.
 	Close()
@@ -55,18 +55,18 @@ func (g *Group) RecheckAll() {
 
 // review looks at a bonded peer's tickets.
 func (g *Group) review(peer sm.PeerID) {
-	g.cfg.Admission.Admit(peer, Review, func(code link.Code, expiry time.Time) {
+	g.cfg.Admission.Admit(peer, Review, func(code consensus.CloseCode, expiry time.Time) {
 		g.inbox.post(func() { g.reviewed(peer, code, expiry) })
 	})
 }
 
 // reviewed ends the bond with a peer that was refused, and has the tickets of
 // another looked at again when they expire.
-func (g *Group) reviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
+func (g *Group) reviewed(peer sm.PeerID, code consensus.CloseCode, expiry time.Time) {
 	if _, bonded := g.peers[peer]; !bonded {
 		return
 	}
-	if code != link.CodeAccepted {
+	if code != consensus.CodeAccepted {
 		g.bonds.Close(peer, code)
 		return
 	}

@@ -158,7 +158,7 @@ func (a Announcement) flags() (flags uint32) {
 	return flags
 }
 
-// append appends the announcement. A factor and a level of 0 count as 1.
+// append appends the announcement. A level of 0 counts as 1.
 func (a Announcement) append(b []byte) []byte {
 	var value [16]byte
 	be := binary.BigEndian
@@ -168,8 +168,8 @@ func (a Announcement) append(b []byte) []byte {
 	if flags := a.flags(); flags != 0 {
 		b = appendField(b, tagFlags, be.AppendUint32(value[:0], flags))
 	}
-	if a.Role.Factor > 1 {
-		b = appendField(b, tagFactor, []byte{byte(a.Role.Factor)})
+	if isReluctant(a.Role) {
+		b = appendField(b, tagFactor, []byte{byte(a.Role.Reluctance)})
 	}
 	if a.Incarnation != (Incarnation{}) {
 		b = appendField(b, tagIncarnation, a.Incarnation[:])
@@ -183,10 +183,10 @@ func (a Announcement) append(b []byte) []byte {
 	if a.Count != 0 {
 		b = appendField(b, tagCount, be.AppendUint64(value[:0], uint64(a.Count)))
 	}
-	if p := a.Policy; (p.formation() != Policy{}) {
+	if p := a.Policy; (formationOf(p) != Policy{}) {
 		v := be.AppendUint16(value[:0], uint16(p.Expected))
-		v = be.AppendUint16(v, uint16(p.Minimum))
-		v = be.AppendUint16(v, uint16(p.Maximum))
+		v = be.AppendUint16(v, uint16(p.MinimumVoters))
+		v = be.AppendUint16(v, uint16(p.MaximumVoters))
 		b = appendField(b, tagPolicy, be.AppendUint64(v, uint64(p.Grace)))
 	}
 	if a.Change != 0 {
@@ -228,7 +228,7 @@ func appendField(b []byte, tag uint16, value []byte) []byte {
 // parseAnnouncement reads an announcement, whatever b is, and ignores the tags
 // and flags that it does not know.
 func parseAnnouncement(b []byte) (Announcement, error) {
-	a := Announcement{Role: Role{Factor: 1}, Level: 1}
+	a := Announcement{Level: 1}
 	if len(b) > maxAnnouncement {
 		return a, fmt.Errorf("%w: %d bytes, at most %d are allowed", errAnnouncement, len(b), maxAnnouncement)
 	}
@@ -284,7 +284,12 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.setFlags(flags)
 		return nil // perhaps none that is known
 	case tagFactor:
-		a.Role.Factor = int(v[0])
+		if v[0] == 0 {
+			return fmt.Errorf("%w: reluctance factor 0", errAnnouncement)
+		}
+		if v[0] > 1 { // 1 is that of a member without reluctance
+			a.Role.Reluctance = int(v[0])
+		}
 	case tagIncarnation:
 		a.Incarnation = Incarnation(v)
 	case tagProcess:
@@ -295,10 +300,10 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.Count = sm.Index(be.Uint64(v))
 	case tagPolicy:
 		a.Policy = Policy{
-			Expected: int(be.Uint16(v)),
-			Minimum:  int(be.Uint16(v[2:])),
-			Maximum:  int(be.Uint16(v[4:])),
-			Grace:    time.Duration(be.Uint64(v[6:])),
+			Expected:      int(be.Uint16(v)),
+			MinimumVoters: int(be.Uint16(v[2:])),
+			MaximumVoters: int(be.Uint16(v[4:])),
+			Grace:         time.Duration(be.Uint64(v[6:])),
 		}
 	case tagChange:
 		a.Change = be.Uint64(v)
@@ -323,8 +328,6 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		return leftOut(tag)
 	case a.Phase > Leaving:
 		return fmt.Errorf("%w: unknown %v", errAnnouncement, a.Phase)
-	case a.Role.Factor < 1:
-		return fmt.Errorf("%w: reluctance factor 0", errAnnouncement)
 	case a.Level < 1:
 		return fmt.Errorf("%w: level 0", errAnnouncement)
 	}

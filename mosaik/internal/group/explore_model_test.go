@@ -241,7 +241,7 @@ func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
 
 func (w *world) announcement(h heard, policy Policy) Announcement {
 	a := Announcement{
-		Phase: h.phase, Role: Role{Factor: 1}, Opened: h.opened, Votes: h.votes,
+		Phase: h.phase, Role: Role{}, Opened: h.opened, Votes: h.votes,
 		Tenure: Tenure{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy, Change: uint64(h.change),
 	}
 	if h.counted {
@@ -264,7 +264,7 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 func (w *world) seeker(p int, policy Policy) seeker {
 	m := &w.members[p]
 	s := seeker{
-		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, since: modelStart, delay: time.Second,
+		now: modelStart, self: modelPeer(p, m.name), role: Role{}, policy: policy, since: modelStart, delay: time.Second,
 		ended: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
 	}
 	if m.waited {

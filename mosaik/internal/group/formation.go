@@ -96,8 +96,8 @@ func outranks(a, b Announcement) bool {
 // precedes reports whether p comes before q in the order in which peers
 // bootstrap and are promoted: the willing before the reluctant, then by id.
 func precedes(p sm.PeerID, pr Role, q sm.PeerID, qr Role) bool {
-	if pr.Reluctant() != qr.Reluctant() {
-		return qr.Reluctant()
+	if isReluctant(pr) != isReluctant(qr) {
+		return isReluctant(qr)
 	}
 	return p.Compare(q) < 0
 }

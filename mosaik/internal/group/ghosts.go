@@ -2,23 +2,9 @@ package group
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// Ghost is a voter that cannot be reached and counts all the same, since only the
-// voters together can change who votes.
-type Ghost struct {
-	Peer  sm.PeerID
-	Since time.Time // when its last bond with this member ended, or was first missed
-	// Gone says in words how it is known that the voter does not come back as what
-	// it was, "" if it is not known.
-	Gone string
-	// Cost says in words what the group can bear while it counts, and what an
-	// operator can do. It is for people: the words may change.
-	Cost string
-}
 
 // ghosts returns the voters that have been missed for longer than the grace or are
 // provably gone, and all that are missed while there is no quorum.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
@@ -300,7 +301,7 @@ func (g *Group) Applied() *watch.Value[sm.Index] { return g.applied }
 func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
 
 // Mismatch returns what connected peers announce in place of this group.
-func (g *Group) Mismatch() bond.Mismatch { return g.bonds.Mismatch() }
+func (g *Group) Mismatch() consensus.Mismatch { return g.bonds.Mismatch() }
 
 // timers are the loop's pending looks into the future.
 type timers struct {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -41,26 +41,26 @@ type handler struct{ g *Group }
 
 // Accept compares what members must agree on, then has the peer's tickets and its
 // standing looked at.
-func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
+func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(consensus.CloseCode)) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
 		h.g.log.Warn("a peer's announcement is malformed", "peer", peer.Short(), "error", err)
-		answer(link.CodeUndecodable)
+		answer(consensus.CodeUndecodable)
 		return
 	}
 	if a.Policy != h.g.cfg.Policy {
 		h.g.log.Warn("a peer has another membership policy", "peer", peer.Short(),
 			"ours", h.g.cfg.Policy.String(), "theirs", a.Policy.String())
-		answer(link.CodePolicy)
+		answer(consensus.CodePolicy)
 		return
 	}
 	if a.Schema != h.g.cfg.Schema {
 		h.g.log.Warn("a peer's machine knows other levels of its schema", "peer", peer.Short())
-		answer(link.CodeSchema)
+		answer(consensus.CodeSchema)
 		return
 	}
-	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) {
-		if code != link.CodeAccepted {
+	h.g.cfg.Admission.Admit(peer, Handshake, func(code consensus.CloseCode, _ time.Time) {
+		if code != consensus.CodeAccepted {
 			answer(code)
 			return
 		}
@@ -71,17 +71,17 @@ func (h handler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
 // receive decides about a bond with a process by its standing. One that must wait is
 // refused before it has a bond, and would enter an epoch; one that must stop is told
 // so on its bond.
-func (g *Group) receive(peer sm.PeerID, t Tenure) link.Code {
+func (g *Group) receive(peer sm.PeerID, t Tenure) consensus.CloseCode {
 	s := g.successions[peer]
 	if s == nil || s.judge(t, g.missed(peer)) != waiting {
-		return link.CodeAccepted
+		return consensus.CodeAccepted
 	}
 	s.note(t, waiting)
-	if g.refused.note(peer, link.CodeSuperseded) {
+	if g.refused.note(peer, consensus.CodeSuperseded) {
 		g.log.Warn("refused a process: the one before it with the same identity may live", "peer", peer.Short(),
 			"grace", g.cfg.Policy.Grace)
 	}
-	return link.CodeSuperseded
+	return consensus.CodeSuperseded
 }
 
 func (h handler) Up(peer sm.PeerID, hello []byte) {
@@ -142,11 +142,11 @@ func (h handler) Message(peer sm.PeerID, payload []byte) {
 	}
 }
 
-func (h handler) Down(peer sm.PeerID, code link.Code) {
+func (h handler) Down(peer sm.PeerID, code consensus.CloseCode) {
 	h.g.inbox.post(func() { h.g.unbonded(peer, code) })
 }
 
-func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
+func (h handler) Refused(peer sm.PeerID, code consensus.CloseCode, hello []byte) {
 	news := h.g.refused.note(peer, code)
 	if news {
 		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
@@ -160,7 +160,7 @@ func (h handler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
 
 // violated ends the bond with a peer that does not keep to the protocol.
 func (g *Group) violated(peer sm.PeerID) {
-	g.inbox.post(func() { g.bonds.Close(peer, link.CodeProtocolViolation) })
+	g.inbox.post(func() { g.bonds.Close(peer, consensus.CodeProtocolViolation) })
 }
 
 // bonded takes a new bond into account.
@@ -189,7 +189,7 @@ func (g *Group) refuse(peer sm.PeerID, t Tenure, standing standing) {
 		by := g.successions[peer].latest.Process
 		g.send(peer, slices.Concat([]byte{messageSuperseded}, t.Incarnation[:], by[:]))
 	}
-	g.bonds.Close(peer, link.CodeSuperseded)
+	g.bonds.Close(peer, consensus.CodeSuperseded)
 }
 
 // succession returns what is remembered of the processes of a peer.
@@ -264,7 +264,7 @@ func (g *Group) apart(a Announcement) bool {
 }
 
 // unbonded takes the end of a bond into account.
-func (g *Group) unbonded(peer sm.PeerID, code link.Code) {
+func (g *Group) unbonded(peer sm.PeerID, code consensus.CloseCode) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
 	a, bonded := g.peers[peer]
 	if bonded { // otherwise it was refused, and says nothing about the one that is missed

@@ -71,7 +71,7 @@ func (g *Group) seek() {
 	now := time.Now()
 	m := seeker{
 		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
-		since: g.since, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
+		since: g.since, delay: g.cfg.Timing.BootstrapDelay * factorOf(g.cfg.Role),
 		ended: g.ended, peers: g.peers, barred: g.barred(now),
 	}.next()
 	switch {
@@ -145,7 +145,7 @@ func (g *Group) start(l *life) {
 		Shard:           l.shard,
 		Replica:         l.id,
 		Bootstrap:       l.bootstrap,
-		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
+		ElectionTimeout: g.cfg.Timing.ElectionTimeout * factorOf(g.cfg.Role),
 		ReadTimeout:     g.cfg.Timing.Query,
 		Log:             g.cfg.Log,
 		LevelOf:         format.LevelOf,

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -18,37 +18,37 @@ const maxOpponents = 256
 // because one side refuses it. The group lives where it is, so this member must not
 // found another one beside it.
 type opponent struct {
-	code link.Code
+	code consensus.CloseCode
 	seen time.Time // its last sign of life
 }
 
 // opposed takes into account that a bond with a peer was refused, which announced a,
 // or nothing. The peer counts if its tickets are accepted: a member whose tickets were revoked
 // must not keep others from forming a group.
-func (g *Group) opposed(peer sm.PeerID, code link.Code, a *Announcement) {
+func (g *Group) opposed(peer sm.PeerID, code consensus.CloseCode, a *Announcement) {
 	if _, bonded := g.peers[peer]; bonded {
 		return
 	}
 	switch {
-	case code == link.CodeUnknownGroup, a != nil && (!a.Opened || a.Phase == Leaving):
+	case code == consensus.CodeUnknownGroup, a != nil && (!a.Opened || a.Phase == Leaving):
 		delete(g.opponents, peer) // it is no member, or of no epoch that accepts commands
 		g.seek()
 		return
 	case a == nil || !final(code):
 		return
 	}
-	g.cfg.Admission.Admit(peer, Review, func(verdict link.Code, _ time.Time) {
+	g.cfg.Admission.Admit(peer, Review, func(verdict consensus.CloseCode, _ time.Time) {
 		g.inbox.post(func() { g.admittedOpponent(peer, code, verdict) })
 	})
 }
 
 // admittedOpponent takes the verdict on the tickets of a peer into account.
-func (g *Group) admittedOpponent(peer sm.PeerID, code, verdict link.Code) {
+func (g *Group) admittedOpponent(peer sm.PeerID, code, verdict consensus.CloseCode) {
 	_, bonded := g.peers[peer]
 	_, known := g.opponents[peer]
 	switch {
 	case bonded:
-	case verdict != link.CodeAccepted:
+	case verdict != consensus.CodeAccepted:
 		delete(g.opponents, peer)
 		g.seek()
 	case known, len(g.opponents) < maxOpponents:

@@ -152,10 +152,10 @@ func (s steward) open() change {
 			bound++
 		}
 	}
-	if bound < s.policy.Floor() {
+	if bound < floorOf(s.policy) {
 		return change{}
 	}
-	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", bound, s.policy.Floor())}
+	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", bound, floorOf(s.policy))}
 }
 
 // add takes in the peers that joined the epoch.
@@ -184,7 +184,7 @@ func (s steward) promote() change {
 	if !s.opened {
 		here = voters
 	}
-	if voters >= s.policy.Voters(here+len(s.spares())) || !s.opened && voters >= s.policy.Floor() {
+	if voters >= votersOf(s.policy, here+len(s.spares())) || !s.opened && voters >= floorOf(s.policy) {
 		return change{}
 	}
 	c, ok := s.spare()
@@ -240,7 +240,7 @@ func (s steward) replaceDead() change {
 // no more crashes. The member comes back as a spare.
 func (s steward) evenOut() change {
 	voters := len(s.members.Voters)
-	if s.policy.AtRest(voters, voters+len(s.spares())) || voters <= s.policy.Voters(voters) {
+	if AtRest(s.policy, voters, voters+len(s.spares())) || voters <= votersOf(s.policy, voters) {
 		return change{}
 	}
 	var last change
@@ -269,12 +269,12 @@ func (s steward) evenOut() change {
 func (s steward) handOver() change {
 	why := s.resigns
 	if why == "" {
-		if !s.peers[s.self].Role.Reluctant() {
+		if !isReluctant(s.peers[s.self].Role) {
 			return change{}
 		}
 		why = "the leader is reluctant"
 	}
-	next, ok := s.successor(func(_ sm.PeerID, a Announcement) bool { return s.resigns != "" || !a.Role.Reluctant() })
+	next, ok := s.successor(func(_ sm.PeerID, a Announcement) bool { return s.resigns != "" || !isReluctant(a.Role) })
 	switch {
 	case next.ready:
 		return change{kind: changeTransfer, replica: next.replica, peer: next.peer, why: why}
@@ -314,7 +314,7 @@ func (s steward) reachable(but sm.PeerID) int {
 }
 
 // floor returns the number of voters that leaving and repair keep.
-func (s steward) floor() int { return max(1, s.policy.Floor(), s.policy.Minimum) }
+func (s steward) floor() int { return max(1, floorOf(s.policy), s.policy.MinimumVoters) }
 
 // ready reports whether a member is level with the epoch and means to stay.
 func (s steward) ready(a Announcement) bool {
@@ -424,7 +424,7 @@ func (s steward) unsettled() string {
 			return fmt.Sprintf("voter %s, which cannot be reached", peer.Short())
 		}
 	}
-	if voters := len(s.members.Voters); !s.policy.AtRest(voters, voters+len(s.spares())) {
+	if voters := len(s.members.Voters); !AtRest(s.policy, voters, voters+len(s.spares())) {
 		return fmt.Sprintf("a different number of voters: there are %d", voters)
 	}
 	return ""

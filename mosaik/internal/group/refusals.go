@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -17,19 +17,19 @@ const maxRefusals = 32
 // last reason. Its methods may be called concurrently.
 type refusals struct {
 	mu    sync.Mutex
-	codes map[sm.PeerID]link.Code
+	codes map[sm.PeerID]consensus.CloseCode
 }
 
 // note remembers a refusal and reports whether it was news. Whom there is no
 // room for takes the place of anyone else.
-func (r *refusals) note(peer sm.PeerID, code link.Code) bool {
+func (r *refusals) note(peer sm.PeerID, code consensus.CloseCode) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.codes[peer] == code {
 		return false
 	}
 	if r.codes == nil {
-		r.codes = map[sm.PeerID]link.Code{}
+		r.codes = map[sm.PeerID]consensus.CloseCode{}
 	}
 	for other := range r.codes {
 		if len(r.codes) < maxRefusals {
@@ -48,21 +48,21 @@ func (r *refusals) forget(peer sm.PeerID) {
 }
 
 // list returns all that are remembered, in the order of their peers.
-func (r *refusals) list() []link.RefusedError {
+func (r *refusals) list() []consensus.RefusedError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var list []link.RefusedError
+	var list []consensus.RefusedError
 	for _, peer := range slices.SortedFunc(maps.Keys(r.codes), sm.PeerID.Compare) {
-		list = append(list, link.RefusedError{Peer: peer, Code: r.codes[peer]})
+		list = append(list, consensus.RefusedError{Peer: peer, Code: r.codes[peer]})
 	}
 	return list
 }
 
 // final reports whether a bond that ended with the code ended because a side
 // does not want it.
-func final(code link.Code) bool {
+func final(code consensus.CloseCode) bool {
 	switch code {
-	case link.CodeCancelled, link.CodeUnexpectedClose, link.CodeTimeout:
+	case consensus.CodeCancelled, consensus.CodeUnexpectedClose, consensus.CodeTimeout:
 		return false
 	}
 	return true

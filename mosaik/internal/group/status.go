@@ -4,60 +4,34 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Status is what a member knows about its group at one moment. Values are
-// immutable: whoever reads one may keep it.
+// Status is what a member knows about its group at one moment: what users see of it, and more. Of
+// the public part LinkErrors, Mismatch, the members' RTT and Addrs, and the For of slow calls are
+// not set here. Values are immutable: a goroutine that reads one may keep it.
 type Status struct {
-	Epoch     Epoch     // zero before the group formed
-	Recovered int       // how many epochs this one continues
-	Opened    bool      // the epoch accepts commands
-	Level     uint32    // the level of the schema that is active, 0 without an epoch
-	Leader    sm.PeerID // zero for none
-	Term      sm.Term
-	Token     uint64  // of the leader, 0 while it is not above what it must be
-	Online    bool    // leads, or is level with a live leader, and the epoch is open
-	Settled   bool    // online, and everybody who is here is in place
-	Stalled   bool    // no leader, and none can be elected
-	Apart     []Epoch // other epochs that hold commands, as this one does
-	Waits     string  // what being online or settled waits for, "" for nothing
-	Bonds     []sm.PeerID
-	Refused   []link.RefusedError // peers that one side refused a bond with
-	Members   []Member
-	Ghosts    []Ghost      // voters that count and cannot be reached
-	Poisoned  error        // the machine's panic, nil for none
-	Snapshot  error        // why the last snapshot failed, nil if it did not
-	Outdated  error        // why this program cannot go on from the log, nil if it can
-	Slow      []state.Slow // calls of the machine that run long
-	Ended     error        // why the member's part has ended, nil while it continues
-}
-
-// Member is one member of a group as another sees it.
-type Member struct {
-	Peer        sm.PeerID
-	Voter       bool
-	Observer    bool
-	CaughtUp    bool
-	Bonded      bool // reachable: a bond with it lives, or it is this very member
-	Current     bool // knows the last membership change
-	Reluctant   bool
-	Leaving     bool
-	Durable     bool        // its log outlives its process
-	Level       uint32      // the highest level of the schema that it supports, 0 while it is not bonded
-	LastSeen    time.Time   // when its last bond ended, zero while it is bonded and before
-	Incarnation Incarnation // zero while it was not bonded
+	consensus.Status
+	Token uint64      // of the leader, 0 while it is not above what it must be
+	Bonds []sm.PeerID // the peers with a live bond
 }
 
 func (s Status) equal(o Status) bool {
-	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
-		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
-		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Apart, o.Apart) &&
-		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
+	return s.Epoch == o.Epoch && s.Recoveries == o.Recoveries && s.Leader == o.Leader && s.Term == o.Term && s.Level == o.Level &&
+		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) &&
+		s.AcceptsCommands == o.AcceptsCommands && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Waits == o.Waits &&
+		s.Poisoned == o.Poisoned && s.SnapshotError == o.SnapshotError && s.Outdated == o.Outdated && s.Ended == o.Ended &&
+		slices.Equal(s.Diverged, o.Diverged) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Refused, o.Refused) &&
+		slices.Equal(s.SlowCalls, o.SlowCalls) && slices.EqualFunc(s.Members, o.Members, sameMember)
+}
+
+// sameMember compares members without their addresses, which are not set here.
+func sameMember(a, b Member) bool {
+	return a.Peer == b.Peer && a.Incarnation == b.Incarnation && a.Level == b.Level && a.LastSeen.Equal(b.LastSeen) &&
+		a.Voter == b.Voter && a.Observer == b.Observer && a.Reluctant == b.Reluctant && a.Leaving == b.Leaving &&
+		a.CaughtUp == b.CaughtUp && a.Bonded == b.Bonded && a.Durable == b.Durable
 }
 
 // publish lets the world see what changed. It runs after every event.
@@ -84,24 +58,25 @@ type prospect struct {
 }
 
 func (g *Group) view() Status {
-	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare), Refused: g.refused.list()}
+	s := Status{Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare)}
+	s.Stalled, s.Refused = g.stalled, g.refused.list()
 	l := g.life
 	if former := g.serves.Load(); former != nil && former != l {
-		s.Slow = append(s.Slow, former.slow...)
+		s.SlowCalls = append(s.SlowCalls, former.slow...)
 	}
 	if l == nil {
 		s.Waits = g.seekingWaits()
 		return s
 	}
 	s.Epoch = l.epoch
-	s.Recovered = len(l.ancestors)
+	s.Recoveries = len(l.ancestors)
 	for _, a := range g.peers {
-		if g.apart(a) && !slices.Contains(s.Apart, a.Epoch) {
-			s.Apart = append(s.Apart, a.Epoch)
+		if g.apart(a) && !slices.Contains(s.Diverged, a.Epoch) {
+			s.Diverged = append(s.Diverged, a.Epoch)
 		}
 	}
-	slices.SortFunc(s.Apart, Epoch.Compare)
-	s.Opened = l.opened
+	slices.SortFunc(s.Diverged, Epoch.Compare)
+	s.AcceptsCommands = l.opened
 	s.Level = l.state.Level()
 	s.Term = l.term
 	if token := g.token(l); token > g.cfg.TokenFloor {
@@ -109,8 +84,8 @@ func (g *Group) view() Status {
 	}
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
-	s.Poisoned, s.Snapshot = l.poisoned, l.snapshot
-	s.Slow = append(s.Slow, l.slow...)
+	s.Poisoned, s.SnapshotError = l.poisoned, l.snapshot
+	s.SlowCalls = append(s.SlowCalls, l.slow...)
 	for _, m := range []map[uint64]sm.PeerID{l.members.Voters, l.members.NonVoting} {
 		for _, replica := range sortedReplicas(m) {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
@@ -158,7 +133,7 @@ func (g *Group) waits(l *life) string {
 	case l.estate != nil:
 		return "the state of the previous epoch"
 	case !l.opened:
-		return fmt.Sprintf("enough voters to accept commands: %d are needed", g.cfg.Policy.Floor())
+		return fmt.Sprintf("enough voters to accept commands: %d are needed", floorOf(g.cfg.Policy))
 	}
 	for _, c := range l.slow {
 		if c.Doing == "apply" {
@@ -186,9 +161,8 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 		Bonded:   current,
 	}
 	if current {
-		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+		m.Reluctant, m.Leaving, m.Incarnation = isReluctant(a.Role), a.Phase == Leaving, a.Incarnation
 		m.Durable, m.Level = a.Durable, a.Level
-		m.Current = a.Change == g.life.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]
 	}

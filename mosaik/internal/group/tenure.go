@@ -1,49 +1,15 @@
 package group
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"math"
 	"sync/atomic"
 	"time"
 )
 
-// Incarnation names one life of a peer in a group. A life continues in later
-// processes if its log outlives them.
-//
-//	offset  size  content
-//	     0     6  of a peer with a directory, 1<<47 plus the number of the start
-//	              of the directory at which the incarnation began; otherwise
-//	              the first 6 bytes of the time at which its process started,
-//	              in nanoseconds
-//	     6     4  number of the incarnation in its process, from 1
-//	    10     6  random, so that a peer that lost its memory does not draw an
-//	              old one again
-//
-// Later incarnations of a process or of a directory compare higher. Before
-// directories had ids, incarnations in them began with a time, too; those compare
-// lower.
-type Incarnation [16]byte
-
-// String returns the incarnation as 32 hexadecimal digits.
-func (i Incarnation) String() string { return hex.EncodeToString(i[:]) }
-
-// MarshalText implements [encoding.TextMarshaler] with what String returns.
-func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (i *Incarnation) UnmarshalText(text []byte) error {
-	return unmarshalHex("incarnation", i[:], text)
-}
-
-// Compare orders incarnations of one process, or of one directory, by their age:
-// -1, 0 or +1.
-func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:]) }
-
-// order returns the part of the incarnation that all those of one process share.
-func (i Incarnation) order() (o [6]byte) {
+// orderOf returns the part of an incarnation that all those of one process share.
+func orderOf(i Incarnation) (o [6]byte) {
 	copy(o[:], i[:])
 	return o
 }
@@ -90,7 +56,7 @@ func (t Tenure) order() (o [6]byte) {
 
 // resumes reports whether the incarnation began in an earlier process, so that it
 // may have voted and acknowledged entries that a copy of its log lacks.
-func (t Tenure) resumes() bool { return t.Incarnation.order() != t.order() }
+func (t Tenure) resumes() bool { return orderOf(t.Incarnation) != t.order() }
 
 // Origin makes the incarnations of this process, in all groups that it joins, or in one
 // where only the log counts the starts. It is safe for concurrent use.
