@@ -14,6 +14,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -101,7 +102,7 @@ type field struct {
 }
 
 func (f *field) open(ctx context.Context, dir string) error {
-	id := mosaik.NewNetworkID("growth")
+	id := mosaik.NetworkID("growth")
 	var seeds []string
 	for i := range f.shape.Members {
 		options := []mosaik.Option{mosaik.WithSeeds(seeds...), mosaik.WithLeaveTimeout(0)}
@@ -137,7 +138,7 @@ func (f *field) open(ctx context.Context, dir string) error {
 }
 
 func (f *field) join(ctx context.Context, b mosaik.KeyedBuilder) (*sinkGroup, error) {
-	policy := mosaik.Policy{MaximumVoters: f.shape.Members, Expected: f.shape.Members}
+	policy := consensus.Policy{MaximumVoters: f.shape.Members, Expected: f.shape.Members}
 	machine := mosaik.WithStateMachine(b.WithMembership(policy), newSink)
 	if f.shape.Durable {
 		return machine.WithLogStorage(logstore.Disk[[]byte]()).Join(ctx)

@@ -11,24 +11,25 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // timing is a clockwork for a mosaik group.
 type timing struct {
 	name   string
 	tick   time.Duration
-	config mosaik.ConsensusConfig
+	config consensus.Config
 }
 
 // defaultTiming is what a user gets who sets nothing.
 func defaultTiming() timing {
-	return timing{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.ConsensusConfig{}}
+	return timing{"default (election timeout 2 s)", 50 * time.Millisecond, consensus.Config{}}
 }
 
 // fastTiming notices a crash soon, at the price of elections when the machine
 // is overloaded.
 func fastTiming() timing {
-	return timing{"fast (election timeout 200 ms, tick 10 ms)", 10 * time.Millisecond, mosaik.ConsensusConfig{
+	return timing{"fast (election timeout 200 ms, tick 10 ms)", 10 * time.Millisecond, consensus.Config{
 		HeartbeatInterval:   50 * time.Millisecond,
 		HeartbeatJitter:     10 * time.Millisecond,
 		MaxMissedHeartbeats: 20,
@@ -113,7 +114,7 @@ func (c *mosaikCluster) open(ctx context.Context) (*mosaik.Network, error) {
 	if c.dir != "" {
 		options = append(options, mosaik.WithDir(filepath.Join(c.dir, strconv.Itoa(len(c.members)))))
 	}
-	return mosaik.Open(ctx, mosaik.NewNetworkID("bench"), options...)
+	return mosaik.Open(ctx, mosaik.NetworkID("bench"), options...)
 }
 
 func (c *mosaikCluster) joinOn(ctx context.Context, net *mosaik.Network) (*counterGroup, error) {
@@ -123,7 +124,7 @@ func (c *mosaikCluster) joinOn(ctx context.Context, net *mosaik.Network) (*count
 func (c *mosaikCluster) joinWith(ctx context.Context, net *mosaik.Network, machine func() *mosaikCounter) (*counterGroup, error) {
 	b := mosaik.WithStateMachine(net.Groups().WithKey(c.key), machine).
 		WithConsensusConfig(c.timing.config).
-		WithMembership(mosaik.Policy{Expected: members})
+		WithMembership(consensus.Policy{Expected: members})
 	if c.dir != "" {
 		return b.WithLogStorage(logstore.Disk[add]()).Join(ctx)
 	}

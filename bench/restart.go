@@ -15,6 +15,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -189,7 +190,7 @@ func (p *pair[M]) open(ctx context.Context, member int) error {
 		log = logstore.Disk[[]byte]()
 	}
 	var err error
-	if p.nets[member], err = mosaik.Open(ctx, mosaik.NewNetworkID("restart"), options...); err != nil {
+	if p.nets[member], err = mosaik.Open(ctx, mosaik.NetworkID("restart"), options...); err != nil {
 		return err
 	}
 	if p.pruned == nil {
@@ -197,7 +198,7 @@ func (p *pair[M]) open(ctx context.Context, member int) error {
 		log = prunedStorage{log, sync.OnceFunc(func() { close(p.pruned) })}
 	}
 	if member == 0 {
-		t.config.BootstrapDelay = mosaik.None // nobody else begins the group
+		t.config.BootstrapDelay = consensus.None // nobody else begins the group
 	}
 	b := p.nets[member].Groups().WithKey(p.key).WithConsensusConfig(t.config)
 	p.groups[member], err = mosaik.WithStateMachine(b, p.newMachine).WithSnapshots(snapshotAfter, 1<<40).WithLogStorage(log).Join(ctx)

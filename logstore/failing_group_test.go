@@ -10,6 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -119,7 +120,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	join := func(i int) (err error) {
 		b := f.Node(i).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
 		storage := logstore.DiskOn[note](f.disks[i], 16<<10)
-		idle[i], err = mosaik.WithStateMachine(b.WithMembership(mosaik.Policy{Expected: 3}), newLedger).WithLogStorage(storage).Join(t.Context())
+		idle[i], err = mosaik.WithStateMachine(b.WithMembership(consensus.Policy{Expected: 3}), newLedger).WithLogStorage(storage).Join(t.Context())
 		return err
 	}
 	for i := range idle {
@@ -163,7 +164,7 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 }
 
 // incarnation returns the incarnation of a node's member, as another sees it.
-func (f *faulty) incarnation(i int) mosaik.Incarnation {
+func (f *faulty) incarnation(i int) consensus.Incarnation {
 	f.t.Helper()
 	for _, m := range f.others(i)[0].Status().Members {
 		if m.Peer == f.Node(i).Peer() {
@@ -171,5 +172,5 @@ func (f *faulty) incarnation(i int) mosaik.Incarnation {
 		}
 	}
 	f.t.Fatalf("node %d is no member", i)
-	return mosaik.Incarnation{}
+	return consensus.Incarnation{}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -168,7 +169,7 @@ func (f *faulty) wantAcked(groups ...ledgerGroup) {
 // leader returns the number of the node that leads, as the members see it.
 func (f *faulty) leader() int {
 	f.t.Helper()
-	s, err := f.groups[0].When().Until(soon(f.t), func(s mosaik.Status) bool { return !s.Leader.IsZero() })
+	s, err := f.groups[0].When().Until(soon(f.t), func(s consensus.Status) bool { return !s.Leader.IsZero() })
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func (f *faulty) leader() int {
 
 // waitEnded waits until the group has ended on a member.
 func (f *faulty) waitEnded(g ledgerGroup) {
-	if _, err := g.When().Until(soon(f.t), func(s mosaik.Status) bool { return s.Ended != nil }); err != nil {
+	if _, err := g.When().Until(soon(f.t), func(s consensus.Status) bool { return s.Ended != nil }); err != nil {
 		f.t.Error(err)
 	}
 }

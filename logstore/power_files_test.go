@@ -18,6 +18,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -29,7 +30,7 @@ import (
 func TestPowerLossAtEveryOperation(t *testing.T) {
 	t.Parallel()
 	config := testutil.FastConsensus()
-	config.BootstrapDelay = mosaik.None
+	config.BootstrapDelay = consensus.None
 	w := newWitness(t, config, 1)
 	w.await(0, online)
 	w.watch()
@@ -44,7 +45,7 @@ func TestPowerLossDuringRecovery(t *testing.T) {
 	t.Parallel()
 	w := newWitness(t, testutil.FastConsensus(), 3)
 	for i := range w.groups {
-		w.await(i, func(s mosaik.Status) bool { return s.Settled })
+		w.await(i, func(s consensus.Status) bool { return s.Settled })
 	}
 	for range 30 {
 		w.must(w.groups[0], 0)
@@ -54,7 +55,7 @@ func TestPowerLossDuringRecovery(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.await(0, func(s mosaik.Status) bool { return s.Stalled })
+	w.await(0, func(s consensus.Status) bool { return s.Stalled })
 	w.watch()
 	if err := w.groups[0].Recover(soon(t)); err != nil {
 		t.Fatal(err)
@@ -66,13 +67,13 @@ func TestPowerLossDuringRecovery(t *testing.T) {
 	}
 }
 
-func online(s mosaik.Status) bool { return s.Online }
+func online(s consensus.Status) bool { return s.Online }
 
 // witness is a group, and what was left of its first member's disk at every moment.
 type witness struct {
 	faulty
-	config mosaik.ConsensusConfig
-	policy mosaik.Policy
+	config consensus.Config
+	policy consensus.Policy
 	keys   []ed25519.PrivateKey
 	nets   []*mosaik.Network
 	draw   *rand.Rand
@@ -90,9 +91,9 @@ type remains struct {
 	acked  []int
 }
 
-func newWitness(t *testing.T, config mosaik.ConsensusConfig, members int) *witness {
+func newWitness(t *testing.T, config consensus.Config, members int) *witness {
 	w := &witness{
-		faulty: faulty{t: t}, config: config, policy: mosaik.Policy{Expected: members},
+		faulty: faulty{t: t}, config: config, policy: consensus.Policy{Expected: members},
 		kinds: map[string]int{}, draw: rand.New(rand.NewPCG(uint64(members), 5)),
 	}
 	for i := range members {
@@ -119,7 +120,7 @@ func newWitness(t *testing.T, config mosaik.ConsensusConfig, members int) *witne
 
 // open joins with one of the members.
 func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mosaik.Network, ledgerGroup, error) {
-	net, err := mosaik.Open(w.t.Context(), mosaik.NewNetworkID(w.t.Name()), mosaik.WithIdentity(w.keys[i]), mosaik.WithDir(dir),
+	net, err := mosaik.Open(w.t.Context(), mosaik.NetworkID(w.t.Name()), mosaik.WithIdentity(w.keys[i]), mosaik.WithDir(dir),
 		mosaik.WithListen("127.0.0.1:0"), mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond),
 		mosaik.WithLeaveTimeout(0), mosaik.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
@@ -139,20 +140,20 @@ func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mo
 }
 
 // await waits until a member says so.
-func (w *witness) await(i int, so func(mosaik.Status) bool) {
+func (w *witness) await(i int, so func(consensus.Status) bool) {
 	w.t.Helper()
 	if _, err := awaitStatus(soon(w.t), w.groups[i], so); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func awaitStatus(ctx context.Context, g ledgerGroup, so func(mosaik.Status) bool) (mosaik.Status, error) {
+func awaitStatus(ctx context.Context, g ledgerGroup, so func(consensus.Status) bool) (consensus.Status, error) {
 	for s := range g.When().Statuses(ctx) {
 		if so(s) {
 			return s, nil
 		}
 	}
-	return mosaik.Status{}, fmt.Errorf("the group ended, or nothing happens: %w", g.When().Online(ctx))
+	return consensus.Status{}, fmt.Errorf("the group ended, or nothing happens: %w", g.When().Online(ctx))
 }
 
 // watch notes from now on what is left at each operation of the first member's disk.
@@ -202,7 +203,7 @@ func (w *witness) check() {
 	}
 	w.seeing.Lock()
 	defer w.seeing.Unlock()
-	w.config.ElectionTimeout, w.config.ElectionJitter = 80*time.Millisecond, mosaik.None
+	w.config.ElectionTimeout, w.config.ElectionJitter = 80*time.Millisecond, consensus.None
 	places, ctx := w.t.TempDir(), soon(w.t)
 	next := make(chan remains)
 	var checking sync.WaitGroup
@@ -236,7 +237,7 @@ func (w *witness) comesBack(ctx context.Context, places string, r remains) (err 
 	}
 	defer func() { err = errors.Join(err, net.Close()) }()
 	for {
-		s, err := awaitStatus(ctx, g, func(s mosaik.Status) bool { return s.Online || s.Stalled })
+		s, err := awaitStatus(ctx, g, func(s consensus.Status) bool { return s.Online || s.Stalled })
 		if err == nil && !s.Online {
 			err = g.Recover(ctx)
 		}

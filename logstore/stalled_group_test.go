@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -54,13 +55,13 @@ func testStalledDisk(t *testing.T, leads bool) {
 	t.Cleanup(release)
 	f.works(rest...)
 	<-stalled
-	another := func(s mosaik.Status) bool { return !s.Leader.IsZero() && s.Leader != f.Node(hung).Peer() }
+	another := func(s consensus.Status) bool { return !s.Leader.IsZero() && s.Leader != f.Node(hung).Peer() }
 	if _, err := rest[0].When().Until(soon(t), another); err != nil {
 		t.Fatal(err)
 	}
 	f.wantAcked(rest...)
 	// The one that hangs does not pretend to lead, or to serve.
-	if _, err := f.groups[hung].When().Until(soon(t), func(s mosaik.Status) bool { return !s.Online }); err != nil {
+	if _, err := f.groups[hung].When().Until(soon(t), func(s consensus.Status) bool { return !s.Online }); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := f.groups[hung].Leadership(); ok {
@@ -100,7 +101,7 @@ func TestStalledDiskHoldsUpOthers(t *testing.T) {
 	var waits sync.WaitGroup
 	for _, g := range side {
 		waits.Go(func() {
-			if _, err := g.When().Until(ctx, func(s mosaik.Status) bool { return !s.Online }); err == nil {
+			if _, err := g.When().Until(ctx, func(s consensus.Status) bool { return !s.Online }); err == nil {
 				offline <- g
 			}
 		})

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -55,9 +55,9 @@ type exam struct {
 
 // tellers deliver a verdict, one function for each purpose. A later request for the
 // same purpose replaces the earlier one.
-type tellers [group.Purposes]func(link.Code, time.Time)
+type tellers [group.Purposes]func(consensus.CloseCode, time.Time)
 
-func (t tellers) tell(code link.Code, expiry time.Time) {
+func (t tellers) tell(code consensus.CloseCode, expiry time.Time) {
 	for _, tell := range t {
 		if tell != nil {
 			tell(code, expiry)
@@ -68,9 +68,9 @@ func (t tellers) tell(code link.Code, expiry time.Time) {
 func (t tellers) empty() bool { return t[group.Handshake] == nil && t[group.Review] == nil }
 
 // Admit implements [group.Admission].
-func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(link.Code, time.Time)) {
+func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(consensus.CloseCode, time.Time)) {
 	if len(x.validators) == 0 {
-		tell(link.CodeAccepted, time.Time{})
+		tell(consensus.CodeAccepted, time.Time{})
 		return
 	}
 	x.mu.Lock()
@@ -84,7 +84,7 @@ func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(link.C
 		x.add(peer, askers)
 	case e.settled:
 		x.log.Warn("peer refused without validation: validators still hang on its tickets", "peer", peer.Short())
-		tell(link.CodeTicketRefused, time.Time{})
+		tell(consensus.CodeTicketRefused, time.Time{})
 	case e.deadline == nil:
 		e.askers[purpose] = tell
 	default:
@@ -114,7 +114,7 @@ func (x *examiner) advance() {
 		}
 		x.log.Warn("peer refused without validation: validators hang on the tickets of others", "peer", e.peer.Short(), "others", x.hung)
 		delete(x.exams, e.peer)
-		x.settle(e, link.CodeTicketRefused, time.Time{})
+		x.settle(e, consensus.CodeTicketRefused, time.Time{})
 	}
 }
 
@@ -123,14 +123,14 @@ func (x *examiner) begin(e *exam) {
 	x.begun++
 	e.deadline = time.AfterFunc(examTime, func() { x.overdue(e) })
 	go func() {
-		code, expiry := link.CodeTicketRefused, time.Time{}
+		code, expiry := consensus.CodeTicketRefused, time.Time{}
 		defer func() { x.returned(e, code, expiry) }() // also when a validator ends the goroutine
 		code, expiry = x.check(e.peer)
 	}()
 }
 
 // settle delivers the verdict.
-func (x *examiner) settle(e *exam, code link.Code, expiry time.Time) {
+func (x *examiner) settle(e *exam, code consensus.CloseCode, expiry time.Time) {
 	e.settled = true
 	e.askers.tell(code, expiry)
 	x.pending.Done()
@@ -139,25 +139,25 @@ func (x *examiner) settle(e *exam, code link.Code, expiry time.Time) {
 // check calls the validators. A refusal of tickets that were replaced meanwhile does not
 // count, because the new tickets may be accepted. A peer that keeps replacing its tickets
 // is refused after maxTries.
-func (x *examiner) check(peer sm.PeerID) (link.Code, time.Time) {
+func (x *examiner) check(peer sm.PeerID) (consensus.CloseCode, time.Time) {
 	shown, known := x.tickets(peer)
 	for tries := 1; known; tries++ {
 		expiry, err := ticket.Check(time.Now(), x.validators, peer, shown)
 		if err == nil {
-			return link.CodeAccepted, expiry
+			return consensus.CodeAccepted, expiry
 		}
 		examined := shown
 		shown, known = x.tickets(peer)
 		if tries == maxTries || slices.EqualFunc(shown, examined, func(a, b ticket.Ticket) bool { return sameTicket(a)(b) }) {
 			x.log.Info("tickets refused", "peer", peer.Short(), "error", err)
-			return link.CodeTicketRefused, time.Time{}
+			return consensus.CodeTicketRefused, time.Time{}
 		}
 	}
-	return link.CodeUnknownPeer, time.Time{}
+	return consensus.CodeUnknownPeer, time.Time{}
 }
 
 // returned delivers the validators' verdict, unless the examination is overdue.
-func (x *examiner) returned(e *exam, code link.Code, expiry time.Time) {
+func (x *examiner) returned(e *exam, code consensus.CloseCode, expiry time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.exams, e.peer)
@@ -184,8 +184,8 @@ func (x *examiner) overdue(e *exam) {
 	}
 	x.hung++
 	x.log.Warn("peer refused: ticket validators hang", "peer", e.peer.Short(), "after", examTime)
-	x.settle(e, link.CodeTicketRefused, time.Time{})
-	e.next.tell(link.CodeTicketRefused, time.Time{})
+	x.settle(e, consensus.CodeTicketRefused, time.Time{})
+	e.next.tell(consensus.CodeTicketRefused, time.Time{})
 	x.advance()
 }
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -78,7 +78,7 @@ func newExams(t *testing.T) *exams {
 // ask asks about a peer that shows a ticket; the verdict carries the label.
 func (e *exams) ask(label string, peer byte, purpose group.Purpose, shown string) {
 	e.shown.Store(sm.PeerID{peer}, shown)
-	e.Admit(sm.PeerID{peer}, purpose, func(code link.Code, expiry time.Time) { // the examiner's mutex guards this
+	e.Admit(sm.PeerID{peer}, purpose, func(code consensus.CloseCode, expiry time.Time) { // the examiner's mutex guards this
 		text := fmt.Sprintf("%s: %v after %v", label, code, time.Since(e.start))
 		if !expiry.IsZero() {
 			text += fmt.Sprintf(", until %v", expiry.Sub(e.start))
@@ -113,8 +113,8 @@ func TestExamVerdicts(t *testing.T) {
 			e.ask("x", 1, group.Handshake, shown)
 			e.want(want)
 		}
-		e.Admit(sm.PeerID{9}, group.Review, func(code link.Code, _ time.Time) {
-			if code != link.CodeUnknownPeer {
+		e.Admit(sm.PeerID{9}, group.Review, func(code consensus.CloseCode, _ time.Time) {
+			if code != consensus.CodeUnknownPeer {
 				t.Errorf("a peer without an entry: %v", code)
 			}
 			e.verdicts = append(e.verdicts, "unknown")

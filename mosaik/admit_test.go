@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	ticketjwt "github.com/mosaik-go/mosaik/mosaik/ticket/jwt"
@@ -67,8 +68,8 @@ func joinWith(c *testutil.Cluster, key mosaik.GroupKey, validators func(node int
 	var groups []tillGroup
 	for i := range c.Len() {
 		n := c.Node(i)
-		b := n.Net().Groups().WithKey(key).WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: 600})).
-			WithMembership(mosaik.Policy{Expected: 2})
+		b := n.Net().Groups().WithKey(key).WithConsensusConfig(fast(consensus.Config{MaxMissedHeartbeats: 600})).
+			WithMembership(consensus.Policy{Expected: 2})
 		for _, v := range validators(i) {
 			b = b.RequireTicket(v)
 		}
@@ -88,7 +89,7 @@ func show(t *testing.T, n *testutil.Node, tickets ...ticket.Ticket) {
 
 // wantRefusal fails the test unless the nodes end their bonds with another
 // because of its tickets.
-func wantRefusal(t *testing.T, books []*logbook, peer mosaik.PeerID) {
+func wantRefusal(t *testing.T, books []*logbook, peer sm.PeerID) {
 	t.Helper()
 	for i, book := range books {
 		if err := book.wait(soon(t), "bond ended", peer.Short(), "ticket refused"); err != nil {
@@ -201,7 +202,7 @@ func (s issuer) key(t *testing.T) ticketjwt.Key {
 	return key.WithID(s.kid)
 }
 
-func (s issuer) ticket(t *testing.T, peer mosaik.PeerID) ticket.Ticket {
+func (s issuer) ticket(t *testing.T, peer sm.PeerID) ticket.Ticket {
 	t.Helper()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"sub": peer.String(), "exp": time.Now().Add(time.Hour).Unix()})
 	token.Header["kid"] = s.kid
@@ -320,10 +321,10 @@ func TestValidatorOrderMakesTheGroup(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
 	a, b := newLease("a"), newLease("b")
-	join := func(validators ...ticket.Validator) mosaik.GroupID {
+	join := func(validators ...ticket.Validator) sm.Digest {
 		return joinWith(c, c.Key(), func(int) []ticket.Validator { return validators })[0].ID()
 	}
-	ids := map[mosaik.GroupID]bool{join(): true, join(a): true, join(b): true, join(a, b): true, join(b, a): true, join(a, a): true}
+	ids := map[sm.Digest]bool{join(): true, join(a): true, join(b): true, join(a, b): true, join(b, a): true, join(a, a): true}
 	if len(ids) != 6 {
 		t.Errorf("6 lists of validators make %d groups", len(ids))
 	}
@@ -339,7 +340,7 @@ func TestSecretChangesWhileTheGroupLives(t *testing.T) {
 	join := func(i int, key mosaik.GroupKey) tillGroup {
 		n := c.Node(i)
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Net().Groups().WithKey(key).
-			WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3}), newTill))
+			WithConsensusConfig(testutil.FastConsensus()).WithMembership(consensus.Policy{Expected: 3}), newTill))
 	}
 	var groups []tillGroup
 	for i := range 3 {

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -52,7 +53,7 @@ func (b *besieged) join(n *testutil.Node) tillGroup {
 	// The times are those of a real group: an attack on a busy machine must not
 	// look like the loss of a leader.
 	builder := mosaik.WithStateMachine(n.Builder(), newTill).
-		WithMembership(three).WithConsensusConfig(mosaik.ConsensusConfig{})
+		WithMembership(three).WithConsensusConfig(consensus.Config{})
 	if b.tickets {
 		if err := n.Net().AddTicket(besiegedPassword.ticket()); err != nil {
 			b.t.Fatal(err)
@@ -115,13 +116,13 @@ func (b *besieged) payUntil(least int, done func() bool) {
 
 // refusals returns what a reader counted as refused, by code and direction, and
 // as dropped.
-func refusals(t *testing.T, reader *metric.ManualReader) (refused map[link.Code]int64, dropped int64) {
+func refusals(t *testing.T, reader *metric.ManualReader) (refused map[consensus.CloseCode]int64, dropped int64) {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &collected); err != nil {
 		t.Fatal(err)
 	}
-	refused = map[link.Code]int64{}
+	refused = map[consensus.CloseCode]int64{}
 	for _, scope := range collected.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			sum, _ := m.Data.(metricdata.Sum[int64])
@@ -130,7 +131,7 @@ func refusals(t *testing.T, reader *metric.ManualReader) (refused map[link.Code]
 				direction, _ := p.Attributes.Value("direction")
 				switch {
 				case m.Name == "mosaik.bonds.refused" && direction.AsString() == "sent":
-					refused[link.Code(code.AsInt64())] += p.Value
+					refused[consensus.CloseCode(code.AsInt64())] += p.Value
 				case m.Name == "mosaik.connections.dropped":
 					dropped += p.Value
 				}
@@ -253,8 +254,8 @@ func TestRefusalsUnderAFlood(t *testing.T) {
 		return []mosaik.Option{mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(readers[i])))}
 	})
 	attacker := startAttacker(t, b.c, a, b.groups[0].ID())
-	total := map[link.Code]int64{}
-	wanted := []link.Code{link.CodeOtherNetwork, link.CodeUnknownPeer, link.CodeWrongProof}
+	total := map[consensus.CloseCode]int64{}
+	wanted := []consensus.CloseCode{consensus.CodeOtherNetwork, consensus.CodeUnknownPeer, consensus.CodeWrongProof}
 	b.payUntil(1, func() bool {
 		clear(total)
 		for _, reader := range readers {
@@ -263,7 +264,7 @@ func TestRefusalsUnderAFlood(t *testing.T) {
 				total[code] += n
 			}
 		}
-		return !slices.ContainsFunc(wanted, func(code link.Code) bool { return total[code] == 0 })
+		return !slices.ContainsFunc(wanted, func(code consensus.CloseCode) bool { return total[code] == 0 })
 	})
 	attacker.stop()
 	b.check()
@@ -274,7 +275,7 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 2)
 	key := mosaik.RandomKey()
-	join := func(i int, p mosaik.Policy) tillGroup {
+	join := func(i int, p consensus.Policy) tillGroup {
 		b := c.Node(i).Net().Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus())
 		g, err := mosaik.WithStateMachine(b, newTill).WithMembership(p).Join(t.Context())
 		if err != nil {
@@ -282,21 +283,21 @@ func TestRefusalsAreTypedErrors(t *testing.T) {
 		}
 		return g
 	}
-	groups := []tillGroup{join(0, mosaik.Policy{}), join(1, mosaik.Policy{MaximumVoters: 3})}
+	groups := []tillGroup{join(0, consensus.Policy{}), join(1, consensus.Policy{MaximumVoters: 3})}
 	for i, g := range groups {
-		wantRefused(t, g, mosaik.RefusedError{Peer: c.Node(1 - i).Peer(), Code: link.CodePolicy})
+		wantRefused(t, g, consensus.RefusedError{Peer: c.Node(1 - i).Peer(), Code: consensus.CodePolicy})
 	}
-	other := openNetwork(t, mosaik.NewNetworkID("another"), mosaik.WithSeeds(c.Node(0).Addr()))
+	other := openNetwork(t, mosaik.NetworkID("another"), mosaik.WithSeeds(c.Node(0).Addr()))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	var refused *mosaik.RefusedError
-	if err := other.Connected(ctx); !errors.As(err, &refused) || refused.Peer != c.Node(0).Peer() || refused.Code != link.CodeOtherNetwork {
-		t.Errorf("connect to a seed of another network: %v, want a refusal of node 0 with code %d", err, link.CodeOtherNetwork)
+	var refused *consensus.RefusedError
+	if err := other.Connected(ctx); !errors.As(err, &refused) || refused.Peer != c.Node(0).Peer() || refused.Code != consensus.CodeOtherNetwork {
+		t.Errorf("connect to a seed of another network: %v, want a refusal of node 0 with code %d", err, consensus.CodeOtherNetwork)
 	}
 }
 
 // wantRefused waits until the status of a group lists the refusal.
-func wantRefused[M sm.StateMachine[step]](t *testing.T, g *mosaik.Group[step, M], want mosaik.RefusedError) {
+func wantRefused[M sm.StateMachine[step]](t *testing.T, g *mosaik.Group[step, M], want consensus.RefusedError) {
 	t.Helper()
 	for s := range g.When().Statuses(soon(t)) {
 		if slices.Contains(s.Refused, want) {

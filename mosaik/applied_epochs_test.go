@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -25,7 +26,7 @@ type followed struct {
 // followToTheEnd begins to follow, and tells each command and how it ended.
 func followToTheEnd[M sm.StateMachine[step]](ctx context.Context, g *mosaik.Group[step, M], from sm.Index) (each <-chan int64, end <-chan followed) {
 	commands, ended := make(chan int64, 1000), make(chan followed, 1)
-	applied := g.Commands(ctx, mosaik.Epoch{}, from)
+	applied := g.Commands(ctx, consensus.Epoch{}, from)
 	go func() {
 		var f followed
 		for a, err := range applied {
@@ -55,8 +56,8 @@ func lonelyWith(t *testing.T, configure func(tillBuilder) tillBuilder) (c *testu
 	for i := range 2 {
 		n := c.Node(i)
 		groups = append(groups, testutil.JoinWith(n, configure(mosaik.WithStateMachine(n.Builder(), newTill)).
-			WithMembership(mosaik.Policy{}).
-			WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))))
+			WithMembership(consensus.Policy{}).
+			WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None}))))
 	}
 	for _, g := range groups {
 		if err := g.When().Online(soon(t)); err != nil {
@@ -79,7 +80,7 @@ func TestAppliedEndsWithItsEpoch(t *testing.T) {
 	}
 	_, kept := followToTheEnd(ctx, yields, 1)
 	each, end := followToTheEnd(ctx, stays, 2)
-	later := yields.Commands(ctx, mosaik.Epoch{}, 2) // is ranged over when the epoch has changed
+	later := yields.Commands(ctx, consensus.Epoch{}, 2) // is ranged over when the epoch has changed
 	c.Heal(0, 1)
 	for s := range yields.When().Statuses(ctx) {
 		if len(s.Diverged) == 1 {
@@ -234,7 +235,7 @@ func TestAppliedBehindASnapshot(t *testing.T) {
 			}
 			c.Reconnect(away)
 			f := <-end
-			var behind *mosaik.BehindError
+			var behind *consensus.BehindError
 			if !errors.As(f.err, &behind) || behind.Index != view.Index+1 || behind.First <= behind.Index {
 				t.Fatalf("following ended with %v, want that command %d is not held", f.err, view.Index+1)
 			}
@@ -271,11 +272,11 @@ func TestAppliedOfAPoisonedMachine(t *testing.T) {
 	}
 	// The whole batch counts as not applied here.
 	_, err := groups[0].ExecuteMany(ctx, step{"pay", 3}, step{Verb: "blow"}, step{"pay", 4})
-	wantError(t, "execute", err, mosaik.ErrPoisoned)
+	wantError(t, "execute", err, consensus.ErrPoisoned)
 	for range 2 {
 		for i, end := range ends {
 			f := <-end
-			wantError(t, "following", f.err, mosaik.ErrPoisoned)
+			wantError(t, "following", f.err, consensus.ErrPoisoned)
 			wantMessage(t, "following", f.err, "follow the commands of group "+groups[i].ID().Short(), "apply command 4")
 			if diff := cmp.Diff([]int64{1, 2}, f.amounts); diff != "" {
 				t.Errorf("followed on node %d (-want +got):\n%s", i, diff)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -18,7 +19,7 @@ import (
 func follow(t testing.TB, g tillGroup, from sm.Index, n int) (done []int64) {
 	t.Helper()
 	next := max(from, 1)
-	for a, err := range g.Commands(soon(t), mosaik.Epoch{}, from) {
+	for a, err := range g.Commands(soon(t), consensus.Epoch{}, from) {
 		if err != nil {
 			t.Errorf("following from %d, after %d commands: %v", from, len(done), err)
 			return done
@@ -95,8 +96,8 @@ func TestAppliedBehind(t *testing.T) {
 	g := groups[0]
 	mustPay(t, g, 1)
 	var last sm.Index
-	var behind *mosaik.BehindError
-	for a, err := range g.Commands(soon(t), mosaik.Epoch{}, 1) {
+	var behind *consensus.BehindError
+	for a, err := range g.Commands(soon(t), consensus.Epoch{}, 1) {
 		if err != nil {
 			if !errors.As(err, &behind) {
 				t.Fatal(err)
@@ -132,9 +133,9 @@ func TestAppliedBeginsToRecord(t *testing.T) {
 	c := testutil.NewCluster(t, 1)
 	g := testutil.JoinAll(c, newTill)[0]
 	mustPay(t, g, 1)
-	for _, err := range g.Commands(soon(t), mosaik.Epoch{}, 0) {
-		var behind *mosaik.BehindError
-		if !errors.As(err, &behind) || *behind != (mosaik.BehindError{Index: 1, First: 2}) {
+	for _, err := range g.Commands(soon(t), consensus.Epoch{}, 0) {
+		var behind *consensus.BehindError
+		if !errors.As(err, &behind) || *behind != (consensus.BehindError{Index: 1, First: 2}) {
 			t.Errorf("following what was not kept: %v", err)
 		}
 	}
@@ -171,7 +172,7 @@ func TestAppliedEnds(t *testing.T) {
 		waits := make(chan struct{})
 		go func() {
 			var last error
-			for _, err := range g.Commands(asked{ctx, sync.OnceFunc(func() { close(waits) })}, mosaik.Epoch{}, 2) {
+			for _, err := range g.Commands(asked{ctx, sync.OnceFunc(func() { close(waits) })}, consensus.Epoch{}, 2) {
 				last = err
 			}
 			ended <- last
@@ -186,7 +187,7 @@ func TestAppliedEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, err := range other.Commands(soon(t), mosaik.Epoch{}, 1) {
+	for _, err := range other.Commands(soon(t), consensus.Epoch{}, 1) {
 		wantError(t, "a closed handle", err, mosaik.ErrClosed)
 	}
 	wantEnd("a network that closes", soon(t), g, mosaik.ErrClosed, n.Close)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -79,19 +80,19 @@ var badHandshakes = []struct {
 	{"other network", func(ctx context.Context, _ *siege, i int, addr string) error {
 		return asStranger(sm.ID("elsewhere"), i, func(s *stranger) error {
 			_, err := s.link.Dial(ctx, addr, sm.PeerID{}, link.Bond)
-			return expectRefusal(err, link.CodeOtherNetwork)
+			return expectRefusal(err, consensus.CodeOtherNetwork)
 		})
 	}},
 	{"raft without a bond", func(ctx context.Context, g *siege, i int, addr string) error {
 		return asStranger(g.Network, i, func(s *stranger) error {
 			_, err := s.link.Dial(ctx, addr, sm.PeerID{}, link.Raft)
-			return expectRefusal(err, link.CodeUnknownPeer)
+			return expectRefusal(err, consensus.CodeUnknownPeer)
 		})
 	}},
 	{"snapshot without a bond", func(ctx context.Context, g *siege, i int, addr string) error {
 		return asStranger(g.Network, i, func(s *stranger) error {
 			_, err := s.link.Dial(ctx, addr, sm.PeerID{}, link.Snapshot)
-			return expectRefusal(err, link.CodeUnknownPeer)
+			return expectRefusal(err, consensus.CodeUnknownPeer)
 		})
 	}},
 	{"wrong proof", func(ctx context.Context, g *siege, i int, addr string) error {
@@ -131,8 +132,8 @@ func asStranger(network sm.Digest, i int, do func(*stranger) error) error {
 
 // expectRefusal returns an error unless err is a refusal with the code, or the
 // connection was dropped by a limit.
-func expectRefusal(err error, code link.Code) error {
-	var refused *link.RefusedError
+func expectRefusal(err error, code consensus.CloseCode) error {
+	var refused *consensus.RefusedError
 	if err == nil || errors.As(err, &refused) && refused.Code != code {
 		return errors.Join(errUnexpected, err)
 	}
@@ -162,11 +163,11 @@ func wantWrongProof(
 		}
 		_, err = c.next(frameIntro)
 		var refused refusalCode
-		honest := []link.Code{link.CodeWrongProof, link.CodeTimeout, link.CodeUnknownPeer}
+		honest := []consensus.CloseCode{consensus.CodeWrongProof, consensus.CodeTimeout, consensus.CodeUnknownPeer}
 		switch {
 		case err == nil:
 			return errors.New("a stranger is told about the group")
-		case errors.As(err, &refused) && !slices.Contains(honest, link.Code(refused)):
+		case errors.As(err, &refused) && !slices.Contains(honest, consensus.CloseCode(refused)):
 			return err
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
@@ -34,7 +35,7 @@ func refusedBonds(ctx context.Context, s *siege) error {
 				switch {
 				case err == nil:
 					s.fail(errors.New("a bond without a ticket"))
-				case errors.As(err, &refused) && link.Code(refused) == link.CodeTicketRefused:
+				case errors.As(err, &refused) && consensus.CloseCode(refused) == consensus.CodeTicketRefused:
 					s.count("refused")
 					continue
 				}

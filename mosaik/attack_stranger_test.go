@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -163,9 +164,9 @@ func entryFrames(entries [][]byte) (payloads [][]byte) {
 }
 
 // refusalCode is the code with which a victim ended a connection or a handshake.
-type refusalCode link.Code
+type refusalCode consensus.CloseCode
 
-func (r refusalCode) Error() string { return fmt.Sprintf("refused: %d, %s", r, link.Code(r)) }
+func (r refusalCode) Error() string { return fmt.Sprintf("refused: %d, %s", r, consensus.CloseCode(r)) }
 
 // next reads up to the next frame of the kind and returns its payload. It
 // answers what keeps the connection alive. A refusal is a [refusalCode].

@@ -13,6 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -33,7 +34,7 @@ func wantMessage(t *testing.T, what string, err error, parts ...string) {
 }
 
 // openNetwork opens a network that ends with the test.
-func openNetwork(t *testing.T, id mosaik.NetworkID, opts ...mosaik.Option) *mosaik.Network {
+func openNetwork(t *testing.T, id sm.Digest, opts ...mosaik.Option) *mosaik.Network {
 	t.Helper()
 	n, err := mosaik.Open(t.Context(), id, opts...)
 	if err != nil {
@@ -49,7 +50,7 @@ func openNetwork(t *testing.T, id mosaik.NetworkID, opts ...mosaik.Option) *mosa
 
 func TestOpenRefusesBadOptions(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("bad options")
+	id := mosaik.NetworkID("bad options")
 	many := make([]string, 70)
 	for i := range many {
 		many[i] = fmt.Sprintf("10.0.0.1:%d", i+1)
@@ -90,15 +91,15 @@ func TestOpenRefusesBadOptions(t *testing.T) {
 		wantMessage(t, name, err, append(tc.parts, "mosaik: open network "+id.Short()+": ")...)
 	}
 
-	_, err := mosaik.Open(t.Context(), mosaik.NetworkID{})
-	wantMessage(t, "zero id", err, "the network id is zero", "NewNetworkID")
+	_, err := mosaik.Open(t.Context(), sm.Digest{})
+	wantMessage(t, "zero id", err, "the network id is zero", "NetworkID")
 	_, err = mosaik.Open(gone(), id)
 	wantError(t, "ended context", err, context.Canceled)
 }
 
 func TestOpenOnAPortInUse(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("port in use")
+	id := mosaik.NetworkID("port in use")
 	first := openNetwork(t, id)
 	addr := first.Addr().String()
 	second, err := mosaik.Open(t.Context(), id, mosaik.WithListen(addr))
@@ -130,8 +131,8 @@ func (listener) Apply(sm.ApplyContext, chan int) (any, error) { return nil, nil 
 
 type hasty struct{ till }
 
-func (*hasty) ConsensusDefaults() mosaik.ConsensusConfig {
-	return mosaik.ConsensusConfig{HeartbeatInterval: 1}
+func (*hasty) ConsensusDefaults() consensus.Config {
+	return consensus.Config{HeartbeatInterval: 1}
 }
 
 type brokenStorage struct{}
@@ -140,13 +141,13 @@ func (brokenStorage) Open(logstore.Opening[step]) (logstore.Log, error) { return
 
 func TestJoinRefusesBadSettings(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NewNetworkID("bad settings"))
+	n := openNetwork(t, mosaik.NetworkID("bad settings"))
 	keyed := n.Groups().WithKey(mosaik.RandomKey())
 	base := mosaik.WithStateMachine(keyed, newTill)
-	timing := func(c mosaik.ConsensusConfig) func(context.Context) error {
+	timing := func(c consensus.Config) func(context.Context) error {
 		return join(base.WithConsensusConfig(c))
 	}
-	membership := func(p mosaik.Policy) func(context.Context) error { return join(base.WithMembership(p)) }
+	membership := func(p consensus.Policy) func(context.Context) error { return join(base.WithMembership(p)) }
 	for name, tc := range map[string]struct {
 		join  func(context.Context) error
 		parts []string
@@ -170,25 +171,25 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		"small logs":         {join(base.WithSnapshots(10, 4095)), []string{"snapshots every 4095 bytes", "from 4096"}},
 		"short history":      {join(base.WithHistory(4<<10 - 1)), []string{"history of 4095 bytes", "from 4096"}},
 		"long history":       {join(base.WithHistory(1<<30 + 1)), []string{"history", "to 1073741824"}},
-		"reluctance":         {join(base.WithRole(mosaik.Role{Reluctance: 1})), []string{"validate role: reluctance is 1", "from 2 to 100"}},
-		"negative config":    {timing(mosaik.ConsensusConfig{HeartbeatInterval: -1}), []string{"validate consensus config: heartbeat_interval is -1ns", "from 1ms to 1h0m0s"}},
-		"heartbeat":          {timing(mosaik.ConsensusConfig{HeartbeatInterval: 1500 * time.Microsecond}), []string{"heartbeat_interval is 1.5ms", "whole milliseconds"}},
-		"jitter":             {timing(mosaik.ConsensusConfig{HeartbeatJitter: 500 * time.Millisecond}), []string{"heartbeat_jitter is 500ms", "less than heartbeat_interval, which is 500ms, the default"}},
-		"misses":             {timing(mosaik.ConsensusConfig{MaxMissedHeartbeats: -1}), []string{"max_missed_heartbeats is -1", "from 1 to 1000"}},
-		"election":           {timing(mosaik.ConsensusConfig{ElectionTimeout: 500 * time.Millisecond}), []string{"election_timeout is 500ms", "more than heartbeat_interval, which is 500ms"}},
-		"election jitter":    {timing(mosaik.ConsensusConfig{ElectionJitter: -2}), []string{"election_jitter is -2ns", "from 0s", "mosaik.None"}},
-		"bootstrap delay":    {timing(mosaik.ConsensusConfig{BootstrapDelay: 2 * time.Hour}), []string{"bootstrap_delay is 2h0m0s", "to 1h0m0s"}},
-		"forward timeout":    {timing(mosaik.ConsensusConfig{ForwardTimeout: -1}), []string{"forward_timeout is -1ns", "from 1ms"}},
-		"query timeout":      {timing(mosaik.ConsensusConfig{QueryTimeout: -1}), []string{"query_timeout is -1ns", "from 1ms"}},
-		"few election ticks": {timing(mosaik.ConsensusConfig{HeartbeatInterval: 20 * time.Millisecond, HeartbeatJitter: mosaik.None, ElectionTimeout: 100 * time.Millisecond}), []string{"election_timeout is 100ms", "3 ticks of 50ms", "WithTick"}},
-		"few forward ticks":  {timing(mosaik.ConsensusConfig{ForwardTimeout: 149 * time.Millisecond}), []string{"forward_timeout is 149ms", "3 ticks of 50ms", "WithTick"}},
-		"few query ticks":    {timing(mosaik.ConsensusConfig{QueryTimeout: time.Millisecond}), []string{"query_timeout is 1ms", "3 ticks of 50ms", "WithTick"}},
-		"negative policy":    {membership(mosaik.Policy{MaximumVoters: -1}), []string{"validate membership policy: maximum_voters is -1", "from 1 to 99"}},
-		"expected":           {membership(mosaik.Policy{Expected: 198}), []string{"expected is 198", "0 to 197"}},
-		"expected, maximum":  {membership(mosaik.Policy{Expected: 11}), []string{"expected is 11", "its majority, 6", "maximum_voters, which is 5"}},
-		"minimum":            {membership(mosaik.Policy{Expected: 5, MinimumVoters: 2}), []string{"minimum_voters is 2", "at least 3", "expected, which is 5"}},
-		"minimum, maximum":   {membership(mosaik.Policy{MinimumVoters: 6}), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
-		"grace":              {membership(mosaik.Policy{Grace: -1}), []string{"grace is -1ns", "from 1ms to 720h0m0s"}},
+		"reluctance":         {join(base.WithRole(consensus.Role{Reluctance: 1})), []string{"validate role: reluctance is 1", "from 2 to 100"}},
+		"negative config":    {timing(consensus.Config{HeartbeatInterval: -1}), []string{"validate consensus config: heartbeat_interval is -1ns", "from 1ms to 1h0m0s"}},
+		"heartbeat":          {timing(consensus.Config{HeartbeatInterval: 1500 * time.Microsecond}), []string{"heartbeat_interval is 1.5ms", "whole milliseconds"}},
+		"jitter":             {timing(consensus.Config{HeartbeatJitter: 500 * time.Millisecond}), []string{"heartbeat_jitter is 500ms", "less than heartbeat_interval, which is 500ms, the default"}},
+		"misses":             {timing(consensus.Config{MaxMissedHeartbeats: -1}), []string{"max_missed_heartbeats is -1", "from 1 to 1000"}},
+		"election":           {timing(consensus.Config{ElectionTimeout: 500 * time.Millisecond}), []string{"election_timeout is 500ms", "more than heartbeat_interval, which is 500ms"}},
+		"election jitter":    {timing(consensus.Config{ElectionJitter: -2}), []string{"election_jitter is -2ns", "from 0s", "consensus.None"}},
+		"bootstrap delay":    {timing(consensus.Config{BootstrapDelay: 2 * time.Hour}), []string{"bootstrap_delay is 2h0m0s", "to 1h0m0s"}},
+		"forward timeout":    {timing(consensus.Config{ForwardTimeout: -1}), []string{"forward_timeout is -1ns", "from 1ms"}},
+		"query timeout":      {timing(consensus.Config{QueryTimeout: -1}), []string{"query_timeout is -1ns", "from 1ms"}},
+		"few election ticks": {timing(consensus.Config{HeartbeatInterval: 20 * time.Millisecond, HeartbeatJitter: consensus.None, ElectionTimeout: 100 * time.Millisecond}), []string{"election_timeout is 100ms", "3 ticks of 50ms", "WithTick"}},
+		"few forward ticks":  {timing(consensus.Config{ForwardTimeout: 149 * time.Millisecond}), []string{"forward_timeout is 149ms", "3 ticks of 50ms", "WithTick"}},
+		"few query ticks":    {timing(consensus.Config{QueryTimeout: time.Millisecond}), []string{"query_timeout is 1ms", "3 ticks of 50ms", "WithTick"}},
+		"negative policy":    {membership(consensus.Policy{MaximumVoters: -1}), []string{"validate membership policy: maximum_voters is -1", "from 1 to 99"}},
+		"expected":           {membership(consensus.Policy{Expected: 198}), []string{"expected is 198", "0 to 197"}},
+		"expected, maximum":  {membership(consensus.Policy{Expected: 11}), []string{"expected is 11", "its majority, 6", "maximum_voters, which is 5"}},
+		"minimum":            {membership(consensus.Policy{Expected: 5, MinimumVoters: 2}), []string{"minimum_voters is 2", "at least 3", "expected, which is 5"}},
+		"minimum, maximum":   {membership(consensus.Policy{MinimumVoters: 6}), []string{"minimum_voters is 6", "maximum_voters, which is 5"}},
+		"grace":              {membership(consensus.Policy{Grace: -1}), []string{"grace is -1ns", "from 1ms to 720h0m0s"}},
 	} {
 		err := tc.join(t.Context())
 		wantMessage(t, name, err, append(tc.parts, "mosaik: join group")...)
@@ -215,7 +216,7 @@ func join[C any, M sm.StateMachine[C]](b testutil.Joiner[C, M]) func(context.Con
 
 func TestAddTicketRefusesBadTickets(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NewNetworkID("bad tickets"))
+	n := openNetwork(t, mosaik.NetworkID("bad tickets"))
 	class := sm.ID("door")
 	wantMessage(t, "no class", n.AddTicket(ticket.Ticket{Data: []byte("x")}), "mosaik: add ticket", "the class is zero")
 	wantMessage(t, "large", n.AddTicket(ticket.Ticket{Class: class, Data: make([]byte, ticket.MaxData+1)}), "mosaik: add ticket of class "+class.Short(), "4097 bytes", "at most 4096")
@@ -239,8 +240,8 @@ func TestUnreachableSeed(t *testing.T) {
 	}
 	dead := ln.Addr().String()
 	ln.Close()
-	other := openNetwork(t, mosaik.NewNetworkID("another"))
-	id, book := mosaik.NewNetworkID("lonely"), newLogbook()
+	other := openNetwork(t, mosaik.NetworkID("another"))
+	id, book := mosaik.NetworkID("lonely"), newLogbook()
 	n := openNetwork(t, id, mosaik.WithSeeds(dead, other.Addr().String()), book.option())
 	for _, seed := range []string{dead, other.Addr().String()} {
 		if err := book.wait(soon(t), "cannot reach seed", seed); err != nil {
@@ -258,7 +259,7 @@ func TestUnreachableSeed(t *testing.T) {
 
 func TestConnectedWithoutSeeds(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NewNetworkID("hermit"))
+	n := openNetwork(t, mosaik.NetworkID("hermit"))
 	err := n.Connected(gone())
 	wantError(t, "connected", err, context.Canceled)
 	wantMessage(t, "connected", err, "there are no seeds")
@@ -266,7 +267,7 @@ func TestConnectedWithoutSeeds(t *testing.T) {
 
 func TestPeersAreConnectedBySeedsAlone(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("seeds")
+	id := mosaik.NetworkID("seeds")
 	a := openNetwork(t, id)
 	b := openNetwork(t, id, mosaik.WithSeeds(a.Addr().String()))
 	for _, n := range []*mosaik.Network{a, b} {

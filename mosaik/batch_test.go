@@ -10,6 +10,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -135,10 +136,10 @@ func TestBatchThatPanics(t *testing.T) {
 	g := testutil.JoinAll(testutil.NewCluster(t, 1), newBulkTill)[0]
 	mustPayStep(t, g)
 	_, err := g.ExecuteMany(soon(t), step{"pay", 1}, step{Verb: "blow"})
-	wantError(t, "execute", err, mosaik.ErrPoisoned)
+	wantError(t, "execute", err, consensus.ErrPoisoned)
 	wantMessage(t, "execute", err, "apply command 2")
 	_, err = g.Execute(soon(t), step{"pay", 1})
-	wantError(t, "execute again", err, mosaik.ErrPoisoned)
+	wantError(t, "execute again", err, consensus.ErrPoisoned)
 }
 
 func mustPayStep(t *testing.T, g *mosaik.Group[step, *bulkTill]) {

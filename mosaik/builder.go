@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -27,8 +28,8 @@ func (g *Groups) WithKey(key GroupKey) KeyedBuilder {
 type KeyedBuilder struct{ settings settings }
 
 // WithConsensusConfig sets the group's timing. Fields of c that are zero have the
-// machine's defaults ([ConsensusDefaulter]), or else those of [ConsensusConfig].
-func (b KeyedBuilder) WithConsensusConfig(c ConsensusConfig) KeyedBuilder {
+// machine's defaults ([consensus.Defaulter]), or else those of [consensus.Config].
+func (b KeyedBuilder) WithConsensusConfig(c consensus.Config) KeyedBuilder {
 	b.settings.consensus = c
 	return b
 }
@@ -47,14 +48,14 @@ func (b KeyedBuilder) RequireTicket(v ticket.Validator) KeyedBuilder {
 }
 
 // WithRole sets this member's part in elections.
-func (b KeyedBuilder) WithRole(r Role) KeyedBuilder {
+func (b KeyedBuilder) WithRole(r consensus.Role) KeyedBuilder {
 	b.settings.role = r
 	return b
 }
 
 // WithMembership sets how many members the group has and how it replaces members.
 // All members must set the same policy; members that differ refuse each other.
-func (b KeyedBuilder) WithMembership(p Policy) KeyedBuilder {
+func (b KeyedBuilder) WithMembership(p consensus.Policy) KeyedBuilder {
 	b.settings.policy = p
 	return b
 }
@@ -128,7 +129,7 @@ func (b GroupBuilder[C, S, M]) WithLogStorage(s logstore.Storage[C]) GroupBuilde
 
 // WithConsensusConfig sets the group's timing. See
 // [KeyedBuilder.WithConsensusConfig].
-func (b GroupBuilder[C, S, M]) WithConsensusConfig(c ConsensusConfig) GroupBuilder[C, S, M] {
+func (b GroupBuilder[C, S, M]) WithConsensusConfig(c consensus.Config) GroupBuilder[C, S, M] {
 	b.settings.consensus = c
 	return b
 }
@@ -140,14 +141,14 @@ func (b GroupBuilder[C, S, M]) RequireTicket(v ticket.Validator) GroupBuilder[C,
 }
 
 // WithRole sets this member's part in elections.
-func (b GroupBuilder[C, S, M]) WithRole(r Role) GroupBuilder[C, S, M] {
+func (b GroupBuilder[C, S, M]) WithRole(r consensus.Role) GroupBuilder[C, S, M] {
 	b.settings.role = r
 	return b
 }
 
 // WithMembership sets how many members the group has. See
 // [KeyedBuilder.WithMembership].
-func (b GroupBuilder[C, S, M]) WithMembership(p Policy) GroupBuilder[C, S, M] {
+func (b GroupBuilder[C, S, M]) WithMembership(p consensus.Policy) GroupBuilder[C, S, M] {
 	b.settings.policy = p
 	return b
 }
@@ -159,11 +160,11 @@ func (b GroupBuilder[C, S, M]) WithTokenFloor(n uint64) GroupBuilder[C, S, M] {
 	return b
 }
 
-// WithHistory sets how many bytes of commands this member keeps for
-// [Group.Applied]: 4 KiB to 1 GiB of encoded commands, each counted with about a
-// hundred bytes more. The last command is always kept. Commands are kept from
-// joining on. By default 4 MiB are kept from the first call of Applied on, and
-// nothing before it. The setting is local to the member.
+// WithHistory sets how many bytes of applied commands this member keeps for
+// [Group.Commands]: 4 KiB to 1 GiB of encoded commands, each counted with about a hundred
+// bytes more. The last command is always kept. Commands are kept from joining on. Without
+// WithHistory the member keeps 4 MiB, from the first call of Commands on and nothing before
+// it. The setting is local to the member.
 func (b GroupBuilder[C, S, M]) WithHistory(size int) GroupBuilder[C, S, M] {
 	b.settings.history = historySettings{size: size, fromJoin: true}
 	return b
@@ -207,10 +208,10 @@ func (b GroupBuilder[C, S, M]) Join(ctx context.Context) (*Group[C, M], error) {
 type settings struct {
 	net        *Network
 	key        GroupKey
-	consensus  ConsensusConfig // zero fields: the machine's defaults, or the library's
+	consensus  consensus.Config // zero fields: the machine's defaults, or the library's
 	validators []ticket.Validator
-	role       Role
-	policy     Policy
+	role       consensus.Role
+	policy     consensus.Policy
 	tokenFloor uint64
 	history    historySettings
 	snapshots  snapshotSettings

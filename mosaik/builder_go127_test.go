@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -24,7 +25,7 @@ func ExampleKeyedBuilder_WithStateMachine() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"), mosaik.WithDir(dir))
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("bank"), mosaik.WithDir(dir))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -32,7 +33,7 @@ func ExampleKeyedBuilder_WithStateMachine() {
 	defer net.Close()
 
 	group, err := net.Groups().WithKey(mosaik.RandomKey()).
-		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}).
+		WithConsensusConfig(consensus.Config{BootstrapDelay: consensus.None}).
 		WithStateMachine(NewLedger).
 		WithLogStorage(logstore.Disk[Add]()).
 		Join(ctx)

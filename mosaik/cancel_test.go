@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -95,7 +96,7 @@ func TestCallersWhoGiveUp(t *testing.T) {
 	}
 	leader := leaderOf(t, c, groups[0])
 	for range 2 { // asked to go
-		if err := groups[leader.Index()].TransferLeadership(ctx, mosaik.PeerID{}); err != nil {
+		if err := groups[leader.Index()].TransferLeadership(ctx, sm.PeerID{}); err != nil {
 			t.Fatal(err)
 		}
 		leader = newLeader(t, c, groups[(leader.Index()+1)%3], leader)

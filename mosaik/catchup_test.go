@@ -7,6 +7,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -37,14 +38,14 @@ func (c *heavyTill) Restore(r io.Reader) error {
 type compacted[M holder] struct {
 	*durables[M]
 	storage func() logstore.Storage[step]
-	timing  mosaik.ConsensusConfig
+	timing  consensus.Config
 	paid    int64
 	logs    []watchedStorage
 }
 
 // newCompacted starts a group that takes snapshots every 50 entries, and writes
 // until all of its logs are compacted.
-func newCompacted[M holder](t *testing.T, newMachine func() M, storage func() logstore.Storage[step], timing mosaik.ConsensusConfig) *compacted[M] {
+func newCompacted[M holder](t *testing.T, newMachine func() M, storage func() logstore.Storage[step], timing consensus.Config) *compacted[M] {
 	c := &compacted[M]{durables: newDurables(t, newMachine), storage: storage, timing: timing}
 	c.snapshotEntries, c.snapshotBytes = 50, 1<<30
 	for range c.dirs {
@@ -72,7 +73,7 @@ func (c *compacted[M]) add() int {
 // enter joins on a node, in a group that expects three members.
 func (c *compacted[M]) enter(i int) {
 	c.t.Helper()
-	b := c.Node(i).Builder().WithMembership(mosaik.Policy{Expected: 3}).WithConsensusConfig(c.timing)
+	b := c.Node(i).Builder().WithMembership(consensus.Policy{Expected: 3}).WithConsensusConfig(c.timing)
 	c.groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, c.newMachine).
 		WithSnapshots(c.snapshotEntries, c.snapshotBytes).WithLogStorage(c.logs[i]))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -45,7 +46,7 @@ func TestClockAtARestart(t *testing.T) {
 		t.Skip("it starts a cluster for each combination")
 	}
 	t.Parallel()
-	policy := mosaik.Policy{Expected: 3, Grace: 2 * time.Second}
+	policy := consensus.Policy{Expected: 3, Grace: 2 * time.Second}
 	remove := func(names ...string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			for _, name := range names {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/mosaik-go/mosaik/sm"
 )
 
-// tearDownTime bounds how long Close waits, once the groups were left, for what the
-// network started. It takes milliseconds unless something does not return.
+// tearDownTime bounds how long Close waits for the network's goroutines after its groups
+// were left. They end within milliseconds unless user code or a disk does not return.
 const tearDownTime = 5 * time.Second
 
 // closeGroup ends this process's part in a group without leaving it.
@@ -18,9 +20,9 @@ func (n *Network) closeGroup(j *joined) {
 	}
 }
 
-// tearDown ends everything that the network started, once its groups were left. It
-// waits no longer than tearDownTime for what does not end, and then returns
-// [ErrNotStopped].
+// tearDown stops everything that the network started. Its groups have been left before. If
+// something still runs after tearDownTime, tearDown returns [ErrNotStopped], and a goroutine
+// frees the rest when that ends.
 func (n *Network) tearDown(groups []*joined, openings []*opening) error {
 	late := time.NewTimer(tearDownTime)
 	defer late.Stop()
@@ -34,7 +36,7 @@ func (n *Network) tearDown(groups []*joined, openings []*opening) error {
 		err = errors.Join(err, stopped, n.link.Close())
 		go func() { rest <- n.release(groups, openings) }()
 	case <-late.C:
-		// The engine waits for an Apply or a disk. The address is free all the same.
+		// The engine waits for an Apply or a disk. Close the link now, to free the address.
 		err = errors.Join(err, n.link.Close())
 		go func() { rest <- errors.Join(<-engine, n.release(groups, openings)) }()
 		return errors.Join(err, notStopped(groups, openings))
@@ -47,8 +49,8 @@ func (n *Network) tearDown(groups []*joined, openings []*opening) error {
 	}
 }
 
-// release waits until the groups, and the joins that were opening others, have ended,
-// and gives back what they used.
+// release waits until the groups, and the joins that were opening others, have ended, and
+// frees what they used.
 func (n *Network) release(groups []*joined, openings []*opening) error {
 	for _, o := range openings {
 		<-o.done
@@ -60,10 +62,10 @@ func (n *Network) release(groups []*joined, openings []*opening) error {
 	return errors.Join(n.telemetry.close(), n.closeDir())
 }
 
-// notStopped names the groups of which something still runs.
+// notStopped returns the error that names the groups of which something still runs.
 func notStopped(groups []*joined, openings []*opening) error {
 	var running []string
-	check := func(id GroupID, done <-chan struct{}) {
+	check := func(id sm.Digest, done <-chan struct{}) {
 		select {
 		case <-done:
 		default:
@@ -76,6 +78,7 @@ func notStopped(groups []*joined, openings []*opening) error {
 	for _, o := range openings {
 		check(o.id, o.done)
 	}
-	return fmt.Errorf("mosaik: close the network: %w after %v: groups %s: an Apply or a query of their machines, "+
-		"or the disk of their logs, does not return", ErrNotStopped, tearDownTime, strings.Join(running, ", "))
+	return fmt.Errorf("mosaik: close the network: %w after %v: groups %s: an Apply or a query of their "+
+		"machines, or the disk of their logs, does not return",
+		ErrNotStopped, tearDownTime, strings.Join(running, ", "))
 }

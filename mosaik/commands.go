@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
@@ -14,7 +15,7 @@ import (
 // AppliedCommand is a command that was applied on this member.
 type AppliedCommand[C any] struct {
 	// Epoch is the epoch in which the command was applied and its index counts.
-	Epoch Epoch
+	Epoch consensus.Epoch
 	// Cursor is the command's index, and the term in which it was written.
 	Cursor sm.Cursor
 	// Time is what the command's ApplyContext returned from Now.
@@ -34,9 +35,9 @@ type AppliedCommand[C any] struct {
 // Ranging over the sequence again begins at from again. To continue, call Commands with the
 // epoch of the last command and the index after it. A slow consumer delays nothing. The
 // sequence ends with an error:
-//   - a [*BehindError] if this member no longer holds the command: the consumer was too slow,
-//     the member caught up by snapshot, or no consumer followed the group when the member
-//     applied it (see [GroupBuilder.WithHistory]). Read again and continue from there.
+//   - a [*consensus.BehindError] if this member no longer holds the command: the consumer was
+//     too slow, the member caught up by snapshot, or no consumer followed the group when the
+//     member applied it (see [GroupBuilder.WithHistory]). Read again and continue from there.
 //   - [ErrOtherEpoch] if this member is in another epoch or enters one. Read again. An epoch
 //     that this member made by [Group.Recover] continues the one before.
 //   - the context's error, wrapped, or the reason for which the group ended, as [ErrClosed].
@@ -44,7 +45,7 @@ type AppliedCommand[C any] struct {
 // One error does not end it: [ErrUndecodable] comes with the cursor of a command that this
 // machine's codec refuses, which changed nothing.
 func (g *Group[C, M]) Commands(
-	ctx context.Context, epoch Epoch, from sm.Index,
+	ctx context.Context, epoch consensus.Epoch, from sm.Index,
 ) iter.Seq2[AppliedCommand[C], error] {
 	if g.handle.closed.Load() {
 		return func(yield func(AppliedCommand[C], error) bool) {

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // TestDialFilterDecides has a process learn of another one through a seed, of
@@ -18,16 +19,16 @@ import (
 // and counted.
 func TestDialFilterDecides(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("dial filter")
+	id := mosaik.NetworkID("dial filter")
 	seed := openNetwork(t, id)
 	// The other one learns of the filtering process, too, but cannot dial it.
 	other := openNetwork(t, id, mosaik.WithSeeds(seed.Addr().String()),
-		mosaik.WithDialFilter(func(mosaik.PeerID, netip.AddrPort) error { return errors.New("nobody") }))
+		mosaik.WithDialFilter(func(sm.PeerID, netip.AddrPort) error { return errors.New("nobody") }))
 	reader := metric.NewManualReader()
 	asked := make(chan string, 1000)
 	n := openNetwork(t, id, mosaik.WithSeeds(seed.Addr().String()),
 		mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))),
-		mosaik.WithDialFilter(func(peer mosaik.PeerID, addr netip.AddrPort) error {
+		mosaik.WithDialFilter(func(peer sm.PeerID, addr netip.AddrPort) error {
 			asked <- fmt.Sprint(peer, " ", addr)
 			return errors.New("not in our rack")
 		}))

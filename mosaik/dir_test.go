@@ -11,7 +11,7 @@ import (
 
 func TestDirectoryIsTheIdentity(t *testing.T) {
 	t.Parallel()
-	dir, id := t.TempDir(), mosaik.NewNetworkID(t.Name())
+	dir, id := t.TempDir(), mosaik.NetworkID(t.Name())
 	first, err := mosaik.Open(t.Context(), id, mosaik.WithDir(dir))
 	if err != nil {
 		t.Fatal(err)

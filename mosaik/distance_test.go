@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkDistance(b *testing.B) {
 			c := testutil.NewCluster(b, 3)
 			groups := make([]tillGroup, c.Len())
 			for i := range groups {
-				builder := c.Node(i).Builder().WithConsensusConfig(mosaik.ConsensusConfig{})
+				builder := c.Node(i).Builder().WithConsensusConfig(consensus.Config{})
 				groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(builder, newTill).WithLogStorage(logstore.NewMemory[step]()))
 			}
 			testutil.Settle(b, groups...)

@@ -8,9 +8,9 @@
 // of the other peers from any seed. A builder joins a group. The machine comes first, then its
 // storage, and everything else in any order:
 //
-//	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"), mosaik.WithSeeds("10.0.0.1:7000"))
+//	net, err := mosaik.Open(ctx, mosaik.NetworkID("bank"), mosaik.WithSeeds("10.0.0.1:7000"))
 //	b := mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New)
-//	group, err := b.WithMembership(mosaik.Policy{Expected: 3}).Join(ctx)
+//	group, err := b.WithMembership(consensus.Policy{Expected: 3}).Join(ctx)
 //	err = group.When().Online(ctx)
 //
 // State how many members you expect. The group then accepts commands, and has a leader that may act
@@ -36,6 +36,13 @@
 // [Group.Status] is what the member knows now. [Group.When] waits until that changes:
 // [When.Online], [When.Settled], [When.Leading] and [When.Applied] for what is needed most,
 // [When.Until] for any condition.
+//
+// # Types
+//
+// The plain types that this package accepts and returns are in package consensus: a group's
+// configuration ([consensus.Config], [consensus.Policy], [consensus.Role]), what a member reports
+// ([consensus.Status]), and the errors that carry data. The ids of peers, networks and groups, and
+// what a machine is made of, are in package sm.
 //
 // # Errors
 //

@@ -21,6 +21,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -290,7 +291,7 @@ func TestKilledNode(t *testing.T) {
 		stop()
 		_, _ = io.Copy(io.Discard, in)
 	}()
-	n, err := mosaik.Open(t.Context(), mosaik.NewNetworkID(order.Network), mosaik.WithDir(order.Dir), mosaik.WithListen("127.0.0.1:0"),
+	n, err := mosaik.Open(t.Context(), mosaik.NetworkID(order.Network), mosaik.WithDir(order.Dir), mosaik.WithListen("127.0.0.1:0"),
 		mosaik.WithSeeds(order.Seeds...), mosaik.WithTick(10*time.Millisecond),
 		mosaik.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
@@ -301,7 +302,7 @@ func TestKilledNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3})
+	b := n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(consensus.Policy{Expected: 3})
 	g, err := mosaik.WithStateMachine(b, newKeptTill).WithSnapshots(300, 64<<20).WithLogStorage(logstore.Disk[step]()).Join(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -95,7 +96,7 @@ func (d *durables[M]) wantPaid(want int64, groups ...*mosaik.Group[step, M]) {
 }
 
 // incarnation returns the incarnation of a node's member, as the member of g sees it.
-func (d *durables[M]) incarnation(g *mosaik.Group[step, M], i int) mosaik.Incarnation {
+func (d *durables[M]) incarnation(g *mosaik.Group[step, M], i int) consensus.Incarnation {
 	d.t.Helper()
 	for _, m := range g.Status().Members {
 		if m.Peer == d.Node(i).Peer() {
@@ -103,7 +104,7 @@ func (d *durables[M]) incarnation(g *mosaik.Group[step, M], i int) mosaik.Incarn
 		}
 	}
 	d.t.Fatalf("node %d is no member", i)
-	return mosaik.Incarnation{}
+	return consensus.Incarnation{}
 }
 
 // wantEmptyLog fails the test unless the log of a node that is down is nobody's.
@@ -204,7 +205,7 @@ func TestDurableMemberGoesOn(t *testing.T) {
 func TestDurableMemberRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
-	policy := mosaik.Policy{Expected: 3, Grace: 300 * time.Millisecond}
+	policy := consensus.Policy{Expected: 3, Grace: 300 * time.Millisecond}
 	join := func(n *testutil.Node, storage logstore.Storage[step]) tillGroup {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(policy), newTill).WithLogStorage(storage))
 	}
@@ -260,7 +261,7 @@ func TestLastDurableMemberKeepsItsLog(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
 	join := func() tillGroup {
-		b := d.Node(0).Builder().WithMembership(mosaik.Policy{})
+		b := d.Node(0).Builder().WithMembership(consensus.Policy{})
 		return testutil.JoinWith(d.Node(0), mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.Disk[step]()))
 	}
 	g := join()
@@ -279,7 +280,7 @@ func TestLastDurableMemberKeepsItsLog(t *testing.T) {
 func TestDurableLeaderHandsOnAtClose(t *testing.T) {
 	t.Parallel()
 	d := newDurables(t, newTill)
-	slow := fast(mosaik.ConsensusConfig{ElectionTimeout: 2 * time.Minute})
+	slow := fast(consensus.Config{ElectionTimeout: 2 * time.Minute})
 	// The member that makes the epoch elects itself without a timeout.
 	for i := range d.groups {
 		b := d.Node(i).Builder().WithConsensusConfig(slow)
@@ -305,7 +306,7 @@ func TestPoisonedAgainAfterRestart(t *testing.T) {
 	d.joinAll()
 	d.pay(d.groups[0])
 	_, first := mosaik.Execute(soon(t), d.groups[0], blow{})
-	wantError(t, "execute what panics", first, mosaik.ErrPoisoned)
+	wantError(t, "execute what panics", first, consensus.ErrPoisoned)
 	d.Node(0).Crash()
 	d.Node(0).Restart()
 	g := d.join(0)
@@ -315,8 +316,8 @@ func TestPoisonedAgainAfterRestart(t *testing.T) {
 		}
 	}
 	_, again := g.Execute(soon(t), step{"pay", 1})
-	wantError(t, "execute after the restart", again, mosaik.ErrPoisoned)
-	poisoned := new(mosaik.PoisonedError)
+	wantError(t, "execute after the restart", again, consensus.ErrPoisoned)
+	poisoned := new(consensus.PoisonedError)
 	if !errors.As(g.Status().Poisoned, &poisoned) || !strings.HasSuffix(again.Error(), ": "+poisoned.Error()) {
 		t.Errorf("after the restart it says %q, want %q in it", again, poisoned)
 	}
@@ -345,7 +346,7 @@ func TestCopiedDirectoryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := twin.Groups().WithKey(d.Key()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 3})
+	b := twin.Groups().WithKey(d.Key()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(consensus.Policy{Expected: 3})
 	g, err := mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.Disk[step]()).Join(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -26,8 +28,8 @@ func TestElectionOnDisk(t *testing.T) {
 		testutil.Settle(t, groups...)
 		return groups
 	}
-	incarnations := func(g electionGroup) map[mosaik.PeerID]mosaik.Incarnation {
-		all := map[mosaik.PeerID]mosaik.Incarnation{}
+	incarnations := func(g electionGroup) map[sm.PeerID]consensus.Incarnation {
+		all := map[sm.PeerID]consensus.Incarnation{}
 		for _, m := range g.Status().Members {
 			if !m.Durable {
 				t.Errorf("the log of %s is not on disk", m.Peer.Short())

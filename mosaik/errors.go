@@ -2,43 +2,15 @@ package mosaik
 
 import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
-// CloseCode is the reason for which a peer refused or closed a connection or a bond. It is a
-// number, and String returns its meaning; docs/formats.md lists all. Those that a program may want
-// to know: 401 no valid entry of the peer, 30403 ticket refused, 30405 wrong proof of the key,
-// 30406 superseded, 30408 silent for too long, 30409 different membership policy, 30410 different
-// levels of the schema.
-type CloseCode = link.Code
-
-// RefusedError reports a peer that refused a connection or a bond, or that was refused one.
-// [Status] lists them, and the errors of [Network.Connected] hold them. Its fields are Peer,
-// a [PeerID], and Code, a [CloseCode].
-type RefusedError = link.RefusedError
-
-// PoisonedError is an [ErrPoisoned] of a machine that panicked, or that could not restore a
-// snapshot. Its fields are Doing, "apply" or "restore"; Command, the type of the command;
-// Index, the command's index; Entry and Offset, its place in the log; Value, the value of the
-// panic, or the error; and Stack, in the format of [runtime/debug.Stack]. Where a machine
-// applies batches, the command is the first one of its log entry.
-type PoisonedError = state.PoisonedError
-
-// BehindError ends [Group.Commands] where this member does not hold the next command. Its
-// fields are of type sm.Index: Index, that of the command that was asked for, and First, that
-// of the first command that is held, or of the next one.
-type BehindError = state.BehindError
-
-// OutdatedError is an [ErrOutdated] that names what is needed. Its fields are Found, the level
-// that the log or the snapshot needs, 0 where a format is unknown; Supported, the highest
-// level that this program's machine supports; Entry, the cursor of the log entry or of the
-// snapshot, zero if the log's metadata require it; and Err, which names the format.
-type OutdatedError = state.OutdatedError
-
 // Errors that a caller branches on, with [errors.Is]. For any error of a call, [OutcomeOf] reports
-// whether the call took effect, and [Retryable] whether to repeat it.
+// whether the call took effect, and [Retryable] whether to repeat it. Errors that carry data are
+// types of package consensus. It also has the two variables that such errors match:
+// [consensus.ErrPoisoned] of a machine that panicked, and [consensus.ErrOutdated] of a program that
+// is too old.
 var (
 	// ErrForming reports a group that does not accept commands yet: it has not formed, or
 	// fewer voters than expected have joined. [When.Online] waits for it.
@@ -47,7 +19,7 @@ var (
 	// working; everything works again once enough voters are back. See [Group.Recover].
 	ErrStalled = group.ErrStalled
 	// ErrLevel reports a command that needs a higher level of the machine's schema than the
-	// group has. It can be issued again once [Status].Level was raised.
+	// group has. It can be issued again once [consensus.Status].Level was raised.
 	ErrLevel = state.ErrLevel
 	// ErrTooLarge reports a batch that does not fit into one log entry of about 4 MiB. The
 	// error names both sizes. Split the batch.
@@ -93,21 +65,10 @@ var (
 	// it joined later, or it joined earlier by a clock that was ahead and is alive, or this
 	// process continues from an older copy of its directory. All groups of this process end.
 	ErrSuperseded = group.ErrSuperseded
-	// ErrPoisoned reports that the machine panicked on this member, that it ended its goroutine
-	// in a test (runtime.Goexit, which t.Fatal calls), or that its constructor failed. The
-	// member no longer applies or answers anything. The error names the command's index and
-	// the value of the panic, see [PoisonedError].
-	ErrPoisoned = state.ErrPoisoned
 	// ErrStorage reports that this member's log could not be opened, read or written: the disk
 	// is full, or fails. The group has ended on this member; other members continue. The
 	// error wraps the cause. All groups whose logs are in one directory end together. Leave
 	// the group, and join it again when the storage works: a log on disk keeps everything that
 	// was acknowledged.
 	ErrStorage = group.ErrStorage
-	// ErrOutdated reports that this program is older than the group's log, or than a snapshot
-	// that another member sent: the schema was raised to a level that this program's machine
-	// does not support, or a newer release of this library wrote the log. The group has ended
-	// on this member, or Join failed; the log is unchanged. Run a newer program, which
-	// continues from there. See [OutdatedError].
-	ErrOutdated = group.ErrOutdated
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // errorValues are the exported error variables by name.
@@ -25,8 +26,8 @@ var errorValues = map[string]error{
 	"ErrTooLarge": mosaik.ErrTooLarge, "ErrInvalid": mosaik.ErrInvalid, "ErrResultLost": mosaik.ErrResultLost,
 	"ErrUndecodable": mosaik.ErrUndecodable, "ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrNotLeader": mosaik.ErrNotLeader,
 	"ErrPrecondition": mosaik.ErrPrecondition, "ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrNotStopped": mosaik.ErrNotStopped,
-	"ErrClosed": mosaik.ErrClosed, "ErrSuperseded": mosaik.ErrSuperseded, "ErrPoisoned": mosaik.ErrPoisoned,
-	"ErrStorage": mosaik.ErrStorage, "ErrOutdated": mosaik.ErrOutdated,
+	"ErrClosed": mosaik.ErrClosed, "ErrSuperseded": mosaik.ErrSuperseded, "ErrPoisoned": consensus.ErrPoisoned,
+	"ErrStorage": mosaik.ErrStorage, "ErrOutdated": consensus.ErrOutdated,
 }
 
 // errorTable returns the table of docs/guarantees.md: by the names of the error
@@ -71,13 +72,14 @@ func TestErrorTable(t *testing.T) {
 	}
 }
 
-// exportedErrors returns the names of the package's error variables.
+// exportedErrors returns the names of the error variables of the package and of consensus.
 func exportedErrors(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	files = append(files, "consensus/errors.go")
 	var names []string
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_go127.go") { // a syntax of its own

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -38,7 +39,7 @@ func (l *Ledger) Apply(_ sm.ApplyContext, add Add) (any, error) {
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("bank"))
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("bank"))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -50,7 +51,7 @@ func Example() {
 		return
 	}
 	b := mosaik.WithStateMachine(net.Groups().WithKey(key), NewLedger).
-		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})
+		WithConsensusConfig(consensus.Config{BootstrapDelay: consensus.None})
 	group, err := b.Join(ctx)
 	if err != nil {
 		fmt.Println(err)
@@ -80,14 +81,14 @@ func Example() {
 func ExampleGroup_Commands() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("projection"))
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("projection"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer net.Close()
 	group, err := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), NewLedger).WithHistory(1 << 20).
-		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}).Join(ctx)
+		WithConsensusConfig(consensus.Config{BootstrapDelay: consensus.None}).Join(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -113,7 +114,7 @@ func ExampleGroup_Commands() {
 		return
 	}
 	for applied, err := range group.Commands(ctx, start.Epoch, start.Index+1) {
-		var behind *mosaik.BehindError
+		var behind *consensus.BehindError
 		if errors.As(err, &behind) {
 			fmt.Println("read again:", behind)
 			return
@@ -137,14 +138,14 @@ func ExampleGroup_Commands() {
 func ExampleKeyedBuilder_Join() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("jobs"))
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("jobs"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer net.Close()
 	group, err := net.Groups().WithKey(mosaik.RandomKey()).
-		WithConsensusConfig(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}).Join(ctx)
+		WithConsensusConfig(consensus.Config{BootstrapDelay: consensus.None}).Join(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return

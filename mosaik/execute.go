@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/mosaik-go/mosaik/codec"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 	"github.com/mosaik-go/mosaik/sm"
@@ -20,8 +21,8 @@ import (
 // For an error, [OutcomeOf] reports whether the command was applied, and [Retryable] whether to
 // issue it again. The errors are [ErrForming], [ErrStalled], [ErrLevel], [ErrTooLarge],
 // [ErrInvalid], [ErrResultLost], [ErrUndecodable], those that end a group on this member
-// ([ErrClosed], [ErrSuperseded], [ErrPoisoned], [ErrStorage], [ErrOutdated]), and the context's
-// error.
+// ([ErrClosed], [ErrSuperseded], [consensus.ErrPoisoned], [ErrStorage], [consensus.ErrOutdated]),
+// and the context's error.
 //
 // If the compiler reports that the type of a new command does not match sm.Command[C, M, R], run go
 // generate in its package.
@@ -160,7 +161,7 @@ func (p *Pending) Wait(ctx context.Context) ([]Result[any], error) {
 	if err != nil {
 		return nil, p.joined.commandFailed(err)
 	}
-	epoch, results := Epoch(p.call.Epoch()), make([]Result[any], len(outcomes))
+	epoch, results := consensus.Epoch(p.call.Epoch()), make([]Result[any], len(outcomes))
 	for i, o := range outcomes {
 		results[i] = Result[any]{Value: o.Value, Index: first + sm.Index(i), Epoch: epoch, Err: o.Err}
 	}

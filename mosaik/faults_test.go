@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -24,7 +25,7 @@ func bystander(t *testing.T, c *testutil.Cluster) func() {
 		n := c.Node(i)
 		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Net().Groups().WithKey(key).
 			WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.Policy{Expected: c.Len()}), newTill)))
+			WithMembership(consensus.Policy{Expected: c.Len()}), newTill)))
 	}
 	testutil.Settle(t, groups...)
 	var paid int64
@@ -56,22 +57,22 @@ func testPoison(t *testing.T, verb, says string) {
 	groups := testutil.JoinAll(c, newTill)
 	mustPay(t, groups[0], 1)
 	_, err := groups[0].Execute(soon(t), step{Verb: verb})
-	wantError(t, "execute", err, mosaik.ErrPoisoned)
+	wantError(t, "execute", err, consensus.ErrPoisoned)
 	wantMessage(t, "execute", err, "apply command 2", says)
 	for i, g := range groups {
 		if _, err := g.When().Until(soon(t), offline); err != nil {
 			t.Errorf("node %d: %v", i, err)
 		}
-		wantError(t, "wait until it is online", g.When().Online(soon(t)), mosaik.ErrPoisoned)
-		wantError(t, "wait until it settles", g.When().Settled(soon(t)), mosaik.ErrPoisoned)
+		wantError(t, "wait until it is online", g.When().Online(soon(t)), consensus.ErrPoisoned)
+		wantError(t, "wait until it settles", g.When().Settled(soon(t)), consensus.ErrPoisoned)
 		_, err := mosaik.Execute(soon(t), g, pay(1))
-		wantError(t, "execute afterwards", err, mosaik.ErrPoisoned)
+		wantError(t, "execute afterwards", err, consensus.ErrPoisoned)
 		_, err = g.Feed(soon(t), step{"pay", 1})
-		wantError(t, "feed afterwards", err, mosaik.ErrPoisoned)
+		wantError(t, "feed afterwards", err, consensus.ErrPoisoned)
 		_, err = mosaik.Query(soon(t), g, sum{}, mosaik.Weak)
-		wantError(t, "weak read afterwards", err, mosaik.ErrPoisoned)
+		wantError(t, "weak read afterwards", err, consensus.ErrPoisoned)
 		_, err = mosaik.Query(soon(t), g, sum{}, mosaik.Strong)
-		wantError(t, "strong read afterwards", err, mosaik.ErrPoisoned)
+		wantError(t, "strong read afterwards", err, consensus.ErrPoisoned)
 		if got := g.AppliedIndex(); got != 1 {
 			t.Errorf("node %d has applied %d commands, want 1", i, got)
 		}
@@ -106,7 +107,7 @@ func TestPoisonedLeaderHandsOver(t *testing.T) {
 	broken := leaderOf(t, c, groups[0]).Index()
 	breaks[broken].Store(true)
 	_, err := groups[broken].Execute(soon(t), step{"pay", 1})
-	wantError(t, "execute on the broken member", err, mosaik.ErrPoisoned)
+	wantError(t, "execute on the broken member", err, consensus.ErrPoisoned)
 	rest := without(groups, c.Node(broken))
 	newLeader(t, c, rest[0], c.Node(broken))
 	for i, g := range rest {
@@ -126,7 +127,7 @@ func TestPanicInAQueryIsAnError(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "query "+module+"/mosaik_test.TestPanicInAQueryIsAnError.func1: what a question") {
 			t.Errorf("%v query that panics: %v", consistency, err)
 		}
-		if errors.Is(err, mosaik.ErrPoisoned) {
+		if errors.Is(err, consensus.ErrPoisoned) {
 			t.Errorf("a query poisoned the group: %v", err)
 		}
 	}

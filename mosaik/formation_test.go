@@ -52,7 +52,7 @@ func TestBootstrapperFails(t *testing.T) {
 
 			lost := false
 			for i, g := range groups {
-				s, err := mosaik.StatusOf(g).Wait(ctx, func(s group.Status) bool { return s.Settled || s.Stalled && s.Opened || lost })
+				s, err := mosaik.StatusOf(g).Wait(ctx, func(s group.Status) bool { return s.Settled || s.Stalled && s.AcceptsCommands || lost })
 				if err != nil {
 					t.Fatalf("node %d neither settled nor said that it has no quorum: %+v", i, s)
 				}

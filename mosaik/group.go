@@ -3,8 +3,8 @@ package mosaik
 import (
 	"context"
 	"slices"
-	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -32,40 +32,36 @@ func (g *Group[C, M]) core() (*group.Group, error) {
 // status returns what this member knows, and nothing else than that if the handle was closed.
 func (g *Group[C, M]) status() group.Status {
 	if g.handle.closed.Load() {
-		return group.Status{Ended: ErrClosed, Waits: "nothing: this handle was closed"}
+		return group.Status{Status: consensus.Status{Ended: ErrClosed, Waits: "nothing: this handle was closed"}}
 	}
 	return g.joined.core.Status().Get()
 }
 
-// ID returns the group's id.
-func (g *Group[C, M]) ID() GroupID { return g.joined.id }
+// ID returns the group's id. It is derived from everything that the members must agree on: the
+// key, the heartbeat settings of the [consensus.Config], the machine, the way state is synchronised,
+// and the ticket validators in their order. Members that differ in one of them are in different
+// groups. A group id is public on its network. The key cannot be derived from it unless the key can
+// be guessed.
+func (g *Group[C, M]) ID() sm.Digest { return g.joined.id }
 
 // Config returns the consensus configuration in force: the builder's, the machine's, or the
 // default.
-func (g *Group[C, M]) Config() ConsensusConfig { return g.joined.consensus }
+func (g *Group[C, M]) Config() consensus.Config { return g.joined.consensus }
 
 // AppliedIndex returns the index of the last command that this member has applied, 0 before
 // the first. It never goes backwards while the member stays in the group's epoch.
 // [When.Applied] waits for one.
 func (g *Group[C, M]) AppliedIndex() sm.Index { return g.joined.core.AppliedIndex().Get() }
 
-// Bond is a live, authenticated connection to another member of the group.
-type Bond struct {
-	Peer  PeerID
-	Since time.Time
-	// RTT is the last measured round-trip time, 0 before the first measurement.
-	RTT time.Duration
-}
-
 // Bonds returns the live bonds, in the order of the peers' ids. There are bonds before the
 // group has formed, and with peers that are not members yet. [When.Until] wakes when one
 // begins or ends.
-func (g *Group[C, M]) Bonds() []Bond {
+func (g *Group[C, M]) Bonds() []consensus.Bond {
 	known := g.status().Bonds // what the statuses that Until waits for speak of
-	var bonds []Bond
+	var bonds []consensus.Bond
 	for _, b := range g.joined.core.Bonds() {
 		if slices.Contains(known, b.Peer) {
-			bonds = append(bonds, Bond{Peer: b.Peer, Since: b.Since, RTT: b.RTT})
+			bonds = append(bonds, consensus.Bond{Peer: b.Peer, Since: b.Since, RTT: b.RTT})
 		}
 	}
 	return bonds

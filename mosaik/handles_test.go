@@ -11,7 +11,9 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -78,13 +80,13 @@ func TestDifferingSecondJoin(t *testing.T) {
 			return err
 		}, "its storage is *logstore.Memory[github.com/mosaik-go/mosaik/mosaik_test.step], not mosaik_test.faultyStorage"},
 		"timing": {func() error {
-			return join(b.WithConsensusConfig(fast(mosaik.ConsensusConfig{QueryTimeout: time.Hour})))
+			return join(b.WithConsensusConfig(fast(consensus.Config{QueryTimeout: time.Hour})))
 		}, "query_timeout=1s, not"},
-		"role":       {func() error { return join(b.WithRole(mosaik.Role{Observer: true})) }, "its role is normal, not observer"},
+		"role":       {func() error { return join(b.WithRole(consensus.Role{Observer: true})) }, "its role is normal, not observer"},
 		"membership": {func() error { return join(b.WithMembership(three)) }, "its membership is expected=1 "},
 		"key": {func() error {
 			return join(c.Node(0).Net().Groups().WithKey(key.Rotate(mosaik.RandomKey())).
-				WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 1}))
+				WithConsensusConfig(testutil.FastConsensus()).WithMembership(consensus.Policy{Expected: 1}))
 		}, "its key holds other secrets"},
 	} {
 		err := tc.join()
@@ -254,9 +256,9 @@ func TestCloseEndsCommandsOnTheirWay(t *testing.T) {
 // eager is a till with a clockwork of its own.
 type eager struct{ till }
 
-var eagerConfig = fast(mosaik.ConsensusConfig{HeartbeatInterval: 70 * time.Millisecond})
+var eagerConfig = fast(consensus.Config{HeartbeatInterval: 70 * time.Millisecond})
 
-func (*eager) ConsensusDefaults() mosaik.ConsensusConfig { return eagerConfig }
+func (*eager) ConsensusDefaults() consensus.Config { return eagerConfig }
 
 func TestConsensusDefaultsOfAMachine(t *testing.T) {
 	t.Parallel()
@@ -286,13 +288,13 @@ func TestGroupIDs(t *testing.T) {
 	c := testutil.NewCluster(t, 2)
 	keyed := func(i int) mosaik.KeyedBuilder { return c.Node(i).Builder() }
 	base := testutil.Join(c.Node(0), newTill).ID()
-	same := func(name string, g interface{ ID() mosaik.GroupID }) {
+	same := func(name string, g interface{ ID() sm.Digest }) {
 		t.Helper()
 		if g.ID() != base {
 			t.Errorf("%s changes the group's id", name)
 		}
 	}
-	differ := func(name string, g interface{ ID() mosaik.GroupID }) {
+	differ := func(name string, g interface{ ID() sm.Digest }) {
 		t.Helper()
 		if g.ID() == base {
 			t.Errorf("%s does not change the group's id", name)
@@ -303,15 +305,15 @@ func TestGroupIDs(t *testing.T) {
 	same("a storage", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(2).Builder(), newTill).
 		WithLogStorage(logstore.NewMemory[step]())))
 	same("a role and a policy", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
-		WithRole(mosaik.Role{Observer: true}).WithMembership(mosaik.Policy{Expected: 5})))
+		WithRole(consensus.Role{Observer: true}).WithMembership(consensus.Policy{Expected: 5})))
 	same("local timing", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(c.Node(4).Builder(), newTill).
-		WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: time.Hour}))))
+		WithConsensusConfig(fast(consensus.Config{BootstrapDelay: time.Hour}))))
 	same("a rotated key", testutil.JoinWith(c.Add(), mosaik.WithStateMachine(
 		c.Node(5).Net().Groups().WithKey(c.Key().Rotate(mosaik.RandomKey())).WithConsensusConfig(testutil.FastConsensus()), newTill)))
 	differ("another key", testutil.JoinWith(n, mosaik.WithStateMachine(
 		n.Net().Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus()), newTill)))
 	differ("a heartbeat", testutil.JoinWith(n, mosaik.WithStateMachine(
-		keyed(1).WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: 21})), newTill)))
+		keyed(1).WithConsensusConfig(fast(consensus.Config{MaxMissedHeartbeats: 21})), newTill)))
 	differ("a validator", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1).RequireTicket(password{"x"}), newTill)))
 	differ("another machine", testutil.JoinWith(n, keyed(1)))
 	differ("snapshots", testutil.JoinWith(n, mosaik.WithStateMachine(keyed(1), func() *savedTill { return &savedTill{} })))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -22,7 +23,7 @@ func TestHastyBootstraps(t *testing.T) {
 			var groups []*mosaik.Group[struct{}, sm.NoOp]
 			for n := range c.Len() {
 				own := time.Duration(n) * delay * time.Millisecond
-				hasty := fast(mosaik.ConsensusConfig{BootstrapDelay: cmp.Or(own, mosaik.None)})
+				hasty := fast(consensus.Config{BootstrapDelay: cmp.Or(own, consensus.None)})
 				b := c.Node(n).Net().Groups().WithKey(c.Key()).WithConsensusConfig(hasty)
 				groups = append(groups, testutil.JoinWith(c.Node(n), b))
 			}

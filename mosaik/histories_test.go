@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -20,7 +21,7 @@ import (
 func TestBondedMajorityIsNoQuorum(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 5)
-	policy := mosaik.Policy{Expected: 3, Grace: 200 * time.Millisecond}
+	policy := consensus.Policy{Expected: 3, Grace: 200 * time.Millisecond}
 	var groups []tillGroup
 	for i := range 5 {
 		n := c.Node(i)

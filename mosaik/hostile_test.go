@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/testdata/savings"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -57,7 +58,7 @@ func TestConstructorThatFails(t *testing.T) {
 					return err
 				}(),
 			} {
-				wantError(t, what, err, mosaik.ErrPoisoned)
+				wantError(t, what, err, consensus.ErrPoisoned)
 				wantMessage(t, what, err, tc.want)
 				if mosaik.Retryable(err) {
 					t.Errorf("%s: %v can be retried", what, err)
@@ -85,7 +86,7 @@ func (s *shy) SnapshotVersion() uint64 {
 	s.asked("SnapshotVersion")
 	return 1
 }
-func (s *shy) ConsensusDefaults() mosaik.ConsensusConfig {
+func (s *shy) ConsensusDefaults() consensus.Config {
 	s.asked("ConsensusDefaults")
 	return testutil.FastConsensus()
 }

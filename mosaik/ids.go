@@ -3,22 +3,9 @@ package mosaik
 import (
 	"encoding/binary"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// PeerID names one process on a network: its ed25519 public key.
-type PeerID = sm.PeerID
-
-// NetworkID names a network: peers of different networks refuse each other's
-// connections. Make one with [NewNetworkID].
-type NetworkID = sm.Digest
-
-// GroupID names a group within a network. It is derived from everything that the members must
-// agree on: the key, the heartbeat settings of the [ConsensusConfig], the machine, the way state
-// is synchronised, and the ticket validators in their order. Members that differ in one of them
-// are in different groups. A group id is public on its network. The key cannot be derived from
-// it unless the key can be guessed.
-type GroupID = sm.Digest
 
 // Names and numbers of the original mosaik that are part of every group id.
 const (
@@ -28,14 +15,14 @@ const (
 	snapshotName          = "mosaik_snapshot_sync"
 )
 
-// NewNetworkID returns the id of a network with the given name: the decoded bytes if name is
-// exactly 64 hexadecimal digits, and its BLAKE3-256 hash otherwise.
-func NewNetworkID(name string) NetworkID { return sm.ID(name) }
+// NetworkID returns the id of the network with the given name: the decoded bytes if name is
+// exactly 64 hexadecimal digits, and its BLAKE3-256 hash otherwise. It is [sm.ID].
+func NetworkID(name string) sm.Digest { return sm.ID(name) }
 
 // groupID derives the id of a group. The order of validators, which are their
 // signatures, and duplicates among them matter.
-func groupID(key GroupKey, consensus ConsensusConfig, machine, sync sm.Digest, validators []sm.Digest) GroupID {
-	shared := consensus.digest()
+func groupID(key GroupKey, timing consensus.Config, machine, sync sm.Digest, validators []sm.Digest) sm.Digest {
+	shared := timingDigest(timing)
 	id := key.anchor().Derive(shared[:]).Derive(machine[:]).Derive(sync[:])
 	for _, v := range validators {
 		id = id.Derive(v[:])
@@ -56,6 +43,23 @@ func logReplaySync(machineName string) sm.Digest {
 // snapshots; version is the machine's snapshot format.
 func snapshotSync(machineName string, version uint64) sm.Digest {
 	return sm.ID(snapshotName).Derive([]byte(machineName)).Derive(u64le(version))
+}
+
+// timingDigest returns the part of a valid configuration that enters the group's id:
+// heartbeat interval and jitter in milliseconds, and the allowed misses.
+func timingDigest(c consensus.Config) sm.Digest {
+	c = c.WithDefaults()
+	return sm.Parts(
+		u128le(c.HeartbeatInterval.Milliseconds()),
+		u128le(orNone(c.HeartbeatJitter).Milliseconds()),
+		u128le(int64(c.MaxMissedHeartbeats)),
+	)
+}
+
+func u128le(n int64) []byte {
+	b := make([]byte, 16)
+	binary.LittleEndian.PutUint64(b, uint64(n))
+	return b
 }
 
 func u64le(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -29,20 +30,20 @@ func textKey(t *testing.T, s string) GroupKey {
 func TestIdentityVectors(t *testing.T) {
 	t.Parallel()
 	anchor, secret := textKey(t, "test-key").anchor(), textKey(t, "test-key").material().secret
-	noop := func(validators ...sm.Digest) GroupID {
-		return groupID(textKey(t, "test-key"), ConsensusConfig{}, sm.ID(noopSignature), logReplaySync(noopName), validators)
+	noop := func(validators ...sm.Digest) sm.Digest {
+		return groupID(textKey(t, "test-key"), consensus.Config{}, sm.ID(noopSignature), logReplaySync(noopName), validators)
 	}
 	for _, v := range []struct {
 		what string
 		got  sm.Digest
 		want string
 	}{
-		{"network id", NewNetworkID("counter_v1"), "1c519b0b8c364a91969d643d60425dcc4813e50ff45bfaafe7de672f39e738f0"},
-		{"derived", NewNetworkID("counter_v1").Derive([]byte("x")), "1ae06256f648bb7bee42baac124a6d2bdb350a3f850e746933854d4320f61de1"},
-		{"hashed", NewNetworkID("counter_v1").Hashed(), "1fc612f7d967655915928b4827c89a5734ae7e643fbded2e0c8fab41d70bf625"},
+		{"network id", NetworkID("counter_v1"), "1c519b0b8c364a91969d643d60425dcc4813e50ff45bfaafe7de672f39e738f0"},
+		{"derived", NetworkID("counter_v1").Derive([]byte("x")), "1ae06256f648bb7bee42baac124a6d2bdb350a3f850e746933854d4320f61de1"},
+		{"hashed", NetworkID("counter_v1").Hashed(), "1fc612f7d967655915928b4827c89a5734ae7e643fbded2e0c8fab41d70bf625"},
 		{"secret of a key", secret, testKeyHex},
 		{"anchor of a key", anchor, "06a3e70c62756927108c0f6c539d80a9a9e78b0a934841ab72ad49d8ddd4e19d"},
-		{"consensus", ConsensusConfig{}.digest(), "adfe74a86dd01a601b37bf2fa5b6bb292ac49656393b7e0ad47f7766c5bb8022"},
+		{"consensus", timingDigest(consensus.Config{}), "adfe74a86dd01a601b37bf2fa5b6bb292ac49656393b7e0ad47f7766c5bb8022"},
 		{"no-op machine", sm.ID(noopSignature), "8149f518646f75ad984e3d0256bff30e9256ec4659057f2bfe8f57282bb0cf61"},
 		{"no-op machine's spec", sm.NoOp{}.Spec().Signature, "8149f518646f75ad984e3d0256bff30e9256ec4659057f2bfe8f57282bb0cf61"},
 		{"no-op log replay", logReplaySync(sm.NoOp{}.Spec().Name), "eaaef1b2c7c7717fda72accddba9b23ba259f2b149ceb20e365253e58f667d64"},
@@ -70,16 +71,16 @@ func TestSnapshotSync(t *testing.T) {
 // Everything that members must agree on changes the id; local settings do not.
 func TestGroupIDDependsOnWhatMembersShare(t *testing.T) {
 	t.Parallel()
-	key, config := textKey(t, "test-key"), ConsensusConfig{}
+	key, config := textKey(t, "test-key"), consensus.Config{}
 	machine, sync := sm.ID("machine"), logReplaySync("ledger")
 	a, b := sm.ID("a"), sm.ID("b")
-	seen := map[GroupID]string{}
-	for what, id := range map[string]GroupID{
+	seen := map[sm.Digest]string{}
+	for what, id := range map[string]sm.Digest{
 		"plain":              groupID(key, config, machine, sync, nil),
 		"other key":          groupID(textKey(t, "other"), config, machine, sync, nil),
-		"other heartbeat":    groupID(key, ConsensusConfig{HeartbeatInterval: time.Second}, machine, sync, nil),
-		"other jitter":       groupID(key, ConsensusConfig{HeartbeatJitter: None}, machine, sync, nil),
-		"other misses":       groupID(key, ConsensusConfig{MaxMissedHeartbeats: 3}, machine, sync, nil),
+		"other heartbeat":    groupID(key, consensus.Config{HeartbeatInterval: time.Second}, machine, sync, nil),
+		"other jitter":       groupID(key, consensus.Config{HeartbeatJitter: consensus.None}, machine, sync, nil),
+		"other misses":       groupID(key, consensus.Config{MaxMissedHeartbeats: 3}, machine, sync, nil),
 		"other machine":      groupID(key, config, sm.ID("other"), sync, nil),
 		"other machine name": groupID(key, config, machine, logReplaySync("other"), nil),
 		"snapshots":          groupID(key, config, machine, snapshotSync("ledger", 1), nil),
@@ -95,7 +96,7 @@ func TestGroupIDDependsOnWhatMembersShare(t *testing.T) {
 		seen[id] = what
 	}
 
-	local := ConsensusConfig{ElectionTimeout: time.Minute, ElectionJitter: None, BootstrapDelay: None, ForwardTimeout: 1, QueryTimeout: 1}
+	local := consensus.Config{ElectionTimeout: time.Minute, ElectionJitter: consensus.None, BootstrapDelay: consensus.None, ForwardTimeout: 1, QueryTimeout: 1}
 	if id := groupID(key, local, machine, sync, []sm.Digest{}); seen[id] != "plain" {
 		t.Errorf("local settings changed the group id")
 	}

@@ -39,7 +39,7 @@ var layers = [][]string{
 	{"mosaik/internal/engine/wire", "mosaik/internal/engine/enginetest", "mosaik/internal/engine/logbridge"},
 	{"mosaik/internal/alloc", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/isolate", "mosaik/internal/watch"},
 	{"mosaik/internal/link"},
-	{"logstore"},
+	{"logstore", "mosaik/consensus"},
 	{"sm"},
 	{"codec/codecimpl"},
 	{"codec"},

@@ -50,8 +50,8 @@ func TestApplyCallsItsGroup(t *testing.T) {
 		"wait":     func() error { return g.When().Applied(ctx, 1000) },
 		"recover":  func() error { return g.Recover(ctx) },
 		"yield":    func() error { return g.Yield(ctx) },
-		"transfer": func() error { return g.TransferLeadership(ctx, mosaik.PeerID{}) },
-		"remove":   func() error { return g.Remove(ctx, mosaik.PeerID{1}) },
+		"transfer": func() error { return g.TransferLeadership(ctx, sm.PeerID{}) },
+		"remove":   func() error { return g.Remove(ctx, sm.PeerID{1}) },
 		"leave":    func() error { return g.Leave(ctx) },
 		"close":    network.Close,
 	} {

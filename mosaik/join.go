@@ -178,20 +178,16 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	}
 	admission := n.examiner(p.validators)
 	core, err := group.Join(group.Config{
-		Self:    n.Self(),
-		Origin:  n.origin,
-		Network: n.id,
-		ID:      p.id,
-		Secrets: p.key.secrets(),
-		Timing:  p.consensus.timing(),
-		Policy: group.Policy{
-			Expected: p.policy.Expected, Minimum: p.policy.MinimumVoters,
-			Maximum: p.policy.MaximumVoters, Grace: p.policy.Grace,
-			RemoveAfter: p.policy.RemoveAfter, ContinueAlone: p.policy.ContinueAlone,
-		},
+		Self:          n.Self(),
+		Origin:        n.origin,
+		Network:       n.id,
+		ID:            p.id,
+		Secrets:       p.key.secrets(),
+		Timing:        timingOf(p.consensus),
+		Policy:        p.policy,
 		Schema:        schemaOf(spec),
 		Level:         spec.Level(),
-		Role:          group.Role{Observer: p.role.Observer, Factor: p.role.factor()},
+		Role:          p.role,
 		NewMachine:    func() (state.Machine, error) { return erase(newMachine, spec) },
 		Commandless:   reflect.TypeFor[C]() == reflect.TypeFor[struct{}](),
 		History:       p.history.open(),

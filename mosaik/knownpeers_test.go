@@ -11,13 +11,15 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // wanderer is a member with a directory, whose address may change.
 type wanderer struct {
 	t     *testing.T
-	id    mosaik.NetworkID
+	id    sm.Digest
 	key   mosaik.GroupKey
 	dir   string
 	addr  string
@@ -43,7 +45,7 @@ func newWanderers(t *testing.T, n int) []*wanderer {
 	all := make([]*wanderer, n)
 	key := mosaik.RandomKey()
 	for i := range all {
-		all[i] = &wanderer{t: t, id: mosaik.NewNetworkID(t.Name()), key: key, dir: t.TempDir(), addr: freeAddr(t)}
+		all[i] = &wanderer{t: t, id: mosaik.NetworkID(t.Name()), key: key, dir: t.TempDir(), addr: freeAddr(t)}
 		if i > 0 {
 			all[i].seeds = []string{all[0].addr}
 		}
@@ -63,7 +65,7 @@ func (w *wanderer) start() {
 	w.net = n
 	w.t.Cleanup(func() { _ = n.Close() })
 	w.group, err = mosaik.WithStateMachine(n.Groups().WithKey(w.key).WithConsensusConfig(testutil.FastConsensus()).
-		WithMembership(mosaik.Policy{Expected: 3}), newTill).WithLogStorage(logstore.Disk[step]()).Join(w.t.Context())
+		WithMembership(consensus.Policy{Expected: 3}), newTill).WithLogStorage(logstore.Disk[step]()).Join(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -139,7 +141,7 @@ func TestMovedMembersFindEachOther(t *testing.T) {
 // written again.
 func TestDamagedKnownPeers(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID(t.Name())
+	id := mosaik.NetworkID(t.Name())
 	seed := openNetwork(t, id)
 	for name, damage := range map[string]func(file string) error{
 		"missing": os.Remove,
@@ -209,7 +211,7 @@ func TestDamagedKnownPeers(t *testing.T) {
 // one forgets it at once, and does not look for it after a restart.
 func TestKnownPeersKeepNoLeavers(t *testing.T) {
 	t.Parallel()
-	id, dir := mosaik.NewNetworkID(t.Name()), t.TempDir()
+	id, dir := mosaik.NetworkID(t.Name()), t.TempDir()
 	book := newLogbook()
 	n := openNetwork(t, id, mosaik.WithDir(dir), book.option())
 	var others []*mosaik.Network

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -99,14 +100,14 @@ func TestStuckApply(t *testing.T) {
 	for _, call := range []string{"leave", "close"} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
-			net, err := mosaik.Open(t.Context(), mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond))
+			net, err := mosaik.Open(t.Context(), mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond))
 			if err != nil {
 				t.Fatal(err)
 			}
 			release := make(chan struct{})
 			m := &stuck{began: make(chan struct{}, 1), release: release}
 			b := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), func() *stuck { return m }).
-				WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
+				WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None}))
 			g, err := b.Join(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -34,7 +34,7 @@ func (c leveledCodec) DecodeLevel(src []byte, _ uint32) (step, error) { return c
 func TestLevelsThatDifferDoNotBond(t *testing.T) {
 	t.Parallel()
 	c, books := newLoggedCluster(t, 2)
-	lone := mosaik.Policy{}
+	lone := consensus.Policy{}
 	old := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(lone))
 	grown := testutil.JoinWith(c.Node(1), mosaik.WithStateMachine(c.Node(1).Builder(), newGrownTill).WithMembership(lone))
 	if old.ID() != grown.ID() {
@@ -45,8 +45,8 @@ func TestLevelsThatDifferDoNotBond(t *testing.T) {
 			t.Errorf("node %d: %v", i, err)
 		}
 	}
-	wantRefused(t, old, mosaik.RefusedError{Peer: c.Node(1).Peer(), Code: link.CodeSchema})
-	wantRefused(t, grown, mosaik.RefusedError{Peer: c.Node(0).Peer(), Code: link.CodeSchema})
+	wantRefused(t, old, consensus.RefusedError{Peer: c.Node(1).Peer(), Code: consensus.CodeSchema})
+	wantRefused(t, grown, consensus.RefusedError{Peer: c.Node(0).Peer(), Code: consensus.CodeSchema})
 	testutil.Settle(t, old)
 	testutil.Settle(t, grown)
 	if len(old.Bonds()) != 0 || len(grown.Bonds()) != 0 {

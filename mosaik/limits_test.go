@@ -12,6 +12,7 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -44,7 +45,7 @@ func entry(text string) int { return len(binary.AppendUvarint(nil, uint64(len(te
 func TestLargestCommands(t *testing.T) {
 	t.Parallel()
 	// A busy machine may take longer than an election timeout for one of these commands.
-	timing := fast(mosaik.ConsensusConfig{ElectionTimeout: 10 * time.Second, ForwardTimeout: 20 * time.Second})
+	timing := fast(consensus.Config{ElectionTimeout: 10 * time.Second, ForwardTimeout: 20 * time.Second})
 	c := testutil.NewCluster(t, 3)
 	var groups []*mosaik.Group[string, *weigher]
 	for i := range 3 {

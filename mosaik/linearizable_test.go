@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -71,8 +72,8 @@ func (w *linear) now() int64 { return int64(time.Since(w.began)) }
 
 // join lets members repeat entries soon, so that late copies of them abound, and
 // catch up by snapshots.
-func (w *linear) join(n *testutil.Node, p mosaik.Policy) member {
-	b := n.Builder().WithMembership(p).WithConsensusConfig(fast(mosaik.ConsensusConfig{ForwardTimeout: 150 * time.Millisecond}))
+func (w *linear) join(n *testutil.Node, p consensus.Policy) member {
+	b := n.Builder().WithMembership(p).WithConsensusConfig(fast(consensus.Config{ForwardTimeout: 150 * time.Millisecond}))
 	newSlow := func() *registers {
 		r := newRegisters()
 		r.slow = &w.slow[n.Index()]

@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // linkErrors returns what is wrong with the connections to the peers that have a bond with this
 // member, nil for nothing. Bonds have a connection of their own, so Raft may fail to reach a
 // peer that is bonded.
-func (j *joined) linkErrors(s group.Status) map[PeerID]string {
+func (j *joined) linkErrors(s group.Status) map[sm.PeerID]string {
 	troubles := j.net.engine.Troubles(group.ShardOf(j.id, s.Epoch))
 	obstacles := j.net.bonds.Obstacles()
-	var links map[PeerID]string
+	var links map[sm.PeerID]string
 	for _, b := range j.core.Bonds() {
 		var problems []string
 		if t := troubles[b.Peer]; t.Failures > 0 {
@@ -33,7 +34,7 @@ func (j *joined) linkErrors(s group.Status) map[PeerID]string {
 			continue
 		}
 		if links == nil {
-			links = map[PeerID]string{}
+			links = map[sm.PeerID]string{}
 		}
 		links[b.Peer] = strings.Join(problems, "; ")
 	}

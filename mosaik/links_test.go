@@ -10,15 +10,17 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link/proxytest"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // proxied opens n networks that reach each other through proxies, one before each.
 func proxied(t *testing.T, n int) (nets []*mosaik.Network, proxies []*proxytest.Proxy) {
 	t.Helper()
-	id := mosaik.NewNetworkID("proxied/" + t.Name())
+	id := mosaik.NetworkID("proxied/" + t.Name())
 	var seeds []string
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +42,7 @@ func joinOn(t *testing.T, key mosaik.GroupKey, nets ...*mosaik.Network) (groups 
 	t.Helper()
 	for _, n := range nets {
 		g, err := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).
-			WithMembership(mosaik.Policy{Expected: 2}), newTill).Join(t.Context())
+			WithMembership(consensus.Policy{Expected: 2}), newTill).Join(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +187,7 @@ func TestMemberBehindNAT(t *testing.T) {
 }
 
 // wantLink checks that the status reports what is wrong with the connections to a peer.
-func wantLink(t *testing.T, g tillGroup, peer mosaik.PeerID, problem string) {
+func wantLink(t *testing.T, g tillGroup, peer sm.PeerID, problem string) {
 	t.Helper()
 	if got := g.Status().LinkErrors[peer]; !strings.Contains(got, problem) {
 		t.Errorf("status reports %q of peer %s, want %q", got, peer.Short(), problem)

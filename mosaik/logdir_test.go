@@ -9,6 +9,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -32,14 +33,14 @@ func TestLogWithItsOwnDirectory(t *testing.T) {
 			t.Parallel()
 			c, set := skewed(t, nil)
 			dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
-			policy := mosaik.Policy{Expected: 3, Grace: time.Hour}
+			policy := consensus.Policy{Expected: 3, Grace: time.Hour}
 			join := func(i int) tillGroup {
 				b := c.Node(i).Builder().WithMembership(policy)
 				return testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill).WithLogStorage(ownDir{dirs[i]}))
 			}
 			groups := []tillGroup{join(0), join(1), join(2)}
 			testutil.Settle(t, groups...)
-			incarnation := func() (i mosaik.Incarnation) {
+			incarnation := func() (i consensus.Incarnation) {
 				for _, m := range groups[0].Status().Members {
 					if m.Peer == c.Node(2).Peer() {
 						i = m.Incarnation
@@ -77,7 +78,7 @@ func TestCopiedLogIsRefused(t *testing.T) {
 	t.Parallel()
 	c, set := skewed(t, nil)
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
-	policy := mosaik.Policy{Expected: 3, Grace: time.Hour}
+	policy := consensus.Policy{Expected: 3, Grace: time.Hour}
 	join := func(i int, dir string) tillGroup {
 		b := c.Node(i).Builder().WithMembership(policy)
 		return testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill).WithLogStorage(ownDir{dir}))

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -218,13 +219,13 @@ func wantError(t testing.TB, what string, err, target error) {
 
 // wantMembers fails the test unless each handle comes to see the members, as far
 // as their places and whether they can be reached go.
-func wantMembers[C any, M sm.StateMachine[C]](t testing.TB, want []mosaik.Member, groups ...*mosaik.Group[C, M]) {
+func wantMembers[C any, M sm.StateMachine[C]](t testing.TB, want []consensus.Member, groups ...*mosaik.Group[C, M]) {
 	t.Helper()
-	places := func(members []mosaik.Member) (plain []mosaik.Member) {
+	places := func(members []consensus.Member) (plain []consensus.Member) {
 		for _, m := range members {
-			plain = append(plain, mosaik.Member{Peer: m.Peer, Voter: m.Voter, Observer: m.Observer, CaughtUp: m.CaughtUp, Bonded: m.Bonded})
+			plain = append(plain, consensus.Member{Peer: m.Peer, Voter: m.Voter, Observer: m.Observer, CaughtUp: m.CaughtUp, Bonded: m.Bonded})
 		}
-		slices.SortFunc(plain, func(a, b mosaik.Member) int { return a.Peer.Compare(b.Peer) })
+		slices.SortFunc(plain, func(a, b consensus.Member) int { return a.Peer.Compare(b.Peer) })
 		return plain
 	}
 	want = places(want)
@@ -245,9 +246,9 @@ func wantMembers[C any, M sm.StateMachine[C]](t testing.TB, want []mosaik.Member
 }
 
 // voters returns nodes as members in place.
-func voters(nodes ...*testutil.Node) (members []mosaik.Member) {
+func voters(nodes ...*testutil.Node) (members []consensus.Member) {
 	for _, n := range nodes {
-		members = append(members, mosaik.Member{Peer: n.Peer(), Voter: true, CaughtUp: true, Bonded: true})
+		members = append(members, consensus.Member{Peer: n.Peer(), Voter: true, CaughtUp: true, Bonded: true})
 	}
 	return members
 }

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // three is the membership of groups that begin with three members and grow.
-var three = mosaik.Policy{Expected: 3}
+var three = consensus.Policy{Expected: 3}
 
 func joinThree(n *testutil.Node) tillGroup {
 	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three))
@@ -100,7 +101,7 @@ func TestObserverReplicatesAndNeverVotes(t *testing.T) {
 	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
 	n := c.Node(3)
 	observer := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-		WithMembership(three).WithRole(mosaik.Role{Observer: true}))
+		WithMembership(three).WithRole(consensus.Role{Observer: true}))
 	groups = append(groups, observer)
 	testutil.Settle(t, groups...)
 
@@ -108,7 +109,7 @@ func TestObserverReplicatesAndNeverVotes(t *testing.T) {
 	mustPay(t, observer, 2)
 	wantSum(t, 3, groups...)
 	wantMembers(t, append(voters(c.Node(0), c.Node(1), c.Node(2)),
-		mosaik.Member{Peer: n.Peer(), Observer: true, CaughtUp: true, Bonded: true}), groups...)
+		consensus.Member{Peer: n.Peer(), Observer: true, CaughtUp: true, Bonded: true}), groups...)
 	for i, g := range groups {
 		if got := g.Status().Members; got[3].Peer != n.Peer() {
 			t.Errorf("node %d lists its members as %+v, want voters first", i, got)
@@ -123,7 +124,7 @@ func TestObserverNoticesTheLossOfTheQuorum(t *testing.T) {
 	c := testutil.NewCluster(t, 4)
 	groups := []tillGroup{joinThree(c.Node(0)), joinThree(c.Node(1)), joinThree(c.Node(2))}
 	observer := testutil.JoinWith(c.Node(3), mosaik.WithStateMachine(c.Node(3).Builder(), newTill).
-		WithMembership(three).WithRole(mosaik.Role{Observer: true}))
+		WithMembership(three).WithRole(consensus.Role{Observer: true}))
 	testutil.Settle(t, append(groups, observer)...)
 	mustPay(t, observer, 1)
 	leader := leaderOf(t, c, observer)
@@ -175,7 +176,7 @@ func TestOverlappingGroups(t *testing.T) {
 		base := int64(100 * (k + 1))
 		wantHistory(t, []int64{base, base + 1, base + 2}, groups[k]...)
 		for _, g := range groups[k] {
-			var peers []mosaik.PeerID
+			var peers []sm.PeerID
 			for _, b := range g.Bonds() {
 				peers = append(peers, b.Peer)
 			}
@@ -287,7 +288,7 @@ func TestReturningMemoryMemberIsANewReplica(t *testing.T) {
 func TestSpareReplacesDeadVoter(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 4)
-	policy := mosaik.Policy{Expected: 4, MaximumVoters: 3, Grace: 200 * time.Millisecond}
+	policy := consensus.Policy{Expected: 4, MaximumVoters: 3, Grace: 200 * time.Millisecond}
 	var groups []tillGroup
 	for i := range 4 {
 		n := c.Node(i)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -27,7 +28,7 @@ func TestMismatchIsReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a mismatch is reported after some seconds")
 	}
-	type stats interface{ Status() mosaik.Status }
+	type stats interface{ Status() consensus.Status }
 	for name, join := range map[string]func(t *testing.T, b mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error){
 		"key": func(t *testing.T, _ mosaik.KeyedBuilder, groups *mosaik.Groups) (stats, error) {
 			b := groups.WithKey(mosaik.RandomKey()).WithConsensusConfig(testutil.FastConsensus()).WithMembership(expecting2)
@@ -38,7 +39,7 @@ func TestMismatchIsReported(t *testing.T) {
 		},
 		"timing": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
 			more := testutil.FastConsensus().MaxMissedHeartbeats + 1
-			b = b.WithConsensusConfig(fast(mosaik.ConsensusConfig{MaxMissedHeartbeats: more}))
+			b = b.WithConsensusConfig(fast(consensus.Config{MaxMissedHeartbeats: more}))
 			return mosaik.WithStateMachine(b, newTill).Join(t.Context())
 		},
 		"validator": func(t *testing.T, b mosaik.KeyedBuilder, _ *mosaik.Groups) (stats, error) {
@@ -47,7 +48,7 @@ func TestMismatchIsReported(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			id, key := mosaik.NewNetworkID(t.Name()), mosaik.RandomKey()
+			id, key := mosaik.NetworkID(t.Name()), mosaik.RandomKey()
 			builder := func(n *mosaik.Network) mosaik.KeyedBuilder {
 				return n.Groups().WithKey(key).WithConsensusConfig(testutil.FastConsensus()).WithMembership(expecting2)
 			}
@@ -104,7 +105,7 @@ func TestMismatchIsReported(t *testing.T) {
 	}
 }
 
-var expecting2 = mosaik.Policy{Expected: 2}
+var expecting2 = consensus.Policy{Expected: 2}
 
 // count returns how many lines contain a text.
 func (l *logbook) count(text string) int {
@@ -122,7 +123,7 @@ func TestRefusingResolver(t *testing.T) {
 	}
 	book := newLogbook()
 	refuse := newRefusing()
-	n := openNetwork(t, mosaik.NewNetworkID(t.Name()), mosaik.WithSeeds("127.0.0.8:7000", "127.0.0.9:7000"),
+	n := openNetwork(t, mosaik.NetworkID(t.Name()), mosaik.WithSeeds("127.0.0.8:7000", "127.0.0.9:7000"),
 		mosaik.WithDialer(refuse.dial), book.option())
 	refuse.await(t, 10)
 	if err := n.Close(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
@@ -26,7 +27,7 @@ import (
 // Network is this process as a peer of a network. Create one with [Open]. A process
 // may have several. The methods may be called from any goroutine.
 type Network struct {
-	id        NetworkID
+	id        sm.Digest
 	opts      options
 	log       *slog.Logger
 	dir       *logstore.Dir     // nil without a directory
@@ -48,23 +49,24 @@ type Network struct {
 	// or ends, and never across I/O or code of the user. Watchers of the catalog take
 	// it, so nothing that changes the catalog may be called under it.
 	mu         sync.Mutex
-	groups     map[GroupID]*joined
-	openings   map[GroupID]*opening // of groups that are not in groups yet
-	superseded bool                 // by another process with this identity
+	groups     map[sm.Digest]*joined
+	openings   map[sm.Digest]*opening // of groups that are not in groups yet
+	superseded bool                   // by another process with this identity
 	closed     bool
 	ending     sync.WaitGroup // what supersede started
 	done       chan struct{}  // closed when Close has finished
 	err        error          // what Close returns
 }
 
-// Open makes the process a peer of the network with the given id. It listens on one
-// TCP port, connects to the seeds, and learns of the other peers from them. Open
-// returns as soon as it listens; [Network.Connected] waits for the first peer. The
-// context bounds the call only. Close the network when done.
+// Open makes the process a peer of the network with the given id ([NetworkID]). Peers of
+// different networks refuse each other's connections. Open listens on one TCP port, connects to
+// the seeds, and learns of the other peers from them. It returns as soon as it listens;
+// [Network.Connected] waits for the first peer. The context bounds the call only. Close the
+// network when done.
 //
 // An error names the option that is wrong, or the address on which the process cannot
 // listen.
-func Open(ctx context.Context, id NetworkID, opts ...Option) (*Network, error) {
+func Open(ctx context.Context, id sm.Digest, opts ...Option) (*Network, error) {
 	n, err := open(ctx, id, opts)
 	if err != nil {
 		return nil, fmt.Errorf("mosaik: open network %s: %w", id.Short(), err)
@@ -72,18 +74,18 @@ func Open(ctx context.Context, id NetworkID, opts ...Option) (*Network, error) {
 	return n, nil
 }
 
-func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err error) {
+func open(ctx context.Context, id sm.Digest, opts []Option) (_ *Network, err error) {
 	if err := watch.Cause(ctx); err != nil {
 		return nil, err
 	}
 	if id.IsZero() {
-		return nil, errors.New("the network id is zero; create one with NewNetworkID")
+		return nil, errors.New("the network id is zero; make one with NetworkID")
 	}
 	o, err := newOptions(opts)
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{id: id, opts: o, log: o.logger, groups: map[GroupID]*joined{}, openings: map[GroupID]*opening{}, done: make(chan struct{})}
+	n := &Network{id: id, opts: o, log: o.logger, groups: map[sm.Digest]*joined{}, openings: map[sm.Digest]*opening{}, done: make(chan struct{})}
 	key, err := n.ownKey()
 	if err != nil {
 		return nil, err
@@ -101,7 +103,7 @@ func open(ctx context.Context, id NetworkID, opts []Option) (_ *Network, err err
 	n.link, err = link.Listen(link.Config{
 		Identity: identity, Network: id, Listen: o.listen, Listener: o.listener, Dial: o.dial, Logger: n.log,
 		Limits: o.limits,
-		Admit:  func(peer sm.PeerID, p link.Protocol) link.Code { return n.bonds.Admit(peer, p) },
+		Admit:  func(peer sm.PeerID, p link.Protocol) consensus.CloseCode { return n.bonds.Admit(peer, p) },
 	})
 	if err != nil {
 		return nil, err
@@ -175,10 +177,10 @@ func (n *Network) closeDir() error {
 }
 
 // ID returns the network's id.
-func (n *Network) ID() NetworkID { return n.id }
+func (n *Network) ID() sm.Digest { return n.id }
 
 // Self returns this process's peer id.
-func (n *Network) Self() PeerID { return n.catalog.Self().Peer }
+func (n *Network) Self() sm.PeerID { return n.catalog.Self().Peer }
 
 // Addr returns the address on which the process listens.
 func (n *Network) Addr() net.Addr { return n.link.Addr() }
@@ -205,10 +207,10 @@ func (n *Network) Connected(ctx context.Context) error {
 
 // Peer is what another process announces about itself. The process has signed it.
 type Peer struct {
-	ID     PeerID
-	Addrs  []string  // see [WithAdvertise]
-	Groups []GroupID // the groups that it has joined
-	Tags   []string  // see [WithTags]
+	ID     sm.PeerID
+	Addrs  []string    // see [WithAdvertise]
+	Groups []sm.Digest // the groups that it has joined
+	Tags   []string    // see [WithTags]
 }
 
 // Peers returns the known peers without this one, in the order of their ids. The

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 )
 
@@ -53,7 +54,7 @@ func goJoin(ctx context.Context, b interface {
 
 // alone returns a builder of a group of one member, whose log is in s.
 func alone(n *mosaik.Network, key mosaik.GroupKey, s logstore.Storage[step]) mosaik.GroupBuilder[step, logstore.Storage[step], *till] {
-	keyed := n.Groups().WithKey(key).WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
+	keyed := n.Groups().WithKey(key).WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None}))
 	return mosaik.WithStateMachine(keyed, newTill).WithLogStorage(s)
 }
 
@@ -61,7 +62,7 @@ func alone(n *mosaik.Network, key mosaik.GroupKey, s logstore.Storage[step]) mos
 // another one blocks, and exchanges tickets with another process meanwhile.
 func TestOpeningDelaysNoOtherGroup(t *testing.T) {
 	t.Parallel()
-	id, fastTick := mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)
+	id, fastTick := mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)
 	a := openNetwork(t, id, fastTick)
 	b := openNetwork(t, id, fastTick, mosaik.WithSeeds(a.Addr().String()))
 	slow := newSlowStorage()
@@ -77,7 +78,7 @@ func TestOpeningDelaysNoOtherGroup(t *testing.T) {
 	var groups []tillGroup
 	for _, n := range []*mosaik.Network{a, b} {
 		builder := n.Groups().WithKey(key).RequireTicket(door).
-			WithConsensusConfig(fast(mosaik.ConsensusConfig{})).WithMembership(expecting2)
+			WithConsensusConfig(fast(consensus.Config{})).WithMembership(expecting2)
 		g, err := mosaik.WithStateMachine(builder, newTill).Join(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +123,7 @@ func TestOpeningDelaysNoOtherGroup(t *testing.T) {
 // the second one waits, and then is compared with the first.
 func TestSecondJoinWhileOpening(t *testing.T) {
 	t.Parallel()
-	n, key := openNetwork(t, mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
+	n, key := openNetwork(t, mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
 	slow := newSlowStorage()
 	first := goJoin(t.Context(), alone(n, key, slow))
 	<-slow.called
@@ -155,7 +156,7 @@ func TestSecondJoinWhileOpening(t *testing.T) {
 // the log itself.
 func TestFailedOpeningFreesThePlace(t *testing.T) {
 	t.Parallel()
-	n, key := openNetwork(t, mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
+	n, key := openNetwork(t, mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
 	slow := newSlowStorage()
 	first := goJoin(t.Context(), alone(n, key, slow))
 	<-slow.called
@@ -179,7 +180,7 @@ func TestFailedOpeningFreesThePlace(t *testing.T) {
 // group can be joined.
 func TestStorageThatPanics(t *testing.T) {
 	t.Parallel()
-	n, key := openNetwork(t, mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
+	n, key := openNetwork(t, mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond)), mosaik.RandomKey()
 	_, err := alone(n, key, panickyStorage{}).Join(t.Context())
 	wantError(t, "join", err, mosaik.ErrStorage)
 	wantMessage(t, "join", err, "the storage's Open panicked: no disk today")
@@ -203,7 +204,7 @@ func TestCloseWhileOpening(t *testing.T) {
 	for name, result := range map[string]error{"opened": nil, "failed": errDisk} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := openNetwork(t, mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond), mosaik.WithDir(t.TempDir()))
+			n := openNetwork(t, mosaik.NetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond), mosaik.WithDir(t.TempDir()))
 			other, err := alone(n, mosaik.RandomKey(), logstore.NewMemory[step]()).Join(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -238,7 +239,7 @@ func TestCloseGivesUpOnOpening(t *testing.T) {
 	if testing.Short() {
 		t.Skip("closing waits for some seconds")
 	}
-	dir, id := t.TempDir(), mosaik.NewNetworkID(t.Name())
+	dir, id := t.TempDir(), mosaik.NetworkID(t.Name())
 	n, err := mosaik.Open(t.Context(), id, mosaik.WithTick(10*time.Millisecond), mosaik.WithDir(dir))
 	if err != nil {
 		t.Fatal(err)
@@ -267,19 +268,19 @@ func TestSupersededWhileOpening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, key, start := mosaik.NewNetworkID(t.Name()), mosaik.RandomKey(), time.Now()
+	id, key, start := mosaik.NetworkID(t.Name()), mosaik.RandomKey(), time.Now()
 	witness := openNetwork(t, id, mosaik.WithTick(10*time.Millisecond))
 	open := func(at time.Time) (*mosaik.Network, tillGroup) {
 		n := openNetwork(t, id, mosaik.WithIdentity(identity), mosaik.WithTick(10*time.Millisecond), mosaik.WithLeaveTimeout(0),
 			mosaik.WithSeeds(witness.Addr().String()), mosaik.WithClock(func() time.Time { return at }))
-		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(fast(mosaik.ConsensusConfig{})), newTill)
+		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(fast(consensus.Config{})), newTill)
 		g, err := b.Join(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n, g
 	}
-	b := mosaik.WithStateMachine(witness.Groups().WithKey(key).WithConsensusConfig(fast(mosaik.ConsensusConfig{})), newTill)
+	b := mosaik.WithStateMachine(witness.Groups().WithKey(key).WithConsensusConfig(fast(consensus.Config{})), newTill)
 	if _, err := b.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestSupersededWhileOpening(t *testing.T) {
 // TestWatchThatPanics has a validator panic when the group has started.
 func TestWatchThatPanics(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NewNetworkID(t.Name()))
+	n := openNetwork(t, mosaik.NetworkID(t.Name()))
 	keyed := n.Groups().WithKey(mosaik.RandomKey())
 	for range 2 { // nothing is left behind
 		_, err := keyed.RequireTicket(panickyWatch{}).Join(t.Context())

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // joinLone joins with a policy of its own, by which a member alone is a group.
 func joinLone(n *testutil.Node, grace time.Duration) tillGroup {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.Policy{Grace: grace}), newTill))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(consensus.Policy{Grace: grace}), newTill))
 }
 
 // TestRefusedMemberFoundsNoGroup has a process join beside a group of three with
@@ -79,7 +80,7 @@ func TestGroupThatLeavesBarsNobody(t *testing.T) {
 
 // joinOne joins as one of one, with another policy than joinLone's.
 func joinOne(n *testutil.Node) tillGroup {
-	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(mosaik.Policy{Expected: 1}), newTill))
+	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().WithMembership(consensus.Policy{Expected: 1}), newTill))
 }
 
 // TestRevokedMemberBarsNobody has a process form a group while it is connected to a
@@ -92,7 +93,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := testutil.NewCluster(t, 2)
-			join := func(n *testutil.Node, policy mosaik.Policy) tillGroup {
+			join := func(n *testutil.Node, policy consensus.Policy) tillGroup {
 				return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder().RequireTicket(door), newTill).WithMembership(policy))
 			}
 			ctx := soon(t)
@@ -101,7 +102,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			old := join(c.Node(0), mosaik.Policy{Expected: 1})
+			old := join(c.Node(0), consensus.Policy{Expected: 1})
 			if err := old.When().Online(ctx); err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +111,7 @@ func TestRevokedMemberBarsNobody(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lone := join(c.Node(1), mosaik.Policy{})
+			lone := join(c.Node(1), consensus.Policy{})
 			if revoked {
 				if err := lone.When().Online(ctx); err != nil {
 					t.Fatal(err)

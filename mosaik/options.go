@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Option configures the network that [Open] opens. Options and the methods of
@@ -29,7 +30,7 @@ import (
 //   - A value out of its range is an error, which names the setting, the value and
 //     the range.
 //   - Two settings that contradict each other are an error that names both:
-//     [WithListen] with [WithListener], a [Role] that is an observer and reluctant.
+//     [WithListen] with [WithListener], a [consensus.Role] that is an observer and reluctant.
 //
 // Open returns the errors of options, and Join those of a builder.
 type Option interface{ apply(*options) error }
@@ -61,7 +62,7 @@ type options struct {
 	tags         []string
 	logger       *slog.Logger
 	dial         dialFunc // nil: the system's
-	dialFilter   func(PeerID, netip.AddrPort) error
+	dialFilter   func(sm.PeerID, netip.AddrPort) error
 	tick         time.Duration
 	clock        func() time.Time // dates entries and processes, and seeds tokens; tests set it
 	leaveTimeout time.Duration
@@ -102,7 +103,7 @@ func newOptions(opts []Option) (options, error) {
 	return o, nil
 }
 
-// notNil is the option that set makes of v, or the error that v is nil.
+// notNil returns an option that calls set, or one that returns an error if v is nil.
 func notNil[T any](what string, v T, set func(*options)) Option {
 	return optionFunc(func(o *options) error {
 		if isNil(v) {
@@ -179,7 +180,7 @@ func WithListener(ln net.Listener) Option {
 // for 0.0.0.0; addresses beyond the sixteenth are omitted and logged.
 //
 // If peers cannot dial any of the addresses, this process dials them, and they ask
-// it for further connections. Both sides log that, and [Status].LinkErrors shows it.
+// it for further connections. Both sides log that, and [consensus.Status].LinkErrors shows it.
 func WithAdvertise(addrs ...string) Option {
 	return addrList("advertised address", addrs, func(o *options) { o.advertise = append(o.advertise, addrs...) })
 }
@@ -194,7 +195,7 @@ func WithSeeds(addrs ...string) Option {
 	return addrList("seed", addrs, func(o *options) { o.seeds = append(o.seeds, addrs...) })
 }
 
-// addrList is the option that set makes of addrs, or the error of the first bad
+// addrList returns an option that calls set, or one that returns the error of the first bad
 // address.
 func addrList(what string, addrs []string, set func(*options)) Option {
 	return optionFunc(func(o *options) error {
@@ -258,7 +259,7 @@ func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, 
 // broadcast address; a loopback or link-local address only if this process
 // advertises one of the same class ([WithAdvertise]). Neither the rules nor the
 // filter apply to seeds ([WithSeeds]).
-func WithDialFilter(filter func(peer PeerID, addr netip.AddrPort) error) Option {
+func WithDialFilter(filter func(peer sm.PeerID, addr netip.AddrPort) error) Option {
 	return notNil("dial filter", filter, func(o *options) { o.dialFilter = filter })
 }
 
@@ -312,15 +313,15 @@ func WithRootSpans() Option {
 
 // WithConnectionLimits sets how many connections the process accepts: in total, by
 // default 4096, and from one IP address (for IPv6 one /64 network), by default
-// 1024. Both must be at least 32. Of the limit per address, a 32nd may be in the
-// handshake at a time; a quarter may arrive at once, and a 16th in each further
-// second. A member needs at most three connections to each other member. Raise the
-// limit per address where many members share an address: on one machine, or behind
-// one proxy.
+// 1024. Both must be at least 32. Of the limit per address, at most 1/32 may be in the
+// handshake at a time, 1/4 may arrive at once, and 1/16 in each further second. A member
+// needs at most three connections to each other member. Raise the limit per address where
+// many members share an address: on one machine, or behind one proxy.
 func WithConnectionLimits(total, perAddress int) Option {
 	return optionFunc(func(o *options) error {
 		if total < minConns || perAddress < minConns || perAddress > total {
-			return fmt.Errorf("connection limits: %d in all and %d per address; both must be at least %d, and the second at most the first", total, perAddress, minConns)
+			return fmt.Errorf("connection limits: %d in all and %d per address; both must be at least %d, "+
+				"and the second at most the first", total, perAddress, minConns)
 		}
 		o.limits = link.Limits{Conns: total, ConnsPerAddr: perAddress}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
 )
 
@@ -75,18 +76,18 @@ func OutcomeOf(err error) Outcome {
 // outcomeOfValue returns what an exported error says by itself, 0 for any other error.
 func outcomeOfValue(err error) Outcome {
 	switch err.(type) {
-	case *BehindError, *OutdatedError:
+	case *consensus.BehindError, *consensus.OutdatedError:
 		return NotApplied
-	case *PoisonedError:
+	case *consensus.PoisonedError:
 		return Unknown
 	}
 	switch err {
-	case session.ErrUnknownOutcome, ErrPoisoned, ErrNotStopped:
+	case session.ErrUnknownOutcome, consensus.ErrPoisoned, ErrNotStopped:
 		return Unknown
 	case ErrResultLost, ErrUndecodable, ErrVoteNeeded:
 		return Applied
 	case session.ErrNotApplied, ErrClosed, ErrForming, ErrInvalid, ErrLevel, ErrNotLeader,
-		ErrOtherEpoch, ErrOutdated, ErrPrecondition, ErrStalled, ErrStorage, ErrSuperseded, ErrTooLarge:
+		ErrOtherEpoch, consensus.ErrOutdated, ErrPrecondition, ErrStalled, ErrStorage, ErrSuperseded, ErrTooLarge:
 		return NotApplied
 	}
 	return 0
@@ -124,7 +125,7 @@ func Retryable(err error) bool {
 	is := func(target error) bool { return errors.Is(err, target) }
 	passes := []error{session.ErrNotApplied, ErrForming, ErrStalled, ErrLevel}
 	stays := []error{
-		ErrClosed, ErrSuperseded, ErrStorage, ErrPoisoned, ErrOutdated, ErrTooLarge, ErrInvalid,
+		ErrClosed, ErrSuperseded, ErrStorage, consensus.ErrPoisoned, consensus.ErrOutdated, ErrTooLarge, ErrInvalid,
 	}
 	return slices.ContainsFunc(passes, is) && !slices.ContainsFunc(stays, is)
 }
@@ -163,7 +164,7 @@ func (j *joined) commandFailed(err error) error {
 // these say that not even the first was made.
 func (j *joined) changeFailed(doing string, err error) error {
 	outcome := Unknown
-	for _, refused := range []error{ErrPrecondition, ErrNotLeader, ErrInvalid, ErrPoisoned} {
+	for _, refused := range []error{ErrPrecondition, ErrNotLeader, ErrInvalid, consensus.ErrPoisoned} {
 		if errors.Is(err, refused) {
 			outcome = NotApplied
 		}

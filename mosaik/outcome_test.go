@@ -15,7 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -39,9 +41,9 @@ func TestOutcomesOfErrors(t *testing.T) {
 		want mosaik.Outcome
 	}
 	all := []known{
-		{"*BehindError", &mosaik.BehindError{Index: 1, First: 2}, mosaik.NotApplied},
-		{"*OutdatedError", &mosaik.OutdatedError{Found: 2, Supported: 1}, mosaik.NotApplied},
-		{"*PoisonedError", &mosaik.PoisonedError{Doing: "apply", Index: 1, Value: "broken"}, mosaik.Unknown},
+		{"*BehindError", &consensus.BehindError{Index: 1, First: 2}, mosaik.NotApplied},
+		{"*OutdatedError", &consensus.OutdatedError{Found: 2, Supported: 1}, mosaik.NotApplied},
+		{"*PoisonedError", &consensus.PoisonedError{Doing: "apply", Index: 1, Value: "broken"}, mosaik.Unknown},
 	}
 	var named []string
 	for want, names := range outcomes {
@@ -90,9 +92,9 @@ func TestOutcomesOfCommands(t *testing.T) {
 	causes := maps.Clone(errorValues)
 	causes["canceled"], causes["late"] = context.Canceled, context.DeadlineExceeded
 	causes["canceled with a cause"] = fmt.Errorf("%w: %w", context.Canceled, io.EOF)
-	causes["poisoned"] = &mosaik.PoisonedError{Doing: "apply", Index: 1, Value: "broken"}
+	causes["poisoned"] = &consensus.PoisonedError{Doing: "apply", Index: 1, Value: "broken"}
 	causes["another"] = io.EOF
-	hopeless := []error{mosaik.ErrClosed, mosaik.ErrSuperseded, mosaik.ErrStorage, mosaik.ErrPoisoned, mosaik.ErrOutdated, mosaik.ErrTooLarge, mosaik.ErrInvalid}
+	hopeless := []error{mosaik.ErrClosed, mosaik.ErrSuperseded, mosaik.ErrStorage, consensus.ErrPoisoned, consensus.ErrOutdated, mosaik.ErrTooLarge, mosaik.ErrInvalid}
 	for name, cause := range causes {
 		for mark, err := range map[string]error{
 			"alone":       cause,
@@ -187,7 +189,7 @@ func TestErrorsOfCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := mosaik.Execute(soon(t), poisoned, blow{})
-	wantError(t, "a command that panics", err, mosaik.ErrPoisoned)
+	wantError(t, "a command that panics", err, consensus.ErrPoisoned)
 	wantOutcome(t, "a command that panics", err, mosaik.Unknown)
 
 	present := func() context.Context { return soon(t) }
@@ -247,7 +249,7 @@ func TestErrorsOfRefusedCalls(t *testing.T) {
 	for call, err := range map[string]error{
 		"transfer on a follower":  follows.TransferLeadership(soon(t), leader.Peer()),
 		"remove on a follower":    follows.Remove(soon(t), leader.Peer()),
-		"transfer to a stranger":  leads.TransferLeadership(soon(t), mosaik.PeerID{1}),
+		"transfer to a stranger":  leads.TransferLeadership(soon(t), sm.PeerID{1}),
 		"remove oneself":          leads.Remove(soon(t), leader.Peer()),
 		"recover what is well":    leads.Recover(soon(t)),
 		"yield to no other epoch": leads.Yield(soon(t)),
@@ -267,8 +269,8 @@ func TestErrorsOfRefusedCalls(t *testing.T) {
 			_, err := mosaik.Read(soon(t), leads, mosaik.Weak, func(*till) (int, error) { panic("no") })
 			return err
 		},
-		"another epoch":     func() error { return firstError(leads.Commands(soon(t), mosaik.Epoch{1}, 1)) },
-		"commands not held": func() error { return firstError(leads.Commands(soon(t), mosaik.Epoch{}, 1)) },
+		"another epoch":     func() error { return firstError(leads.Commands(soon(t), consensus.Epoch{1}, 1)) },
+		"commands not held": func() error { return firstError(leads.Commands(soon(t), consensus.Epoch{}, 1)) },
 	} {
 		wantCallError(t, call, f(), refused)
 	}
@@ -292,7 +294,7 @@ func (declining) Query(*till) (int, error) { return 0, errShort }
 // everyCall makes every call that takes a context, and returns their errors.
 func everyCall(newContext func() context.Context, g tillGroup) map[string]error {
 	w := g.When()
-	never := func(mosaik.Status) bool { return false }
+	never := func(consensus.Status) bool { return false }
 	calls := map[string]func(ctx context.Context) error{
 		"execute":         func(ctx context.Context) error { _, err := mosaik.Execute(ctx, g, pay(1)); return err },
 		"untyped execute": func(ctx context.Context) error { _, err := g.Execute(ctx, step{"pay", 1}); return err },
@@ -313,13 +315,13 @@ func everyCall(newContext func() context.Context, g tillGroup) map[string]error 
 			_, err := mosaik.Query(ctx, g, sum{}, mosaik.AtLeast(1000))
 			return err
 		},
-		"commands": func(ctx context.Context) error { return firstError(g.Commands(ctx, mosaik.Epoch{}, 1000)) },
+		"commands": func(ctx context.Context) error { return firstError(g.Commands(ctx, consensus.Epoch{}, 1000)) },
 		"online":   func(ctx context.Context) error { return w.Online(ctx) },
 		"settled":  func(ctx context.Context) error { return w.Settled(ctx) },
 		"leading":  func(ctx context.Context) error { _, err := w.Leading(ctx); return err },
 		"applied":  func(ctx context.Context) error { return w.Applied(ctx, 1000) },
 		"until":    func(ctx context.Context) error { _, err := w.Until(ctx, never); return err },
-		"transfer": func(ctx context.Context) error { return g.TransferLeadership(ctx, mosaik.PeerID{1}) },
+		"transfer": func(ctx context.Context) error { return g.TransferLeadership(ctx, sm.PeerID{1}) },
 		"recover":  func(ctx context.Context) error { return g.Recover(ctx) },
 		"yield":    func(ctx context.Context) error { return g.Yield(ctx) },
 		"remove":   func(ctx context.Context) error { return g.Remove(ctx, g.Status().Leader) },

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -90,12 +91,12 @@ func TestCausesOfContexts(t *testing.T) {
 		"feed":         func(ctx context.Context) error { _, err := g.Feed(ctx, step{"pay", 1}); return err },
 		"wait":         func(ctx context.Context) error { _, err := waiting.Wait(ctx); return err },
 		"applied": func(ctx context.Context) (err error) {
-			for _, err = range g.Commands(ctx, mosaik.Epoch{}, 100) {
+			for _, err = range g.Commands(ctx, consensus.Epoch{}, 100) {
 			}
 			return err
 		},
 		"applied index": func(ctx context.Context) error { return g.When().Applied(ctx, 100) },
-		"until":         func(ctx context.Context) error { _, err := g.When().Until(ctx, ledBy(mosaik.PeerID{1})); return err },
+		"until":         func(ctx context.Context) error { _, err := g.When().Until(ctx, ledBy(sm.PeerID{1})); return err },
 		"join": func(ctx context.Context) error {
 			_, err := n.Net().Groups().WithKey(mosaik.RandomKey()).Join(ctx)
 			return err
@@ -187,7 +188,7 @@ func TestResultLost(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			// One attempt lasts, so that no call ends because the member is stalled.
-			c := newCompacted(t, newKeptTill, storage, fast(mosaik.ConsensusConfig{ForwardTimeout: time.Minute}))
+			c := newCompacted(t, newKeptTill, storage, fast(consensus.Config{ForwardTimeout: time.Minute}))
 			leader, ctx := leaderOf(t, c.Cluster, c.groups[0]).Index(), soon(t)
 			away, other := (leader+1)%3, (leader+2)%3
 			g, led := c.groups[away], c.groups[leader]

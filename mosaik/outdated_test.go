@@ -16,6 +16,7 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -120,12 +121,12 @@ func (c leveledShopCodec) DecodeLevel(src []byte, level uint32) (step, error) {
 // outdatedBy expects an ErrOutdated that names the levels.
 func outdatedBy(t *testing.T, what string, err error, found, supported uint32) {
 	t.Helper()
-	var o *mosaik.OutdatedError
-	if !errors.As(err, &o) || !errors.Is(err, mosaik.ErrOutdated) || o.Found != found || o.Supported != supported {
-		t.Errorf("%s: %v, want %v that names level %d, and %d", what, err, mosaik.ErrOutdated, found, supported)
+	var o *consensus.OutdatedError
+	if !errors.As(err, &o) || !errors.Is(err, consensus.ErrOutdated) || o.Found != found || o.Supported != supported {
+		t.Errorf("%s: %v, want %v that names level %d, and %d", what, err, consensus.ErrOutdated, found, supported)
 		return
 	}
-	for _, other := range []error{mosaik.ErrStorage, mosaik.ErrPoisoned, mosaik.ErrClosed} {
+	for _, other := range []error{mosaik.ErrStorage, consensus.ErrPoisoned, mosaik.ErrClosed} {
 		if errors.Is(err, other) {
 			t.Errorf("%s: %v is %v as well", what, err, other)
 		}
@@ -314,7 +315,7 @@ func testRunningOlderProgram[M holder](t *testing.T, program func(release uint32
 	d := newDurables(t, program(2))
 	join := func(i int, release uint32) (*mosaik.Group[step, M], error) {
 		b := mosaik.WithStateMachine(d.Node(i).Builder(), program(release)).
-			WithMembership(mosaik.Policy{Expected: 2}).WithSnapshots(d.snapshotEntries, d.snapshotBytes)
+			WithMembership(consensus.Policy{Expected: 2}).WithSnapshots(d.snapshotEntries, d.snapshotBytes)
 		if durable {
 			return b.WithLogStorage(logstore.Disk[step]()).Join(t.Context())
 		}
@@ -368,14 +369,14 @@ func testRunningOlderProgram[M holder](t *testing.T, program func(release uint32
 func TestCommandAboveTheGroupsLevel(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	two := mosaik.Policy{Expected: 2}
+	two := consensus.Policy{Expected: 2}
 	groups := make([]*mosaik.Group[step, *shop], 3)
 	for i := range groups[:2] {
 		groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder(), newShop(1)).WithMembership(two))
 	}
 	testutil.Settle(t, groups[:2]...)
 	// An observer never leads, and so does not raise the level.
-	groups[2] = testutil.JoinWith(c.Node(2), mosaik.WithStateMachine(c.Node(2).Builder(), newShop(2)).WithMembership(two).WithRole(mosaik.Role{Observer: true}))
+	groups[2] = testutil.JoinWith(c.Node(2), mosaik.WithStateMachine(c.Node(2).Builder(), newShop(2)).WithMembership(two).WithRole(consensus.Role{Observer: true}))
 	newer := groups[2]
 	if err := newer.When().Online(soon(t)); err != nil {
 		t.Fatal(err)
@@ -392,7 +393,7 @@ func TestCommandAboveTheGroupsLevel(t *testing.T) {
 	if got, want := newer.Status().Level, uint32(1); got != want {
 		t.Errorf("the group has level %d, want %d", got, want)
 	}
-	follow := newer.Commands(soon(t), mosaik.Epoch{}, 1)
+	follow := newer.Commands(soon(t), consensus.Epoch{}, 1)
 	mustDo(t, newer, step{"pay", 3})
 	for i, g := range groups {
 		got, err := mosaik.Read(soon(t), g, mosaik.Strong, func(c *shop) (int64, error) { return c.sum, nil })

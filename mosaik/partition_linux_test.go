@@ -182,7 +182,7 @@ func TestNamespaceNode(t *testing.T) {
 }
 
 func joinInNamespace(t *testing.T, ctx context.Context, addr string) tillGroup {
-	n, err := mosaik.Open(ctx, mosaik.NewNetworkID("namespaces"), mosaik.WithListen(addr+":7000"),
+	n, err := mosaik.Open(ctx, mosaik.NetworkID("namespaces"), mosaik.WithListen(addr+":7000"),
 		mosaik.WithSeeds("10.77.0.1:7000", "10.77.0.2:7000", "10.77.0.3:7000"), mosaik.WithLeaveTimeout(0),
 		mosaik.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))))
 	if err != nil {

@@ -6,16 +6,11 @@ import (
 	"reflect"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
-	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// minTicks is the number of ticks of Raft's clock that a timeout which Raft measures
-// has at least. Raft counts whole ticks, so a shorter timeout can end before its
-// first attempt.
-const minTicks = 3
 
 // maxTokenFloor bounds the token floor: tokens are above it, and must not overflow.
 const maxTokenFloor = 1 << 62
@@ -23,7 +18,7 @@ const maxTokenFloor = 1 << 62
 // plan is a join whose settings have been checked and completed.
 type plan struct {
 	settings         // with the defaults filled in
-	id               GroupID
+	id               sm.Digest
 	machine, storage reflect.Type
 }
 
@@ -81,24 +76,24 @@ func inspect[C any, M sm.StateMachine[C]](s settings, newMachine func() M, stora
 // complete returns the settings with the defaults of the machine and of the
 // library, or the error of the first that is out of its range.
 func (s settings) complete(machine any) (settings, error) {
-	if d, ok := machine.(ConsensusDefaulter); ok {
+	if d, ok := machine.(consensus.Defaulter); ok {
 		defaults, err := guarded("the machine's ConsensusDefaults", d.ConsensusDefaults)
 		if err != nil {
 			return s, err
 		}
-		s.consensus = s.consensus.or(defaults)
+		s.consensus = s.consensus.Or(defaults)
 	}
-	if err := s.consensus.validate(); err != nil {
+	if err := unprefixed(s.consensus.Validate()); err != nil {
 		return s, err
 	}
 	s.consensus = s.consensus.WithDefaults()
-	if err := s.consensus.fits(s.net.opts.tick); err != nil {
+	if err := checkTicks(s.consensus, s.net.opts.tick); err != nil {
 		return s, err
 	}
-	if err := s.role.validate(); err != nil {
+	if err := unprefixed(s.role.Validate()); err != nil {
 		return s, err
 	}
-	if err := s.policy.validate(); err != nil {
+	if err := unprefixed(s.policy.Validate()); err != nil {
 		return s, err
 	}
 	s.policy = s.policy.WithDefaults()
@@ -109,6 +104,15 @@ func (s settings) complete(machine any) (settings, error) {
 		return s, err
 	}
 	return s, s.snapshots.validate()
+}
+
+// unprefixed returns an error of package consensus without the prefix of this library, which Join
+// adds with the group's id.
+func unprefixed(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
 }
 
 // signatures returns the signatures of the ticket validators, in their order.
@@ -150,21 +154,6 @@ func (p plan) difference(o plan) string {
 		return fmt.Sprintf("its snapshots are %v, not %v", p.snapshots, o.snapshots)
 	}
 	return ""
-}
-
-// timing returns the configuration as the group package has it, with an election
-// timeout drawn for this join.
-func (c ConsensusConfig) timing() group.Timing {
-	return group.Timing{
-		ElectionTimeout: c.drawElectionTimeout(),
-		ElectionLimit:   c.ElectionTimeout + orNone(c.ElectionJitter),
-		BootstrapDelay:  orNone(c.BootstrapDelay),
-		Forward:         c.ForwardTimeout,
-		Query:           c.QueryTimeout,
-		Heartbeat: bond.Heartbeat{
-			Interval: c.HeartbeatInterval, Jitter: orNone(c.HeartbeatJitter), MaxMissed: c.MaxMissedHeartbeats,
-		},
-	}
 }
 
 // The bounds of a history in bytes.

@@ -50,10 +50,10 @@ func (c Consistency) String() string {
 }
 
 // Query asks the group's machine. The query runs on the caller's goroutine, on this member's
-// machine, while no command is applied to it: keep it short. [Status].SlowCalls lists queries
-// that run longer than a second. A query must not call its own group. A command would block
-// until its context ends; a nested query can deadlock, and with it everything that the member
-// applies.
+// machine, while no command is applied to it: keep it short. [consensus.Status].SlowCalls lists
+// queries that run longer than a second. A query must not call its own group. A command would
+// block until its context ends; a nested query can deadlock, and with it everything that the
+// member applies.
 //
 // The query's own error is returned unchanged. The others are [ErrForming] while this member is in
 // no epoch, or its epoch accepts no commands and c is Strong; [ErrStalled]; [ErrInvalid] in the

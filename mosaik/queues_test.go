@@ -11,6 +11,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -49,7 +50,7 @@ func TestShortQueuesDropNothing(t *testing.T) {
 
 	c := testutil.NewCluster(t, 3)
 	enter := func(i int) tillGroup {
-		b := c.Node(i).Builder().WithMembership(mosaik.Policy{Expected: 3})
+		b := c.Node(i).Builder().WithMembership(consensus.Policy{Expected: 3})
 		return testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newTill).WithLogStorage(logstore.NewMemory[step]()))
 	}
 	groups := []tillGroup{enter(0), enter(1), enter(2)}

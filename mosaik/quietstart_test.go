@@ -12,6 +12,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // alarms is a [slog.Handler] that keeps what is logged at the level warn and above.
@@ -67,13 +68,13 @@ func TestHealthyStartLogsNothingAlarming(t *testing.T) {
 }
 
 func testHealthyStart(t *testing.T, reverse, allSeeds, disk bool) {
-	id, key := mosaik.NewNetworkID(t.Name()), mosaik.RandomKey()
+	id, key := mosaik.NetworkID(t.Name()), mosaik.RandomKey()
 	addrs, dirs := make([]string, 3), make([]string, 3)
 	for i := range addrs {
 		addrs[i], dirs[i] = freeAddr(t), t.TempDir()
 	}
 	// A busy machine may stop a process for longer than elections take elsewhere.
-	timing := fast(mosaik.ConsensusConfig{ElectionTimeout: 5 * time.Second})
+	timing := fast(consensus.Config{ElectionTimeout: 5 * time.Second})
 	book := newAlarms()
 	nets, groups := make([]*mosaik.Network, 3), make([]tillGroup, 3)
 	start := func(i int) {
@@ -95,7 +96,7 @@ func testHealthyStart(t *testing.T, reverse, allSeeds, disk bool) {
 		}
 		t.Cleanup(func() { _ = n.Close() })
 		b := mosaik.WithStateMachine(n.Groups().WithKey(key).WithConsensusConfig(timing).
-			WithMembership(mosaik.Policy{Expected: 3}), newTill)
+			WithMembership(consensus.Policy{Expected: 3}), newTill)
 		var g tillGroup
 		if disk {
 			g, err = b.WithLogStorage(logstore.Disk[step]()).Join(t.Context())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -84,7 +85,7 @@ func TestExpectedMembersKeepTheEpochClosed(t *testing.T) {
 	c := testutil.NewCluster(t, 2)
 	join := func(n *testutil.Node) tillGroup {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(three).
-			WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
+			WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None})))
 	}
 	lone := join(c.Node(0))
 	if _, err := lone.When().Until(soon(t), ledBy(c.Node(0).Peer())); err != nil {
@@ -133,8 +134,8 @@ func TestLoneEpochsMerge(t *testing.T) {
 			for i := range 2 {
 				n := c.Node(i)
 				groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-					WithMembership(mosaik.Policy{}).
-					WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))))
+					WithMembership(consensus.Policy{}).
+					WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None}))))
 			}
 			for _, g := range groups {
 				if _, err := g.When().Leading(soon(t)); err != nil {
@@ -160,7 +161,7 @@ func TestLoneEpochsMerge(t *testing.T) {
 				t.Fatal(err)
 			}
 			spare := c.Node(1 - leader.Index())
-			wantMembers(t, append(voters(leader), mosaik.Member{Peer: spare.Peer(), CaughtUp: true, Bonded: true}), groups...)
+			wantMembers(t, append(voters(leader), consensus.Member{Peer: spare.Peer(), CaughtUp: true, Bonded: true}), groups...)
 			for _, g := range groups {
 				mustPay(t, g, 1)
 			}

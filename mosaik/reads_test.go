@@ -96,7 +96,7 @@ func TestReadAtLeastAcrossLeaders(t *testing.T) {
 	testutil.Settle(t, append(others[:2:2], back)...)
 	for _, g := range others {
 		if g.IsLeader() {
-			if err := g.TransferLeadership(ctx, mosaik.PeerID{}); err != nil {
+			if err := g.TransferLeadership(ctx, sm.PeerID{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
@@ -29,7 +30,7 @@ func (openDoor) Validate(time.Time, sm.PeerID, ticket.Ticket) (time.Time, error)
 func TestRechecksOfTickets(t *testing.T) {
 	t.Parallel()
 	const plain, guarded = 20, 3
-	id := mosaik.NewNetworkID(t.Name())
+	id := mosaik.NetworkID(t.Name())
 	shown := ticket.Ticket{Class: openDoorClass, Data: []byte("1")}
 	a := openNetwork(t, id)
 	b := openNetwork(t, id, mosaik.WithSeeds(a.Addr().String()))
@@ -49,7 +50,7 @@ func TestRechecksOfTickets(t *testing.T) {
 		key := mosaik.RandomKey()
 		for _, n := range nets {
 			builder := mosaik.WithStateMachine(n.Groups().WithKey(key), newTill).
-				WithMembership(mosaik.Policy{Expected: 2})
+				WithMembership(consensus.Policy{Expected: 2})
 			if i >= plain {
 				builder = builder.RequireTicket(openDoor{})
 			}
@@ -94,7 +95,7 @@ func TestRechecksOfTickets(t *testing.T) {
 
 // awaitListed waits until a network knows an entry of the peer with so many tickets'
 // extensions and groups.
-func awaitListed(t *testing.T, n *mosaik.Network, peer mosaik.PeerID, tickets, groups int) {
+func awaitListed(t *testing.T, n *mosaik.Network, peer sm.PeerID, tickets, groups int) {
 	t.Helper()
 	catalog := mosaik.CatalogOf(n)
 	news := make(chan struct{}, 1)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -179,7 +180,7 @@ func TestYield(t *testing.T) {
 	groups := make([]tillGroup, 4)
 	for i := range groups {
 		n := c.Node(i)
-		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.Policy{}))
+		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(consensus.Policy{}))
 	}
 	testutil.Settle(t, groups[0], groups[1])
 	testutil.Settle(t, groups[2], groups[3])
@@ -214,9 +215,9 @@ func TestTransferLeadership(t *testing.T) {
 	leader := leaderOf(t, c, groups[0])
 	g, rest := groups[leader.Index()], without(groups, leader)
 	for _, other := range rest {
-		wantError(t, "transfer by a follower", other.TransferLeadership(ctx, mosaik.PeerID{}), mosaik.ErrNotLeader)
+		wantError(t, "transfer by a follower", other.TransferLeadership(ctx, sm.PeerID{}), mosaik.ErrNotLeader)
 	}
-	wantError(t, "transfer to a stranger", g.TransferLeadership(ctx, mosaik.PeerID{1}), mosaik.ErrPrecondition)
+	wantError(t, "transfer to a stranger", g.TransferLeadership(ctx, sm.PeerID{1}), mosaik.ErrPrecondition)
 	if err := g.TransferLeadership(ctx, leader.Peer()); err != nil || !g.IsLeader() {
 		t.Errorf("transfer to itself: error %v, leads %v", err, g.IsLeader())
 	}
@@ -232,7 +233,7 @@ func TestTransferLeadership(t *testing.T) {
 	if !ok || second.Token <= first.Token || second.Epoch != first.Epoch {
 		t.Errorf("the leadership went from %+v to %+v", first, second)
 	}
-	if err := groups[to.Index()].TransferLeadership(ctx, mosaik.PeerID{}); err != nil {
+	if err := groups[to.Index()].TransferLeadership(ctx, sm.PeerID{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := groups[0].When().Until(ctx, ledByOtherThan(to.Peer())); err != nil {

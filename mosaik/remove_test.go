@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -33,7 +35,7 @@ func TestRemove(t *testing.T) {
 	wantUnremovable(t, "remove oneself", g.Remove(ctx, leader.Peer()), "call Leave")
 	wantUnremovable(t, "remove a member that is here", g.Remove(ctx, others[0].Peer()), "connected")
 	wantError(t, "remove on a follower", groups[others[0].Index()].Remove(ctx, others[1].Peer()), mosaik.ErrNotLeader)
-	if err := g.Remove(ctx, mosaik.PeerID{1}); err != nil {
+	if err := g.Remove(ctx, sm.PeerID{1}); err != nil {
 		t.Errorf("remove a peer that is no member: %v", err)
 	}
 
@@ -50,7 +52,7 @@ func TestRemove(t *testing.T) {
 
 	// Without a quorum no member can be removed.
 	others[0].Crash()
-	awaitStatus(t, g, "without a quorum", func(s mosaik.Status) bool { return s.Stalled })
+	awaitStatus(t, g, "without a quorum", func(s consensus.Status) bool { return s.Stalled })
 	wantError(t, "remove without a quorum", g.Remove(ctx, others[0].Peer()), mosaik.ErrNotLeader)
 }
 
@@ -79,17 +81,17 @@ func TestGhost(t *testing.T) {
 }
 
 // awaitLost waits until the member has no bond with the peer.
-func awaitLost(t *testing.T, g electionGroup, peer mosaik.PeerID) {
+func awaitLost(t *testing.T, g electionGroup, peer sm.PeerID) {
 	t.Helper()
-	bonded := func(m mosaik.Member) bool { return m.Peer == peer && m.Bonded }
-	awaitStatus(t, g, "without a bond with "+peer.Short(), func(s mosaik.Status) bool { return !slices.ContainsFunc(s.Members, bonded) })
+	bonded := func(m consensus.Member) bool { return m.Peer == peer && m.Bonded }
+	awaitStatus(t, g, "without a bond with "+peer.Short(), func(s consensus.Status) bool { return !slices.ContainsFunc(s.Members, bonded) })
 }
 
 // ghostOf waits until the member names the peer as a ghost.
-func ghostOf(t *testing.T, g electionGroup, peer mosaik.PeerID) mosaik.Ghost {
+func ghostOf(t *testing.T, g electionGroup, peer sm.PeerID) consensus.Ghost {
 	t.Helper()
-	is := func(g mosaik.Ghost) bool { return g.Peer == peer }
-	s := awaitStatus(t, g, "with the ghost "+peer.Short(), func(s mosaik.Status) bool { return slices.ContainsFunc(s.Ghosts, is) })
+	is := func(g consensus.Ghost) bool { return g.Peer == peer }
+	s := awaitStatus(t, g, "with the ghost "+peer.Short(), func(s consensus.Status) bool { return slices.ContainsFunc(s.Ghosts, is) })
 	return s.Ghosts[slices.IndexFunc(s.Ghosts, is)]
 }
 
@@ -98,15 +100,15 @@ func ghostOf(t *testing.T, g electionGroup, peer mosaik.PeerID) mosaik.Ghost {
 func TestRemoveAfter(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 5)
-	policy := mosaik.Policy{MinimumVoters: 2, Grace: time.Millisecond, RemoveAfter: 100 * time.Millisecond}
+	policy := consensus.Policy{MinimumVoters: 2, Grace: time.Millisecond, RemoveAfter: 100 * time.Millisecond}
 	groups := electAll(t, c, policy)
 	leader := leaderOf(t, c, groups[0])
 	g := groups[leader.Index()]
 	others := nodes(c, leader)
 	for i := len(others) - 1; i > 0; i-- {
 		c.Isolate(others[i].Index())
-		awaitStatus(t, g, "without the voter", func(s mosaik.Status) bool {
-			return s.Leader == leader.Peer() && !slices.ContainsFunc(s.Members, func(m mosaik.Member) bool { return m.Peer == others[i].Peer() })
+		awaitStatus(t, g, "without the voter", func(s consensus.Status) bool {
+			return s.Leader == leader.Peer() && !slices.ContainsFunc(s.Members, func(m consensus.Member) bool { return m.Peer == others[i].Peer() })
 		})
 	}
 	wantMembers(t, voters(leader, others[0]), g)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Recover makes a group work again that has lost its quorum for good, from what this member
@@ -27,8 +28,8 @@ func (g *Group[C, M]) Recover(ctx context.Context) error {
 }
 
 // Yield repairs an accident: two epochs of the group that formed independently, have met, and
-// both hold commands ([Status].Diverged). It gives up this member's epoch, with all its
-// commands, on all its members, which join the other epoch. Yield needs a quorum of this
+// both hold commands ([consensus.Status].Diverged). It gives up this member's epoch, with all
+// its commands, on all its members, which join the other epoch. Yield needs a quorum of this
 // member's epoch, and returns when this member is online in the other one. If there is no other
 // epoch, it does nothing and returns [ErrPrecondition].
 func (g *Group[C, M]) Yield(ctx context.Context) error {
@@ -36,18 +37,19 @@ func (g *Group[C, M]) Yield(ctx context.Context) error {
 }
 
 // Remove removes a member that will never come back: its process is gone, with its log. Until
-// then such a voter counts for every quorum, see [Status].Ghosts. If there is a spare, the
-// spare gets the vote first, so that the number of voters stays the same.
+// then such a voter counts for every quorum, see [consensus.Status].Ghosts. If there is a spare,
+// the spare gets the vote first, so that the number of voters stays the same.
 //
 // Only the leader can remove members: other members get [ErrNotLeader]. The group must keep a
-// quorum and [Policy.MinimumVoters] without the member, and the member must not be connected to
-// the leader; otherwise the error is [ErrPrecondition] with the reason. A group that has lost its
-// quorum cannot remove any member: see [Group.Recover]. Removing a peer that is no member does
-// nothing. When ctx ends first, the outcome is [Unknown]; removing the member again is harmless.
+// quorum and the MinimumVoters of its [consensus.Policy] without the member, and the member must
+// not be connected to the leader; otherwise the error is [ErrPrecondition] with the reason. A
+// group that has lost its quorum cannot remove any member: see [Group.Recover]. Removing a peer
+// that is no member does nothing. When ctx ends first, the outcome is [Unknown]; removing the
+// member again is harmless.
 //
 // A process that comes back after it was removed joins as a new member. To keep it out, change
 // the group's key ([GroupKey.Rotate]) or take back its tickets.
-func (g *Group[C, M]) Remove(ctx context.Context, peer PeerID) error {
+func (g *Group[C, M]) Remove(ctx context.Context, peer sm.PeerID) error {
 	return g.change("remove a member of", func(core *group.Group) error { return core.Remove(ctx, peer) })
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -38,7 +39,7 @@ type gates struct {
 	made   chan int      // the node for which such a machine was made
 }
 
-func (s *gates) join(n *testutil.Node, policy mosaik.Policy) shutGroup {
+func (s *gates) join(n *testutil.Node, policy consensus.Policy) shutGroup {
 	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), func() *shut {
 		if !s.closed.Load() {
 			return &shut{}
@@ -85,7 +86,7 @@ func TestReplacedReplica(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		nodes  int
-		policy mosaik.Policy
+		policy consensus.Policy
 		// replace makes the group replace the replica of a voter.
 		replace func(t *testing.T, c *testutil.Cluster, groups []shutGroup, leader int)
 	}{
@@ -94,7 +95,7 @@ func TestReplacedReplica(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		"a spare took its place": {4, mosaik.Policy{Expected: 3, MaximumVoters: 3, Grace: 500 * time.Millisecond},
+		"a spare took its place": {4, consensus.Policy{Expected: 3, MaximumVoters: 3, Grace: 500 * time.Millisecond},
 			func(t *testing.T, c *testutil.Cluster, groups []shutGroup, leader int) {
 				away := c.NodeOf(voterOf(groups[leader].Status(), leader, c))
 				c.Isolate(away.Index())
@@ -216,17 +217,17 @@ func wantKept(ctx context.Context, t *testing.T, s *gates, g, leader shutGroup) 
 }
 
 // voterOf returns a voter other than the leader.
-func voterOf(s mosaik.Status, leader int, c *testutil.Cluster) mosaik.PeerID {
+func voterOf(s consensus.Status, leader int, c *testutil.Cluster) sm.PeerID {
 	for _, m := range s.Members {
 		if m.Voter && m.Peer != c.Node(leader).Peer() {
 			return m.Peer
 		}
 	}
-	return mosaik.PeerID{}
+	return sm.PeerID{}
 }
 
 // isVoter reports whether the peer votes.
-func isVoter(s mosaik.Status, peer mosaik.PeerID) bool {
+func isVoter(s consensus.Status, peer sm.PeerID) bool {
 	for _, m := range s.Members {
 		if m.Peer == peer {
 			return m.Voter

@@ -1,6 +1,9 @@
 package mosaik
 
-import "github.com/mosaik-go/mosaik/sm"
+import (
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
+)
 
 // Result is what a command or a query returned. Every call that asks the machine returns
 // one: [Execute], [Query] and [Read] of the call's own type, and [Group.Execute],
@@ -15,7 +18,7 @@ type Result[R any] struct {
 	Index sm.Index
 	// Epoch is the epoch in which Index counts, zero where Index is 0. [Group.Commands]
 	// accepts both.
-	Epoch Epoch
+	Epoch consensus.Epoch
 	// Err is the machine's own error for one command of a batch. Calls of a single
 	// command and queries return that error themselves and leave Err nil.
 	Err error

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -14,14 +15,14 @@ import (
 func TestReluctantLeaderHandsOn(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
-	b := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(mosaik.Policy{})
-	reluctant := testutil.JoinWith(c.Node(0), b.WithRole(mosaik.Role{Reluctance: 3}))
+	b := mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(consensus.Policy{})
+	reluctant := testutil.JoinWith(c.Node(0), b.WithRole(consensus.Role{Reluctance: 3}))
 	testutil.Settle(t, reluctant)
 	mustPay(t, reluctant, 1)
 	groups := []tillGroup{reluctant}
 	for range 2 {
 		n := c.Add()
-		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.Policy{})))
+		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(consensus.Policy{})))
 	}
 	s, err := reluctant.When().Until(soon(t), ledByOtherThan(c.Node(0).Peer()))
 	if err != nil {
@@ -93,7 +94,7 @@ func TestTransferUnderLoad(t *testing.T) {
 	for i := range groups {
 		n := c.Node(i)
 		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-			WithConsensusConfig(fast(mosaik.ConsensusConfig{ElectionTimeout: 20 * time.Second})))
+			WithConsensusConfig(fast(consensus.Config{ElectionTimeout: 20 * time.Second})))
 	}
 	testutil.Settle(t, groups...)
 	ctx := soon(t)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -15,16 +16,16 @@ import (
 type electionGroup = *mosaik.Group[struct{}, sm.NoOp]
 
 // patient is a policy whose grace no test waits for.
-func patient(expected int) mosaik.Policy {
-	return mosaik.Policy{Expected: expected, Grace: time.Hour}
+func patient(expected int) consensus.Policy {
+	return consensus.Policy{Expected: expected, Grace: time.Hour}
 }
 
-func elect(n *testutil.Node, p mosaik.Policy) electionGroup {
+func elect(n *testutil.Node, p consensus.Policy) electionGroup {
 	return testutil.JoinWith(n, n.Builder().WithMembership(p))
 }
 
 // electAll lets all nodes join the election and waits until it has settled.
-func electAll(t testing.TB, c *testutil.Cluster, p mosaik.Policy) (groups []electionGroup) {
+func electAll(t testing.TB, c *testutil.Cluster, p consensus.Policy) (groups []electionGroup) {
 	t.Helper()
 	for i := range c.Len() {
 		groups = append(groups, elect(c.Node(i), p))
@@ -133,8 +134,8 @@ func TestLastVoterContinues(t *testing.T) {
 				wantSum(t, 5, groups...)
 				return
 			}
-			awaitStatus(t, groups[0], "that names both as gone", func(s mosaik.Status) bool {
-				unknown := func(g mosaik.Ghost) bool { return g.Gone == "" || !strings.Contains(g.Cost, "Recover") }
+			awaitStatus(t, groups[0], "that names both as gone", func(s consensus.Status) bool {
+				unknown := func(g consensus.Ghost) bool { return g.Gone == "" || !strings.Contains(g.Cost, "Recover") }
 				return s.Stalled && len(s.Ghosts) == 2 && !slices.ContainsFunc(s.Ghosts, unknown)
 			})
 			if s := groups[0].Status(); s.Epoch != epoch || !s.Stalled {
@@ -162,7 +163,7 @@ func TestGoodbyeFreesTheLastVoter(t *testing.T) {
 	}
 	err := groups[1].Leave(soon(t))
 	wantError(t, "leave", err, mosaik.ErrVoteNeeded)
-	s := awaitStatus(t, groups[0], "of another epoch", func(s mosaik.Status) bool {
+	s := awaitStatus(t, groups[0], "of another epoch", func(s consensus.Status) bool {
 		return s.Epoch != old && s.Recoveries == 1 && s.Leader == c.Node(0).Peer()
 	})
 	if s.AcceptsCommands {
@@ -192,7 +193,7 @@ func TestSurvivorsApart(t *testing.T) {
 		groups[i] = elect(c.Node(i), policy)
 	}
 	for _, g := range groups[:2] {
-		s := awaitStatus(t, g, "that names three as gone", func(s mosaik.Status) bool {
+		s := awaitStatus(t, g, "that names three as gone", func(s consensus.Status) bool {
 			gone := 0
 			for _, ghost := range s.Ghosts {
 				if ghost.Gone != "" {
@@ -213,7 +214,7 @@ func TestSurvivorsApart(t *testing.T) {
 }
 
 // awaitStatus waits for a status of the member that is so.
-func awaitStatus(t testing.TB, g interface{ When() mosaik.When }, what string, so func(mosaik.Status) bool) (last mosaik.Status) {
+func awaitStatus(t testing.TB, g interface{ When() mosaik.When }, what string, so func(consensus.Status) bool) (last consensus.Status) {
 	t.Helper()
 	for last = range g.When().Statuses(soon(t)) {
 		if so(last) {

@@ -9,16 +9,16 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Rotate returns a key that proves the secrets of next and none of k's, for the same
-// group ids as k. A key that is rotated repeatedly keeps the ids of the first key. The
+// Rotate returns a key with the group ids of k and the secrets of next: it proves those of
+// next and none of k's. A key that is rotated repeatedly keeps the ids of the first key. The
 // result is the zero GroupKey if k or next is.
 //
 // To change the secret of a running group, restart its members one by one with
 // k.Rotate(next).Accepting(k), and once all run with that, one by one with
-// k.Rotate(next). Members with either of two successive keys accept each other, so the
-// group keeps its quorum. A process that knows k is excluded once the last member runs
-// with k.Rotate(next). Store the rotated key itself ([GroupKey.Export]): next alone
-// has other ids.
+// k.Rotate(next). Members with two successive keys of these accept each other, so the
+// group keeps its quorum. Once the last member runs with k.Rotate(next), a process that
+// knows only k is excluded. Store the rotated key itself ([GroupKey.Export]): next alone
+// has other group ids.
 func (k GroupKey) Rotate(next GroupKey) GroupKey {
 	if k.IsZero() || next.IsZero() {
 		return GroupKey{}

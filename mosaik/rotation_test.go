@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -18,8 +19,8 @@ func TestRotatedKeyKeepsTheIDAndProvesTheNewSecret(t *testing.T) {
 	if m := rotated.material(); m.anchor != sm.ID("first").Hashed() || m.secret != sm.ID("third") || m.accepted != nil {
 		t.Errorf("material of the rotated key is %v, want the anchor of the first and the last secret", m)
 	}
-	id := func(key GroupKey) GroupID {
-		return groupID(key, ConsensusConfig{}, sm.ID("machine"), sm.ID("sync"), nil)
+	id := func(key GroupKey) sm.Digest {
+		return groupID(key, consensus.Config{}, sm.ID("machine"), sm.ID("sync"), nil)
 	}
 	if id(rotated) != id(first) || id(rotated) == id(third) {
 		t.Error("rotation changed the group id")

@@ -18,7 +18,9 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -29,7 +31,7 @@ import (
 // function or an interface.
 func TestNilSettings(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("nil settings")
+	id := mosaik.NetworkID("nil settings")
 	var listener *net.TCPListener
 	var meters *metricnoop.MeterProvider
 	var tracers *tracenoop.TracerProvider
@@ -69,7 +71,7 @@ func TestNilSettings(t *testing.T) {
 // TestLastSettingWins repeats the settings that have one value.
 func TestLastSettingWins(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("repeated settings")
+	id := mosaik.NetworkID("repeated settings")
 	first, last := listen(t), listen(t)
 	first.Close()
 	dialled := make(chan struct{}, 64)
@@ -86,8 +88,8 @@ func TestLastSettingWins(t *testing.T) {
 			return d.DialContext(ctx, network, addr)
 		})
 	}
-	refuse := func(mosaik.PeerID, netip.AddrPort) error { return errShort }
-	allow := func(mosaik.PeerID, netip.AddrPort) error { return nil }
+	refuse := func(sm.PeerID, netip.AddrPort) error { return errShort }
+	allow := func(sm.PeerID, netip.AddrPort) error { return nil }
 	seed := openNetwork(t, id)
 	n := openNetwork(t, id,
 		mosaik.WithListener(first), mosaik.WithListener(last),
@@ -105,10 +107,10 @@ func TestLastSettingWins(t *testing.T) {
 	<-dialled
 
 	b := mosaik.WithStateMachine(n.Groups().WithKey(mosaik.RandomKey()), newTill).
-		WithConsensusConfig(mosaik.ConsensusConfig{MaxMissedHeartbeats: 3, QueryTimeout: time.Hour}).
-		WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})).
-		WithRole(mosaik.Role{Reluctance: -1}).WithRole(mosaik.Role{}).
-		WithMembership(mosaik.Policy{Expected: 9}).WithMembership(mosaik.Policy{}).
+		WithConsensusConfig(consensus.Config{MaxMissedHeartbeats: 3, QueryTimeout: time.Hour}).
+		WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None})).
+		WithRole(consensus.Role{Reluctance: -1}).WithRole(consensus.Role{}).
+		WithMembership(consensus.Policy{Expected: 9}).WithMembership(consensus.Policy{}).
 		WithTokenFloor(1<<63).WithTokenFloor(7).
 		WithHistory(1).WithHistory(1<<20).
 		WithSnapshots(1, 1).WithSnapshots(10, 1<<20).
@@ -117,7 +119,7 @@ func TestLastSettingWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := g.Config(), fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}); got != want {
+	if got, want := g.Config(), fast(consensus.Config{BootstrapDelay: consensus.None}); got != want {
 		t.Errorf("the config is %v, want the last, %v", got, want)
 	}
 	if err := g.When().Online(soon(t)); err != nil {
@@ -139,7 +141,7 @@ func listen(t *testing.T) net.Listener {
 // TestListsAddUp repeats the settings that are lists.
 func TestListsAddUp(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("lists")
+	id := mosaik.NetworkID("lists")
 	seed := openNetwork(t, id)
 	dead := listen(t)
 	dead.Close()
@@ -162,7 +164,7 @@ func TestListsAddUp(t *testing.T) {
 	keyed := n.Groups().WithKey(mosaik.RandomKey()).RequireTicket(password{"a"})
 	wantMessage(t, "validators", join(keyed.RequireTicket(nil))(t.Context()), "ticket validator 2 is nil")
 	// Each of two builders that branch from one has its own second validator.
-	ids := map[mosaik.GroupID]bool{}
+	ids := map[sm.Digest]bool{}
 	for _, b := range []mosaik.KeyedBuilder{keyed, keyed.RequireTicket(password{"b"}), keyed.RequireTicket(password{"c"})} {
 		g, err := b.Join(t.Context())
 		if err != nil {
@@ -178,7 +180,7 @@ func TestListsAddUp(t *testing.T) {
 // TestContradictorySettings sets what cannot hold together.
 func TestContradictorySettings(t *testing.T) {
 	t.Parallel()
-	id := mosaik.NewNetworkID("contradictions")
+	id := mosaik.NetworkID("contradictions")
 	l := listen(t)
 	defer l.Close()
 	for _, opts := range [][]mosaik.Option{
@@ -193,7 +195,7 @@ func TestContradictorySettings(t *testing.T) {
 	}
 	n := openNetwork(t, id, mosaik.WithListener(l))
 	keyed := n.Groups().WithKey(mosaik.RandomKey())
-	wantMessage(t, "role", join(keyed.WithRole(mosaik.Role{Observer: true, Reluctance: 3}))(t.Context()),
+	wantMessage(t, "role", join(keyed.WithRole(consensus.Role{Observer: true, Reluctance: 3}))(t.Context()),
 		"validate role: it is both an observer and reluctant")
 }
 

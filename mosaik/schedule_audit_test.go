@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -20,7 +21,7 @@ import (
 // audit holds what a schedule's members said against what a group promises.
 type audit struct {
 	t        *testing.T
-	policy   mosaik.Policy
+	policy   consensus.Policy
 	watchers sync.WaitGroup
 	slow     [mostNodes]atomic.Int64 // how many nanoseconds a command takes on each node
 
@@ -28,13 +29,13 @@ type audit struct {
 	clients int64
 	calls   map[int64]fate // by the number that was paid
 	acks    []int64        // the acknowledged ones, in the order of their acknowledgement
-	opened  map[mosaik.Epoch]bool
-	leaders map[reign]mosaik.PeerID
+	opened  map[consensus.Epoch]bool
+	leaders map[reign]sm.PeerID
 }
 
 // reign is what at most one member leads in.
 type reign struct {
-	epoch mosaik.Epoch
+	epoch consensus.Epoch
 	term  sm.Term
 }
 
@@ -47,10 +48,10 @@ const (
 	refused
 )
 
-func newAudit(t *testing.T, policy mosaik.Policy) *audit {
+func newAudit(t *testing.T, policy consensus.Policy) *audit {
 	return &audit{
 		t: t, policy: policy,
-		calls: map[int64]fate{}, opened: map[mosaik.Epoch]bool{}, leaders: map[reign]mosaik.PeerID{},
+		calls: map[int64]fate{}, opened: map[consensus.Epoch]bool{}, leaders: map[reign]sm.PeerID{},
 	}
 }
 
@@ -64,7 +65,7 @@ func (a *audit) watch(ctx context.Context, node *testutil.Node, g member) {
 	})
 }
 
-func (a *audit) see(n *testutil.Node, s mosaik.Status) {
+func (a *audit) see(n *testutil.Node, s consensus.Status) {
 	node := n.Index()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -237,20 +238,19 @@ func (a *audit) check(node int, history []int64) {
 
 // checkRest fails unless the voters are as many as they should be among so many
 // members.
-func (a *audit) checkRest(node int, s mosaik.Status, members int) {
-	full := a.policy.WithDefaults()
-	p := group.Policy{Expected: full.Expected, Minimum: full.MinimumVoters, Maximum: full.MaximumVoters}
+func (a *audit) checkRest(node int, s consensus.Status, members int) {
+	p := a.policy.WithDefaults()
 	voters := len(voterIDs(s))
-	if least := min(members, p.Minimum); voters < least {
+	if least := min(members, p.MinimumVoters); voters < least {
 		a.t.Errorf("node %d: %d voters, want %d at least: %s", node, voters, least, tell(s))
 	}
-	if !p.AtRest(voters, members) {
+	if !group.AtRest(p, voters, members) {
 		a.t.Errorf("node %d: %d of %d members vote: %s", node, voters, members, tell(s))
 	}
 }
 
 // tell is a status in one line.
-func tell(s mosaik.Status) string {
+func tell(s consensus.Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "epoch %.8s term %d leader %s accepts %v online %v settled %v stalled %v waits for %q;",
 		s.Epoch, s.Term, s.Leader.Short(), s.AcceptsCommands, s.Online, s.Settled, s.Stalled, s.Waits)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -34,7 +35,7 @@ func (s *schedule) hurry() {
 	}
 }
 
-func (w tills) join(n *testutil.Node, p mosaik.Policy) member {
+func (w tills) join(n *testutil.Node, p consensus.Policy) member {
 	newTill := func() *till { return &till{slow: &w.slow[n.Index()]} }
 	return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(p))
 }

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // The steps of a schedule. Each returns what it did, "" if it was not possible.
@@ -150,7 +151,7 @@ func (s *schedule) overtake() string {
 	default: // it is busy
 	}
 	time.Sleep(time.Duration(200+s.draw.IntN(200)) * time.Millisecond) // the time is the fault's
-	err := leader.group.TransferLeadership(ctx, mosaik.PeerID{})
+	err := leader.group.TransferLeadership(ctx, sm.PeerID{})
 	if err == nil {
 		err = a.group.When().Online(ctx)
 	}
@@ -329,7 +330,7 @@ func (s *schedule) expendable(lost *actor) bool {
 		}
 		return s.formed
 	}
-	votes := map[mosaik.PeerID]mosaik.Epoch{} // who is here and has a vote
+	votes := map[sm.PeerID]consensus.Epoch{} // who is here and has a vote
 	opened := false
 	for _, a := range s.actors {
 		if !a.joined() {
@@ -387,7 +388,7 @@ func (s *schedule) expendable(lost *actor) bool {
 }
 
 // voterIDs returns the peers that have a vote, once for each of their replicas.
-func voterIDs(s mosaik.Status) (peers []mosaik.PeerID) {
+func voterIDs(s consensus.Status) (peers []sm.PeerID) {
 	for _, m := range s.Members {
 		if m.Voter {
 			peers = append(peers, m.Peer)

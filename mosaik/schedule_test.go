@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -50,17 +51,17 @@ func TestSchedules(t *testing.T) {
 // member is a handle of any machine's group.
 type member interface {
 	When() mosaik.When
-	Status() mosaik.Status
+	Status() consensus.Status
 	AppliedIndex() sm.Index
 	Leave(context.Context) error
-	TransferLeadership(context.Context, mosaik.PeerID) error
+	TransferLeadership(context.Context, sm.PeerID) error
 }
 
 // workload is what the members of a schedule are asked to do, and what is held
 // against their answers beyond the audit.
 type workload interface {
 	// join lets a node become a member; the machine and the storage are its own.
-	join(*testutil.Node, mosaik.Policy) member
+	join(*testutil.Node, consensus.Policy) member
 	// round returns what a new client with that number does at each order.
 	round(id int64, g member) func(ctx context.Context, commands int)
 	// history returns the numbers of all applied commands, by a strong read.
@@ -87,7 +88,7 @@ type schedule struct {
 	seed   uint64
 	draw   *rand.Rand
 	c      *testutil.Cluster
-	policy mosaik.Policy
+	policy consensus.Policy
 	actors []*actor // by the number of their node
 	kinds  []chance
 	taken  []string // the steps
@@ -112,7 +113,7 @@ func newSchedule(t *testing.T, seed uint64, logs logs, work func(*audit) workloa
 	draw := rand.New(rand.NewPCG(seed, 0))
 	n := 3 + draw.IntN(5)
 	grace := []time.Duration{300 * time.Millisecond, time.Second, 30 * time.Second}[draw.IntN(3)]
-	policy := mosaik.Policy{Expected: n, Grace: grace}
+	policy := consensus.Policy{Expected: n, Grace: grace}
 	s := &schedule{
 		t: t, logs: logs, seed: seed, draw: draw, policy: policy,
 		audit: newAudit(t, policy),

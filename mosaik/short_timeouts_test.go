@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -23,7 +24,7 @@ func TestShortTimeoutsDoNotKeepAGroupFromForming(t *testing.T) {
 			c.Delay(i, j, oneWay)
 		}
 	}
-	timing := fast(mosaik.ConsensusConfig{ForwardTimeout: shortest, QueryTimeout: shortest})
+	timing := fast(consensus.Config{ForwardTimeout: shortest, QueryTimeout: shortest})
 	groups := make([]tillGroup, c.Len())
 	for i := range groups {
 		groups[i] = testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(c.Node(i).Builder().WithConsensusConfig(timing), newTill))

@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // overASlowLink returns a group of two, settled, between whom a message takes 100 ms.
-func overASlowLink(t *testing.T, consensus mosaik.ConsensusConfig) (groups []tillGroup) {
+func overASlowLink(t *testing.T, consensus consensus.Config) (groups []tillGroup) {
 	t.Helper()
 	c := testutil.NewCluster(t, 2)
 	consensus.ElectionTimeout = 2 * time.Second
@@ -26,7 +27,7 @@ func overASlowLink(t *testing.T, consensus mosaik.ConsensusConfig) (groups []til
 // long as an attempt of a command may. Commands take longer, and succeed on each.
 func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 	t.Parallel()
-	groups := overASlowLink(t, fast(mosaik.ConsensusConfig{ForwardTimeout: 50 * time.Millisecond}))
+	groups := overASlowLink(t, fast(consensus.Config{ForwardTimeout: 50 * time.Millisecond}))
 	want := int64(0)
 	for _, g := range groups {
 		for range 2 {
@@ -41,7 +42,7 @@ func TestForwardTimeoutBelowTheRoundTrip(t *testing.T) {
 // answer takes: two round trips, from a follower.
 func TestStrongReadsOverASlowLink(t *testing.T) {
 	t.Parallel()
-	groups := overASlowLink(t, fast(mosaik.ConsensusConfig{QueryTimeout: 300 * time.Millisecond}))
+	groups := overASlowLink(t, fast(consensus.Config{QueryTimeout: 300 * time.Millisecond}))
 	for _, g := range groups {
 		sumNow := mustPay(t, g, 1)
 		for range 3 {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -91,16 +92,16 @@ func TestSlowMachine(t *testing.T) {
 	open := sync.OnceFunc(func() { close(gate) })
 	defer open()
 	g := testutil.JoinAll(c, func() *shut { return &shut{gate: gate} })[0]
-	await := func(want ...mosaik.SlowCall) {
+	await := func(want ...consensus.SlowCall) {
 		t.Helper()
-		var got []mosaik.SlowCall
+		var got []consensus.SlowCall
 		for s := range g.When().Statuses(soon(t)) {
 			got = got[:0]
 			for _, call := range s.SlowCalls {
 				if call.Since.IsZero() || call.For <= 0 {
 					t.Errorf("%+v has taken no time", call)
 				}
-				got = append(got, mosaik.SlowCall{Doing: call.Doing, Type: call.Type, Index: call.Index})
+				got = append(got, consensus.SlowCall{Doing: call.Doing, Type: call.Type, Index: call.Index})
 			}
 			if gocmp.Equal(want, got) || len(want)+len(got) == 0 {
 				return
@@ -116,7 +117,7 @@ func TestSlowMachine(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	await(mosaik.SlowCall{Doing: "apply", Type: "mosaik_test.step", Index: 1})
+	await(consensus.SlowCall{Doing: "apply", Type: "mosaik_test.step", Index: 1})
 	if s := g.Status(); !s.Online {
 		t.Errorf("a member whose machine is slow: %+v", s)
 	}
@@ -131,7 +132,7 @@ func TestSlowMachine(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	await(mosaik.SlowCall{Doing: "query", Type: "mosaik_test.lingering", Index: 2})
+	await(consensus.SlowCall{Doing: "query", Type: "mosaik_test.lingering", Index: 2})
 	answer()
 	await()
 	if got, want := slowCalls(t, reader), (map[string]int64{"apply": 1, "query": 1}); !maps.Equal(got, want) {
@@ -153,14 +154,14 @@ func TestPoisonIsLogged(t *testing.T) {
 	g := testutil.JoinAll(c, newTill)[0]
 	for range 3 {
 		_, err := g.ExecuteMany(soon(t), step{"pay", 1}, step{Verb: "blow"})
-		wantError(t, "execute", err, mosaik.ErrPoisoned)
+		wantError(t, "execute", err, consensus.ErrPoisoned)
 	}
 	for s := range g.When().Statuses(soon(t)) {
 		if s.Poisoned != nil {
 			break
 		}
 	}
-	var poisoned *mosaik.PoisonedError
+	var poisoned *consensus.PoisonedError
 	if err := g.Status().Poisoned; !errors.As(err, &poisoned) || poisoned.Command != "mosaik_test.step" || poisoned.Index != 2 ||
 		!strings.Contains(string(poisoned.Stack), "mosaik_test.blow.ApplyTo") {
 		t.Errorf("poisoned by %+v", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -200,7 +201,7 @@ func TestFailingRestoreEndsItsMember(t *testing.T) {
 				t.Parallel()
 				var saves, restores, well sickness
 				d := newDurables(t, newKeptTill)
-				policy := mosaik.Policy{Expected: 3}
+				policy := consensus.Policy{Expected: 3}
 				join := func(n *testutil.Node, restores *sickness) *mosaik.Group[step, *sickTill] {
 					b := mosaik.WithStateMachine(n.Builder().WithMembership(policy), func() *sickTill { return &sickTill{saves: &saves, restores: restores} })
 					return testutil.JoinWith(n, b.WithSnapshots(d.snapshotEntries, d.snapshotBytes).WithLogStorage(storage()))
@@ -220,7 +221,7 @@ func TestFailingRestoreEndsItsMember(t *testing.T) {
 					t.Error(err)
 				}
 				err := late.When().Online(soon(t))
-				wantError(t, "wait on a member that cannot restore", err, mosaik.ErrPoisoned)
+				wantError(t, "wait on a member that cannot restore", err, consensus.ErrPoisoned)
 				if _, err := groups[0].Execute(soon(t), step{"pay", 1}); err != nil {
 					t.Fatal(err)
 				}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/testdata/savings"
 	"github.com/mosaik-go/mosaik/testutil"
 )
@@ -14,7 +15,7 @@ import (
 func TestGeneratedSnapshots(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	policy := mosaik.Policy{Expected: 3}
+	policy := consensus.Policy{Expected: 3}
 	join := func(n *testutil.Node) *mosaik.Group[savings.Command, *savings.Savings] {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), savings.New).WithMembership(policy).WithSnapshots(20, 64<<20))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -119,7 +120,7 @@ func (s *soak) start(storage func() logstore.Storage[step]) {
 	}))
 	for i := range s.dirs {
 		log := &soakedLog{storage: storage(), pruned: make(chan struct{}, 1)}
-		b := c.Node(i).Builder().WithConsensusConfig(mosaik.ConsensusConfig{})
+		b := c.Node(i).Builder().WithConsensusConfig(consensus.Config{})
 		newVault := func() *vault { return newVault(s.size.slots) }
 		s.groups = append(s.groups, testutil.JoinWith(c.Node(i), mosaik.WithStateMachine(b, newVault).
 			WithSnapshots(s.size.entries, s.size.bytes).WithLogStorage(log)))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // processorTime returns how long the process has used processors.
@@ -29,7 +30,7 @@ func BenchmarkStartGroups(b *testing.B) {
 	for _, groups := range []int{10, 100, 300, 500} {
 		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
 			for b.Loop() {
-				id := mosaik.NewNetworkID(b.Name())
+				id := mosaik.NetworkID(b.Name())
 				var nets []*mosaik.Network
 				var seeds []string
 				for range 3 {
@@ -50,7 +51,7 @@ func BenchmarkStartGroups(b *testing.B) {
 					key := mosaik.RandomKey()
 					for _, n := range nets {
 						g, err := mosaik.WithStateMachine(n.Groups().WithKey(key), newTill).
-							WithMembership(mosaik.Policy{Expected: 3}).Join(b.Context())
+							WithMembership(consensus.Policy{Expected: 3}).Join(b.Context())
 						if err != nil {
 							b.Fatal(err)
 						}

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -21,25 +23,25 @@ func TestStatusJSON(t *testing.T) {
 	t.Parallel()
 	const file = "testdata/status.json"
 	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := mosaik.Status{
-		Epoch: mosaik.Epoch{1, 2, 15: 3}, Recoveries: 1, Leader: mosaik.PeerID{4, 31: 5}, Term: 6, Level: 2,
+	s := consensus.Status{
+		Epoch: consensus.Epoch{1, 2, 15: 3}, Recoveries: 1, Leader: sm.PeerID{4, 31: 5}, Term: 6, Level: 2,
 		AcceptsCommands: true, Online: true, Settled: true, Stalled: true, Waits: "voter 0400000000, which cannot be reached",
-		Diverged: []mosaik.Epoch{{7}},
-		Members: []mosaik.Member{
-			{Peer: mosaik.PeerID{4, 31: 5}, Incarnation: mosaik.Incarnation{8}, Voter: true, CaughtUp: true, Bonded: true, Level: 2,
+		Diverged: []consensus.Epoch{{7}},
+		Members: []consensus.Member{
+			{Peer: sm.PeerID{4, 31: 5}, Incarnation: consensus.Incarnation{8}, Voter: true, CaughtUp: true, Bonded: true, Level: 2,
 				RTT: 250 * time.Microsecond, Addrs: []string{"127.0.0.1:7000"}},
-			{Peer: mosaik.PeerID{9}, LastSeen: at},
+			{Peer: sm.PeerID{9}, LastSeen: at},
 		},
-		Refused: []mosaik.RefusedError{{Peer: mosaik.PeerID{10}, Code: 30403}, {Peer: mosaik.PeerID{11}, Code: 7}},
-		Poisoned: &mosaik.PoisonedError{
+		Refused: []consensus.RefusedError{{Peer: sm.PeerID{10}, Code: 30403}, {Peer: sm.PeerID{11}, Code: 7}},
+		Poisoned: &consensus.PoisonedError{
 			Doing: "apply", Command: "bank.Deposit", Index: 12, Offset: 1, Value: "the ledger is broken",
 		},
-		Ghosts:        []mosaik.Ghost{{Peer: mosaik.PeerID{9}, Since: at, Gone: "its process has ended", Cost: "of 3 voters 2 are needed"}},
-		LinkErrors:    map[mosaik.PeerID]string{{9}: "it cannot be dialled"},
-		Mismatch:      &mosaik.Mismatch{Peers: 2, Groups: []mosaik.GroupID{{12}}},
-		Outdated:      &mosaik.OutdatedError{Found: 3, Supported: 2},
+		Ghosts:        []consensus.Ghost{{Peer: sm.PeerID{9}, Since: at, Gone: "its process has ended", Cost: "of 3 voters 2 are needed"}},
+		LinkErrors:    map[sm.PeerID]string{{9}: "it cannot be dialled"},
+		Mismatch:      &consensus.Mismatch{Peers: 2, Groups: []sm.Digest{{12}}},
+		Outdated:      &consensus.OutdatedError{Found: 3, Supported: 2},
 		SnapshotError: errors.New("the disk is full"),
-		SlowCalls:     []mosaik.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
+		SlowCalls:     []consensus.SlowCall{{Doing: "query", Type: "bank.Total", Index: 12, Since: at, For: 2 * time.Second}},
 		Ended:         mosaik.ErrClosed,
 	}
 	for fields, i := reflect.ValueOf(s), 0; i < fields.NumField(); i++ {
@@ -67,14 +69,14 @@ func TestStatusJSON(t *testing.T) {
 
 	// What names something can be read back.
 	var back struct {
-		Epoch      mosaik.Epoch
-		Diverged   []mosaik.Epoch
-		Members    []mosaik.Member
-		Ghosts     []mosaik.Ghost
-		LinkErrors map[mosaik.PeerID]string
-		Refused    []mosaik.RefusedError
+		Epoch      consensus.Epoch
+		Diverged   []consensus.Epoch
+		Members    []consensus.Member
+		Ghosts     []consensus.Ghost
+		LinkErrors map[sm.PeerID]string
+		Refused    []consensus.RefusedError
 
-		Mismatch *mosaik.Mismatch
+		Mismatch *consensus.Mismatch
 	}
 	if err := json.NewDecoder(bytes.NewReader(got)).Decode(&back); err != nil {
 		t.Fatal(err)
@@ -84,13 +86,13 @@ func TestStatusJSON(t *testing.T) {
 		t.Errorf("read back %+v", back)
 	}
 	for _, text := range []string{`"01"`, `"` + strings.Repeat("0", 31) + `x"`, `7`} {
-		var epoch mosaik.Epoch
-		var incarnation mosaik.Incarnation
+		var epoch consensus.Epoch
+		var incarnation consensus.Incarnation
 		if json.Unmarshal([]byte(text), &epoch) == nil || json.Unmarshal([]byte(text), &incarnation) == nil {
 			t.Errorf("%s is an epoch or an incarnation", text)
 		}
 	}
-	var code mosaik.CloseCode
+	var code consensus.CloseCode
 	if err := json.Unmarshal([]byte(`"x 30403"`), &code); err == nil {
 		t.Errorf("a code without a number is %d", code)
 	}

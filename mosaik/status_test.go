@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -17,23 +18,23 @@ func TestObserversAlone(t *testing.T) {
 	groups := make([]tillGroup, 2)
 	for i := range groups {
 		n := c.Node(i)
-		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithRole(mosaik.Role{Observer: true}).
-			WithMembership(mosaik.Policy{}).WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
+		groups[i] = testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithRole(consensus.Role{Observer: true}).
+			WithMembership(consensus.Policy{}).WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None})))
 	}
 	for _, g := range groups {
 		if _, err := g.When().Until(soon(t), bonded(g, 1)); err != nil {
 			t.Fatal(err)
 		}
 		s := g.Status()
-		if !strings.Contains(s.Waits, "all connected members are observers") || s.Online || s.Epoch != (mosaik.Epoch{}) {
+		if !strings.Contains(s.Waits, "all connected members are observers") || s.Online || s.Epoch != (consensus.Epoch{}) {
 			t.Errorf("the status of an observer among observers is %+v", s)
 		}
 		_, err := mosaik.Execute(t.Context(), g, pay(1))
 		wantError(t, "execute among observers", err, mosaik.ErrForming)
 	}
 	n := c.Add()
-	voter := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(mosaik.Policy{}).
-		WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None})))
+	voter := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).WithMembership(consensus.Policy{}).
+		WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None})))
 	testutil.Settle(t, append(groups, voter)...)
 	if s := voter.Status(); s.Waits != "" || !s.Settled {
 		t.Errorf("a settled member says that it waits for %q", s.Waits)
@@ -46,15 +47,15 @@ func TestMembersInDetail(t *testing.T) {
 	c := testutil.NewCluster(t, 3)
 	groups := testutil.JoinAll(c, newTill)
 	g, lost := groups[0], c.Node(2)
-	find := func(s mosaik.Status) mosaik.Member {
-		i := slices.IndexFunc(s.Members, func(m mosaik.Member) bool { return m.Peer == lost.Peer() })
+	find := func(s consensus.Status) consensus.Member {
+		i := slices.IndexFunc(s.Members, func(m consensus.Member) bool { return m.Peer == lost.Peer() })
 		return s.Members[i]
 	}
 	for find(g.Status()).RTT == 0 {
 		mustPay(t, g, 1) // a measurement alone is no change of status to wait for
 	}
 	m := find(g.Status())
-	if !m.Voter || !m.CaughtUp || !m.Bonded || m.Incarnation == (mosaik.Incarnation{}) || !m.LastSeen.IsZero() ||
+	if !m.Voter || !m.CaughtUp || !m.Bonded || m.Incarnation == (consensus.Incarnation{}) || !m.LastSeen.IsZero() ||
 		!slices.Equal(m.Addrs, []string{lost.Addr()}) || m.RTT <= 0 || m.RTT > time.Minute {
 		t.Errorf("a member that is here: %+v", m)
 	}

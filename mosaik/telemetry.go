@@ -9,9 +9,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // scope names this library to OpenTelemetry.
@@ -20,12 +22,12 @@ const scope = "github.com/mosaik-go/mosaik"
 // telemetry records the spans and metrics of a network.
 type telemetry struct {
 	net      *Network
-	self     PeerID
+	self     sm.PeerID
 	tracer   trace.Tracer
 	observed metric.Registration
 }
 
-func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
+func newTelemetry(n *Network, self sm.PeerID) (*telemetry, error) {
 	t := &telemetry{net: n, self: self, tracer: n.opts.tracers.Tracer(scope)}
 	meter := n.opts.meters.Meter(scope)
 	groups, err := meter.Int64ObservableUpDownCounter("mosaik.groups.active",
@@ -52,17 +54,17 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 		observed = append(observed, states[i])
 	}
 	refused, err := meter.Int64ObservableCounter("mosaik.bonds.refused",
-		metric.WithDescription("Connections and bonds that were refused or ended, by the code that says why and by who said it."), metric.WithUnit("{refusal}"))
+		metric.WithDescription("Connections and bonds that were refused or ended, by close code and by the side that sent it."), metric.WithUnit("{refusal}"))
 	if err != nil {
 		return nil, err
 	}
 	dropped, err := meter.Int64ObservableCounter("mosaik.connections.dropped",
-		metric.WithDescription("Connections that were closed before their handshake was over, by the limit that was exceeded."), metric.WithUnit("{connection}"))
+		metric.WithDescription("Connections that were closed before their handshake ended, by the limit that they exceeded."), metric.WithUnit("{connection}"))
 	if err != nil {
 		return nil, err
 	}
 	dials, err := meter.Int64ObservableCounter("mosaik.network.dials",
-		metric.WithDescription("Connections that were dialled, or were not because of a rule or the filter, by how that ended."), metric.WithUnit("{dial}"))
+		metric.WithDescription("Dials of peers by outcome; forbidden ones were refused by a rule or by the dial filter."), metric.WithUnit("{dial}"))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func newTelemetry(n *Network, self PeerID) (*telemetry, error) {
 			o.ObserveInt64(members, int64(len(status.Members)-voters), here, metric.WithAttributes(attribute.Bool("voter", false)))
 		}
 		o.ObserveInt64(groups, int64(active), t.here())
-		n.link.Counters().EachRefused(func(code link.Code, d link.Direction, count int64) {
+		n.link.Counters().EachRefused(func(code consensus.CloseCode, d link.Direction, count int64) {
 			o.ObserveInt64(refused, count, t.here(codeAttribute(code), attribute.String("direction", d.String())))
 		})
 		n.link.Counters().EachDropped(func(l link.Limit, count int64) {
@@ -120,11 +122,11 @@ var groupStates = [...]struct {
 }{
 	{"online", "1 while this member can serve.", func(s group.Status) int64 { return one(s.Online) }},
 	{"stalled", "1 while there is no leader and none can be elected.", func(s group.Status) int64 { return one(s.Stalled) }},
-	{"apart", "Other epochs of the group that hold commands as well.", func(s group.Status) int64 { return int64(len(s.Diverged)) }},
+	{"diverged", "Other epochs of the group that also hold commands.", func(s group.Status) int64 { return int64(len(s.Diverged)) }},
 	{"term", "The Raft term that this member is in.", func(s group.Status) int64 { return int64(s.Term) }},
-	{"snapshot.failing", "1 while this member's last snapshot failed and its log grows.", func(s group.Status) int64 { return one(s.Snapshot != nil) }},
-	{"machine.slow", "Calls of this member's machine that have run for longer than a second and still run.", func(s group.Status) int64 { return int64(len(s.Slow)) }},
-	{"recovered", "How many epochs the present one continues.", func(s group.Status) int64 { return int64(s.Recovered) }},
+	{"snapshot.failing", "1 while this member's last snapshot failed and its log grows.", func(s group.Status) int64 { return one(s.SnapshotError != nil) }},
+	{"machine.slow", "Calls of this member's machine that have been running for longer than a second.", func(s group.Status) int64 { return int64(len(s.SlowCalls)) }},
+	{"recovered", "Number of earlier epochs that the present one continues.", func(s group.Status) int64 { return int64(s.Recoveries) }},
 }
 
 func one(is bool) int64 {
@@ -136,7 +138,7 @@ func one(is bool) int64 {
 
 func (t *telemetry) close() error { return t.observed.Unregister() }
 
-// here returns the network's attributes and more, for a measurement.
+// here returns the attributes of a measurement: those of the network, and more.
 func (t *telemetry) here(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(append(t.attributes(), more...)...)
 }
@@ -150,13 +152,13 @@ func (t *telemetry) attributes() []attribute.KeyValue {
 	}
 }
 
-func (t *telemetry) groupAttribute(id GroupID) attribute.KeyValue {
+func (t *telemetry) groupAttribute(id sm.Digest) attribute.KeyValue {
 	return attribute.String("group", id.Short())
 }
 
-// codeAttribute returns a code as a number, -1 for every code that has no name.
-func codeAttribute(code link.Code) attribute.KeyValue {
-	if code == link.CodeAccepted {
+// codeAttribute returns a code as a number, -1 for every code that is not known.
+func codeAttribute(code consensus.CloseCode) attribute.KeyValue {
+	if code == consensus.CodeAccepted {
 		return attribute.Int64("code", -1)
 	}
 	return attribute.Int64("code", int64(code))
@@ -167,7 +169,7 @@ var noSpan = trace.SpanFromContext(context.Background())
 
 // start starts a span about a group if the parent span is sampled, or root spans are
 // enabled (WithRootSpans).
-func (t *telemetry) start(ctx context.Context, name string, id GroupID) (context.Context, trace.Span) {
+func (t *telemetry) start(ctx context.Context, name string, id sm.Digest) (context.Context, trace.Span) {
 	if !t.net.opts.rootSpans {
 		if parent := trace.SpanFromContext(ctx); parent == noSpan || !parent.SpanContext().IsSampled() {
 			return ctx, noSpan

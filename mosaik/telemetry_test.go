@@ -19,7 +19,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -86,7 +88,7 @@ func TestMetricsOfSeveralNetworks(t *testing.T) {
 	t.Parallel()
 	reader := metric.NewManualReader()
 	provider := mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader)))
-	id := mosaik.NewNetworkID(t.Name())
+	id := mosaik.NetworkID(t.Name())
 	want := map[string]int64{}
 	for groups := range 3 {
 		n := openNetwork(t, id, provider)
@@ -162,7 +164,7 @@ func TestMetrics(t *testing.T) {
 	check(0, want...)
 	check(1, point{active, network, "", 1}, point{bonds, network, id, 1})
 	states(map[string]int64{
-		"online": 1, "stalled": 0, "apart": 0, "snapshot.failing": 0, "machine.slow": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
+		"online": 1, "stalled": 0, "diverged": 0, "snapshot.failing": 0, "machine.slow": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
 	})
 
 	if err := lone.Leave(soon(t)); err != nil {
@@ -175,7 +177,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	states(map[string]int64{
-		"online": 0, "stalled": 1, "apart": 0, "snapshot.failing": 0, "machine.slow": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
+		"online": 0, "stalled": 1, "diverged": 0, "snapshot.failing": 0, "machine.slow": 0, "recovered": 0, "members voter=true": 2, "members voter=false": 0,
 	})
 	c.Node(1).Crash()
 	if _, err := mosaik.StatusOf(groups[0]).Wait(soon(t), func(s group.Status) bool { return len(s.Bonds) == 0 }); err != nil {
@@ -221,9 +223,9 @@ func (tr traced) drain() (names []string, spans []sdktrace.ReadOnlySpan) {
 const fastTick = 10 * time.Millisecond
 
 // call joins, executes twice and queries, with errors where they can be had.
-func (tr traced) call(t *testing.T, ctx context.Context, n *mosaik.Network) (group mosaik.GroupID) {
+func (tr traced) call(t *testing.T, ctx context.Context, n *mosaik.Network) (group sm.Digest) {
 	t.Helper()
-	b := n.Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
+	b := n.Groups().WithKey(mosaik.RandomKey()).WithConsensusConfig(fast(consensus.Config{BootstrapDelay: consensus.None}))
 	g, err := mosaik.WithStateMachine(b, newTill).Join(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +254,7 @@ var calls = []string{"mosaik.join", "mosaik.execute", "mosaik.execute", "mosaik.
 func TestSpansUnderASampledParent(t *testing.T) {
 	t.Parallel()
 	tr := newTraced()
-	n := openNetwork(t, mosaik.NewNetworkID("spans"), mosaik.WithTracerProvider(tr.provider), mosaik.WithTick(fastTick))
+	n := openNetwork(t, mosaik.NetworkID("spans"), mosaik.WithTracerProvider(tr.provider), mosaik.WithTick(fastTick))
 
 	for name, ctx := range map[string]context.Context{
 		"no parent":               t.Context(),
@@ -293,7 +295,7 @@ func TestSpansUnderASampledParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = till.WithRole(mosaik.Role{Observer: true}).Join(ctx)
+	_, err = till.WithRole(consensus.Role{Observer: true}).Join(ctx)
 	wantError(t, "join differently", err, mosaik.ErrPrecondition)
 	if err := first.Leave(soon(t)); err != nil {
 		t.Error(err)
@@ -307,7 +309,7 @@ func TestSpansUnderASampledParent(t *testing.T) {
 func TestRootSpans(t *testing.T) {
 	t.Parallel()
 	tr := newTraced()
-	n := openNetwork(t, mosaik.NewNetworkID("root spans"), mosaik.WithTracerProvider(tr.provider),
+	n := openNetwork(t, mosaik.NetworkID("root spans"), mosaik.WithTracerProvider(tr.provider),
 		mosaik.WithRootSpans(), mosaik.WithTick(fastTick))
 	tr.call(t, t.Context(), n)
 	names, spans := tr.drain()

@@ -12,10 +12,11 @@ import (
 // extensionTickets is the type of the entry extension that carries tickets.
 const extensionTickets = 1
 
-// AddTicket shows t to every peer, and the groups on both sides validate this peer's
-// tickets again. Adding a ticket twice changes nothing. To renew a ticket without losing
-// a connection, add the new one before the old one expires or is removed. An error names
-// the limit of package ticket that the tickets would exceed.
+// AddTicket adds t to what every peer can read about this process. Groups that require
+// tickets then validate those of this process again, here and on the other members. Adding
+// a ticket twice changes nothing. To renew a ticket without losing a connection, add the new
+// one before the old one expires or is removed. An error names the limit of package ticket
+// that the tickets would exceed.
 func (n *Network) AddTicket(t ticket.Ticket) error {
 	return n.changeTickets("add", t, func(tickets []ticket.Ticket) []ticket.Ticket {
 		if slices.ContainsFunc(tickets, sameTicket(t)) {
@@ -25,8 +26,9 @@ func (n *Network) AddTicket(t ticket.Ticket) error {
 	})
 }
 
-// RemoveTicket stops showing t. Connections of groups that require it end, unless
-// another ticket is accepted in its place. Removing an unknown ticket changes nothing.
+// RemoveTicket removes t from what peers can read about this process. Bonds of groups that
+// require it end, unless another ticket is accepted in its place. Removing an unknown ticket
+// changes nothing.
 func (n *Network) RemoveTicket(t ticket.Ticket) error {
 	return n.changeTickets("remove", t, func(tickets []ticket.Ticket) []ticket.Ticket {
 		return slices.DeleteFunc(tickets, sameTicket(t))
@@ -75,9 +77,9 @@ func ticketsOf(e discovery.Signed) []ticket.Ticket {
 	return nil
 }
 
-// recheck makes the groups that require tickets validate those of a peer again, if its
-// new entry has other tickets than the entry before, which is zero if there was none. It
-// is called by the catalog.
+// recheck makes the groups that require tickets validate those of a peer again, if its new
+// entry e has other tickets than the entry before. That is zero if there was none. The
+// catalog calls it.
 func (n *Network) recheck(e, before discovery.Signed) {
 	if e.Peer == n.Self() || slices.EqualFunc(e.Extension(extensionTickets), before.Extension(extensionTickets), bytes.Equal) {
 		return

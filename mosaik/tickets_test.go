@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -119,7 +120,7 @@ func TestPoliciesThatDifferDoNotBond(t *testing.T) {
 	for i := range 2 {
 		n := c.Node(i)
 		groups = append(groups, testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newTill).
-			WithMembership(mosaik.Policy{Expected: 2 + i})))
+			WithMembership(consensus.Policy{Expected: 2 + i})))
 	}
 	apart(t, books, "another membership policy", groups...)
 	// Both values are named where the difference is found.
@@ -143,7 +144,7 @@ func TestWrongSecretDoesNotBond(t *testing.T) {
 	join := func(i int, key mosaik.GroupKey) tillGroup {
 		n := c.Node(i)
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Net().Groups().WithKey(key).
-			WithConsensusConfig(testutil.FastConsensus()).WithMembership(mosaik.Policy{Expected: 2}), newTill))
+			WithConsensusConfig(testutil.FastConsensus()).WithMembership(consensus.Policy{Expected: 2}), newTill))
 	}
 	old, rotated := join(0, c.Key()), join(1, c.Key().Rotate(next))
 	if old.ID() != rotated.ID() {
@@ -172,7 +173,7 @@ func TestTicketsDecideOnBonds(t *testing.T) {
 	var groups []tillGroup
 	for i := range 3 {
 		n := c.Node(i)
-		b := mosaik.WithStateMachine(n.Builder().RequireTicket(door), newTill).WithMembership(mosaik.Policy{Expected: 2})
+		b := mosaik.WithStateMachine(n.Builder().RequireTicket(door), newTill).WithMembership(consensus.Policy{Expected: 2})
 		groups = append(groups, testutil.JoinWith(n, b))
 	}
 	testutil.Settle(t, groups[:2]...)

@@ -3,15 +3,15 @@ package mosaik_test
 import (
 	"cmp"
 
-	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // fast returns the configuration of the groups that tests join, with the fields of
 // change that are set.
-func fast(change mosaik.ConsensusConfig) mosaik.ConsensusConfig {
+func fast(change consensus.Config) consensus.Config {
 	c := testutil.FastConsensus()
-	return mosaik.ConsensusConfig{
+	return consensus.Config{
 		HeartbeatInterval:   cmp.Or(change.HeartbeatInterval, c.HeartbeatInterval),
 		HeartbeatJitter:     cmp.Or(change.HeartbeatJitter, c.HeartbeatJitter),
 		MaxMissedHeartbeats: cmp.Or(change.MaxMissedHeartbeats, c.MaxMissedHeartbeats),

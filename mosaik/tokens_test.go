@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -79,7 +80,7 @@ func TestTokensOfAGroupThatFormsAgain(t *testing.T) {
 			for range 3 {
 				for _, g := range groups {
 					if g.IsLeader() {
-						if err := g.TransferLeadership(soon(t), mosaik.PeerID{}); err != nil {
+						if err := g.TransferLeadership(soon(t), sm.PeerID{}); err != nil {
 							t.Fatal(err)
 						}
 						break

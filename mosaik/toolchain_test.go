@@ -21,7 +21,7 @@ const module = "github.com/mosaik-go/mosaik"
 
 // publicPackages are what a service may import.
 var publicPackages = []string{
-	"codec", "gen", "logstore", "mosaik", "mosaik/audit", "mosaik/ticket", "mosaik/ticket/jwt", "sm", "testutil", "testutil/storagetest",
+	"codec", "gen", "logstore", "mosaik", "mosaik/audit", "mosaik/consensus", "mosaik/ticket", "mosaik/ticket/jwt", "sm", "testutil", "testutil/storagetest",
 }
 
 // exports names the compiler's export data of our public packages and of all

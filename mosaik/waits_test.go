@@ -1,29 +1,32 @@
 package mosaik_test
 
-import "github.com/mosaik-go/mosaik/mosaik"
+import (
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
+)
 
 // Conditions for [mosaik.When.Until].
 
-func offline(s mosaik.Status) bool { return !s.Online }
+func offline(s consensus.Status) bool { return !s.Online }
 
-func ended(s mosaik.Status) bool { return s.Ended != nil }
+func ended(s consensus.Status) bool { return s.Ended != nil }
 
-func led(s mosaik.Status) bool { return !s.Leader.IsZero() }
+func led(s consensus.Status) bool { return !s.Leader.IsZero() }
 
-func ledBy(peer mosaik.PeerID) func(mosaik.Status) bool {
-	return func(s mosaik.Status) bool { return s.Leader == peer }
+func ledBy(peer sm.PeerID) func(consensus.Status) bool {
+	return func(s consensus.Status) bool { return s.Leader == peer }
 }
 
-func ledByOtherThan(peer mosaik.PeerID) func(mosaik.Status) bool {
-	return func(s mosaik.Status) bool { return led(s) && s.Leader != peer }
+func ledByOtherThan(peer sm.PeerID) func(consensus.Status) bool {
+	return func(s consensus.Status) bool { return led(s) && s.Leader != peer }
 }
 
 // follows is met while the member does not lead, also while no member leads.
-func follows(g interface{ IsLeader() bool }) func(mosaik.Status) bool {
-	return func(mosaik.Status) bool { return !g.IsLeader() }
+func follows(g interface{ IsLeader() bool }) func(consensus.Status) bool {
+	return func(consensus.Status) bool { return !g.IsLeader() }
 }
 
 // bonded is met while the member has n bonds or more.
-func bonded(g interface{ Bonds() []mosaik.Bond }, n int) func(mosaik.Status) bool {
-	return func(mosaik.Status) bool { return len(g.Bonds()) >= n }
+func bonded(g interface{ Bonds() []consensus.Bond }, n int) func(consensus.Status) bool {
+	return func(consensus.Status) bool { return len(g.Bonds()) >= n }
 }

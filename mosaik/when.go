@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/group"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
@@ -24,7 +25,7 @@ type When struct {
 
 // Online waits until this member can serve: the group accepts commands, and this member leads
 // or has caught up with a live leader. A member whose machine panicked cannot: the error is
-// [ErrPoisoned].
+// [consensus.ErrPoisoned].
 func (w When) Online(ctx context.Context) error {
 	return w.serving(ctx, "be online", func(s group.Status) bool { return s.Online })
 }
@@ -32,20 +33,20 @@ func (w When) Online(ctx context.Context) error {
 // Settled waits until this member is online and the group is complete: every member that is
 // connected has caught up, every voter can be reached, and there are as many voters as the
 // policy asks for. A settled group of three or more survives the crash of any member. A member
-// whose machine panicked gets [ErrPoisoned].
+// whose machine panicked gets [consensus.ErrPoisoned].
 func (w When) Settled(ctx context.Context) error {
 	return w.serving(ctx, "settle", func(s group.Status) bool { return s.Settled })
 }
 
 // Leading waits until this member leads, and returns its claim: [Group.Leadership].
-func (w When) Leading(ctx context.Context) (Leadership, error) {
+func (w When) Leading(ctx context.Context) (consensus.Leadership, error) {
 	self := w.joined.net.Self()
 	s, err := wait(ctx, w, w.joined.core.Status(), "be led by this member", func(s group.Status) bool {
 		_, leads := leadership(s, self)
 		return leads
 	})
 	if err != nil {
-		return Leadership{}, err
+		return consensus.Leadership{}, err
 	}
 	claim, _ := leadership(s, self)
 	return claim, nil
@@ -65,21 +66,21 @@ func (w When) Applied(ctx context.Context, index sm.Index) error {
 //
 // A leader is known, and then another one:
 //
-//	s, err := group.When().Until(ctx, func(s mosaik.Status) bool { return !s.Leader.IsZero() })
+//	s, err := group.When().Until(ctx, func(s consensus.Status) bool { return !s.Leader.IsZero() })
 //	was := s.Leader
-//	s, err = group.When().Until(ctx, func(s mosaik.Status) bool {
+//	s, err = group.When().Until(ctx, func(s consensus.Status) bool {
 //		return !s.Leader.IsZero() && s.Leader != was
 //	})
 //
 // This member cannot serve, no longer leads, or has ended:
 //
-//	_, err = group.When().Until(ctx, func(s mosaik.Status) bool { return !s.Online })
-//	_, err = group.When().Until(ctx, func(mosaik.Status) bool { return !group.IsLeader() })
-//	s, err = group.When().Until(ctx, func(s mosaik.Status) bool { return s.Ended != nil })
+//	_, err = group.When().Until(ctx, func(s consensus.Status) bool { return !s.Online })
+//	_, err = group.When().Until(ctx, func(consensus.Status) bool { return !group.IsLeader() })
+//	s, err = group.When().Until(ctx, func(s consensus.Status) bool { return s.Ended != nil })
 //
 // A status that meets the condition counts also when ctx or the group has ended.
-func (w When) Until(ctx context.Context, met func(Status) bool) (Status, error) {
-	var last Status
+func (w When) Until(ctx context.Context, met func(consensus.Status) bool) (consensus.Status, error) {
+	var last consensus.Status
 	_, err := wait(ctx, w, w.joined.core.Status(), "meet a condition", func(s group.Status) bool {
 		last = w.joined.describe(s)
 		return met(last)
@@ -91,8 +92,8 @@ func (w When) Until(ctx context.Context, met func(Status) bool) (Status, error) 
 // addresses, link errors and mismatches alone are not reported. The sequence ends with ctx, with
 // the handle or with the group, whose last status says in Ended why. A slow consumer misses
 // statuses in between, but never the last one.
-func (w When) Statuses(ctx context.Context) iter.Seq[Status] {
-	return func(yield func(Status) bool) {
+func (w When) Statuses(ctx context.Context) iter.Seq[consensus.Status] {
+	return func(yield func(consensus.Status) bool) {
 		ctx, stop := w.handle.bind(ctx)
 		defer stop()
 		for s := range w.joined.core.Status().All(ctx) {

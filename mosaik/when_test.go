@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -19,7 +20,7 @@ func TestWaitsEndWithTheirHandle(t *testing.T) {
 	results := make(chan error, 2)
 	go func() {
 		began := sync.OnceFunc(func() { waiting <- struct{}{} })
-		_, err := g.When().Until(soon(t), func(mosaik.Status) bool {
+		_, err := g.When().Until(soon(t), func(consensus.Status) bool {
 			began()
 			return false
 		})
@@ -57,14 +58,14 @@ func TestUntil(t *testing.T) {
 		t.Errorf("what is so already: leader %s, error %v", s.Leader.Short(), err)
 	}
 	calls := 0
-	s, err := g.When().Until(gone(), func(mosaik.Status) bool { calls++; return false })
+	s, err := g.When().Until(gone(), func(consensus.Status) bool { calls++; return false })
 	wantError(t, "what never is", err, context.Canceled)
 	wantOutcome(t, "what never is", err, mosaik.NotApplied)
 	if calls == 0 || s.Leader != leader.Peer() {
 		t.Errorf("the condition was called %d times, the last status has leader %s", calls, s.Leader.Short())
 	}
 
-	changed := make(chan mosaik.Status, 1)
+	changed := make(chan consensus.Status, 1)
 	go func() {
 		s, err := g.When().Until(soon(t), ledByOtherThan(leader.Peer()))
 		if err != nil {
@@ -89,7 +90,7 @@ func TestLeading(t *testing.T) {
 		t.Errorf("the claim is %+v, error %v, and then %+v, %t", claim, err, now, ok)
 	}
 	follower := groups[(leader.Index()+1)%3]
-	if claim, err := follower.When().Leading(gone()); err == nil || claim != (mosaik.Leadership{}) {
+	if claim, err := follower.When().Leading(gone()); err == nil || claim != (consensus.Leadership{}) {
 		t.Errorf("the claim of a follower is %+v, error %v", claim, err)
 	}
 }

@@ -30,7 +30,7 @@ const tick = 10 * time.Millisecond
 type Cluster struct {
 	t       testing.TB
 	key     mosaik.GroupKey
-	network mosaik.NetworkID
+	network sm.Digest
 	options []func(node int) []mosaik.Option // of every node, in the order of their calls
 	web     *fault.Web                       // the links
 	log     *journal                         // where the nodes log
@@ -69,7 +69,7 @@ func NewCluster(t testing.TB, n int, opts ...ClusterOption) *Cluster {
 	c := &Cluster{
 		t:       t,
 		key:     mosaik.RandomKey(),
-		network: mosaik.NewNetworkID("testutil/" + t.Name()),
+		network: mosaik.NetworkID("testutil/" + t.Name()),
 		web:     fault.NewWeb(),
 		log:     newJournal(t),
 	}
@@ -116,7 +116,7 @@ func (c *Cluster) Len() int { return len(c.nodes) }
 func (c *Cluster) Node(i int) *Node { return c.nodes[i] }
 
 // NodeOf returns the node that is the given peer, or nil if there is none.
-func (c *Cluster) NodeOf(peer mosaik.PeerID) *Node {
+func (c *Cluster) NodeOf(peer sm.PeerID) *Node {
 	for _, n := range c.nodes {
 		if n.Peer() == peer {
 			return n

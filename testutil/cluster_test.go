@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -23,7 +25,7 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-func led(s mosaik.Status) bool { return !s.Leader.IsZero() }
+func led(s consensus.Status) bool { return !s.Leader.IsZero() }
 
 // leaderOf returns the node that leads the group.
 func leaderOf(t testing.TB, c *testutil.Cluster, g group) *testutil.Node {
@@ -42,7 +44,7 @@ func leaderOf(t testing.TB, c *testutil.Cluster, g group) *testutil.Node {
 // newLeader waits until the group is led by another than the given node.
 func newLeader(t testing.TB, c *testutil.Cluster, g group, old *testutil.Node) *testutil.Node {
 	t.Helper()
-	s, err := g.When().Until(soon(t), func(s mosaik.Status) bool { return led(s) && s.Leader != old.Peer() })
+	s, err := g.When().Until(soon(t), func(s consensus.Status) bool { return led(s) && s.Leader != old.Peer() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,7 @@ func TestIsolatedLeaderIsReplaced(t *testing.T) {
 	c.Isolate(old.Index())
 	newLeader(t, c, rest[0], old)
 	add(t, rest[0], 1)
-	if _, err := alone.When().Until(soon(t), func(s mosaik.Status) bool { return !s.Online }); err != nil {
+	if _, err := alone.When().Until(soon(t), func(s consensus.Status) bool { return !s.Online }); err != nil {
 		t.Fatal(err)
 	}
 	weak, err := mosaik.Read(t.Context(), alone, mosaik.Weak, func(c *counter) (int64, error) { return c.sum, nil })
@@ -169,7 +171,7 @@ func TestCloseLeavesTheGroup(t *testing.T) {
 func TestAddedNodeCatchesUp(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 3)
-	policy := mosaik.Policy{Expected: 3}
+	policy := consensus.Policy{Expected: 3}
 	join := func(n *testutil.Node) group {
 		return testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), newCounter).WithMembership(policy))
 	}
@@ -196,7 +198,7 @@ func TestJoinWithoutAMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.When().Until(soon(t), func(other mosaik.Status) bool { return other.Leader == s.Leader }); err != nil {
+	if _, err := b.When().Until(soon(t), func(other consensus.Status) bool { return other.Leader == s.Leader }); err != nil {
 		t.Error(err)
 	}
 }
@@ -214,7 +216,7 @@ func TestNodeOptions(t *testing.T) {
 			t.Errorf("node %d knows %+v, want only node %d with its tag", i, peers, 1-i)
 		}
 	}
-	if c.NodeOf(mosaik.PeerID{}) != nil {
+	if c.NodeOf(sm.PeerID{}) != nil {
 		t.Error("the zero peer id is a node")
 	}
 }

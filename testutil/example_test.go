@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -16,7 +17,7 @@ func ExampleNewCluster() {
 			t.Fatal(err)
 		}
 
-		s, err := groups[0].When().Until(t.Context(), func(s mosaik.Status) bool { return !s.Leader.IsZero() })
+		s, err := groups[0].When().Until(t.Context(), func(s consensus.Status) bool { return !s.Leader.IsZero() })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -20,9 +21,9 @@ const patience = time.Minute
 // than are expected. To change a field:
 //
 //	config := testutil.FastConsensus()
-//	config.BootstrapDelay = mosaik.None
-func FastConsensus() mosaik.ConsensusConfig {
-	return mosaik.ConsensusConfig{
+//	config.BootstrapDelay = consensus.None
+func FastConsensus() consensus.Config {
+	return consensus.Config{
 		HeartbeatInterval:   50 * time.Millisecond,
 		HeartbeatJitter:     10 * time.Millisecond,
 		MaxMissedHeartbeats: 20,
@@ -40,7 +41,7 @@ func FastConsensus() mosaik.ConsensusConfig {
 func (n *Node) Builder() mosaik.KeyedBuilder {
 	return n.net.Groups().WithKey(n.cluster.key).
 		WithConsensusConfig(FastConsensus()).
-		WithMembership(mosaik.Policy{Expected: n.cluster.Len()})
+		WithMembership(consensus.Policy{Expected: n.cluster.Len()})
 }
 
 // Joiner is a builder of a group, with a machine or without.
@@ -51,7 +52,7 @@ type Joiner[C any, M sm.StateMachine[C]] interface {
 // JoinWith joins a group on the node with a builder of the node's network. It does not
 // wait for other members:
 //
-//	b := mosaik.WithStateMachine(n.Builder(), ledger.New).WithRole(mosaik.Role{Observer: true})
+//	b := mosaik.WithStateMachine(n.Builder(), ledger.New).WithRole(consensus.Role{Observer: true})
 //	group := testutil.JoinWith(n, b)
 func JoinWith[C any, M sm.StateMachine[C]](n *Node, b Joiner[C, M]) *mosaik.Group[C, M] {
 	n.cluster.t.Helper()

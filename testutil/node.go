@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil/internal/fault"
 )
 
@@ -30,7 +31,7 @@ type leaver interface{ Leave(context.Context) error }
 func (n *Node) Index() int { return n.index }
 
 // Peer returns the node's peer id.
-func (n *Node) Peer() mosaik.PeerID { return mosaik.PeerID(n.key.Public().(ed25519.PublicKey)) }
+func (n *Node) Peer() sm.PeerID { return sm.PeerID(n.key.Public().(ed25519.PublicKey)) }
 
 // Addr returns the node's address, host:port.
 func (n *Node) Addr() string { return n.port.Addr() }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -19,13 +20,13 @@ const patience = 2 * time.Minute
 type clockwork struct {
 	name   string
 	tick   time.Duration
-	config mosaik.ConsensusConfig
+	config consensus.Config
 }
 
 func clockworks() []clockwork {
 	return []clockwork{
-		{"default (election timeout 2 s)", 50 * time.Millisecond, mosaik.ConsensusConfig{}},
-		{"fast (election timeout 300 ms)", 10 * time.Millisecond, mosaik.ConsensusConfig{
+		{"default (election timeout 2 s)", 50 * time.Millisecond, consensus.Config{}},
+		{"fast (election timeout 300 ms)", 10 * time.Millisecond, consensus.Config{
 			HeartbeatInterval:   50 * time.Millisecond,
 			HeartbeatJitter:     10 * time.Millisecond,
 			MaxMissedHeartbeats: 20,
@@ -59,13 +60,13 @@ func (c *clock) Apply(_ sm.ApplyContext, t tick) (any, error) {
 // nodes are the networks of one process.
 type nodes struct {
 	clockwork
-	id   mosaik.NetworkID
+	id   sm.Digest
 	nets []*mosaik.Network
 }
 
 // openNodes opens n networks that are connected.
 func openNodes(ctx context.Context, t clockwork, n int) (_ *nodes, err error) {
-	all := &nodes{clockwork: t, id: mosaik.NewNetworkID(time.Now().String()), nets: make([]*mosaik.Network, n)}
+	all := &nodes{clockwork: t, id: mosaik.NetworkID(time.Now().String()), nets: make([]*mosaik.Network, n)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, all.close())
@@ -103,7 +104,7 @@ func (a *nodes) open(ctx context.Context, i int) error {
 // join joins the group of a key on node i.
 func (a *nodes) join(ctx context.Context, key mosaik.GroupKey, i int) (*group, error) {
 	return mosaik.WithStateMachine(a.nets[i].Groups().WithKey(key).WithConsensusConfig(a.config).
-		WithMembership(mosaik.Policy{Expected: min(len(a.nets), mosaik.Policy{}.WithDefaults().MaximumVoters)}), newClock).Join(ctx)
+		WithMembership(consensus.Policy{Expected: min(len(a.nets), consensus.Policy{}.WithDefaults().MaximumVoters)}), newClock).Join(ctx)
 }
 
 // form joins the group of a key on all nodes and waits until it has settled.

@@ -87,7 +87,7 @@ func TestGroup(t *testing.T) {
 }
 
 // wantDeposits reads the log that a member left behind.
-func wantDeposits(t *testing.T, storage boltlog.Storage[ledger.Command], group mosaik.GroupID, want int) {
+func wantDeposits(t *testing.T, storage boltlog.Storage[ledger.Command], group sm.Digest, want int) {
 	t.Helper()
 	log, err := storage.Open(logstore.Opening[ledger.Command]{Group: group})
 	if err != nil {

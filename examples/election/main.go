@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 func main() {
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if *seed != "" {
 		opts = append(opts, mosaik.WithSeeds(*seed))
 	}
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("election"), opts...)
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("election"), opts...)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	group, err := net.Groups().WithKey(key).WithMembership(mosaik.Policy{Expected: *members}).Join(ctx)
+	group, err := net.Groups().WithKey(key).WithMembership(consensus.Policy{Expected: *members}).Join(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 const pause = time.Second
 
 type election interface {
-	Leadership() (mosaik.Leadership, bool)
+	Leadership() (consensus.Leadership, bool)
 	When() mosaik.When
 }
 
@@ -95,7 +96,7 @@ func work(ctx context.Context, group election, out io.Writer) {
 		}
 		fmt.Fprintln(out, "leading with token", lead.Token)
 		waiting, cancel := context.WithTimeout(ctx, pause)
-		_, _ = group.When().Until(waiting, func(mosaik.Status) bool { // or pause is over
+		_, _ = group.When().Until(waiting, func(consensus.Status) bool { // or pause is over
 			now, ok := group.Leadership()
 			return !ok || now != lead
 		})

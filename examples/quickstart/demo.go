@@ -12,6 +12,8 @@ import (
 
 	"github.com/mosaik-go/mosaik/examples/quickstart/ledger"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // member is one of the three nodes. Its private key outlives its network, so it restarts
@@ -132,7 +134,7 @@ func (s *show) crash(ctx context.Context) (*member, error) {
 		return nil, err
 	}
 	s.say(old.name, "is gone, without a goodbye")
-	status, err := survivor.group.When().Until(ctx, func(status mosaik.Status) bool {
+	status, err := survivor.group.When().Until(ctx, func(status consensus.Status) bool {
 		return status.Leader != peer && s.find(status.Leader) != nil
 	})
 	if err != nil {
@@ -204,7 +206,7 @@ func (s *show) run(ctx context.Context, m *member) error {
 	for _, other := range s.running() {
 		seeds = append(seeds, other.net.Addr().String())
 	}
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID("quickstart"),
+	net, err := mosaik.Open(ctx, mosaik.NetworkID("quickstart"),
 		mosaik.WithIdentity(m.key),
 		mosaik.WithSeeds(seeds...),
 		mosaik.WithTick(tick),
@@ -250,7 +252,7 @@ func (s *show) others(m *member) []*member {
 }
 
 // find returns the running node with the peer id, or nil.
-func (s *show) find(peer mosaik.PeerID) *member {
+func (s *show) find(peer sm.PeerID) *member {
 	for _, m := range s.running() {
 		if m.net.Self() == peer {
 			return m
@@ -261,7 +263,7 @@ func (s *show) find(peer mosaik.PeerID) *member {
 
 // leader waits until there is a leader, and returns it.
 func (s *show) leader(ctx context.Context) (*member, error) {
-	status, err := s.members[0].group.When().Until(ctx, func(status mosaik.Status) bool { return s.find(status.Leader) != nil })
+	status, err := s.members[0].group.When().Until(ctx, func(status consensus.Status) bool { return s.find(status.Leader) != nil })
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mosaik-go/mosaik/examples/quickstart/ledger"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // tick is Raft's clock tick on every node.
@@ -17,7 +18,7 @@ type group = mosaik.Group[ledger.Command, *ledger.Ledger]
 // join joins the group that replicates the ledger and returns at once.
 func join(ctx context.Context, net *mosaik.Network, key mosaik.GroupKey, members int) (*group, error) {
 	// Faster than the default, so that a crash is detected soon.
-	timing := mosaik.ConsensusConfig{
+	timing := consensus.Config{
 		HeartbeatInterval: 200 * time.Millisecond,
 		HeartbeatJitter:   50 * time.Millisecond,
 		ElectionTimeout:   600 * time.Millisecond,
@@ -25,6 +26,6 @@ func join(ctx context.Context, net *mosaik.Network, key mosaik.GroupKey, members
 	}
 	return mosaik.WithStateMachine(net.Groups().WithKey(key), ledger.New).
 		WithConsensusConfig(timing).
-		WithMembership(mosaik.Policy{Expected: members}).
+		WithMembership(consensus.Policy{Expected: members}).
 		Join(ctx)
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // How long a node waits for other nodes.
@@ -61,7 +63,7 @@ func runNode(ctx context.Context, c nodeConfig, in io.Reader, out io.Writer) err
 	if c.name != "" {
 		opts = append(opts, mosaik.WithTags(nameTag+c.name))
 	}
-	net, err := mosaik.Open(ctx, mosaik.NewNetworkID(c.network), opts...)
+	net, err := mosaik.Open(ctx, mosaik.NetworkID(c.network), opts...)
 	if err != nil {
 		return err
 	}
@@ -119,9 +121,9 @@ func (n *node) connect(ctx context.Context) error {
 
 // tellLeaders prints each new leader.
 func (n *node) tellLeaders(ctx context.Context) {
-	var leader mosaik.PeerID
+	var leader sm.PeerID
 	for {
-		s, err := n.group.When().Until(ctx, func(s mosaik.Status) bool { return s.Leader != leader })
+		s, err := n.group.When().Until(ctx, func(s consensus.Status) bool { return s.Leader != leader })
 		if err != nil {
 			return
 		}
@@ -207,7 +209,7 @@ func (n *node) print(text string) {
 }
 
 // nameOf returns the name of a peer.
-func (n *node) nameOf(peer mosaik.PeerID) string {
+func (n *node) nameOf(peer sm.PeerID) string {
 	if peer == n.net.Self() {
 		return cmp.Or(n.name, peer.Short()) + " (this node)"
 	}

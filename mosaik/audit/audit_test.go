@@ -15,6 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/mosaik/audit"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -191,7 +192,7 @@ func TestReadOfARecoveredGroup(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 2)
 	var log logstore.Log
-	two := mosaik.Policy{Expected: 2}
+	two := consensus.Policy{Expected: 2}
 	g := testutil.JoinWith(c.Node(0), mosaik.WithStateMachine(c.Node(0).Builder(), newTill).WithMembership(two).WithLogStorage(lentStorage{&log}))
 	other := testutil.JoinWith(c.Node(1), mosaik.WithStateMachine(c.Node(1).Builder(), newTill).WithMembership(two))
 	testutil.Settle(t, g, other)

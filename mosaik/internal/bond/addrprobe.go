@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -92,7 +93,7 @@ func (m *Manager) probeAddr(ctx context.Context, peer sm.PeerID, addr string) An
 		}
 		return m.mayDial(peer, resolved)
 	})
-	refused := new(link.RefusedError)
+	refused := new(consensus.RefusedError)
 	switch {
 	case err == nil:
 		_ = c.Close()

@@ -3,7 +3,7 @@ package bond
 import (
 	"slices"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // Bounds of the events that wait for one group's handler. An event counts from the time at which
@@ -113,7 +113,7 @@ func (ms *GroupBonds) dropMessages(b *bond) {
 	if !b.c.ended {
 		ms.m.cfg.Logger.Warn("peer sends faster than the group handles: connection ended",
 			"peer", b.c.p.id.Short(), "group", ms.group.ID.Short(), "events", b.pending.calls, "bytes", b.pending.bytes)
-		b.c.end(link.CodeProtocolViolation, true)
+		b.c.end(consensus.CodeProtocolViolation, true)
 	}
 	b.events = slices.DeleteFunc(b.events, func(e *event) bool {
 		if e.kind != eventMessage {

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // TestBacklogOfAllIsBounded has two peers send more messages than may wait for a handler. The
@@ -46,14 +46,14 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 	say(first, "one")
 	first.settle()
 	say(first, "two")
-	second.expectGoodbye(link.CodeProtocolViolation)
+	second.expectGoodbye(consensus.CodeProtocolViolation)
 	first.settle()
 	goOn()
 	for _, want := range []report{
 		{"message", first.id.Peer(), 0, "block"},
 		{"message", first.id.Peer(), 0, "one"},
 		{"message", first.id.Peer(), 0, "two"},
-		{"down", second.id.Peer(), link.CodeProtocolViolation, ""},
+		{"down", second.id.Peer(), consensus.CodeProtocolViolation, ""},
 	} {
 		rec.want(t, want)
 	}
@@ -85,9 +85,9 @@ func TestHandshakesAreBounded(t *testing.T) {
 		t.Errorf("%d events of a handshake wait above the bound, want none", got)
 	}
 	fill(-maxPendingAll)
-	second.send(kindClose, closeFrame{group: group, mine: 1, code: link.CodeCancelled}.append(nil))
+	second.send(kindClose, closeFrame{group: group, mine: 1, code: consensus.CodeCancelled}.append(nil))
 	second.settle()
-	rec.want(t, report{"refused", second.id.Peer(), link.CodeCancelled, ""})
+	rec.want(t, report{"refused", second.id.Peer(), consensus.CodeCancelled, ""})
 }
 
 // TestEventsCountUntilHandled looks at the backlog while the handler runs and after.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -104,7 +105,7 @@ func (b *bond) introduce() {
 		case len(hello) > MaxHello:
 			b.c.m.cfg.Logger.Error("hello too large: handshake refused",
 				"group", b.ms.group.ID.Short(), "bytes", len(hello), "limit", MaxHello)
-			b.refuse(b.theirs, link.CodeUndecodable)
+			b.refuse(b.theirs, consensus.CodeUndecodable)
 		default:
 			f := introFrame{group: b.ms.group.ID, mine: b.ours, theirs: b.theirs, hello: hello}
 			b.c.send(kindIntro, f.append(nil))
@@ -134,59 +135,59 @@ func (b *bond) proven(proofs []sm.Digest) bool {
 	return equal == 1
 }
 
-func (c *conn) handleOpen(f openFrame) link.Code {
+func (c *conn) handleOpen(f openFrame) consensus.CloseCode {
 	if f.number <= c.opened {
-		return link.CodeProtocolViolation
+		return consensus.CodeProtocolViolation
 	}
 	c.opened = f.number
 	ms := c.m.groups[f.group]
 	if ms == nil {
-		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownGroup})
-		return link.CodeAccepted
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: consensus.CodeUnknownGroup})
+		return consensus.CodeAccepted
 	}
 	if _, known := c.m.entry(c.p.id); !known {
-		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeUnknownPeer})
-		return link.CodeAccepted
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: consensus.CodeUnknownPeer})
+		return consensus.CodeAccepted
 	}
 	b := c.bond(ms)
 	if b == nil {
-		return link.CodeUnexpectedClose
+		return consensus.CodeUnexpectedClose
 	}
 	if b.isUp() {
-		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: link.CodeAlreadyBonded})
-		return link.CodeAccepted
+		c.sendClose(closeFrame{group: f.group, theirs: f.number, code: consensus.CodeAlreadyBonded})
+		return consensus.CodeAccepted
 	}
 	if !b.proven(f.proofs) {
 		b.rejectProof(f.number)
-		return link.CodeAccepted
+		return consensus.CodeAccepted
 	}
 	b.open()
 	if b.opened(f.number) { // false if sending our OPEN ended the connection
 		b.introduce()
 	}
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // rejectProof ends the handshake because of an OPEN that proves no secret of ours. The
 // handler learns of it even when this end had not begun a handshake.
 func (b *bond) rejectProof(number uint32) {
 	ours := b.ours
-	b.fail(link.CodeWrongProof)
-	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: ours, theirs: number, code: link.CodeWrongProof})
+	b.fail(consensus.CodeWrongProof)
+	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: ours, theirs: number, code: consensus.CodeWrongProof})
 }
 
-func (c *conn) handleIntro(f introFrame) link.Code {
+func (c *conn) handleIntro(f introFrame) consensus.CloseCode {
 	b := c.bonds[f.group]
 	switch {
 	case b == nil || !b.names(f.mine, f.theirs):
-		return link.CodeAccepted // it crossed with our CLOSE
+		return consensus.CodeAccepted // it crossed with our CLOSE
 	case !b.introduced(slices.Clone(f.hello)):
-		return link.CodeProtocolViolation // a second one
+		return consensus.CodeProtocolViolation // a second one
 	case len(f.hello) > MaxHello:
-		return link.CodeUndecodable
+		return consensus.CodeUndecodable
 	}
 	b.examine()
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // examine has the handler decide about the other end's INTRO. The handler is foreign code
@@ -202,7 +203,7 @@ func (b *bond) examine() {
 		if stale {
 			return
 		}
-		b.ms.group.Handler.Accept(b.c.p.id, hello, func(code link.Code) {
+		b.ms.group.Handler.Accept(b.c.p.id, hello, func(code consensus.CloseCode) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if awaited() {
@@ -214,8 +215,8 @@ func (b *bond) examine() {
 
 // answer carries out what the handler decided about the other end. The caller has checked
 // that the answer is awaited.
-func (b *bond) answer(code link.Code) {
-	if code != link.CodeAccepted {
+func (b *bond) answer(code consensus.CloseCode) {
+	if code != consensus.CodeAccepted {
 		b.refuse(b.theirs, code)
 		return
 	}
@@ -226,12 +227,12 @@ func (b *bond) answer(code link.Code) {
 	}
 }
 
-func (c *conn) handleAccept(f acceptFrame) link.Code {
+func (c *conn) handleAccept(f acceptFrame) consensus.CloseCode {
 	b := c.bonds[f.group]
 	if b != nil && b.names(f.mine, f.theirs) && b.step(receivedAccept) && b.isUp() {
 		b.cameUp()
 	}
-	return link.CodeAccepted // one that is not valid crossed with our CLOSE, or came twice
+	return consensus.CodeAccepted // one that is not valid crossed with our CLOSE, or came twice
 }
 
 // cameUp does what a bond that has just come up entails.
@@ -249,31 +250,31 @@ func (b *bond) cameUp() {
 	b.c.rescheduleProbe()
 }
 
-func (c *conn) handleClose(f closeFrame) link.Code {
+func (c *conn) handleClose(f closeFrame) consensus.CloseCode {
 	b := c.bonds[f.group]
 	if b != nil && (f.theirs != 0 && f.theirs == b.ours || f.mine != 0 && f.mine == b.theirs) {
 		c.m.cfg.Link.Counters().Refused(f.code, link.Received)
 		b.reset(f.code)
 	}
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // refuse ends the bond or the handshake and sends a CLOSE. theirs is the number of the other
 // end's OPEN, 0 for none.
-func (b *bond) refuse(theirs uint32, code link.Code) {
+func (b *bond) refuse(theirs uint32, code consensus.CloseCode) {
 	b.c.sendClose(closeFrame{group: b.ms.group.ID, mine: b.ours, theirs: theirs, code: code})
 	b.reset(code)
 }
 
 // withdraw ends the bond or the handshake, if there is one, from our side.
-func (b *bond) withdraw(code link.Code) {
+func (b *bond) withdraw(code consensus.CloseCode) {
 	if b.state != stateIdle {
 		b.refuse(b.theirs, code)
 	}
 }
 
 // reset ends the bond or the handshake, if there is one, without telling the other end.
-func (b *bond) reset(code link.Code) {
+func (b *bond) reset(code consensus.CloseCode) {
 	if b.state != stateIdle {
 		b.fail(code)
 	}
@@ -281,7 +282,7 @@ func (b *bond) reset(code link.Code) {
 
 // fail returns the handshake to its first state and tells the handler what ended. While the
 // other end lists the group, the bond is tried again after a pause.
-func (b *bond) fail(code link.Code) {
+func (b *bond) fail(code consensus.CloseCode) {
 	now := time.Now()
 	was := b.clear()
 	if was.isUp() {
@@ -306,14 +307,14 @@ func (c *conn) sendClose(f closeFrame) {
 	c.send(kindClose, f.append(nil))
 }
 
-func (c *conn) handleMessage(f messageFrame) link.Code {
+func (c *conn) handleMessage(f messageFrame) consensus.CloseCode {
 	b := c.bonds[f.group]
 	if b == nil || !b.isUp() {
-		return link.CodeAccepted // it crossed with our CLOSE
+		return consensus.CodeAccepted // it crossed with our CLOSE
 	}
 	payload := slices.Clone(f.payload)
 	b.counted.MessagesReceived++
 	b.counted.BytesReceived += uint64(len(payload))
 	b.ms.post(b, eventMessage, len(payload), func() { b.ms.group.Handler.Message(c.p.id, payload) })
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-func up(n *node, hello string) report     { return report{"up", n.peer(), 0, hello} }
-func message(n *node, text string) report { return report{"message", n.peer(), 0, text} }
-func down(n *node, code link.Code) report { return report{"down", n.peer(), code, ""} }
-func refused(n *node, code link.Code) report {
+func up(n *node, hello string) report               { return report{"up", n.peer(), 0, hello} }
+func message(n *node, text string) report           { return report{"message", n.peer(), 0, text} }
+func down(n *node, code consensus.CloseCode) report { return report{"down", n.peer(), code, ""} }
+func refused(n *node, code consensus.CloseCode) report {
 	return report{"refused", n.peer(), code, ""}
 }
 
@@ -134,15 +134,15 @@ func TestWrongSecret(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	never := func(sm.PeerID, []byte) link.Code { t.Error("asked about a peer without proof"); return 0 }
+	never := func(sm.PeerID, []byte) consensus.CloseCode { t.Error("asked about a peer without proof"); return 0 }
 	ar.accept, br.accept = never, never
 	a.join(testGroup(ar, ""))
 	g := testGroup(br, "")
 	g.Secrets = []sm.Digest{sm.ID("another secret")}
 	b.join(g)
 	for range 3 { // the first try and two retries
-		ar.want(t, refused(b, link.CodeWrongProof))
-		br.want(t, refused(a, link.CodeWrongProof))
+		ar.want(t, refused(b, consensus.CodeWrongProof))
+		br.want(t, refused(a, consensus.CodeWrongProof))
 	}
 }
 
@@ -174,8 +174,8 @@ func TestSharedSecret(t *testing.T) {
 				ar.want(t, up(b, "of b"))
 				br.want(t, up(a, "of a"))
 			} else {
-				ar.want(t, refused(b, link.CodeWrongProof))
-				br.want(t, refused(a, link.CodeWrongProof))
+				ar.want(t, refused(b, consensus.CodeWrongProof))
+				br.want(t, refused(a, consensus.CodeWrongProof))
 			}
 		})
 	}
@@ -199,16 +199,16 @@ func TestAnswerLater(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	answers := make(chan func(link.Code), 2)
+	answers := make(chan func(consensus.CloseCode), 2)
 	a.join(testGroup(slowRecorder{ar, answers}, "of a"))
 	bm := b.join(testGroup(br, "of b"))
 	refuse := <-answers
 	bm.Close(a.peer(), 4711)
 	ar.want(t, refused(b, 4711)) // the handler's goroutine is not blocked
-	refuse(link.CodeTicketRefused)
+	refuse(consensus.CodeTicketRefused)
 	accept := <-answers // of the next attempt, which the late answer did not affect
-	accept(link.CodeAccepted)
-	accept(link.CodeTicketRefused) // the first one counts
+	accept(consensus.CodeAccepted)
+	accept(consensus.CodeTicketRefused) // the first one counts
 	ar.want(t, up(b, "of b"))
 	br.await(t, up(a, "of a"))
 	br.wantNothing(t)
@@ -217,10 +217,12 @@ func TestAnswerLater(t *testing.T) {
 // slowRecorder is a recorder whose answers the test gives.
 type slowRecorder struct {
 	*recorder
-	answers chan func(link.Code)
+	answers chan func(consensus.CloseCode)
 }
 
-func (r slowRecorder) Accept(_ sm.PeerID, _ []byte, answer func(link.Code)) { r.answers <- answer }
+func (r slowRecorder) Accept(_ sm.PeerID, _ []byte, answer func(consensus.CloseCode)) {
+	r.answers <- answer
+}
 
 func TestUnknownGroup(t *testing.T) {
 	t.Parallel()
@@ -228,8 +230,8 @@ func TestUnknownGroup(t *testing.T) {
 	ar, br := newRecorder(), newRecorder()
 	a.list(testGroup(nil, "").ID) // and does not join
 	b.join(testGroup(br, "of b"))
-	br.want(t, refused(a, link.CodeUnknownGroup))
-	br.want(t, refused(a, link.CodeUnknownGroup))
+	br.want(t, refused(a, consensus.CodeUnknownGroup))
+	br.want(t, refused(a, consensus.CodeUnknownGroup))
 	if _, err := a.manager.Join(testGroup(ar, "of a")); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +250,7 @@ func TestListedAgain(t *testing.T) {
 	ar, br := newRecorder(), newRecorder()
 	a.list(group)
 	b.join(testGroup(br, "of b"))
-	br.want(t, refused(a, link.CodeUnknownGroup))
+	br.want(t, refused(a, consensus.CodeUnknownGroup))
 	if _, err := a.catalog.Update(func(e *discovery.Entry) { e.Groups = nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -270,16 +272,16 @@ func TestRefusedAndChanged(t *testing.T) {
 	a := startNode(t, 0, slow)
 	b := startNode(t, 1, func(s *setup) { slow(s); seeds(a)(s) })
 	ar, br := newRecorder(), newRecorder()
-	ar.accept = func(peer sm.PeerID, _ []byte) link.Code {
+	ar.accept = func(peer sm.PeerID, _ []byte) consensus.CloseCode {
 		if entry, _ := a.catalog.Get(peer); len(entry.Tags) == 0 {
-			return link.CodeTicketRefused
+			return consensus.CodeTicketRefused
 		}
-		return link.CodeAccepted
+		return consensus.CodeAccepted
 	}
 	a.join(testGroup(ar, "of a"))
 	b.join(testGroup(br, "of b"))
-	ar.want(t, refused(b, link.CodeTicketRefused))
-	br.want(t, refused(a, link.CodeTicketRefused))
+	ar.want(t, refused(b, consensus.CodeTicketRefused))
+	br.want(t, refused(a, consensus.CodeTicketRefused))
 	if _, err := b.catalog.Update(func(e *discovery.Entry) { e.Tags = []string{"better"} }); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +293,7 @@ func TestAcceptRefuses(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	ar.accept = func(peer sm.PeerID, hello []byte) link.Code {
+	ar.accept = func(peer sm.PeerID, hello []byte) consensus.CloseCode {
 		if peer != b.peer() || string(hello) != "of b" {
 			t.Errorf("asked about %s with %q, want %s with %q", peer.Short(), hello, b.peer().Short(), "of b")
 		}
@@ -306,9 +308,9 @@ func TestAcceptRefuses(t *testing.T) {
 func TestCloseABond(t *testing.T) {
 	t.Parallel()
 	a, b, am, _, ar, br := bonded(t, nil)
-	am.Close(b.peer(), link.CodeTicketRefused)
-	ar.want(t, down(b, link.CodeTicketRefused))
-	br.want(t, down(a, link.CodeTicketRefused))
+	am.Close(b.peer(), consensus.CodeTicketRefused)
+	ar.want(t, down(b, consensus.CodeTicketRefused))
+	br.want(t, down(a, consensus.CodeTicketRefused))
 	ar.want(t, up(b, "of b")) // both still list the group
 	br.want(t, up(a, "of a"))
 }
@@ -317,9 +319,9 @@ func TestLeave(t *testing.T) {
 	t.Parallel()
 	a, b, am, _, ar, br := bonded(t, nil)
 	am.Leave()
-	ar.want(t, down(b, link.CodeCancelled))
-	br.want(t, down(a, link.CodeCancelled))
-	br.want(t, refused(a, link.CodeUnknownGroup)) // still listed, tried again
+	ar.want(t, down(b, consensus.CodeCancelled))
+	br.want(t, down(a, consensus.CodeCancelled))
+	br.want(t, refused(a, consensus.CodeUnknownGroup)) // still listed, tried again
 	am.Leave()
 	ar.wantNothing(t)
 
@@ -332,8 +334,8 @@ func TestCloseOfTheManager(t *testing.T) {
 	t.Parallel()
 	a, b, am, _, ar, br := bonded(t, nil)
 	a.stop()
-	ar.want(t, down(b, link.CodeCancelled))
-	br.want(t, down(a, link.CodeCancelled))
+	ar.want(t, down(b, consensus.CodeCancelled))
+	br.want(t, down(a, consensus.CodeCancelled))
 	am.Leave()
 	if _, err := a.manager.Join(testGroup(ar, "")); err == nil {
 		t.Error("joined a group of a closed manager")

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // TestForgedEntry sends entries after one that no honest peer relays. None of them may cost a
@@ -33,7 +33,7 @@ func TestForgedEntry(t *testing.T) {
 			a := startNode(t, 0, nil)
 			r := connectRaw(t, a, 1)
 			r.send(kindEntries, forged(change))
-			r.expectGoodbye(link.CodeUndecodable)
+			r.expectGoodbye(consensus.CodeUndecodable)
 			if got := a.manager.counts.verified.Load(); got != 2 {
 				t.Errorf("%d entries were verified, want 2, up to the first that is forged", got)
 			}
@@ -43,8 +43,8 @@ func TestForgedEntry(t *testing.T) {
 		t.Parallel()
 		_, r, _, rec := rawBond(t, nil)
 		r.send(kindEntries, forged(func(raw []byte) []byte { raw[len(raw)-1] ^= 1; return raw }))
-		r.expectGoodbye(link.CodeUndecodable)
-		rec.want(t, report{"down", r.id.Peer(), link.CodeUndecodable, ""})
+		r.expectGoodbye(consensus.CodeUndecodable)
+		rec.want(t, report{"down", r.id.Peer(), consensus.CodeUndecodable, ""})
 	})
 }
 
@@ -229,7 +229,7 @@ func TestHelloIsBounded(t *testing.T) {
 	r.open(1)
 	r.expect(kindIntro)
 	r.send(kindIntro, introFrame{g.ID, 1, 1, make([]byte, MaxHello+1)}.append(nil))
-	r.expectGoodbye(link.CodeUndecodable)
+	r.expectGoodbye(consensus.CodeUndecodable)
 }
 
 // TestFramesOfStrangersAreSmaller sends the largest entry, and a frame that is larger.
@@ -243,5 +243,5 @@ func TestFramesOfStrangersAreSmaller(t *testing.T) {
 		t.Error("the largest entry was refused")
 	}
 	r.send(kindMessage, make([]byte, maxStrangerFrame+1))
-	r.expectGoodbye(link.CodeUndecodable)
+	r.expectGoodbye(consensus.CodeUndecodable)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -149,11 +150,11 @@ func (m *Manager) serveCallback(ctx context.Context, lc *link.Conn) {
 }
 
 // handleCallback opens a connection that a peer with a bond requests, and serves it.
-func (c *conn) handleCallback(f callbackFrame) link.Code {
+func (c *conn) handleCallback(f callbackFrame) consensus.CloseCode {
 	m := c.m
 	isFor := f.protocol == link.Raft || f.protocol == link.Snapshot
 	if c.up == 0 || c.ended || c.callbacks >= maxCallbacksOfPeer || !isFor {
-		return link.CodeAccepted // the request is not answered
+		return consensus.CodeAccepted // the request is not answered
 	}
 	if f.failed {
 		c.p.dialStatus.reported(m, c.p.id)
@@ -181,7 +182,7 @@ func (c *conn) handleCallback(f callbackFrame) link.Code {
 		}
 		m.cfg.Link.ServeDialled(ctx, lc, f.protocol)
 	})
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // openFor dials a peer that has requested a connection and sends the token.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -62,7 +63,7 @@ type Config struct {
 	// Mismatch reports that connected peers announce groups and none of them announces this
 	// one, which has been joined for more than 5 s. It is called at most once for each
 	// [Manager.Join], on one goroutine and without locks, and must return soon. May be nil.
-	Mismatch func(group sm.Digest, m Mismatch)
+	Mismatch func(group sm.Digest, m consensus.Mismatch)
 
 	// Logger receives connections that begin and end (info), addresses that cannot be
 	// reached (once per change of the error: info at first, warn after 10 s or if a retry is

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -76,14 +77,14 @@ func (m *Manager) serve(lc *link.Conn) {
 	go func() { defer close(probe); c.runHeartbeat() }()
 
 	code, tell := c.read()
-	if tell && (code == link.CodeUndecodable || code == link.CodeProtocolViolation) {
+	if tell && (code == consensus.CodeUndecodable || code == consensus.CodeProtocolViolation) {
 		lc.Bar()
 	}
 
 	m.mu.Lock()
 	c.end(code, tell)
 	var chores []func()
-	if code == link.CodeCancelled && !tell { // the peer's GOODBYE
+	if code == consensus.CodeCancelled && !tell { // the peer's GOODBYE
 		chores = m.forgetDeparted(c.p, time.Now())
 	}
 	m.mu.Unlock()
@@ -142,7 +143,7 @@ func (m *Manager) admit(lc *link.Conn) *conn {
 // end ends the connection. Its bonds go down with the code, and the peer can be dialled again.
 // With tell, all queued frames and then a GOODBYE with the code are sent; without it, nothing.
 // Ending again does nothing.
-func (c *conn) end(code link.Code, tell bool) {
+func (c *conn) end(code consensus.CloseCode, tell bool) {
 	if c.ended {
 		return
 	}
@@ -202,7 +203,7 @@ func (c *conn) send(kind uint8, payload []byte) bool {
 
 // read handles frames until the connection ends. It returns the cause, and whether to tell it
 // to the other end. It is called without the mutex.
-func (c *conn) read() (code link.Code, tell bool) {
+func (c *conn) read() (code consensus.CloseCode, tell bool) {
 	c.lc.LimitCPU(true)
 	defer c.lc.ReleaseCPU()
 	var buf []byte
@@ -210,9 +211,9 @@ func (c *conn) read() (code link.Code, tell bool) {
 		kind, payload, err := c.readFrame(buf)
 		switch {
 		case errors.Is(err, link.ErrFrame):
-			return link.CodeUndecodable, true
+			return consensus.CodeUndecodable, true
 		case err != nil:
-			return link.CodeUnexpectedClose, false
+			return consensus.CodeUnexpectedClose, false
 		}
 		if kind == kindGoodbye {
 			code, err = parseGoodbye(payload)
@@ -225,8 +226,8 @@ func (c *conn) read() (code link.Code, tell bool) {
 		switch {
 		case err != nil:
 			c.m.cfg.Logger.Warn("undecodable frame received", "peer", c.lc.Peer().Short(), "error", err)
-			return link.CodeUndecodable, true
-		case code != link.CodeAccepted:
+			return consensus.CodeUndecodable, true
+		case code != consensus.CodeAccepted:
 			return code, true
 		}
 		buf = c.frameHandled(payload)
@@ -280,13 +281,13 @@ func (c *conn) frameHandled(payload []byte) []byte {
 
 // handle handles one frame. A code other than 0 ends the connection. It is called without the
 // mutex.
-func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
+func (c *conn) handle(kind uint8, payload []byte) (consensus.CloseCode, error) {
 	if kind == kindEntries || kind == kindMembers {
 		return c.handleEntries(kind, payload)
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	if code := c.checkKind(kind); code != link.CodeAccepted {
+	if code := c.checkKind(kind); code != consensus.CodeAccepted {
 		return code, nil
 	}
 	switch kind {
@@ -311,31 +312,31 @@ func (c *conn) handle(kind uint8, payload []byte) (link.Code, error) {
 	case kindCallback:
 		return with(parseCallback, payload, c.handleCallback)
 	}
-	return link.CodeAccepted, nil // of a newer program, on a connection that is selected
+	return consensus.CodeAccepted, nil // of a newer program, on a connection that is selected
 }
 
 // with parses a payload and calls handle with the result.
-func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) link.Code) (link.Code, error) {
+func with[F any](parse func([]byte) (F, error), payload []byte, handle func(F) consensus.CloseCode) (consensus.CloseCode, error) {
 	f, err := parse(payload)
 	if err != nil {
-		return link.CodeUndecodable, err
+		return consensus.CodeUndecodable, err
 	}
 	return handle(f), nil
 }
 
 // checkKind records a sign of life and checks that the other end may send a frame of the kind
 // now.
-func (c *conn) checkKind(kind uint8) link.Code {
+func (c *conn) checkKind(kind uint8) consensus.CloseCode {
 	if kind != kindPong { // a PONG counts only if it answers our PING (heartbeat.go)
 		c.lastFrame, c.missed = time.Now(), 0
 	}
 	switch {
 	case c.ended:
-		return link.CodeCancelled
+		return consensus.CodeCancelled
 	case (kind == kindHello) != (c.hello.version == 0):
-		return link.CodeProtocolViolation
+		return consensus.CodeProtocolViolation
 	case kind != kindHello && kind != kindSelect && !c.selected:
-		return link.CodeProtocolViolation
+		return consensus.CodeProtocolViolation
 	}
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }

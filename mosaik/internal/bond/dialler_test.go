@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -180,7 +181,7 @@ func TestMembersAreRedialledInAStorm(t *testing.T) {
 				ar.want(t, up(b, "of b"))
 				br.want(t, up(a, "of a"))
 				b.crash()
-				ar.want(t, down(b, link.CodeUnexpectedClose))
+				ar.want(t, down(b, consensus.CodeUnexpectedClose))
 				a.flood(madeUpPeers()-1, 1, anywhere, testGroup(nil, "").ID)
 				gone := time.Now()
 				time.Sleep(time.Minute)
@@ -266,7 +267,7 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 
 		c := a.awaitConn(b.peer(), anyConn)
 		a.manager.mu.Lock()
-		c.end(link.CodeUnexpectedClose, false)
+		c.end(consensus.CodeUnexpectedClose, false)
 		a.manager.mu.Unlock()
 		a.awaitConn(b.peer(), func(d *conn) bool { return d != c })
 		conn, err := a.manager.Dial(t.Context(), b.peer(), link.Bond) // as the engine does

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -17,19 +17,19 @@ const maxOwn = 64 << 10
 
 // handleEntries puts the entries of an ENTRIES or a MEMBERS frame into the catalog. It is
 // called without the mutex, since the catalog calls the manager for each change.
-func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
+func (c *conn) handleEntries(kind uint8, payload []byte) (consensus.CloseCode, error) {
 	raws, err := parseEntries(payload)
 	if err != nil {
-		return link.CodeUndecodable, err
+		return consensus.CodeUndecodable, err
 	}
 	c.m.mu.Lock()
 	code := c.checkKind(kind)
 	c.m.mu.Unlock()
-	if code != link.CodeAccepted {
+	if code != consensus.CodeAccepted {
 		return code, nil
 	}
 	for raw := range raws {
-		if code, err := c.handleEntry(raw, kind == kindMembers); code != link.CodeAccepted {
+		if code, err := c.handleEntry(raw, kind == kindMembers); code != consensus.CodeAccepted {
 			return code, err
 		}
 	}
@@ -39,28 +39,28 @@ func (c *conn) handleEntries(kind uint8, payload []byte) (link.Code, error) {
 		c.reached = true
 		c.m.reach.connected(+1)
 	}
-	return link.CodeAccepted, nil
+	return consensus.CodeAccepted, nil
 }
 
 // handleEntry verifies an entry and puts it into the catalog, unless it is stale. An entry that
 // no honest peer relays ends the connection: honest peers verify entries before.
-func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
+func (c *conn) handleEntry(raw []byte, member bool) (consensus.CloseCode, error) {
 	peer, version := discovery.Peek(raw)
 	own := peer == c.p.id
 	if !peer.IsZero() && c.stale(raw, peer, version, member) {
-		return link.CodeAccepted, nil
+		return consensus.CodeAccepted, nil
 	}
 	if !c.payForEntry(own, len(raw)) {
-		return link.CodeCancelled, nil
+		return consensus.CodeCancelled, nil
 	}
 	c.m.counts.verified.Add(1)
 	s, err := discovery.Parse(raw)
 	switch {
 	case errors.Is(err, discovery.ErrIncompatible):
 		c.m.cfg.Logger.Debug("entry skipped", "from", c.p.id.Short(), "error", err)
-		return link.CodeAccepted, nil
+		return consensus.CodeAccepted, nil
 	case err != nil:
-		return link.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer relays: %w", errFrame, err)
+		return consensus.CodeUndecodable, fmt.Errorf("%w: an entry that no honest peer relays: %w", errFrame, err)
 	}
 	switch {
 	case member && c.canVouchFor(s):
@@ -68,7 +68,7 @@ func (c *conn) handleEntry(raw []byte, member bool) (link.Code, error) {
 	case !c.m.cfg.Catalog.PutFrom(s, c.number) && own:
 		c.keepOwn(s)
 	}
-	return link.CodeAccepted, nil
+	return consensus.CodeAccepted, nil
 }
 
 // stale reports whether an entry can be dropped without verifying its signature: it is not

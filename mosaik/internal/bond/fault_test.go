@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // faults dials connections that can fail without the other end detecting it.
@@ -146,8 +146,8 @@ func TestSilentPeer(t *testing.T) {
 		})
 		ar, br := joinPair(t, a, b, Heartbeat{Interval: 200 * time.Millisecond, Jitter: 50 * time.Millisecond, MaxMissed: 5})
 		f.mute()
-		ar.want(t, down(b, link.CodeTimeout))
-		br.want(t, down(a, link.CodeTimeout))
+		ar.want(t, down(b, consensus.CodeTimeout))
+		br.want(t, down(a, consensus.CodeTimeout))
 		ar.await(t, up(b, "of b")) // on a new connection
 		br.await(t, up(a, "of a"))
 	})
@@ -164,8 +164,8 @@ func TestLostConnection(t *testing.T) {
 		ar, br := joinPair(t, a, b, calm)
 		for range 3 {
 			f.lose()
-			br.want(t, down(a, link.CodeUnexpectedClose))
-			ar.want(t, down(b, link.CodeUnexpectedClose))
+			br.want(t, down(a, consensus.CodeUnexpectedClose))
+			ar.want(t, down(b, consensus.CodeUnexpectedClose))
 			ar.want(t, up(b, "of b"))
 			br.want(t, up(a, "of a"))
 		}
@@ -188,7 +188,7 @@ func TestRestart(t *testing.T) {
 		again := startNode(t, j, dialsOnly(t, &f, a))
 		br := newRecorder()
 		again.join(testGroup(br, "of b again"))
-		ar.want(t, down(b, link.CodeUnexpectedClose))
+		ar.want(t, down(b, consensus.CodeUnexpectedClose))
 		ar.await(t, up(b, "of b again")) // its old entry lists the group before it has joined
 		br.await(t, up(a, "of a"))
 	})
@@ -202,7 +202,7 @@ func TestCrashAndComeBack(t *testing.T) {
 		ar, _ := joinPair(t, a, b, calm)
 		addr := b.addr()
 		b.crash()
-		ar.want(t, down(b, link.CodeUnexpectedClose))
+		ar.want(t, down(b, consensus.CodeUnexpectedClose))
 
 		// The new process does not know a, so a has to dial.
 		again := startNode(t, j, func(s *setup) { s.listen = addr })
@@ -264,8 +264,8 @@ func crossedDials(t *testing.T) {
 		t.Errorf("the nodes keep different connections: %v and %v", c.lc.LocalAddr(), d.lc.RemoteAddr())
 	}
 	a.stop()
-	recorders[0].want(t, down(b, link.CodeCancelled))
-	recorders[1].want(t, down(a, link.CodeCancelled))
+	recorders[0].want(t, down(b, consensus.CodeCancelled))
+	recorders[1].want(t, down(a, consensus.CodeCancelled))
 	b.stop()
 	if a.manager.last.sel != 1 {
 		t.Errorf("%d connections were selected, want 1", a.manager.last.sel)

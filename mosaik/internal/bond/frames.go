@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -275,7 +275,7 @@ func parseAccept(b []byte) (f acceptFrame, err error) {
 type closeFrame struct {
 	group        sm.Digest
 	mine, theirs uint32 // numbers of the sender's and of the receiver's OPEN
-	code         link.Code
+	code         consensus.CloseCode
 }
 
 func (f closeFrame) append(b []byte) []byte {
@@ -292,8 +292,8 @@ func parseClose(b []byte) (f closeFrame, err error) {
 	copy(f.group[:], b)
 	f.mine = binary.BigEndian.Uint32(b[32:])
 	f.theirs = binary.BigEndian.Uint32(b[36:])
-	f.code = link.Code(binary.BigEndian.Uint32(b[40:]))
-	if f.code == link.CodeAccepted {
+	f.code = consensus.CloseCode(binary.BigEndian.Uint32(b[40:]))
+	if f.code == consensus.CodeAccepted {
 		return f, fmt.Errorf("%w: CLOSE has code 0", errFrame)
 	}
 	return f, nil
@@ -344,16 +344,16 @@ func parseIntro(b []byte) (f introFrame, err error) {
 	return f, nil
 }
 
-func appendCode(b []byte, code link.Code) []byte {
+func appendCode(b []byte, code consensus.CloseCode) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(code))
 }
 
-func parseGoodbye(b []byte) (link.Code, error) {
+func parseGoodbye(b []byte) (consensus.CloseCode, error) {
 	if err := wantSize(b, "GOODBYE", 4); err != nil {
 		return 0, err
 	}
-	code := link.Code(binary.BigEndian.Uint32(b))
-	if code == link.CodeAccepted {
+	code := consensus.CloseCode(binary.BigEndian.Uint32(b))
+	if code == consensus.CodeAccepted {
 		return 0, fmt.Errorf("%w: GOODBYE has code 0", errFrame)
 	}
 	return code, nil

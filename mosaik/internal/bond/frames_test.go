@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -80,11 +81,11 @@ var goldenFrames = []struct {
 		openFrame{group: digest(0x11), number: 258, proofs: []sm.Digest{digest(0x22), digest(0x33)}}.append(nil),
 		strings.Repeat("11", 32) + "00000102" + "02" + strings.Repeat("22", 32) + strings.Repeat("33", 32)},
 	{"ACCEPT", kindAccept, acceptFrame{digest(0x11), 3, 4}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004"},
-	{"CLOSE", kindClose, closeFrame{digest(0x11), 3, 0, link.CodeTimeout}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000000" + "000076c8"},
+	{"CLOSE", kindClose, closeFrame{digest(0x11), 3, 0, consensus.CodeTimeout}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000000" + "000076c8"},
 	{"MESSAGE", kindMessage, messageFrame{digest(0x11), []byte("hi")}.append(nil), strings.Repeat("11", 32) + "6869"},
 	{"PING", kindPing, appendNumber(nil, 0xff), "00000000000000ff"},
 	{"PONG", kindPong, appendNumber(nil, 0xff), "00000000000000ff"},
-	{"GOODBYE", kindGoodbye, appendCode(nil, link.CodeCancelled), "00000066"},
+	{"GOODBYE", kindGoodbye, appendCode(nil, consensus.CodeCancelled), "00000066"},
 	{"INTRO", kindIntro, introFrame{digest(0x11), 3, 4, []byte("hello")}.append(nil), strings.Repeat("11", 32) + "00000003" + "00000004" + "68656c6c6f"},
 	{"MEMBERS", kindMembers, []byte("\x00\x00\x00\x02ab"), "000000026162"},
 	{"CALLBACK", kindCallback, callbackFrame{token: callbackToken(bytes.Repeat([]byte{0xaa}, 16)), failed: true, protocol: "p"}.append(nil),

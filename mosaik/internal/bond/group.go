@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -57,16 +57,16 @@ type Handler interface {
 	// returned. The handler calls answer once, before Accept returns or later, from any
 	// goroutine: code 0 accepts the peer, any other code refuses it and is sent to it. An
 	// answer after the handshake has ended, for instance by a timeout, does nothing.
-	Accept(peer sm.PeerID, hello []byte, answer func(link.Code))
+	Accept(peer sm.PeerID, hello []byte, answer func(consensus.CloseCode))
 	// Up reports a bond: both ends have accepted. hello is that of Accept.
 	Up(peer sm.PeerID, hello []byte)
 	// Message reports a message of a peer with a bond. The handler owns payload.
 	Message(peer sm.PeerID, payload []byte)
 	// Down reports the end of a bond and its cause.
-	Down(peer sm.PeerID, code link.Code)
+	Down(peer sm.PeerID, code consensus.CloseCode)
 	// Refused reports a handshake that failed, whichever end refused. hello is what the
 	// peer's Hello returned, nil if that had not arrived.
-	Refused(peer sm.PeerID, code link.Code, hello []byte)
+	Refused(peer sm.PeerID, code consensus.CloseCode, hello []byte)
 }
 
 // Info describes a bond.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -49,11 +49,11 @@ func (ms *GroupBonds) Send(peer sm.PeerID, payload []byte) bool {
 }
 
 // Close ends the bond or the handshake with the peer, if there is one, and sends the peer the
-// code. 0 stands for [link.CodeCancelled]. The handler receives Down or Refused. While the
+// code. 0 stands for [consensus.CodeCancelled]. The handler receives Down or Refused. While the
 // peer's entry lists the group, the bond is tried again after a pause.
-func (ms *GroupBonds) Close(peer sm.PeerID, code link.Code) {
-	if code == link.CodeAccepted {
-		code = link.CodeCancelled
+func (ms *GroupBonds) Close(peer sm.PeerID, code consensus.CloseCode) {
+	if code == consensus.CodeAccepted {
+		code = consensus.CodeCancelled
 	}
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
@@ -62,7 +62,7 @@ func (ms *GroupBonds) Close(peer sm.PeerID, code link.Code) {
 	}
 }
 
-// Leave ends all bonds of the group with [link.CodeCancelled], which the handler receives as
+// Leave ends all bonds of the group with [consensus.CodeCancelled], which the handler receives as
 // Down. It does not wait for the handler: calls that were posted may still run, and none is posted
 // later. Leaving again does nothing.
 func (ms *GroupBonds) Leave() {
@@ -80,7 +80,7 @@ func (ms *GroupBonds) leave() {
 	for _, p := range ms.m.peers {
 		for c := range p.conns {
 			if b := c.bonds[ms.group.ID]; b != nil {
-				b.withdraw(link.CodeCancelled)
+				b.withdraw(consensus.CodeCancelled)
 				delete(c.bonds, ms.group.ID)
 			}
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -90,10 +90,12 @@ func TestHandshakePredicates(t *testing.T) {
 // deferring is a Handler whose answers the test gives.
 type deferring struct {
 	*recorder
-	answers chan func(link.Code)
+	answers chan func(consensus.CloseCode)
 }
 
-func (d deferring) Accept(_ sm.PeerID, _ []byte, answer func(link.Code)) { d.answers <- answer }
+func (d deferring) Accept(_ sm.PeerID, _ []byte, answer func(consensus.CloseCode)) {
+	d.answers <- answer
+}
 
 // scene is a node and a raw peer within a handshake between OPEN 1 of either.
 type scene struct {
@@ -102,14 +104,14 @@ type scene struct {
 	r      *raw
 	rec    *recorder
 	group  sm.Digest
-	answer func(link.Code) // the handler's, nil before it was asked
+	answer func(consensus.CloseCode) // the handler's, nil before it was asked
 }
 
 // newScene brings a handshake into a state.
 func newScene(t *testing.T, state handshakeState) *scene {
 	t.Helper()
 	s := &scene{a: startNode(t, 0, func(s *setup) { s.config.Redial = rate.Bounds{Min: 10 * patience} }), rec: newRecorder()}
-	h := deferring{s.rec, make(chan func(link.Code), 10)}
+	h := deferring{s.rec, make(chan func(consensus.CloseCode), 10)}
 	g := testGroup(h, "of a")
 	s.group = g.ID
 	s.ms = s.a.join(g)
@@ -130,7 +132,7 @@ func newScene(t *testing.T, state handshakeState) *scene {
 		s.answer = <-h.answers
 	}
 	if state >= stateAccepted {
-		s.answer(link.CodeAccepted)
+		s.answer(consensus.CodeAccepted)
 		s.r.expect(kindAccept)
 	}
 	switch state {
@@ -159,13 +161,13 @@ func (s *scene) state() handshakeState {
 
 // goodbye returns the code with which the node ends the connection, 0 when it has handled
 // what was sent and does not.
-func (s *scene) goodbye() link.Code {
+func (s *scene) goodbye() consensus.CloseCode {
 	s.r.t.Helper()
 	_ = s.r.conn.WriteFrame(kindPing, appendNumber(nil, 42)) // the connection may have ended
 	for {
 		switch kind, payload := s.r.read(); kind {
 		case kindPong:
-			return link.CodeAccepted
+			return consensus.CodeAccepted
 		case kindGoodbye:
 			code, err := parseGoodbye(payload)
 			if err != nil {
@@ -226,7 +228,7 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 		"MESSAGE":               {func(s *scene) { s.r.send(kindMessage, messageFrame{s.group, nil}.append(nil)) }, same},
 		"the handler accepts": {func(s *scene) {
 			if s.answer != nil {
-				s.answer(link.CodeAccepted)
+				s.answer(consensus.CodeAccepted)
 			}
 		}, after(sentAccept)},
 		"the handler refuses": {func(s *scene) {
@@ -243,7 +245,7 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 		"the connection ends": {func(s *scene) {
 			s.a.manager.mu.Lock()
 			defer s.a.manager.mu.Unlock()
-			s.a.manager.peers[s.r.id.Peer()].current.end(link.CodeProtocolViolation, true)
+			s.a.manager.peers[s.r.id.Peer()].current.end(consensus.CodeProtocolViolation, true)
 		}, func(handshakeState) handshakeState { return violation }},
 	} {
 		for state := range handshakeStates {
@@ -254,11 +256,11 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 				want := c.want(state)
 				code := s.goodbye()
 				if want == violation {
-					if code != link.CodeProtocolViolation {
-						t.Errorf("the connection ended with code %d, want %d", code, link.CodeProtocolViolation)
+					if code != consensus.CodeProtocolViolation {
+						t.Errorf("the connection ended with code %d, want %d", code, consensus.CodeProtocolViolation)
 					}
 					want = stateIdle // without a connection
-				} else if code != link.CodeAccepted {
+				} else if code != consensus.CodeAccepted {
 					t.Fatalf("the connection ended with code %d", code)
 				}
 				if got := s.state(); got != want {
@@ -301,7 +303,7 @@ func TestHandlerIsAskedWithoutTheLock(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	ar.accept = func(sm.PeerID, []byte) link.Code {
+	ar.accept = func(sm.PeerID, []byte) consensus.CloseCode {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -309,7 +311,7 @@ func TestHandlerIsAskedWithoutTheLock(t *testing.T) {
 			a.manager.Entry(b.peer())
 		}()
 		<-done
-		return link.CodeAccepted
+		return consensus.CodeAccepted
 	}
 	a.join(testGroup(ar, "of a"))
 	b.join(testGroup(br, "of b"))

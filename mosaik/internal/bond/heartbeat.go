@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // idleHeartbeat is the heartbeat of connections without a bond.
@@ -59,7 +59,7 @@ func (c *conn) wakeHeartbeat() {
 func (c *conn) tick(now time.Time) time.Time {
 	if !c.selected {
 		if !now.Before(c.setupUntil) {
-			c.end(link.CodeTimeout, true)
+			c.end(consensus.CodeTimeout, true)
 		}
 		return c.setupUntil
 	}
@@ -68,7 +68,7 @@ func (c *conn) tick(now time.Time) time.Time {
 		switch {
 		case b.isPending():
 			if !now.Before(b.deadline) {
-				b.refuse(b.theirs, link.CodeTimeout)
+				b.refuse(b.theirs, consensus.CodeTimeout)
 			} else {
 				next = earlier(next, b.deadline)
 			}
@@ -107,13 +107,13 @@ func (c *conn) checkSilence(now time.Time) time.Time {
 			continue
 		}
 		died = true
-		b.refuse(b.theirs, link.CodeTimeout)
+		b.refuse(b.theirs, consensus.CodeTimeout)
 	}
 	idle := c.lastFrame.Add(idleHeartbeat.silence())
 	switch {
 	case live > 0:
 	case died, !now.Before(idle) && c.missed >= idleHeartbeat.probes():
-		c.end(link.CodeTimeout, true)
+		c.end(consensus.CodeTimeout, true)
 	case now.Before(idle):
 		next = earlier(next, idle)
 	}
@@ -131,7 +131,7 @@ func (c *conn) checkStall(now, next time.Time) time.Time {
 		return earlier(next, limit)
 	case !c.ended:
 		c.m.cfg.Logger.Warn("peer does not read: connection ended", "peer", c.p.id.Short(), "within", stallTime)
-		c.end(link.CodeTimeout, false)
+		c.end(consensus.CodeTimeout, false)
 	}
 	return next
 }
@@ -203,18 +203,18 @@ func (c *conn) rescheduleProbe() {
 	c.wakeHeartbeat()
 }
 
-func (c *conn) handlePing(nonce uint64) link.Code {
+func (c *conn) handlePing(nonce uint64) consensus.CloseCode {
 	c.send(kindPong, appendNumber(nil, nonce))
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
-func (c *conn) handlePong(nonce uint64) link.Code {
+func (c *conn) handlePong(nonce uint64) consensus.CloseCode {
 	if c.nonce != 0 && nonce == c.nonce {
 		now := time.Now()
 		c.rtt, c.nonce = now.Sub(c.pinged), 0
 		c.lastFrame, c.missed = now, 0
 	}
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -3,7 +3,7 @@ package bond
 import (
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // Bounds of the frames that connections hold in memory: frames that are queued or being
@@ -39,7 +39,7 @@ func (c *conn) hold(n int) bool {
 	count, one, all := c.ledger()
 	if c.holds+n > one {
 		c.m.cfg.Logger.Warn("peer reads too slowly: connection ended", "peer", c.p.id.Short(), "bytes", c.holds+n, "limit", one)
-		c.end(link.CodeUnexpectedClose, false)
+		c.end(consensus.CodeUnexpectedClose, false)
 		return false
 	}
 	c.holds += n
@@ -74,7 +74,7 @@ func (m *Manager) endLargest(count *int, limit int) {
 	}
 	m.cfg.Logger.Warn("connections hold too many bytes: the largest one ended",
 		"peer", most.p.id.Short(), "bytes", most.holds, "all", *count, "limit", limit)
-	most.end(link.CodeBusy, false)
+	most.end(consensus.CodeBusy, false)
 }
 
 // count adds n, 1 or -1, to the bonds that are up, and moves the connection between the counts

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 // heapInUse returns the bytes of the heap that are in use after a garbage collection.
@@ -146,8 +146,8 @@ func TestBondsAreHeldApart(t *testing.T) {
 		a.manager.held.strangers = 0
 		c.release(5<<20 - 10)
 	})
-	ms.Close(r.id.Peer(), link.CodeTicketRefused)
-	rec.want(t, report{"down", r.id.Peer(), link.CodeTicketRefused, ""})
+	ms.Close(r.id.Peer(), consensus.CodeTicketRefused)
+	rec.want(t, report{"down", r.id.Peer(), consensus.CodeTicketRefused, ""})
 	a.eventually("what is held is counted behind the bond", func() bool {
 		got := a.manager.held
 		return got.bonded == 0 && got.strangers >= 10
@@ -210,7 +210,7 @@ func TestPeerThatStopsReading(t *testing.T) {
 		c.checkStall(limit, limit)
 		return c.ended
 	})
-	rec.want(t, report{"down", r.id.Peer(), link.CodeTimeout, ""})
+	rec.want(t, report{"down", r.id.Peer(), consensus.CodeTimeout, ""})
 	a.whenNothingIsHeld(nil)
 }
 

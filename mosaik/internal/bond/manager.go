@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -123,7 +124,7 @@ func (m *Manager) Start() {
 	}
 }
 
-// Close ends all bonds and connections with [link.CodeCancelled] and waits until all goroutines
+// Close ends all bonds and connections with [consensus.CodeCancelled] and waits until all goroutines
 // have ended. It does not wait for handlers, see [GroupBonds.Leave]. Closing again waits too. The
 // error is always nil.
 func (m *Manager) Close() error {
@@ -143,7 +144,7 @@ func (m *Manager) Close() error {
 		}
 		for _, p := range m.peers {
 			for c := range p.conns {
-				c.end(link.CodeCancelled, true)
+				c.end(consensus.CodeCancelled, true)
 			}
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -72,7 +72,7 @@ func TestNewcomerInAFullCatalog(t *testing.T) {
 	r := connectRaw(t, a, 1)
 	a.bearWith(r)
 	own := r.withGroups(1, g.ID)
-	rec.accept = func(peer sm.PeerID, _ []byte) link.Code {
+	rec.accept = func(peer sm.PeerID, _ []byte) consensus.CloseCode {
 		if e, known := a.manager.Entry(peer); !known || !bytes.Equal(e.Bytes(), own.Bytes()) {
 			t.Error("its entry, with its tickets, is not known while it is examined")
 		}
@@ -108,7 +108,7 @@ func TestStrangerInAFullCatalog(t *testing.T) {
 	a.crowdOut()
 	r := connectRaw(t, a, 1)
 	r.sendEntries(r.withGroups(1, g.ID))
-	r.expectGoodbye(link.CodeUnknownPeer)
+	r.expectGoodbye(consensus.CodeUnknownPeer)
 	if _, known := a.manager.Entry(r.id.Peer()); known {
 		t.Error("its entry is kept")
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
@@ -19,17 +20,9 @@ const (
 	maxMismatchGroups = 16
 )
 
-// Mismatch describes connected peers that announce groups which are not joined here, while no
-// connected peer announces the group in question. That happens when the ids of one group
-// differ between members because their configurations do.
-type Mismatch struct {
-	Peers  int         // connected peers that announce groups that are not joined here
-	Groups []sm.Digest // these groups, ascending, at most 16
-}
-
 // Mismatch returns what connected peers announce in place of this group. It is zero if one of
 // them announces this group or none announces another one.
-func (ms *GroupBonds) Mismatch() Mismatch {
+func (ms *GroupBonds) Mismatch() consensus.Mismatch {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()
 	return ms.m.survey().of(ms)
@@ -38,7 +31,7 @@ func (ms *GroupBonds) Mismatch() Mismatch {
 // survey is what connected peers announce.
 type survey struct {
 	entries []discovery.Signed
-	foreign Mismatch // for groups that none of them announces
+	foreign consensus.Mismatch // for groups that none of them announces
 }
 
 // survey returns what connected peers announce. The caller holds the mutex.
@@ -75,10 +68,10 @@ func (m *Manager) survey() survey {
 }
 
 // of returns the mismatch of a group.
-func (s survey) of(ms *GroupBonds) Mismatch {
+func (s survey) of(ms *GroupBonds) consensus.Mismatch {
 	announced := func(e discovery.Signed) bool { return e.HasGroup(ms.group.ID) }
 	if ms.left || s.foreign.Peers == 0 || slices.ContainsFunc(s.entries, announced) {
-		return Mismatch{}
+		return consensus.Mismatch{}
 	}
 	return s.foreign
 }
@@ -128,7 +121,7 @@ func (w mismatchWatcher) run(m *Manager) func() {
 // reportMismatches reports new mismatches. It returns how long until it must look again if
 // nothing changes before.
 func (m *Manager) reportMismatches(now time.Time) (next time.Duration) {
-	found := map[sm.Digest]Mismatch{}
+	found := map[sm.Digest]consensus.Mismatch{}
 	m.mu.Lock()
 	next = dialler.Idle
 	var s *survey

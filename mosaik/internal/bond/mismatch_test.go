@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -39,12 +40,12 @@ func TestMismatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			type report struct {
 				group sm.Digest
-				m     Mismatch
+				m     consensus.Mismatch
 			}
 			reports := make(chan report, 100)
 			change := func(s *setup, w *web) {
 				onWeb(w, "127.0.0.1:1", nil)(s)
-				s.config.Mismatch = func(group sm.Digest, m Mismatch) { reports <- report{group, m} }
+				s.config.Mismatch = func(group sm.Digest, m consensus.Mismatch) { reports <- report{group, m} }
 			}
 			inBubbleWith(t, change, func(t *testing.T, w *web, a *node) {
 				a.link.Serve()

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -76,7 +77,7 @@ func startNode(t testing.TB, n int, change func(*setup)) *node {
 	}
 	node := &node{t: t, id: id}
 	l, err := link.Listen(link.Config{Identity: id, Network: s.network, Listen: s.listen, Listener: s.listener, Dial: s.dial, Resolver: s.resolver, HandshakeTimeout: patience,
-		Admit: func(peer sm.PeerID, p link.Protocol) link.Code { return node.manager.Admit(peer, p) }})
+		Admit: func(peer sm.PeerID, p link.Protocol) consensus.CloseCode { return node.manager.Admit(peer, p) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func testLogger(n int) *slog.Logger {
 type report struct {
 	What string
 	Peer sm.PeerID
-	Code link.Code
+	Code consensus.CloseCode
 	Text string
 }
 
@@ -144,14 +145,14 @@ func (r report) String() string {
 // recorder is a Handler that passes its calls, except for Accept, to the test.
 type recorder struct {
 	reports chan report
-	accept  func(peer sm.PeerID, hello []byte) link.Code
+	accept  func(peer sm.PeerID, hello []byte) consensus.CloseCode
 	on      func(report) // called first, on the handler's goroutine
 	refused func(hello []byte)
 }
 
 func newRecorder() *recorder { return &recorder{reports: make(chan report, 100_000)} }
 
-func (r *recorder) record(what string, peer sm.PeerID, code link.Code, payload []byte) {
+func (r *recorder) record(what string, peer sm.PeerID, code consensus.CloseCode, payload []byte) {
 	rep := report{what, peer, code, string(payload)}
 	if r.on != nil {
 		r.on(rep)
@@ -159,17 +160,17 @@ func (r *recorder) record(what string, peer sm.PeerID, code link.Code, payload [
 	r.reports <- rep
 }
 
-func (r *recorder) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
-	code := link.CodeAccepted
+func (r *recorder) Accept(peer sm.PeerID, hello []byte, answer func(consensus.CloseCode)) {
+	code := consensus.CodeAccepted
 	if r.accept != nil {
 		code = r.accept(peer, hello)
 	}
 	answer(code)
 }
-func (r *recorder) Up(p sm.PeerID, hello []byte)     { r.record("up", p, 0, hello) }
-func (r *recorder) Message(p sm.PeerID, b []byte)    { r.record("message", p, 0, b) }
-func (r *recorder) Down(p sm.PeerID, code link.Code) { r.record("down", p, code, nil) }
-func (r *recorder) Refused(p sm.PeerID, c link.Code, hello []byte) {
+func (r *recorder) Up(p sm.PeerID, hello []byte)               { r.record("up", p, 0, hello) }
+func (r *recorder) Message(p sm.PeerID, b []byte)              { r.record("message", p, 0, b) }
+func (r *recorder) Down(p sm.PeerID, code consensus.CloseCode) { r.record("down", p, code, nil) }
+func (r *recorder) Refused(p sm.PeerID, c consensus.CloseCode, hello []byte) {
 	r.record("refused", p, c, nil)
 	if r.refused != nil {
 		r.refused(hello)

@@ -3,8 +3,8 @@ package bond
 import (
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -14,14 +14,14 @@ func TestRefusalsBringTheHello(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	ar.accept = func(sm.PeerID, []byte) link.Code { return link.CodePolicy }
+	ar.accept = func(sm.PeerID, []byte) consensus.CloseCode { return consensus.CodePolicy }
 	hellos := map[*recorder]chan []byte{ar: make(chan []byte, 1000), br: make(chan []byte, 1000)}
 	for r, c := range hellos {
 		r.refused = func(hello []byte) { c <- hello }
 	}
 	am, bm := a.join(testGroup(ar, "of a")), b.join(testGroup(br, "of b"))
-	ar.want(t, refused(b, link.CodePolicy))
-	br.want(t, refused(a, link.CodePolicy))
+	ar.want(t, refused(b, consensus.CodePolicy))
+	br.want(t, refused(a, consensus.CodePolicy))
 	if got := string(<-hellos[ar]); got != "of b" {
 		t.Errorf("the end that refused got %q, want %q", got, "of b")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -23,8 +24,8 @@ func TestReflectedProof(t *testing.T) {
 	r := connectRaw(t, a, 1, g.ID)
 	payload := r.expect(kindOpen)
 	r.send(kindOpen, payload) // the node's own OPEN
-	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: link.CodeWrongProof})
-	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
+	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: consensus.CodeWrongProof})
+	rec.want(t, report{"refused", r.id.Peer(), consensus.CodeWrongProof, ""})
 }
 
 // TestProofOfAnotherConnection replays a proof that was right on another connection.
@@ -33,7 +34,7 @@ func TestProofOfAnotherConnection(t *testing.T) {
 	a, old, _, rec := rawBond(t, nil)
 	proof := old.proof(old.id.Peer())
 	old.conn.Close()
-	rec.want(t, report{"down", old.id.Peer(), link.CodeUnexpectedClose, ""})
+	rec.want(t, report{"down", old.id.Peer(), consensus.CodeUnexpectedClose, ""})
 	r := dialRaw(t, a, 1)
 	r.greet(2)
 	r.expect(kindHello)
@@ -42,7 +43,7 @@ func TestProofOfAnotherConnection(t *testing.T) {
 	r.expect(kindOpen)
 	group := testGroup(nil, "").ID
 	r.send(kindOpen, openFrame{group: group, number: 1, proofs: []sm.Digest{proof}}.append(nil))
-	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: link.CodeWrongProof})
+	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: consensus.CodeWrongProof})
 }
 
 func TestOpenOfAStranger(t *testing.T) {
@@ -51,14 +52,14 @@ func TestOpenOfAStranger(t *testing.T) {
 	a.join(testGroup(newRecorder(), "of a"))
 	r := connectRaw(t, a, 1) // sends no entry
 	r.open(1)
-	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 1, code: link.CodeUnknownPeer})
+	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 1, code: consensus.CodeUnknownPeer})
 }
 
 func TestOpenOnABond(t *testing.T) {
 	t.Parallel()
 	_, r, _, rec := rawBond(t, nil)
 	r.open(2)
-	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 2, code: link.CodeAlreadyBonded})
+	r.expectClose(closeFrame{group: testGroup(nil, "").ID, theirs: 2, code: consensus.CodeAlreadyBonded})
 	r.send(kindMessage, messageFrame{testGroup(nil, "").ID, []byte("still up")}.append(nil))
 	rec.want(t, report{"message", r.id.Peer(), 0, "still up"})
 }
@@ -68,9 +69,9 @@ func TestFramesOfEarlierHandshakes(t *testing.T) {
 	t.Parallel()
 	_, r, ms, rec := rawBond(t, nil)
 	group := testGroup(nil, "").ID
-	ms.Close(r.id.Peer(), link.CodeTicketRefused)
-	rec.want(t, report{"down", r.id.Peer(), link.CodeTicketRefused, ""})
-	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: link.CodeTicketRefused})
+	ms.Close(r.id.Peer(), consensus.CodeTicketRefused)
+	rec.want(t, report{"down", r.id.Peer(), consensus.CodeTicketRefused, ""})
+	r.expectClose(closeFrame{group: group, mine: 1, theirs: 1, code: consensus.CodeTicketRefused})
 
 	r.send(kindMessage, messageFrame{group, []byte("late")}.append(nil))
 	r.send(kindAccept, acceptFrame{group, 1, 1}.append(nil))
@@ -121,8 +122,8 @@ func TestHandshakeTimeout(t *testing.T) {
 	r := connectRaw(t, a, 1, g.ID)
 	for number := range uint32(2) {
 		r.expect(kindOpen) // and no answer
-		r.expectClose(closeFrame{group: g.ID, mine: number + 1, code: link.CodeTimeout})
-		rec.want(t, report{"refused", r.id.Peer(), link.CodeTimeout, ""})
+		r.expectClose(closeFrame{group: g.ID, mine: number + 1, code: consensus.CodeTimeout})
+		rec.want(t, report{"refused", r.id.Peer(), consensus.CodeTimeout, ""})
 	}
 }
 
@@ -158,7 +159,7 @@ func TestNothingIsSaidBeforeTheProof(t *testing.T) {
 	rec := newRecorder()
 	g := testGroup(rec, "")
 	g.Hello = func() []byte { t.Error("asked for what a peer without proof must not learn"); return nil }
-	rec.accept = func(sm.PeerID, []byte) link.Code { t.Error("looked at a peer without proof"); return 0 }
+	rec.accept = func(sm.PeerID, []byte) consensus.CloseCode { t.Error("looked at a peer without proof"); return 0 }
 	a.join(g)
 	r := connectRaw(t, a, 1, g.ID)
 	if got := len(r.expect(kindOpen)); got != openHead+sm.DigestSize {
@@ -167,18 +168,18 @@ func TestNothingIsSaidBeforeTheProof(t *testing.T) {
 	r.send(kindIntro, introFrame{g.ID, 1, 1, []byte("let me in")}.append(nil))
 	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
 	r.send(kindOpen, openFrame{group: g.ID, number: 1, proofs: []sm.Digest{{}, {}, {}, {}}}.append(nil))
-	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: link.CodeWrongProof})
-	rec.want(t, report{"refused", r.id.Peer(), link.CodeWrongProof, ""})
+	r.expectClose(closeFrame{group: g.ID, mine: 1, theirs: 1, code: consensus.CodeWrongProof})
+	rec.want(t, report{"refused", r.id.Peer(), consensus.CodeWrongProof, ""})
 }
 
 func TestSetupTimeout(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 100 * time.Millisecond })
-	dialRaw(t, a, 1).expectGoodbye(link.CodeTimeout) // no HELLO
+	dialRaw(t, a, 1).expectGoodbye(consensus.CodeTimeout) // no HELLO
 	b := startNode(t, 2, func(s *setup) { s.config.HandshakeTimeout = 100 * time.Millisecond })
 	r := dialRaw(t, b, 1)
 	r.greet(1)
-	r.expectGoodbye(link.CodeTimeout) // no SELECT
+	r.expectGoodbye(consensus.CodeTimeout) // no SELECT
 }
 
 func TestMalformedFramesCostTheConnection(t *testing.T) {
@@ -193,7 +194,7 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 				r = dialRaw(t, a, 2)
 			}
 			r.send(uint8(kind), payload)
-			r.expectGoodbye(link.CodeUndecodable)
+			r.expectGoodbye(consensus.CodeUndecodable)
 		})
 	}
 	t.Run("too large", func(t *testing.T) {
@@ -201,7 +202,7 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 		t.Parallel()
 		r := connectRaw(t, startNode(t, 0, nil), 1)
 		r.send(kindMessage, make([]byte, maxStrangerFrame+1))
-		r.expectGoodbye(link.CodeUndecodable)
+		r.expectGoodbye(consensus.CodeUndecodable)
 	})
 }
 
@@ -223,7 +224,7 @@ func TestUnknownKindsAreIgnored(t *testing.T) {
 	r.send(99, make([]byte, maxStrangerFrame))
 	r.sync()
 	r.send(99, make([]byte, maxStrangerFrame+1))
-	r.expectGoodbye(link.CodeUndecodable)
+	r.expectGoodbye(consensus.CodeUndecodable)
 }
 
 func TestProtocolViolations(t *testing.T) {
@@ -240,7 +241,7 @@ func TestProtocolViolations(t *testing.T) {
 			a := startNode(t, 0, nil)
 			r := dialRaw(t, a, 1)
 			violate(a, r)
-			r.expectGoodbye(link.CodeProtocolViolation)
+			r.expectGoodbye(consensus.CodeProtocolViolation)
 		})
 	}
 	t.Run("unknown before SELECT", func(t *testing.T) {
@@ -248,7 +249,7 @@ func TestProtocolViolations(t *testing.T) {
 		r := dialRaw(t, startNode(t, 2, nil), 1) // which is to select
 		r.greet(1)
 		r.send(99, nil)
-		r.expectGoodbye(link.CodeProtocolViolation)
+		r.expectGoodbye(consensus.CodeProtocolViolation)
 	})
 	t.Run("OPEN with an old number", func(t *testing.T) {
 		t.Parallel()
@@ -259,21 +260,21 @@ func TestProtocolViolations(t *testing.T) {
 			ms.Close(r.id.Peer(), 4711)
 			r.expect(kindClose)
 			r.open(number)
-			r.expectGoodbye(link.CodeProtocolViolation)
+			r.expectGoodbye(consensus.CodeProtocolViolation)
 		}
 	})
 	t.Run("two INTROs", func(t *testing.T) {
 		t.Parallel()
 		_, r, _, _ := rawBond(t, nil)
 		r.send(kindIntro, introFrame{testGroup(nil, "").ID, 1, 1, []byte("another")}.append(nil))
-		r.expectGoodbye(link.CodeProtocolViolation)
+		r.expectGoodbye(consensus.CodeProtocolViolation)
 	})
 	t.Run("OPEN before SELECT", func(t *testing.T) {
 		t.Parallel()
 		r := dialRaw(t, startNode(t, 1, nil), 0)
 		r.greet(1)
 		r.open(1)
-		r.expectGoodbye(link.CodeProtocolViolation)
+		r.expectGoodbye(consensus.CodeProtocolViolation)
 	})
 }
 
@@ -300,7 +301,7 @@ func TestSelection(t *testing.T) {
 		r.send(kindHello, step.hello)
 		r.expect(kindHello)
 		if !step.wins {
-			r.expectGoodbye(link.CodeAlreadyBonded)
+			r.expectGoodbye(consensus.CodeAlreadyBonded)
 			current.sync()
 			continue
 		}
@@ -308,7 +309,7 @@ func TestSelection(t *testing.T) {
 			t.Fatalf("%s: got a frame of kind %d, want SELECT", step.name, got)
 		}
 		if current != nil {
-			current.expectGoodbye(link.CodeUnexpectedClose)
+			current.expectGoodbye(consensus.CodeUnexpectedClose)
 		}
 		r.expect(kindEntries)
 		current = r
@@ -333,7 +334,7 @@ func TestOwnDialIsPreferred(t *testing.T) {
 
 	r.dial(a)
 	r.greet(1)
-	r.expectGoodbye(link.CodeAlreadyBonded)
+	r.expectGoodbye(consensus.CodeAlreadyBonded)
 	dialled.greet(2)
 	dialled.expect(kindSelect)
 }
@@ -349,7 +350,7 @@ func TestStaleSelect(t *testing.T) {
 	younger.expect(kindHello)
 	younger.expect(kindEntries)
 	older.send(kindSelect, appendNumber(nil, 1))
-	older.expectGoodbye(link.CodeAlreadyBonded)
+	older.expectGoodbye(consensus.CodeAlreadyBonded)
 	younger.sync()
 }
 
@@ -503,9 +504,9 @@ func TestHandlerThatDoesNotReturn(t *testing.T) {
 	for range maxPending + 2 {
 		r.send(kindMessage, f)
 	}
-	r.expectGoodbye(link.CodeProtocolViolation)
+	r.expectGoodbye(consensus.CodeProtocolViolation)
 	close(release)
-	rec.await(t, report{"down", r.id.Peer(), link.CodeProtocolViolation, ""})
+	rec.await(t, report{"down", r.id.Peer(), consensus.CodeProtocolViolation, ""})
 }
 
 // TestPeerThatDoesNotRead fills the queue of a connection.
@@ -515,7 +516,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	payload := make([]byte, MaxPayload)
 	for ms.Send(r.id.Peer(), payload) {
 	}
-	rec.want(t, report{"down", r.id.Peer(), link.CodeUnexpectedClose, ""})
+	rec.want(t, report{"down", r.id.Peer(), consensus.CodeUnexpectedClose, ""})
 }
 
 // TestHandlerCallsBack has a handler call its membership.
@@ -560,14 +561,14 @@ func TestLeaveDoesNotWaitForTheHandler(t *testing.T) {
 	bm.Send(a.peer(), nil)
 	<-entered
 	am.Leave()
-	br.want(t, down(a, link.CodeCancelled))
+	br.want(t, down(a, consensus.CodeCancelled))
 	if am.Send(b.peer(), nil) {
 		t.Error("sent after leaving")
 	}
 	close(release)
 	ar.want(t, up(b, ""))
 	ar.want(t, message(b, ""))
-	ar.want(t, down(b, link.CodeCancelled))
+	ar.want(t, down(b, consensus.CodeCancelled))
 	ar.wantNothing(t)
 }
 

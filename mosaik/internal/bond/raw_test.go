@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -117,7 +118,7 @@ func (r *raw) sync() {
 }
 
 // expectGoodbye skips frames up to GOODBYE, which must have the code.
-func (r *raw) expectGoodbye(want link.Code) {
+func (r *raw) expectGoodbye(want consensus.CloseCode) {
 	r.t.Helper()
 	for {
 		kind, payload := r.read()

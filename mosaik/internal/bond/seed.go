@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -291,8 +292,8 @@ func (s *seed) report(o roundResult) {
 // isLasting reports whether the error of a dial shows that a retry is useless until an operator
 // changes something.
 func isLasting(err error) bool {
-	refused := new(link.RefusedError)
-	return errors.As(err, &refused) && (refused.Code == link.CodeOtherNetwork || refused.Code == link.CodeUndecodable)
+	refused := new(consensus.RefusedError)
+	return errors.As(err, &refused) && (refused.Code == consensus.CodeOtherNetwork || refused.Code == consensus.CodeUndecodable)
 }
 
 // isConnected reports whether there is a connection to the peer. The caller holds

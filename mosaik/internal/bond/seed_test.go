@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
@@ -302,7 +303,7 @@ func TestSeedAlarm(t *testing.T) {
 	}{
 		"for 9 s":  {9 * time.Second, errNobody, slog.LevelInfo},
 		"for 13 s": {13 * time.Second, errNobody, slog.LevelWarn},
-		"for good": {time.Second, &link.RefusedError{Code: link.CodeOtherNetwork}, slog.LevelWarn},
+		"for good": {time.Second, &consensus.RefusedError{Code: consensus.CodeOtherNetwork}, slog.LevelWarn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

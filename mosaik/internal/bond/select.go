@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -55,19 +55,19 @@ func (c *conn) sendHello() {
 	c.send(kindHello, f.append(nil))
 }
 
-func (c *conn) handleHello(f helloFrame) link.Code {
+func (c *conn) handleHello(f helloFrame) consensus.CloseCode {
 	c.hello = f
 	if !c.m.decides(c.p.id) {
-		return link.CodeAccepted // SELECT or GOODBYE will come
+		return consensus.CodeAccepted // SELECT or GOODBYE will come
 	}
 	if !c.isPreferred() {
-		return link.CodeAlreadyBonded
+		return consensus.CodeAlreadyBonded
 	}
 	c.m.last.sel++
 	c.selection = c.m.last.sel
 	c.send(kindSelect, appendNumber(nil, c.selection))
 	c.makeCurrent()
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // isPreferred is the decision of the lower peer id; see the top of the file.
@@ -83,17 +83,17 @@ func (c *conn) isPreferred() bool {
 	}
 }
 
-func (c *conn) handleSelect(selection uint64) link.Code {
+func (c *conn) handleSelect(selection uint64) consensus.CloseCode {
 	current := c.p.current
 	switch {
 	case c.selected: // by an earlier SELECT, or by this end, which alone decides
-		return link.CodeProtocolViolation
+		return consensus.CodeProtocolViolation
 	case current != nil && bytes.Equal(current.hello.instance[:], c.hello.instance[:]) && current.selection > selection:
-		return link.CodeAlreadyBonded // it was replaced before its SELECT arrived
+		return consensus.CodeAlreadyBonded // it was replaced before its SELECT arrived
 	}
 	c.selection = selection
 	c.makeCurrent()
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // makeCurrent selects the connection and begins to use it. It ends the one that it replaces.
@@ -101,7 +101,7 @@ func (c *conn) makeCurrent() {
 	old := c.p.current
 	c.p.current = c
 	if old != nil {
-		old.end(link.CodeUnexpectedClose, true)
+		old.end(consensus.CodeUnexpectedClose, true)
 	}
 	if c.ended {
 		return

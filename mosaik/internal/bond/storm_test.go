@@ -7,10 +7,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/dialler"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -79,7 +79,7 @@ func TestHonestPeersConnectInAStorm(t *testing.T) {
 		mu.Unlock()
 		storm(uint64(1 + i))
 		b.crash()
-		rec.await(t, down(b, link.CodeUnexpectedClose))
+		rec.await(t, down(b, consensus.CodeUnexpectedClose))
 		again := startNode(t, i, func(s *setup) { s.listen = b.addr() }) // it knows no peer: a has to dial
 		again.join(testGroup(newRecorder(), "of b again"))
 		rec.await(t, up(again, "of b again"))

@@ -3,6 +3,7 @@ package bond
 import (
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -25,23 +26,23 @@ const (
 // [link.Config]. Protocols other than that of bonds are for peers that have proved a group's
 // key on their bond connection. Other peers are refused with 401, as is a stranger that exceeds
 // the number of strangers.
-func (m *Manager) Admit(peer sm.PeerID, p link.Protocol) link.Code {
+func (m *Manager) Admit(peer sm.PeerID, p link.Protocol) consensus.CloseCode {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.peers[peer]
 	switch {
 	case m.closing:
-		return link.CodeCancelled
+		return consensus.CodeCancelled
 	case p != link.Bond:
 		if known == nil || known.current == nil || !known.current.proved() {
-			return link.CodeUnknownPeer
+			return consensus.CodeUnknownPeer
 		}
 	case known != nil && len(known.conns) >= maxConns:
-		return link.CodeBusy
+		return consensus.CodeBusy
 	case m.stranger(peer) && m.strangers() >= maxStrangers:
-		return link.CodeUnknownPeer
+		return consensus.CodeUnknownPeer
 	}
-	return link.CodeAccepted
+	return consensus.CodeAccepted
 }
 
 // proved reports whether the other end has proved the key of a group. When the other end
@@ -75,6 +76,6 @@ func (c *conn) checkStranger(now, next time.Time) time.Time {
 	if now.Before(limit) {
 		return earlier(next, limit)
 	}
-	c.end(link.CodeUnknownPeer, true)
+	c.end(consensus.CodeUnknownPeer, true)
 	return next
 }

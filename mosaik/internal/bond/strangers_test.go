@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
@@ -17,7 +18,7 @@ import (
 func TestStrangersAreGivenLittleTime(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, func(s *setup) { s.config.HandshakeTimeout = 200 * time.Millisecond })
-	connectRaw(t, a, 1).expectGoodbye(link.CodeUnknownPeer)
+	connectRaw(t, a, 1).expectGoodbye(consensus.CodeUnknownPeer)
 }
 
 func TestStrangersAreBounded(t *testing.T) {
@@ -32,7 +33,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	a.manager.mu.Unlock()
 	r := newRaw(t, 2)
 	_, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
-	wantRefused(t, err, link.CodeUnknownPeer)
+	wantRefused(t, err, consensus.CodeUnknownPeer)
 	known.dial(a) // a peer with a known entry is no stranger
 	a.manager.mu.Lock()
 	for i := range maxStrangers {
@@ -42,9 +43,9 @@ func TestStrangersAreBounded(t *testing.T) {
 	r.dial(a)
 }
 
-func wantRefused(t *testing.T, err error, code link.Code) {
+func wantRefused(t *testing.T, err error, code consensus.CloseCode) {
 	t.Helper()
-	var refused *link.RefusedError
+	var refused *consensus.RefusedError
 	if !errors.As(err, &refused) || refused.Code != code {
 		t.Errorf("error %v, want a refusal with code %d", err, code)
 	}
@@ -58,7 +59,7 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 	g := testGroup(rec, "of a")
 	ms := a.join(g)
 	r := newRaw(t, 1)
-	want := func(when string, code link.Code) {
+	want := func(when string, code consensus.CloseCode) {
 		t.Helper()
 		for _, p := range []link.Protocol{link.Raft, link.Snapshot} {
 			if got := a.manager.Admit(r.id.Peer(), p); got != code {
@@ -66,22 +67,22 @@ func TestRaftIsForPeersThatProvedAKey(t *testing.T) {
 			}
 		}
 	}
-	want("before a connection", link.CodeUnknownPeer)
+	want("before a connection", consensus.CodeUnknownPeer)
 	r = connectRaw(t, a, 1, g.ID)
 	r.expect(kindOpen)
-	want("before the proof", link.CodeUnknownPeer)
+	want("before the proof", consensus.CodeUnknownPeer)
 	r.open(1)
 	r.expect(kindIntro)
-	want("after the proof", link.CodeAccepted)
+	want("after the proof", consensus.CodeAccepted)
 	r.send(kindIntro, introFrame{g.ID, 1, 1, nil}.append(nil))
 	r.expect(kindAccept)
 	r.send(kindAccept, acceptFrame{g.ID, 1, 1}.append(nil))
 	rec.want(t, report{"up", r.id.Peer(), 0, ""})
-	want("on a bond", link.CodeAccepted)
-	ms.Close(r.id.Peer(), link.CodeTicketRefused)
-	want("after the bond", link.CodeUnknownPeer)
+	want("on a bond", consensus.CodeAccepted)
+	ms.Close(r.id.Peer(), consensus.CodeTicketRefused)
+	want("after the bond", consensus.CodeUnknownPeer)
 	a.stop()
-	want("after the end", link.CodeCancelled)
+	want("after the end", consensus.CodeCancelled)
 }
 
 // TestFloodIsSlowed sends a node more than the budgets of strangers allow at once. Other peers must
@@ -140,12 +141,12 @@ func flood(t *testing.T, kind uint8) {
 func TestRefusalsAreCountedByCode(t *testing.T) {
 	t.Parallel()
 	type count struct {
-		Code link.Code
+		Code consensus.CloseCode
 		By   link.Direction
 	}
 	counted := func(a *node) map[count]int64 {
 		counts := map[count]int64{}
-		a.link.Counters().EachRefused(func(code link.Code, d link.Direction, n int64) { counts[count{code, d}] = n })
+		a.link.Counters().EachRefused(func(code consensus.CloseCode, d link.Direction, n int64) { counts[count{code, d}] = n })
 		return counts
 	}
 	group := testGroup(nil, "").ID
@@ -156,34 +157,34 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 		"unknown group": {func(_ *node, r *raw) {
 			r.send(kindOpen, openFrame{group: sm.ID("no such group"), number: 2, proofs: []sm.Digest{{}}}.append(nil))
 			r.expect(kindClose)
-		}, map[count]int64{{link.CodeUnknownGroup, link.Sent}: 1}},
+		}, map[count]int64{{consensus.CodeUnknownGroup, link.Sent}: 1}},
 		"already bonded": {func(_ *node, r *raw) {
 			r.open(2)
 			r.expect(kindClose)
-		}, map[count]int64{{link.CodeAlreadyBonded, link.Sent}: 1}},
+		}, map[count]int64{{consensus.CodeAlreadyBonded, link.Sent}: 1}},
 		"it refuses": {func(_ *node, r *raw) {
-			r.send(kindClose, closeFrame{group, 1, 1, link.CodeTicketRefused}.append(nil))
-			r.send(kindClose, closeFrame{group, 1, 1, link.CodeTicketRefused}.append(nil)) // counts once
-		}, map[count]int64{{link.CodeTicketRefused, link.Received}: 1}},
+			r.send(kindClose, closeFrame{group, 1, 1, consensus.CodeTicketRefused}.append(nil))
+			r.send(kindClose, closeFrame{group, 1, 1, consensus.CodeTicketRefused}.append(nil)) // counts once
+		}, map[count]int64{{consensus.CodeTicketRefused, link.Received}: 1}},
 		"it leaves": {func(a *node, r *raw) {
 			r.send(kindGoodbye, appendCode(nil, 4711))
 			_, _ = io.Copy(io.Discard, r.conn) // until the node hangs up
-		}, map[count]int64{{link.CodeAccepted, link.Received}: 1}},
+		}, map[count]int64{{consensus.CodeAccepted, link.Received}: 1}},
 		"it talks nonsense": {func(_ *node, r *raw) {
 			r.send(kindOpen, nil)
-			r.expectGoodbye(link.CodeUndecodable)
-		}, map[count]int64{{link.CodeUndecodable, link.Sent}: 1}},
+			r.expectGoodbye(consensus.CodeUndecodable)
+		}, map[count]int64{{consensus.CodeUndecodable, link.Sent}: 1}},
 		"it breaks the rules": {func(_ *node, r *raw) {
 			r.greet(9)
-			r.expectGoodbye(link.CodeProtocolViolation)
-		}, map[count]int64{{link.CodeProtocolViolation, link.Sent}: 1}},
+			r.expectGoodbye(consensus.CodeProtocolViolation)
+		}, map[count]int64{{consensus.CodeProtocolViolation, link.Sent}: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, r, _, rec := rawBond(t, nil)
 			c.provoke(a, r)
 			if name == "it refuses" {
-				rec.want(t, report{"down", r.id.Peer(), link.CodeTicketRefused, ""})
+				rec.want(t, report{"down", r.id.Peer(), consensus.CodeTicketRefused, ""})
 			}
 			if diff := cmp.Diff(c.want, counted(a)); diff != "" {
 				t.Errorf("counts (-want +got):\n%s", diff)
@@ -199,7 +200,7 @@ func TestRefusedPeerIsNotRead(t *testing.T) {
 	a := startNode(t, 0, nil)
 	r := dialRaw(t, a, 1)
 	r.open(1) // before HELLO
-	r.expectGoodbye(link.CodeProtocolViolation)
+	r.expectGoodbye(consensus.CodeProtocolViolation)
 	const most = 16 << 20 // what the system keeps of a connection is much less
 	written := 0
 	for b := make([]byte, 64<<10); ; {
@@ -220,7 +221,7 @@ func TestViolationBars(t *testing.T) {
 	a := startNode(t, 0, nil)
 	r := dialRaw(t, a, 1)
 	r.open(1) // before HELLO
-	r.expectGoodbye(link.CodeProtocolViolation)
+	r.expectGoodbye(consensus.CodeProtocolViolation)
 	again := func() error {
 		c, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
 		if err == nil {
@@ -236,7 +237,7 @@ func TestViolationBars(t *testing.T) {
 	other := newRaw(t, 3)
 	other.dial(a)
 	other.open(1)
-	other.expectGoodbye(link.CodeProtocolViolation)
+	other.expectGoodbye(consensus.CodeProtocolViolation)
 	if err := again(); err != nil {
 		t.Errorf("dialled again from the address of a member: %v", err)
 	}

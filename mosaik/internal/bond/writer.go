@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
 const (
@@ -62,7 +62,7 @@ func (c *conn) write() {
 		}
 		if err != nil {
 			c.m.mu.Lock()
-			c.end(link.CodeUnexpectedClose, false)
+			c.end(consensus.CodeUnexpectedClose, false)
 			c.m.mu.Unlock()
 			return
 		}

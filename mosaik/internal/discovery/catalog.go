@@ -143,7 +143,7 @@ func NewCatalog(id link.Identity, e Entry, clock func() time.Time) (Catalog, err
 	e.Version = version(clock())
 	self, err := Sign(id, e)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: make catalog: %w", err)
+		return nil, fmt.Errorf("make catalog: %w", err)
 	}
 	return &catalog{
 		id:        id,
@@ -176,7 +176,7 @@ func (c *catalog) Update(change func(*Entry)) (Signed, error) {
 func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	old := c.Self()
 	if old.Version == math.MaxUint64 {
-		return old, fmt.Errorf("discovery: update the entry of peer %s: version %d is the highest; use another identity", old.Peer.Short(), old.Version)
+		return old, fmt.Errorf("update the entry of peer %s: version %d is the highest; use another identity", old.Peer.Short(), old.Version)
 	}
 	e := old.Clone()
 	change(&e)
@@ -184,7 +184,7 @@ func (c *catalog) update(change func(*Entry), atLeast uint64) (Signed, error) {
 	e.Version = max(old.Version+1, atLeast)
 	self, err := Sign(c.id, e)
 	if err != nil {
-		return old, fmt.Errorf("discovery: update the entry of peer %s: %w", old.Peer.Short(), err)
+		return old, fmt.Errorf("update the entry of peer %s: %w", old.Peer.Short(), err)
 	}
 	c.mu.Lock()
 	c.self = self

@@ -48,7 +48,7 @@ func TestNewCatalog(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := NewCatalog(identity(t, 1), Entry{}, time.Now)
-	wantErr(t, "no network", err, "discovery: make catalog: ")
+	wantErr(t, "no network", err, "make catalog: ")
 }
 
 func TestUpdate(t *testing.T) {
@@ -81,7 +81,7 @@ func TestUpdate(t *testing.T) {
 	}
 
 	_, err = c.Update(func(e *Entry) { e.Tags = []string{""} })
-	wantErr(t, "a bad tag", err, "discovery: update the entry of peer")
+	wantErr(t, "a bad tag", err, "update the entry of peer")
 	if got := c.Self().Version; got != s.Version || len(told) != 1 {
 		t.Errorf("a failed update left version %d, want %d", got, s.Version)
 	}

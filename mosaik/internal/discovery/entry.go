@@ -26,7 +26,7 @@ const (
 
 // ErrEntry reports an entry that breaks a rule: malformed bytes, a wrong signature, or a
 // limit that is exceeded.
-var ErrEntry = errors.New("discovery: bad entry")
+var ErrEntry = errors.New("bad entry")
 
 // ErrIncompatible reports an [ErrEntry] that an honest peer may have relayed: an entry of
 // another format version, or one whose owner signed it although it breaks a rule of this

@@ -20,6 +20,7 @@ func (l *eventLog) LeaderChanged(leader uint64, term sm.Term)   { l.add("leader 
 func (l *eventLog) MembershipChanged()                          { l.add("membership") }
 func (l *eventLog) Removed()                                    { l.add("removed") }
 func (l *eventLog) LogStalled(stalled bool, took time.Duration) { l.add("stalled %t", stalled) }
+func (l *eventLog) Lagging(behind bool, entries, _ int)         { l.add("lagging %t %d", behind, entries) }
 func (l *eventLog) SnapshotTaken()                              { l.add("snapshot taken") }
 func (l *eventLog) SnapshotFailed(err error)                    { l.add("snapshot failed") }
 func (l *eventLog) Failed(err error)                            { l.add("failed") }
@@ -36,6 +37,7 @@ func TestDispatcherIsBounded(t *testing.T) {
 			d.post(r, leaderChanged{uint64(i), sm.Term(i)})
 			d.post(r, snapshotFailed{errors.New("full")})
 			d.post(r, logStalled{i%2 == 0, time.Second})
+			d.post(r, lagging{i%2 == 0, i, 0})
 			d.post(r, membershipChanged{})
 			d.post(r, snapshotTaken{})
 		}
@@ -44,7 +46,7 @@ func TestDispatcherIsBounded(t *testing.T) {
 	for _, events := range d.queue {
 		queued += len(events)
 	}
-	if want := 5 * len(replicas); queued != want {
+	if want := 6 * len(replicas); queued != want {
 		t.Errorf("%d events are queued, want %d", queued, want)
 	}
 	// The owner of an event that is dispatched last ends the dispatcher.
@@ -53,7 +55,7 @@ func TestDispatcherIsBounded(t *testing.T) {
 	go d.run()
 	<-last
 	d.close()
-	want := []string{"leader 999 999", "snapshot failed", "stalled false", "membership", "snapshot taken"}
+	want := []string{"leader 999 999", "snapshot failed", "stalled false", "lagging false 999", "membership", "snapshot taken"}
 	for i := range logs {
 		if got := logs[i].events; !slices.Equal(got, want) {
 			t.Errorf("replica %d: the owner received %q, want %q", i, got, want)
@@ -68,6 +70,7 @@ func (closer) LeaderChanged(uint64, sm.Term)  {}
 func (closer) MembershipChanged()             {}
 func (c closer) Removed()                     { close(c.removed) }
 func (closer) LogStalled(bool, time.Duration) {}
+func (closer) Lagging(bool, int, int)         {}
 func (closer) SnapshotTaken()                 {}
 func (closer) SnapshotFailed(error)           {}
 func (closer) Failed(error)                   {}

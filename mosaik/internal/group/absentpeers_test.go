@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -34,7 +34,7 @@ func (g *Group) comeAndGo(n int) {
 	peer := numbered(n)
 	g.peers[peer] = Announcement{}
 	g.succession(peer).note(NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{}), admitted)
-	g.bondDown(peer, link.CodeUnexpectedClose)
+	g.bondDown(peer, consensus.CodeUnexpectedClose)
 }
 
 // TestAbsentPeersAreBounded has more identities come and go than maxAbsent. The latest are
@@ -93,7 +93,7 @@ func TestStrangersLeaveNoSuccession(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
 	for n := range 10 {
-		if code := g.handshakeCode(numbered(n), NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{})); code != link.CodeAccepted {
+		if code := g.handshakeCode(numbered(n), NewOrigin(0, Directory{}, testClock).newIncarnation(Incarnation{})); code != consensus.CodeAccepted {
 			t.Errorf("the first process of a peer is refused: %v", code)
 		}
 	}

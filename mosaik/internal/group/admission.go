@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -26,7 +26,7 @@ type Admission interface {
 	// returns or later, from any goroutine. tell returns at once and must not call Admit. If
 	// Admit is called again for the same peer and purpose before it has called tell, it may
 	// drop the earlier call.
-	Admit(peer sm.PeerID, purpose Purpose, tell func(code link.Code, expiry time.Time))
+	Admit(peer sm.PeerID, purpose Purpose, tell func(code consensus.CloseCode, expiry time.Time))
 	// Close ends the examinations and waits for them, except for validators that do not
 	// return.
 	Close()
@@ -99,18 +99,18 @@ func (g *Group) recheck() {
 
 // reviewTickets has a bonded peer's tickets examined.
 func (g *Group) reviewTickets(peer sm.PeerID) {
-	g.cfg.Admission.Admit(peer, Review, func(code link.Code, expiry time.Time) {
+	g.cfg.Admission.Admit(peer, Review, func(code consensus.CloseCode, expiry time.Time) {
 		g.inbox.postLatest(verdictKey{peer, "bond"}, func() { g.ticketsReviewed(peer, code, expiry) })
 	})
 }
 
 // ticketsReviewed handles the verdict on a bonded peer's tickets: it ends the bond, or has the
 // tickets examined again when they expire.
-func (g *Group) ticketsReviewed(peer sm.PeerID, code link.Code, expiry time.Time) {
+func (g *Group) ticketsReviewed(peer sm.PeerID, code consensus.CloseCode, expiry time.Time) {
 	if _, bonded := g.peers[peer]; !bonded {
 		return
 	}
-	if code != link.CodeAccepted {
+	if code != consensus.CodeAccepted {
 		g.bonds.Close(peer, code)
 		return
 	}

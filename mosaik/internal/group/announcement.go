@@ -156,7 +156,7 @@ func (a Announcement) flags() (flags uint32) {
 	return flags
 }
 
-// append appends the announcement to b. A factor or a level of 0 counts as 1.
+// append appends the announcement to b. A level of 0 counts as 1.
 func (a Announcement) append(b []byte) []byte {
 	var value [16]byte
 	be := binary.BigEndian
@@ -166,8 +166,8 @@ func (a Announcement) append(b []byte) []byte {
 	if flags := a.flags(); flags != 0 {
 		b = appendField(b, tagFlags, be.AppendUint32(value[:0], flags))
 	}
-	if a.Role.Factor > 1 {
-		b = appendField(b, tagFactor, []byte{byte(a.Role.Factor)})
+	if isReluctant(a.Role) {
+		b = appendField(b, tagFactor, []byte{byte(a.Role.Reluctance)})
 	}
 	if a.Incarnation != (Incarnation{}) {
 		b = appendField(b, tagIncarnation, a.Incarnation[:])
@@ -181,10 +181,10 @@ func (a Announcement) append(b []byte) []byte {
 	if a.AppliedIndex != 0 {
 		b = appendField(b, tagAppliedIndex, be.AppendUint64(value[:0], uint64(a.AppliedIndex)))
 	}
-	if p := a.Policy; (p.formation() != Policy{}) {
+	if p := a.Policy; (formationOf(p) != Policy{}) {
 		v := be.AppendUint16(value[:0], uint16(p.Expected))
-		v = be.AppendUint16(v, uint16(p.Minimum))
-		v = be.AppendUint16(v, uint16(p.Maximum))
+		v = be.AppendUint16(v, uint16(p.MinimumVoters))
+		v = be.AppendUint16(v, uint16(p.MaximumVoters))
 		b = appendField(b, tagPolicy, be.AppendUint64(v, uint64(p.Grace)))
 	}
 	if a.Change != 0 {
@@ -226,7 +226,7 @@ func appendField(b []byte, tag uint16, value []byte) []byte {
 // parseAnnouncement decodes an announcement from hostile bytes. It ignores unknown tags and
 // flags.
 func parseAnnouncement(b []byte) (Announcement, error) {
-	a := Announcement{Role: Role{Factor: 1}, Level: 1}
+	a := Announcement{Level: 1}
 	if len(b) > maxAnnouncement {
 		return a, fmt.Errorf("%w: %d bytes, at most %d are allowed", errAnnouncement, len(b), maxAnnouncement)
 	}
@@ -281,7 +281,12 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.setFlags(flags)
 		return nil // all flags may be unknown, which leaves a unchanged
 	case tagFactor:
-		a.Role.Factor = int(v[0])
+		if v[0] == 0 {
+			return fmt.Errorf("%w: reluctance factor 0", errAnnouncement)
+		}
+		if v[0] > 1 { // 1 is that of a member without reluctance
+			a.Role.Reluctance = int(v[0])
+		}
 	case tagIncarnation:
 		a.Incarnation = Incarnation(v)
 	case tagProcess:
@@ -292,10 +297,10 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		a.AppliedIndex = sm.Index(be.Uint64(v))
 	case tagPolicy:
 		a.Policy = Policy{
-			Expected: int(be.Uint16(v)),
-			Minimum:  int(be.Uint16(v[2:])),
-			Maximum:  int(be.Uint16(v[4:])),
-			Grace:    time.Duration(be.Uint64(v[6:])),
+			Expected:      int(be.Uint16(v)),
+			MinimumVoters: int(be.Uint16(v[2:])),
+			MaximumVoters: int(be.Uint16(v[4:])),
+			Grace:         time.Duration(be.Uint64(v[6:])),
 		}
 	case tagChange:
 		a.Change = be.Uint64(v)
@@ -320,8 +325,6 @@ func (a *Announcement) set(tag uint16, v []byte) error {
 		return leftOut(tag)
 	case a.Phase > Leaving:
 		return fmt.Errorf("%w: unknown %v", errAnnouncement, a.Phase)
-	case a.Role.Factor < 1:
-		return fmt.Errorf("%w: reluctance factor 0; want 1 to 255", errAnnouncement)
 	case a.Level < 1:
 		return fmt.Errorf("%w: level 0; want 1 or more", errAnnouncement)
 	}

@@ -19,7 +19,7 @@ import (
 func fullAnnouncement() Announcement {
 	return Announcement{
 		Phase:        CaughtUp,
-		Role:         Role{Observer: true, Factor: 3},
+		Role:         Role{Observer: true, Reluctance: 3},
 		Opened:       true,
 		Poisoned:     true,
 		Leads:        true,
@@ -27,7 +27,7 @@ func fullAnnouncement() Announcement {
 		ProcessInfo:  ProcessInfo{Incarnation{1, 2, 3}, Process{7: 0x31, 15: 0x32}, Directory{15: 0x33}, 0x5152535455565758},
 		Epoch:        Epoch{4, 5, 6},
 		AppliedIndex: 0x0102030405060708,
-		Policy:       Policy{Expected: 3, Minimum: 2, Maximum: 5, Grace: 30 * time.Second, RemoveAfter: 0x0102030405, ContinueAlone: true},
+		Policy:       Policy{Expected: 3, MinimumVoters: 2, MaximumVoters: 5, Grace: 30 * time.Second, RemoveAfter: 0x0102030405, ContinueAlone: true},
 		Change:       0x1112131415161718,
 		Schema:       Schema{0x21, 0x22, 7: 0x28},
 		Level:        0x41424344,
@@ -36,7 +36,7 @@ func fullAnnouncement() Announcement {
 }
 
 // emptyAnnouncement is the one that has no fields.
-func emptyAnnouncement() Announcement { return Announcement{Role: Role{Factor: 1}, Level: 1} }
+func emptyAnnouncement() Announcement { return Announcement{Role: Role{}, Level: 1} }
 
 // TestAnnouncementGolden holds the fields still: members of different builds must
 // understand each other.
@@ -198,26 +198,26 @@ func FuzzParseAnnouncement(f *testing.F) {
 }
 
 func TestPolicyVoters(t *testing.T) {
-	free := Policy{Minimum: 1, Maximum: 5}
-	four := Policy{Expected: 4, Minimum: 3, Maximum: 5}
+	free := Policy{MinimumVoters: 1, MaximumVoters: 5}
+	four := Policy{Expected: 4, MinimumVoters: 3, MaximumVoters: 5}
 	for _, c := range []struct {
 		policy     Policy
 		have, want int
 	}{
 		{free, 1, 1}, {free, 2, 1}, {free, 3, 3}, {free, 4, 3}, {free, 5, 5}, {free, 6, 5}, {free, 20, 5},
-		{Policy{Minimum: 1, Maximum: 4}, 9, 3},
-		{Policy{Minimum: 1, Maximum: 1}, 9, 1},
-		{Policy{Expected: 2, Minimum: 2, Maximum: 5}, 1, 1},
-		{Policy{Expected: 2, Minimum: 2, Maximum: 5}, 2, 2},
+		{Policy{MinimumVoters: 1, MaximumVoters: 4}, 9, 3},
+		{Policy{MinimumVoters: 1, MaximumVoters: 1}, 9, 1},
+		{Policy{Expected: 2, MinimumVoters: 2, MaximumVoters: 5}, 1, 1},
+		{Policy{Expected: 2, MinimumVoters: 2, MaximumVoters: 5}, 2, 2},
 		{four, 2, 2}, {four, 3, 3}, {four, 4, 3}, {four, 5, 5},
-		{Policy{Minimum: 2, Maximum: 5}, 2, 2},
+		{Policy{MinimumVoters: 2, MaximumVoters: 5}, 2, 2},
 	} {
-		if got := c.policy.Voters(c.have); got != c.want {
+		if got := votersOf(c.policy, c.have); got != c.want {
 			t.Errorf("%v: %d members have %d voters, want %d", c.policy, c.have, got, c.want)
 		}
 	}
 	for expected, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 2, 4: 3, 5: 3} {
-		if got := (Policy{Expected: expected}).Floor(); got != want {
+		if got := floorOf(Policy{Expected: expected}); got != want {
 			t.Errorf("expected %d: the floor is %d, want %d", expected, got, want)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -17,37 +17,37 @@ const maxBlockers = 256
 // blocker is a peer that keeps this member from bootstrapping: its epoch accepts commands, and
 // one side refuses the bond. The group exists, so this member must not found a second one.
 type blocker struct {
-	code link.Code
+	code consensus.CloseCode
 	seen time.Time // its last sign of life
 }
 
 // bondRefused handles the refusal of a bond by either side. a is the peer's announcement, nil if
 // none was received. The peer is a blocker only if its tickets are accepted: a member whose
 // tickets were revoked must not keep others from forming a group.
-func (g *Group) bondRefused(peer sm.PeerID, code link.Code, a *Announcement) {
+func (g *Group) bondRefused(peer sm.PeerID, code consensus.CloseCode, a *Announcement) {
 	if _, bonded := g.peers[peer]; bonded {
 		return
 	}
 	switch {
-	case code == link.CodeUnknownGroup, a != nil && (!a.Opened || a.Phase == Leaving):
+	case code == consensus.CodeUnknownGroup, a != nil && (!a.Opened || a.Phase == Leaving):
 		delete(g.blockers, peer) // it is no member, or its epoch accepts no commands
 		g.findEpoch()
 		return
 	case a == nil || !isRefusal(code):
 		return
 	}
-	g.cfg.Admission.Admit(peer, Review, func(verdict link.Code, _ time.Time) {
+	g.cfg.Admission.Admit(peer, Review, func(verdict consensus.CloseCode, _ time.Time) {
 		g.inbox.postLatest(verdictKey{peer, "blocker"}, func() { g.blockerExamined(peer, code, verdict) })
 	})
 }
 
 // blockerExamined handles the verdict on the tickets of a peer that refuses or is refused.
-func (g *Group) blockerExamined(peer sm.PeerID, code, verdict link.Code) {
+func (g *Group) blockerExamined(peer sm.PeerID, code, verdict consensus.CloseCode) {
 	_, bonded := g.peers[peer]
 	_, known := g.blockers[peer]
 	switch {
 	case bonded:
-	case verdict != link.CodeAccepted:
+	case verdict != consensus.CodeAccepted:
 		delete(g.blockers, peer)
 		g.findEpoch()
 	case known, len(g.blockers) < maxBlockers:

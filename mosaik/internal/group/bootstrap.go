@@ -98,8 +98,8 @@ func outranks(a, b Announcement) bool {
 // precedes reports whether p comes before q in the order in which peers bootstrap and are
 // promoted: willing peers before reluctant ones, then by id.
 func precedes(p sm.PeerID, pr Role, q sm.PeerID, qr Role) bool {
-	if pr.Reluctant() != qr.Reluctant() {
-		return qr.Reluctant()
+	if isReluctant(pr) != isReluctant(qr) {
+		return isReluctant(qr)
 	}
 	return p.Compare(q) < 0
 }
@@ -112,7 +112,7 @@ func (g *Group) findEpoch() {
 	now := time.Now()
 	m := bootstrapper{
 		now: now, self: g.cfg.Self, role: g.cfg.Role, policy: g.cfg.Policy,
-		seekingSince: g.seekingSince, delay: g.cfg.Timing.BootstrapDelay * time.Duration(g.cfg.Role.Factor),
+		seekingSince: g.seekingSince, delay: g.cfg.Timing.BootstrapDelay * factorOf(g.cfg.Role),
 		endedEpochs: g.endedEpochs, peers: g.peers, blocked: g.blockedFor(now),
 	}.next()
 	switch {

@@ -11,7 +11,7 @@ import (
 // bootstrap, but joins an epoch that it may join.
 func TestBootstrapIsBlocked(t *testing.T) {
 	t.Parallel()
-	role, now := Role{Factor: 1}, time.Unix(1_000_000, 0)
+	role, now := Role{}, time.Unix(1_000_000, 0)
 	for name, tc := range map[string]struct {
 		expected int
 		delay    time.Duration
@@ -30,7 +30,7 @@ func TestBootstrapIsBlocked(t *testing.T) {
 			peers[peerOf(p)] = a
 		}
 		got := bootstrapper{
-			now: now, seekingSince: now, delay: tc.delay, self: peerOf("a"), role: role, policy: Policy{Expected: tc.expected, Minimum: 1, Maximum: 5},
+			now: now, seekingSince: now, delay: tc.delay, self: peerOf("a"), role: role, policy: Policy{Expected: tc.expected, MinimumVoters: 1, MaximumVoters: 5},
 			peers: peers, blocked: tc.barred,
 		}.next()
 		if got != tc.want {
@@ -45,7 +45,7 @@ func TestBootstrapIsBlocked(t *testing.T) {
 func TestOnlyCaughtUpPeersVouch(t *testing.T) {
 	t.Parallel()
 	low, high := Epoch{1}, Epoch{2}
-	role := Role{Factor: 1}
+	role := Role{}
 	for name, tc := range map[string]struct {
 		peers map[string]Announcement
 		want  decision
@@ -66,7 +66,7 @@ func TestOnlyCaughtUpPeersVouch(t *testing.T) {
 		}
 		now := time.Unix(1_000_000, 0)
 		got := bootstrapper{
-			now: now, seekingSince: now, self: peerOf("a"), role: role, policy: Policy{Minimum: 1, Maximum: 5},
+			now: now, seekingSince: now, self: peerOf("a"), role: role, policy: Policy{MinimumVoters: 1, MaximumVoters: 5},
 			endedEpochs: map[Epoch]sm.Index{{9}: 0}, peers: peers,
 		}.next()
 		if got != tc.want {

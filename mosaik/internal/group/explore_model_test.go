@@ -241,7 +241,7 @@ func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
 
 func (w *world) announcement(h heard, policy Policy) Announcement {
 	a := Announcement{
-		Phase: h.phase, Role: Role{Factor: 1}, Opened: h.opened, Votes: h.votes,
+		Phase: h.phase, Role: Role{}, Opened: h.opened, Votes: h.votes,
 		ProcessInfo: ProcessInfo{Incarnation: modelLife(h.life)}, Epoch: w.epochID(h.in), Policy: policy, Change: uint64(h.change),
 	}
 	if h.counted {
@@ -264,7 +264,7 @@ func (w *world) announcements(p int, policy Policy) map[sm.PeerID]Announcement {
 func (w *world) bootstrapper(p int, policy Policy) bootstrapper {
 	m := &w.members[p]
 	s := bootstrapper{
-		now: modelStart, self: modelPeer(p, m.name), role: Role{Factor: 1}, policy: policy, seekingSince: modelStart, delay: time.Second,
+		now: modelStart, self: modelPeer(p, m.name), role: Role{}, policy: policy, seekingSince: modelStart, delay: time.Second,
 		endedEpochs: map[Epoch]sm.Index{}, peers: w.announcements(p, policy),
 	}
 	if m.waited {

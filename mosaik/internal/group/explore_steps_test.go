@@ -31,7 +31,7 @@ type explorer struct {
 func newExplorer(expected int, maxCrashes uint8, elects bool) *explorer {
 	return &explorer{
 		elects:     elects,
-		policy:     Policy{Expected: expected, Minimum: expected/2 + 1, Maximum: 5, Grace: 30e9},
+		policy:     Policy{Expected: expected, MinimumVoters: expected/2 + 1, MaximumVoters: 5, Grace: 30e9},
 		maxCrashes: maxCrashes,
 		ids:        replicaIDs{},
 	}

@@ -2,22 +2,9 @@ package group
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
-
-// Ghost is a voter that cannot be reached and still counts for the quorum, because only a
-// quorum can change who votes.
-type Ghost struct {
-	Peer  sm.PeerID
-	Since time.Time // when its last bond with this member ended, or was first missing
-	// Gone states how it is known that this replica never returns, "" if it may return.
-	Gone string
-	// Cost states how many failures the group tolerates while the ghost counts, and what an
-	// operator can do. It is text for people and may change.
-	Cost string
-}
 
 // ghosts returns the voters that have been missing for longer than the grace or are provably
 // gone and, without a quorum, all voters that are missing.

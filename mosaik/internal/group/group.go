@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/session"
@@ -298,7 +299,7 @@ func (g *Group) AppliedIndex() *watch.Value[sm.Index] { return g.appliedIndex }
 func (g *Group) Bonds() []bond.Info { return g.bonds.Bonds() }
 
 // Mismatch describes what connected peers announce in place of this group.
-func (g *Group) Mismatch() bond.Mismatch { return g.bonds.Mismatch() }
+func (g *Group) Mismatch() consensus.Mismatch { return g.bonds.Mismatch() }
 
 // work runs f in a goroutine of its own. The group's goroutine waits for it before it ends.
 func (g *Group) work(f func()) {

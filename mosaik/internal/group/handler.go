@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -44,28 +44,28 @@ type bondHandler struct{ g *Group }
 
 // Accept implements [bond.Handler]. It compares what members must agree on. Then it has the
 // peer's tickets examined, and checks which process the peer is.
-func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)) {
+func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(consensus.CloseCode)) {
 	a, err := parseAnnouncement(hello)
 	if err != nil {
 		h.g.log.Warn("announcement malformed: handshake refused", "peer", peer.Short(), "error", err)
-		answer(link.CodeUndecodable)
+		answer(consensus.CodeUndecodable)
 		return
 	}
 	if a.Policy != h.g.cfg.Policy {
 		h.g.log.Warn("membership policies differ: handshake refused", "peer", peer.Short(),
 			"ours", h.g.cfg.Policy.String(), "theirs", a.Policy.String())
-		answer(link.CodePolicy)
+		answer(consensus.CodePolicy)
 		return
 	}
 	if a.Schema != h.g.cfg.Schema {
 		h.g.log.Warn("schemas differ: handshake refused", "peer", peer.Short())
-		answer(link.CodeSchema)
+		answer(consensus.CodeSchema)
 		return
 	}
-	h.g.cfg.Admission.Admit(peer, Handshake, func(code link.Code, _ time.Time) {
+	h.g.cfg.Admission.Admit(peer, Handshake, func(code consensus.CloseCode, _ time.Time) {
 		// The admission may hold its lock, under which package bond must not be called.
 		h.g.inbox.postLatest(verdictKey{peer, "handshake"}, func() {
-			if code == link.CodeAccepted {
+			if code == consensus.CodeAccepted {
 				code = h.g.handshakeCode(peer, a.ProcessInfo)
 			}
 			answer(code)
@@ -76,17 +76,17 @@ func (h bondHandler) Accept(peer sm.PeerID, hello []byte, answer func(link.Code)
 // handshakeCode returns the answer to a handshake with a process of a peer. A process that must
 // wait is refused here, because with a bond it could enter an epoch. A process that must stop gets
 // a bond first, on which it receives a superseded message.
-func (g *Group) handshakeCode(peer sm.PeerID, t ProcessInfo) link.Code {
+func (g *Group) handshakeCode(peer sm.PeerID, t ProcessInfo) consensus.CloseCode {
 	s := g.successions[peer]
 	if s == nil || s.judge(t, g.missingForGrace(peer)) != waiting {
-		return link.CodeAccepted
+		return consensus.CodeAccepted
 	}
 	s.note(t, waiting)
-	if g.refused.note(peer, link.CodeSuperseded) {
+	if g.refused.note(peer, consensus.CodeSuperseded) {
 		g.log.Warn("process refused: the previous process with its identity may be alive", "peer", peer.Short(),
 			"grace", g.cfg.Policy.Grace)
 	}
-	return link.CodeSuperseded
+	return consensus.CodeSuperseded
 }
 
 // Up implements [bond.Handler].
@@ -104,7 +104,7 @@ func (h bondHandler) Message(peer sm.PeerID, payload []byte) {
 	switch {
 	case err != nil:
 		h.g.log.Warn("message malformed: bond ended", "peer", peer.Short(), "error", err)
-		h.g.bonds.Close(peer, link.CodeProtocolViolation)
+		h.g.bonds.Close(peer, consensus.CodeProtocolViolation)
 	case handle != nil:
 		handle(peer)
 	}
@@ -158,12 +158,12 @@ func (g *Group) parseMessage(payload []byte) (handle func(peer sm.PeerID), err e
 }
 
 // Down implements [bond.Handler].
-func (h bondHandler) Down(peer sm.PeerID, code link.Code) {
+func (h bondHandler) Down(peer sm.PeerID, code consensus.CloseCode) {
 	h.g.bondDown(peer, code)
 }
 
 // Refused implements [bond.Handler].
-func (h bondHandler) Refused(peer sm.PeerID, code link.Code, hello []byte) {
+func (h bondHandler) Refused(peer sm.PeerID, code consensus.CloseCode, hello []byte) {
 	news := h.g.refused.note(peer, code)
 	if news {
 		h.g.log.Info("no bond", "peer", peer.Short(), "code", code)
@@ -201,7 +201,7 @@ func (g *Group) refuseProcess(peer sm.PeerID, t ProcessInfo, standing standing) 
 		by := g.successions[peer].latest.Process
 		g.send(peer, slices.Concat([]byte{messageSuperseded}, t.Incarnation[:], by[:]))
 	}
-	g.bonds.Close(peer, link.CodeSuperseded)
+	g.bonds.Close(peer, consensus.CodeSuperseded)
 }
 
 // succession returns the record of the processes of a peer, which it makes if needed.
@@ -275,7 +275,7 @@ func (g *Group) diverged(a Announcement) bool {
 }
 
 // bondDown handles the end of a bond.
-func (g *Group) bondDown(peer sm.PeerID, code link.Code) {
+func (g *Group) bondDown(peer sm.PeerID, code consensus.CloseCode) {
 	g.log.Info("bond ended", "peer", peer.Short(), "code", code)
 	a, bonded := g.peers[peer]
 	if bonded { // otherwise the process was refused, which does not concern the admitted one

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
@@ -260,7 +260,7 @@ func TestBondEventsAreHandledAtOnce(t *testing.T) {
 	t.Parallel()
 	g := newAbsentGroup()
 	h := bondHandler{g}
-	h.Down(peerOf("p"), link.CodeTimeout)
+	h.Down(peerOf("p"), consensus.CodeTimeout)
 	h.Message(peerOf("p"), append(append([]byte{messageSealed}, make([]byte, 16)...), 0, 0, 0, 0, 0, 0, 0, 7))
 	if got := g.inbox.size(); got != 0 {
 		t.Errorf("%d events are queued, want none", got)

@@ -1,48 +1,15 @@
 package group
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"math"
 	"sync/atomic"
 	"time"
 )
 
-// Incarnation identifies one life of a member's log. It continues in later processes if the log
-// outlives them.
-//
-//	offset  size  content
-//	     0     6  of a peer with a directory, 1<<47 plus the number of the start of
-//	              the directory at which the incarnation began; otherwise the
-//	              first 6 bytes of the time at which its process started, in
-//	              nanoseconds
-//	     6     4  number of the incarnation in its process, from 1
-//	    10     6  random, so that a peer that lost its log does not draw the same
-//	              incarnation again
-//
-// Later incarnations of a process or of a directory compare higher. Before directories had ids,
-// incarnations in them began with a time as well; those compare lower.
-type Incarnation [16]byte
-
-// String returns the incarnation as 32 hexadecimal digits.
-func (i Incarnation) String() string { return hex.EncodeToString(i[:]) }
-
-// MarshalText implements [encoding.TextMarshaler] with what String returns.
-func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (i *Incarnation) UnmarshalText(text []byte) error {
-	return unmarshalHex("incarnation", i[:], text)
-}
-
-// Compare orders incarnations of one process, or of one directory, by age. It returns -1, 0 or
-// +1.
-func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:]) }
-
-// order returns the prefix that all incarnations of one process share.
-func (i Incarnation) order() (o [6]byte) {
+// orderOf returns the prefix that all incarnations of one process share.
+func orderOf(i Incarnation) (o [6]byte) {
 	copy(o[:], i[:])
 	return o
 }
@@ -89,7 +56,7 @@ func (t ProcessInfo) order() (o [6]byte) {
 
 // resumes reports whether the incarnation began in an earlier process. If so, it may have voted
 // and acknowledged entries that a copy of its log lacks.
-func (t ProcessInfo) resumes() bool { return t.Incarnation.order() != t.order() }
+func (t ProcessInfo) resumes() bool { return orderOf(t.Incarnation) != t.order() }
 
 // Origin makes the incarnations of this process. It serves all groups that the process joins, or
 // a single one if only that group's log counts the starts. It is safe for concurrent use.

@@ -120,7 +120,7 @@ func (g *Group) start(l *localReplica) {
 		Shard:           l.shard,
 		Replica:         l.id,
 		Bootstrap:       l.bootstrap,
-		ElectionTimeout: g.cfg.Timing.ElectionTimeout * time.Duration(g.cfg.Role.Factor),
+		ElectionTimeout: g.cfg.Timing.ElectionTimeout * factorOf(g.cfg.Role),
 		ReadTimeout:     g.cfg.Timing.Query,
 		Log:             g.cfg.Log,
 		LevelOf:         format.LevelOf,

@@ -152,10 +152,10 @@ func (s reconciler) open() change {
 			bound++
 		}
 	}
-	if bound < s.policy.Floor() {
+	if bound < floorOf(s.policy) {
 		return change{}
 	}
-	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", bound, s.policy.Floor())}
+	return change{kind: changeOpen, why: fmt.Sprintf("%d voters, %d needed", bound, floorOf(s.policy))}
 }
 
 // add adds peers that joined the epoch, as non-voting.
@@ -183,7 +183,7 @@ func (s reconciler) promote() change {
 	if !s.opened {
 		here = voters
 	}
-	if voters >= s.policy.Voters(here+len(s.spares())) || !s.opened && voters >= s.policy.Floor() {
+	if voters >= votersOf(s.policy, here+len(s.spares())) || !s.opened && voters >= floorOf(s.policy) {
 		return change{}
 	}
 	c, ok := s.spare()
@@ -238,7 +238,7 @@ func (s reconciler) replaceDead() change {
 // number needs a larger quorum and tolerates no more failures. The member becomes a spare.
 func (s reconciler) makeOdd() change {
 	voters := len(s.members.Voters)
-	if s.policy.AtRest(voters, voters+len(s.spares())) || voters <= s.policy.Voters(voters) {
+	if AtRest(s.policy, voters, voters+len(s.spares())) || voters <= votersOf(s.policy, voters) {
 		return change{}
 	}
 	var last change
@@ -267,12 +267,12 @@ func (s reconciler) makeOdd() change {
 func (s reconciler) handOverLeadership() change {
 	why := s.stepDownReason
 	if why == "" {
-		if !s.peers[s.self].Role.Reluctant() {
+		if !isReluctant(s.peers[s.self].Role) {
 			return change{}
 		}
 		why = "the leader is reluctant"
 	}
-	next, ok := s.successor(func(_ sm.PeerID, a Announcement) bool { return s.stepDownReason != "" || !a.Role.Reluctant() })
+	next, ok := s.successor(func(_ sm.PeerID, a Announcement) bool { return s.stepDownReason != "" || !isReluctant(a.Role) })
 	switch {
 	case next.ready:
 		return change{kind: changeTransfer, replica: next.replica, peer: next.peer, why: why}
@@ -312,7 +312,7 @@ func (s reconciler) reachable(but sm.PeerID) int {
 }
 
 // floor returns the number of voters that leaving and removal must keep.
-func (s reconciler) floor() int { return max(1, s.policy.Floor(), s.policy.Minimum) }
+func (s reconciler) floor() int { return max(1, floorOf(s.policy), s.policy.MinimumVoters) }
 
 // ready reports whether a member may vote and lead: it has caught up and is not leaving.
 func (s reconciler) ready(a Announcement) bool {
@@ -420,7 +420,7 @@ func (s reconciler) unsettled() string {
 			return fmt.Sprintf("voter %s, which cannot be reached", peer.Short())
 		}
 	}
-	if voters := len(s.members.Voters); !s.policy.AtRest(voters, voters+len(s.spares())) {
+	if voters := len(s.members.Voters); !AtRest(s.policy, voters, voters+len(s.spares())) {
 		return fmt.Sprintf("the number of voters to change; it is %d", voters)
 	}
 	return ""

@@ -34,7 +34,7 @@ func (g *Group) Recover(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		_, err = g.status.Wait(ctx, func(s Status) bool { return s.Epoch != old && s.Opened && s.Online })
+		_, err = g.status.Wait(ctx, func(s Status) bool { return s.Epoch != old && s.AcceptsCommands && s.Online })
 	}
 	return err
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -13,10 +13,10 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	var r refusals
 	a, b := sm.PeerID{1}, sm.PeerID{2}
-	if !r.note(b, link.CodeWrongProof) || r.note(b, link.CodeWrongProof) || !r.note(b, link.CodePolicy) || !r.note(a, link.CodeWrongProof) {
+	if !r.note(b, consensus.CodeWrongProof) || r.note(b, consensus.CodeWrongProof) || !r.note(b, consensus.CodePolicy) || !r.note(a, consensus.CodeWrongProof) {
 		t.Error("another code is new for the peer, the same is not")
 	}
-	want := []link.RefusedError{{Peer: a, Code: link.CodeWrongProof}, {Peer: b, Code: link.CodePolicy}}
+	want := []consensus.RefusedError{{Peer: a, Code: consensus.CodeWrongProof}, {Peer: b, Code: consensus.CodePolicy}}
 	if diff := cmp.Diff(want, r.list()); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
@@ -25,7 +25,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("refusals after one was forgotten (-want +got):\n%s", diff)
 	}
 	for i := range byte(200) {
-		r.note(sm.PeerID{9, i}, link.CodeWrongProof)
+		r.note(sm.PeerID{9, i}, consensus.CodeWrongProof)
 	}
 	if got := len(r.list()); got != maxRefusals {
 		t.Errorf("%d refusals are remembered, want %d", got, maxRefusals)

@@ -86,8 +86,8 @@ type scenario struct {
 func newScenario() *scenario {
 	now := time.Unix(1_000_000, 0)
 	return &scenario{
-		now: now, since: now, self: "a", selfRole: Role{Factor: 1},
-		policy: Policy{Maximum: 5, Minimum: 1, Grace: 30 * time.Second},
+		now: now, since: now, self: "a", selfRole: Role{},
+		policy: Policy{MaximumVoters: 5, MinimumVoters: 1, Grace: 30 * time.Second},
 		ended:  map[Epoch]sm.Index{}, unaware: map[sm.PeerID]bool{},
 		lead: reconciler{
 			epoch: epochOf("E"),
@@ -132,9 +132,9 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 			case "expected":
 				s.policy.Expected = n
 			case "minimum":
-				s.policy.Minimum = n
+				s.policy.MinimumVoters = n
 			case "maximum":
-				s.policy.Maximum = n
+				s.policy.MaximumVoters = n
 			case "remove-after":
 				s.policy.RemoveAfter = time.Duration(n) * time.Second
 			default:
@@ -147,7 +147,7 @@ func (s *scenario) do(out *strings.Builder, words []string) error {
 			s.selfRole.Observer = true
 		}
 		if _, ok := args["reluctant"]; ok {
-			s.selfRole.Factor = 3
+			s.selfRole.Reluctance = 3
 		}
 	case "members":
 		m := s.lead.members
@@ -236,7 +236,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 	if len(name) > 1 {
 		n, _ = strconv.Atoi(name[1:])
 	}
-	a := Announcement{Role: Role{Factor: 1}, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(n)}, Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
+	a := Announcement{Role: Role{}, ProcessInfo: ProcessInfo{Incarnation: incarnationOf(n)}, Policy: s.policy, Epoch: s.lead.epoch, Phase: CaughtUp}
 	delete(s.unaware, peerOf(name))
 	for k, v := range args {
 		switch k {
@@ -249,7 +249,7 @@ func (s *scenario) bond(name string, args map[string]string) error {
 		case "observer":
 			a.Role.Observer = true
 		case "reluctant":
-			a.Role.Factor = 3
+			a.Role.Reluctance = 3
 		case "poisoned":
 			a.Poisoned = true
 		case "unaware":

@@ -4,60 +4,34 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/link"
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Status is what a member knows about its group at one moment. A value is never changed, so a
-// reader may keep it.
+// Status is what a member knows about its group at one moment: what users see of it, and more. Of
+// the public part LinkErrors, Mismatch, the members' RTT and Addrs, and the For of slow calls are
+// not set here. A value is never changed, so a reader may keep it.
 type Status struct {
-	Epoch     Epoch     // zero before the group has formed
-	Recovered int       // how many epochs this one continues
-	Opened    bool      // the epoch accepts commands
-	Level     uint32    // the active level of the schema, 0 without an epoch
-	Leader    sm.PeerID // zero for none
-	Term      sm.Term
-	Token     uint64  // the leader's fencing token, 0 while it does not exceed the floor
-	Online    bool    // the member leads or has caught up with a live leader, and the epoch is open
-	Settled   bool    // online, every member is in place; see unsettled
-	Stalled   bool    // no leader, and none can be elected
-	Diverged  []Epoch // diverged epochs
-	Waits     string  // what the member waits for to be online or settled, "" if it is settled
-	Bonds     []sm.PeerID
-	Refused   []link.RefusedError // peers without a bond because one side refused it
-	Members   []Member
-	Ghosts    []Ghost      // voters that count and cannot be reached
-	Poisoned  error        // the machine's panic, nil for none
-	Snapshot  error        // why the last snapshot failed, nil if it did not
-	Outdated  error        // why this program cannot continue from the log, nil if it can
-	Slow      []state.Slow // calls of the machine that run long
-	Ended     error        // why the member's part has ended, nil while it runs
-}
-
-// Member is one member of a group as this member sees it.
-type Member struct {
-	Peer        sm.PeerID
-	Voter       bool
-	Observer    bool
-	CaughtUp    bool
-	Bonded      bool // it has a bond, or is this member
-	Current     bool // it knows the last membership change
-	Reluctant   bool
-	Leaving     bool
-	Durable     bool        // its log outlives its process
-	Level       uint32      // the highest level of the schema that it supports, 0 without a bond
-	LastSeen    time.Time   // when its last bond ended, zero with a bond or before the first
-	Incarnation Incarnation // zero without a bond
+	consensus.Status
+	Token uint64      // the leader's fencing token, 0 while it does not exceed the floor
+	Bonds []sm.PeerID // the peers with a live bond
 }
 
 func (s Status) equal(o Status) bool {
-	return s.Epoch == o.Epoch && s.Opened == o.Opened && s.Leader == o.Leader && s.Term == o.Term && s.Token == o.Token &&
-		s.Level == o.Level && s.Outdated == o.Outdated && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Poisoned == o.Poisoned &&
-		slices.Equal(s.Slow, o.Slow) && s.Ended == o.Ended && s.Snapshot == o.Snapshot && s.Recovered == o.Recovered && s.Waits == o.Waits && slices.Equal(s.Diverged, o.Diverged) &&
-		slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Members, o.Members) && slices.Equal(s.Refused, o.Refused)
+	return s.Epoch == o.Epoch && s.Recoveries == o.Recoveries && s.Leader == o.Leader && s.Term == o.Term && s.Level == o.Level &&
+		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) &&
+		s.AcceptsCommands == o.AcceptsCommands && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Waits == o.Waits &&
+		s.Poisoned == o.Poisoned && s.SnapshotError == o.SnapshotError && s.Outdated == o.Outdated && s.Ended == o.Ended &&
+		slices.Equal(s.Diverged, o.Diverged) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Refused, o.Refused) &&
+		slices.Equal(s.SlowCalls, o.SlowCalls) && slices.EqualFunc(s.Members, o.Members, sameMember)
+}
+
+// sameMember compares members without their addresses, which are not set here.
+func sameMember(a, b Member) bool {
+	return a.Peer == b.Peer && a.Incarnation == b.Incarnation && a.Level == b.Level && a.LastSeen.Equal(b.LastSeen) &&
+		a.Voter == b.Voter && a.Observer == b.Observer && a.Reluctant == b.Reluctant && a.Leaving == b.Leaving &&
+		a.CaughtUp == b.CaughtUp && a.Bonded == b.Bonded && a.Durable == b.Durable
 }
 
 // publish sets the status and the retry state if they have changed. It runs after each batch of
@@ -85,24 +59,25 @@ type retryState struct {
 }
 
 func (g *Group) view() Status {
-	s := Status{Stalled: g.stalled, Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare), Refused: g.refused.list()}
+	s := Status{Bonds: slices.SortedFunc(maps.Keys(g.peers), sm.PeerID.Compare)}
+	s.Stalled, s.Refused = g.stalled, g.refused.list()
 	l := g.local
 	if former := g.serving.Load(); former != nil && former != l {
-		s.Slow = append(s.Slow, former.slow...)
+		s.SlowCalls = append(s.SlowCalls, former.slow...)
 	}
 	if l == nil {
 		s.Waits = g.seekingWaits()
 		return s
 	}
 	s.Epoch = l.epoch
-	s.Recovered = len(l.ancestors)
+	s.Recoveries = len(l.ancestors)
 	for _, a := range g.peers {
 		if g.diverged(a) && !slices.Contains(s.Diverged, a.Epoch) {
 			s.Diverged = append(s.Diverged, a.Epoch)
 		}
 	}
 	slices.SortFunc(s.Diverged, Epoch.Compare)
-	s.Opened = l.opened
+	s.AcceptsCommands = l.opened
 	s.Level = l.state.Level()
 	s.Term = l.term
 	if token := g.token(l); token > g.cfg.TokenFloor {
@@ -110,8 +85,8 @@ func (g *Group) view() Status {
 	}
 	s.Leader = g.leaderPeer()
 	s.Online = l.online()
-	s.Poisoned, s.Snapshot = l.poisoned, l.snapshot
-	s.Slow = append(s.Slow, l.slow...)
+	s.Poisoned, s.SnapshotError = l.poisoned, l.snapshot
+	s.SlowCalls = append(s.SlowCalls, l.slow...)
 	for _, m := range []map[uint64]sm.PeerID{l.members.Voters, l.members.NonVoting} {
 		for _, replica := range sortedReplicas(m) {
 			s.Members = append(s.Members, g.member(replica, m[replica]))
@@ -159,7 +134,7 @@ func (g *Group) waits(l *localReplica) string {
 	case l.carryover != nil:
 		return "the state of the previous epoch"
 	case !l.opened:
-		return fmt.Sprintf("enough voters to accept commands: %d are needed", g.cfg.Policy.Floor())
+		return fmt.Sprintf("enough voters to accept commands: %d are needed", floorOf(g.cfg.Policy))
 	}
 	for _, c := range l.slow {
 		if c.Doing == "apply" {
@@ -187,9 +162,8 @@ func (g *Group) member(replica uint64, peer sm.PeerID) Member {
 		Bonded:   current,
 	}
 	if current {
-		m.Reluctant, m.Leaving, m.Incarnation = a.Role.Reluctant(), a.Phase == Leaving, a.Incarnation
+		m.Reluctant, m.Leaving, m.Incarnation = isReluctant(a.Role), a.Phase == Leaving, a.Incarnation
 		m.Durable, m.Level = a.Durable, a.Level
-		m.Current = a.Change == g.local.members.ChangeID
 	} else {
 		m.LastSeen = g.lastSeen[peer]
 	}

@@ -55,7 +55,7 @@ func (s *succession) judge(o ProcessInfo, missed bool) standing {
 	case o.resumes() && slices.Contains(s.past, o.Incarnation):
 		return superseded
 	case o.Directory == l.Directory && o.Directory != (Directory{}):
-		theirs, ours := o.Incarnation.order(), l.Incarnation.order()
+		theirs, ours := orderOf(o.Incarnation), orderOf(l.Incarnation)
 		switch {
 		case o.resumes() && bytes.Compare(theirs[:], ours[:]) > 0, !o.resumes() && o.Process.start() > l.Process.start():
 			return admitted

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -109,21 +110,21 @@ func (l *Link) serve(ctx, attempt context.Context, v *acceptedConn, raw net.Conn
 // welcome is the acceptor's side of the preface.
 func (l *Link) welcome(c *Conn, v *acceptedConn) error {
 	network, err := readPreface(c.reader)
-	var code Code
+	var code consensus.CloseCode
 	switch {
 	case errors.Is(err, errPreface):
-		code = CodeUndecodable
+		code = consensus.CodeUndecodable
 	case err != nil:
 		return fmt.Errorf("read the preface: %w", err)
 	case network != l.config.Network:
-		code = CodeOtherNetwork
+		code = consensus.CodeOtherNetwork
 		err = fmt.Errorf("peer %s is on network %s, want %s", c.peer.Short(), network.Short(), l.config.Network.Short())
 	default:
-		if code = l.admit(c, v); code != CodeAccepted {
+		if code = l.admit(c, v); code != consensus.CodeAccepted {
 			err = fmt.Errorf("refused peer %s: %d, %s", c.peer.Short(), uint32(code), code)
 		}
 	}
-	if code != CodeAccepted {
+	if code != consensus.CodeAccepted {
 		l.counters.Refused(code, Sent)
 	}
 	if _, werr := c.tls.Write(appendAnswer(nil, code)); werr != nil {
@@ -133,12 +134,12 @@ func (l *Link) welcome(c *Conn, v *acceptedConn) error {
 }
 
 // admit decides about a peer of this network that asks for a protocol.
-func (l *Link) admit(c *Conn, v *acceptedConn) Code {
-	if code := l.config.Admit(c.peer, c.protocol()); code != CodeAccepted {
+func (l *Link) admit(c *Conn, v *acceptedConn) consensus.CloseCode {
+	if code := l.config.Admit(c.peer, c.protocol()); code != consensus.CodeAccepted {
 		return code
 	}
 	if !v.admit(c.peer) {
-		return CodeBusy
+		return consensus.CodeBusy
 	}
-	return CodeAccepted
+	return consensus.CodeAccepted
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/alloc"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -14,7 +15,7 @@ import (
 func TestReadersAllocateWhatArrives(t *testing.T) {
 	seeds := [][]byte{
 		appendPreface(nil, testNetwork), appendPreface(nil, sm.Digest{}),
-		appendAnswer(nil, CodeAccepted), appendAnswer(nil, CodeOtherNetwork),
+		appendAnswer(nil, consensus.CodeAccepted), appendAnswer(nil, consensus.CodeOtherNetwork),
 		[]byte("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"), []byte("MSK"),
 	}
 	alloc.Bound{PerByte: 1, Fixed: 1 << 10}.Check(t, func(b []byte) {

@@ -70,12 +70,12 @@ const maxLabel = 255 - len("tls13 ")
 // label or context. The label has at most 249 bytes.
 func (c *Conn) Exporter(label string, context []byte) ([32]byte, error) {
 	if len(label) > maxLabel {
-		return [32]byte{}, fmt.Errorf("link: export keying material: label of %d bytes exceeds the limit of %d", len(label), maxLabel)
+		return [32]byte{}, fmt.Errorf("export keying material: label of %d bytes exceeds the limit of %d", len(label), maxLabel)
 	}
 	state := c.tls.ConnectionState()
 	b, err := state.ExportKeyingMaterial(label, context, 32)
 	if err != nil {
-		return [32]byte{}, fmt.Errorf("link: export keying material: %w", err)
+		return [32]byte{}, fmt.Errorf("export keying material: %w", err)
 	}
 	return [32]byte(b), nil
 }

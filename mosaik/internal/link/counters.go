@@ -3,7 +3,12 @@ package link
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
+
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // Limit is a bound on accepted connections that a connection exceeded.
@@ -73,33 +78,40 @@ func outcomeOf(err error) Outcome {
 // code, connections that exceeded a limit, and dials by outcome. The methods may be called
 // concurrently.
 type Counters struct {
-	refused [directions][len(codes) + 1]atomic.Int64 // by Code.index
 	dropped [limits]atomic.Int64
 	dialled [outcomes]atomic.Int64
+
+	mu      sync.Mutex // guards refused
+	refused [directions]map[consensus.CloseCode]int64
 }
 
-// Refused counts a code that was sent or received.
-func (c *Counters) Refused(code Code, d Direction) {
-	i := code.index()
-	if code == CodeAccepted {
-		i = len(codes) // a peer that refuses with it made it up
+// Refused counts a code that was sent or received. All codes that are not known count together
+// as CodeAccepted, and so does that code itself: a peer that refuses with it made it up, and
+// peers can make up any number of codes.
+func (c *Counters) Refused(code consensus.CloseCode, d Direction) {
+	if !code.IsKnown() {
+		code = consensus.CodeAccepted
 	}
-	c.refused[d][i].Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused[d] == nil {
+		c.refused[d] = map[consensus.CloseCode]int64{}
+	}
+	c.refused[d][code]++
 }
 
-// EachRefused calls f for each count that is not 0. All codes without a name count together
-// as CodeAccepted: peers can make up any number of them.
-func (c *Counters) EachRefused(f func(code Code, d Direction, n int64)) {
-	for d := range c.refused {
-		for i := range c.refused[d] {
-			n := c.refused[d][i].Load()
-			switch {
-			case n == 0:
-			case i < len(codes):
-				f(codes[i].code, Direction(d), n)
-			default:
-				f(CodeAccepted, Direction(d), n)
-			}
+// EachRefused calls f for each count that is not 0, in the order of the codes. The code is
+// CodeAccepted for all that are not known.
+func (c *Counters) EachRefused(f func(code consensus.CloseCode, d Direction, n int64)) {
+	c.mu.Lock()
+	refused := c.refused
+	for d := range refused {
+		refused[d] = maps.Clone(refused[d])
+	}
+	c.mu.Unlock()
+	for d, counts := range refused {
+		for _, code := range slices.Sorted(maps.Keys(counts)) {
+			f(code, Direction(d), counts[code])
 		}
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Dial connects to the peer at addr, host:port, for the protocol. If want is not zero, only
 // that peer may answer; another one is [ErrOtherPeer]. This peer itself is [ErrSelf]. A peer
-// that refuses the connection is a [*RefusedError]. An error after the TCP connection was
+// that refuses the connection is a [*consensus.RefusedError]. An error after the TCP connection was
 // opened is [ErrHandshake] as well. The caller owns the connection.
 //
 // Dial takes at most the configured handshake timeout, whose end is reported as
@@ -29,7 +30,7 @@ func (l *Link) DialChecked(ctx context.Context, addr string, want sm.PeerID, p P
 	l.counters.Dialled(outcomeOf(err))
 	if err != nil {
 		l.untrack(c)
-		return nil, fmt.Errorf("link: dial %s for %s: %w", addr, p, err)
+		return nil, fmt.Errorf("dial %s for %s: %w", addr, p, err)
 	}
 	return c, nil
 }
@@ -80,9 +81,9 @@ func (l *Link) greet(c *Conn) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the answer to the preface: %w", err)
-	case code != CodeAccepted:
+	case code != consensus.CodeAccepted:
 		l.counters.Refused(code, Received)
-		return &RefusedError{Peer: c.peer, Code: code}
+		return &consensus.RefusedError{Peer: c.peer, Code: code}
 	}
 	return nil
 }

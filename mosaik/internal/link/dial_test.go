@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -78,11 +79,11 @@ func TestDialOtherNetwork(t *testing.T) {
 	server.Serve()
 	client := listen(t, 2, func(c *Config) { c.Network = sm.ID("other") })
 	_, err := client.Dial(t.Context(), server.Addr().String(), sm.PeerID{}, Bond)
-	var refused *RefusedError
+	var refused *consensus.RefusedError
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v, want a *RefusedError", err)
 	}
-	want := &RefusedError{Peer: server.config.Identity.Peer(), Code: CodeOtherNetwork}
+	want := &consensus.RefusedError{Peer: server.config.Identity.Peer(), Code: consensus.CodeOtherNetwork}
 	if diff := cmp.Diff(want, refused); diff != "" {
 		t.Errorf("refusals differ (-want +got):\n%s", diff)
 	}
@@ -116,7 +117,7 @@ func TestDialNamesAddressAndProtocol(t *testing.T) {
 	})
 	_, err := l.Dial(t.Context(), "192.0.2.1:7", sm.PeerID{}, Raft)
 	wantIs(t, err, refuse)
-	if want := "link: dial 192.0.2.1:7 for mosaik/raft/1: no route"; err.Error() != want {
+	if want := "dial 192.0.2.1:7 for mosaik/raft/1: no route"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 }

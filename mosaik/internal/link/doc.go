@@ -11,7 +11,7 @@
 //     The dialer offers one [Protocol]. A peer that does not serve it ends the
 //     handshake.
 //  3. The preface (preface.go), in which the dialer names its network and the
-//     acceptor welcomes or refuses it with a [Code].
+//     acceptor welcomes or refuses it with a [consensus.CloseCode].
 //  4. Frames (frame.go), or any other bytes that the protocol defines: a [Conn]
 //     is a [net.Conn].
 //

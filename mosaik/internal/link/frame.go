@@ -24,7 +24,7 @@ const frameHead = 5
 
 // ErrFrame reports a frame that is malformed or exceeds a limit. It is a fault of the end
 // that wrote the frame, not of the connection.
-var ErrFrame = errors.New("link: bad frame")
+var ErrFrame = errors.New("bad frame")
 
 // firstRead bounds the memory that is allocated for the length in a frame's header, before
 // the payload arrives. In bytes.

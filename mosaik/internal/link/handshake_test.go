@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -72,7 +73,7 @@ func clientTLS(t testing.TB) *tls.Config {
 
 // greetRaw runs a dialer's handshake and preface on raw and returns what the
 // link answers.
-func greetRaw(raw net.Conn, config *tls.Config) (Code, error) {
+func greetRaw(raw net.Conn, config *tls.Config) (consensus.CloseCode, error) {
 	conn := tls.Client(raw, config)
 	if _, err := conn.Write(appendPreface(nil, testNetwork)); err != nil {
 		return 0, err
@@ -95,7 +96,7 @@ func TestAcceptRefusesBadPeers(t *testing.T) {
 		f(config)
 		return config
 	}
-	if code, err := greetRaw(dialRaw(t, l), clientTLS(t)); code != CodeAccepted || err != nil {
+	if code, err := greetRaw(dialRaw(t, l), clientTLS(t)); code != consensus.CodeAccepted || err != nil {
 		t.Fatalf("well-behaved peer: code %d, error %v, want a welcome", code, err)
 	}
 	bad := map[string]*tls.Config{
@@ -140,7 +141,7 @@ func TestDialRefusesBadPeers(t *testing.T) {
 		addr := serveRaw(t, func(raw net.Conn) {
 			conn := tls.Server(raw, config)
 			if _, err := readPreface(conn); err == nil {
-				conn.Write(appendAnswer(nil, CodeAccepted))
+				conn.Write(appendAnswer(nil, consensus.CodeAccepted))
 			}
 		})
 		c, err := l.Dial(t.Context(), addr, sm.PeerID{}, Bond)
@@ -222,7 +223,7 @@ func TestAcceptSurvivesGarbage(t *testing.T) {
 		io.Copy(io.Discard, raw) // until the link hangs up
 	}
 	raw := dialRaw(t, l)
-	if code, err := greetRaw(raw, clientTLS(t)); code != CodeAccepted || err != nil {
+	if code, err := greetRaw(raw, clientTLS(t)); code != consensus.CodeAccepted || err != nil {
 		t.Fatalf("after garbage: code %d, error %v, want a welcome", code, err)
 	}
 	<-accepted
@@ -231,10 +232,10 @@ func TestAcceptSurvivesGarbage(t *testing.T) {
 func TestAcceptAnswersAStrangePreface(t *testing.T) {
 	t.Parallel()
 	l, _ := accepting(t, 1, nil)
-	for preface, want := range map[string]Code{
-		"MSK\x02" + strings.Repeat("n", 32):               CodeUndecodable,
-		"GET / HTTP/1.1\r\nHost: example.org\r\nmore\r\n": CodeUndecodable,
-		string(appendPreface(nil, sm.ID("other"))):        CodeOtherNetwork,
+	for preface, want := range map[string]consensus.CloseCode{
+		"MSK\x02" + strings.Repeat("n", 32):               consensus.CodeUndecodable,
+		"GET / HTTP/1.1\r\nHost: example.org\r\nmore\r\n": consensus.CodeUndecodable,
+		string(appendPreface(nil, sm.ID("other"))):        consensus.CodeOtherNetwork,
 	} {
 		conn := tls.Client(dialRaw(t, l), clientTLS(t))
 		if _, err := io.WriteString(conn, preface[:prefaceSize]); err != nil {

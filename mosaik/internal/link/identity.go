@@ -28,16 +28,16 @@ type keys struct {
 // NewIdentity returns the identity of the private key, which it copies.
 func NewIdentity(key ed25519.PrivateKey) (Identity, error) {
 	if len(key) != ed25519.PrivateKeySize {
-		return Identity{}, fmt.Errorf("link: make identity: the ed25519 private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
+		return Identity{}, fmt.Errorf("make identity: the ed25519 private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
 	// Signatures by a private key with another key's public half reveal the secret.
 	private := ed25519.NewKeyFromSeed(key.Seed())
 	if !private.Equal(key) {
-		return Identity{}, errors.New("link: make identity: the public half of the private key does not belong to it")
+		return Identity{}, errors.New("make identity: the public half of the private key does not belong to it")
 	}
 	cert, err := selfSign(private)
 	if err != nil {
-		return Identity{}, fmt.Errorf("link: make identity: %w", err)
+		return Identity{}, fmt.Errorf("make identity: %w", err)
 	}
 	peer := sm.PeerID(private.Public().(ed25519.PublicKey))
 	return Identity{&keys{peer, private, cert}}, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -159,9 +160,9 @@ func dropped(l *Link) map[Limit]int64 {
 }
 
 // refusedBy returns the refusals of a link in one direction by code.
-func refusedBy(l *Link, want Direction) map[Code]int64 {
-	counts := map[Code]int64{}
-	l.Counters().EachRefused(func(code Code, d Direction, n int64) {
+func refusedBy(l *Link, want Direction) map[consensus.CloseCode]int64 {
+	counts := map[consensus.CloseCode]int64{}
+	l.Counters().EachRefused(func(code consensus.CloseCode, d Direction, n int64) {
 		if d == want {
 			counts[code] = n
 		}
@@ -209,14 +210,14 @@ func TestConnectionsOfOnePeerAreBounded(t *testing.T) {
 		}
 		<-accepted
 	}
-	var refused *RefusedError
-	if _, err := dial(client); !errors.As(err, &refused) || refused.Code != CodeBusy {
-		t.Errorf("error %v, want a refusal with code %d", err, CodeBusy)
+	var refused *consensus.RefusedError
+	if _, err := dial(client); !errors.As(err, &refused) || refused.Code != consensus.CodeBusy {
+		t.Errorf("error %v, want a refusal with code %d", err, consensus.CodeBusy)
 	}
-	if diff := cmp.Diff(map[Code]int64{CodeBusy: 1}, refusedBy(server, Sent)); diff != "" {
+	if diff := cmp.Diff(map[consensus.CloseCode]int64{consensus.CodeBusy: 1}, refusedBy(server, Sent)); diff != "" {
 		t.Errorf("refusals that were sent (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[Code]int64{CodeBusy: 1}, refusedBy(client, Received)); diff != "" {
+	if diff := cmp.Diff(map[consensus.CloseCode]int64{consensus.CodeBusy: 1}, refusedBy(client, Received)); diff != "" {
 		t.Errorf("refusals that were received (-want +got):\n%s", diff)
 	}
 	if _, err := dial(other); err != nil {
@@ -229,18 +230,18 @@ func TestAdmitDecides(t *testing.T) {
 	t.Parallel()
 	known := identityOf(t, 2).Peer()
 	server, accepted := accepting(t, 1, func(c *Config) {
-		c.Admit = func(peer sm.PeerID, p Protocol) Code {
+		c.Admit = func(peer sm.PeerID, p Protocol) consensus.CloseCode {
 			if peer != known || p != Bond {
-				return CodeUnknownPeer
+				return consensus.CodeUnknownPeer
 			}
-			return CodeAccepted
+			return consensus.CodeAccepted
 		}
 	})
 	stranger := listen(t, 3, nil)
 	_, err := stranger.Dial(t.Context(), server.Addr().String(), sm.PeerID{}, Bond)
-	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Code != CodeUnknownPeer || refused.Peer != identityOf(t, 1).Peer() {
-		t.Errorf("error %v, want a refusal of peer 1 with code %d", err, CodeUnknownPeer)
+	var refused *consensus.RefusedError
+	if !errors.As(err, &refused) || refused.Code != consensus.CodeUnknownPeer || refused.Peer != identityOf(t, 1).Peer() {
+		t.Errorf("error %v, want a refusal of peer 1 with code %d", err, consensus.CodeUnknownPeer)
 	}
 	if _, err := listen(t, 2, nil).Dial(t.Context(), server.Addr().String(), sm.PeerID{}, Bond); err != nil {
 		t.Fatal(err)
@@ -253,16 +254,19 @@ func TestAdmitDecides(t *testing.T) {
 func TestCountersCountCodes(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 1, nil)
-	made := []Code{CodeAccepted, 1, 7, 100, 104, 30411, 1<<32 - 1}
-	want := map[Code]int64{CodeAccepted: int64(len(made))}
-	for _, code := range declaredCodes(t) {
-		if code != CodeAccepted {
+	made := []consensus.CloseCode{consensus.CodeAccepted, 1, 7, 100, 104, 30411, 1<<32 - 1}
+	want := map[consensus.CloseCode]int64{consensus.CodeAccepted: int64(len(made))}
+	for code := range consensus.CloseCode(1 << 16) {
+		if code != consensus.CodeAccepted && code.IsKnown() {
 			want[code] = 1
 			l.Counters().Refused(code, Received)
 		}
 	}
 	for _, code := range made {
 		l.Counters().Refused(code, Received)
+	}
+	if len(want) < 16 {
+		t.Fatalf("%d codes are known, expected 16 or more", len(want))
 	}
 	if diff := cmp.Diff(want, refusedBy(l, Received)); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -31,13 +32,13 @@ const defaultHandshakeTimeout = 2 * time.Second
 
 var (
 	// ErrSelf reports a connection of this peer to itself.
-	ErrSelf = errors.New("link: the peer is this peer itself")
+	ErrSelf = errors.New("the peer is this peer itself")
 	// ErrOtherPeer reports an address at which another peer answers than the expected one.
-	ErrOtherPeer = errors.New("link: another peer answers")
+	ErrOtherPeer = errors.New("another peer answers")
 	// ErrHandshake reports a dial whose TCP connection was opened and whose handshake failed.
 	ErrHandshake = errors.New("the handshake failed")
 	// ErrClosed reports a call on a closed link.
-	ErrClosed = errors.New("link: closed")
+	ErrClosed = errors.New("the link is closed")
 )
 
 // Config is the configuration of a [Link].
@@ -68,7 +69,7 @@ type Config struct {
 	// Admit decides about a peer of this network that asks for a protocol. A code other
 	// than 0 refuses it. Admit is called concurrently and must return at once. Nil admits
 	// every peer.
-	Admit func(sm.PeerID, Protocol) Code
+	Admit func(sm.PeerID, Protocol) consensus.CloseCode
 	// Logger receives failed handshakes (debug), connections over a limit and failures to
 	// accept (warn). Nil discards them.
 	Logger *slog.Logger
@@ -105,7 +106,7 @@ func Listen(config Config) (*Link, error) {
 	if l.listener == nil {
 		var err error
 		if l.listener, err = net.Listen("tcp", config.Listen); err != nil {
-			return nil, fmt.Errorf("link: listen on %s: %w", config.Listen, err)
+			return nil, fmt.Errorf("listen on %s: %w", config.Listen, err)
 		}
 	}
 	return l, nil
@@ -115,22 +116,22 @@ func Listen(config Config) (*Link, error) {
 func (c *Config) complete() error {
 	switch {
 	case c.Identity.keys == nil:
-		return errors.New("link: listen: Config.Identity is missing; make one with NewIdentity")
+		return errors.New("listen: Config.Identity is missing; make one with NewIdentity")
 	case c.Network.IsZero():
-		return errors.New("link: listen: Config.Network is zero; set the network's id")
+		return errors.New("listen: Config.Network is zero; set the network's id")
 	case c.Listen == "" && c.Listener == nil:
-		return errors.New("link: listen: Config.Listen is empty; set host:port")
+		return errors.New("listen: Config.Listen is empty; set host:port")
 	case c.Limits.Conns < 0 || c.Limits.ConnsPerAddr < 0:
-		return fmt.Errorf("link: listen: Config.Limits is %+v; no limit may be negative", c.Limits)
+		return fmt.Errorf("listen: Config.Limits is %+v; no limit may be negative", c.Limits)
 	case c.HandshakeTimeout < 0:
-		return fmt.Errorf("link: listen: Config.HandshakeTimeout is %v; it must not be negative", c.HandshakeTimeout)
+		return fmt.Errorf("listen: Config.HandshakeTimeout is %v; it must not be negative", c.HandshakeTimeout)
 	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = defaultHandshakeTimeout
 	}
 	c.Limits.complete()
 	if c.Admit == nil {
-		c.Admit = func(sm.PeerID, Protocol) Code { return CodeAccepted }
+		c.Admit = func(sm.PeerID, Protocol) consensus.CloseCode { return consensus.CodeAccepted }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -186,7 +187,7 @@ func (l *Link) Close() error {
 	err := l.listener.Close()
 	l.running.Wait()
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("link: close the listener on %s: %w", l.Addr(), err)
+		return fmt.Errorf("close the listener on %s: %w", l.Addr(), err)
 	}
 	return nil
 }

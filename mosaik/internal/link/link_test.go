@@ -34,7 +34,7 @@ func TestListenOnAPortInUse(t *testing.T) {
 	t.Parallel()
 	addr := listen(t, 1, nil).Addr().String()
 	_, err := Listen(Config{Identity: identityOf(t, 2), Network: testNetwork, Listen: addr})
-	if err == nil || !strings.Contains(err.Error(), "link: listen on "+addr) {
+	if err == nil || !strings.Contains(err.Error(), "listen on "+addr) {
 		t.Errorf("error %v, want one that names %s", err, addr)
 	}
 }

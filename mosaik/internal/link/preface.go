@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -50,17 +51,17 @@ func readPreface(r io.Reader) (sm.Digest, error) {
 	return sm.Digest(b[len(prefaceHead):]), nil
 }
 
-func appendAnswer(dst []byte, code Code) []byte {
+func appendAnswer(dst []byte, code consensus.CloseCode) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, prefaceHead...), uint32(code))
 }
 
 // readAnswer reads the acceptor's answer. A wrong magic or another version is errPreface.
-func readAnswer(r io.Reader) (Code, error) {
+func readAnswer(r io.Reader) (consensus.CloseCode, error) {
 	var b [answerSize]byte
 	if err := readHeaded(r, b[:]); err != nil {
 		return 0, err
 	}
-	return Code(binary.BigEndian.Uint32(b[len(prefaceHead):])), nil
+	return consensus.CloseCode(binary.BigEndian.Uint32(b[len(prefaceHead):])), nil
 }
 
 // readHeaded fills b and checks that it begins with magic and version.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
@@ -16,9 +17,9 @@ func TestPrefaceGolden(t *testing.T) {
 	t.Parallel()
 	got := []string{
 		hex.EncodeToString(appendPreface(nil, sm.ID("counter_v1"))),
-		hex.EncodeToString(appendAnswer(nil, CodeAccepted)),
-		hex.EncodeToString(appendAnswer(nil, CodeOtherNetwork)),
-		hex.EncodeToString(appendAnswer(nil, CodeUndecodable)),
+		hex.EncodeToString(appendAnswer(nil, consensus.CodeAccepted)),
+		hex.EncodeToString(appendAnswer(nil, consensus.CodeOtherNetwork)),
+		hex.EncodeToString(appendAnswer(nil, consensus.CodeUndecodable)),
 	}
 	want := []string{
 		"4d534b01" + "1c519b0b8c364a91969d643d60425dcc4813e50ff45bfaafe7de672f39e738f0",
@@ -55,14 +56,14 @@ func TestReadPreface(t *testing.T) {
 
 func TestReadAnswer(t *testing.T) {
 	t.Parallel()
-	good := appendAnswer(nil, CodeOtherNetwork)
+	good := appendAnswer(nil, consensus.CodeOtherNetwork)
 	for _, c := range []struct {
 		name string
 		in   []byte
-		code Code
+		code consensus.CloseCode
 		err  error
 	}{
-		{"good", good, CodeOtherNetwork, nil},
+		{"good", good, consensus.CodeOtherNetwork, nil},
 		{"empty", nil, 0, io.EOF},
 		{"cut", good[:7], 0, io.ErrUnexpectedEOF},
 		{"magic", append([]byte("HTT\x01"), good[4:]...), 0, errPreface},
@@ -78,8 +79,8 @@ func TestReadAnswer(t *testing.T) {
 func FuzzPreface(f *testing.F) {
 	f.Add(appendPreface(nil, testNetwork))
 	f.Add(appendPreface(nil, sm.Digest{}))
-	f.Add(appendAnswer(nil, CodeAccepted))
-	f.Add(appendAnswer(nil, CodeOtherNetwork))
+	f.Add(appendAnswer(nil, consensus.CodeAccepted))
+	f.Add(appendAnswer(nil, consensus.CodeOtherNetwork))
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"))
 	f.Add([]byte("MSK"))
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -29,7 +29,7 @@ func (l *Link) Resolve(ctx context.Context, addr string) ([]string, error) {
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("link: resolve %s: %w", addr, err)
+		return nil, fmt.Errorf("resolve %s: %w", addr, err)
 	}
 	resolver := l.config.Resolver
 	if resolver == nil {
@@ -37,7 +37,7 @@ func (l *Link) Resolve(ctx context.Context, addr string) ([]string, error) {
 	}
 	ips, err := resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil, fmt.Errorf("link: resolve %s: %w", addr, err)
+		return nil, fmt.Errorf("resolve %s: %w", addr, err)
 	}
 	var addrs []string
 	for _, ip := range ips {

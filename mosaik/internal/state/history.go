@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -253,17 +252,4 @@ func (h *History) look(from Origin, index sm.Index, stop func() error) (r Record
 		h.changed = make(chan struct{})
 	}
 	return r, h.changed, nil
-}
-
-// BehindError reports applied commands that this member does not hold one by one:
-// not any more, or because nobody followed the group when it applied them, or
-// because it caught up by snapshot.
-type BehindError struct {
-	Index sm.Index // of the command that was asked for
-	First sm.Index // of the first command that is still held, or of the next one
-}
-
-// Error implements error.
-func (e *BehindError) Error() string {
-	return fmt.Sprintf("command %d is not held here, the first one that is held is %d; read the machine and resume after the index of that answer", e.Index, e.First)
 }

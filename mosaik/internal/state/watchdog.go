@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -20,13 +21,9 @@ const (
 	maxWatched = 16
 )
 
-// Slow is a call of the machine that has run for longer than [SlowLimit] and still runs.
-type Slow struct {
-	Doing string    // "apply" or "query"
-	Type  string    // of the command or the query, or the name of a function that reads; "" if it is not known
-	Index sm.Index  // of the command, the first of an entry that a machine applies as a batch; for a query, of the last command that it sees
-	Since time.Time // when it was first seen; it began at most SlowLimit/2 before
-}
+// Slow is a call of the machine that has run for longer than [SlowLimit] and still runs. Its
+// field For is not set here.
+type Slow = consensus.SlowCall
 
 // Query is a call that reads the machine.
 type Query struct {

@@ -7,15 +7,16 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 func run(ctx context.Context, b mosaik.KeyedBuilder) (int64, error) {
-	config := mosaik.ConsensusConfig{}
+	config := consensus.Config{}
 	group, err := mosaik.WithStateMachine(b.WithConsensusConfig(config), newLedger).
 		WithLogStorage(logstore.NewMemory[LedgerCommand]()).
 		WithConsensusConfig(config).
-		WithRole(mosaik.Role{Reluctance: 3}).
-		WithMembership(mosaik.Policy{Expected: 3}).
+		WithRole(consensus.Role{Reluctance: 3}).
+		WithMembership(consensus.Policy{Expected: 3}).
 		Join(ctx)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package mosaik
+package consensus
 
 import (
 	"cmp"
@@ -19,7 +19,7 @@ const (
 // Policy sets how many members a group has and how it replaces members that vanish.
 // A field that is zero has its default, and the zero value is the default policy:
 //
-//	policy := mosaik.Policy{Expected: 3, Grace: time.Minute}
+//	policy := consensus.Policy{Expected: 3, Grace: time.Minute}
 //
 // All members of a group must have the same policy, defaults included. Members
 // that differ refuse each other, and the refusal names both policies.
@@ -56,7 +56,7 @@ type Policy struct {
 	// ContinueAlone makes the last voter continue by itself when every other voter is
 	// gone for good: it said goodbye, or came back as a new member without its log, as
 	// after a restart with a log in memory. The last voter then does what
-	// [Group.Recover] does. Acknowledged commands that it had not received are lost.
+	// Group.Recover does. Acknowledged commands that it had not received are lost.
 	// The new epoch accepts commands once the majority of Expected votes, as a group
 	// that forms does. Groups whose machine has no commands, which only elect a
 	// leader, always continue alone.
@@ -80,7 +80,7 @@ func (p Policy) majority() int { return p.Expected/2 + 1 }
 // first such field as in JSON, its value and the bound.
 func (p Policy) Validate() error { return prefixed(p.validate()) }
 
-// validate is Validate without the prefix of the package, which Join adds.
+// validate is Validate without the prefix.
 func (p Policy) validate() error {
 	e := p.WithDefaults()
 	err := cmp.Or(

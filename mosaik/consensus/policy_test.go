@@ -1,4 +1,4 @@
-package mosaik
+package consensus
 
 import (
 	"encoding/json"

@@ -1,10 +1,11 @@
-package link
+package consensus
 
 import (
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -13,20 +14,22 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/mosaik-go/mosaik/sm"
 )
 
-func TestRefusedErrorSaysWhoAndWhy(t *testing.T) {
+func TestRefusedErrorNamesPeerAndReason(t *testing.T) {
 	t.Parallel()
-	peer := identityOf(t, 1).Peer()
-	got := map[Code]string{}
-	for _, code := range []Code{
+	peer := sm.PeerID{0x8a, 0x88, 0xe3, 0xdd, 0x74}
+	got := map[CloseCode]string{}
+	for _, code := range []CloseCode{
 		CodeAccepted, CodeOtherNetwork, CodeCancelled, CodeUnexpectedClose, CodeProtocolViolation, CodeUnknownPeer, CodeUndecodable,
 		CodeTicketRefused, CodeUnknownGroup, CodeWrongProof, CodeTimeout, CodeAlreadyBonded, 7,
 	} {
 		got[code] = (&RefusedError{Peer: peer, Code: code}).Error()
 	}
-	prefix := "link: peer 8a88e3dd74 refused: "
-	want := map[Code]string{
+	prefix := "peer 8a88e3dd74 refused: "
+	want := map[CloseCode]string{
 		0:     prefix + "0, accepted",
 		7:     prefix + "7, code without a name",
 		101:   prefix + "101, other network",
@@ -46,8 +49,8 @@ func TestRefusedErrorSaysWhoAndWhy(t *testing.T) {
 	}
 }
 
-// declaredCodes returns the constants of type Code, as the source declares them.
-func declaredCodes(t *testing.T) (declared []Code) {
+// declaredCodes returns the constants of type CloseCode, as the source declares them.
+func declaredCodes(t *testing.T) (declared []CloseCode) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
 	if err != nil {
@@ -66,7 +69,7 @@ func declaredCodes(t *testing.T) (declared []Code) {
 			if err != nil {
 				t.Fatalf("%s: %v", name.Name, err)
 			}
-			declared = append(declared, Code(value))
+			declared = append(declared, CloseCode(value))
 		}
 		return true
 	})
@@ -84,16 +87,17 @@ func TestCodesAreListed(t *testing.T) {
 	if !slices.IsSorted(declared) {
 		t.Errorf("the constants are not sorted: %d", declared)
 	}
-	var listed []Code
+	if diff := gocmp.Diff(declared, slices.Sorted(maps.Keys(meanings))); diff != "" {
+		t.Errorf("the codes that have a meaning (-declared +listed):\n%s", diff)
+	}
 	var rows strings.Builder
-	for _, c := range codes {
-		listed = append(listed, c.code)
-		fmt.Fprintf(&rows, "| %d | %s |\n", uint32(c.code), c.meaning)
+	for _, code := range declared {
+		fmt.Fprintf(&rows, "| %d | %s |\n", uint32(code), code)
+		if !code.IsKnown() || (code + 1000).IsKnown() {
+			t.Errorf("IsKnown is wrong for %d or %d", code, code+1000)
+		}
 	}
-	if diff := gocmp.Diff(declared, listed); diff != "" {
-		t.Errorf("the list of codes (-declared +listed):\n%s", diff)
-	}
-	doc, err := os.ReadFile("../../../docs/formats.md")
+	doc, err := os.ReadFile("../../docs/formats.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,44 +1,40 @@
-package mosaik
+package consensus
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"time"
-
-	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Ranges of the fields of a [ConsensusConfig].
+// Ranges of the fields of a [Config].
 const (
 	minInterval = time.Millisecond
 	maxInterval = time.Hour
 	maxMissed   = 1000
 )
 
-// None sets a jitter or a delay of a [ConsensusConfig] to zero. The zero value of
+// None sets a jitter or a delay of a [Config] to zero. The zero value of
 // such a field means its default. JSON has no need of it: there "0s" is zero, and
 // a field that is left out has its default.
 const None time.Duration = -1
 
-// ConsensusConfig is the timing of a group: heartbeats, elections, and how long
+// Config is the timing of a group: heartbeats, elections, and how long
 // one attempt of a call may take. A field that is zero has its default, and the
 // zero value is the default configuration:
 //
-//	config := mosaik.ConsensusConfig{
+//	config := consensus.Config{
 //		ElectionTimeout: time.Second,
-//		ElectionJitter:  mosaik.None,
+//		ElectionJitter:  consensus.None,
 //	}
 //
 // HeartbeatInterval, HeartbeatJitter and MaxMissedHeartbeats are part of the
 // group's id, so members that differ in one of them are in different groups. The
 // other fields are local to a member.
 //
-// A ConsensusConfig can be compared and copied. In JSON it is an object of the
+// A Config can be compared and copied. In JSON it is an object of the
 // fields that are set, with names such as "election_timeout" and durations such as
 // "500ms".
-type ConsensusConfig struct {
+type Config struct {
 	// HeartbeatInterval is the longest silence on a connection between two members
 	// before a heartbeat is sent: 1 ms to 1 h, in whole milliseconds. The default is
 	// 500 ms.
@@ -53,7 +49,7 @@ type ConsensusConfig struct {
 
 	// ElectionTimeout is how long a follower waits for a message from a leader before
 	// it stands for election: more than the heartbeat interval, at least 3 ticks of
-	// the network's clock ([WithTick]), at most 1 h. The default is 2 s.
+	// the network's clock (mosaik.WithTick), at most 1 h. The default is 2 s.
 	ElectionTimeout time.Duration
 	// ElectionJitter is the most by which a member lengthens its election timeout,
 	// drawn at random when it joins: None, or up to 1 h. The default is 500 ms.
@@ -75,8 +71,8 @@ type ConsensusConfig struct {
 	QueryTimeout time.Duration
 }
 
-// defaultConsensus is what the zero fields of a ConsensusConfig mean.
-var defaultConsensus = ConsensusConfig{
+// defaults is what the zero fields of a Config mean.
+var defaults = Config{
 	HeartbeatInterval:   500 * time.Millisecond,
 	HeartbeatJitter:     150 * time.Millisecond,
 	MaxMissedHeartbeats: 10,
@@ -87,21 +83,21 @@ var defaultConsensus = ConsensusConfig{
 	QueryTimeout:        2 * time.Second,
 }
 
-// ConsensusDefaulter is implemented by machines that need other defaults than
-// those of [ConsensusConfig]. A field applies where the builder's configuration
+// Defaulter is implemented by machines that need other defaults than
+// those of [Config]. A field applies where the builder's configuration
 // leaves it zero. ConsensusDefaults must return the same value in every process,
 // because the group's id depends on it.
-type ConsensusDefaulter interface{ ConsensusDefaults() ConsensusConfig }
+type Defaulter interface{ ConsensusDefaults() Config }
 
 // WithDefaults returns c with its default in each field that is zero. Fields that
 // are None stay None, so the result means the same as c. The defaults of a machine
-// ([ConsensusDefaulter]) are not considered; [Group.Config] returns what applies
+// ([Defaulter]) are not considered; Group.Config returns what applies
 // to a group.
-func (c ConsensusConfig) WithDefaults() ConsensusConfig { return c.or(defaultConsensus) }
+func (c Config) WithDefaults() Config { return c.Or(defaults) }
 
-// or returns c with the fields of d in place of those that are zero.
-func (c ConsensusConfig) or(d ConsensusConfig) ConsensusConfig {
-	return ConsensusConfig{
+// Or returns c with the fields of d in place of those that are zero.
+func (c Config) Or(d Config) Config {
+	return Config{
 		HeartbeatInterval:   cmp.Or(c.HeartbeatInterval, d.HeartbeatInterval),
 		HeartbeatJitter:     cmp.Or(c.HeartbeatJitter, d.HeartbeatJitter),
 		MaxMissedHeartbeats: cmp.Or(c.MaxMissedHeartbeats, d.MaxMissedHeartbeats),
@@ -115,10 +111,10 @@ func (c ConsensusConfig) or(d ConsensusConfig) ConsensusConfig {
 
 // Validate returns an error if a field is out of its range. The error names the
 // first such field as in JSON, its value and the bound.
-func (c ConsensusConfig) Validate() error { return prefixed(c.validate()) }
+func (c Config) Validate() error { return prefixed(c.validate()) }
 
-// validate is Validate without the prefix of the package, which Join adds.
-func (c ConsensusConfig) validate() error {
+// validate is Validate without the prefix.
+func (c Config) validate() error {
 	e := c.WithDefaults()
 	jitter := orNone(e.HeartbeatJitter)
 	err := cmp.Or(
@@ -153,45 +149,26 @@ func (c ConsensusConfig) validate() error {
 // duration up to maxInterval.
 func inRangeOrNone(name string, d time.Duration) error {
 	if err := inRange(name, orNone(d), 0, maxInterval); err != nil {
-		return fmt.Errorf("%w, or mosaik.None for 0s", err)
-	}
-	return nil
-}
-
-// fits returns an error that names the first timeout that is too short for Raft's
-// clock, which counts in ticks.
-func (c ConsensusConfig) fits(tick time.Duration) error {
-	for _, t := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"election_timeout", c.ElectionTimeout},
-		{"forward_timeout", c.ForwardTimeout},
-		{"query_timeout", c.QueryTimeout},
-	} {
-		if t.value < minTicks*tick {
-			return fmt.Errorf("%s is %v: must be at least %d ticks of %v; raise it or shorten the tick (WithTick)",
-				t.name, t.value, minTicks, tick)
-		}
+		return fmt.Errorf("%w, or consensus.None for 0s", err)
 	}
 	return nil
 }
 
 // String returns all fields in one line, the defaults included, for logs.
-func (c ConsensusConfig) String() string {
+func (c Config) String() string {
 	c = c.WithDefaults()
 	return printFields(c.fields())
 }
 
 // MarshalJSON implements [json.Marshaler]: an object of the fields that are not
 // zero, with durations as text such as "500ms" and None as "0s".
-func (c ConsensusConfig) MarshalJSON() ([]byte, error) { return marshalFields(c.fields()) }
+func (c Config) MarshalJSON() ([]byte, error) { return marshalFields(c.fields()) }
 
 // UnmarshalJSON implements [json.Unmarshaler]. A field that is absent or null
 // keeps the value that it has in c; "0s" sets a jitter or a delay to None. An
 // unknown field, a zero that the field's range excludes, and a result that
-// [ConsensusConfig.Validate] refuses are errors, after which c is unchanged.
-func (c *ConsensusConfig) UnmarshalJSON(data []byte) error {
+// [Config.Validate] refuses are errors, after which c is unchanged.
+func (c *Config) UnmarshalJSON(data []byte) error {
 	next := *c
 	if err := unmarshalFields(data, next.fields()); err != nil {
 		return fmt.Errorf("mosaik: unmarshal consensus config: %w", err)
@@ -203,7 +180,7 @@ func (c *ConsensusConfig) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (c *ConsensusConfig) fields() []configField {
+func (c *Config) fields() []configField {
 	return []configField{
 		{"heartbeat_interval", &c.HeartbeatInterval, zeroInvalid},
 		{"heartbeat_jitter", &c.HeartbeatJitter, zeroIsNone},
@@ -214,32 +191,4 @@ func (c *ConsensusConfig) fields() []configField {
 		{"forward_timeout", &c.ForwardTimeout, zeroInvalid},
 		{"query_timeout", &c.QueryTimeout, zeroInvalid},
 	}
-}
-
-// drawElectionTimeout returns an election timeout drawn uniformly from
-// [ElectionTimeout, ElectionTimeout+ElectionJitter), or the election timeout
-// itself without jitter.
-func (c ConsensusConfig) drawElectionTimeout() time.Duration {
-	c = c.WithDefaults()
-	if c.ElectionJitter <= 0 {
-		return c.ElectionTimeout
-	}
-	return c.ElectionTimeout + rand.N(c.ElectionJitter)
-}
-
-// digest returns the part of a valid configuration that enters the group's id:
-// heartbeat interval and jitter in milliseconds, and the allowed misses.
-func (c ConsensusConfig) digest() sm.Digest {
-	c = c.WithDefaults()
-	return sm.Parts(
-		u128le(c.HeartbeatInterval.Milliseconds()),
-		u128le(orNone(c.HeartbeatJitter).Milliseconds()),
-		u128le(int64(c.MaxMissedHeartbeats)),
-	)
-}
-
-func u128le(n int64) []byte {
-	b := make([]byte, 16)
-	binary.LittleEndian.PutUint64(b, uint64(n))
-	return b
 }

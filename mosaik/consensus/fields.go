@@ -1,4 +1,4 @@
-package mosaik
+package consensus
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A configField is one field of a [ConsensusConfig] or a [Policy]: its name in
+// A configField is one field of a [Config] or a [Policy]: its name in
 // JSON, in logs and in errors, and a pointer to its value, which is a
 // *time.Duration, an *int or a *bool.
 type configField struct {
@@ -176,7 +176,8 @@ func wholeMilliseconds(name string, d time.Duration) error {
 	return nil
 }
 
-// prefixed returns err with the prefix of the package, nil for nil.
+// prefixed returns err with the prefix of errors that leave the library, nil for nil. mosaik's
+// Join has a prefix of its own and unwraps this one.
 func prefixed(err error) error {
 	if err == nil {
 		return nil

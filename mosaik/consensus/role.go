@@ -1,4 +1,4 @@
-package mosaik
+package consensus
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ type Role struct {
 // observer.
 func (r Role) Validate() error { return prefixed(r.validate()) }
 
-// validate is Validate without the prefix of the package, which Join adds.
+// validate is Validate without the prefix.
 func (r Role) validate() error {
 	if r.Reluctance == 0 {
 		return nil
@@ -56,7 +56,3 @@ func (r Role) String() string {
 		return "normal"
 	}
 }
-
-// factor returns what the election timeout and the bootstrap delay are multiplied
-// by.
-func (r Role) factor() int { return max(1, r.Reluctance) }
