@@ -60,6 +60,7 @@ func (e *emitter) machine(m *machineNames) {
 	if len(m.levels) > 1 {
 		e.leveledCodec(m)
 	}
+	e.samples(m)
 	for _, c := range m.Commands {
 		e.command(m, c)
 	}

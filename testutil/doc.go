@@ -14,6 +14,10 @@
 //		...
 //	}
 //
+// [CheckDeterminism] finds machines whose replicas would differ:
+//
+//	func TestDeterminism(t *testing.T) { testutil.CheckDeterminism(t, ledger.New) }
+//
 // There is no helper that polls for a condition. Wait for one with
 // [mosaik.Group.When].
 package testutil

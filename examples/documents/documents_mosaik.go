@@ -77,6 +77,19 @@ func (storeCodec) Decode(src []byte) (Command, error) {
 	return cmd, nil
 }
 
+// Samples returns a zero value of each command and of each other variant, and the
+// constants of enumerations. Tests draw random commands from them.
+func (storeCodec) Samples() []any {
+	return []any{
+		Put{},
+		*new(Array),
+		*new(Bool),
+		*new(Number),
+		*new(Object),
+		*new(String),
+	}
+}
+
 // AsCommand implements [sm.Command].
 func (c Put) AsCommand() Command { return c }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,3 +82,5 @@ func TestParseRefuses(t *testing.T) {
 		t.Errorf("Parse = %v; want an error", v)
 	}
 }
+
+func TestDeterminism(t *testing.T) { testutil.CheckDeterminism(t, New) }

@@ -83,6 +83,15 @@ func (ledgerCodec) Decode(src []byte) (Command, error) {
 	return cmd, nil
 }
 
+// Samples returns a zero value of each command and of each other variant, and the
+// constants of enumerations. Tests draw random commands from them.
+func (ledgerCodec) Samples() []any {
+	return []any{
+		Deposit{},
+		Transfer{},
+	}
+}
+
 // AsCommand implements [sm.Command].
 func (c Deposit) AsCommand() Command { return c }
 

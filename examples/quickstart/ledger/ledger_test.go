@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mosaik-go/mosaik/sm"
+	"github.com/mosaik-go/mosaik/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,3 +99,5 @@ func TestSpec(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDeterminism(t *testing.T) { testutil.CheckDeterminism(t, New) }
