@@ -79,7 +79,7 @@ func TestBalance(t *testing.T) {
 func TestSnapshotRestore(t *testing.T) {
 	t.Parallel()
 	from, to := holding(t), New()
-	to.balances["dave"] = 7
+	to.balances.Set("dave", 7)
 	var b bytes.Buffer
 	if err := from.Snapshot(&b); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestSnapshotRestore(t *testing.T) {
 	if err := to.Restore(&b); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(from.balances, to.balances); diff != "" {
+	if diff := cmp.Diff(from.balances.String(), to.balances.String()); diff != "" {
 		t.Errorf("restored (-want +got):\n%s", diff)
 	}
 }
