@@ -3,6 +3,8 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"testing"
 
@@ -96,5 +98,32 @@ func TestSpec(t *testing.T) {
 	t.Parallel()
 	if err := New().Spec().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// BenchmarkLarge measures the snapshot of many accounts: the copy that interrupts commands,
+// what is written beside them, and the restoration.
+func BenchmarkLarge(b *testing.B) {
+	for _, n := range []int{1e3, 1e6} {
+		l := New()
+		for i := range n {
+			l.balances.Set(fmt.Sprintf("account %08d", i), int64(i))
+		}
+		var snapshot bytes.Buffer
+		if err := l.Snapshot(&snapshot); err != nil {
+			b.Fatal(err)
+		}
+		run := func(name string, f func() error) {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					if err := f(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+		run("freeze", func() error { _, err := l.Freeze(); return err })
+		run("snapshot", func() error { return l.Snapshot(io.Discard) })
+		run("restore", func() error { return New().Restore(bytes.NewReader(snapshot.Bytes())) })
 	}
 }
