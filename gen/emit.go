@@ -39,8 +39,9 @@ type coderKey struct {
 // coded is a type with functions of its own.
 type coded struct {
 	typ       *Type
-	name      string // the suffix of the names of its functions
-	fields    string // the name of the variable that holds its Fields
+	name      string            // the suffix of the names of its functions
+	fields    string            // the name of the variable that holds its Fields
+	kept      map[string]string // the selectors of the fields that Freeze encodes → their functions
 	recursive bool
 }
 
@@ -123,7 +124,11 @@ func (e *emitter) file() []byte {
 		}
 		fmt.Fprintf(&out, "%s%s\n", name, strconv.Quote(p))
 	}
-	fmt.Fprintf(&out, ")\n\n%s\nconst _ = %s.%s\n\n", handshakeComment, e.impl(), handshake)
+	required := handshake
+	if slices.ContainsFunc(e.pkg.Machines, (*Machine).boxed) {
+		required = containerHandshake
+	}
+	fmt.Fprintf(&out, ")\n\n%s\nconst _ = %s.%s\n\n", handshakeComment, e.impl(), required)
 	out.Write(e.body.Bytes())
 	return out.Bytes()
 }
@@ -131,6 +136,9 @@ func (e *emitter) file() []byte {
 // handshake is the constant of package codecimpl that generated files require. It
 // changes when they call what older versions of that package lack.
 const handshake = "IsAtLeastVersion2"
+
+// containerHandshake is the handshake of files with machines whose state holds types of package sm.
+const containerHandshake = "IsAtLeastVersion3"
 
 const handshakeComment = "// If the next line does not compile, this file is from another version of mosaik-gen\n" +
 	"// than the module " + modulePath + " has: run go generate."

@@ -105,6 +105,10 @@ func (e *emitter) decodeSum(c *coded) {
 // decode writes code that decodes a value into an addressable expression, whose value
 // is zero. A highest of 0 is no limit; depth makes the names of variables distinct.
 func (e *emitter) decode(t *Type, into string, highest, depth int) {
+	if t.container != "" && t.Kind != Bytes {
+		e.decodeContainer(t, into, depth)
+		return
+	}
 	switch t.Kind {
 	case ByteArray:
 		if t.namedBytes() {
@@ -175,6 +179,9 @@ func (e *emitter) decoded(t *Type, highest int) string {
 	case Own:
 		return fmt.Sprintf("%s.DecodeWith(r, %s{}, %d)", e.impl(), e.codecType(t), highest)
 	case Bytes:
+		if t.container != "" {
+			return fmt.Sprintf("%s(r.Bytes(%d))", e.text(t.typ), highest)
+		}
 		if t.namedBytes() {
 			elem := t.typ.Underlying().(*types.Slice).Elem()
 			return fmt.Sprintf("%s.DecodeBytes[%s](r, %d)", e.impl(), e.text(elem), highest)

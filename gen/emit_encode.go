@@ -14,6 +14,7 @@ import (
 func (e *emitter) functions(c *coded) {
 	if c.typ.Kind == Struct {
 		e.appendStruct(c)
+		e.appendKept(c)
 		e.decodeStruct(c)
 		return
 	}
@@ -70,7 +71,7 @@ func (e *emitter) appendStruct(c *coded) {
 		if t.state {
 			e.section(&t.Fields[i])
 		}
-		e.appendField(t, &t.Fields[i], there[i])
+		e.appendField(c, &t.Fields[i], there[i])
 	}
 	e.then("return b\n}\n")
 }
@@ -87,12 +88,12 @@ func containerHeader(fix, wide byte, n int) []byte {
 	return binary.BigEndian.AppendUint32([]byte{wide + 1}, uint32(n))
 }
 
-// appendField writes code that appends a field of t.
-func (e *emitter) appendField(t *Type, f *Field, there presence) {
+// appendField writes code that appends a field of c.
+func (e *emitter) appendField(c *coded, f *Field, there presence) {
+	t := c.typ
 	if there.never {
 		return
 	}
-	value := "v" + f.selector
 	if there.ask != "" {
 		e.then("if %s {", there.ask)
 	}
@@ -107,6 +108,20 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 	if there.ask != "" {
 		reach = nil // part of the condition
 	}
+	if kept := c.kept[f.selector]; kept != "" {
+		e.then("if b = %s.Kept(b, v, e, %s); b == nil {\nreturn nil\n}", e.impl(), kept)
+	} else {
+		e.appendValue(f, reach)
+	}
+	if there.ask != "" {
+		e.then("}")
+	}
+}
+
+// appendValue writes code that appends the value of a field, or nil unless the
+// conditions of reach hold.
+func (e *emitter) appendValue(f *Field, reach []condition) {
+	value := "v" + f.selector
 	if reach != nil {
 		e.then("if %s {\nb = append(b, 0xc0)\n} else {", all(reach).not)
 		defer e.then("}")
@@ -119,9 +134,6 @@ func (e *emitter) appendField(t *Type, f *Field, there presence) {
 		fallthrough
 	default:
 		e.append(f.Type, value, 0)
-	}
-	if there.ask != "" {
-		e.then("}")
 	}
 }
 
@@ -163,6 +175,10 @@ func convert(t *Type, to, value string) string {
 // append writes code that appends a value, an addressable expression; depth makes the
 // names of variables distinct.
 func (e *emitter) append(t *Type, value string, depth int) {
+	if t.container != "" {
+		e.appendContainer(t, value, depth)
+		return
+	}
 	switch t.Kind {
 	case Bool:
 		e.then("b = e.Bool(b, %s)", convert(t, "bool", value))

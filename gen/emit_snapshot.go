@@ -16,6 +16,9 @@ func (e *emitter) snapshot(m *machineNames) {
 	e.p("if err := %s.ReadState(src, %q, %d, &v, decode%s); err != nil {\nreturn err\n}", e.impl(), m.GoName, e.nesting, c.name)
 	e.replace(m)
 	e.p("}\n")
+	if m.freezes() {
+		e.freeze(m, c)
+	}
 }
 
 // replace writes the end of the method Restore, which has read the state v.

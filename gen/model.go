@@ -85,9 +85,10 @@ type Type struct {
 	word  bool          // the Int or Uint is an int or uint in Go
 
 	// Of a machine's state; see model_state.go.
-	stream  bool // the Slice or Map may span chunks
-	differs bool // the Struct has other fields than in a command
-	state   bool // the Struct is the state of a machine
+	stream    bool   // the Slice or Map may span chunks
+	differs   bool   // the Struct has other fields than in a command
+	state     bool   // the Struct is the state of a machine
+	container string // the container of package sm that the Slice, Map or Bytes is, see containerOf
 
 	connected          // see connect
 	measured  measured // see measure.go

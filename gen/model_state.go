@@ -57,6 +57,12 @@ func (m *modeler) state(pkg *Package, machine *Machine) {
 	l.resolve()
 	machine.state.Fields = l.fields
 	machine.state.numberPointers()
+	if !b.failed {
+		b.freezable(machine.state)
+	}
+	if !b.failed && machine.freezes() {
+		m.reservedMethods(pkg, machine.object, "Freeze")
+	}
 	b.finish(machine.state)
 }
 

@@ -219,7 +219,7 @@ func (l *layout) inlines(f *types.Var, tag fieldTag, at spot) (inner *types.Stru
 	case named != nil && l.ownCodec(named) != "" && !isNamed(named, "time", "Time"):
 		l.refuse(at, "the method %s of the embedded %s would be promoted to the outer struct; give the field a name", l.ownCodec(named), f.Name())
 		return nil, false, false
-	case isStruct && !tag.has("noinline") && !isNamed(embedded, "time", "Time") && l.pkg.codecs.At(embedded) == nil:
+	case isStruct && !tag.has("noinline") && !isNamed(embedded, "time", "Time") && containerOf(embedded) == "" && l.pkg.codecs.At(embedded) == nil:
 		if !f.Exported() && f.Pkg() != l.pkg.types {
 			l.refuse(at, "the embedded %s is not exported by its package; export it", f.Name())
 			return nil, false, false

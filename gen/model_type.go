@@ -90,7 +90,11 @@ func (b *builder) build(t types.Type, s spot) *Type {
 	case isNamed(t, "time", "Duration"):
 		return &Type{Kind: Duration, Bits: 64, typ: t}
 	}
-	own, ok := b.registration(t, s)
+	var own *registration
+	ok := true
+	if containerOf(t) == "" {
+		own, ok = b.registration(t, s)
+	}
 	if named, isNamed := t.(*types.Named); !ok || isNamed && !b.nameable(named, own, s) {
 		return b.remember(t, s)
 	}
@@ -256,6 +260,9 @@ func (m *modeler) ownCodec(t *types.Named) string {
 
 // fill completes out from the structure of its type.
 func (b *builder) fill(out *Type, s spot) bool {
+	if name := containerOf(out.typ); name != "" {
+		return b.container(out, name, s)
+	}
 	switch t := out.typ.Underlying().(type) {
 	case *types.Basic:
 		return b.basic(out, t, s)
@@ -426,6 +433,10 @@ func (b *builder) mapping(out *Type, t *types.Map, s spot) bool {
 		return false
 	}
 	out.Key = b.build(t.Key(), s.in("key"))
+	if out.Key != nil && out.Key.Kind == Bytes {
+		b.refuse(s, "%s cannot be a map key; use a string", b.text(t.Key()))
+		return false
+	}
 	if out.Key != nil && out.Key.Kind == Own {
 		if part := identityOf(t.Key()); part != "" {
 			b.refuse(s, "%s cannot be a map key: it holds %s, so equal keys could be encoded differently; use another type", b.text(t.Key()), part)

@@ -68,6 +68,9 @@ func (b *builder) widths(w words) (undo func()) {
 
 // hasFields reports whether the words in t depend on the tags of its own fields.
 func hasFields(t types.Type) bool {
+	if containerOf(t) != "" {
+		return false
+	}
 	switch t.Underlying().(type) {
 	case *types.Struct, *types.Interface:
 		return true

@@ -1,13 +1,31 @@
+//go:build unix
+
 package sm_test
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
+
+// cpuTime returns the processor time of the process, which includes that of the garbage
+// collector, and does not depend on what else runs on the machine.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func reportCPU(b *testing.B, since time.Duration) {
+	b.ReportMetric(float64(cpuTime()-since)/float64(b.N), "cpu-ns/op")
+}
 
 // BenchmarkMap compares a Map with a plain map: random keys of 16 bytes, values of 8. With
 // a view, a copy of the Map is outstanding and renewed every 10 000 operations.
@@ -27,6 +45,7 @@ func BenchmarkMap(b *testing.B) {
 		run := func(name string, f func(key string, i int)) {
 			b.Run(name+"/"+strconv.Itoa(n), func(b *testing.B) {
 				b.ReportAllocs()
+				defer reportCPU(b, cpuTime())
 				for i := 0; b.Loop(); i++ {
 					f(keys[order[i%n]], i)
 				}
@@ -62,6 +81,7 @@ func BenchmarkList(b *testing.B) {
 		run := func(name string, f func(at, i int)) {
 			b.Run(name+"/"+strconv.Itoa(n), func(b *testing.B) {
 				b.ReportAllocs()
+				defer reportCPU(b, cpuTime())
 				for i := 0; b.Loop(); i++ {
 					f(order[i%n], i)
 				}

@@ -13,7 +13,8 @@ DESCRIPTION
 
       <package>_mosaik.go    the sealed interface of each machine's commands,
                              their codec, and the methods AsCommand, Spec and
-                             Apply; with snapshot also Snapshot and Restore
+                             Apply; with snapshot also Snapshot, Restore
+                             and, if the state has containers, Freeze
       <machine>.mosaik       the schema of each machine's commands and state.
                              Its hash is the machine's signature.
 
@@ -66,7 +67,10 @@ DIRECTIVES
         which is for fields that are derived or not part of the state. Restore
         calls the method AfterRestore() error, if there is one, once the fields
         are restored. The fields become part of the schema: raise the version
-        when they change.
+        when they change. Fields may be of the types sm.Map, sm.Set, sm.List
+        and sm.Bytes, whose schema is that of plain maps, slices and bytes. The
+        method Freeze is generated for them: members write their snapshots
+        while they apply further commands.
 
     //mosaik:command [name=Deposit]
         The type is a struct with a method

@@ -8,9 +8,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -27,13 +25,15 @@ var (
 
 //go:generate go tool mosaik-gen
 
-// Ledger holds one balance per account. Create one with [New].
+// Ledger holds one balance per account. Create one with [New]. The balances are in an
+// [sm.Map] and not in a plain map, so that members write their snapshots while they apply
+// further commands.
 //
 //mosaik:machine name=ledger version=1 snapshot
-type Ledger struct{ balances map[string]int64 }
+type Ledger struct{ balances sm.Map[string, int64] }
 
 // New returns a ledger without accounts.
-func New() *Ledger { return &Ledger{balances: map[string]int64{}} }
+func New() *Ledger { return &Ledger{} }
 
 // Deposit pays money into an account, which it creates if it does not exist. Its result is
 // the new balance of the account.
@@ -49,8 +49,7 @@ func (d Deposit) ApplyTo(l *Ledger, _ sm.ApplyContext) (int64, error) {
 	if err := l.canReceive(d.Account, d.Amount); err != nil {
 		return 0, err
 	}
-	l.balances[d.Account] += d.Amount
-	return l.balances[d.Account], nil
+	return l.add(d.Account, d.Amount), nil
 }
 
 // Transfer moves money from one account to another, which it creates if it does not exist.
@@ -69,23 +68,33 @@ func (t Transfer) ApplyTo(l *Ledger, _ sm.ApplyContext) (Balances, error) {
 	if err := l.canReceive(t.To, t.Amount); err != nil {
 		return Balances{}, err
 	}
-	held, ok := l.balances[t.From]
+	held, ok := l.balances.Get(t.From)
 	switch {
 	case !ok:
 		return Balances{}, fmt.Errorf("%w: %q", ErrNoAccount, t.From)
 	case held < t.Amount:
 		return Balances{}, fmt.Errorf("%w: %q holds %d, not %d", ErrInsufficient, t.From, held, t.Amount)
 	}
-	l.balances[t.From] -= t.Amount
-	l.balances[t.To] += t.Amount
-	return Balances{From: l.balances[t.From], To: l.balances[t.To]}, nil
+	b := Balances{From: l.add(t.From, -t.Amount), To: l.add(t.To, t.Amount)}
+	if t.From == t.To {
+		b.From = b.To
+	}
+	return b, nil
+}
+
+// add adds an amount to an account and returns the new balance.
+func (l *Ledger) add(account string, amount int64) int64 {
+	held, _ := l.balances.Get(account)
+	l.balances.Set(account, held+amount)
+	return held + amount
 }
 
 func (l *Ledger) canReceive(account string, amount int64) error {
+	held, _ := l.balances.Get(account)
 	switch {
 	case amount <= 0:
 		return fmt.Errorf("%w: %d is not positive", ErrAmount, amount)
-	case l.balances[account] > math.MaxInt64-amount:
+	case held > math.MaxInt64-amount:
 		return fmt.Errorf("%w: %q cannot hold %d more", ErrAmount, account, amount)
 	}
 	return nil
@@ -98,7 +107,7 @@ type Balance struct{ Account string }
 
 // Query implements [sm.Query].
 func (b Balance) Query(l *Ledger) (int64, error) {
-	held, ok := l.balances[b.Account]
+	held, ok := l.balances.Get(b.Account)
 	if !ok {
 		return 0, fmt.Errorf("%w: %q", ErrNoAccount, b.Account)
 	}
@@ -118,9 +127,9 @@ type Accounts struct{}
 
 // Query implements [sm.Query].
 func (Accounts) Query(l *Ledger) ([]Account, error) {
-	all := make([]Account, 0, len(l.balances))
-	for _, name := range slices.Sorted(maps.Keys(l.balances)) {
-		all = append(all, Account{Name: name, Balance: l.balances[name]})
+	all := make([]Account, 0, l.balances.Len())
+	for name, balance := range l.balances.All() {
+		all = append(all, Account{Name: name, Balance: balance})
 	}
 	return all, nil
 }

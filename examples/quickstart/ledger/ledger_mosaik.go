@@ -13,7 +13,7 @@ import (
 
 // If the next line does not compile, this file is from another version of mosaik-gen
 // than the module github.com/mosaik-go/mosaik has: run go generate.
-const _ = codecimpl.IsAtLeastVersion2
+const _ = codecimpl.IsAtLeastVersion3
 
 // Command is a command of [Ledger]: [Deposit] or [Transfer].
 // If the compiler reports that a command does not implement Command, it is newer than this
@@ -161,6 +161,13 @@ func (m *Ledger) Restore(src io.Reader) error {
 	return nil
 }
 
+// Freeze implements [sm.Freezer]. It copies containers in constant time.
+func (m *Ledger) Freeze() (sm.View, error) {
+	v := new(Ledger)
+	v.balances = m.balances
+	return codecimpl.Freeze("Ledger", m, v, appendLedgerState)
+}
+
 // If the next function does not compile, this file is stale: run go generate.
 func _() {
 	type stale_run_go_generate_Deposit struct {
@@ -174,7 +181,7 @@ func _() {
 		Amount int64
 	}
 	_ = stale_run_go_generate_Transfer(Transfer{})
-	type stale_run_go_generate_LedgerState struct{ balances map[string]int64 }
+	type stale_run_go_generate_LedgerState struct{ balances sm.Map[string, int64] }
 	_ = stale_run_go_generate_LedgerState(Ledger{})
 }
 
@@ -279,19 +286,14 @@ func appendLedgerState(b []byte, v *Ledger, e *codecimpl.Encoder) []byte {
 		return nil
 	}
 	b = append(b, "\xa8balances"...)
-	if v.balances == nil {
-		b = append(b, 0xc0)
-	} else {
-		b = e.Entries(b, len(v.balances))
-		var room [16]string
-		for _, k := range codecimpl.SortedKeys(room[:0], v.balances) {
-			if b = e.Flush(b); b == nil {
-				return nil
-			}
-			b = e.String(b, k)
-			b = append(b, 0xd3)
-			b = e.Fixed64(b, uint64(v.balances[k]))
+	b = e.Entries(b, v.balances.Len())
+	for k, x := range v.balances.All() {
+		if b = e.Flush(b); b == nil {
+			return nil
 		}
+		b = e.String(b, k)
+		b = append(b, 0xd3)
+		b = e.Fixed64(b, uint64(x))
 	}
 	return b
 }
@@ -303,16 +305,11 @@ func decodeLedgerState(r *codecimpl.Reader, v *Ledger) {
 	for r.Section(&f) {
 		switch f.Index {
 		case 0:
-			m := r.Entries(24)
-			if !m.Nil {
-				v.balances = make(map[string]int64, m.Cap)
-			}
-			for r.Entry(&m, len(v.balances)) {
-				k := r.String(0)
-				r.EntryValue(&m)
-				v.balances[k] = r.Int64()
-				codecimpl.EndEntry(r, &m, k)
-			}
+			v.balances = sm.CollectMap(codecimpl.ReadEntries(r, 24, func() string {
+				return r.String(0)
+			}, func(x *int64) {
+				*x = r.Int64()
+			}))
 		}
 	}
 }

@@ -3,6 +3,8 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"testing"
 
@@ -80,7 +82,7 @@ func TestBalance(t *testing.T) {
 func TestSnapshotRestore(t *testing.T) {
 	t.Parallel()
 	from, to := holding(t), New()
-	to.balances["dave"] = 7
+	to.balances.Set("dave", 7)
 	var b bytes.Buffer
 	if err := from.Snapshot(&b); err != nil {
 		t.Fatal(err)
@@ -88,7 +90,7 @@ func TestSnapshotRestore(t *testing.T) {
 	if err := to.Restore(&b); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(from.balances, to.balances); diff != "" {
+	if diff := cmp.Diff(from.balances.String(), to.balances.String()); diff != "" {
 		t.Errorf("restored (-want +got):\n%s", diff)
 	}
 }
@@ -101,3 +103,30 @@ func TestSpec(t *testing.T) {
 }
 
 func TestDeterminism(t *testing.T) { testutil.CheckDeterminism(t, New) }
+
+// BenchmarkLarge measures the snapshot of many accounts: the copy that interrupts commands,
+// what is written beside them, and the restoration.
+func BenchmarkLarge(b *testing.B) {
+	for _, n := range []int{1e3, 1e6} {
+		l := New()
+		for i := range n {
+			l.balances.Set(fmt.Sprintf("account %08d", i), int64(i))
+		}
+		var snapshot bytes.Buffer
+		if err := l.Snapshot(&snapshot); err != nil {
+			b.Fatal(err)
+		}
+		run := func(name string, f func() error) {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					if err := f(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+		run("freeze", func() error { _, err := l.Freeze(); return err })
+		run("snapshot", func() error { return l.Snapshot(io.Discard) })
+		run("restore", func() error { return New().Restore(bytes.NewReader(snapshot.Bytes())) })
+	}
+}

@@ -183,19 +183,35 @@ func TestAppended(t *testing.T) {
 		tree.Insert(i, e.k, e.v)
 	}
 	same(t, want, tree, "appended")
-	leaves := 0
-	var count func(n *node[int, int])
-	count = func(n *node[int, int]) {
-		if n.leaf() {
-			leaves++
-		}
-		for _, kid := range n.kids {
-			count(kid)
+	if n, most := leaves(tree.root), 1000/maxLeaf[int, int]()+1; n > most {
+		t.Errorf("%d leaves, want at most %d", n, most)
+	}
+}
+
+func leaves(n *node[int, int]) (sum int) {
+	if n.leaf() {
+		return 1
+	}
+	for _, kid := range n.kids {
+		sum += leaves(kid)
+	}
+	return sum
+}
+
+// TestThinned removes all but one value of each leaf, and checks that leaves are joined.
+func TestThinned(t *testing.T) {
+	width := maxLeaf[int, int]()
+	want := sorted(100 * width)
+	tree := built(want)
+	for i := len(want) - 1; i >= 0; i-- {
+		if i%width != 0 {
+			tree.Remove(i)
+			want = slices.Delete(want, i, i+1)
 		}
 	}
-	count(tree.root)
-	if most := 1000/maxLeaf[int, int]() + 1; leaves > most {
-		t.Errorf("%d leaves, want at most %d", leaves, most)
+	same(t, want, tree, "thinned")
+	if n := leaves(tree.root); n > len(want)/2 {
+		t.Errorf("%d leaves for %d values", n, len(want))
 	}
 }
 
