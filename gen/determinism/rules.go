@@ -169,6 +169,8 @@ func isSink(f *types.Func) bool {
 
 // isInstrument reports whether a name is that of a type for logs or metrics.
 func isInstrument(name string) bool {
-	recv := strings.ToLower(name)
-	return strings.HasSuffix(recv, "logger") || strings.HasSuffix(recv, "metrics") || strings.HasSuffix(recv, "stats") || strings.HasSuffix(recv, "histogram")
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"logger", "metric", "metrics", "stats", "histogram"}, func(end string) bool {
+		return strings.HasSuffix(name, end)
+	})
 }
