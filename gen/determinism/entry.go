@@ -42,7 +42,7 @@ func (u *unit) entries() []entry {
 			out = append(out, e)
 			continue
 		}
-		if entryPattern.Regexp != nil && !u.initial[f] && entryPattern.MatchString(f.obj.FullName()) {
+		if entryPattern.Regexp != nil && !u.initial[f] && !isSink(f.obj) && entryPattern.MatchString(f.obj.FullName()) {
 			out = append(out, entry{f, roleNamed, 0})
 		}
 	}

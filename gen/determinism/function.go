@@ -58,7 +58,7 @@ func (u *unit) collect() {
 		for _, d := range file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				if d.Body == nil {
+				if d.Body == nil || strings.HasPrefix(d.Name.Name, "_C") { // cgo has made the latter
 					continue
 				}
 				obj, _ := u.info.Defs[d.Name].(*types.Func)

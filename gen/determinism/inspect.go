@@ -88,7 +88,7 @@ func (u *unit) mentionFunc(f *function, obj *types.Func, whole ast.Expr) {
 		return
 	}
 	if r, ok := ruleOf(obj); ok {
-		if r.value && u.isLogged(f, whole, 0) || r.kind == kindAddress && isCompared(f, whole) {
+		if r.value && (u.isLogged(f, whole, 0) || isParallelism(f, obj)) || r.kind == kindAddress && isCompared(f, whole) {
 			return
 		}
 		u.foundIn(f, whole, r.kind, obj.Pkg().Name()+"."+nameOf(obj)+" "+r.why, r.instead, u.fixOf(f, whole, obj)...)
@@ -101,6 +101,21 @@ func (u *unit) mentionFunc(f *function, obj *types.Func, whole ast.Expr) {
 		f.calls = append(f.calls, call{pos: whole.Pos(), end: whole.End(), to: o})
 	}
 	f.calls = append(f.calls, call{pos: whole.Pos(), end: whole.End(), to: u.byObj[obj], obj: obj})
+}
+
+// isParallelism reports whether obj returns the number of processors, in a function that starts
+// goroutines: these are reported.
+func isParallelism(f *function, obj *types.Func) bool {
+	if obj.Pkg().Path() != "runtime" || obj.Name() != "NumCPU" && obj.Name() != "GOMAXPROCS" {
+		return false
+	}
+	starts := false
+	ast.Inspect(f.body, func(n ast.Node) bool {
+		_, isGo := n.(*ast.GoStmt)
+		starts = starts || isGo
+		return !starts
+	})
+	return starts
 }
 
 // hasFact reports whether the package of obj was analyzed although its path looks like one

@@ -95,8 +95,9 @@ func init() {
 	addRules(libm, "math/cmplx", "Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Cot Exp Log Log10 Phase Polar Pow Rect Sin Sinh Sqrt Tan Tanh")
 }
 
-// opaque are modules for encoding whose calls are not followed. They are deterministic as far
-// as the rules do not say otherwise, but use caches, addresses and timers to be fast.
+// opaque are modules for encoding and for errors whose calls are not followed. They are
+// deterministic as far as the rules do not say otherwise, but use caches, addresses and timers
+// to be fast, or record the stack of an error.
 var opaque = []string{
 	"google.golang.org/protobuf", "github.com/golang/protobuf", "github.com/gogo/protobuf",
 	"github.com/vmihailenco/msgpack", "github.com/hashicorp/go-msgpack", "github.com/ugorji/go",
@@ -104,6 +105,8 @@ var opaque = []string{
 	"github.com/goccy/go-json", "github.com/bytedance/sonic", "github.com/klauspost/compress",
 	"github.com/golang/snappy", "github.com/pierrec/lz4", "github.com/cespare/xxhash",
 	"github.com/zeebo/blake3", "lukechampine.com/blake3",
+	"github.com/pkg/errors", "github.com/cockroachdb/errors", "github.com/pingcap/errors",
+	"github.com/go-errors/errors", "golang.org/x/xerrors",
 }
 
 // isOpaque reports whether the calls of a package are not followed.
@@ -166,6 +169,8 @@ func isSink(f *types.Func) bool {
 
 // isInstrument reports whether a name is that of a type for logs or metrics.
 func isInstrument(name string) bool {
-	recv := strings.ToLower(name)
-	return strings.HasSuffix(recv, "logger") || strings.HasSuffix(recv, "metrics") || strings.HasSuffix(recv, "stats") || strings.HasSuffix(recv, "histogram")
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"logger", "metric", "metrics", "stats", "histogram"}, func(end string) bool {
+		return strings.HasSuffix(name, end)
+	})
 }

@@ -1,6 +1,7 @@
 package bad
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/mosaik-go/mosaik/sm"
@@ -16,7 +17,7 @@ type Each struct{ N int }
 
 func (c Each) ApplyTo(m *Parallel, _ sm.ApplyContext) (int, error) {
 	var wg sync.WaitGroup
-	for i := range c.N {
+	for i := range c.N * runtime.NumCPU() {
 		wg.Add(1)
 		go func() { // want `a goroutine runs at a different time on each member`
 			defer wg.Done()
