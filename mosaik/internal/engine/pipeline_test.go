@@ -114,8 +114,8 @@ func TestHungMachinesHangAlone(t *testing.T) {
 		target := uint64(2 + i%2)
 		lead(t, s.replicas[0], target)
 		must(t, s.replicas[0], "led by another")
-		for j, m := range s.machines {
-			m.wait(t, fmt.Sprintf("snapshots of replica %d of shard %d", j+1, 104+i), func() bool { return m.taken > 1 })
+		for _, m := range s.machines {
+			m.takeSnapshots(t, 2, s.replicas[0])
 		}
 	}
 	if settled, err := lost.Wait(ctx, closedNow); settled {
@@ -127,6 +127,25 @@ func TestHungMachinesHangAlone(t *testing.T) {
 		for _, m := range s.machines {
 			m.wait(t, "SnapshotFailed", func() bool { return len(m.snapErrors) > 0 })
 		}
+	}
+}
+
+// takeSnapshots proposes commands until the machine's replica has taken so many snapshots, since one
+// that is due while another is taken is skipped. It returns the commands.
+func (h *held) takeSnapshots(t *testing.T, count int, r *Replica) (commands []string) {
+	t.Helper()
+	for ctx := enginetest.Within(t); ; {
+		h.mu.Lock()
+		taken := h.taken
+		h.mu.Unlock()
+		switch {
+		case taken >= count:
+			return commands
+		case ctx.Err() != nil:
+			t.Fatalf("%d snapshots were taken in time, want %d", taken, count)
+		}
+		commands = append(commands, fmt.Sprintf("for snapshot %d: %d", count, len(commands)))
+		must(t, r, commands[len(commands)-1])
 	}
 }
 
@@ -162,7 +181,7 @@ func TestSnapshotHoldsWhatCameBefore(t *testing.T) {
 				for range 8 {
 					<-done
 				}
-				m.wait(t, "a snapshot", func() bool { return m.taken > round })
+				want = append(want, m.takeSnapshots(t, round+1, r)...)
 				before := m.entries()
 				if err := r.Stop(); err != nil {
 					t.Fatal(err)
@@ -428,7 +447,7 @@ func TestFarBehindFollower(t *testing.T) {
 				t.Errorf("the follower saw %d changes of the leader while its machine was busy", now-before)
 			}
 			if snapshots {
-				s.machines[0].wait(t, "a snapshot of the leader", func() bool { return s.machines[0].taken > 2 })
+				s.machines[0].takeSnapshots(t, 3, s.replicas[0])
 			}
 			slow.release()
 			if err := s.replicas[2].ReadIndex(enginetest.Within(t)); err != nil {
@@ -525,7 +544,7 @@ func TestSnapshotReplacesTheBacklog(t *testing.T) {
 		must(t, s.replicas[0], fmt.Sprint("missed ", i))
 	}
 	_, last := log.Span()
-	s.machines[0].wait(t, "snapshots of the leader", func() bool { return s.machines[0].taken > 3 })
+	s.machines[0].takeSnapshots(t, 4, s.replicas[0])
 	for _, n := range nodes[:2] {
 		n.engine.Admit(shard, nodes[2].peer, 3)
 	}
