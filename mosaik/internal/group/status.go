@@ -22,9 +22,9 @@ type Status struct {
 	Term      sm.Term
 	Token     uint64  // the leader's fencing token, 0 while it does not exceed the floor
 	Online    bool    // the member leads or has caught up with a live leader, and the epoch is open
-	Settled   bool    // online, every member is in place; see unsettled
+	Settled   bool    // online, and nothing is unsettled
 	Stalled   bool    // no leader, and none can be elected
-	Diverged  []Epoch // diverged epochs
+	Diverged  []Epoch // the epochs that this one has diverged from
 	Waits     string  // what the member waits for to be online or settled, "" if it is settled
 	Bonds     []sm.PeerID
 	Refused   []link.RefusedError // peers without a bond because one side refused it
