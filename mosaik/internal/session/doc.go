@@ -28,8 +28,11 @@
 //
 // # Locks and ownership
 //
-// Proposer.mu guards the queue, the window and the state of calls. No other lock is taken while it
-// is held, and neither the transport nor a callback of Config is called. The other fields belong to
-// the proposer's goroutine. The queue is bounded by commands and bytes: at the bound Submit blocks.
-// The window is bounded by entries and bytes: at the bound no entry is sent.
+// Proposer.mu guards the queue, the window and the state of calls. [Proposer.Deliver] may be called
+// under the locks of the state, so no other lock of this module is taken under mu, and neither the
+// transport nor a callback of Config is called. The other fields belong to the proposer's
+// goroutine.
+//
+// The queue is bounded by commands and bytes: at the bound Submit blocks. The window is bounded by
+// entries and bytes: at the bound no entry is sent.
 package session
