@@ -4,7 +4,7 @@
 //
 // # Parts
 //
-// A [Proposer] owns one goroutine, which sends entries (run.go, window.go). A [Call] is a batch of
+// A [Proposer] owns one goroutine, which sends entries (loop.go, window.go). A [Call] is a batch of
 // commands, a [Single] a reusable call of one command (single.go). Calls wait in a bounded queue
 // (queue.go) until they are packed into an entry (inflight.go). The window is the list of entries
 // in flight. A [Transport] proposes entries; the replicated state reports outcomes to
