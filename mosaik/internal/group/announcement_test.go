@@ -35,11 +35,11 @@ func fullAnnouncement() Announcement {
 	}
 }
 
-// emptyAnnouncement is the one that has no fields.
-func emptyAnnouncement() Announcement { return Announcement{Role: Role{}, Level: 1} }
+// emptyAnnouncement is the announcement without fields.
+func emptyAnnouncement() Announcement { return Announcement{Level: 1} }
 
-// TestAnnouncementGolden holds the fields still: members of different builds must
-// understand each other.
+// TestAnnouncementGolden compares an announcement with golden bytes: members of different builds
+// must understand each other.
 func TestAnnouncementGolden(t *testing.T) {
 	const file = "testdata/announcement.hex"
 	got := hex.EncodeToString(fullAnnouncement().append(nil))
@@ -81,7 +81,7 @@ func fieldsOf(t *testing.T, b []byte) (fields [][]byte) {
 	return fields
 }
 
-// Each flag of an announcement is one bit, and each comes back alone.
+// TestAnnouncementFlags encodes and parses each flag alone. Each is one bit.
 func TestAnnouncementFlags(t *testing.T) {
 	seen := map[uint32]string{}
 	for name, set := range map[string]func(*Announcement){
@@ -105,8 +105,8 @@ func TestAnnouncementFlags(t *testing.T) {
 	}
 }
 
-// A newer member says more. What is unknown is ignored, wherever it stands, and
-// changes nothing of what is known.
+// TestAnnouncementUnknownFields parses announcements of newer members. Unknown fields are ignored at
+// any position and do not change known ones.
 func TestAnnouncementUnknownFields(t *testing.T) {
 	want := fullAnnouncement()
 	fields := fieldsOf(t, want.append(nil))
@@ -189,10 +189,10 @@ func FuzzParseAnnouncement(f *testing.F) {
 		}
 		known := a.append(nil)
 		if again, err := parseAnnouncement(known); err != nil || again != a {
-			t.Errorf("%+v is written as %x, which reads as %+v, %v", a, known, again, err)
+			t.Errorf("%+v is encoded as %x, which is parsed as %+v, %v", a, known, again, err)
 		}
 		if len(known) > len(b) || len(known) == len(b) && a.flags() == 0 && !bytes.Equal(known, b) {
-			t.Errorf("%x is accepted and reads as %x", b, known)
+			t.Errorf("%x is accepted and parsed as %x", b, known)
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestPolicyVoters(t *testing.T) {
 func TestIdentifiersDiffer(t *testing.T) {
 	e, i := newEpoch(), newTestIncarnation()
 	if e == newEpoch() || e.IsZero() {
-		t.Error("two epochs are alike")
+		t.Error("two new epochs are equal")
 	}
 	p := peerOf("p")
 	ids := map[uint64]string{}

@@ -8,19 +8,18 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The model that explore_test.go explores: three members with logs in memory. The
-// deciding functions are the real ones; what surrounds them, Raft included, is
-// small enough here to be compared as a value.
+// The model that explore_test.go explores: three members with logs in memory. The functions that
+// decide are the real ones. Everything around them, Raft included, is a small value that can be
+// compared.
 //
-// Raft is taken to be correct: an epoch's log is one list that only grows, and
-// grows only while a majority of the voters that it names is up and in the epoch.
-// Members apply it late, hear of each other late, and forget everything when they
-// crash.
+// The model assumes that Raft is correct: an epoch's log is one list that only grows, while a
+// majority of its voters runs and is in the epoch. Members apply it late, learn of each other late,
+// and lose everything when they crash.
 const (
 	modelMembers = 3
 	modelEpochs  = 3  // at most; a history that makes more is not followed
-	modelEntries = 12 // of an epoch's log, likewise
-	modelLives   = 6  // incarnations of a member, likewise
+	modelEntries = 12 // of an epoch's log, at most
+	modelLives   = 6  // incarnations of a member, at most
 	modelNames   = 3  // identities of a member, at most
 )
 
@@ -36,23 +35,22 @@ const (
 	entryCommand
 )
 
-// modelEntry is an entry of an epoch's log; member, its identity and life name a
-// replica.
+// modelEntry is an entry of an epoch's log. Member, name and life identify a replica.
 type modelEntry struct {
 	kind               entryKind
 	member, name, life uint8
 }
 
-// modelEpoch is an epoch: its place among the others, its log and who leads it.
+// modelEpoch is an epoch.
 type modelEpoch struct {
-	rank   uint8 // epochs compare by it
+	rank   uint8 // its place in the order of epochs
 	size   uint8
 	leader uint8 // 1 + member, 0 for none
 	heir   bool  // it continues another
 	log    [modelEntries]modelEntry
 }
 
-// heard is what a member last heard of a bonded peer.
+// heard is the last announcement that a member received from a bonded peer.
 type heard struct {
 	bonded                 bool
 	process, name, life    uint8
@@ -73,13 +71,13 @@ type modelMember struct {
 	applied  uint8 // entries of the epoch's log
 	caughtUp bool
 	waited   bool                 // the bootstrap delay has passed
-	stalled  bool                 // a leader has been missed for longer than elections take
-	ended    uint8                // epochs that it knows to be over, a bit each
-	told     uint8                // epochs whose end it is about to hear of
-	missing  uint8                // peers missed for longer than the grace
-	byes     [modelMembers]uint16 // replicas that said goodbye, a bit for each life
-	vacant   [modelMembers]uint16 // replicas at whose addresses nobody, or another peer, is
-	byeLast  [modelMembers]uint8  // the last change in the logs of those that said goodbye
+	stalled  bool                 // there has been no leader for longer than elections take
+	ended    uint8                // epochs that it knows are over, a bit each
+	told     uint8                // epochs about whose end a message is in flight
+	missing  uint8                // peers missing for longer than the grace
+	byes     [modelMembers]uint16 // replicas that sent goodbye, a bit for each life
+	vacant   [modelMembers]uint16 // replicas whose addresses refuse or answer as another peer
+	byeLast  [modelMembers]uint8  // the last change in the logs of replicas that sent goodbye
 	peers    [modelMembers]heard
 }
 
@@ -91,11 +89,11 @@ type world struct {
 	crashes uint8
 }
 
-// membership is what the first entries of a log say. Replicas are member and life.
+// membership is the membership by the first entries of a log. Replicas are member and life.
 type membership struct {
 	voters, nonVoting, removed   []modelEntry
 	opened, sealed, holdsCommand bool
-	dispensable                  bool // the replica asked about lost its vote, or others had a quorum while it voted
+	dispensable                  bool // the given replica lost its vote, or other voters had a quorum while it voted
 }
 
 func (m *membership) drop(r modelEntry) {
@@ -104,8 +102,8 @@ func (m *membership) drop(r modelEntry) {
 	m.nonVoting = slices.DeleteFunc(m.nonVoting, is)
 }
 
-// read returns the membership after n entries, and what [engine.Indispensable] says
-// of a log that holds them.
+// read returns the membership after n entries, and the result of [engine.Indispensable] for a log
+// that holds them.
 func (e *modelEpoch) read(n uint8, about modelEntry) (m membership) {
 	for _, x := range e.log[:n] {
 		voted := slices.Contains(m.voters, about)
@@ -204,7 +202,7 @@ func (w *world) says(p int) heard {
 	return h
 }
 
-// What the real functions see: ids made of the model's numbers.
+// The ids that the real functions receive, made of the model's numbers.
 
 var modelStart = time.Unix(1_000_000, 0)
 
@@ -226,7 +224,7 @@ type replicaKey struct {
 	epoch              Epoch
 }
 
-// replicaIDs remembers what replicaID returns.
+// replicaIDs caches the results of replicaID.
 type replicaIDs map[replicaKey]uint64
 
 func (ids replicaIDs) of(r modelEntry, e Epoch) uint64 {
@@ -312,8 +310,7 @@ func (w *world) reconciler(p int, policy Policy, ids replicaIDs) reconciler {
 	return s
 }
 
-// bondedTo reports whether the member has a bond with the replica's peer, as
-// whatever it is now.
+// bondedTo reports whether the member has a bond with the replica's peer, in any incarnation.
 func (m *modelMember) bondedTo(r modelEntry) bool {
 	h := m.peers[r.member]
 	return h.bonded && h.name == r.name
@@ -324,15 +321,15 @@ func (m *modelMember) superseded(r modelEntry) bool {
 	return m.bondedTo(r) && m.peers[r.member].life > r.life
 }
 
-// ended reports whether the member has proof that the replica runs no longer.
+// ended reports whether the member has proof that the replica no longer runs.
 func (w *world) ended(p int, r modelEntry) bool {
 	m := &w.members[p]
 	bit := uint16(1) << r.life
 	return m.byes[r.member]&bit != 0 || m.vacant[r.member]&bit != 0 && !m.bondedTo(r) || m.superseded(r)
 }
 
-// leastStored returns how much of its epoch's log the member holds at least: what it
-// applied, and what was not committed without it.
+// leastStored returns how many entries of its epoch's log the member certainly holds: those that it
+// applied, and those that could not be committed without it.
 func (w *world) leastStored(p int) uint8 {
 	m := &w.members[p]
 	epoch := &w.epochs[m.in-1]
@@ -350,8 +347,8 @@ func (w *world) leastStored(p int) uint8 {
 	return m.applied
 }
 
-// survivor returns what the member, whose log holds so many entries of its epoch, knows
-// when it decides whether to continue alone.
+// survivor returns what the member knows when it decides whether to continue alone, if its log
+// holds a number of entries of its epoch.
 func (w *world) survivor(p int, stored uint8, x *explorer) (*Group, *localReplica) {
 	m := &w.members[p]
 	epoch, id := &w.epochs[m.in-1], w.epochID(m.in)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// step is something that can happen in a world: to a member or an epoch, and
-// perhaps with respect to another.
+// step is an event that is possible in a world, for a member or an epoch, with respect to another
+// member or none.
 type step struct {
 	what    string // with verbs for the numbers
 	numbers [2]int
@@ -18,14 +18,14 @@ func (s step) String() string {
 	return fmt.Sprintf(s.what, []any{s.numbers[0], s.numbers[1]}[:s.args]...)
 }
 
-// explorer finds what can happen.
+// explorer finds the possible steps.
 type explorer struct {
 	policy     Policy
 	elects     bool // the machine has no commands
 	maxCrashes uint8
 	ids        replicaIDs
-	cut        int    // histories that were not followed, since they exceed the model
-	broken     string // what a step broke, "" while nothing is
+	cut        int    // histories that were not followed because they exceed the model
+	broken     string // the property that a step broke, "" for none
 }
 
 func newExplorer(expected int, maxCrashes uint8, elects bool) *explorer {
@@ -37,7 +37,7 @@ func newExplorer(expected int, maxCrashes uint8, elects bool) *explorer {
 	}
 }
 
-// steps returns all that can happen next, the faults last.
+// steps returns all possible steps, the faults last.
 func (x *explorer) steps(w *world) (steps []step, faults int) {
 	try := func(do func(w *world) bool, what string, numbers ...int) {
 		if next := *w; do(&next) {
@@ -61,17 +61,17 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 			if p < q {
 				try(func(w *world) bool { return w.bond(p, q) }, "%d and %d bond", p, q)
 			}
-			try(func(w *world) bool { return w.hear(p, q) }, "%d hears of %d", p, q)
+			try(func(w *world) bool { return w.hear(p, q) }, "%d receives an announcement of %d", p, q)
 			try(func(w *world) bool { return w.unbond(p, q) }, "%d loses its bond with %d", p, q)
-			try(func(w *world) bool { return w.miss(p, q) }, "%d misses %d for longer than the grace", p, q)
-			try(func(w *world) bool { return w.probe(p, q) }, "%d finds nobody, or another peer, where %d was", p, q)
+			try(func(w *world) bool { return w.miss(p, q) }, "%d has missed %d for longer than the grace", p, q)
+			try(func(w *world) bool { return w.probe(p, q) }, "%d probes the addresses of %d in vain", p, q)
 		}
 		try(func(w *world) bool { return x.apply(w, p) }, "%d applies an entry", p)
 		try(func(w *world) bool { return w.catchUp(p) }, "%d catches up", p)
 		try(func(w *world) bool { return x.reconcile(w, p) }, "%d changes the membership", p)
-		try(func(w *world) bool { return w.removal(p) }, "%d hears that it was removed", p)
+		try(func(w *world) bool { return w.removal(p) }, "%d learns that it was removed", p)
 		for e := range int(w.made) {
-			try(func(w *world) bool { return x.learnEnd(w, p, e) }, "%d hears that epoch %d is over", p, e)
+			try(func(w *world) bool { return x.learnEnd(w, p, e) }, "%d learns that epoch %d is over", p, e)
 		}
 		try(func(w *world) bool { return w.strand(p) }, "%d is stranded", p)
 		for _, rank := range x.ranks(w) {
@@ -79,20 +79,20 @@ func (x *explorer) steps(w *world) (steps []step, faults int) {
 			try(func(w *world) bool { return x.alone(w, p, rank) }, "%d continues alone", p)
 		}
 		try(func(w *world) bool { return w.wait(p) }, "the bootstrap delay of %d passes", p)
-		try(func(w *world) bool { return x.abandon(w, p) }, "%d gives its epoch up", p)
+		try(func(w *world) bool { return x.abandon(w, p) }, "%d gives up its epoch", p)
 		try(func(w *world) bool { return w.stall(p) }, "%d misses a leader", p)
 		try(func(w *world) bool { return w.start(p) }, "%d starts", p)
 	}
 	faults = len(steps)
 	for p := range modelMembers {
 		try(func(w *world) bool { return x.crash(w, p) }, "%d crashes", p)
-		try(func(w *world) bool { return x.close(w, p) }, "%d says goodbye and ends", p)
+		try(func(w *world) bool { return x.close(w, p) }, "%d sends goodbye and ends", p)
 		try(func(w *world) bool { return w.startAnew(p) }, "%d starts as another peer", p)
 	}
 	return steps, faults
 }
 
-// commit appends an entry, if the member leads and a majority is there.
+// commit appends an entry, if the member leads and a majority runs.
 func (x *explorer) commit(w *world, p int, kind entryKind, r modelEntry) bool {
 	e := int(w.members[p].in) - 1
 	epoch := &w.epochs[e]
@@ -169,7 +169,7 @@ func (w *world) bond(p, q int) bool {
 	return true
 }
 
-// listen notes what q says, and has q told of the end of its epoch if p knows it.
+// listen records q's announcement. If p knows that q's epoch is over, it sends a message to q.
 func (w *world) listen(p, q int) {
 	h := w.says(q)
 	w.members[p].peers[q] = h
@@ -205,7 +205,7 @@ func (w *world) miss(p, q int) bool {
 	return true
 }
 
-// endEpoch notes that an epoch is over and tells the peers that are in it.
+// endEpoch records that an epoch is over and informs the peers that are in it.
 func (x *explorer) endEpoch(w *world, p, e int) {
 	if w.all(e).holdsCommand {
 		x.broken = fmt.Sprintf("%d ends epoch %d, which holds a command", p, e)
@@ -218,7 +218,7 @@ func (x *explorer) endEpoch(w *world, p, e int) {
 	}
 }
 
-// exit ends the member's life in its epoch.
+// exit is [Group.quitEpoch].
 func (w *world) exit(p int) {
 	m := &w.members[p]
 	if epoch := &w.epochs[m.in-1]; epoch.leader == uint8(p+1) {
@@ -318,14 +318,14 @@ func (x *explorer) learnEnd(w *world, p, e int) bool {
 		return true
 	}
 	if w.own(p).holdsCommand {
-		return true // it knows better
+		return true // it applied more
 	}
 	x.endEpoch(w, p, e)
 	w.exit(p)
 	return true
 }
 
-// strand is [Group.stranded].
+// strand is [Group.quitIfStranded].
 func (w *world) strand(p int) bool {
 	m := &w.members[p]
 	if !m.up || m.in == 0 || m.made || m.caughtUp {
@@ -340,7 +340,7 @@ func (w *world) strand(p int) bool {
 	return true
 }
 
-// ranks returns the places that a new epoch can have among those that there are.
+// ranks returns the places that a new epoch can have in the order of epochs.
 func (x *explorer) ranks(w *world) []uint8 {
 	if w.made == 0 {
 		return []uint8{100}
@@ -401,7 +401,7 @@ func (w *world) stall(p int) bool {
 	return true
 }
 
-// abandon is [Group.abandonEpoch], with the log of a member that stores all there is.
+// abandon is [Group.abandonEpoch]. The member's log holds all entries of the epoch.
 func (x *explorer) abandon(w *world, p int) bool {
 	m := &w.members[p]
 	if !m.up || !m.stalled || m.life >= modelLives {
@@ -411,7 +411,7 @@ func (x *explorer) abandon(w *world, p int) bool {
 	own, stored := w.own(p), w.epochs[e].read(w.epochs[e].size, w.replica(p))
 	member := slices.Contains(stored.voters, w.replica(p)) || slices.Contains(stored.nonVoting, w.replica(p))
 	if !member {
-		stored = own // nobody sent it anything
+		stored = own // it received no entries
 	}
 	o := abandonment{
 		votes:         slices.Contains(own.voters, w.replica(p)),
@@ -444,7 +444,7 @@ func (w *world) start(p int) bool {
 	return true
 }
 
-// startAnew starts a process that has lost its identity.
+// startAnew starts a process with a new identity.
 func (w *world) startAnew(p int) bool {
 	m := &w.members[p]
 	if m.up || m.name+1 == modelNames {
@@ -469,8 +469,7 @@ func (x *explorer) crash(w *world, p int) bool {
 	return true
 }
 
-// close ends a member that could not leave in order: the peers that have a bond with
-// it hear that its replica has ended.
+// close ends a member that sends goodbye to its bonded peers.
 func (x *explorer) close(w *world, p int) bool {
 	m := w.members[p]
 	if !m.up || m.in == 0 || !x.crash(w, p) {
@@ -557,8 +556,8 @@ func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	return true
 }
 
-// continues checks that the others can commit nothing in the epoch that the member
-// continues, and that no voter of which the member knows runs.
+// continues checks that the other members can commit nothing in the epoch that the member
+// continues, and that no voter that the member knows runs.
 func (x *explorer) continues(w *world, p, e int) {
 	if leader := w.epochs[e].leader; leader != 0 {
 		x.broken = fmt.Sprintf("%d continues epoch %d alone, which %d leads", p, e, leader-1)
@@ -574,15 +573,15 @@ func (x *explorer) continues(w *world, p, e int) {
 		if slices.Contains(known, r) {
 			x.broken = fmt.Sprintf("%d continues epoch %d alone, where %d votes", p, e, r.member)
 		}
-		others++ // those that are known have ended the search
+		others++ // a known voter would have ended the search
 	}
 	if others > len(all)/2 {
 		x.broken = fmt.Sprintf("%d continues epoch %d alone, which has a quorum without it", p, e)
 	}
 }
 
-// isLast reports whether the member knows all of its epoch, and has proof that all other
-// voters have ended: then it must continue alone.
+// isLast reports whether the member must continue alone: it knows all of its epoch, and has proof
+// that all other voters have ended.
 func (x *explorer) isLast(w *world, p int) bool {
 	m := &w.members[p]
 	own := w.own(p)

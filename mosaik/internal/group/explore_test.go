@@ -10,16 +10,16 @@ import (
 
 var exploreDeviations = flag.Int("explore", 1, "how often histories in TestExplore deviate from the fair one")
 
-// TestExplore explores what three members can do to each other while a group forms, members crash
-// and forget everything, come back as what they were or as another peer, or end with a goodbye, and
-// news is late. One history is fair: what can happen happens in turn. The test follows every
-// history that deviates from it a few times, by any other event or a fault, and long random
-// histories: from the start of all members, and from a group that has formed.
+// TestExplore explores the histories of three members that form a group. Members crash and lose
+// their logs, return as the same or as another peer, or end with a goodbye, and messages are late.
+// In the fair history, everything that can happen happens in turn. The test follows every history
+// that deviates from it a few times, by another event or a fault, and long random histories. Both
+// begin with the start of all members, and with a group that has formed.
 //
-// Where the number of members is expected, no second epoch opens while the first
-// can still commit. No epoch that holds a command is ended. And from every state,
-// once faults end, the members come together, unless an epoch that opened has lost
-// most of its voters for good, which is for [Group.Recover].
+// It checks three properties. If the number of members is expected, no second epoch opens while the
+// first can still commit. No epoch that holds a command is ended. From every state, once faults
+// end, the members come together, unless an epoch that opened has lost most of its voters for good,
+// for which there is [Group.Recover].
 //
 //	go test ./mosaik/internal/group -run TestExplore -explore 3 -v
 func TestExplore(t *testing.T) {
@@ -35,7 +35,7 @@ func TestExplore(t *testing.T) {
 					formed := newSearch(t, expected, crashes, elects).formed()
 					newSearch(t, expected, crashes, elects).deviate(newWorld(), deviations)
 					newSearch(t, expected, crashes, elects).walk(newWorld(), walks, 150)
-					// Less can happen here.
+					// Fewer events are possible here.
 					newSearch(t, expected, crashes, elects).deviate(formed, deviations+1)
 					newSearch(t, expected, crashes, elects).walk(formed, walks, 150)
 				})
@@ -44,12 +44,12 @@ func TestExplore(t *testing.T) {
 	}
 }
 
-// search follows histories and remembers how it got to each state.
+// search follows histories and records how it reached each state.
 type search struct {
 	t    *testing.T
 	x    *explorer
 	from map[world]origin
-	left map[world]int // deviations that were left in the state, at most
+	left map[world]int // the largest number of deviations that were left in the state
 }
 
 type origin struct {
@@ -144,14 +144,14 @@ func (s *search) walk(begin world, histories, steps int) {
 	}
 }
 
-// fair returns the index of what happens next in the fair history: news before
-// decisions, and patience ends last. It is -1 where nothing more can happen.
+// fair returns the index of the next step of the fair history: messages come before decisions, and
+// timeouts last. It returns -1 if no step is left.
 func (x *explorer) fair(steps []step) int {
 	patience := -1
 	for i := range steps {
 		switch what := steps[i].what; {
-		case strings.Contains(what, "a command"): // perhaps never
-		case strings.Contains(what, "misses"), strings.Contains(what, "gives its epoch up"), strings.Contains(what, "delay"):
+		case strings.Contains(what, "a command"): // it may never happen
+		case strings.Contains(what, "miss"), strings.Contains(what, "gives up its epoch"), strings.Contains(what, "delay"):
 			if patience < 0 {
 				patience = i
 			}
@@ -174,7 +174,7 @@ func (s *search) wantTogether(w world) {
 	}
 }
 
-// history tells how a world came about.
+// history lists the steps to a world.
 func (s *search) history(w world) string {
 	var steps []string
 	for o := s.from[w]; o.step.what != "" && len(steps) < 500; o = s.from[o.before] {

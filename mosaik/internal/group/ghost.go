@@ -30,11 +30,11 @@ func (s reconciler) cost(stalled bool) string {
 	voters, reached := len(s.members.Voters), s.reachable(sm.PeerID{})
 	needed := voters/2 + 1
 	if reached < needed || stalled {
-		return fmt.Sprintf("%d of %d voters are reachable and %d are needed: commands are not accepted. If the missing "+
-			"voters do not return, call Recover on the member with the highest AppliedIndex", reached, voters, needed)
+		return fmt.Sprintf("of %d voters %d are needed and %d can be reached: commands are not accepted. If the missing "+
+			"voters do not return, call Recover on the member with the highest AppliedIndex", voters, needed, reached)
 	}
-	return fmt.Sprintf("%d of %d voters are reachable and %d are needed: the group tolerates %d more failures. Start "+
-		"another member to replace the missing voter, or call Remove", reached, voters, needed, reached-needed)
+	return fmt.Sprintf("of %d voters %d are needed and %d can be reached: the group tolerates %d more failures. Start "+
+		"another member to replace the missing voter, or call Remove", voters, needed, reached, reached-needed)
 }
 
 // logStalled logs that the group has no quorum, with advice for an operator.

@@ -12,16 +12,16 @@ import (
 // maxCalls is the limit of calls of users that wait in a group's inbox or are being handled.
 const maxCalls = 1024
 
-// Keys of events that replace each other. The keys of timers are their names.
+// Keys of events that replace each other. A timerKey is one as well.
 type (
-	eventKey string
-	localKey struct {
+	eventKey string   // of an event of which the group needs only one
+	localKey struct { // of an event of a replica or its state
 		l    *localReplica
 		kind string
 	}
-	verdictKey struct {
+	verdictKey struct { // of a verdict on the tickets of a peer
 		peer sm.PeerID
-		of   string
+		of   string // what it decides about
 	}
 )
 
@@ -47,7 +47,8 @@ const (
 //	                          until they are handled    and refuses handshakes; it never drops
 //	                                                    the begin or the end of a bond
 //	events of the engine and  one of each kind, for     the later event replaces the earlier
-//	of the state              each replica that ran
+//	of the state              each replica that ran;
+//	                          for each ancestor
 //	timers                    one for each name         the later one replaces the earlier
 //	verdicts on tickets       one for each peer         the later one replaces the earlier
 //	requests to recheck       one, which names at most  it rechecks all bonded peers

@@ -4,7 +4,7 @@
 //
 // # Parts
 //
-// A [Proposer] owns one goroutine, which sends entries (run.go, window.go). A [Call] is a batch of
+// A [Proposer] owns one goroutine, which sends entries (loop.go, window.go). A [Call] is a batch of
 // commands, a [Single] a reusable call of one command (single.go). Calls wait in a bounded queue
 // (queue.go) until they are packed into an entry (inflight.go). The window is the list of entries
 // in flight. A [Transport] proposes entries; the replicated state reports outcomes to
@@ -28,8 +28,11 @@
 //
 // # Locks and ownership
 //
-// Proposer.mu guards the queue, the window and the state of calls. No other lock is taken while it
-// is held, and neither the transport nor a callback of Config is called. The other fields belong to
-// the proposer's goroutine. The queue is bounded by commands and bytes: at the bound Submit blocks.
-// The window is bounded by entries and bytes: at the bound no entry is sent.
+// Proposer.mu guards the queue, the window and the state of calls. [Proposer.Deliver] may be called
+// under the locks of the state, so no other lock of this module is taken under mu, and neither the
+// transport nor a callback of Config is called. The other fields belong to the proposer's
+// goroutine.
+//
+// The queue is bounded by commands and bytes: at the bound Submit blocks. The window is bounded by
+// entries and bytes: at the bound no entry is sent.
 package session

@@ -83,7 +83,7 @@ func (p *Proposer) Submit(ctx context.Context, level uint32, cmds [][]byte, span
 // submit queues a call.
 func (p *Proposer) submit(ctx context.Context, c *Call) error {
 	if limit := p.maxCallSize(); c.size > limit {
-		return fmt.Errorf("%w: %d commands have %d bytes; the limit is %d bytes",
+		return fmt.Errorf("%w: %d commands of %d bytes, at most %d bytes are allowed",
 			ErrTooLarge, len(c.cmds), c.size, limit)
 	}
 	if err := watch.Cause(ctx); err != nil {
