@@ -60,7 +60,7 @@ func writeEstate(files logstore.Files, e Epoch, entries iter.Seq[[]byte]) error 
 // estate of another epoch is removed: that one was never begun, the log is the old
 // one's still.
 func readEstate(log logstore.Log, e Epoch) (iter.Seq[[]byte], error) {
-	files, ok := logstore.FilesOf(log)
+	files, ok := logstore.SnapshotFiles(log)
 	if !ok {
 		return nil, nil
 	}
@@ -164,7 +164,7 @@ func eachInEstate(r io.ReaderAt, end int64, sizes io.Writer, read func(in io.Rea
 
 // dropEstate removes what an epoch has taken over.
 func dropEstate(log logstore.Log) error {
-	files, ok := logstore.FilesOf(log)
+	files, ok := logstore.SnapshotFiles(log)
 	if !ok {
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestEstateFormat(t *testing.T) {
 		"03000000" + "6f6e65" + "01000000" + "32" + // two entries
 		"53bdaf87aef8fe9d458ba1d50ca383c17b13cdd34d0bf6be550d15f8a2c7714c"
 	log := keptIn{dir: t.TempDir()}
-	if err := writeEstate(logstore.FilesIn(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), []byte("2")})); err != nil {
+	if err := writeEstate(logstore.NewFiles(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), []byte("2")})); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(log.dir, "estate"))
@@ -58,7 +58,7 @@ func TestEstateFormat(t *testing.T) {
 func TestEstate(t *testing.T) {
 	t.Parallel()
 	log := keptIn{dir: t.TempDir()}
-	files, mine := logstore.FilesIn(log.dir), epochOf("E")
+	files, mine := logstore.NewFiles(log.dir), epochOf("E")
 	if got, err := readEstate(log, mine); got != nil || err != nil {
 		t.Fatalf("an estate that was never written: %v, error %v", got, err)
 	}
@@ -147,12 +147,12 @@ func TestSparseEstate(t *testing.T) {
 // processes left an estate and files that they were writing.
 func TestRecallRemovesLeavings(t *testing.T) {
 	t.Parallel()
-	memory, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+	memory, err := logstore.NewMemory[int]().Open(logstore.OpenOptions[int]{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := keptIn{memory, t.TempDir()}
-	files := logstore.FilesIn(log.dir)
+	files := logstore.NewFiles(log.dir)
 	if err := writeEstate(files, epochOf("E"), slices.Values([][]byte{{1}})); err != nil {
 		t.Fatal(err)
 	}

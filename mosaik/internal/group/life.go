@@ -177,7 +177,7 @@ func (g *Group) claimLog(l *life) error {
 	if l.resumed {
 		return nil // it is that already
 	}
-	if files, ok := logstore.FilesOf(g.cfg.Log); ok && l.estate != nil {
+	if files, ok := logstore.SnapshotFiles(g.cfg.Log); ok && l.estate != nil {
 		if err := writeEstate(files, l.epoch, l.estate); err != nil {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
