@@ -275,7 +275,7 @@ type prunedStorage struct {
 }
 
 // Open implements [logstore.Storage].
-func (s prunedStorage) Open(o logstore.Opening[[]byte]) (logstore.Log, error) {
+func (s prunedStorage) Open(o logstore.OpenOptions[[]byte]) (logstore.Log, error) {
 	log, err := s.Storage.Open(o)
 	return prunedLog{log, s.tell}, err
 }

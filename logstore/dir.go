@@ -168,7 +168,7 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 			return err
 		}
 	}
-	if err := FilesIn(d.path).RemoveUnfinished(); err != nil {
+	if err := NewFiles(d.path).RemoveUnfinished(); err != nil {
 		return err
 	}
 	for o.id == [16]byte{} { // a new directory, or one of format 1
@@ -176,7 +176,7 @@ func (d *Dir) claim(network sm.Digest, identity ed25519.PrivateKey) error {
 	}
 	o.peer, o.starts = peer, o.starts+1
 	d.starts, d.id = o.starts, o.id
-	return FilesIn(d.path).writeBytes(dirOwner, o.marshal())
+	return NewFiles(d.path).writeBytes(dirOwner, o.marshal())
 }
 
 // readOwner returns the content of the owner file, or one byte more than it may have.
@@ -234,5 +234,5 @@ func writeIdentity(dir string, key ed25519.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encode the identity: %w", err)
 	}
-	return FilesIn(dir).writeBytes(dirIdentity, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	return NewFiles(dir).writeBytes(dirIdentity, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
 }

@@ -246,7 +246,7 @@ func TestDirRemovesUnfinishedFiles(t *testing.T) {
 		}
 	}
 	once(t, path, nil)
-	names, err := logstore.FilesIn(path).List()
+	names, err := logstore.NewFiles(path).List()
 	if diff := cmp.Diff([]string{"LOCK", "identity.pem", "my.notes.tmp", "my.tmp", "network"}, names); diff != "" || err != nil {
 		t.Errorf("it holds (-want +got), error %v:\n%s", err, diff)
 	}

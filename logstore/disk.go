@@ -30,7 +30,7 @@ var (
 	ErrNoDir = errors.New("logstore: a log on disk needs a directory, and the network has none: open it with mosaik.WithDir")
 )
 
-// Disk returns the storage that keeps logs on disk, in [Opening.Dir]. They outlive the
+// Disk returns the storage that keeps logs on disk, in [OpenOptions.Dir]. They outlive the
 // process and a power cut.
 //
 // All groups of a directory share one log, in segments of 64 MiB. Batches that are saved
@@ -65,7 +65,7 @@ type diskConfig struct {
 // Open implements [Storage]. Its errors are [ErrNoDir], [ErrOpen], [ErrLocked],
 // [ErrForeign], [ErrFormat], [ErrCorrupt], or those of the file system. The call that
 // opens a directory reads all of it.
-func (d disk[C]) Open(o Opening[C]) (Log, error) {
+func (d disk[C]) Open(o OpenOptions[C]) (Log, error) {
 	log, err := openDisk(d.diskConfig, o.Dir, o.Network, o.Group)
 	if err != nil {
 		return nil, fmt.Errorf("logstore: open the log of group %s: %w", o.Group.Short(), err)

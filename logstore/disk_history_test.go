@@ -39,7 +39,7 @@ type held struct {
 func newHistory(fs vfs.FS, segment int64, seed uint64) *history {
 	h := &history{cfg: diskConfig{fs: fs, segment: segment, id: [16]byte{1}}, rng: rand.New(rand.NewPCG(seed, 1))}
 	for g := range h.models {
-		h.models[g], _ = NewMemory[int]().Open(Opening[int]{})
+		h.models[g], _ = NewMemory[int]().Open(OpenOptions[int]{})
 	}
 	return h
 }

@@ -124,10 +124,10 @@ func (l *diskLog) writable() error {
 // SnapshotDir implements [Log].
 func (l *diskLog) SnapshotDir() string { return l.snapshots }
 
-// fileSystem is for [FilesOf].
+// fileSystem is for [SnapshotFiles].
 func (l *diskLog) fileSystem() vfs.FS { return l.store.cfg.fs }
 
-// OnFailure implements [Failing].
+// OnFailure implements [FailureNotifier].
 func (l *diskLog) OnFailure(report func(error)) {
 	l.writing.Lock()
 	defer l.writing.Unlock()

@@ -18,7 +18,7 @@ func TestDiskWarnsOfOtherLogs(t *testing.T) {
 	open := func(name string) (log Log, said string) {
 		t.Helper()
 		var out bytes.Buffer
-		log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(Opening[int]{
+		log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(OpenOptions[int]{
 			Network: sm.ID("network"), Group: sm.ID(name), Dir: "/dir", Logger: slog.New(slog.NewTextHandler(&out, nil)),
 		})
 		if err != nil {
@@ -51,7 +51,7 @@ func TestDiskWarnsOfOtherLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A tool may open logs without a logger.
-	log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(Opening[int]{Network: sm.ID("network"), Group: sm.ID("fourth"), Dir: "/dir"})
+	log, err := disk[int]{diskConfig{fs: fs, segment: 4096}}.Open(OpenOptions[int]{Network: sm.ID("network"), Group: sm.ID("fourth"), Dir: "/dir"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestDisk(t *testing.T) {
 
 // openOne opens the log of a group in a directory.
 func openOne(dir, network, group string) (logstore.Log, error) {
-	return logstore.Disk[int]().Open(logstore.Opening[int]{Network: sm.ID(network), Group: sm.ID(group), Dir: dir})
+	return logstore.Disk[int]().Open(logstore.OpenOptions[int]{Network: sm.ID(network), Group: sm.ID(group), Dir: dir})
 }
 
 func mustOpen(t testing.TB, dir, group string) logstore.Log {

@@ -18,13 +18,13 @@ type Files struct {
 	dir string
 }
 
-// FilesIn returns the files of a directory. The first write creates the directory.
-func FilesIn(dir string) Files { return Files{vfs.OS, dir} }
+// NewFiles returns the files of a directory. The first write creates the directory.
+func NewFiles(dir string) Files { return Files{vfs.OS, dir} }
 
-// FilesOf returns the files in the snapshot directory of a log, on the log's file
-// system. It returns false if the log has no such directory.
-func FilesOf(log Log) (Files, bool) {
-	f := FilesIn(log.SnapshotDir())
+// SnapshotFiles returns the files in the snapshot directory of a log, on the log's file
+// system. It returns false if the log has no such directory ([Log.SnapshotDir]).
+func SnapshotFiles(log Log) (Files, bool) {
+	f := NewFiles(log.SnapshotDir())
 	if on, ok := log.(interface{ fileSystem() vfs.FS }); ok {
 		f.fs = on.fileSystem()
 	}
@@ -38,17 +38,17 @@ func (f Files) Dir() string { return f.dir }
 // durable. After an error the file is either the old one or the new one. A crash can
 // leave a file whose name ends with .tmp; see [Files.RemoveUnfinished].
 func (f Files) Write(name string, write func(io.Writer) error) error {
-	d, err := f.Draft(name)
+	p, err := f.Create(name)
 	if err != nil {
 		return err
 	}
-	if err = write(d); err == nil {
-		err = d.Finish()
+	if err = write(p); err == nil {
+		err = p.Finish()
 	}
 	if err == nil {
-		return d.Place()
+		return p.Place()
 	}
-	return errors.Join(err, d.Discard())
+	return errors.Join(err, p.Discard())
 }
 
 // writeAtOnce is the size of the buffer for writing a file, in bytes.

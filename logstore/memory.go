@@ -17,7 +17,7 @@ type Memory[C any] struct{}
 func NewMemory[C any]() *Memory[C] { return &Memory[C]{} }
 
 // Open implements [Storage]. It returns a new, empty log and never fails.
-func (*Memory[C]) Open(Opening[C]) (Log, error) {
+func (*Memory[C]) Open(OpenOptions[C]) (Log, error) {
 	l := &memoryLog{}
 	l.entries.reset(1)
 	return l, nil

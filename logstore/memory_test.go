@@ -21,7 +21,7 @@ func TestMemory(t *testing.T) {
 func TestMemoryZeroValue(t *testing.T) {
 	t.Parallel()
 	var storage logstore.Memory[string]
-	log, err := storage.Open(logstore.Opening[string]{})
+	log, err := storage.Open(logstore.OpenOptions[string]{})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -31,7 +31,7 @@ func TestMemoryZeroValue(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	again, err := storage.Open(logstore.Opening[string]{})
+	again, err := storage.Open(logstore.OpenOptions[string]{})
 	if err != nil {
 		t.Fatalf("Open again: %v", err)
 	}
@@ -136,7 +136,7 @@ func consecutive(term sm.Term, n int) []logstore.Entry {
 
 func filled(t testing.TB, n int) logstore.Log {
 	t.Helper()
-	log, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+	log, err := logstore.NewMemory[int]().Open(logstore.OpenOptions[int]{})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

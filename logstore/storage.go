@@ -5,7 +5,7 @@
 // commands, so the log of one machine cannot be given to another. [Memory] is the
 // default. Logs of [Disk] outlive the process.
 //
-// Other storages implement [Storage], [Log] and, if their logs share a disk, [Failing].
+// Other storages implement [Storage], [Log] and, if their logs share a disk, [FailureNotifier].
 // The suite in testutil/storagetest tests them; examples/boltlog is one.
 package logstore
 
@@ -35,11 +35,11 @@ var (
 type Storage[C any] interface {
 	// Open opens the log of a group, or creates an empty one. It may be called
 	// concurrently.
-	Open(Opening[C]) (Log, error)
+	Open(OpenOptions[C]) (Log, error)
 }
 
-// Opening identifies the log to open.
-type Opening[C any] struct {
+// OpenOptions name the log that a [Storage] opens, and what it needs for that.
+type OpenOptions[C any] struct {
 	Network sm.Digest      // the network's id
 	Group   sm.Digest      // the group's id
 	Dir     string         // the network's directory, "" if it has none
@@ -144,14 +144,14 @@ type Log interface {
 	Close() error
 }
 
-// Failing is implemented by a [Log] that can fail without a call of its own, because it
-// shares a disk with other logs and one of those met the failure. Its user must learn
-// that the log rejects all writes, and close it: the others may not be opened again
-// before.
-type Failing interface {
+// FailureNotifier is implemented by a [Log] that can fail without a call of its own, because
+// it shares a disk with other logs and one of those met the failure. The user of the log must
+// learn that the log rejects all writes, and close it: the other logs cannot be opened again
+// before that.
+type FailureNotifier interface {
 	// OnFailure registers a function that is called once, with the cause, when the
 	// log has failed. It is called immediately if the log has failed before, and
-	// never after Close has returned. Any goroutine may call it; it must neither
-	// block nor call a log. A later call of OnFailure replaces the function.
+	// never after Close has returned. Any goroutine may call report; report must
+	// neither block nor call a log. A later call of OnFailure replaces the function.
 	OnFailure(report func(cause error))
 }

@@ -137,7 +137,7 @@ func (*hasty) ConsensusDefaults() consensus.Config {
 
 type brokenStorage struct{}
 
-func (brokenStorage) Open(logstore.Opening[step]) (logstore.Log, error) { return nil, errDisk }
+func (brokenStorage) Open(logstore.OpenOptions[step]) (logstore.Log, error) { return nil, errDisk }
 
 func TestJoinRefusesBadSettings(t *testing.T) {
 	t.Parallel()

@@ -110,7 +110,7 @@ func (d *durables[M]) incarnation(g *mosaik.Group[step, M], i int) consensus.Inc
 // wantEmptyLog fails the test unless the log of a node that is down is nobody's.
 func (d *durables[M]) wantEmptyLog(i int) {
 	d.t.Helper()
-	log, err := logstore.Disk[step]().Open(logstore.Opening[step]{
+	log, err := logstore.Disk[step]().Open(logstore.OpenOptions[step]{
 		Network: d.Node(i).Net().ID(), Group: d.groups[i].ID(), Dir: d.dirs[i], Logger: slog.Default(),
 	})
 	if err != nil {

@@ -170,7 +170,7 @@ func startGroup[C any, S logstore.Storage[C], M sm.StateMachine[C]](p plan, spec
 	n := p.net
 	var log logstore.Log
 	err, broken := guarded("the storage's Open", func() (err error) {
-		log, err = storage.Open(logstore.Opening[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
+		log, err = storage.Open(logstore.OpenOptions[C]{Network: n.id, Group: p.id, Dir: n.opts.dir, Codec: spec.Codec, Logger: n.log})
 		return err
 	})
 	if err := cmp.Or(broken, err); err != nil {

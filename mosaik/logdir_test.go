@@ -16,7 +16,7 @@ import (
 // ownDir is a storage on disk that brings its directory: the network has none.
 type ownDir struct{ dir string }
 
-func (s ownDir) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s ownDir) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	o.Dir = s.dir
 	return logstore.Disk[step]().Open(o)
 }

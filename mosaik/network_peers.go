@@ -31,7 +31,7 @@ func (n *Network) bondConfig() bond.Config {
 		n.log.Warn("known peers not stored", "error", err)
 		return c
 	}
-	files := logstore.FilesIn(dir)
+	files := logstore.NewFiles(dir)
 	if c.KnownPeers, err = readPeers(files, n.id); err != nil {
 		n.log.Warn("file of known peers ignored", "file", filepath.Join(dir, peersFile), "error", err)
 	}

@@ -26,7 +26,7 @@ type slowStorage struct {
 
 func newSlowStorage() slowStorage { return slowStorage{make(chan struct{}, 8), make(chan error)} }
 
-func (s slowStorage) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s slowStorage) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	s.called <- struct{}{}
 	if err := <-s.result; err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func TestStorageThatPanics(t *testing.T) {
 
 type panickyStorage struct{}
 
-func (panickyStorage) Open(logstore.Opening[step]) (logstore.Log, error) { panic("no disk today") }
+func (panickyStorage) Open(logstore.OpenOptions[step]) (logstore.Log, error) { panic("no disk today") }
 
 // TestCloseWhileOpening closes a network while a join opens a log: the join returns
 // ErrClosed, and Close waits for it.

@@ -237,7 +237,7 @@ func TestOlderProgramRefusesTheLogOfACrash(t *testing.T) {
 	}
 	held := func() string {
 		t.Helper()
-		log, err := logstore.Disk[step]().Open(logstore.Opening[step]{Network: d.Node(0).Net().ID(), Group: d.groups[0].ID(), Dir: d.dirs[0]})
+		log, err := logstore.Disk[step]().Open(logstore.OpenOptions[step]{Network: d.Node(0).Net().ID(), Group: d.groups[0].ID(), Dir: d.dirs[0]})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ type watchedLog struct {
 
 func watch(s logstore.Storage[step]) watchedStorage { return watchedStorage{s, &watchedLog{}} }
 
-func (s watchedStorage) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s watchedStorage) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	log, err := s.Storage.Open(o)
 	if err == nil {
 		s.opened.mu.Lock()

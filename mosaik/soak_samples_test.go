@@ -29,7 +29,7 @@ type soakedLog struct {
 	log logstore.Log
 }
 
-func (l *soakedLog) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (l *soakedLog) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	log, err := l.storage.Open(o)
 	l.mu.Lock()
 	defer l.mu.Unlock()

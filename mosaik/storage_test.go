@@ -16,7 +16,7 @@ type faultyStorage struct {
 
 var errDisk = errors.New("the disk is on fire")
 
-func (s faultyStorage) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s faultyStorage) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	if s.on == nil {
 		s.on = logstore.NewMemory[step]()
 	}
@@ -43,7 +43,7 @@ type solitary struct{ gone chan struct{} }
 // membershipEntry is the kind of entries that change Raft's membership.
 const membershipEntry = 1
 
-func (s solitary) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s solitary) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	log, err := logstore.NewMemory[step]().Open(o)
 	return &solitaryLog{Log: log, gone: s.gone}, err
 }

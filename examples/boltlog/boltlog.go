@@ -41,7 +41,7 @@ type Storage[C any] struct {
 
 // Open implements [logstore.Storage]. Its errors are [ErrNoDir], [ErrOpen],
 // [ErrCorrupt], those of bbolt and of the file system.
-func (s Storage[C]) Open(o logstore.Opening[C]) (logstore.Log, error) {
+func (s Storage[C]) Open(o logstore.OpenOptions[C]) (logstore.Log, error) {
 	dir := s.Dir
 	if dir == "" {
 		dir = o.Dir

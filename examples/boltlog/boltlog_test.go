@@ -29,11 +29,11 @@ func TestStorage(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
-	if _, err := (boltlog.Storage[int]{}).Open(logstore.Opening[int]{}); !errors.Is(err, boltlog.ErrNoDir) {
+	if _, err := (boltlog.Storage[int]{}).Open(logstore.OpenOptions[int]{}); !errors.Is(err, boltlog.ErrNoDir) {
 		t.Errorf("Open without a directory: %v, want ErrNoDir", err)
 	}
 	storage := boltlog.Storage[int]{Dir: t.TempDir()}
-	log, err := storage.Open(logstore.Opening[int]{Group: sm.ID("one")})
+	log, err := storage.Open(logstore.OpenOptions[int]{Group: sm.ID("one")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestOpenErrors(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := storage.Open(logstore.Opening[int]{Group: sm.ID("one")}); !errors.Is(err, boltlog.ErrOpen) {
+	if _, err := storage.Open(logstore.OpenOptions[int]{Group: sm.ID("one")}); !errors.Is(err, boltlog.ErrOpen) {
 		t.Errorf("Open of an open log: %v, want ErrOpen", err)
 	}
 }
@@ -89,7 +89,7 @@ func TestGroup(t *testing.T) {
 // wantDeposits reads the log that a member left behind.
 func wantDeposits(t *testing.T, storage boltlog.Storage[ledger.Command], group sm.Digest, want int) {
 	t.Helper()
-	log, err := storage.Open(logstore.Opening[ledger.Command]{Group: group})
+	log, err := storage.Open(logstore.OpenOptions[ledger.Command]{Group: group})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func soon(t *testing.T) context.Context {
 // lentStorage is a memory storage whose log others can read, too.
 type lentStorage struct{ log *logstore.Log }
 
-func (s lentStorage) Open(o logstore.Opening[step]) (log logstore.Log, err error) {
+func (s lentStorage) Open(o logstore.OpenOptions[step]) (log logstore.Log, err error) {
 	log, err = logstore.NewMemory[step]().Open(o)
 	*s.log = log
 	return log, err
@@ -172,7 +172,7 @@ func TestCommitted(t *testing.T) {
 		entries = append(entries, e)
 	}
 	for commit := state.Pruned.Index; commit <= state.Last.Index; commit++ {
-		other, err := logstore.NewMemory[step]().Open(logstore.Opening[step]{})
+		other, err := logstore.NewMemory[step]().Open(logstore.OpenOptions[step]{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func (c shopCodec) DecodeLevel(src []byte, level uint32) (step, error) {
 // newest.
 func TestReadDecodesAtTheLevel(t *testing.T) {
 	t.Parallel()
-	log, err := logstore.NewMemory[step]().Open(logstore.Opening[step]{})
+	log, err := logstore.NewMemory[step]().Open(logstore.OpenOptions[step]{})
 	if err != nil {
 		t.Fatal(err)
 	}

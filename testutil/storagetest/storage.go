@@ -142,7 +142,7 @@ func storages[C any](open func(testing.TB) logstore.Storage[C]) func(testing.TB)
 	return func(t testing.TB) storage {
 		s := open(t)
 		return func(dir string, group sm.Digest) (logstore.Log, error) {
-			return s.Open(logstore.Opening[C]{
+			return s.Open(logstore.OpenOptions[C]{
 				Network: sm.ID("storagetest"),
 				Group:   group,
 				Dir:     dir,

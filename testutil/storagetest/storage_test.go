@@ -27,7 +27,7 @@ func TestDurable(t *testing.T) {
 type files struct{}
 
 // Open implements [logstore.Storage].
-func (files) Open(o logstore.Opening[string]) (logstore.Log, error) {
+func (files) Open(o logstore.OpenOptions[string]) (logstore.Log, error) {
 	log, err := logstore.NewMemory[string]().Open(o)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func Disclaim(log logstore.Log) error {
 
 // removeSnapshotsOf removes the snapshots beside a log, if it has a directory for them.
 func removeSnapshotsOf(log logstore.Log) error {
-	if files, ok := logstore.FilesOf(log); ok {
+	if files, ok := logstore.SnapshotFiles(log); ok {
 		return snapstore.RemoveAll(files)
 	}
 	return nil

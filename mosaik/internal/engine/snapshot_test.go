@@ -149,7 +149,7 @@ func stoppedWithSnapshot(t *testing.T) (r *Replica, dir string, keep func(*Repli
 func TestMissingSnapshotIsAnError(t *testing.T) {
 	t.Parallel()
 	r, dir, keep := stoppedWithSnapshot(t)
-	if err := snapstore.RemoveAll(logstore.FilesIn(dir)); err != nil {
+	if err := snapstore.RemoveAll(logstore.NewFiles(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.again(newRecorder(), keep); !errors.Is(err, os.ErrNotExist) {

@@ -146,7 +146,7 @@ func TestSparseCarryover(t *testing.T) {
 // and unfinished files.
 func TestLeftFilesAreRemoved(t *testing.T) {
 	t.Parallel()
-	memory, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+	memory, err := logstore.NewMemory[int]().Open(logstore.OpenOptions[int]{})
 	if err != nil {
 		t.Fatal(err)
 	}

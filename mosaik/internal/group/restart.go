@@ -29,7 +29,7 @@ func readPastReplica(cfg Config) (*pastReplica, error) {
 	if found.Level > cfg.Level {
 		return nil, &state.OutdatedError{Found: found.Level, Supported: cfg.Level}
 	}
-	if files, ok := logstore.FilesOf(cfg.Log); ok {
+	if files, ok := logstore.SnapshotFiles(cfg.Log); ok {
 		if err := files.RemoveUnfinished(); err != nil {
 			return nil, err
 		}

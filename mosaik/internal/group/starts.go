@@ -42,7 +42,7 @@ type starts struct {
 // originOf returns the origin of the incarnations in a group: that of the process, unless only
 // the log can count the starts. It counts this start.
 func originOf(cfg Config) (*Origin, error) {
-	files, durable := logstore.FilesOf(cfg.Log)
+	files, durable := logstore.SnapshotFiles(cfg.Log)
 	if !durable || cfg.Origin.process.Directory != (Directory{}) {
 		return cfg.Origin, nil
 	}

@@ -109,7 +109,7 @@ func TestTokensOfEpochsThatContinue(t *testing.T) {
 		{name: "terms far ahead", base: now, term: 1 << 40, clock: now, above: now + 1<<40 + termsAhead - 1},
 		{name: "floor", base: now, term: 3, clock: now, floor: 1 << 60, above: 1 << 60},
 	} {
-		log, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+		log, err := logstore.NewMemory[int]().Open(logstore.OpenOptions[int]{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 // MemoryLog returns an empty log in memory.
 func MemoryLog(t testing.TB) logstore.Log {
 	t.Helper()
-	log, err := logstore.NewMemory[struct{}]().Open(logstore.Opening[struct{}]{})
+	log, err := logstore.NewMemory[struct{}]().Open(logstore.OpenOptions[struct{}]{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ type LogWithDir struct {
 	Dir string
 }
 
-// SnapshotDir returns the directory, in which [logstore.FilesOf] keeps snapshots.
+// SnapshotDir returns the directory, in which [logstore.SnapshotFiles] keeps snapshots.
 func (l LogWithDir) SnapshotDir() string { return l.Dir }
 
 // CountedLog counts the calls that write.

@@ -17,7 +17,7 @@ import (
 func TestSnapshotFile(t *testing.T) {
 	t.Parallel()
 	dir, content := t.TempDir(), []byte("what dragonboat wrote")
-	files := logstore.FilesIn(dir)
+	files := logstore.NewFiles(dir)
 	err := writeSnapshot(files, 0xabc, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
@@ -80,7 +80,7 @@ func TestSnapshotFileThatCannotBeRenamed(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, FileName(7)), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeSnapshot(logstore.FilesIn(dir), 7, func(io.Writer) error { return nil }); err == nil {
+	if err := writeSnapshot(logstore.NewFiles(dir), 7, func(io.Writer) error { return nil }); err == nil {
 		t.Error("a snapshot took the place of a directory")
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {

@@ -30,7 +30,7 @@ type Incoming struct {
 
 	mu       sync.Mutex // held while a chunk is written; guards the fields below
 	next     uint64     // the number of the next chunk
-	draft    *logstore.Draft
+	draft    *logstore.PendingFile
 	content  *fileWriter
 	closed   bool
 	unsynced int // bytes written since the last sync
@@ -91,7 +91,7 @@ func (in *Incoming) Add(chunk *pb.Chunk, deliver func() error) error {
 // write writes the data of a chunk, and makes the file durable with the last one.
 func (in *Incoming) write(b []byte, last bool) (err error) {
 	if in.draft == nil {
-		if in.draft, err = in.log.disk.Draft(FileName(in.index)); err != nil {
+		if in.draft, err = in.log.disk.Create(FileName(in.index)); err != nil {
 			return err
 		}
 		if in.content, err = newFileWriter(in.draft, in.index); err != nil {

@@ -38,7 +38,7 @@ type Log struct {
 	closed   bool
 	running  sync.WaitGroup // goroutines that copy and remove
 	incoming map[*Incoming]bool
-	received map[sm.Index]*logstore.Draft // received whole, and not yet named by Save
+	received map[sm.Index]*logstore.PendingFile // received whole, and not yet named by Save
 
 	delivering sync.Mutex // held while dragonboat receives the last chunk of a snapshot
 }
@@ -48,7 +48,7 @@ type Log struct {
 // of a snapshot to disk, with the error of one that failed; it must not block. The caller
 // must call [Log.Finish] once dragonboat has let go of the replica.
 func (f *FS) OpenLog(storage logstore.Log, shard, replica uint64, report func(error)) (*Log, error) {
-	disk, ok := logstore.FilesOf(storage)
+	disk, ok := logstore.SnapshotFiles(storage)
 	if !ok {
 		return nil, nil
 	}
@@ -72,7 +72,7 @@ func (f *FS) OpenLog(storage logstore.Log, shard, replica uint64, report func(er
 	}
 	return &Log{
 		Log: storage, fs: f, disk: disk, shard: shard, replica: replica, report: report, kept: last,
-		incoming: map[*Incoming]bool{}, received: map[sm.Index]*logstore.Draft{},
+		incoming: map[*Incoming]bool{}, received: map[sm.Index]*logstore.PendingFile{},
 	}, nil
 }
 
@@ -125,7 +125,7 @@ func (l *Log) place(index sm.Index) error {
 func (l *Log) clean() {
 	l.mu.Lock()
 	kept := l.kept
-	var superseded []*logstore.Draft
+	var superseded []*logstore.PendingFile
 	for index, draft := range l.received {
 		if index <= kept { // Raft did not use it
 			superseded = append(superseded, draft)
@@ -245,7 +245,7 @@ func (l *Log) Finish() error {
 }
 
 // discard discards drafts.
-func discard(drafts ...*logstore.Draft) error {
+func discard(drafts ...*logstore.PendingFile) error {
 	var errs []error
 	for _, d := range drafts {
 		errs = append(errs, d.Discard())
