@@ -59,7 +59,7 @@ func writeCarryover(files logstore.Files, e Epoch, entries iter.Seq[[]byte]) err
 // the carryover of another epoch: that epoch never began, and the log still belongs to the
 // old one.
 func readCarryover(log logstore.Log, e Epoch) (iter.Seq[[]byte], error) {
-	files, ok := logstore.FilesOf(log)
+	files, ok := logstore.SnapshotFiles(log)
 	if !ok {
 		return nil, nil
 	}
@@ -162,7 +162,7 @@ func eachCarryoverEntry(r io.ReaderAt, end int64, sizes io.Writer, read func(in 
 
 // removeCarryover removes the carryover, once the new log holds all of it.
 func removeCarryover(log logstore.Log) error {
-	files, ok := logstore.FilesOf(log)
+	files, ok := logstore.SnapshotFiles(log)
 	if !ok {
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestCarryoverFormat(t *testing.T) {
 		"03000000" + "6f6e65" + "01000000" + "32" + // two entries
 		"53bdaf87aef8fe9d458ba1d50ca383c17b13cdd34d0bf6be550d15f8a2c7714c"
 	log := keptIn{dir: t.TempDir()}
-	if err := writeCarryover(logstore.FilesIn(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), []byte("2")})); err != nil {
+	if err := writeCarryover(logstore.NewFiles(log.dir), epochOf("E"), slices.Values([][]byte{[]byte("one"), []byte("2")})); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(log.dir, "estate"))
@@ -58,7 +58,7 @@ func TestCarryoverFormat(t *testing.T) {
 func TestCarryover(t *testing.T) {
 	t.Parallel()
 	log := keptIn{dir: t.TempDir()}
-	files, mine := logstore.FilesIn(log.dir), epochOf("E")
+	files, mine := logstore.NewFiles(log.dir), epochOf("E")
 	if got, err := readCarryover(log, mine); got != nil || err != nil {
 		t.Fatalf("a carryover that was never written: %v, error %v", got, err)
 	}
@@ -151,7 +151,7 @@ func TestLeftFilesAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := keptIn{memory, t.TempDir()}
-	files := logstore.FilesIn(log.dir)
+	files := logstore.NewFiles(log.dir)
 	if err := writeCarryover(files, epochOf("E"), slices.Values([][]byte{{1}})); err != nil {
 		t.Fatal(err)
 	}

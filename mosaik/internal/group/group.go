@@ -209,7 +209,7 @@ func Join(cfg Config) (*Group, error) {
 	}
 	g.bonds = bonds
 	g.inbox.post(begin)
-	if log, ok := cfg.Log.(logstore.Failing); ok {
+	if log, ok := cfg.Log.(logstore.FailureNotifier); ok {
 		log.OnFailure(g.storageFailed)
 	}
 	go g.run()

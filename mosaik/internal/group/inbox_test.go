@@ -135,7 +135,7 @@ func TestCallsAreBounded(t *testing.T) {
 // memory returns a log in memory.
 func memory(t *testing.T) logstore.Log {
 	t.Helper()
-	log, err := logstore.NewMemory[int]().Open(logstore.Opening[int]{})
+	log, err := logstore.NewMemory[int]().Open(logstore.OpenOptions[int]{})
 	if err != nil {
 		t.Fatal(err)
 	}

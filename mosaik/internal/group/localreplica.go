@@ -152,7 +152,7 @@ func (g *Group) claimLog(l *localReplica) error {
 	if l.resumed {
 		return nil // the log belongs to it already
 	}
-	if files, ok := logstore.FilesOf(g.cfg.Log); ok && l.carryover != nil {
+	if files, ok := logstore.SnapshotFiles(g.cfg.Log); ok && l.carryover != nil {
 		if err := writeCarryover(files, l.epoch, l.carryover); err != nil {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
