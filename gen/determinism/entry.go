@@ -202,7 +202,8 @@ func (u *unit) checkResults(e entry) {
 	}
 	s := u.sharingOf(e.f)
 	for _, r := range u.resultsOf(e.f) {
-		if r.shares(s)&e.state == 0 || u.allowed(r.at.Pos()) {
+		shared := r.shares(s)&e.state != 0 && !u.isTaken(e.f, r)
+		if !shared && !u.isStored(s, e, r) || u.allowed(r.at.Pos()) {
 			continue
 		}
 		name := ""

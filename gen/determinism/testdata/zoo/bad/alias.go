@@ -115,6 +115,32 @@ func (Popped) ApplyTo(m *Shared, _ sm.ApplyContext) (record, error) {
 	return m.records[0], nil // want `shares memory with the state`
 }
 
+type Create struct {
+	ID    int64
+	Value []byte
+}
+
+func (c Create) ApplyTo(m *Shared, _ sm.ApplyContext) (*node, error) {
+	n := &node{id: c.ID}
+	m.nodes["last"] = n
+	return n, nil // want `the result n shares memory with the state`
+}
+
+type Grow struct{ Name string }
+
+func (c Grow) ApplyTo(m *Shared, _ sm.ApplyContext) ([]string, error) {
+	all := m.list
+	m.list = append(m.list, c.Name)
+	return all, nil // want `the result all shares memory with the state`
+}
+
+type Swap struct{ Value []byte }
+
+func (c Swap) ApplyTo(m *Shared, _ sm.ApplyContext) ([]byte, error) {
+	m.items["last"] = c.Value
+	return c.Value, nil // want `the result c.Value shares memory with the state`
+}
+
 // ApplyBatch keeps the batch, and returns parts of the state.
 func (m *Shared) ApplyBatch(batch []sm.Applying[string]) {
 	m.batch = batch // want `the state keeps batch, which belongs to the group once ApplyBatch returns`

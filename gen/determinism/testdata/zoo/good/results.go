@@ -106,3 +106,52 @@ func (m *Machine) Restore(r io.Reader) error {
 	m.values = map[string][]byte{"all": b}
 	return err
 }
+
+type Replace struct {
+	Key   string
+	Value []byte
+}
+
+func (c Replace) ApplyTo(m *Machine, _ sm.ApplyContext) ([]byte, error) {
+	old := bytes.Clone(m.values[c.Key])
+	m.values[c.Key] = c.Value
+	return old, nil
+}
+
+type Pop struct{ Key string }
+
+func (c Pop) ApplyTo(m *Machine, _ sm.ApplyContext) ([]byte, error) {
+	v, ok := m.values[c.Key]
+	if !ok {
+		return nil, nil
+	}
+	delete(m.values, c.Key)
+	return v, nil // which is no longer part of the state
+}
+
+type Drain struct{}
+
+func (Drain) ApplyTo(m *Machine, _ sm.ApplyContext) ([]entry, error) {
+	all := m.entries
+	m.entries = nil
+	return all, nil
+}
+
+type Shift struct{}
+
+func (Shift) ApplyTo(m *Machine, _ sm.ApplyContext) (entry, error) {
+	head := m.entries[0]
+	m.entries = m.entries[1:]
+	return head, nil
+}
+
+type Exchange struct {
+	Key   string
+	Value []byte
+}
+
+func (c Exchange) ApplyTo(m *Machine, _ sm.ApplyContext) ([]byte, error) {
+	old := m.values[c.Key]
+	m.values[c.Key] = c.Value
+	return old, nil
+}
