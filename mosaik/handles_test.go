@@ -154,7 +154,9 @@ func TestLeaveWithoutQuorum(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := groups[0].Leave(ctx)
-	wantError(t, "leave", err, context.DeadlineExceeded)
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, mosaik.ErrStalled) { // the second if the member notices first
+		t.Errorf("leave: error %v, want %v or %v", err, context.DeadlineExceeded, mosaik.ErrStalled)
+	}
 	if want := "mosaik: leave group " + groups[0].ID().Short() + ": the group did not confirm: "; err != nil && !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %q, want it to begin with %q", err, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,13 +50,13 @@ func TestLeaveBesideTheDead(t *testing.T) {
 }
 
 // TestAllLeaveAtOnce lets all members leave at the same time. No Leave waits for
-// the end of its context, and what it returns says what was not confirmed.
+// the end of its context, and what it returns says that the group did not confirm.
 func TestAllLeaveAtOnce(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 5; n++ {
 		for _, expected := range []int{0, n} {
+			// One after the other: thirty members at once keep a busy machine from electing.
 			t.Run(fmt.Sprintf("%d members expected %d", n, expected), func(t *testing.T) {
-				t.Parallel()
 				c := testutil.NewCluster(t, n)
 				groups := electAll(t, c, patient(expected))
 				errs := make([]error, n)
@@ -65,7 +66,11 @@ func TestAllLeaveAtOnce(t *testing.T) {
 				}
 				leaving.Wait()
 				for i, err := range errs {
-					if err != nil && (n == 1 || !errors.Is(err, mosaik.ErrVoteNeeded) && !errors.Is(err, mosaik.ErrStalled)) {
+					if err == nil {
+						continue
+					}
+					// One without a vote has nothing to be told but that its leader does not answer.
+					if n == 1 || errors.Is(err, mosaik.ErrNotStopped) || !strings.Contains(err.Error(), "the group did not confirm") {
 						t.Errorf("member %d: %v", i, err)
 					}
 				}
