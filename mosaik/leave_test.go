@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
@@ -94,62 +96,129 @@ func (s *stuck) Apply(sm.ApplyContext, string) (any, error) {
 	return nil, nil
 }
 
-// TestStuckApply leaves and closes while an Apply does not return: both end in
-// bounded time and say so, and what is left ends when it returns.
-func TestStuckApply(t *testing.T) {
+// stuckPair is a group of two members. The machine of the first one applies a command until
+// release is closed.
+type stuckPair struct {
+	dir     string
+	net     *mosaik.Network
+	first   *mosaik.Group[string, *stuck]
+	second  *mosaik.Group[string, *stuck]
+	release chan struct{}
+	again   testutil.Joiner[string, *stuck] // joins the first one again
+}
+
+// openStuck opens a network of the pair.
+func openStuck(t *testing.T, opts ...mosaik.Option) (*mosaik.Network, error) {
+	opts = append(opts, mosaik.WithTick(10*time.Millisecond), mosaik.WithListen("127.0.0.1:0"))
+	return mosaik.Open(t.Context(), mosaik.NewNetworkID(t.Name()), opts...)
+}
+
+func newStuckPair(t *testing.T) (p stuckPair) {
+	p.dir, p.release = t.TempDir(), make(chan struct{})
+	var err error
+	if p.net, err = openStuck(t, mosaik.WithDir(p.dir)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := openStuck(t, mosaik.WithSeeds(p.net.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	key, free := mosaik.RandomKey(), make(chan struct{})
+	close(free)
+	builder := func(n *mosaik.Network, m *stuck) testutil.Joiner[string, *stuck] {
+		return mosaik.WithStateMachine(n.Groups().WithKey(key), func() *stuck { return m }).
+			WithConsensusConfig(fast(mosaik.ConsensusConfig{})).WithMembership(mosaik.Policy{Expected: 2})
+	}
+	machine := &stuck{began: make(chan struct{}, 2), release: p.release}
+	p.again = builder(p.net, machine)
+	if p.first, err = p.again.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.second, err = builder(other, &stuck{began: make(chan struct{}, 2), release: free}).Join(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testutil.Settle(t, p.first, p.second)
+	ctx, cancel := context.WithCancel(t.Context())
+	executed := make(chan struct{})
+	go func() {
+		defer close(executed)
+		_, _ = mosaik.Execute(ctx, p.first, stick("x"))
+	}()
+	t.Cleanup(func() { cancel(); <-executed })
+	<-machine.began
+	return p
+}
+
+// wantGone fails the test unless the error names the group and the other member sees the first
+// one end.
+func (p stuckPair) wantGone(t *testing.T, call string, err error) {
+	t.Helper()
+	wantError(t, call, err, mosaik.ErrNotStopped)
+	if err != nil && !strings.Contains(err.Error(), p.first.ID().Short()) {
+		t.Errorf("%s: error %q does not name group %s", call, err, p.first.ID().Short())
+	}
+	gone := func(mosaik.Status) bool { return len(p.second.Bonds()) == 0 }
+	if _, err := p.second.When().Until(soon(t), gone); err != nil {
+		t.Errorf("the other member still has the bond: %v", err)
+	}
+}
+
+// TestStuckLeave leaves while an Apply does not return. Leave ends in bounded time, the other
+// member sees this one go, and the group's place is free when the Apply has returned.
+func TestStuckLeave(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for what does not end")
 	}
-	for _, call := range []string{"leave", "close"} {
-		t.Run(call, func(t *testing.T) {
-			t.Parallel()
-			net, err := mosaik.Open(t.Context(), mosaik.NewNetworkID(t.Name()), mosaik.WithTick(10*time.Millisecond))
-			if err != nil {
-				t.Fatal(err)
-			}
-			release := make(chan struct{})
-			m := &stuck{began: make(chan struct{}, 1), release: release}
-			b := mosaik.WithStateMachine(net.Groups().WithKey(mosaik.RandomKey()), func() *stuck { return m }).
-				WithConsensusConfig(fast(mosaik.ConsensusConfig{BootstrapDelay: mosaik.None}))
-			g, err := b.Join(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := g.When().Online(soon(t)); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			executed := make(chan struct{})
-			go func() {
-				defer close(executed)
-				_, _ = mosaik.Execute(ctx, g, stick("x"))
-			}()
-			<-m.began
-			if call == "leave" {
-				ended, end := context.WithCancel(t.Context())
-				end()
-				err = g.Leave(ended)
-			} else {
-				err = net.Close()
-			}
-			wantError(t, call, err, mosaik.ErrNotStopped)
-			close(release)
-			cancel()
-			<-executed
-			if call == "leave" {
-				defer net.Close()
-				// The group's place is free once what was left has ended.
-				again, err := b.Join(soon(t))
-				if err != nil {
-					t.Fatalf("join again: %v", err)
-				}
-				if err := again.Leave(soon(t)); err != nil {
-					t.Errorf("leave again: %v", err)
-				}
-			}
-		})
+	p := newStuckPair(t)
+	defer p.net.Close()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	p.wantGone(t, "leave", p.first.Leave(ended))
+	ctx, cancel := context.WithCancel(t.Context())
+	occupied := make(chan error, 1)
+	go func() {
+		_, err := p.again.Join(ctx)
+		occupied <- err
+	}()
+	cancel()
+	wantError(t, "join before the Apply has returned", <-occupied, context.Canceled)
+	close(p.release)
+	if _, err := p.again.Join(soon(t)); err != nil {
+		t.Errorf("join after the Apply has returned: %v", err)
+	}
+}
+
+// TestStuckClose closes the network while an Apply does not return. Close ends in bounded time
+// and frees the network's address at once. The directory is free when the Apply has returned.
+func TestStuckClose(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for what does not end")
+	}
+	p := newStuckPair(t)
+	p.wantGone(t, "close", p.net.Close())
+	l, err := net.Listen("tcp", p.net.Addr().String())
+	if err != nil {
+		t.Fatalf("the address is not free: %v", err)
+	}
+	l.Close()
+	if n, err := openStuck(t, mosaik.WithDir(p.dir)); !errors.Is(err, logstore.ErrLocked) {
+		t.Errorf("open the directory before the Apply has returned: network %v, error %v, want %v", n, err, logstore.ErrLocked)
+	}
+	close(p.release)
+	for ctx := soon(t); ; {
+		n, err := openStuck(t, mosaik.WithDir(p.dir))
+		if err == nil {
+			n.Close()
+			return
+		}
+		if !errors.Is(err, logstore.ErrLocked) || ctx.Err() != nil {
+			t.Fatalf("open the directory after the Apply has returned: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // nothing reports that a lock is free
 	}
 }
 
