@@ -38,6 +38,7 @@ type farewell struct {
 type leave struct {
 	since  time.Time
 	change uint64 // the last membership change that was seen
+	leader uint64 // the last leader that was seen, 0 for none
 }
 
 // Leave ends the member's part in an orderly way: a leader hands on the lead,
@@ -106,7 +107,7 @@ func (g *Group) beginToLeave() {
 		g.left.Set(farewell{done: true})
 		return
 	}
-	g.leave = leave{since: time.Now(), change: l.members.ChangeID}
+	g.leave = leave{since: time.Now(), change: l.members.ChangeID, leader: l.leader}
 	g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 	g.announce()
 	g.reconcile()
@@ -142,10 +143,11 @@ func (g *Group) reviewLeave(l *life) {
 	}
 	hope := g.leave.change != l.members.ChangeID
 	if time.Since(g.leave.since) < g.cfg.Policy.Grace {
-		hope = hope || l.votes() && g.steward().replaceable()
+		// A leader that leaves hands the lead on first, and its successor removes it.
+		hope = hope || l.votes() && g.steward().replaceable() || g.leave.leader != l.leader
 	}
 	if hope {
-		g.leave.change = l.members.ChangeID
+		g.leave.change, g.leave.leader = l.members.ChangeID, l.leader
 		g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 		return
 	}

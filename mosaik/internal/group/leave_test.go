@@ -3,7 +3,6 @@ package group
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +28,7 @@ func leaver() (*Group, *life) {
 	other := Announcement{Epoch: e, Phase: CaughtUp}
 	g.peers[b], l.leader = other, other.replica(b)
 	l.members = engine.Membership{ChangeID: 7, Voters: map[uint64]sm.PeerID{l.id: self, l.leader: b}}
-	g.leave = leave{since: time.Now(), change: 7}
+	g.leave = leave{since: time.Now(), change: 7, leader: l.leader}
 	return g, l
 }
 
@@ -69,57 +68,60 @@ func TestLetGo(t *testing.T) {
 }
 
 // TestReviewLeave ends leaving where nothing shows how it will end: not while the membership
-// changes, and not while a member is here that could take the vote, for a grace.
+// changes, and for a grace not while a member is here that could take the vote, or another leader
+// has been elected.
 func TestReviewLeave(t *testing.T) {
 	t.Parallel()
-	for _, changed := range []bool{false, true} {
-		for _, replaceable := range []bool{false, true} {
-			for _, graced := range []bool{false, true} {
-				for _, votes := range []bool{false, true} {
-					for _, led := range []bool{false, true} {
-						what := fmt.Sprintf("changed %t, replaceable %t, within the grace %t, votes %t, led %t", changed, replaceable, graced, votes, led)
-						g, l := leaver()
-						if replaceable {
-							replaceableBy(g, l)
-						}
-						if !graced {
-							g.leave.since = time.Now().Add(-2 * time.Hour)
-						}
-						if !votes {
-							delete(l.members.Voters, l.id)
-						}
-						if !led {
-							l.leader = 0
-						}
-						if changed {
-							l.members.ChangeID++
-						}
-						var want farewell
-						waits := changed || graced && votes && replaceable
-						switch {
-						case waits:
-						case !led:
-							want = farewell{true, ErrStalled}
-						case votes:
-							want = farewell{true, ErrVoteNeeded}
-						default:
-							want = farewell{true, errUnconfirmed}
-						}
-						g.reviewLeave(l)
-						if got := g.left.Get(); got != want {
-							t.Errorf("%s: leaving has ended is %t with error %v, want %t with %v", what, got.done, got.err, want.done, want.err)
-						}
-						if got := g.timers.all["leave"] != nil; got != waits {
-							t.Errorf("%s: another look is planned is %t, want %t", what, got, waits)
-						}
-						if changed && g.leave.change != l.members.ChangeID {
-							t.Errorf("%s: the same change counts again", what)
-						}
-						g.timers.stop()
-					}
-				}
+	conditions := []string{"a change", "replaceable", "within the grace", "a vote", "a leader", "another leader than before"}
+	for drawn := range 1 << len(conditions) {
+		what, has := "leaving with", make([]bool, len(conditions))
+		for i, c := range conditions {
+			if has[i] = drawn&(1<<i) != 0; has[i] {
+				what += ", " + c
 			}
 		}
+		changed, replaceable, graced, votes, led, other := has[0], has[1], has[2], has[3], has[4], has[5]
+		g, l := leaver()
+		if replaceable {
+			replaceableBy(g, l)
+		}
+		if !graced {
+			g.leave.since = time.Now().Add(-2 * time.Hour)
+		}
+		if !votes {
+			delete(l.members.Voters, l.id)
+		}
+		if !led {
+			l.leader = 0
+		}
+		if g.leave.leader = l.leader; other {
+			g.leave.leader = l.id
+		}
+		if changed {
+			l.members.ChangeID++
+		}
+		var want farewell
+		waits := changed || graced && (votes && replaceable || other)
+		switch {
+		case waits:
+		case !led:
+			want = farewell{true, ErrStalled}
+		case votes:
+			want = farewell{true, ErrVoteNeeded}
+		default:
+			want = farewell{true, errUnconfirmed}
+		}
+		g.reviewLeave(l)
+		if got := g.left.Get(); got != want {
+			t.Errorf("%s: leaving has ended is %t with error %v, want %t with %v", what, got.done, got.err, want.done, want.err)
+		}
+		if got := g.timers.all["leave"] != nil; got != waits {
+			t.Errorf("%s: another look is planned is %t, want %t", what, got, waits)
+		}
+		if waits && (g.leave.change != l.members.ChangeID || g.leave.leader != l.leader) {
+			t.Errorf("%s: the same change, or the same leader, counts again", what)
+		}
+		g.timers.stop()
 	}
 }
 
