@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"maps"
@@ -16,31 +15,6 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/testutil"
 )
-
-// lines is a log in memory.
-type lines struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-// with returns the lines that contain a text.
-func (l *lines) with(text string) (found []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.all.String()) {
-		if strings.Contains(line, text) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
 
 // lingering is a query that does not return before it is told to.
 type lingering struct{ until <-chan struct{} }
@@ -80,7 +54,7 @@ func TestSlowMachine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for calls to run long")
 	}
-	reader, log := metric.NewManualReader(), &lines{}
+	reader, log := metric.NewManualReader(), newLogbook()
 	c := testutil.NewCluster(t, 1, testutil.WithNodeOptions(func(int) []mosaik.Option {
 		return []mosaik.Option{
 			mosaik.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))),
@@ -146,7 +120,7 @@ func TestSlowMachine(t *testing.T) {
 // A machine that panics is logged once, with what its author needs.
 func TestPoisonIsLogged(t *testing.T) {
 	t.Parallel()
-	log := &lines{}
+	log := newLogbook()
 	c := testutil.NewCluster(t, 1, testutil.WithNodeOptions(func(int) []mosaik.Option {
 		return []mosaik.Option{mosaik.WithLogger(slog.New(slog.NewTextHandler(log, nil)))}
 	}))

@@ -1,12 +1,10 @@
 package integration_test
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -135,32 +133,14 @@ func TestNarrowLink(t *testing.T) {
 	}
 }
 
-// lockedLog keeps what is logged.
-type lockedLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lockedLog) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), text)
-}
-
 // A member that cannot be dialled takes part in the group like the others, which ask it to
 // connect to them. Both sides report that.
 func TestMemberBehindNAT(t *testing.T) {
 	t.Parallel()
 	const hidden = 2
-	logs := make([]lockedLog, 3)
+	books := []*logbook{newLogbook(), newLogbook(), newLogbook()}
 	c := testutil.NewCluster(t, 3, testutil.WithNodeOptions(func(node int) []mosaik.Option {
-		opts := []mosaik.Option{mosaik.WithLogger(slog.New(slog.NewTextHandler(&logs[node], nil)))}
+		opts := []mosaik.Option{books[node].option()}
 		if node == hidden {
 			opts = append(opts, mosaik.WithAdvertise("127.0.0.1:1"))
 		}
@@ -189,11 +169,11 @@ func TestMemberBehindNAT(t *testing.T) {
 	for i := range hidden {
 		wantLink(t, groups[i], c.Node(hidden).Peer(), "cannot be dialled")
 		wantLink(t, groups[hidden], c.Node(i).Peer(), "cannot dial this member")
-		if n := logs[i].count("cannot dial peer at its advertised addresses"); n != 1 {
+		if n := books[i].count("cannot dial peer at its advertised addresses"); n != 1 {
 			t.Errorf("node %d logged %d times that a peer cannot be dialled, want once", i, n)
 		}
 	}
-	if n := logs[hidden].count("peer cannot dial this one"); n < 1 || n > 2 {
+	if n := books[hidden].count("peer cannot dial this one"); n < 1 || n > 2 {
 		t.Errorf("the hidden node logged %d times that it cannot be dialled, want once for each other node", n)
 	}
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
@@ -82,29 +81,15 @@ func TestAllLeaveAtOnce(t *testing.T) {
 	}
 }
 
-// stuck is a machine whose commands return when the test lets them.
-type stuck struct {
-	began   chan struct{}
-	release <-chan struct{}
-}
-
-func (*stuck) Spec() sm.Spec[string] { return sm.Define[string]("stuck", 1) }
-
-func (s *stuck) Apply(sm.ApplyContext, string) (any, error) {
-	s.began <- struct{}{}
-	<-s.release
-	return nil, nil
-}
-
 // stuckPair is a group of two members. The machine of the first one applies a command until
 // release is closed.
 type stuckPair struct {
 	dir     string
 	net     *mosaik.Network
-	first   *mosaik.Group[string, *stuck]
-	second  *mosaik.Group[string, *stuck]
+	first   *mosaik.Group[step, *gated]
+	second  *mosaik.Group[step, *gated]
 	release chan struct{}
-	again   testutil.Joiner[string, *stuck] // joins the first one again
+	again   testutil.Joiner[step, *gated] // joins the first one again
 }
 
 // openStuck opens a network of the pair.
@@ -126,16 +111,16 @@ func newStuckPair(t *testing.T) (p stuckPair) {
 	t.Cleanup(func() { other.Close() })
 	key, free := mosaik.RandomKey(), make(chan struct{})
 	close(free)
-	builder := func(n *mosaik.Network, m *stuck) testutil.Joiner[string, *stuck] {
-		return mosaik.WithStateMachine(n.Groups().WithKey(key), func() *stuck { return m }).
+	builder := func(n *mosaik.Network, m *gated) testutil.Joiner[step, *gated] {
+		return mosaik.WithStateMachine(n.Groups().WithKey(key), func() *gated { return m }).
 			WithConsensusConfig(fast(mosaik.ConsensusConfig{})).WithMembership(mosaik.Policy{Expected: 2})
 	}
-	machine := &stuck{began: make(chan struct{}, 2), release: p.release}
-	p.again = builder(p.net, machine)
+	entered := make(chan struct{}, 2)
+	p.again = builder(p.net, &gated{entered: entered, gate: p.release})
 	if p.first, err = p.again.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.second, err = builder(other, &stuck{began: make(chan struct{}, 2), release: free}).Join(t.Context())
+	p.second, err = builder(other, &gated{entered: make(chan struct{}, 2), gate: free}).Join(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,10 +129,10 @@ func newStuckPair(t *testing.T) (p stuckPair) {
 	executed := make(chan struct{})
 	go func() {
 		defer close(executed)
-		_, _ = mosaik.Execute(ctx, p.first, stick("x"))
+		_, _ = p.first.Execute(ctx, step{Verb: "wait"})
 	}()
 	t.Cleanup(func() { cancel(); <-executed })
-	<-machine.began
+	<-entered
 	return p
 }
 
@@ -215,13 +200,4 @@ func TestStuckClose(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond) // nothing reports that a lock is free
 	}
-}
-
-// stick is the command of a stuck machine.
-type stick string
-
-func (s stick) AsCommand() string { return string(s) }
-func (s stick) ApplyTo(m *stuck, at sm.ApplyContext) (struct{}, error) {
-	_, err := m.Apply(at, string(s))
-	return struct{}{}, err
 }

@@ -106,13 +106,6 @@ func TestMismatchIsReported(t *testing.T) {
 
 var expecting2 = mosaik.Policy{Expected: 2}
 
-// count returns how many lines contain a text.
-func (l *logbook) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // TestRefusingResolver has the errors of two seeds each name another port, as those
 // of a resolver do, and counts the lines.
 func TestRefusingResolver(t *testing.T) {

@@ -1,13 +1,9 @@
 package integration_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,52 +34,6 @@ type savedTill struct{ till }
 
 func (*savedTill) Snapshot(io.Writer) error { return nil }
 func (*savedTill) Restore(io.Reader) error  { return nil }
-
-// logbook keeps what a network logs and lets a test wait for a line of it.
-type logbook struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{}
-}
-
-func newLogbook() *logbook { return &logbook{changed: make(chan struct{})} }
-
-// option makes a network log here.
-func (l *logbook) option() mosaik.Option {
-	return mosaik.WithLogger(slog.New(slog.NewTextHandler(l, nil)))
-}
-
-// Write implements [io.Writer].
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.changed)
-	l.changed = make(chan struct{})
-	return l.text.Write(p)
-}
-
-// wait waits for a line that contains all parts.
-func (l *logbook) wait(ctx context.Context, parts ...string) error {
-	for {
-		l.mu.Lock()
-		text, changed := l.text.String(), l.changed
-		l.mu.Unlock()
-		for line := range strings.Lines(text) {
-			found := true
-			for _, part := range parts {
-				found = found && strings.Contains(line, part)
-			}
-			if found {
-				return nil
-			}
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return errors.New("no such line in the log:\n" + text)
-		}
-	}
-}
 
 // newLoggedCluster starts nodes that each log into a book.
 func newLoggedCluster(t *testing.T, n int) (*testutil.Cluster, []*logbook) {
