@@ -6,7 +6,7 @@ import "testing"
 // would be generated now.
 func TestOwnMachines(t *testing.T) {
 	t.Parallel()
-	result, err := Generate(t.Context(), Config{Dir: "..", Patterns: []string{"./examples/quickstart/ledger", "./mosaik/testdata/savings"}})
+	result, err := Generate(t.Context(), Config{Dir: "..", Patterns: []string{"./examples/quickstart/ledger", "./mosaik/integration/testdata/savings"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,48 +5,18 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/mosaik-go/mosaik/codec"
 	"github.com/mosaik-go/mosaik/logstore"
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/mosaik/internal/apitest"
 	"github.com/mosaik-go/mosaik/mosaik/ticket"
 	"github.com/mosaik-go/mosaik/sm"
 	"github.com/mosaik-go/mosaik/testutil"
 )
-
-// wantMessage fails the test unless err says all parts.
-func wantMessage(t *testing.T, what string, err error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("%s: no error, want one that says %q", what, parts)
-		return
-	}
-	for _, part := range parts {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%s: error %q does not say %q", what, err, part)
-		}
-	}
-}
-
-// openNetwork opens a network that ends with the test.
-func openNetwork(t *testing.T, id sm.Digest, opts ...mosaik.Option) *mosaik.Network {
-	t.Helper()
-	n, err := mosaik.Open(t.Context(), id, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
 
 func TestOpenRefusesBadOptions(t *testing.T) {
 	t.Parallel()
@@ -88,37 +58,51 @@ func TestOpenRefusesBadOptions(t *testing.T) {
 		if err == nil {
 			n.Close()
 		}
-		wantMessage(t, name, err, append(tc.parts, "mosaik: open network "+id.Short()+": ")...)
+		apitest.WantMessage(t, name, err, append(tc.parts, "mosaik: open network "+id.Short()+": ")...)
 	}
 
 	_, err := mosaik.Open(t.Context(), sm.Digest{})
-	wantMessage(t, "zero id", err, "the network id is zero", "NetworkID")
-	_, err = mosaik.Open(gone(), id)
-	wantError(t, "ended context", err, context.Canceled)
+	apitest.WantMessage(t, "zero id", err, "the network id is zero", "NetworkID")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err = mosaik.Open(ended, id); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended context: error %v, want %v", err, context.Canceled)
+	}
 }
 
 func TestOpenOnAPortInUse(t *testing.T) {
 	t.Parallel()
 	id := mosaik.NetworkID("port in use")
-	first := openNetwork(t, id)
+	first := apitest.OpenNetwork(t, id)
 	addr := first.Addr().String()
 	second, err := mosaik.Open(t.Context(), id, mosaik.WithListen(addr))
 	if err == nil {
 		second.Close()
 	}
-	wantMessage(t, "second", err, "mosaik: open network "+id.Short()+": ", addr, "in use")
+	apitest.WantMessage(t, "second", err, "mosaik: open network "+id.Short()+": ", addr, "in use")
 }
 
+// idle is a machine that does nothing.
+type idle struct{}
+
+func newIdle() *idle { return &idle{} }
+
+func (idle) Spec() sm.Spec[step]                      { return sm.Define[step]("idle", 1) }
+func (idle) Apply(sm.ApplyContext, step) (any, error) { return nil, nil }
+
+// step is the command of an idle machine.
+type step struct{ Verb string }
+
 // unnamed, and those that follow, are machines with something wrong.
-type unnamed struct{ till }
+type unnamed struct{ idle }
 
 func (unnamed) Spec() sm.Spec[step] { return sm.Spec[step]{} }
 
-type unsigned struct{ till }
+type unsigned struct{ idle }
 
 func (unsigned) Spec() sm.Spec[step] { return sm.Spec[step]{Name: "unsigned"} }
 
-type uncoded struct{ till }
+type uncoded struct{ idle }
 
 func (uncoded) Spec() sm.Spec[step] {
 	return sm.Spec[step]{Name: "uncoded", Signature: sm.ID("uncoded")}
@@ -129,21 +113,32 @@ type listener struct{}
 func (listener) Spec() sm.Spec[chan int]                      { return sm.Define[chan int]("listener", 1) }
 func (listener) Apply(sm.ApplyContext, chan int) (any, error) { return nil, nil }
 
-type hasty struct{ till }
+type hasty struct{ idle }
 
 func (*hasty) ConsensusDefaults() consensus.Config {
 	return consensus.Config{HeartbeatInterval: 1}
 }
 
+// nobody is a validator that admits no peer.
+type nobody struct{}
+
+func (nobody) Class() sm.Digest     { return sm.ID("nobody") }
+func (nobody) Signature() sm.Digest { return sm.ID("nobody") }
+func (nobody) Validate(time.Time, sm.PeerID, ticket.Ticket) (time.Time, error) {
+	return time.Time{}, errors.New("nobody is admitted")
+}
+
 type brokenStorage struct{}
 
-func (brokenStorage) Open(logstore.OpenOptions[step]) (logstore.Log, error) { return nil, errDisk }
+func (brokenStorage) Open(logstore.OpenOptions[step]) (logstore.Log, error) {
+	return nil, errors.New("the disk is on fire")
+}
 
 func TestJoinRefusesBadSettings(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NetworkID("bad settings"))
+	n := apitest.OpenNetwork(t, mosaik.NetworkID("bad settings"))
 	keyed := n.Groups().WithKey(mosaik.RandomKey())
-	base := mosaik.WithStateMachine(keyed, newTill)
+	base := mosaik.WithStateMachine(keyed, newIdle)
 	timing := func(c consensus.Config) func(context.Context) error {
 		return join(base.WithConsensusConfig(c))
 	}
@@ -152,10 +147,10 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		join  func(context.Context) error
 		parts []string
 	}{
-		"zero key":           {join(mosaik.WithStateMachine(n.Groups().WithKey(mosaik.GroupKey{}), newTill)), []string{"the group key is zero", "KeyFromText"}},
+		"zero key":           {join(mosaik.WithStateMachine(n.Groups().WithKey(mosaik.GroupKey{}), newIdle)), []string{"the group key is zero", "KeyFromText"}},
 		"zero key, no-op":    {join(n.Groups().WithKey(mosaik.GroupKey{})), []string{"the group key is zero"}},
-		"no constructor":     {join(mosaik.WithStateMachine[step, *till](keyed, nil)), []string{"the machine's constructor is nil"}},
-		"nil machine":        {join(mosaik.WithStateMachine(keyed, func() *till { return nil })), []string{"constructor returned nil"}},
+		"no constructor":     {join(mosaik.WithStateMachine[step, *idle](keyed, nil)), []string{"the machine's constructor is nil"}},
+		"nil machine":        {join(mosaik.WithStateMachine(keyed, func() *idle { return nil })), []string{"constructor returned nil"}},
 		"nil storage":        {join(base.WithLogStorage(nil)), []string{"the log storage is nil"}},
 		"nil memory":         {join(base.WithLogStorage((*logstore.Memory[step])(nil))), []string{"the log storage is nil"}},
 		"machine's name":     {join(mosaik.WithStateMachine(keyed, func() *unnamed { return &unnamed{} })), []string{"spec has no name", "Spec.Name"}},
@@ -163,7 +158,7 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		"codec":              {join(mosaik.WithStateMachine(keyed, func() *uncoded { return &uncoded{} })), []string{`machine "uncoded"`, "no codec", "sm.Define"}},
 		"commands":           {join(mosaik.WithStateMachine(keyed, func() listener { return listener{} })), []string{`machine "listener"`, "a chan cannot be encoded"}},
 		"machine's config":   {join(mosaik.WithStateMachine(keyed, func() *hasty { return &hasty{} })), []string{"heartbeat_interval is 1ns", "from 1ms"}},
-		"validator":          {join(base.RequireTicket(password{"x"}).RequireTicket(nil)), []string{"ticket validator 2 is nil"}},
+		"validator":          {join(base.RequireTicket(nobody{}).RequireTicket(nil)), []string{"ticket validator 2 is nil"}},
 		"broken storage":     {join(base.WithLogStorage(brokenStorage{})), []string{"open its log: the disk is on fire"}},
 		"rare snapshots":     {join(base.WithSnapshots(1e9+1, 1<<20)), []string{"snapshots every 1000000001 entries", "from 10 to 1000000000"}},
 		"frequent snapshots": {join(base.WithSnapshots(9, 1<<20)), []string{"snapshots every 9 entries", "from 10"}},
@@ -192,12 +187,16 @@ func TestJoinRefusesBadSettings(t *testing.T) {
 		"grace":              {membership(consensus.Policy{Grace: -1}), []string{"grace is -1ns", "from 1ms to 720h0m0s"}},
 	} {
 		err := tc.join(t.Context())
-		wantMessage(t, name, err, append(tc.parts, "mosaik: join group")...)
+		apitest.WantMessage(t, name, err, append(tc.parts, "mosaik: join group")...)
 		if strings.Count(fmt.Sprint(err), "mosaik: ") != 1 {
 			t.Errorf("%s: the package is not named once: %v", name, err)
 		}
 	}
-	wantError(t, "ended context", join(base)(gone()), context.Canceled)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := join(base)(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended context: error %v, want %v", err, context.Canceled)
+	}
 	if peers := n.Peers(); len(peers) != 0 {
 		t.Errorf("peers %+v out of nowhere", peers)
 	}
@@ -216,113 +215,29 @@ func join[C any, M sm.StateMachine[C]](b testutil.Joiner[C, M]) func(context.Con
 
 func TestAddTicketRefusesBadTickets(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NetworkID("bad tickets"))
+	n := apitest.OpenNetwork(t, mosaik.NetworkID("bad tickets"))
 	class := sm.ID("door")
-	wantMessage(t, "no class", n.AddTicket(ticket.Ticket{Data: []byte("x")}), "mosaik: add ticket", "the class is zero")
-	wantMessage(t, "large", n.AddTicket(ticket.Ticket{Class: class, Data: make([]byte, ticket.MaxData+1)}), "mosaik: add ticket of class "+class.Short(), "4097 bytes", "at most 4096")
+	apitest.WantMessage(t, "no class", n.AddTicket(ticket.Ticket{Data: []byte("x")}), "mosaik: add ticket", "the class is zero")
+	apitest.WantMessage(t, "large", n.AddTicket(ticket.Ticket{Class: class, Data: make([]byte, ticket.MaxData+1)}), "mosaik: add ticket of class "+class.Short(), "4097 bytes", "at most 4096")
 	for i := range ticket.MaxTickets {
 		if err := n.AddTicket(ticket.Ticket{Class: class, Data: []byte{byte(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantMessage(t, "many", n.AddTicket(ticket.Ticket{Class: class, Data: []byte("more")}), "mosaik: add ticket of class "+class.Short(), "17", "16")
+	apitest.WantMessage(t, "many", n.AddTicket(ticket.Ticket{Class: class, Data: []byte("more")}), "mosaik: add ticket of class "+class.Short(), "17", "16")
 	if err := n.RemoveTicket(ticket.Ticket{Class: class, Data: []byte("never added")}); err != nil {
 		t.Errorf("removing what is not there: %v", err)
 	}
 }
 
-func TestUnreachableSeed(t *testing.T) {
-	t.Parallel()
-	// A port that was given back: nobody listens there.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := ln.Addr().String()
-	ln.Close()
-	other := openNetwork(t, mosaik.NetworkID("another"))
-	id, book := mosaik.NetworkID("lonely"), newLogbook()
-	n := openNetwork(t, id, mosaik.WithSeeds(dead, other.Addr().String()), book.option())
-	for _, seed := range []string{dead, other.Addr().String()} {
-		if err := book.wait(soon(t), "cannot reach seed", seed); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errShort)
-	defer cancel()
-	<-ctx.Done()
-	err = n.Connected(ctx)
-	wantMessage(t, "connected", err, "mosaik: connect to network "+id.Short()+": ", "no peer reached",
-		"seed "+dead, "refused", "seed "+other.Addr().String(), "101, other network")
-	wantError(t, "connected", err, errShort)
-}
-
 func TestConnectedWithoutSeeds(t *testing.T) {
 	t.Parallel()
-	n := openNetwork(t, mosaik.NetworkID("hermit"))
-	err := n.Connected(gone())
-	wantError(t, "connected", err, context.Canceled)
-	wantMessage(t, "connected", err, "there are no seeds")
-}
-
-func TestPeersAreConnectedBySeedsAlone(t *testing.T) {
-	t.Parallel()
-	id := mosaik.NetworkID("seeds")
-	a := openNetwork(t, id)
-	b := openNetwork(t, id, mosaik.WithSeeds(a.Addr().String()))
-	for _, n := range []*mosaik.Network{a, b} {
-		if err := n.Connected(soon(t)); err != nil {
-			t.Fatal(err)
-		}
+	n := apitest.OpenNetwork(t, mosaik.NetworkID("hermit"))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	err := n.Connected(ended)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("connected: error %v, want %v", err, context.Canceled)
 	}
-	if got := a.ID(); got != id {
-		t.Errorf("the network's id is %s, want %s", got, id)
-	}
-}
-
-// sealed has a codec that refuses some of its commands.
-type sealed struct{ till }
-
-func (*sealed) Spec() sm.Spec[step] {
-	spec := sm.Define[step]("sealed", 1)
-	spec.Codec = sealedCodec{spec.Codec}
-	return spec
-}
-
-type sealedCodec struct{ codec.Codec[step] }
-
-var errSeal = errors.New("the seal is broken")
-
-func (c sealedCodec) Append(dst []byte, s step) ([]byte, error) {
-	if s.Verb == "" {
-		return dst, errSeal
-	}
-	return c.Codec.Append(dst, s)
-}
-
-func (c sealedCodec) Decode(src []byte) (step, error) {
-	s, err := c.Codec.Decode(src)
-	if s.Verb == "blow" {
-		return step{}, errSeal
-	}
-	return s, err
-}
-
-func TestCodecErrors(t *testing.T) {
-	t.Parallel()
-	c := testutil.NewCluster(t, 1)
-	g := testutil.JoinAll(c, func() *sealed { return &sealed{} })[0]
-	_, err := g.ExecuteMany(t.Context(), step{"pay", 1}, step{})
-	wantError(t, "encode", err, mosaik.ErrInvalid)
-	wantError(t, "encode", err, errSeal)
-	wantMessage(t, "encode", err, "command 2 of 2")
-	results, err := g.ExecuteMany(soon(t), step{"pay", 1}, step{Verb: "blow"}, step{"pay", 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if results[0].Value != int64(1) || results[2].Value != int64(3) || results[2].Index != 3 {
-		t.Errorf("the results are %+v, want the second alone to fail", results)
-	}
-	wantError(t, "decode", results[1].Err, mosaik.ErrUndecodable)
-	wantError(t, "decode", results[1].Err, errSeal)
+	apitest.WantMessage(t, "connected", err, "there are no seeds")
 }

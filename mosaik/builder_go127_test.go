@@ -56,9 +56,9 @@ func TestMethodIsTheFunction(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
 	n := c.Node(0)
-	b := mosaik.WithStateMachine(n.Builder(), newTill)
+	b := mosaik.WithStateMachine(n.Builder(), NewLedger)
 	first := testutil.JoinWith(n, b)
-	b = n.Builder().WithStateMachine(newTill)
+	b = n.Builder().WithStateMachine(NewLedger)
 	second := testutil.JoinWith(n, b)
 	testutil.Settle(t, first, second)
 	if first.ID() != second.ID() {

@@ -6,52 +6,22 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mosaik-go/mosaik/mosaik"
-	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/mosaik/internal/apitest"
 )
-
-// errorValues are the exported error variables by name.
-var errorValues = map[string]error{
-	"ErrForming": mosaik.ErrForming, "ErrStalled": mosaik.ErrStalled, "ErrLevel": mosaik.ErrLevel,
-	"ErrTooLarge": mosaik.ErrTooLarge, "ErrInvalid": mosaik.ErrInvalid, "ErrResultLost": mosaik.ErrResultLost,
-	"ErrUndecodable": mosaik.ErrUndecodable, "ErrOtherEpoch": mosaik.ErrOtherEpoch, "ErrNotLeader": mosaik.ErrNotLeader,
-	"ErrPrecondition": mosaik.ErrPrecondition, "ErrVoteNeeded": mosaik.ErrVoteNeeded, "ErrNotStopped": mosaik.ErrNotStopped,
-	"ErrClosed": mosaik.ErrClosed, "ErrSuperseded": mosaik.ErrSuperseded, "ErrPoisoned": consensus.ErrPoisoned,
-	"ErrStorage": mosaik.ErrStorage, "ErrOutdated": consensus.ErrOutdated,
-}
-
-// errorTable returns the table of docs/guarantees.md: by the names of the error
-// variables, whether a call that ends so can be retried.
-var errorTable = sync.OnceValues(func() (map[string]bool, error) {
-	doc, err := os.ReadFile("../docs/guarantees.md")
-	if err != nil {
-		return nil, err
-	}
-	table := make(map[string]bool)
-	for _, row := range regexp.MustCompile("(?m)^\\| `(Err\\w+)` \\|(?: [^|]+ \\|){2} (yes|no) \\| [^|]+ \\|$").FindAllStringSubmatch(string(doc), -1) {
-		if _, twice := table[row[1]]; twice {
-			return nil, fmt.Errorf("the table of docs/guarantees.md has two rows for %s", row[1])
-		}
-		table[row[1]] = row[2] == "yes"
-	}
-	return table, nil
-})
 
 // TestErrorTable compares the table of docs/guarantees.md with the error variables of
 // the package and with Retryable.
 func TestErrorTable(t *testing.T) {
 	t.Parallel()
-	table, err := errorTable()
+	table, err := apitest.ErrorTable("../docs/guarantees.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +29,10 @@ func TestErrorTable(t *testing.T) {
 	if diff := cmp.Diff(exported, slices.Sorted(maps.Keys(table))); diff != "" {
 		t.Errorf("errors in the table of docs/guarantees.md (-exported +in the table):\n%s", diff)
 	}
-	if diff := cmp.Diff(exported, slices.Sorted(maps.Keys(errorValues))); diff != "" {
+	if diff := cmp.Diff(exported, slices.Sorted(maps.Keys(apitest.Errors))); diff != "" {
 		t.Errorf("errors that this test knows (-exported +known):\n%s", diff)
 	}
-	for name, err := range errorValues {
+	for name, err := range apitest.Errors {
 		if got := mosaik.Retryable(fmt.Errorf("wrapped: %w", err)); got != table[name] {
 			t.Errorf("Retryable(%s) is %t, and docs/guarantees.md has %t", name, got, table[name])
 		}

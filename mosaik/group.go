@@ -74,7 +74,8 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.handle} }
 // Leaving with the last handle takes the member out of the group: a leader transfers its
 // leadership, the other members remove this one and confirm it. Leave waits for that until ctx
 // ends, or until it is certain that they will not: [ErrVoteNeeded], or [ErrStalled] in a group
-// without a quorum. The member has left in any case; an error reports that the others did not
+// without a quorum. It does not wait longer than about two elections and an attempt of a command
+// for a leader that does not answer. The member has left in any case; an error reports that the others did not
 // confirm; they then treat the member like a crashed one. [ErrNotStopped] reports that part of it
 // is still running.
 //

@@ -28,7 +28,9 @@ func isBehindEngine(pkg string) bool { return strings.HasPrefix(pkg, engine+"/")
 var layers = [][]string{
 	{"cmd"},
 	{"examples"},
+	{"mosaik/integration"},
 	{"testutil"},
+	{"mosaik/internal/apitest"},
 	{"mosaik"},
 	{"mosaik/ticket", "mosaik/audit"},
 	{"mosaik/internal/group"},
@@ -37,6 +39,7 @@ var layers = [][]string{
 	{"mosaik/internal/engine/snapstore"},
 	{"mosaik/internal/engine/raftlog"},
 	{"mosaik/internal/engine/wire", "mosaik/internal/engine/enginetest", "mosaik/internal/engine/logbridge"},
+	{"mosaik/internal/seam"},
 	{"mosaik/internal/alloc", "mosaik/internal/discovery", "mosaik/internal/format", "mosaik/internal/gather", "mosaik/internal/isolate", "mosaik/internal/watch"},
 	{"mosaik/internal/link"},
 	{"logstore", "mosaik/consensus"},

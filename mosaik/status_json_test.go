@@ -15,7 +15,6 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik"
 	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/sm"
-	"github.com/mosaik-go/mosaik/testutil"
 )
 
 // A status in JSON is for people and their tools: ids, epochs and codes are text.
@@ -95,31 +94,5 @@ func TestStatusJSON(t *testing.T) {
 	var code consensus.CloseCode
 	if err := json.Unmarshal([]byte(`"x 30403"`), &code); err == nil {
 		t.Errorf("a code without a number is %d", code)
-	}
-}
-
-// A handle that was closed says so, and so does one whose network was closed.
-func TestStatusOfAnEnd(t *testing.T) {
-	t.Parallel()
-	c := testutil.NewCluster(t, 1)
-	g := testutil.JoinAll(c, newTill)[0]
-	other := testutil.JoinAll(c, newTill)[0]
-	if s := g.Status(); s.Ended != nil || !s.Online {
-		t.Errorf("the status of a member: %+v", s)
-	}
-	if err := g.Leave(soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	for what, closed := range map[string]tillGroup{"a handle that was closed": g, "a handle whose network was closed": other} {
-		if closed == other {
-			c.Node(0).Close()
-		}
-		s := closed.Status()
-		if !errors.Is(s.Ended, mosaik.ErrClosed) || !strings.HasPrefix(s.Waits, "nothing: ") || s.Online || s.Settled {
-			t.Errorf("%s: %+v", what, s)
-		}
-		if text, err := json.Marshal(s); err != nil || !strings.Contains(string(text), `"Ended":"mosaik: group `+g.ID().Short()+`: the group is closed"`) {
-			t.Errorf("%s: %s, %v", what, text, err)
-		}
 	}
 }

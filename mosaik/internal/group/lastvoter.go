@@ -27,7 +27,8 @@ import (
 // continueAlone continues the present epoch in a new one, if this member is its last voter. It
 // reports whether it did.
 func (g *Group) continueAlone(l *localReplica) bool {
-	if g.local != l || !g.mayContinueAlone(l, l.state.Status().Sealed) {
+	// The status of the state comes last, because it waits for an Apply, which may not return.
+	if g.local != l || !g.mayContinueAlone(l, false) || l.state.Status().Sealed {
 		return false
 	}
 	old := l.epoch

@@ -38,6 +38,7 @@ type leaveResult struct {
 type leaveProgress struct {
 	since  time.Time
 	change uint64 // id of the last membership change that was seen
+	leader uint64 // id of the last leader that was seen, 0 for none
 }
 
 // Leave ends the member's part in an orderly way: a leader transfers leadership, and the group
@@ -101,7 +102,7 @@ func (g *Group) startLeaving() {
 		g.leaveResult.Set(leaveResult{done: true})
 		return
 	}
-	g.leaveProgress = leaveProgress{since: time.Now(), change: l.members.ChangeID}
+	g.leaveProgress = leaveProgress{since: time.Now(), change: l.members.ChangeID, leader: l.leader}
 	g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 	g.announce()
 	g.reconcile()
@@ -137,10 +138,11 @@ func (g *Group) reviewLeave(l *localReplica) {
 	}
 	hope := g.leaveProgress.change != l.members.ChangeID
 	if time.Since(g.leaveProgress.since) < g.cfg.Policy.Grace {
-		hope = hope || l.votes() && g.reconciler().replaceable()
+		// A leader that leaves first hands over its leadership, and the next leader removes it.
+		hope = hope || l.votes() && g.reconciler().replaceable() || g.leaveProgress.leader != l.leader
 	}
 	if hope {
-		g.leaveProgress.change = l.members.ChangeID
+		g.leaveProgress.change, g.leaveProgress.leader = l.members.ChangeID, l.leader
 		g.timers.set("leave", g.leaveTime(), func() { g.reviewLeave(l) })
 		return
 	}
