@@ -34,7 +34,10 @@ func (u *unit) collectAllows(file *ast.File) {
 				continue
 			}
 			reason, _, _ := strings.Cut(rest, "//")
-			found = append(found, &allow{pos: c.Pos(), end: c.End(), reason: strings.TrimSpace(reason), from: group.Pos(), to: group.End()})
+			found = append(found, &allow{
+				pos: c.Pos(), end: c.End(), from: group.Pos(), to: group.End(),
+				reason: strings.TrimSpace(reason),
+			})
 		}
 	}
 	if len(found) == 0 {

@@ -51,7 +51,11 @@ func Check(ctx context.Context, c Config) ([]Finding, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Pos.Filename, b.Pos.Filename), cmp.Compare(a.Pos.Offset, b.Pos.Offset), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(
+			cmp.Compare(a.Pos.Filename, b.Pos.Filename),
+			cmp.Compare(a.Pos.Offset, b.Pos.Offset),
+			cmp.Compare(a.Message, b.Message),
+		)
 	})
 	return slices.Compact(out), nil
 }
@@ -115,8 +119,9 @@ func load(ctx context.Context, c Config) ([]*packages.Package, error) {
 		asked[p.PkgPath] = true
 		walk(p)
 	}
-	config.Mode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
-		packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule
+	config.Mode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles |
+		packages.NeedImports | packages.NeedTypes | packages.NeedTypesSizes | packages.NeedSyntax |
+		packages.NeedTypesInfo | packages.NeedModule
 	all := make([]string, 0, len(paths))
 	for path := range paths {
 		all = append(all, path)

@@ -42,7 +42,10 @@ func (u *unit) entries() []entry {
 			out = append(out, e)
 			continue
 		}
-		if entryPattern.Regexp != nil && !u.initial[f] && !isSink(f.obj) && entryPattern.MatchString(f.obj.FullName()) {
+		if entryPattern.Regexp == nil || u.initial[f] || isSink(f.obj) {
+			continue
+		}
+		if entryPattern.MatchString(f.obj.FullName()) {
 			out = append(out, entry{f, roleNamed, 0})
 		}
 	}
@@ -246,7 +249,8 @@ func (u *unit) checkBatch(e entry) {
 		}
 		for i, lhs := range a.Lhs {
 			rhs := a.Rhs[i]
-			if s.writeMask(lhs)&e.state != 0 && s.of(rhs)&first != 0 && isBatch(u.info.TypeOf(rhs)) && !u.allowed(a.Pos()) {
+			keeps := s.writeMask(lhs)&e.state != 0 && s.of(rhs)&first != 0 && isBatch(u.info.TypeOf(rhs))
+			if keeps && !u.allowed(a.Pos()) {
 				u.add(e.f.name, reason{
 					Kind: kindAlias, Text: "the state keeps " + short(rhs) + ", which belongs to the group once ApplyBatch returns",
 					Instead: "keep the commands, not the batch", pos: a.Pos(), end: a.End(),

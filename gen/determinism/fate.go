@@ -119,7 +119,8 @@ func (u *unit) useInCall(f *function, c *ast.CallExpr, n ast.Node) use {
 	case "len", "cap", "clear":
 		return useHarmless
 	case "append":
-		if a, ok := f.parents[c].(*ast.AssignStmt); ok && len(a.Lhs) == 1 && types.ExprString(a.Lhs[0]) == types.ExprString(c.Args[0]) && c.Args[0] == n {
+		a, ok := f.parents[c].(*ast.AssignStmt)
+		if ok && len(a.Lhs) == 1 && c.Args[0] == n && types.ExprString(a.Lhs[0]) == types.ExprString(c.Args[0]) {
 			return useHarmless
 		}
 		return useOther

@@ -23,7 +23,8 @@ func (u *unit) inspectFormat(f *function, c *ast.CallExpr, callee *types.Func) {
 		return
 	}
 	at, ok := formatters[callee.Name()]
-	if !ok || callee.Signature().Recv() != nil || toOutput(u, c, callee) || c.Ellipsis.IsValid() || len(c.Args) < at[1] {
+	if !ok || callee.Signature().Recv() != nil || toOutput(u, c, callee) ||
+		c.Ellipsis.IsValid() || len(c.Args) < at[1] {
 		return
 	}
 	verbs := ""

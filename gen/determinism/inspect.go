@@ -94,7 +94,10 @@ func (u *unit) mentionFunc(f *function, obj *types.Func, whole ast.Expr) {
 		u.foundIn(f, whole, r.kind, obj.Pkg().Name()+"."+nameOf(obj)+" "+r.why, r.instead, u.fixOf(f, whole, obj)...)
 		return
 	}
-	if obj.Pkg() == nil || isStandardPath(obj.Pkg().Path()) && obj.Pkg() != u.pass.Pkg && !u.hasFact(obj) || isTrusted(obj.Pkg().Path()) {
+	if obj.Pkg() == nil || isTrusted(obj.Pkg().Path()) {
+		return
+	}
+	if isStandardPath(obj.Pkg().Path()) && obj.Pkg() != u.pass.Pkg && !u.hasFact(obj) {
 		return
 	}
 	for _, o := range u.implementations(obj) {

@@ -149,7 +149,8 @@ func (l *loop) assign(s ast.Node, lhs, rhs ast.Expr, root *types.Var, conds []*a
 	}
 	if b, ok := ast.Unparen(rhs).(*ast.BinaryExpr); ok && !l.isKeyed(lhs) {
 		own := types.ExprString(lhs)
-		if types.ExprString(b.X) == own || types.ExprString(b.Y) == own && (b.Op == token.ADD || b.Op == token.MUL || b.Op == token.OR || b.Op == token.AND || b.Op == token.LOR || b.Op == token.LAND) {
+		swaps := []token.Token{token.ADD, token.MUL, token.OR, token.AND, token.LOR, token.LAND}
+		if types.ExprString(b.X) == own || types.ExprString(b.Y) == own && slices.Contains(swaps, b.Op) {
 			l.binary(s, lhs, b)
 			return
 		}

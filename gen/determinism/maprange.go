@@ -340,7 +340,8 @@ func (l *loop) stmt(s ast.Stmt, conds []*ast.IfStmt, inner bool) {
 	case *ast.ReturnStmt:
 		l.returns(s)
 	case *ast.BranchStmt:
-		if s.Tok == token.BREAK && (!inner || s.Label != nil) || s.Tok == token.GOTO || s.Tok == token.CONTINUE && s.Label != nil && !inner {
+		breaks := s.Tok == token.BREAK && (!inner || s.Label != nil)
+		if breaks || s.Tok == token.GOTO || s.Tok == token.CONTINUE && s.Label != nil && !inner {
 			l.exits = append(l.exits, exit{n: s})
 		}
 	}

@@ -83,7 +83,8 @@ func (u *unit) valuesOf(f *function) map[*types.Var][]value {
 func (f *function) blockOf(n ast.Node) ast.Node {
 	for p := f.parents[n]; p != nil; p = f.parents[p] {
 		switch p.(type) {
-		case *ast.BlockStmt, *ast.CaseClause, *ast.CommClause, *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt:
+		case *ast.BlockStmt, *ast.CaseClause, *ast.CommClause, *ast.IfStmt, *ast.ForStmt,
+			*ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt:
 			return p
 		}
 	}

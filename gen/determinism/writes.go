@@ -265,7 +265,8 @@ func isString(t types.Type) bool {
 // count, for integers.
 func commutative(tok token.Token) bool {
 	switch tok {
-	case token.ADD_ASSIGN, token.SUB_ASSIGN, token.MUL_ASSIGN, token.AND_ASSIGN, token.OR_ASSIGN, token.XOR_ASSIGN, token.AND_NOT_ASSIGN:
+	case token.ADD_ASSIGN, token.SUB_ASSIGN, token.MUL_ASSIGN, token.AND_ASSIGN, token.OR_ASSIGN,
+		token.XOR_ASSIGN, token.AND_NOT_ASSIGN:
 		return true
 	}
 	return false
