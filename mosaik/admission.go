@@ -49,28 +49,28 @@ type exam struct {
 	peer     sm.PeerID
 	deadline *time.Timer // nil before the start
 	settled  bool        // the verdict was delivered
-	askers   tellers     // receive the verdict
-	next     tellers     // asked after the start, when the tickets may have changed
+	waiting  recipients  // for the verdict
+	next     recipients  // asked after the start, when the tickets may have changed
 }
 
-// tellers deliver a verdict, one function for each purpose. A later request for the
+// recipients receive a verdict, one function for each purpose. A later request for the
 // same purpose replaces the earlier one.
-type tellers [group.Purposes]func(consensus.CloseCode, time.Time)
+type recipients [group.Purposes]func(consensus.CloseCode, time.Time)
 
-func (t tellers) tell(code consensus.CloseCode, expiry time.Time) {
-	for _, tell := range t {
-		if tell != nil {
-			tell(code, expiry)
+func (r recipients) deliver(code consensus.CloseCode, expiry time.Time) {
+	for _, answer := range r {
+		if answer != nil {
+			answer(code, expiry)
 		}
 	}
 }
 
-func (t tellers) empty() bool { return t[group.Handshake] == nil && t[group.Review] == nil }
+func (r recipients) empty() bool { return r[group.Handshake] == nil && r[group.Review] == nil }
 
 // Admit implements [group.Admission].
-func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(consensus.CloseCode, time.Time)) {
+func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, answer func(consensus.CloseCode, time.Time)) {
 	if len(x.validators) == 0 {
-		tell(consensus.CodeAccepted, time.Time{})
+		answer(consensus.CodeAccepted, time.Time{})
 		return
 	}
 	x.mu.Lock()
@@ -79,23 +79,23 @@ func (x *examiner) Admit(peer sm.PeerID, purpose group.Purpose, tell func(consen
 	switch {
 	case x.closed:
 	case e == nil:
-		var askers tellers
-		askers[purpose] = tell
-		x.add(peer, askers)
+		var waiting recipients
+		waiting[purpose] = answer
+		x.add(peer, waiting)
 	case e.settled:
 		x.log.Warn("peer refused without validation: validators still hang on its tickets", "peer", peer.Short())
-		tell(consensus.CodeTicketRefused, time.Time{})
+		answer(consensus.CodeTicketRefused, time.Time{})
 	case e.deadline == nil:
-		e.askers[purpose] = tell
+		e.waiting[purpose] = answer
 	default:
-		e.next[purpose] = tell
+		e.next[purpose] = answer
 	}
 }
 
 // add queues the examination of a peer. The caller holds mu, as for all methods below
 // that do not take it.
-func (x *examiner) add(peer sm.PeerID, askers tellers) {
-	e := &exam{peer: peer, askers: askers}
+func (x *examiner) add(peer sm.PeerID, waiting recipients) {
+	e := &exam{peer: peer, waiting: waiting}
 	x.exams[peer] = e
 	x.queue = append(x.queue, e)
 	x.pending.Add(1)
@@ -132,7 +132,7 @@ func (x *examiner) begin(e *exam) {
 // settle delivers the verdict.
 func (x *examiner) settle(e *exam, code consensus.CloseCode, expiry time.Time) {
 	e.settled = true
-	e.askers.tell(code, expiry)
+	e.waiting.deliver(code, expiry)
 	x.pending.Done()
 }
 
@@ -185,7 +185,7 @@ func (x *examiner) overdue(e *exam) {
 	x.hung++
 	x.log.Warn("peer refused: ticket validators hang", "peer", e.peer.Short(), "after", examTime)
 	x.settle(e, consensus.CodeTicketRefused, time.Time{})
-	e.next.tell(consensus.CodeTicketRefused, time.Time{})
+	e.next.deliver(consensus.CodeTicketRefused, time.Time{})
 	x.advance()
 }
 

@@ -119,7 +119,8 @@ type GroupBuilder[C any, S logstore.Storage[C], M sm.StateMachine[C]] struct {
 // WithLogStorage keeps the group's log in s. The type of the returned builder is the
 // same for every storage. To choose the storage at run time, set one first:
 //
-//	b := mosaik.WithStateMachine(keyed, ledger.New).WithLogStorage(logstore.NewMemory[ledger.Command]())
+//	b := mosaik.WithStateMachine(keyed, ledger.New).
+//		WithLogStorage(logstore.NewMemory[ledger.Command]())
 //	if dir != "" {
 //		b = b.WithLogStorage(logstore.Disk[ledger.Command]())
 //	}

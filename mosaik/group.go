@@ -38,10 +38,10 @@ func (g *Group[C, M]) status() group.Status {
 }
 
 // ID returns the group's id. It is derived from everything that the members must agree on: the
-// key, the heartbeat settings of the [consensus.Config], the machine, the way state is synchronised,
-// and the ticket validators in their order. Members that differ in one of them are in different
-// groups. A group id is public on its network. The key cannot be derived from it unless the key can
-// be guessed.
+// key, the heartbeat settings of the [consensus.Config], the machine, the way state is
+// synchronised, and the ticket validators in their order. Members that differ in one of them are
+// in different groups. A group id is public on its network. The key cannot be derived from it
+// unless the key can be guessed.
 func (g *Group[C, M]) ID() sm.Digest { return g.joined.id }
 
 // Config returns the consensus configuration in force: the builder's, the machine's, or the
@@ -57,7 +57,7 @@ func (g *Group[C, M]) AppliedIndex() sm.Index { return g.joined.core.AppliedInde
 // group has formed, and with peers that are not members yet. [When.Until] wakes when one
 // begins or ends.
 func (g *Group[C, M]) Bonds() []consensus.Bond {
-	known := g.status().Bonds // what the statuses that Until waits for speak of
+	known := g.status().Bonds // only those, so that Until wakes for each change of the result
 	var bonds []consensus.Bond
 	for _, b := range g.joined.core.Bonds() {
 		if slices.Contains(known, b.Peer) {

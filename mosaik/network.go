@@ -263,7 +263,7 @@ func (n *Network) Close() error {
 		leaving.Go(func() { n.endGroup(ctx, j) })
 	}
 	leaving.Wait()
-	n.sayFarewell()
+	n.advertiseDeparture()
 	n.unwatch()
 	n.err = n.tearDown(groups, openings)
 	close(n.done)

@@ -68,9 +68,9 @@ func writePeers(files logstore.Files, network sm.Digest, peers []discovery.Known
 	return nil
 }
 
-// sayFarewell advertises only the groups that this peer has not left, before it says
+// advertiseDeparture advertises only the groups that this peer has not left, before the bonds say
 // goodbye. Peers forget at once a peer that says goodbye and is in no group.
-func (n *Network) sayFarewell() {
+func (n *Network) advertiseDeparture() {
 	n.mu.Lock()
 	superseded := n.superseded
 	n.mu.Unlock()
