@@ -186,19 +186,69 @@ func TestStuckClose(t *testing.T) {
 		t.Fatalf("the address is not free: %v", err)
 	}
 	l.Close()
-	if n, err := openStuck(t, mosaik.WithDir(p.dir)); !errors.Is(err, logstore.ErrLocked) {
-		t.Errorf("open the directory before the Apply has returned: network %v, error %v, want %v", n, err, logstore.ErrLocked)
+	wantDirHeld(t, p.dir, p.release)
+}
+
+// wantDirHeld fails the test unless the directory of a network that was closed is locked until
+// release is closed, which it does.
+func wantDirHeld(t *testing.T, dir string, release chan<- struct{}) {
+	t.Helper()
+	if n, err := openStuck(t, mosaik.WithDir(dir)); !errors.Is(err, logstore.ErrLocked) {
+		t.Errorf("open the directory while something runs: network %v, error %v, want %v", n, err, logstore.ErrLocked)
 	}
-	close(p.release)
+	close(release)
 	for ctx := soon(t); ; {
-		n, err := openStuck(t, mosaik.WithDir(p.dir))
+		n, err := openStuck(t, mosaik.WithDir(dir))
 		if err == nil {
 			n.Close()
 			return
 		}
 		if !errors.Is(err, logstore.ErrLocked) || ctx.Err() != nil {
-			t.Fatalf("open the directory after the Apply has returned: %v", err)
+			t.Fatalf("open the directory when nothing runs: %v", err)
 		}
 		time.Sleep(10 * time.Millisecond) // nothing reports that a lock is free
 	}
+}
+
+// stuckLogs is a storage in memory. Close of its logs returns when release is closed.
+type stuckLogs struct{ release <-chan struct{} }
+
+func (s stuckLogs) Open(o logstore.Opening[step]) (logstore.Log, error) {
+	log, err := logstore.NewMemory[step]().Open(o)
+	return stuckLog{log, s.release}, err
+}
+
+type stuckLog struct {
+	logstore.Log
+	release <-chan struct{}
+}
+
+func (l stuckLog) Close() error {
+	<-l.release
+	return l.Log.Close()
+}
+
+// TestStuckLogClose closes the network while the log of a group does not close. The network's
+// directory is not free before the log is.
+func TestStuckLogClose(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for what does not end")
+	}
+	dir, release := t.TempDir(), make(chan struct{})
+	n, err := openStuck(t, mosaik.WithDir(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := alone(n, mosaik.RandomKey(), stuckLogs{release}).Join(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.When().Online(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	err = n.Close()
+	wantError(t, "close", err, mosaik.ErrNotStopped)
+	wantMessage(t, "close", err, g.ID().Short())
+	wantDirHeld(t, dir, release)
 }
