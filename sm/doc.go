@@ -8,6 +8,12 @@
 // map iteration, the environment) must not affect the state. [ApplyContext] provides
 // replicated substitutes for the first two.
 //
+// # State that is large
+//
+// [Map], [Set] and [List] hold state that a member writes to a snapshot while it applies
+// further commands. They take the place of plain maps and slices, during whose snapshot
+// nothing is applied. Their copies are independent and cost the same for any size.
+//
 // # Concurrency
 //
 // Every member applies the commands of the group's log in their order, one at a time.
