@@ -32,10 +32,9 @@ func (t *task) isRange() bool { return t.through != 0 }
 // pruned behind snapshots, and these wait in the same queue. Its methods may be called
 // concurrently, except that one goroutine takes tasks and finishes them.
 type queue struct {
-	limit  int         // of held, and of bytes before the replica is behind
-	start  sm.Index    // the last entry of the log when the replica started
-	report func(event) // called with mu when behind changes or entries are accepted again; must not block
-	resume event       // what it reports in the second case
+	limit  int                 // of held, and of bytes before the replica is behind
+	start  sm.Index            // the last entry of the log when the replica started
+	report func(event lagging) // called with mu when behind changes; it must not block
 
 	mu       sync.Mutex
 	filled   sync.Cond // signals that there are tasks, or that the queue is closed
@@ -62,8 +61,8 @@ type waiter struct {
 // maxSpareTasks is the largest number of tasks for which a queue keeps its memory.
 const maxSpareTasks = 1024
 
-func (q *queue) init(limit int, report func(event), resume event) {
-	q.limit, q.report, q.resume = limit, report, resume
+func (q *queue) init(limit int, report func(lagging)) {
+	q.limit, q.report = limit, report
 	q.filled.L = &q.mu
 }
 
@@ -76,21 +75,14 @@ func (q *queue) drain() bool {
 	return q.draining
 }
 
-// refuses reports whether the replica must not accept entries. Called with q.mu.
-func (q *queue) refuses() bool { return q.behind || q.draining && q.index >= q.start }
-
 // review notes whether the state machine is behind. A replica that starts accepts entries while
 // it applies those that its log held: without it the group might lack a quorum. Called with q.mu.
 func (q *queue) review() {
-	refused := q.refuses()
 	behind := q.bytes > q.limit && q.index >= q.start || q.behind && q.bytes > q.limit/2
 	q.draining = q.draining && q.bytes > q.limit/4
 	if behind != q.behind {
 		q.behind = behind
 		q.report(lagging{behind, q.entries, q.bytes})
-	}
-	if refused && !q.refuses() {
-		q.report(q.resume)
 	}
 }
 
@@ -99,7 +91,7 @@ func (q *queue) review() {
 func (q *queue) isBehind() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.refuses()
+	return q.behind || q.draining && q.index >= q.start
 }
 
 // push hands an entry over and returns its ticket, 0 if the queue is closed. The goroutine does

@@ -62,7 +62,7 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 	}
 	r.applier.replica, r.applier.patience, r.applier.user = r, e.patience, cfg.Machine
 	r.applier.load = load{entries: cfg.SnapshotEvery, bytes: cfg.SnapshotBytes}
-	r.applier.queue.init(cmp.Or(cfg.MaxBacklog, DefaultMaxBacklog), r.report, roomForEntries{r})
+	r.applier.queue.init(cmp.Or(cfg.MaxBacklog, DefaultMaxBacklog), func(e lagging) { r.report(e) })
 	times := newReadTimes(cfg.ReadTimeout)
 	r.reads.ask = func() error { return r.ask(times) }
 	r.leader.replaced = make(chan struct{})
