@@ -213,7 +213,7 @@ func wantDirHeld(t *testing.T, dir string, release chan<- struct{}) {
 // stuckLogs is a storage in memory. Close of its logs returns when release is closed.
 type stuckLogs struct{ release <-chan struct{} }
 
-func (s stuckLogs) Open(o logstore.Opening[step]) (logstore.Log, error) {
+func (s stuckLogs) Open(o logstore.OpenOptions[step]) (logstore.Log, error) {
 	log, err := logstore.NewMemory[step]().Open(o)
 	return stuckLog{log, s.release}, err
 }
