@@ -20,8 +20,8 @@ import (
 // The check draws random sequences of commands. It applies each to several instances of the
 // machine, in this process and in others, which have other seeds for the order of maps, another
 // time zone and another GOMAXPROCS. Some instances move their state to a new machine by
-// Snapshot and Restore on their way; if the machine is an [sm.BatchApplier], some apply the
-// commands in batches. All results and the states at the end must be equal. States are compared
+// Snapshot and Restore between two commands. If the machine is an [sm.BatchApplier], some apply
+// the commands in batches. All results and the states at the end must be equal. States are compared
 // by what Snapshot writes or, without it, by all fields. A machine that panics fails, and so
 // does one whose results are changed by later commands.
 //

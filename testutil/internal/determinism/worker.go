@@ -145,8 +145,8 @@ func Served() (call int, test string, ok bool) {
 // zone is the local time zone of workers: it differs from UTC by a part of an hour.
 var zone = time.FixedZone("TEST", 5*60*60+30*60)
 
-// Serve executes the scripts that come in and returns when the other process has ended or needs
-// no more.
+// Serve executes the scripts that it receives. It returns when the other process has ended or closed
+// the connection.
 func Serve(m Machine, in io.Reader, out io.Writer) error {
 	time.Local = zone
 	requests := bufio.NewScanner(in)
