@@ -78,6 +78,14 @@ func (savingsCodec) Decode(src []byte) (Command, error) {
 	return cmd, nil
 }
 
+// Samples returns a zero value of each command and of each other variant, and the
+// constants of enumerations. Tests draw random commands from them.
+func (savingsCodec) Samples() []any {
+	return []any{
+		Deposit{},
+	}
+}
+
 // AsCommand implements [sm.Command].
 func (c Deposit) AsCommand() Command { return c }
 
