@@ -40,7 +40,7 @@ type everything struct {
 	Big     big.Int
 	URL     *url.URL
 	Skipped int `msgpack:"-"`
-	hidden  int
+	hidden  int // never set
 }
 
 func TestValue(t *testing.T) {
@@ -63,6 +63,9 @@ func TestValue(t *testing.T) {
 			seen[f.Name][kind] = true
 		}
 		e := v.Interface().(everything)
+		if e.hidden != 0 {
+			t.Fatalf("a field that is not exported is %d", e.hidden)
+		}
 		if e.Color != "red" && e.Color != "green" {
 			t.Fatalf("the color is %q, which is no sample", e.Color)
 		}
