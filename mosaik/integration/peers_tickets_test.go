@@ -79,7 +79,7 @@ func TestPoliciesThatDifferDoNotBond(t *testing.T) {
 	found := make(chan error, 2)
 	for _, book := range books {
 		go func() {
-			found <- book.wait(ctx, "membership policies differ", "expected 2,", "expected 3,")
+			found <- book.wait(ctx, "membership policies differ", "expected=2 ", "expected=3 ")
 		}()
 	}
 	if err := <-found; err != nil {

@@ -16,11 +16,14 @@ type Status struct {
 	consensus.Status
 	Token uint64      // the leader's fencing token, 0 while it does not exceed the floor
 	Bonds []sm.PeerID // the peers with a live bond
+	// Current holds the members that know the last membership change. TransferLeadership waits
+	// until its target is one of them.
+	Current []sm.PeerID
 }
 
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Recoveries == o.Recoveries && s.Leader == o.Leader && s.Term == o.Term && s.Level == o.Level &&
-		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) &&
+		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Current, o.Current) &&
 		s.AcceptsCommands == o.AcceptsCommands && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Waits == o.Waits &&
 		s.Poisoned == o.Poisoned && s.SnapshotError == o.SnapshotError && s.Outdated == o.Outdated && s.Ended == o.Ended &&
 		slices.Equal(s.Diverged, o.Diverged) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Refused, o.Refused) &&
@@ -89,7 +92,11 @@ func (g *Group) view() Status {
 	s.SlowCalls = append(s.SlowCalls, l.slow...)
 	for _, m := range []map[uint64]sm.PeerID{l.members.Voters, l.members.NonVoting} {
 		for _, replica := range sortedReplicas(m) {
-			s.Members = append(s.Members, g.member(replica, m[replica]))
+			peer := m[replica]
+			s.Members = append(s.Members, g.member(replica, peer))
+			if a, bonded := g.peers[peer]; bonded && a.replica(peer) == replica && a.Change == l.members.ChangeID {
+				s.Current = append(s.Current, peer)
+			}
 		}
 	}
 	s.Ghosts = g.ghosts(l)
