@@ -49,6 +49,9 @@ type killOrder struct {
 //
 //	go test ./mosaik/integration -run TestKilledProcesses -kills 500 -timeout 2h
 func TestKilledProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	seed := *killSeed
 	if seed == 0 {

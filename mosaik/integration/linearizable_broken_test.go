@@ -52,6 +52,9 @@ var breaks = []struct{ file, text, broken string }{
 // one at a time, and expects it to fail because of that. The source is changed on
 // the way to the compiler only.
 func TestLinearizableNotices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	if raceDetector() {
 		t.Skip("races are not what it is about")

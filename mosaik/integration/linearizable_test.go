@@ -23,6 +23,9 @@ var linearOps = flag.Int("ops", 2500, "how many operations a schedule of TestLin
 //
 //	go test ./mosaik/integration -run TestLinearizable -seed 17 -seeds 1 -steps 1000 -ops 20000
 func TestLinearizable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	testLinearizable(t, *scheduleSeeds, *linearOps, inMemory, logstore.NewMemory[assign]())
 }
@@ -31,6 +34,9 @@ func TestLinearizable(t *testing.T) {
 // seeds and with half as many operations. Members that crash, be it all at once,
 // go on from their directories.
 func TestDurableLinearizable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	testLinearizable(t, (*scheduleSeeds+1)/2, *linearOps/2, onDisk, logstore.Disk[assign]())
 }

@@ -33,6 +33,9 @@ var (
 //
 //	go test ./mosaik/integration -run TestSchedules -seed 17 -seeds 1 -steps 1000
 func TestSchedules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	for i := range *scheduleSeeds {
 		seed := *scheduleSeed + uint64(i)

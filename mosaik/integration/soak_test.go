@@ -34,6 +34,9 @@ const soakedKind = "MOSAIK_TEST_SOAKED"
 //
 //	go test ./mosaik/integration -run TestSoak -soak 1h -timeout 2h -v
 func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a campaign")
+	}
 	t.Parallel()
 	for kind := range storages {
 		t.Run(kind, func(t *testing.T) {
