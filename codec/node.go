@@ -182,7 +182,7 @@ func (b *builder) fill(n *node, addressable bool) (fault *wire.Fault) {
 		n.elem, fault = b.node(t.Elem(), true)
 		return fault
 	case reflect.Interface:
-		return refuse("the encoding would not say which type the interface %s holds; use a concrete type, or let mosaik-gen write the codec", t)
+		return refuse("the encoding does not record the type of the value in the interface %s; use a concrete type, or let mosaik-gen write the codec", t)
 	case reflect.Uintptr:
 		return refuse("a uintptr has no meaning in another process; use uint64")
 	default:
