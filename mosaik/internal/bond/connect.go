@@ -34,7 +34,7 @@ type dialStatus struct {
 	reportedAt time.Time // when the peer last reported that it cannot dial this end
 }
 
-// Obstacle says which of two peers with a bond cannot dial the other.
+// Obstacle states which of two peers with a bond cannot dial the other.
 type Obstacle struct {
 	// Dial is why this peer cannot dial the other at the addresses that the other
 	// advertises, nil if it can.

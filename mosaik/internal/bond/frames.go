@@ -71,8 +71,8 @@ import (
 //	   36   4   number of the receiver's OPEN
 //	   40   …   hello, at most 16384 bytes
 //
-//	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group in
-//	            which it has one with the receiver, who has room for them
+//	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group that
+//	            it shares with the receiver; sent if the receiver has room for them
 //
 //	13 CALLBACK asks a receiver with a bond to open a connection to the sender, which
 //	            cannot open it, or not soon

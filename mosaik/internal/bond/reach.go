@@ -48,9 +48,9 @@ func (r reachability) seed(addr string, err error) {
 	})
 }
 
-// Connected waits until a peer is connected and has sent its entries. If ctx ends first, the
-// error wraps its cause and says why each seed could not be reached. If the manager closes
-// first, the error wraps [ErrClosed].
+// Connected waits until a peer is connected and has sent its entries. If ctx ends first, the error
+// wraps its cause and explains why each seed could not be reached. If the manager closes first,
+// the error wraps [ErrClosed].
 func (m *Manager) Connected(ctx context.Context) error {
 	r, err := m.reach.value.Wait(ctx, func(r reach) bool { return r.peers > 0 })
 	if err == nil {

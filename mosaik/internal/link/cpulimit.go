@@ -129,10 +129,10 @@ func (c *limitedConn) release(holds *atomic.Bool) {
 	}
 }
 
-// LimitCPU says whether the connection's goroutines share a tenth of a processor, after a
-// burst of 250 ms, with those of all connections that are limited. Connections of strangers
-// are. Every connection is during its handshake, and none after it until LimitCPU is called.
-// A turn that has begun does not end.
+// LimitCPU limits the connection's goroutines, or lifts the limit. The goroutines of all
+// limited connections share a tenth of a processor, after a burst of 250 ms. Connections of
+// strangers are limited. Every connection is limited during its handshake, and none after it
+// until LimitCPU is called. LimitCPU does not end a turn that has begun.
 func (c *Conn) LimitCPU(limit bool) { c.limited.limited.Store(limit) }
 
 // ReleaseCPU ends the turn of the reading goroutine. On a limited connection that goroutine

@@ -191,10 +191,10 @@ func (t *Target) takeErrors(now time.Time) (report func()) {
 	}
 }
 
-// Now has the peer be dialled at the next step, whatever its backoff says.
+// Now schedules a dial of the peer at the next step, regardless of its backoff.
 func (t *Target) Now(now time.Time) { t.next = earlier(t.next, now) }
 
-// Pause has the peer be dialled no sooner than its backoff says.
+// Pause delays the next dial of the peer until its backoff has passed.
 func (t *Target) Pause(now time.Time) { t.next = now.Add(t.pause()) }
 
 // Lasted reports that a connection to the peer lasted that long.
