@@ -44,7 +44,8 @@ type Obstacle struct {
 	Blamed bool
 }
 
-// reportTime is how long a peer's report counts that it cannot dial this one.
+// reportTime is how long a peer's report that it cannot dial this one remains
+// valid.
 const reportTime = time.Minute
 
 // Obstacles returns the obstacles to dials between this peer and those with a connection.
@@ -197,8 +198,8 @@ func (m *Manager) dialEnded(peer sm.PeerID, err error) {
 	}
 }
 
-// peerWasFaster records that the peer opened a connection before this end did. failed says
-// that this end's dial had failed.
+// peerWasFaster records that the peer opened a connection before this end did. failed
+// reports that this end's dial had failed.
 func (m *Manager) peerWasFaster(peer sm.PeerID, failed bool) {
 	if failed {
 		return

@@ -10,13 +10,13 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
-// reach says which peers can be reached.
+// reach is the number of peers that were reached, and the errors of seeds.
 type reach struct {
 	peers int              // connections on which entries have arrived
 	seeds map[string]error // why each seed could not be reached last; immutable
 }
 
-// reachability is a reach that callers can wait for.
+// reachability is a reach whose changes callers can await.
 type reachability struct{ value *watch.Value[reach] }
 
 func newReachability() reachability { return reachability{watch.New(reach{})} }
