@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// What the connections of strangers may use of one processor, all of them together.
+// The time of one processor that the connections of all strangers together may use.
 const (
-	cpuShare = 0.1                    // of its time
+	cpuShare = 0.1                    // share of its time
 	cpuBurst = 250 * time.Millisecond // at once, after a time without use
-	// maxTurn bounds what one turn counts for. On a busy machine a turn lasts longer than
-	// the processor works on it. Without the bound, strangers would get less the busier the
-	// machine is.
+	// maxTurn bounds the time that one turn counts. On a busy machine a turn lasts longer
+	// than the processor works on it. Without the bound, strangers would get less the
+	// busier the machine is.
 	maxTurn = time.Millisecond
 )
 
