@@ -88,7 +88,7 @@ func buildNode(t reflect.Type) (*node, *wire.Fault) {
 	return root, nil
 }
 
-// rootName returns the name with which paths into t start.
+// rootName returns the first name of the paths into t.
 func rootName(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -259,7 +259,7 @@ func wideSize(t reflect.Type) int64 {
 	return 8
 }
 
-// children returns the nodes that n is made of.
+// children returns the nodes of which n consists.
 func (n *node) children() []*node {
 	var c []*node
 	if n.elem != nil {
@@ -271,7 +271,7 @@ func (n *node) children() []*node {
 	return c
 }
 
-// reaches reports whether is holds for n or a node below it.
+// reaches reports whether is is true for n or a node below it.
 func (n *node) reaches(is func(*node) bool) bool {
 	seen := make(map[*node]bool)
 	var visit func(*node) bool
