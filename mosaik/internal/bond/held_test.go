@@ -184,7 +184,7 @@ func TestStalledFrameIsHeld(t *testing.T) {
 	ended := c.ended
 	a.manager.mu.Unlock()
 	if !ended {
-		t.Error("a frame that does not end is no silence")
+		t.Error("an incomplete frame was taken for a sign of life")
 	}
 	a.whenNothingIsHeld(nil)
 }
