@@ -18,10 +18,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// growthCallers is how many callers there are, whatever else grows.
+// growthCallers is the number of callers, the same for every shape.
 const growthCallers = 64
 
-// Shape says how large everything is.
+// Shape is the size of one configuration.
 type Shape struct {
 	Durable bool `json:"durable"`
 	Groups  int  `json:"groups"`

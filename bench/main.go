@@ -9,8 +9,8 @@
 //
 //   - Speed: commands per second on the leader and on a follower, with one and
 //     with 64 outstanding for each caller, and linearizable reads on the leader;
-//     their latency, what they cost, and how far the slowest member was behind.
-//     The systems take turns, so that whatever else the machine does hits all.
+//     their latency, their cost, and the lag of the slowest member. The systems
+//     take turns, so that other load on the machine affects all of them alike.
 //   - Join: from opening a fourth network, and from joining on it, until the new
 //     member is online.
 //   - Gap: from the crash of the leader until a write is acknowledged that
@@ -117,7 +117,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	measures := flags.String("measure", "commands,followers,reads,join,gap", "what to measure: "+strings.Join(allMeasures, ", "))
 	profile := flags.String("profile", "", "write profiles of each load into this directory, which exists")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON, with all rounds")
-	flags.BoolVar(&o.verbose, "v", false, "tell what is going on, on the standard error")
+	flags.BoolVar(&o.verbose, "v", false, "report progress on the standard error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// stock is a machine that holds random values. A command of 8 bytes says how
-// many more of them there are to be.
+// stock is a machine that holds random values. A command of 8 bytes is the number
+// of values to add.
 type stock struct{ values [][]byte }
 
 func newStock() *stock { return &stock{} }
@@ -60,7 +60,7 @@ func (s *stock) Restore(r io.Reader) error {
 	}
 }
 
-// random fills b with what does not compress.
+// random fills b with data that does not compress.
 func random(b []byte, seed uint64) {
 	draw := rand.New(rand.NewPCG(seed, 0))
 	for i := 0; i+8 <= len(b); i += 8 {

@@ -2,9 +2,9 @@
 //
 // [Codec] is the contract between a machine and the log. [Reflect] returns the
 // codec of a hand-written machine. mosaik-gen writes the codecs of generated
-// machines; what these call is in package codecimpl, and programs need no name
-// of it. [Text], [Binary] and the codecs of standard types let commands hold types
-// that encode themselves.
+// machines; these call package codecimpl, which programs need not import. [Text],
+// [Binary] and the codecs of standard types let commands hold types that encode
+// themselves.
 //
 // Commands are MessagePack. All codecs share the limits ([MaxSize], [MaxDepth])
 // and the errors of this package.
@@ -29,8 +29,8 @@ type Codec[C any] interface {
 type Checker interface{ Check() error }
 
 // Leveled is implemented by codecs of a schema with more than one level. Levels
-// count from 1. Each level adds to what commands can hold and keeps the encoding
-// of what older levels have. Append and Decode use the newest level.
+// count from 1. Each level adds fields and variants to the commands and keeps the
+// encoding of those of older levels. Append and Decode use the newest level.
 //
 // At an older level, both methods accept and produce exactly what the codec did
 // when that level was the newest. A level that is 0 or above the newest is an

@@ -15,8 +15,8 @@ import (
 //	type uuidCodec = codec.Binary[uuid.UUID, *uuid.UUID]
 //
 // T's methods must return the same bytes for equal values in every process, also
-// after an update of T's package. Decode accepts only what Append writes: bytes whose
-// value is encoded as other bytes are an [ErrCanonical].
+// after an update of T's package. Decode accepts only bytes that Append writes. If
+// the decoded value has a different encoding, the error is [ErrCanonical].
 type Binary[T any, P interface {
 	*T
 	encoding.BinaryUnmarshaler

@@ -88,7 +88,7 @@ func buildNode(t reflect.Type) (*node, *wire.Fault) {
 	return root, nil
 }
 
-// rootName returns the name with which paths into t start.
+// rootName returns the first name of the paths into t.
 func rootName(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -182,7 +182,7 @@ func (b *builder) fill(n *node, addressable bool) (fault *wire.Fault) {
 		n.elem, fault = b.node(t.Elem(), true)
 		return fault
 	case reflect.Interface:
-		return refuse("the encoding would not say which type the interface %s holds; use a concrete type, or let mosaik-gen write the codec", t)
+		return refuse("the encoding does not record the type of the value in the interface %s; use a concrete type, or let mosaik-gen write the codec", t)
 	case reflect.Uintptr:
 		return refuse("a uintptr has no meaning in another process; use uint64")
 	default:
@@ -259,7 +259,7 @@ func wideSize(t reflect.Type) int64 {
 	return 8
 }
 
-// children returns the nodes that n is made of.
+// children returns the nodes of which n consists.
 func (n *node) children() []*node {
 	var c []*node
 	if n.elem != nil {
@@ -271,7 +271,7 @@ func (n *node) children() []*node {
 	return c
 }
 
-// reaches reports whether is holds for n or a node below it.
+// reaches reports whether is is true for n or a node below it.
 func (n *node) reaches(is func(*node) bool) bool {
 	seen := make(map[*node]bool)
 	var visit func(*node) bool

@@ -38,7 +38,7 @@ func FuzzReadyMade(f *testing.F) {
 	})
 }
 
-// canonical sees that what c decodes it encodes as the same bytes.
+// canonical checks that a value that c decodes is encoded as the same bytes.
 func canonical[T any](t *testing.T, c codec.Codec[T], b []byte) {
 	t.Helper()
 	v, err := c.Decode(b)

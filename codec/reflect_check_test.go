@@ -90,7 +90,7 @@ func TestReflectCheckRefuses(t *testing.T) {
 	}{
 		{check[any](t), "command", "interface"},
 		{check[encoding.TextMarshaler](t), "TextMarshaler", "use a concrete type, or let mosaik-gen write the codec"},
-		{check[struct{ V any }](t), "command.V", "the encoding would not say which type the interface interface {} holds"},
+		{check[struct{ V any }](t), "command.V", "the encoding does not record the type of the value in the interface interface {}"},
 		{check[struct{ Err error }](t), "command.Err", "interface error"},
 		{check[map[string]any](t), "command[]", "interface"},
 		{check[struct{ C chan bool }](t), "command.C", "a chan cannot be encoded; remove it, or exclude the field with the tag `msgpack:\"-\"`"},

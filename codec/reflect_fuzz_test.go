@@ -12,14 +12,15 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 )
 
-// Decoding may allocate so much, and so much for each byte of input.
+// Bounds of the memory that decoding may allocate: a fixed part, and a part per
+// byte of input.
 const (
 	allocBase    = 1 << 20
 	allocPerByte = 1024
 )
 
-// FuzzReflectDecode decodes hostile bytes as several types: no panic, no
-// allocation out of proportion, and what is accepted round-trips.
+// FuzzReflectDecode decodes hostile bytes as several types. Decoding must not panic
+// or allocate out of proportion, and accepted values must round-trip.
 func FuzzReflectDecode(f *testing.F) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 20 {
@@ -41,8 +42,8 @@ func FuzzReflectDecode(f *testing.F) {
 	f.Fuzz(attackAll)
 }
 
-// TestReflectDecodeAllocation attacks with inputs that are too long to fuzz. It
-// measures the process, so it can't be parallel.
+// TestReflectDecodeAllocation decodes hostile inputs that are too long to fuzz. It
+// measures the process, so it cannot be parallel.
 func TestReflectDecodeAllocation(t *testing.T) {
 	nils, empties := bytes.Repeat([]byte{0xc0}, 16383), bytes.Repeat([]byte{0x80}, 16383)
 	for _, src := range [][]byte{
@@ -89,11 +90,11 @@ func attack[C any](t *testing.T, src []byte) {
 	}
 	b, err := c.Append(nil, v)
 	if err != nil {
-		t.Fatalf("Append of what was decoded: %v", err)
+		t.Fatalf("Append of the decoded value: %v", err)
 	}
 	again, err := c.Decode(b)
 	if err != nil {
-		t.Fatalf("Decode of what was encoded: %v", err)
+		t.Fatalf("Decode of the encoded value: %v", err)
 	}
 	if diff := cmp.Diff(v, again, equalities); diff != "" {
 		t.Fatalf("round trip (-want +got):\n%s", diff)

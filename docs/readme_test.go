@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestReadmeIsShort bounds what a reader has to read before the reference section.
+// TestReadmeIsShort bounds the number of words before the reference section.
 func TestReadmeIsShort(t *testing.T) {
 	t.Parallel()
 	const limit = 900
@@ -23,7 +23,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// TestReadmeExample builds the program of the README in a module of its own and runs
+// TestReadmeExample builds the program of the README in a separate module and runs
 // it as the README does: three processes form a group, and each executes a command.
 func TestReadmeExample(t *testing.T) {
 	t.Parallel()
@@ -120,7 +120,7 @@ func startExample(t *testing.T, program string, args ...string) *example {
 	return p
 }
 
-// after waits for a line with a text and returns what follows it.
+// after waits for a line that contains a text and returns the rest of the line.
 func (p *example) after(text string) string {
 	p.t.Helper()
 	for p.lines.Scan() {
@@ -137,7 +137,7 @@ func (p *example) after(text string) string {
 func (p *example) end() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Logf("process %d cannot be ended in order on this system: %v", p.cmd.Process.Pid, err)
+		p.t.Logf("process %d cannot be interrupted on this system: %v", p.cmd.Process.Pid, err)
 		return
 	}
 	io.Copy(io.Discard, p.stderr)

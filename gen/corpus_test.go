@@ -11,21 +11,21 @@ import (
 
 var corpus = flag.String("corpus", "some", "`which` types TestCorpus generates for: some, or all, which takes minutes")
 
-// kind is a type of which the corpus puts values in every position.
+// kind is a type that the corpus uses in every position.
 type kind struct {
 	name string // as part of identifiers
 	typ  string
-	decl string // of typ and what it needs
+	decl string // declarations of typ and of the types that it needs
 	more bool   // one of many alike: only with -corpus=all
 
 	noPointer bool // pointers to it are refused
 	noVariant bool // it cannot have the method of a sealed interface
 	unknown   bool // vmihailenco/msgpack does not know it
-	lossy     bool // its method IsZero says of some values that they are empty, of which something is lost
+	lossy     bool // its method IsZero reports some values as empty that are not, so they are lost
 }
 
-// kinds are what fields can hold. The methods IsZero say something else than
-// the kind does.
+// kinds are the types of fields. The results of the methods IsZero differ from the
+// emptiness of the kind.
 var kinds = []kind{
 	{name: "Bool", typ: "bool"},
 	{name: "Int64", typ: "int64"},
@@ -50,14 +50,14 @@ var kinds = []kind{
 	{name: "OctetArray", typ: "[3]Octet2", decl: "type Octet2 uint8", unknown: true, more: true},
 	{name: "Generic", typ: "Generic[int8]", decl: "type Generic[T any] struct{ A T `msgpack:\",omitempty\"`; B []T `msgpack:\",omitempty\"` }"},
 
-	// What is always empty.
+	// These are always empty.
 	{name: "Unit", typ: "struct{}"},
 	{name: "Nothing", typ: "Nothing", decl: "type Nothing struct{ X int8 `msgpack:\"-\"` }"},
 	{name: "NoBytes", typ: "[0]byte"},
 	{name: "NoInts", typ: "[0]int64", more: true},
 	{name: "Void", typ: "Void", decl: "type Void struct{ X struct{} `msgpack:\",omitempty\"`; Y [0]int8 `msgpack:\",omitempty\"` }"},
 
-	// What is empty when all fields are.
+	// These are empty when all fields are.
 	{name: "Opts", typ: "Opts", decl: "type Opts struct{ Force bool `msgpack:\",omitempty\"`; Limit int64 `msgpack:\",omitempty\"` }"},
 	{name: "One", typ: "One", decl: "type One struct{ A string `msgpack:\"a,omitempty\"` }", more: true},
 	{name: "All", typ: "All", decl: "type All struct{ _msgpack struct{} `msgpack:\",omitempty\"`; A []int8; B map[string]bool; C *int8; D [0]int8 }"},
@@ -67,7 +67,7 @@ var kinds = []kind{
 	{name: "Embeds", typ: "Embeds", decl: "type Embeds struct{ EmbedsIn; B int8 `msgpack:\",omitempty\"` }\ntype EmbedsIn struct{ A, C time.Time `msgpack:\",omitempty\"` }"},
 	{name: "Partly", typ: "Partly", decl: "type Partly struct{ X struct{} `msgpack:\",omitempty\"`; N int8 `msgpack:\",omitempty\"`; Y [0]int8 `msgpack:\",omitempty\"` }"},
 
-	// What is never empty.
+	// These are never empty.
 	{name: "Plain", typ: "Plain", decl: "type Plain struct{ A int8; B string }", more: true},
 	{name: "Half", typ: "Half", decl: "type Half struct{ A int8 `msgpack:\",omitempty\"`; B int8 }"},
 	{name: "Never", typ: "Never", decl: "type Never struct{ A int8 `msgpack:\",omitempty\"`; B [1]int8 `msgpack:\",omitempty\"` }"},
@@ -80,7 +80,7 @@ var kinds = []kind{
 	{name: "TupleDeep", typ: "TupleDeep", decl: "type TupleDeep struct{ _msgpack struct{} `msgpack:\",as_array,omitempty\"`; A TupleIn; B MapIn; X struct{} }\ntype TupleIn struct{ _msgpack struct{} `msgpack:\",as_array,omitempty\"`; A, B string }\ntype MapIn struct{ T TupleIn `msgpack:\",omitempty\"` }"},
 	{name: "TupleNone", typ: "TupleNone", decl: "type TupleNone struct{ _msgpack struct{} `msgpack:\",as_array\"` }"},
 
-	// What says itself what is empty.
+	// These define by a method when they are empty.
 	{name: "ZeroInt", typ: "ZeroInt", decl: "type ZeroInt int8\nfunc (z ZeroInt) IsZero() bool { return 0 <= z && z < 60 }", lossy: true},
 	{name: "ZeroString", typ: "ZeroString", decl: "type ZeroString string\nfunc (z ZeroString) IsZero() bool { return len(z) < 4 }", lossy: true, more: true},
 	{name: "ZeroMap", typ: "ZeroMap", decl: "type ZeroMap map[string]int64\nfunc (z ZeroMap) IsZero() bool { return len(z) == 1 }", lossy: true, noPointer: true},
@@ -95,13 +95,13 @@ var kinds = []kind{
 	{name: "ZeroTuple", typ: "ZeroTuple", decl: "type ZeroTuple struct{ _msgpack struct{} `msgpack:\",as_array\"`; A, B int8 }\nfunc (z ZeroTuple) IsZero() bool { return z.A == 0 }", lossy: true},
 	{name: "ZeroWithin", typ: "ZeroWithin", decl: "type ZeroWithin struct{ A, B ZeroWithinInt `msgpack:\",omitempty\"` }\ntype ZeroWithinInt int8\nfunc (z ZeroWithinInt) IsZero() bool { return 0 <= z && z < 60 }", lossy: true},
 
-	// What has a form of its own.
+	// These have their own encoding.
 	{name: "Owned", typ: "Owned", decl: "type Owned struct{ A string }\nfunc (o Owned) MarshalText() ([]byte, error) { return []byte(o.A), nil }\nfunc (o *Owned) UnmarshalText(b []byte) error { o.A = string(b); return nil }\nfunc (o Owned) IsZero() bool { return len(o.A) < 4 }\n//mosaik:codec name=owned\ntype ownedCodec = codec.Text[Owned, *Owned]", lossy: true},
 	{name: "Sum", typ: "Sum", decl: "type Sum interface{ isSum() }\ntype SumStruct struct{ A Opts2 `msgpack:\",omitempty\"`; N Sum }\ntype Opts2 struct{ A, B int8 `msgpack:\",omitempty\"` }\ntype SumPointer struct{ A Opts2 `msgpack:\",omitempty\"` }\ntype SumInt int8\nfunc (SumStruct) isSum() {}\nfunc (*SumPointer) isSum() {}\nfunc (SumInt) isSum() {}", noPointer: true, noVariant: true, unknown: true},
 	{name: "JSON", typ: "JSON", decl: "type JSON interface{ isJSON() }\ntype JSONArray []JSON\ntype JSONObject map[string]JSON\ntype JSONTable map[string][]map[string]*[2]JSON\ntype JSONText string\ntype JSONGrid [][]*map2\ntype map2 struct{ A map[string]JSON }\nfunc (JSONArray) isJSON() {}\nfunc (JSONObject) isJSON() {}\nfunc (JSONTable) isJSON() {}\nfunc (JSONText) isJSON() {}\nfunc (JSONGrid) isJSON() {}", noPointer: true, noVariant: true, unknown: true},
 }
 
-// position is where the corpus puts a kind: %s is its type.
+// position is a place in which the corpus uses a kind.
 type position struct {
 	name     string
 	typ      string // with the kind's type for T and its name for K
@@ -133,7 +133,7 @@ var positions = []position{
 	{name: "Unnamed", typ: "struct{ A T `msgpack:\",omitempty\"`; B []struct{ A T `msgpack:\",omitempty\"` } `msgpack:\",omitempty\"` }", more: true},
 }
 
-// in returns a text about a position with the kind in its place.
+// in returns a text for a position with the kind's type and name filled in.
 func (k kind) in(text string) string {
 	var out strings.Builder
 	for i := range len(text) {
@@ -152,7 +152,7 @@ func (k kind) in(text string) string {
 	return out.String()
 }
 
-// positions returns those that the kind can be in.
+// positions returns the positions in which the kind is allowed.
 func (k kind) positions(all bool) []position {
 	var out []position
 	for _, p := range positions {
@@ -250,8 +250,8 @@ var Variants = map[reflect.Type][]any{
 `, &types, &maps, &arrays, &unknown, &state, k.lossy, k.variants(all))
 }
 
-// variants returns the lines of a map from the sealed interfaces of the
-// package to what they can hold.
+// variants returns the lines of a map from the sealed interfaces of the package to
+// their variants.
 func (k kind) variants(all bool) string {
 	var out strings.Builder
 	for _, p := range k.positions(all) {
@@ -271,12 +271,13 @@ func (k kind) variants(all bool) string {
 	return out.String()
 }
 
-// TestCorpus generates for each kind in each position, with each tag, in each
-// layout and in a state, and runs what comes out: against vmihailenco/msgpack,
-// byte by byte and in both directions, where that knows such types.
+// TestCorpus generates code for each kind in each position, with each tag, in each
+// layout and in a state, and runs it. The results are compared with those of
+// vmihailenco/msgpack, byte by byte and in both directions, for the types that it
+// supports.
 //
-// It is one package for each kind, so that they are compiled side by side, and
-// one program. What is left to chance are the values alone.
+// There is one package for each kind, so that they are compiled in parallel, and
+// one program. Only the values are random.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -355,8 +356,9 @@ func addSupport(t *testing.T, files map[string]string) {
 	}
 }
 
-// runModule generates for a module of the given files and runs its tests.
-// Without paths in them, packages that were compiled before are not again.
+// runModule generates code for a module of the given files and runs its tests. With
+// -trimpath the compiled packages contain no paths, so the go command reuses them
+// in later runs.
 func runModule(t *testing.T, files map[string]string, args ...string) {
 	t.Helper()
 	dir := newModule(t, files)

@@ -13,7 +13,7 @@ func TestNearMisses(t *testing.T) {
 		aboveType bool
 		want      string
 	}{
-		// Directives of some tool, wherever they stand.
+		// Directives of a tool, in any place.
 		{"//Mosaik:command", loose, "//mosaik:command"},
 		{"//MOSAIK:machine name=x version=1", loose, "//mosaik:machine name=x version=1"},
 		{"//mosaic:command", loose, "//mosaik:command"},

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// graph draws the types of a package from bytes; behind their end there are
-// zeros, for which it draws what ends a type.
+// graph draws the types of a package from bytes. After the last byte it reads
+// zeros, which end a type.
 type graph struct {
 	rest   []byte
 	types  []int // the kinds of named types, T0 and so on: 1 is a slice, 2 a map, all else a struct
 	sums   int   // sealed interfaces, S0 and so on
 	budget int   // fields that may still be drawn
-	flat   bool  // a named slice or map is drawn, and no struct within it so far
+	flat   bool  // a named slice or map is drawn, without a struct in it so far
 }
 
 func (g *graph) below(n int) int {
@@ -29,11 +29,11 @@ func (g *graph) below(n int) int {
 	return int(b) % n
 }
 
-// leaves are what a type can end with.
+// leaves are the types that contain no drawn types.
 var leaves = []string{"bool", "int8", "int64", "uint16", "float32", "string", "[]byte", "[3]byte", "time.Time", "time.Duration", "struct{}", "[0]int32", "Enum", "ZeroInt", "ZeroMap", "*ZeroStruct", "Owned"}
 
-// typ draws a type. What is within a container can lead back to any named one;
-// what is not only to later ones, so that no struct holds itself.
+// typ draws a type. A type within a container can refer to any named type; other
+// types refer only to later ones, so that no struct holds itself.
 func (g *graph) typ(after, depth int, within bool) string {
 	choice := g.below(8)
 	if depth > 4 {
@@ -109,7 +109,7 @@ func (g *graph) fields(after, depth int, within bool) string {
 // state draws the fields of a machine.
 func (g *graph) state() string {
 	fields := g.fields(-1, 0, false)
-	if strings.HasPrefix(fields, "_msgpack") { // which speaks of commands
+	if strings.HasPrefix(fields, "_msgpack") { // which is an option of commands
 		_, fields, _ = strings.Cut(fields, "\n")
 	}
 	return strings.ReplaceAll(fields, "\nF", "\nf")
@@ -141,7 +141,7 @@ func (g *graph) source() string {
 		}
 	}
 	for s := range g.sums {
-		// Each sum has a variant that ends, and may have others.
+		// Each sum has a variant without other drawn types, and may have more.
 		fmt.Fprintf(&types, "type S%d interface{ s%[1]d() }\ntype V%[1]d struct{ A int8 `msgpack:\",omitempty\"` }\nfunc (*V%[1]d) s%[1]d() {}\n", s)
 		fmt.Fprintf(&variants, "reflect.TypeFor[S%d](): {&V%[1]d{}", s)
 		for i := range g.types {
@@ -179,8 +179,8 @@ type Maps struct {
 `, g.state(), &commands, &types) + "//cases\n" + list.String() + "//variants\n" + variants.String()
 }
 
-// draw returns the source of a package, and of a file beside it with the cases
-// that a test runs.
+// draw returns the source of a package, and of a second file with the cases for its
+// test.
 func draw(data []byte) (source, cases string) {
 	g := graph{rest: data, budget: 120}
 	for range g.below(9) {
@@ -205,7 +205,7 @@ var Variants = map[reflect.Type][]any{
 `, list, variants)
 }
 
-// graphBytes returns the bytes of which the graph of that number is drawn.
+// graphBytes returns the bytes from which the graph with the number is drawn.
 func graphBytes(number int) []byte {
 	var out []byte
 	for i := range 16 {
@@ -215,17 +215,15 @@ func graphBytes(number int) []byte {
 	return out
 }
 
-// FuzzGenerate draws a graph of types, generates for it, and checks the types of
-// what comes out as the compiler would, all in memory, some hundred graphs a
-// second. TestGraphs compiles and runs
-// what is generated for such graphs; within a fuzz target, an input must not take
-// ten seconds.
+// FuzzGenerate draws a graph of types, generates code for it, and type-checks the
+// result, all in memory, at a few hundred graphs a second. TestGraphs compiles and
+// runs the code for such graphs, which is too slow for a fuzz target: there an
+// input must take less than ten seconds.
 //
-// Never drawn are: levels and what evolves; packages beside the one, and their
-// types; generic types; embedded structs; layout=array; machines without
-// snapshots; two machines in a package; names that are hard to quote or clash;
-// limits (max=); types that are refused, which TestRefusals is for; and graphs of
-// more than 120 fields.
+// It never draws levels and evolved types, a second package, generic types,
+// embedded structs, layout=array, machines without snapshots, two machines in a
+// package, names that clash or are hard to quote, limits (max=), types that are
+// refused (TestRefusals covers them), or graphs with more than 120 fields.
 func FuzzGenerate(f *testing.F) {
 	if _, err := imported(); err != nil {
 		f.Fatal(err)
@@ -242,10 +240,10 @@ func FuzzGenerate(f *testing.F) {
 		text := schemaOf(pkg.Machines[0]).text()
 		parsed, err := parseSchema(text)
 		if err != nil || parsed.text() != text {
-			t.Fatalf("the schema is read as another one: %v\n%s", err, text)
+			t.Fatalf("the schema differs after parsing: %v\n%s", err, text)
 		}
 		if _, again, _ := inMemory(t, source); string(again) != string(code) {
-			t.Fatalf("generating again gives another result\n%s", source)
+			t.Fatalf("generating again gives a different result\n%s", source)
 		}
 	})
 }
@@ -255,9 +253,9 @@ var (
 	first  = flag.Int("graph", 0, "the `number` of the first of them; the others follow")
 )
 
-// TestGraphs generates for random graphs of types, as FuzzGenerate draws them,
-// compiles what comes out and runs it, against vmihailenco/msgpack where a graph
-// has no interfaces. To search for ten minutes:
+// TestGraphs generates code for random graphs of types, as FuzzGenerate draws them,
+// compiles and runs it. If a graph has no interfaces, the results are compared with
+// those of vmihailenco/msgpack. To search for ten minutes:
 //
 //	go test ./gen -run TestGraphs -graph 1000 -graphs 300 -timeout 30m
 func TestGraphs(t *testing.T) {

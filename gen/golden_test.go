@@ -11,10 +11,11 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// TestGoldens generates for the packages of each archive in testdata, compares
-// what comes out with the generated files in the archive, and runs the tests in
-// it. One module holds all archives, each in a folder of its name, beside the
-// packages of testdata/support and one whose output would be too long a golden.
+// TestGoldens generates code for the packages of each archive in testdata, compares
+// it with the generated files in the archive, and runs the archive's tests. One
+// module holds all archives, each in a folder with its name. It also holds the
+// packages of testdata/support, and a package whose output would be too long for a
+// golden.
 func TestGoldens(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob("testdata/*.txtar")
@@ -31,7 +32,7 @@ func TestGoldens(t *testing.T) {
 		folder := strings.TrimSuffix(filepath.Base(name), ".txtar")
 		archives[folder] = archive
 		for _, f := range archive.Files {
-			// What came before a level is known from the schema file alone.
+			// Only the schema file contains the earlier levels.
 			if !generated(f.Name) || bytes.Contains(f.Data, []byte("\nlevel 2\n")) {
 				files[filepath.Join(folder, f.Name)] = string(f.Data)
 			}
@@ -63,7 +64,7 @@ func TestGoldens(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(result, again); d != "" {
-		t.Errorf("generating again gives another result (-first +second):\n%s", d)
+		t.Errorf("generating again gives a different result (-first +second):\n%s", d)
 	}
 	if testing.Short() {
 		return // the rest compiles dozens of packages

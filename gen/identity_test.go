@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// bank is what the matrix changes, one thing at a time.
+// bank is the source to which the matrix applies one change at a time.
 const bank = `package p
 
 import "github.com/mosaik-go/mosaik/sm"
@@ -76,11 +76,11 @@ func (Balance) Query(*Bank) (int64, error) { return 0, nil }
 type change struct {
 	name     string
 	old, new string
-	words    string // how the difference is told, "" when there is none
+	words    string // the description of the difference, "" if there is none
 }
 
 var changes = []change{
-	// What keeps the signature.
+	// These keep the signature.
 	{"comment", "// Deposit pays in.", "// Deposit pays money in.", ""},
 	{"package rename", "package p", "package q", ""},
 	{"field order", "Account string\n\tAmount  int64", "Amount int64\n\tAccount string", ""},
@@ -109,7 +109,7 @@ var changes = []change{
 	{"unrolled recursion", "Next   *Leg", "Next   *Leg2", ""},
 	{"map layout said", "version=1", "version=1 layout=map", ""},
 
-	// What changes it.
+	// These change it.
 	{"machine name", "name=bank", "name=bonk", `machine: "bank" → "bonk"`},
 	{"version", "version=1", "version=2", "machine version: 1 → 2"},
 	{"layout", "version=1", "version=1 layout=array", "machine layout: map → array; Deposit: struct → tuple; Transfer: struct → tuple"},
@@ -162,7 +162,7 @@ func TestIdentity(t *testing.T) {
 	testIdentity(t, bank, changes)
 }
 
-// testIdentity changes the source of bank, one thing at a time.
+// testIdentity applies each of the changes to the source of bank.
 func testIdentity(t *testing.T, bank string, changes []change) {
 	t.Helper()
 	files := map[string]string{"base/p.go": bank}
@@ -203,7 +203,7 @@ func testIdentity(t *testing.T, bank string, changes []change) {
 			}
 			changes := told(before, got)
 			if words := strings.Join(changes, "; "); !strings.HasPrefix(words, c.words) {
-				t.Errorf("the change is told as\n%s\nwant\n%s", words, c.words)
+				t.Errorf("the change is described as\n%s\nwant\n%s", words, c.words)
 			}
 		})
 	}
@@ -250,7 +250,7 @@ command #0
 	if d := cmp.Diff(want, s.text()); d != "" {
 		t.Errorf("schema (-want +got):\n%s", d)
 	}
-	// The signature is a promise: it must never be another for this text.
+	// The signature of this text must never change.
 	if got := fmt.Sprintf("%x", s.signature()); got != "547c8329ef929deaaa3cbdbde6ce7741ed9de734677ba7ef89a6cca8eb1ace3b" {
 		t.Errorf("signature %s", got)
 	}
@@ -297,12 +297,12 @@ func FuzzParseSchema(f *testing.F) {
 		}
 		again, err := parseSchema(s.text())
 		if err != nil || again.text() != s.text() {
-			t.Errorf("%q is written as %q and read again as another: %v", text, s.text(), err)
+			t.Errorf("%q is written as %q, which is read as a different schema: %v", text, s.text(), err)
 		}
 	})
 }
 
-// told returns what diff says of all changes.
+// told returns the changes that diff describes.
 func told(old, new schema) []string {
 	changes, _ := diff(old, new)
 	return changes

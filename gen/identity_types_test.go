@@ -19,12 +19,12 @@ const (
 	embedded = "type Base struct{ A int8; C string }\n"
 )
 
-// pairs are two packages each, whose schemas are equal or differ in the way that
-// is told.
+// pairs are pairs of packages. Their schemas are equal, or differ as words
+// describes.
 var pairs = []struct {
 	name          string
 	first, second string
-	words         string // "" for equal ones
+	words         string // "" if the schemas are equal
 }{
 	{"codec of another type", machineSource(withIP, "A netip.Addr", ipCodec), machineSource(withHex, "A Hex", strings.Replace(hexCodec, "name=hex", "name=ip", 1)), ""},
 	{"codec that nothing uses", machineSource(withHex, "A int8", hexCodec), machineSource("", "A int8", ""), ""},
@@ -120,7 +120,7 @@ func TestIdentityOfTypes(t *testing.T) {
 				return
 			}
 			if words := strings.Join(told(first, second), "; "); words != p.words {
-				t.Errorf("the change is told as\n%s\nwant\n%s", words, p.words)
+				t.Errorf("the change is described as\n%s\nwant\n%s", words, p.words)
 			}
 		})
 	}

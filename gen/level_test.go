@@ -7,10 +7,12 @@ import (
 	"testing"
 )
 
-// compatible are the changes of the identity matrix that can be a new level.
+// compatible are the names of the changes in the identity matrix that are allowed
+// in a new level.
 var compatible = map[string]bool{"variant added": true, "command added": true}
 
-// growth are further changes of bank, with what their refusal says.
+// growth are further changes of bank, with the reason of their refusal, "" for
+// none.
 var growth = []struct {
 	change
 	refusal string
@@ -22,8 +24,8 @@ var growth = []struct {
 	{change{"struct that is never left out", "Amount  int64", "Amount  int64\nFee Circle `msgpack:\",omitempty\"`", ""}, "is never empty, so omitempty never leaves it out"},
 }
 
-// TestCompatible raises the level for each change of the identity matrix, and for
-// further ones: only what is compatible may pass.
+// TestCompatible raises the level for each change of the identity matrix and for
+// those of growth. Only compatible changes may pass.
 func TestCompatible(t *testing.T) {
 	t.Parallel()
 	type row struct {
@@ -86,7 +88,8 @@ func TestCompatible(t *testing.T) {
 	}
 }
 
-// TestOneTypeTwoHistories refuses a Go type in two places whose levels differ.
+// TestOneTypeTwoHistories checks that a Go type is refused if its two uses differed
+// at an earlier level.
 func TestOneTypeTwoHistories(t *testing.T) {
 	t.Parallel()
 	field := "A int8\nC int8 `msgpack:\",omitempty\"`"

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// many returns a package, and its tests, in which there is more of everything
-// than one byte, or one word of bits, can count.
+// many returns a package and its tests. The package has more fields, constants and
+// variants than fit in a byte or in a word of bits.
 func many() (source, tests string) {
 	var fields, omitted, constants, declarations, held strings.Builder
 	for i := range 140 {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// imported are the packages that source in memory can import.
+// imported loads the packages that source in memory can import.
 var imported = sync.OnceValues(func() (importing, error) {
 	roots, err := packages.Load(&packages.Config{Dir: "..", Mode: packages.NeedName | packages.NeedTypes, Fset: token.NewFileSet()}, smPath, codecPath, implPath, "time", "encoding/binary", "io")
 	if err != nil {
@@ -26,7 +26,7 @@ var imported = sync.OnceValues(func() (importing, error) {
 	return found, nil
 })
 
-// importing is a [types.Importer] of packages that are loaded already.
+// importing is a [types.Importer] of packages that are already loaded.
 type importing map[string]*types.Package
 
 func (i importing) Import(path string) (*types.Package, error) {
@@ -36,9 +36,9 @@ func (i importing) Import(path string) (*types.Package, error) {
 	return nil, fmt.Errorf("%s is not loaded", path)
 }
 
-// inMemory generates for a package p of one file and checks the types of what
-// comes out. It does what Generate does, without the go command, and so without
-// the Go compiler, which takes for ever on some types.
+// inMemory generates code for a package p of one file and checks the types of the
+// result. Unlike Generate it does not use the go command, and so not the Go
+// compiler, which does not terminate in time on some types.
 func inMemory(t testing.TB, source string) (pkg *Package, code []byte, err error) {
 	t.Helper()
 	imports, err := imported()
@@ -87,7 +87,7 @@ func inMemory(t testing.TB, source string) (pkg *Package, code []byte, err error
 	}
 	files = append(files, parse("p_mosaik.go", code))
 	if wrong := check().TypeErrors; len(wrong) > 0 {
-		t.Fatalf("what is generated does not compile: %v\n%s\n%s", wrong, source, code)
+		t.Fatalf("the generated code does not compile: %v\n%s\n%s", wrong, source, code)
 	}
 	return pkg, code, nil
 }

@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "rewrite the goldens in testdata")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newModule makes a module example.com/t of the given files, which may import
-// whatever ours may, and returns its folder.
+// newModule makes a module example.com/t of the given files and returns its folder.
+// The module has the same requirements as this one.
 func newModule(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -32,8 +32,9 @@ func newModule(t *testing.T, files map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The go command must not take a result from its cache after a change of
-	// what generated code stands on: it remembers which files were read.
+	// The go command records the files that a test reads. Reading these keeps it
+	// from using a cached result after a change of a package on which generated
+	// code depends.
 	for _, pattern := range []string{"codec/*.go", "codec/*/*.go", "codec/internal/*/*.go", "sm/*.go"} {
 		names, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

@@ -2,8 +2,8 @@ package gen
 
 import "testing"
 
-// TestOwnMachines checks that what stands generated in this repository is what
-// would be generated now.
+// TestOwnMachines checks that the generated files in this repository are up to
+// date.
 func TestOwnMachines(t *testing.T) {
 	t.Parallel()
 	result, err := Generate(t.Context(), Config{Dir: "..", Patterns: []string{"./examples/quickstart/ledger", "./mosaik/integration/testdata/savings"}})

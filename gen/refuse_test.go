@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// refusals are packages that must be refused, the line with a ✗ for the given reason.
+// refusals are packages that must be refused, with the given reason at the line
+// marked ✗.
 var refusals = []struct {
 	name   string
 	source string

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// chain returns the declarations of types T0 to Tn, each of which holds the next
-// one in the given fields. The last is of the given type.
+// chain returns the declarations of types T0 to Tn. Each holds the next one in the
+// given fields, and Tn is of the given type.
 func chain(n int, fields, last string) string {
 	var out strings.Builder
 	for i := range n {
@@ -19,8 +19,8 @@ func chain(n int, fields, last string) string {
 	return out.String()
 }
 
-// TestManyPaths generates for types to which there are more paths than could be
-// followed in a lifetime: a traversal that takes each of them never ends.
+// TestManyPaths generates code for types with so many paths to them that a
+// traversal of each path never ends.
 func TestManyPaths(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]string{
@@ -47,9 +47,9 @@ func TestManyPaths(t *testing.T) {
 	}
 }
 
-// TestManyPathsByValue asks what is known of structs that hold structs by value
-// in as many ways. Source of this kind does not get as far: Go's own type checker
-// and compiler take each path.
+// TestManyPathsByValue computes the properties of structs that hold structs by
+// value along as many paths. It builds the model directly, because Go's type
+// checker and compiler follow each path in such source.
 func TestManyPathsByValue(t *testing.T) {
 	t.Parallel()
 	for _, leaf := range []Type{{Kind: Int, Bits: 64}, {Kind: ByteArray}, {Kind: String}, {Kind: Slice, Elem: &Type{Kind: Bool}}} {
@@ -109,7 +109,7 @@ func sums(n int) string {
 	return out.String()
 }
 
-// endless are types without end, or too many.
+// endless are infinite types, or sets with too many types.
 var endless = []struct{ name, source, reason string }{
 	{"instances in instances", machineSource("", "A G[int8]", "type G[T any] struct{ X *G[[]T]; V T }"), "the generic type G holds instances of itself with ever larger type arguments; let it hold only the instance that it is, as *G[T] in G[T]"},
 	{"instances of two types", machineSource("", "A G[int8]", "type G[T any] struct{ X []H[T] }\ntype H[T any] struct{ Y map[string]G[struct{ A T }] }"), "holds instances of itself with ever larger type arguments"},
@@ -120,7 +120,7 @@ var endless = []struct{ name, source, reason string }{
 	{"a struct in itself", machineSource("", "A T", "type T struct{ A [2]T }"), "invalid"},
 }
 
-// TestEndless refuses types without end instead of following them.
+// TestEndless checks that infinite types are refused and not followed.
 func TestEndless(t *testing.T) {
 	t.Parallel()
 	for _, e := range endless {

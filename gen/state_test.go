@@ -33,7 +33,7 @@ type inner struct {
 type plain struct{ N int8 }`).Replace(bank)
 
 var stateChanges = []change{
-	// What keeps the signature.
+	// These keep the signature.
 	{"field order", "\tlegs     []Leg\n\tshape    Shape", "\tshape Shape\n\tlegs []Leg", ""},
 	{"type rename", "account", "client", ""},
 	{"derived field", "sum      int64", "sums     []chan int64", ""},
@@ -46,7 +46,7 @@ var stateChanges = []change{
 	{"query", "type Balance struct{ Account string }", "type Balance struct{ Account int }", ""},
 	{"rebuild", "type plain struct", "func (*Bank) AfterRestore() error { return nil }\n\ntype plain struct", ""},
 
-	// What changes it.
+	// These change it.
 	{"no snapshots", "version=1 snapshot", "version=1", "state: removed"},
 	{"version", "version=1", "version=2", "machine version: 1 → 2"},
 	{"value type", "map[string]int64", "map[string]uint64", "state.Balances[]: i64 → u64"},

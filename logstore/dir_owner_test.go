@@ -36,12 +36,12 @@ func TestOwnerDamaged(t *testing.T) {
 		}
 	}
 	if got, err := parseOwner(append(whole, 0)); !refused(err) {
-		t.Errorf("with a byte more: it is read as %+v, error %v", got, err)
+		t.Errorf("with an extra byte: it is read as %+v, error %v", got, err)
 	}
 }
 
-// TestOwnerWithoutID opens a directory of format 1, which has no id: the start draws
-// one, counts on, and keeps both.
+// TestOwnerWithoutID opens a directory of format 1, which has no id. The first start
+// must draw an id, and each start must increment the stored number and keep the id.
 func TestOwnerWithoutID(t *testing.T) {
 	t.Parallel()
 	path, network := t.TempDir(), sm.ID("network")

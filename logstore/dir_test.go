@@ -79,10 +79,10 @@ func TestDirTakesAnIdentity(t *testing.T) {
 	given := newKey(t)
 	path := t.TempDir()
 	if got := once(t, path, given); !got.Equal(given) {
-		t.Error("a new directory did not take the identity given")
+		t.Error("a new directory did not use the given identity")
 	}
 	if got := once(t, path, nil); !got.Equal(given) {
-		t.Error("the directory did not keep the identity given")
+		t.Error("the directory did not keep the given identity")
 	}
 	content, err := os.ReadFile(filepath.Join(path, "identity.pem"))
 	if err != nil {
@@ -93,7 +93,7 @@ func TestDirTakesAnIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := once(t, prepared, nil); !got.Equal(given) {
-		t.Error("a new directory did not take the key that was put there")
+		t.Error("a new directory did not use the key file that it contained")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestDirRefuses(t *testing.T) {
 		return func(b []byte) []byte { b[i] ^= 1; return b }
 	}
 	for name, c := range map[string]struct {
-		prepare func(*testing.T, string) // a directory that was in use
+		prepare func(*testing.T, string) // changes a directory that was in use
 		network sm.Digest                // zero for its own
 		key     ed25519.PrivateKey
 		want    error
@@ -170,7 +170,7 @@ func TestDirRefuses(t *testing.T) {
 				_ = d.Close()
 			}
 			if after, _ := os.ReadFile(filepath.Join(path, "network")); !bytes.Equal(before, after) {
-				t.Error("what was refused was changed")
+				t.Error("OpenDir changed a directory that it refused")
 			}
 		})
 	}
@@ -193,9 +193,9 @@ func TestDirRefusesAnExposedKey(t *testing.T) {
 	}
 }
 
-// TestDirWithSparseFiles opens directories in which a file claims to be long and
-// holds next to nothing. What opening one takes does not depend on the length. It runs
-// alone, so that what it measures is its own.
+// TestDirWithSparseFiles opens directories in which a file has a large size and hardly
+// any data. The memory that opening takes must not depend on the size. The test runs
+// alone, so that no other test allocates while it measures.
 func TestDirWithSparseFiles(t *testing.T) {
 	for _, name := range []string{"network", "identity.pem"} {
 		for _, length := range []int64{64 << 20, 1 << 40} {
@@ -221,7 +221,8 @@ func TestDirWithSparseFiles(t *testing.T) {
 	}
 }
 
-// TestDirAfterAnInterruptedStart opens what a crash in the first start leaves.
+// TestDirAfterAnInterruptedStart opens the directory that a crash during the first
+// start leaves.
 func TestDirAfterAnInterruptedStart(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
@@ -234,8 +235,8 @@ func TestDirAfterAnInterruptedStart(t *testing.T) {
 	}
 }
 
-// TestDirRemovesUnfinishedFiles opens a directory in which earlier processes ended
-// while they wrote.
+// TestDirRemovesUnfinishedFiles opens a directory with temporary files of earlier
+// processes that ended while they wrote.
 func TestDirRemovesUnfinishedFiles(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()

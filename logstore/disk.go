@@ -45,11 +45,11 @@ var (
 //
 // The log of a group is found by the group's id, so a member that joins the group in a
 // later process continues as the same replica. With another id the log is empty. A
-// warning is logged then if the directory holds logs of groups that are not joined. To
-// join on a network without a directory is [ErrNoDir].
+// warning is logged then if the directory holds logs of groups that are not joined.
+// Joining on a network without a directory fails with [ErrNoDir].
 //
-// A log takes 12 bytes of memory for each entry. The newest entries are kept in memory,
-// 32 MiB of all open logs together and 4 MiB of one, and so are 16 MiB of buffers, more
+// A log takes 12 bytes of memory for each entry. The newest entries stay in memory: up
+// to 4 MiB of one log and 32 MiB of all open logs. Buffers take another 16 MiB, or more
 // while batches are larger.
 func Disk[C any]() Storage[C] { return disk[C]{diskConfig{fs: vfs.OS, segment: 64 << 20}} }
 

@@ -31,7 +31,7 @@ func (f countingFile) Sync() error {
 	return f.File.Sync()
 }
 
-// Save of one entry of 16 bytes, by logs that all save at the same time.
+// Save of one entry of 16 bytes, by several logs concurrently.
 func BenchmarkDiskSave(b *testing.B) {
 	for _, n := range []int{1, 64} {
 		b.Run(fmt.Sprintf("logs=%d", n), func(b *testing.B) {
@@ -67,7 +67,7 @@ func BenchmarkDiskSave(b *testing.B) {
 	}
 }
 
-// Opening a directory of 256 MiB, whose entries are of 1 KiB.
+// Opening a directory of 256 MiB with entries of 1 KiB.
 func BenchmarkDiskOpen(b *testing.B) {
 	const size = 256 << 20
 	dir := b.TempDir()

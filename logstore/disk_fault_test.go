@@ -30,8 +30,8 @@ func historyOps(t *testing.T, seed uint64, steps int) int {
 }
 
 // TestDiskPowerLoss cuts the power at every operation of a history, and again while the log
-// is opened after it. Acknowledged batches must be there; the one in flight must be there
-// completely or not at all.
+// is opened after it. Every acknowledged batch must survive; the batch in flight must
+// survive completely or not at all.
 func TestDiskPowerLoss(t *testing.T) {
 	t.Parallel()
 	seeds, steps := uint64(1), 70
@@ -66,7 +66,7 @@ func TestDiskPowerLoss(t *testing.T) {
 	}
 }
 
-// offAt lets the power go at the n-th operation. A write may get half through.
+// offAt cuts the power at the n-th operation. A write may complete in part.
 func offAt(n int, rng *rand.Rand) func(faultfs.Op) error {
 	return func(op faultfs.Op) error {
 		switch {
@@ -79,8 +79,8 @@ func offAt(n int, rng *rand.Rand) func(faultfs.Op) error {
 	}
 }
 
-// TestDiskFailure lets one operation fail, at every place of a history. All later writes
-// must fail with the cause, until the log is opened again.
+// TestDiskFailure fails one operation at each point of a history. All later writes must
+// fail with the cause, until the log is opened again.
 func TestDiskFailure(t *testing.T) {
 	t.Parallel()
 	const seed, steps = 7, 50
@@ -97,7 +97,7 @@ func TestDiskFailure(t *testing.T) {
 		h := newHistory(fs, 4096, seed)
 		err := h.run(steps)
 		if err == nil {
-			continue // files were closed, which went wrong without harm
+			continue // a close of files failed, which is harmless
 		}
 		what := fmt.Sprintf("%s failed at operation %d", kind, n)
 		if !errors.Is(err, faultfs.ErrInjected) || !strings.Contains(err.Error(), "network") {
@@ -118,7 +118,7 @@ func TestDiskFailure(t *testing.T) {
 	}
 }
 
-// A byte that changes is found, or does no harm: no answer is wrong.
+// A changed byte must be detected or be harmless. No read may return wrong data.
 func TestDiskBitFlips(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{true, false} {
@@ -154,7 +154,7 @@ func TestDiskBitFlips(t *testing.T) {
 	}
 }
 
-// unharmed reports whether all logs can be read, and checks what they hold then.
+// unharmed reports whether all logs can be read. If so, it checks their content.
 func (h *history) unharmed(t *testing.T, fs *faultfs.FS, what string) bool {
 	t.Helper()
 	for g := range historyGroups {
@@ -162,7 +162,7 @@ func (h *history) unharmed(t *testing.T, fs *faultfs.FS, what string) bool {
 		if err == nil {
 			var got held
 			if got, err = tryHold(log); err == nil && !got.matches(h.before[g]) {
-				t.Fatalf("%s: group %d came back wrong", what, g)
+				t.Fatalf("%s: group %d has the wrong content", what, g)
 			}
 			_ = log.Close()
 		}
@@ -171,7 +171,7 @@ func (h *history) unharmed(t *testing.T, fs *faultfs.FS, what string) bool {
 				t.Fatalf("%s: %v, want an error that says damage", what, err)
 			}
 			if !strings.Contains(err.Error(), ".log") {
-				t.Fatalf("%s: %v, want the file's name", what, err)
+				t.Fatalf("%s: %v, want an error with the file's name", what, err)
 			}
 			return false
 		}
@@ -179,7 +179,7 @@ func (h *history) unharmed(t *testing.T, fs *faultfs.FS, what string) bool {
 	return true
 }
 
-// While a sync takes its time, those who come wait for the next one, together.
+// Saves that arrive during a sync must share the next one.
 func TestDiskGroupCommit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestDiskGroupCommit(t *testing.T) {
 		for _, log := range logs {
 			go func() { saved <- log.Save(Batch{Entries: []Entry{{Index: 1, Term: 1}}}) }()
 			if log == logs[0] {
-				synctest.Wait() // the first one syncs
+				synctest.Wait() // the first Save syncs
 			}
 		}
 		synctest.Wait()
@@ -217,7 +217,7 @@ func TestDiskGroupCommit(t *testing.T) {
 			}
 		}
 		if syncs != 2 {
-			t.Errorf("%d syncs for one save and then %d at once, want 2", syncs, groups-1)
+			t.Errorf("%d syncs for one save and then %d concurrent ones, want 2", syncs, groups-1)
 		}
 		for _, log := range logs {
 			if err := log.Close(); err != nil {
@@ -227,8 +227,8 @@ func TestDiskGroupCommit(t *testing.T) {
 	})
 }
 
-// A group that stalls with old entries does not keep others' space, and what is
-// pruned is given back at full load.
+// An idle group with old entries must not prevent the reuse of other groups' space.
+// Pruned space must be freed under full load.
 func TestDiskStaysSmall(t *testing.T) {
 	t.Parallel()
 	const segment, limit = 64 << 10, 8 * 64 << 10
@@ -274,7 +274,7 @@ func TestDiskStaysSmall(t *testing.T) {
 		t.Errorf("the idle group holds %+v, want %+v", hold(idle), want)
 	}
 	if busy.store.wal.Oldest() < 50 {
-		t.Errorf("the oldest segment is %d: nothing was given back", busy.store.wal.Oldest())
+		t.Errorf("the oldest segment is %d: no segment was freed", busy.store.wal.Oldest())
 	}
 	if err := errors.Join(idle.Close(), busy.Close()); err != nil {
 		t.Fatal(err)

@@ -14,14 +14,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The golden directories, of format 1, which is read, and of format 2, which is
-// written.
+// The golden directories: one of format 1, which is only read, and one of format 2,
+// which is also written.
 const (
 	goldenOld = "testdata/disk1"
 	goldenDir = "testdata/disk2"
 )
 
-// goldenLogs is what the golden directories hold, for ever.
+// goldenLogs is the content of the golden directories. It never changes.
 var goldenLogs = [2]held{
 	{
 		State: State{
@@ -43,7 +43,7 @@ var goldenLogs = [2]held{
 	},
 }
 
-// goldenBatches are how it came to hold that: each kind of change once.
+// goldenBatches produce that content. Each kind of change occurs once.
 func goldenBatches() [2][]Batch {
 	want := goldenLogs[0]
 	four := want.Entries[0]
@@ -135,13 +135,13 @@ func TestDiskGolden(t *testing.T) {
 		b, _ := golden.Read(name)
 		now, _ := written.Read(name)
 		if diff := cmp.Diff(b, now); diff != "" {
-			t.Errorf("%s is not written any more as it was (-then +now):\n%s", name, diff)
+			t.Errorf("%s is written differently than before (-then +now):\n%s", name, diff)
 		}
 	}
 }
 
-// TestDiskGoldenIsRead opens the golden directories, and continues what they hold in
-// segments of its own.
+// TestDiskGoldenIsRead opens the golden directories and appends to their logs in new
+// segments.
 func TestDiskGoldenIsRead(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{goldenOld, goldenDir} {
@@ -158,7 +158,7 @@ func TestDiskGoldenIsRead(t *testing.T) {
 					if err != nil || !got.equal(want[g]) {
 						t.Errorf("round %d, group %d (-want +got), error %v:\n%s", round, g, err, cmp.Diff(want[g], got))
 					}
-					for range round { // which takes one segment more in each round
+					for range round { // which adds a segment in each round
 						last := got.State.Last
 						last.Index++
 						if err := log.Save(Batch{Entries: []Entry{{Index: last.Index, Term: last.Term, Data: make([]byte, 600)}}}); err != nil {
@@ -203,7 +203,7 @@ func FuzzDiskRecord(f *testing.F) {
 	})
 }
 
-// FuzzDiskOpen opens directories of two files of any bytes.
+// FuzzDiskOpen opens directories with two files of arbitrary bytes.
 func FuzzDiskOpen(f *testing.F) {
 	golden, err := filepath.Glob(goldenDir + "/*.log")
 	if err != nil || len(golden) < 2 {

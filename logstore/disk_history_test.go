@@ -15,22 +15,22 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A history is a run of changes of a few logs in one directory, the same for
-// the same seed, and of naive logs beside them, which say what must be there.
+// A history applies changes to a few logs in one directory and to naive models of
+// them, which define the expected content. The same seed yields the same changes.
 type history struct {
 	cfg    diskConfig
 	rng    *rand.Rand
 	logs   [historyGroups]*diskLog
 	models [historyGroups]Log
-	before [historyGroups]held // what was acknowledged
-	after  [historyGroups]held // and what was under way
+	before [historyGroups]held // as acknowledged
+	after  [historyGroups]held // and with the batch in flight
 }
 
 const historyGroups = 3
 
 var historyDir = "/network"
 
-// held is all that a log holds.
+// held is the whole content of a log.
 type held struct {
 	State   State
 	Entries []Entry
@@ -72,7 +72,7 @@ func (h *history) close() (err error) {
 	return err
 }
 
-// run makes n changes, until one fails.
+// run makes n changes, or fewer if one fails.
 func (h *history) run(n int) error {
 	if err := h.open(); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (h *history) step() error {
 	return h.note(g)
 }
 
-// note takes what the model holds for acknowledged.
+// note records the content of a group's model as acknowledged.
 func (h *history) note(g int) error {
 	h.before[g] = hold(h.models[g])
 	h.after[g] = h.before[g]
@@ -172,8 +172,8 @@ func tryHold(log Log) (h held, err error) {
 	return h, nil
 }
 
-// matches reports whether a log that came back holds what it should. It may
-// have forgotten that something was pruned.
+// matches reports whether a recovered log has the expected content. The failure may
+// have undone a prune.
 func (h held) matches(want held) bool {
 	if back := want.State.Pruned; h.State.Pruned.Index < back.Index && want.State.Last.Index >= back.Index {
 		for len(h.Entries) > 0 && h.Entries[0].Index <= back.Index {
@@ -201,9 +201,9 @@ func slicesEqual(a, b []Entry) bool {
 	return true
 }
 
-// check opens the logs that a failure left in fs and compares them with the
-// history; then it writes to them, and sees that what they hold stays: when they are
-// opened once more, and when the power goes.
+// check opens the logs that a failure left in fs and compares them with the history.
+// It then writes to them and checks that their content survives a second opening and
+// a power cut.
 func (h *history) check(t *testing.T, fs *faultfs.FS, what string) {
 	t.Helper()
 	var now [historyGroups]held
@@ -214,7 +214,7 @@ func (h *history) check(t *testing.T, fs *faultfs.FS, what string) {
 				t.Fatalf("%s: read: %v", what, err)
 			}
 			if !got.matches(h.before[g]) && !got.matches(h.after[g]) {
-				t.Fatalf("%s: group %d is neither what was acknowledged nor what was under way (-acknowledged +got):\n%s", what, g, cmp.Diff(h.before[g], got))
+				t.Fatalf("%s: group %d is neither as acknowledged nor with the batch in flight (-acknowledged +got):\n%s", what, g, cmp.Diff(h.before[g], got))
 			}
 			next := Entry{Index: got.State.Last.Index + 1, Term: got.State.Last.Term, Data: []byte("more")}
 			if err := log.Save(Batch{Entries: []Entry{next}}); err != nil {
@@ -237,7 +237,7 @@ func (h *history) check(t *testing.T, fs *faultfs.FS, what string) {
 	}
 }
 
-// opened opens a group's log for as long as use takes.
+// opened opens a group's log, calls use with it, and closes it.
 func (h *history) opened(t *testing.T, fs *faultfs.FS, g int, what string, use func(Log)) {
 	t.Helper()
 	cfg := h.cfg

@@ -21,8 +21,8 @@ const (
 	killGroups = 4
 )
 
-// A process that saves is killed again and again. What it was told to be
-// durable is there each time.
+// A process that saves is killed repeatedly. All that it acknowledged must be there
+// each time.
 func TestDiskKill(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv(killDir); dir != "" {
@@ -41,12 +41,12 @@ func TestDiskKill(t *testing.T) {
 			next := st.Pruned.Index + 1
 			for e, err := range log.Entries(next, math.MaxUint64) {
 				if err != nil || e.Index != next || string(e.Data) != killData(g, next) {
-					t.Fatalf("round %d: group %d holds %v, %v where %d comes next", round, g, e, err, next)
+					t.Fatalf("round %d: group %d holds %v, error %v; want entry %d next", round, g, e, err, next)
 				}
 				next++
 			}
 			if next != st.Last.Index+1 {
-				t.Fatalf("round %d: group %d yields entries before %d, its last is %d", round, g, next, st.Last.Index)
+				t.Fatalf("round %d: group %d yields the entries before %d, but its last is %d", round, g, next, st.Last.Index)
 			}
 			mustClose(t, log)
 		}
@@ -55,8 +55,8 @@ func TestDiskKill(t *testing.T) {
 
 func killData(g int, i sm.Index) string { return fmt.Sprintf("entry %d of group %d", i, g) }
 
-// acknowledge lets a process save until it has said n times that something is
-// durable, kills it, and notes what it said.
+// acknowledge runs a process that saves, kills it after n lines of its output, and
+// records the indices that it printed as durable.
 func acknowledge(t *testing.T, dir string, n int, last *[killGroups]sm.Index) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestDiskKill$")
@@ -73,7 +73,7 @@ func acknowledge(t *testing.T, dir string, n int, last *[killGroups]sm.Index) {
 		var g int
 		var i sm.Index
 		if _, err := fmt.Sscanf(lines.Text(), "%d %d\n", &g, &i); err != nil {
-			t.Errorf("the process says %q", lines.Text())
+			t.Errorf("the process printed %q", lines.Text())
 			n = 0
 		} else {
 			last[g] = i
@@ -89,7 +89,8 @@ func acknowledge(t *testing.T, dir string, n int, last *[killGroups]sm.Index) {
 	}
 }
 
-// saveForever saves in several groups and says on standard output what is durable.
+// saveForever saves in several groups and prints each durable index on the standard
+// output.
 func saveForever(t *testing.T, dir string) {
 	var wg sync.WaitGroup
 	for g := range killGroups {

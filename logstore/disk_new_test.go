@@ -42,7 +42,7 @@ func TestDiskWarnsOfOtherLogs(t *testing.T) {
 	}
 	if _, said = open("third"); !strings.Contains(said, "level=WARN") || !strings.Contains(said, sm.ID("first").Short()) ||
 		strings.Contains(said, sm.ID("second").Short()) {
-		t.Errorf("beside a group that is not: %q", said)
+		t.Errorf("beside a group that is not joined: %q", said)
 	}
 	if first, said = open("first"); said != "" {
 		t.Errorf("with a log that is not new: %s", said)

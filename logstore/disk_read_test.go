@@ -12,7 +12,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A log of more segments than are kept open is read from end to end.
+// A log with more segments than the limit on open files is read from end to end.
 func TestDiskManySegments(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -50,7 +50,8 @@ func TestDiskManySegments(t *testing.T) {
 	wg.Wait()
 }
 
-// Entries are read while they move, and their segments go.
+// Entries are read while they move to other segments and their old segments are
+// removed.
 func TestDiskReadWhileMoving(t *testing.T) {
 	t.Parallel()
 	cfg := diskConfig{fs: faultfs.New(), segment: 16 << 10}
@@ -99,15 +100,15 @@ func TestDiskReadWhileMoving(t *testing.T) {
 	close(done)
 	readers.Wait()
 	if n := busy.store.wal.Oldest(); n < 20 {
-		t.Errorf("the oldest segment is %d: nothing moved", n)
+		t.Errorf("the oldest segment is %d: no entry moved", n)
 	}
 	if err := errors.Join(idle.Close(), busy.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// However much is saved, no more than its part is remembered, and what is
-// remembered is the end of the log.
+// The cache of a log must stay within its limit and hold the end of the log,
+// regardless of how much is saved.
 func TestTailCache(t *testing.T) {
 	t.Parallel()
 	cache := tailCache{limit: 10 * entryCost}
@@ -129,11 +130,12 @@ func TestTailCache(t *testing.T) {
 	}
 	cache.append([]Entry{{Index: 500, Term: 3, Data: make([]byte, 5000)}})
 	if cache.entries.count != 0 || cache.size != 0 {
-		t.Errorf("an entry that is too large is remembered: %d bytes", cache.size)
+		t.Errorf("an entry above the limit is cached: %d bytes", cache.size)
 	}
 }
 
-// An entry that the disk changes while its log is open is an error that names the file.
+// Reading an entry that the disk changed while its log is open must fail with an error
+// that names the file.
 func TestDiskReadsDamage(t *testing.T) {
 	t.Parallel()
 	fs := faultfs.New()
@@ -151,7 +153,7 @@ func TestDiskReadsDamage(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if log, err = openHistory(cfg, 0); err != nil { // it remembers no entries
+	if log, err = openHistory(cfg, 0); err != nil { // its cache is empty
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()

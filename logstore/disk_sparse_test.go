@@ -14,9 +14,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestDiskSparse opens directories whose one segment claims to be long and holds next
-// to nothing, with checksums that are right. It runs alone, so that the memory that it
-// measures is its own.
+// TestDiskSparse opens directories whose only segment has a large size, valid
+// checksums and hardly any data. The test runs alone, so that no other test allocates
+// while it measures.
 func TestDiskSparse(t *testing.T) {
 	const length = 24 << 20
 	group := historyGroup(0)
@@ -49,7 +49,7 @@ func TestDiskSparse(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				cut = int64(at.Offset) // behind its head
+				cut = int64(at.Offset) // after its header
 			}
 			if err := log.Close(); err != nil {
 				t.Fatal(err)

@@ -76,7 +76,7 @@ func TestDiskRefusesToOpen(t *testing.T) {
 	}{
 		"a later format": {8, 3, logstore.ErrFormat},
 		"format 0":       {8, 0, logstore.ErrFormat},
-		"another format": {8, 1, logstore.ErrCorrupt}, // its checksum says so
+		"another format": {8, 1, logstore.ErrCorrupt}, // its checksum does not match
 		"another file":   {0, 'X', logstore.ErrForeign},
 		"damage":         {20, content[20] ^ 1, logstore.ErrCorrupt},
 	} {
@@ -95,8 +95,8 @@ func TestDiskRefusesToOpen(t *testing.T) {
 	mustOpen(t, dir, "group")
 }
 
-// Groups that save at the same time share what is written, and keep apart what
-// they hold.
+// Groups that save concurrently share the writes, and their contents remain
+// separate.
 func TestDiskConcurrentGroups(t *testing.T) {
 	t.Parallel()
 	const groups, saves = 16, 40
@@ -126,7 +126,7 @@ func TestDiskConcurrentGroups(t *testing.T) {
 		next := sm.Index(saves - 4)
 		for e, err := range mustOpen(t, dir, fmt.Sprint(g)).Entries(next, math.MaxUint64) {
 			if err != nil || e.Index != next || string(e.Data) != fmt.Sprintf("%d of %d", next, g) {
-				t.Fatalf("group %d holds %v, %v where %d comes next", g, e, err, next)
+				t.Fatalf("group %d holds %v, error %v; want entry %d next", g, e, err, next)
 			}
 			next++
 		}

@@ -24,33 +24,33 @@ import (
 
 var torture = flag.String("torture", "", `"full" damages directories in every way that TestDiskTorture knows`)
 
-// raced says that the race detector is on, which makes a case take ten times as long.
+// raced reports that the race detector is on. It makes a case ten times slower.
 var raced bool
 
 const (
 	tortureSegment = 2048
 	tortureSteps   = 90
-	// tortureBatch is how many cases share one measurement of memory, and
-	// tortureMemory how many bytes they may allocate together.
+	// tortureBatch is the number of cases that share one measurement of memory.
+	// Together they may allocate tortureMemory bytes.
 	tortureBatch  = 16
 	tortureMemory = tortureBatch << 20
-	// tortureContinued says of how many cases without harm one is written to.
+	// One in tortureContinued harmless cases is also written to.
 	tortureContinued = 8
 )
 
-// A moment is what the logs of a directory held at one time.
+// A moment is the content of a directory's logs at one time.
 type moment [historyGroups]held
 
 // tortured is a directory that is damaged in many ways.
 type tortured struct {
 	files   map[string][]byte
-	moments []moment // all that there ever were, oldest first
-	closed  bool     // it was closed, so all damage must be found
+	moments []moment // all since the directory was made, oldest first
+	closed  bool     // the logs were closed, so all damage must be detected
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	refused  int
 	harmless int
-	earlier  map[string]int // kind of damage → cases that show an earlier moment
+	earlier  map[string]int // by kind of damage: the cases that show an earlier moment
 }
 
 // damage is one case.
@@ -59,8 +59,8 @@ type damage struct {
 	files      map[string][]byte // nil for a file that is missing
 }
 
-// newTortured makes a directory of several segments and groups, with all kinds of
-// changes. It is closed, or its process was killed.
+// newTortured makes a directory with several segments and groups and all kinds of
+// changes. Its logs are closed, or else left as by a killed process.
 func newTortured(t *testing.T, closed bool) *tortured {
 	t.Helper()
 	fs := faultfs.New()
@@ -105,7 +105,7 @@ func newTortured(t *testing.T, closed bool) *tortured {
 // names returns the files, oldest first.
 func (d *tortured) names() []string { return slices.Sorted(maps.Keys(d.files)) }
 
-// size returns how many bytes the files have.
+// size returns the total size of the files in bytes.
 func (d *tortured) size() (n int) {
 	for _, b := range d.files {
 		n += len(b)
@@ -170,8 +170,8 @@ type page struct {
 	at, to int
 }
 
-// pages yields the cases in which a page is zeros, or what another page holds, or has
-// changed places with another one.
+// pages yields the cases in which a page is zeroed, is a copy of another page, or is
+// swapped with another page.
 func (d *tortured) pages(size int) iter.Seq[damage] {
 	return func(yield func(damage) bool) {
 		var all []page
@@ -215,8 +215,8 @@ func (d *tortured) pages(size int) iter.Seq[damage] {
 	}
 }
 
-// missing yields the cases in which some files are missing, in place of another one,
-// or there twice.
+// missing yields the cases in which some files are missing, replaced by another one,
+// or duplicated.
 func (d *tortured) missing() iter.Seq[damage] {
 	return func(yield func(damage) bool) {
 		names := d.names()
@@ -287,17 +287,17 @@ func (d *tortured) all(full bool) iter.Seq[damage] {
 	}
 }
 
-// TestDiskTorture damages directories in many ways and opens them. What opens shows
-// what the logs held at one time, and if the directory was closed, at the end; else
-// the error says that it is damaged, and names the file. Nothing panics, and the
-// memory that an opening takes is bounded. With -torture full there are more values
-// for each byte and more sizes of pages, with -short or the race detector one case of
-// eight. It runs
-// alone, so that the memory that it measures is its own.
+// TestDiskTorture damages directories in many ways and opens them. A directory that
+// opens must show the content of one moment, the last one if its logs were closed.
+// Otherwise the error must report damage and name the file. Nothing may panic, and
+// the memory that opening takes is bounded. With -torture full there are more values
+// for each byte and more page sizes; with -short or the race detector only one case
+// in eight runs. The test runs alone, so that no other test allocates while it
+// measures.
 func TestDiskTorture(t *testing.T) {
 	full, every := *torture == "full", 1
 	if *torture != "" && !full {
-		t.Fatalf("-torture %s: there is only full", *torture)
+		t.Fatalf("-torture=%s: the only value is full", *torture)
 	}
 	if testing.Short() || raced && !full {
 		every = 8
@@ -306,19 +306,20 @@ func TestDiskTorture(t *testing.T) {
 		t.Run(fmt.Sprint("closed ", closed), func(t *testing.T) {
 			d := newTortured(t, closed)
 			n := d.run(t, full, every)
-			t.Logf("%d cases on %d files, %d bytes: %d refused, %d without harm, with an earlier state: %v",
+			t.Logf("%d cases on %d files, %d bytes: %d refused, %d harmless, with an earlier state: %v",
 				n, len(d.files), d.size(), d.refused, d.harmless, d.earlier)
 			if d.refused == 0 || d.harmless == 0 {
-				t.Error("there are no cases that are refused, or none without harm")
+				t.Error("no case is refused, or none is harmless")
 			}
 			if delete(d.earlier, "missing all"); closed && len(d.earlier) > 0 {
-				t.Errorf("damage to a directory that was closed was not found: %v", d.earlier)
+				t.Errorf("damage to a closed directory was not detected: %v", d.earlier)
 			}
 		})
 	}
 }
 
-// run checks one of so many cases, and returns how many it checked.
+// run checks a fraction 1/every of the cases and returns the number that it
+// checked.
 func (d *tortured) run(t *testing.T, full bool, every int) (n int) {
 	t.Helper()
 	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
@@ -344,7 +345,7 @@ func (d *tortured) run(t *testing.T, full bool, every int) (n int) {
 		checking.Wait()
 		metrics.Read(allocated)
 		if took := allocated[0].Value.Uint64() - before; took > tortureMemory {
-			t.Errorf("%d cases from %s on took %d bytes of memory, want at most %d", len(batch), batch[0].what, took, tortureMemory)
+			t.Errorf("%d cases, starting with %s, took %d bytes of memory, want at most %d", len(batch), batch[0].what, took, tortureMemory)
 		}
 		n += len(batch)
 		batch = batch[:0]
@@ -391,13 +392,13 @@ func (d *tortured) check(c damage) (err error) {
 		d.count(&d.refused)
 		known := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrFormat) || errors.Is(err, ErrForeign)
 		if !known || !strings.Contains(err.Error(), historyDir+"/log") {
-			return fmt.Errorf("it is refused with %w, want an error that says damage and the file", err)
+			return fmt.Errorf("it is refused with %w, want an error that reports damage, with the file's name", err)
 		}
 		return nil
 	}
 	switch at := d.when(now); at {
 	case -1:
-		return fmt.Errorf("it shows what never was (-last +got):\n%s", cmp.Diff(d.moments[len(d.moments)-1], now))
+		return fmt.Errorf("it shows a content that the logs never had (-last +got):\n%s", cmp.Diff(d.moments[len(d.moments)-1], now))
 	case len(d.moments) - 1:
 		if d.count(&d.harmless)%tortureContinued != 0 {
 			return nil
@@ -418,7 +419,7 @@ func (d *tortured) count(n *int) int {
 	return *n
 }
 
-// read returns what a directory holds.
+// read returns the content of a directory's logs.
 func (d *tortured) read(cfg diskConfig) (m moment, err error) {
 	for g := range m {
 		log, err := openHistory(cfg, g)
@@ -433,7 +434,7 @@ func (d *tortured) read(cfg diskConfig) (m moment, err error) {
 	return m, nil
 }
 
-// when returns the last moment that is m, or -1.
+// when returns the index of the last moment that equals m, or -1.
 func (d *tortured) when(m moment) int {
 	for at, then := range slices.Backward(d.moments) {
 		same := true

@@ -7,9 +7,9 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 )
 
-// TestDiskTellsOfFailures lets a directory's log fail under one group: the others
-// that have theirs open hear of it without doing anything, and once all are closed
-// the directory opens again.
+// TestDiskTellsOfFailures fails the disk under one group's log. The open logs of
+// the other groups in the directory must report the failure without being used.
+// Once all logs are closed, the directory must open again.
 func TestDiskTellsOfFailures(t *testing.T) {
 	t.Parallel()
 	fs := faultfs.New()
@@ -40,24 +40,24 @@ func TestDiskTellsOfFailures(t *testing.T) {
 	}
 	for g, times := range []int{1, 1, 0} {
 		if len(told[g]) != times {
-			t.Fatalf("group %d was told %d times, want %d", g, len(told[g]), times)
+			t.Fatalf("OnFailure of group %d was called %d times, want %d", g, len(told[g]), times)
 		}
 		for _, err := range told[g] {
 			if !errors.Is(err, faultfs.ErrInjected) {
-				t.Errorf("group %d was told %v, want %v", g, err, faultfs.ErrInjected)
+				t.Errorf("OnFailure of group %d got %v, want %v", g, err, faultfs.ErrInjected)
 			}
 		}
 	}
 	late := 0
 	logs[1].OnFailure(func(error) { late++ })
 	if late != 1 {
-		t.Errorf("who asks after the failure was told %d times, want once", late)
+		t.Errorf("an OnFailure set after the failure was called %d times, want once", late)
 	}
 	fs.Inject(nil)
 	for _, log := range logs {
 		_ = log.Close()
 	}
-	logs[0].OnFailure(func(err error) { t.Errorf("a closed log tells of %v", err) })
+	logs[0].OnFailure(func(err error) { t.Errorf("a closed log reported %v", err) })
 	again, err := openHistory(cfg, 1)
 	if err != nil {
 		t.Fatalf("open it again: %v", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// TestFailingDisk lets the disk of a member fail, the leader's or a follower's. Only the
+// TestFailingDisk fails the disk of one member, the leader's or a follower's. Only the
 // group of that member must end, with the cause. Once the disk works, the member must
 // continue as the same replica.
 func TestFailingDisk(t *testing.T) {
@@ -81,7 +81,7 @@ func testFailingDisk(t *testing.T, leads bool, kind string, err, cause error) {
 			}
 		}
 		if mosaik.Retryable(err) || !strings.Contains(err.Error(), f.dirs[broken]) {
-			t.Errorf("%s on the member whose disk failed: error %v, retryable %v; want the file, and that it is not", what, err, mosaik.Retryable(err))
+			t.Errorf("%s on the member whose disk failed: error %v, retryable %v; want the file's name and false", what, err, mosaik.Retryable(err))
 		}
 	}
 	f.works(rest...)
@@ -101,13 +101,13 @@ func testFailingDisk(t *testing.T, leads bool, kind string, err, cause error) {
 	f.works(f.groups...)
 	f.wantAcked(f.groups...)
 	if after := f.incarnation(broken); after != before {
-		t.Errorf("the member came back as %x, and was %x", after, before)
+		t.Errorf("the member came back with incarnation %x, want %x", after, before)
 	}
 }
 
-// TestFailingDiskEndsIdleGroups fills the disk of a member of two groups, of which
-// one has nothing to save: it ends, too, so that both can be joined again once
-// there is room.
+// TestFailingDiskEndsIdleGroups fills the disk of a member of two groups, one of
+// which is idle. The idle group must end too. Once there is room on the disk, the
+// member must be able to join both again.
 func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t)
@@ -163,7 +163,8 @@ func TestFailingDiskEndsIdleGroups(t *testing.T) {
 	f.works(all...)
 }
 
-// incarnation returns the incarnation of a node's member, as another sees it.
+// incarnation returns the incarnation of a node's member, as another member reports
+// it.
 func (f *faulty) incarnation(i int) consensus.Incarnation {
 	f.t.Helper()
 	for _, m := range f.others(i)[0].Status().Members {

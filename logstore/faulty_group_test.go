@@ -17,13 +17,13 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// ledger remembers how often each number was noted.
+// ledger counts how often each number was noted.
 type ledger struct{ noted map[int]int }
 
 // note is the only command of a ledger.
 type note struct {
 	N   int
-	Pad []byte // makes it as long as a test likes
+	Pad []byte // padding, to make the command longer
 }
 
 func newLedger() *ledger { return &ledger{noted: map[int]int{}} }
@@ -43,7 +43,7 @@ func (l *ledger) Restore(r io.Reader) error {
 
 type ledgerGroup = *mosaik.Group[note, *ledger]
 
-// faulty is a group of three members whose logs lie on disks that a test breaks.
+// faulty is a group of three members whose logs are on disks that a test can break.
 type faulty struct {
 	*testutil.Cluster
 	t      *testing.T
@@ -60,8 +60,8 @@ type faulty struct {
 
 func newFaulty(t *testing.T) *faulty { return newFaultyWith(t, 10_000, 64<<20) }
 
-// newFaultyWith starts a group whose members take snapshots after so many entries or
-// bytes.
+// newFaultyWith starts a group whose members take a snapshot after the given number
+// of entries or bytes.
 func newFaultyWith(t *testing.T, snapshotEntries, snapshotBytes int64) *faulty {
 	f := &faulty{t: t, groups: make([]ledgerGroup, 3), snapshotEntries: snapshotEntries, snapshotBytes: snapshotBytes}
 	for range f.groups {
@@ -73,7 +73,7 @@ func newFaultyWith(t *testing.T, snapshotEntries, snapshotBytes int64) *faulty {
 	return f
 }
 
-// soon returns a context that ends with the test, or when it is stuck.
+// soon returns a context that ends with the test, or after a minute.
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
@@ -88,7 +88,7 @@ func (f *faulty) join(i int) {
 		WithSnapshots(f.snapshotEntries, f.snapshotBytes).WithLogStorage(storage))
 }
 
-// joinAll joins on every node and waits until all is in place.
+// joinAll joins on every node and waits until the members have settled.
 func (f *faulty) joinAll() {
 	f.t.Helper()
 	for i := range f.groups {
@@ -100,7 +100,7 @@ func (f *faulty) joinAll() {
 // note notes another number through a member.
 func (f *faulty) note(ctx context.Context, g ledgerGroup) error { return f.padded(ctx, g, 0) }
 
-// padded notes another number by a command of at least so many bytes.
+// padded notes another number with a command of at least the given number of bytes.
 func (f *faulty) padded(ctx context.Context, g ledgerGroup, bytes int) error {
 	f.mu.Lock()
 	n := f.next
@@ -123,8 +123,8 @@ func (f *faulty) works(groups ...ledgerGroup) {
 	}
 }
 
-// must notes a number by a command of at least so many bytes, or another one when
-// an election takes longer than a call waits for.
+// must notes a number with a command of at least the given number of bytes. If the
+// call times out because an election takes long, must notes another number.
 func (f *faulty) must(g ledgerGroup, bytes int) {
 	f.t.Helper()
 	ctx := soon(f.t)
@@ -139,8 +139,8 @@ func (f *faulty) must(g ledgerGroup, bytes int) {
 	}
 }
 
-// wantAcked fails the test unless each member knows all that was acknowledged,
-// and nothing twice.
+// wantAcked fails the test unless each member has every acknowledged number, and
+// none twice.
 func (f *faulty) wantAcked(groups ...ledgerGroup) {
 	f.t.Helper()
 	f.mu.Lock()
@@ -161,12 +161,12 @@ func (f *faulty) wantAcked(groups ...ledgerGroup) {
 			return nil, nil
 		})
 		if err != nil || lost > 0 || twice > 0 {
-			f.t.Fatalf("handle %d lacks %d of %d that were acknowledged, has %d twice, error %v", i, lost, len(f.acked), twice, err)
+			f.t.Fatalf("handle %d lacks %d of %d acknowledged numbers, has %d twice, error %v", i, lost, len(f.acked), twice, err)
 		}
 	}
 }
 
-// leader returns the number of the node that leads, as the members see it.
+// leader returns the index of the leader's node, as the first member reports it.
 func (f *faulty) leader() int {
 	f.t.Helper()
 	s, err := f.groups[0].When().Until(soon(f.t), func(s consensus.Status) bool { return !s.Leader.IsZero() })
@@ -176,14 +176,14 @@ func (f *faulty) leader() int {
 	return f.NodeOf(s.Leader).Index()
 }
 
-// waitEnded waits until the group has ended on a member.
+// waitEnded waits until the group has ended on g's member.
 func (f *faulty) waitEnded(g ledgerGroup) {
 	if _, err := g.When().Until(soon(f.t), func(s consensus.Status) bool { return s.Ended != nil }); err != nil {
 		f.t.Error(err)
 	}
 }
 
-// others returns the handles but for one node's.
+// others returns the handles of all nodes but node i.
 func (f *faulty) others(i int) (groups []ledgerGroup) {
 	for j, g := range f.groups {
 		if j != i {

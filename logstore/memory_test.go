@@ -43,7 +43,7 @@ func TestMemoryZeroValue(t *testing.T) {
 	}
 }
 
-// An iteration yields the log as it was when it began, also after changes of the log.
+// An iteration yields the log as of its start, even if the log changes meanwhile.
 func TestMemoryIterationIsStable(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(logstore.Log) error{
@@ -89,7 +89,7 @@ func BenchmarkMemoryAppend(b *testing.B) {
 					b.Fatal(err)
 				}
 				next += sm.Index(n)
-				if next%(1<<20) < sm.Index(n) { // as snapshots do, so that memory does not run out
+				if next%(1<<20) < sm.Index(n) { // like a snapshot, so that memory does not run out
 					if err := log.Prune(next - 1024); err != nil {
 						b.Fatal(err)
 					}

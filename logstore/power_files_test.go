@@ -23,10 +23,10 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// TestPowerLossAtEveryOperation lets a lone member write, take snapshots and prune
-// its log, and cuts the power before every operation of its disk. Whatever is
-// left of what was not synced, the member comes back with all that it had
-// acknowledged.
+// TestPowerLossAtEveryOperation lets a single member write, take snapshots and
+// prune its log, and cuts the power before every operation of its disk. The member
+// must come back with all that it had acknowledged, regardless of how much of the
+// unsynced data is lost.
 func TestPowerLossAtEveryOperation(t *testing.T) {
 	t.Parallel()
 	config := testutil.FastConsensus()
@@ -38,9 +38,9 @@ func TestPowerLossAtEveryOperation(t *testing.T) {
 	w.check()
 }
 
-// TestPowerLossDuringRecovery cuts the power before every operation of the disk of
-// a member from which its group is recovered. It comes back as what it was, or as
-// the new epoch, with all that was acknowledged.
+// TestPowerLossDuringRecovery recovers a group from one member and cuts the power
+// before every operation of that member's disk. The member must come back in the
+// old or in the new epoch, with all that was acknowledged.
 func TestPowerLossDuringRecovery(t *testing.T) {
 	t.Parallel()
 	w := newWitness(t, testutil.FastConsensus(), 3)
@@ -63,13 +63,14 @@ func TestPowerLossDuringRecovery(t *testing.T) {
 	w.noteUntilRemoved("estate", 1)
 	w.check()
 	if n := w.count("rename", "estate"); n != 1 {
-		t.Errorf("%d estates came, want one", n)
+		t.Errorf("%d estate files were renamed, want 1", n)
 	}
 }
 
 func online(s consensus.Status) bool { return s.Online }
 
-// witness is a group, and what was left of its first member's disk at every moment.
+// witness is a group that keeps the crash states of its first member's disk, one
+// for each operation.
 type witness struct {
 	faulty
 	config consensus.Config
@@ -78,15 +79,15 @@ type witness struct {
 	nets   []*mosaik.Network
 	draw   *rand.Rand
 
-	seeing sync.Mutex // guards what follows
+	seeing sync.Mutex // guards the fields below
 	kinds  map[string]int
 	left   []remains
 }
 
-// remains are what a power cut before an operation left.
+// remains are the state of the disk after a power cut before an operation.
 type remains struct {
 	before faultfs.Op
-	lost   string // what was not synced: all or some
+	lost   string // how much of the unsynced data: all or some
 	disk   *faultfs.FS
 	acked  []int
 }
@@ -118,7 +119,7 @@ func newWitness(t *testing.T, config consensus.Config, members int) *witness {
 	return w
 }
 
-// open joins with one of the members.
+// open opens the network of member i and joins its group.
 func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mosaik.Network, ledgerGroup, error) {
 	net, err := mosaik.Open(w.t.Context(), mosaik.NetworkID(w.t.Name()), mosaik.WithIdentity(w.keys[i]), mosaik.WithDir(dir),
 		mosaik.WithListen("127.0.0.1:0"), mosaik.WithSeeds(seeds...), mosaik.WithTick(10*time.Millisecond),
@@ -139,7 +140,7 @@ func (w *witness) open(i int, dir string, disk *faultfs.FS, seeds []string) (*mo
 	return net, g, nil
 }
 
-// await waits until a member says so.
+// await waits until so is true for a member's status.
 func (w *witness) await(i int, so func(consensus.Status) bool) {
 	w.t.Helper()
 	if _, err := awaitStatus(soon(w.t), w.groups[i], so); err != nil {
@@ -153,10 +154,11 @@ func awaitStatus(ctx context.Context, g ledgerGroup, so func(consensus.Status) b
 			return s, nil
 		}
 	}
-	return consensus.Status{}, fmt.Errorf("the group ended, or nothing happens: %w", g.When().Online(ctx))
+	return consensus.Status{}, fmt.Errorf("the group ended, or its status did not change in time: %w", g.When().Online(ctx))
 }
 
-// watch notes from now on what is left at each operation of the first member's disk.
+// watch starts recording the crash states of the first member's disk at each
+// operation.
 func (w *witness) watch() {
 	disk := w.disks[0]
 	disk.Inject(func(op faultfs.Op) error {
@@ -171,8 +173,8 @@ func (w *witness) watch() {
 	})
 }
 
-// noteUntilRemoved notes numbers through the first member until so many of the files
-// that are named so were removed.
+// noteUntilRemoved notes numbers through the first member until the given number of
+// files with the name were removed.
 func (w *witness) noteUntilRemoved(name string, files int) {
 	w.t.Helper()
 	for tries := 0; w.count("remove", name) < files; tries++ {
@@ -183,7 +185,8 @@ func (w *witness) noteUntilRemoved(name string, files int) {
 	}
 }
 
-// count returns how many operations of a kind there were on files that are named so.
+// count returns the number of operations of a kind on files whose name contains
+// name.
 func (w *witness) count(kind, name string) (n int) {
 	w.seeing.Lock()
 	defer w.seeing.Unlock()
@@ -195,7 +198,7 @@ func (w *witness) count(kind, name string) (n int) {
 	return n
 }
 
-// check lets the first member come back from everything that was left.
+// check restarts the first member from every recorded crash state.
 func (w *witness) check() {
 	w.t.Helper()
 	if err := w.nets[0].Close(); err != nil {
@@ -211,7 +214,7 @@ func (w *witness) check() {
 		checking.Go(func() {
 			for r := range next {
 				if err := w.comesBack(ctx, places, r); err != nil {
-					w.t.Errorf("power cut before operation %d, %s %s; %s of what was not synced is lost: %v", r.before.N, r.before.Kind, r.before.Name, r.lost, err)
+					w.t.Errorf("power cut before operation %d, %s %s; %s of the unsynced data is lost: %v", r.before.N, r.before.Kind, r.before.Name, r.lost, err)
 				}
 			}
 		})
@@ -224,7 +227,8 @@ func (w *witness) check() {
 	w.t.Logf("came back %d times", len(w.left))
 }
 
-// comesBack lets the first member come back from what was left, alone.
+// comesBack restarts the first member from a crash state, without the other
+// members.
 func (w *witness) comesBack(ctx context.Context, places string, r remains) (err error) {
 	dir, err := os.MkdirTemp(places, "")
 	if err != nil {
@@ -246,13 +250,13 @@ func (w *witness) comesBack(ctx context.Context, places string, r remains) (err 
 		}
 		if !errors.Is(err, mosaik.ErrPrecondition) && !errors.Is(err, mosaik.ErrForming) {
 			return err
-		} // it came back as the new epoch's only voter, which had not elected itself yet
+		} // it came back as the only voter of the new epoch and has not elected itself yet
 	}
 	_, err = mosaik.Read(ctx, g, mosaik.Strong, func(l *ledger) (any, error) {
 		var errs []error
 		for _, n := range r.acked {
 			if l.noted[n] != 1 {
-				errs = append(errs, fmt.Errorf("it noted %d, which was acknowledged, %d times", n, l.noted[n]))
+				errs = append(errs, fmt.Errorf("the acknowledged number %d was noted %d times", n, l.noted[n]))
 			}
 		}
 		return nil, errors.Join(errs...)

@@ -12,11 +12,11 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-var powerSeeds = flag.Uint64("power", 2, "how many groups TestPowerLossUnderAGroup draws")
+var powerSeeds = flag.Uint64("power", 2, "run TestPowerLossUnderAGroup with `n` random groups")
 
-// TestPowerLossUnderAGroup cuts the power of one member or of all at drawn
-// operations of a disk, under load. Of what was not synced any part may be left.
-// All that was acknowledged is there afterwards, and nothing twice.
+// TestPowerLossUnderAGroup cuts the power of one member or of all at random
+// operations of a disk, under load. A random part of the unsynced data is lost. All
+// acknowledged commands must be there afterwards, and none twice.
 func TestPowerLossUnderAGroup(t *testing.T) {
 	t.Parallel()
 	for seed := range *powerSeeds {
@@ -59,8 +59,8 @@ func testPowerLoss(t *testing.T, draw *rand.Rand) {
 	}
 }
 
-// losePower returns once the power of a disk is gone, so many operations later.
-// In its place comes what is left.
+// losePower cuts the power of a disk after a number of operations, and returns
+// then. It replaces the disk by what the power cut left.
 func (f *faulty) losePower(i, operations int, draw *rand.Rand) {
 	f.t.Helper()
 	disk, left := f.disks[i], make(chan *faultfs.FS, 1)
@@ -75,12 +75,12 @@ func (f *faulty) losePower(i, operations int, draw *rand.Rand) {
 	select {
 	case f.disks[i] = <-left:
 	case <-soon(f.t).Done():
-		f.t.Fatalf("the disk of node %d does nothing", i)
+		f.t.Fatalf("the disk of node %d has no operations", i)
 	}
 }
 
-// load executes commands on every member until it ends or stop is called. stop waits for
-// the commands in flight.
+// load executes commands on every member until the member ends or stop is called. stop
+// waits for the commands in flight.
 func (f *faulty) load() (stop func()) {
 	ctx, cancel := context.WithCancel(soon(f.t))
 	var callers sync.WaitGroup
@@ -89,7 +89,7 @@ func (f *faulty) load() (stop func()) {
 			callers.Go(func() {
 				for ctx.Err() == nil {
 					if err := f.note(ctx, g); err != nil && g.When().Online(ctx) != nil {
-						return // it has ended
+						return // the member has ended
 					}
 				}
 			})

@@ -11,9 +11,10 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// TestReceivedSnapshotHoldsUpNobody brings a member up by a snapshot that its disk
-// takes no byte of. Until it does, groups in memory on the same node go on: those of
-// a process share two workers, so that of many some share the member's.
+// TestReceivedSnapshotHoldsUpNobody sends a snapshot to a member whose disk blocks
+// the first write of it. Meanwhile the groups in memory on the same node must
+// continue. The groups of a process share two workers, so some of the groups share
+// the member's worker.
 func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	f := newFaultyWith(t, 10, 1<<20)
@@ -42,14 +43,14 @@ func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
 	select {
 	case <-began:
 	case <-soon(t).Done():
-		t.Fatal("no snapshot comes in")
+		t.Fatal("no snapshot was received")
 	}
 	for i, g := range side {
 		if _, err := g.Execute(soon(t), note{N: i}); err != nil {
 			t.Fatalf("execute in group %d while a snapshot is being written: %v", i, err)
 		}
 		if _, err := g.When().Leading(soon(t)); err != nil {
-			t.Errorf("the leader of group %d is gone: %v", i, err)
+			t.Errorf("group %d lost its leader: %v", i, err)
 		}
 	}
 	f.works(f.groups[:late]...)
@@ -59,8 +60,8 @@ func TestReceivedSnapshotHoldsUpNobody(t *testing.T) {
 	f.wantAcked(f.groups...)
 }
 
-// compact notes numbers until a member's log begins after a snapshot: one was removed
-// when the next had taken its place.
+// compact notes numbers until a member's first snapshot was replaced, so that its log
+// begins after a snapshot.
 func (f *faulty) compact(i int) {
 	f.t.Helper()
 	dir := filepath.Join(f.dirs[i], "snapshots", f.groups[i].ID().String())

@@ -14,8 +14,8 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// stall lets every sync of a disk wait from now on until release is called, and
-// closes stalled when the first one does.
+// stall blocks every sync of a disk until release is called. It closes stalled when
+// the first sync blocks.
 func stall(fs *faultfs.FS) (stalled <-chan struct{}, release func()) {
 	began, over := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -29,9 +29,9 @@ func stall(fs *faultfs.FS) (stalled <-chan struct{}, release func()) {
 	return began, sync.OnceFunc(func() { fs.Inject(nil); close(over) })
 }
 
-// TestStalledDisk lets the disk of a member hang, the leader's or a follower's:
-// the others go on, with another leader if need be, and when the disk is back the
-// member follows.
+// TestStalledDisk stalls the disk of one member, the leader's or a follower's. The
+// others must continue, with another leader if necessary. Once the disk works
+// again, the member must follow.
 func TestStalledDisk(t *testing.T) {
 	t.Parallel()
 	for _, leads := range []bool{true, false} {
@@ -60,16 +60,16 @@ func testStalledDisk(t *testing.T, leads bool) {
 		t.Fatal(err)
 	}
 	f.wantAcked(rest...)
-	// The one that hangs does not pretend to lead, or to serve.
+	// The stalled member must not report that it leads or is online.
 	if _, err := f.groups[hung].When().Until(soon(t), func(s consensus.Status) bool { return !s.Online }); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := f.groups[hung].Leadership(); ok {
-		t.Error("the member whose disk hangs says that it leads")
+		t.Error("the member with the stalled disk reports that it leads")
 	}
 	_, err := f.groups[hung].Execute(soon(t), note{N: -1})
 	if !errors.Is(err, mosaik.ErrStalled) {
-		t.Errorf("execute on the member whose disk hangs: error %v, want %v", err, mosaik.ErrStalled)
+		t.Errorf("execute on the member with the stalled disk: error %v, want %v", err, mosaik.ErrStalled)
 	}
 	f.works(rest...)
 
@@ -82,15 +82,15 @@ func testStalledDisk(t *testing.T, leads bool) {
 	f.wantAcked(f.groups...)
 }
 
-// TestStalledDiskHoldsUpOthers lets the disk of a member hang, and with it groups in
-// memory that are led from the same node and served by the same worker: these do not
-// pretend to lead either.
+// TestStalledDiskHoldsUpOthers stalls the disk of one member. This blocks groups in
+// memory that have their leader on the same node and share the member's worker.
+// These groups must not report that they lead either.
 func TestStalledDiskHoldsUpOthers(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t)
 	f.joinAll()
 	const hung = 0
-	side := f.lone(hung, 20) // of two workers
+	side := f.lone(hung, 20) // served by two workers
 	stalled, release := stall(f.disks[hung])
 	t.Cleanup(release)
 	f.works(f.others(hung)...)
@@ -106,12 +106,12 @@ func TestStalledDiskHoldsUpOthers(t *testing.T) {
 			}
 		})
 	}
-	for leads := true; leads && ctx.Err() == nil; { // some may be late for another reason
+	for leads := true; leads && ctx.Err() == nil; { // some may be offline for another reason
 		select {
 		case g := <-offline:
 			_, leads = g.Leadership()
 		case <-ctx.Done():
-			t.Error("no group that is held up says so, and does not claim to lead")
+			t.Error("no blocked group reports that it is offline and does not lead")
 		}
 	}
 	cancel()
@@ -125,7 +125,7 @@ func TestStalledDiskHoldsUpOthers(t *testing.T) {
 	}
 }
 
-// lone returns groups in memory that have one member each, on a node.
+// lone returns n groups in memory, each with its only member on the given node.
 func (f *faulty) lone(node, n int) (groups []ledgerGroup) {
 	f.t.Helper()
 	for i := range n {

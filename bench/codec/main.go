@@ -12,10 +12,10 @@
 //     on the machine's command interface: they write and read the variant's tag
 //     as well. The others are called on the command's type.
 //
-// The codecs take turns in short runs; times are medians over all rounds, and a
-// ratio is the median of the ratios within a round, so that whatever else the
-// machine does hits all alike. With -fastest both are of the fastest rounds, which
-// a busy machine disturbs least. The process holds 64 MB, so that the garbage
+// The codecs take turns in short runs, so that other load on the machine affects
+// all of them alike. Times are medians over all rounds, and a ratio is the median
+// of the ratios within a round. With -fastest both are from the fastest rounds,
+// which a busy machine disturbs least. The process holds 64 MB, so that the garbage
 // collector runs as rarely as where there is a state to replicate. The result is
 // Markdown; with -summary a short table comes last.
 package main

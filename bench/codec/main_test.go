@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestPeers lets every codec decode what it encoded, after the loops that are
-// measured.
+// TestPeers checks that every codec decodes its own encoding after the measured
+// loops.
 func TestPeers(t *testing.T) {
 	t.Parallel()
 	want := map[string][len(commandNames)]any{
@@ -49,7 +49,7 @@ func TestPeers(t *testing.T) {
 		}
 		encoded[p.name] = all
 	}
-	// Behind the variant's tag, vmihailenco/msgpack writes the same.
+	// After the variant's tag, vmihailenco/msgpack writes the same bytes.
 	for i := range commandNames {
 		ours, sorted := encoded["mosaik-gen"][i], encoded[nameSorted][i]
 		if ours != encoded[nameHand][i] {
@@ -94,7 +94,7 @@ func testRun(t *testing.T, kind string) {
 	}
 	summary := regexp.MustCompile(`(?m)^\| one integer \| [\d.]+ / [\d.]+ \| [\d.]+ / [\d.]+ \| 0\.0 / 0\.0 \| 0\.0 / 0\.0 \|$`)
 	if !summary.MatchString(out.String()) {
-		t.Errorf("no summary of what was measured:\n%s", &out)
+		t.Errorf("no summary of the measurements:\n%s", &out)
 	}
 	if len(rows) != 2*len(commandNames) {
 		t.Errorf("%d rows, want one for each codec and command:\n%s", len(rows), &out)

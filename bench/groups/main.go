@@ -1,7 +1,7 @@
 //go:build unix
 
-// Command groups measures what groups take when nobody uses them, and how long
-// they take to form and to get over a rolling restart:
+// Command groups measures what idle groups cost, and how long groups take to
+// form and to recover from a rolling restart:
 //
 //	go run ./groups
 //
@@ -13,7 +13,7 @@
 //   - Rolling restart: each of five members in turn leaves, ends its network,
 //     opens another one and joins, and the next one follows once it has settled.
 //     The gap is the longest time between two acknowledged writes of a writer
-//     that always has one under way, on whichever members are up.
+//     that always has one write in flight, on any member that is running.
 //   - Idle: processor time, heap and goroutines of all members together, in the
 //     default configuration, by the number of groups and by that of members.
 package main

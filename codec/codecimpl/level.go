@@ -47,7 +47,7 @@ func (e *Encoder) explain(fault *wire.Fault) {
 	}
 	if n := e.levels.needs; n.level > 0 && fault.Offset == n.at {
 		fault.Err, fault.Path = codec.ErrLevel, fault.Path+n.path
-		fault.Detail = fmt.Sprintf("it needs level %d of the schema and is to be encoded at level %d", n.level, e.levels.level)
+		fault.Detail = fmt.Sprintf("it needs level %d of the schema, but the encoding is at level %d", n.level, e.levels.level)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The suite that every storage has to pass.
+// The conformance suite that every storage must pass.
 func TestStorage(t *testing.T) {
 	t.Parallel()
 	storagetest.TestStorage(t, func(testing.TB) logstore.Storage[int] { return boltlog.Storage[int]{} }, storagetest.Durable())
@@ -93,7 +93,7 @@ func wantDeposits(t *testing.T, storage boltlog.Storage[ledger.Command], group s
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]bool{} // by session and sequence, since one may have been sent twice
+	found := map[string]bool{} // by session and sequence, because a command may have been sent twice
 	for e, err := range audit.Read(log, ledger.New().Spec().Codec) {
 		if err != nil {
 			t.Fatal(err)

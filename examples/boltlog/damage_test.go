@@ -12,8 +12,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestNamesAreSynced opens a log in a directory of which nothing is there yet, and
-// again: each directory in which a name was made is synced once it was.
+// TestNamesAreSynced opens a log twice in a directory that does not exist at first.
+// Each directory must be synced after a name was created in it.
 func TestNamesAreSynced(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
@@ -43,8 +43,8 @@ func TestNamesAreSynced(t *testing.T) {
 	}
 }
 
-// TestDamage flips a bit in what a log keeps, wherever the file holds it: an entry's
-// data, and a part of the state. What reads it names it, and yields nothing.
+// TestDamage flips a bit in every copy of a value in the file: the data of an entry,
+// or a part of the state. Reading the value must fail with ErrCorrupt.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"data of an entry", "metadata of the replica", "record of a snapshot"} {

@@ -13,10 +13,10 @@ import (
 )
 
 // A file has two buckets. In entries, the key is the entry's index and the value
-// its term, kind, key and data; in state, each part has its own key, and all
-// parts are there once something was saved. Numbers are big-endian, so that
-// entries lie in the order of their indices. Before each value stands the CRC-32C
-// of its key and itself, since bbolt finds no damage to what it keeps.
+// its term, kind, key and data; in state, each part has its own key, and all parts
+// are there once something was saved. Numbers are big-endian, so that entries lie
+// in the order of their indices. Before each value stands the CRC-32C of its key
+// and itself, because bbolt does not detect damage to its data.
 var (
 	entriesBucket = []byte("entries")
 	stateBucket   = []byte("state")

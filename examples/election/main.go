@@ -87,7 +87,8 @@ type election interface {
 }
 
 // work does jobs while this process leads. Their effects outside of the group must carry
-// the fencing token, because a replaced leader learns of its successor late.
+// the fencing token, because a leader that was replaced can be late to learn of its
+// successor.
 func work(ctx context.Context, group election, out io.Writer) {
 	for {
 		lead, ok := group.Leadership()
@@ -96,7 +97,7 @@ func work(ctx context.Context, group election, out io.Writer) {
 		}
 		fmt.Fprintln(out, "leading with token", lead.Token)
 		waiting, cancel := context.WithTimeout(ctx, pause)
-		_, _ = group.When().Until(waiting, func(consensus.Status) bool { // or pause is over
+		_, _ = group.When().Until(waiting, func(consensus.Status) bool { // or the pause ends
 			now, ok := group.Leadership()
 			return !ok || now != lead
 		})

@@ -56,13 +56,13 @@ func TestInterruptedNodeLeaves(t *testing.T) {
 	p.end()
 }
 
-// deposits makes a node deposit 1 repeatedly, calls kill in between, continues until
-// deposits that began after it are acknowledged, and counts.
+// deposits makes a node deposit 1 repeatedly and calls kill in between. It continues
+// until deposits that began after the kill are acknowledged, and counts them.
 func deposits(t *testing.T, p *process, kill func()) (acknowledged, unknown int) {
 	t.Helper()
 	const (
 		before = 100 // acknowledged before the kill
-		after  = 100 // and after it
+		after  = 100 // acknowledged after it
 		ahead  = 8   // typed but not answered yet
 	)
 	room := make(chan struct{}, ahead)

@@ -144,7 +144,7 @@ func (s *show) crash(ctx context.Context) (*member, error) {
 	if err := s.deposit(ctx, survivor, "bob", 50); err != nil {
 		return nil, err
 	}
-	s.say("all", "the crash held up commands for %d ms", time.Since(killed).Milliseconds())
+	s.say("all", "the crash blocked commands for %d ms", time.Since(killed).Milliseconds())
 	return old, nil
 }
 

@@ -88,7 +88,7 @@ func TestCodesAreListed(t *testing.T) {
 		t.Errorf("the constants are not sorted: %d", declared)
 	}
 	if diff := gocmp.Diff(declared, slices.Sorted(maps.Keys(meanings))); diff != "" {
-		t.Errorf("the codes that have a meaning (-declared +listed):\n%s", diff)
+		t.Errorf("the known codes (-declared +listed):\n%s", diff)
 	}
 	var rows strings.Builder
 	for _, code := range declared {

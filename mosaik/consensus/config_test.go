@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestConfigDefaults holds the documented defaults, that each zero field has
-// its own default, and that filling them in changes nothing twice.
+// TestConfigDefaults checks that the defaults are those documented, that each zero
+// field gets its own default, and that WithDefaults is idempotent.
 func TestConfigDefaults(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
@@ -33,7 +33,7 @@ func TestConfigDefaults(t *testing.T) {
 		}
 	}
 	if got := other.WithDefaults(); got != other {
-		t.Errorf("where all fields are set, WithDefaults makes %#v of %#v", got, other)
+		t.Errorf("with all fields set, WithDefaults returns %#v for %#v", got, other)
 	}
 }
 
@@ -102,8 +102,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// TestConfigJSONRoundTrip reads back every combination of fields that are
-// absent, set, and zero where zero is allowed.
+// TestConfigJSONRoundTrip writes and reads every combination of fields that are
+// absent, set, or zero where zero is allowed.
 func TestConfigJSONRoundTrip(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
@@ -167,7 +167,7 @@ func TestConfigJSON(t *testing.T) {
 		t.Errorf("JSON is %s\nwant %s", text, want)
 	}
 
-	// Absent and null fields keep what is there.
+	// Absent and null fields keep their values.
 	for _, before := range []Config{{}, config} {
 		got, want := before, before
 		want.ElectionTimeout = 3 * time.Second

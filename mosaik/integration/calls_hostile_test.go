@@ -17,8 +17,8 @@ import (
 	"github.com/mosaik-go/mosaik/testutil"
 )
 
-// A constructor that fails ends its group, at whichever life of the member it
-// does so, and nothing else.
+// A constructor that fails must end its group, at its first or a later call, and
+// nothing else.
 func TestConstructorThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -39,7 +39,7 @@ func TestConstructorThatFails(t *testing.T) {
 
 			var made atomic.Int32
 			g := testutil.JoinWith(n, mosaik.WithStateMachine(n.Builder(), func() *till {
-				if made.Add(1) > 1 { // the first is asked who it is
+				if made.Add(1) > 1 { // the first machine only provides its Spec
 					return tc.fail()
 				}
 				return newTill()
@@ -69,7 +69,7 @@ func TestConstructorThatFails(t *testing.T) {
 	}
 }
 
-// shy is a till that panics when it is asked for what it names.
+// shy is a till that panics in one of its methods.
 type shy struct {
 	keptTill
 	of string
@@ -96,7 +96,7 @@ type nameless struct{ password }
 
 func (nameless) Signature() sm.Digest { panic("none of your business") }
 
-// A machine or a validator that panics while a group is joined is an error.
+// A machine or a validator that panics during Join must cause an error.
 func TestJoinThatPanics(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
@@ -128,8 +128,8 @@ func (c panickyCodec) Append(dst []byte, s step) ([]byte, error) {
 	return c.Codec.Append(dst, s)
 }
 
-// What cannot be encoded at all is refused, alone and in the middle of a batch,
-// and nothing of it is applied.
+// A command that cannot be encoded is refused, alone and within a batch, and no
+// part of the batch is applied.
 func TestCommandsThatPanic(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)
@@ -183,7 +183,7 @@ func TestCommandsThatPanic(t *testing.T) {
 	}
 }
 
-// refusal is an error of a machine's that is often a nil pointer.
+// refusal is a machine's error that is often a nil pointer.
 type refusal struct{ why string }
 
 func (r *refusal) Error() string { return r.why }
@@ -206,14 +206,13 @@ func (c *clumsy) Apply(at sm.ApplyContext, s step) (any, error) {
 	return c.till.Apply(at, s)
 }
 
-// ask is a command of a clumsy till, whose result is said to be a number.
+// ask is a command of a clumsy till. Its declared result is a number.
 type ask struct{ verb string }
 
 func (a ask) AsCommand() step                                     { return step{Verb: a.verb} }
 func (ask) ApplyTo(*clumsy, sm.ApplyContext) (n int64, err error) { return }
 
-// Whatever a machine returns reaches the caller, and harms nobody, also where
-// spans tell of it.
+// Any result of a machine must reach the caller and do no harm, also with tracing.
 func TestResultsOfAClumsyMachine(t *testing.T) {
 	t.Parallel()
 	provider := sdktrace.NewTracerProvider()
@@ -241,7 +240,7 @@ func TestResultsOfAClumsyMachine(t *testing.T) {
 		t.Errorf("a batch returned %+v, error %v", results, err)
 	}
 
-	// An answer may be as large as it likes: nothing of it travels.
+	// An answer may have any size: it is not sent over the network.
 	const size = 64 << 20
 	answer, err := mosaik.Read(soon(t), g, mosaik.Strong, func(*clumsy) (string, error) { return strings.Repeat("x", size), nil })
 	if err != nil || len(answer.Value) != size {
@@ -249,7 +248,7 @@ func TestResultsOfAClumsyMachine(t *testing.T) {
 	}
 }
 
-// A call whose context has ended does nothing at all.
+// A call whose context has ended must have no effect.
 func TestEndedContexts(t *testing.T) {
 	t.Parallel()
 	c := testutil.NewCluster(t, 1)

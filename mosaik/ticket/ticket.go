@@ -56,5 +56,5 @@ func (t Ticket) String() string {
 	return fmt.Sprintf("ticket %s (%d bytes)", t.Class.Short(), len(t.Data))
 }
 
-// LogValue implements [slog.LogValuer]. It returns what String does.
+// LogValue implements [slog.LogValuer]. It returns the text of String.
 func (t Ticket) LogValue() slog.Value { return slog.StringValue(t.String()) }

@@ -7,10 +7,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// model is what a log should hold: the naive implementation of its rules. Its
-// fields say what the documentation says, in the simplest way.
+// model is the expected content of a log: a naive implementation of its rules, as
+// close to the documentation as possible.
 type model struct {
-	state   logstore.State // Last is worked out by the method
+	state   logstore.State // without Last, which the method last computes
 	entries []logstore.Entry
 }
 

@@ -24,7 +24,7 @@ type Fault struct {
 }
 
 // In puts segment before the path of f and returns f. It does nothing if f is nil.
-// Paths are assembled on the way out, so they cost nothing while all is well.
+// Paths are assembled only after a fault, so they cost nothing otherwise.
 func (f *Fault) In(segment string) *Fault {
 	if f != nil {
 		f.Path = segment + f.Path

@@ -10,8 +10,9 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// TestMkdirAll ends a process at every operation of making a directory. The next
-// one finds what it left, and what that then keeps there survives a power cut.
+// TestMkdirAll ends a process at every operation of MkdirAll. The next process
+// continues from what is left, and the file that it makes there must survive a
+// power cut.
 func TestMkdirAll(t *testing.T) {
 	t.Parallel()
 	dir, whole := filepath.FromSlash("/a/b/c"), false
@@ -29,7 +30,7 @@ func TestMkdirAll(t *testing.T) {
 		}
 		disk.Inject(nil)
 		if err := keep(disk, filepath.Join(dir, "file")); err != nil {
-			t.Fatalf("ended at operation %d: then %v", n, err)
+			t.Fatalf("ended at operation %d: the next process: %v", n, err)
 		}
 		left := disk.Crash(nil)
 		if _, ok := left.Read(filepath.Join(dir, "file")); !ok {
@@ -38,7 +39,7 @@ func TestMkdirAll(t *testing.T) {
 	}
 }
 
-// keep makes a durable file in a directory, made if need be.
+// keep makes a durable file in a directory, which it creates if necessary.
 func keep(on vfs.FS, name string) error {
 	if err := vfs.MkdirAll(on, filepath.Dir(name)); err != nil {
 		return err
@@ -50,8 +51,9 @@ func keep(on vfs.FS, name string) error {
 	return errors.Join(file.Sync(), file.Close(), on.SyncDir(filepath.Dir(name)))
 }
 
-// TestMkdirAllBelowOthers makes a directory that is there, below one that cannot be
-// synced. That it is somebody else's is no error, that its disk fails is one.
+// TestMkdirAllBelowOthers makes a directory that exists already, below one that
+// cannot be synced. A sync that is not permitted or not supported must not be an
+// error; a failing disk must be one.
 func TestMkdirAllBelowOthers(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[error]error{fs.ErrPermission: nil, errors.ErrUnsupported: nil, faultfs.ErrInjected: faultfs.ErrInjected} {
@@ -66,7 +68,7 @@ func TestMkdirAllBelowOthers(t *testing.T) {
 			return nil
 		})
 		if err := vfs.MkdirAll(disk, filepath.FromSlash("/a/b")); !errors.Is(err, want) {
-			t.Errorf("the parent's sync says %v: error %v, want %v", fault, err, want)
+			t.Errorf("the parent's sync returns %v: error %v, want %v", fault, err, want)
 		}
 	}
 }

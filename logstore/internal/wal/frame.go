@@ -23,7 +23,7 @@ import (
 //	     -     -  0 up to a multiple of 16
 //
 // Only the first frame of a segment is of kind begin. A frame of kind end has no payload
-// and says that the log was closed. The rest of the file is zeros. A frame is written
+// and records that the log was closed. The rest of the file is zeros. A frame is written
 // once everything before it is durable, so only the last one can be torn. A torn frame
 // lacks whole sectors of 512 bytes, or its end.
 const (

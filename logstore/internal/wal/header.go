@@ -83,7 +83,7 @@ func parseHeader(b []byte, number uint64) (h header, err error) {
 	case binary.LittleEndian.Uint32(b[12:]) != headerSum(b):
 		return header{}, fmt.Errorf("%w: its header fails its checksum", ErrCorrupt)
 	case h.number != number:
-		return header{}, fmt.Errorf("%w: its header says that it is segment %d", ErrCorrupt, h.number)
+		return header{}, fmt.Errorf("%w: its header names segment %d", ErrCorrupt, h.number)
 	}
 	return h, nil
 }

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestTooLarge writes what no frame holds, as any payload and as a segment's first.
-// It is refused before it is looked at, which is as well, since it has no memory.
+// TestTooLarge appends a payload that exceeds the limit of a frame, and rotates to
+// a segment that begins with it. Both must fail without reading the payload, whose
+// memory is not readable.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	huge, err := syscall.Mmap(-1, 0, FrameHead+MaxPayload+1, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)

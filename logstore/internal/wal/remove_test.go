@@ -8,7 +8,7 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/vfs"
 )
 
-// closings is a file system that tells when a file is closed.
+// closings is a file system that calls closing when a file is closed.
 type closings struct {
 	*faultfs.FS
 	closing func(name string)
@@ -29,9 +29,9 @@ func (c *closings) Create(name string) (vfs.File, error) {
 	return closingFile{f, func() { c.closing(name) }}, err
 }
 
-// TestRemovedIsNotReopened closes files for good, of a segment that is removed and of
-// all when the log is closed. Each is marked by then: who waits to read it meanwhile
-// must not open it again.
+// TestRemovedIsNotReopened closes the file of a removed segment, and all files with
+// the log. A segment must be marked before its file is closed, so that a reader that
+// waits for the segment does not open the file again.
 func TestRemovedIsNotReopened(t *testing.T) {
 	t.Parallel()
 	fs := faultfs.New()
@@ -50,7 +50,7 @@ func TestRemovedIsNotReopened(t *testing.T) {
 	for _, s := range l.segments {
 		segments[s.name] = s
 	}
-	on.closing = func(name string) { // whoever closes a file holds the segment's lock
+	on.closing = func(name string) { // the segment's lock is held here
 		if closed++; !segments[name].removed {
 			t.Errorf("%s is closed and could be opened again", name)
 		}
@@ -59,7 +59,7 @@ func TestRemovedIsNotReopened(t *testing.T) {
 		t.Error(err)
 	}
 	if err := l.ReadAt(make([]byte, 1), at); !errors.Is(err, ErrRemoved) {
-		t.Errorf("read what was removed: %v, want %v", err, ErrRemoved)
+		t.Errorf("read a removed segment: %v, want %v", err, ErrRemoved)
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestScannerOfShortFile reads a file that is shorter than its limit. The io.EOF of the
-// file must not pass for the end of the segment.
+// TestScannerOfShortFile reads a file that is shorter than its limit. Its io.EOF must
+// not be mistaken for the end of the segment.
 func TestScannerOfShortFile(t *testing.T) {
 	t.Parallel()
 	sc := &scanner{file: strings.NewReader("short"), number: 1, limit: 1000, offset: headerSize}

@@ -11,18 +11,20 @@ import (
 	"github.com/mosaik-go/mosaik/logstore/internal/faultfs"
 )
 
-// wantDamage opens a log, which must be refused as damaged in its first segment.
+// wantDamage opens a log, and fails the test unless Open reports damage in the
+// first segment.
 func wantDamage(t *testing.T, l *testLog, change func([]byte) []byte) {
 	t.Helper()
 	again, err := openTest(l.with(change))
 	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), fileName(1)) {
-		t.Errorf("it opens with %d payloads, error %v; want %v and the file", len(again.found), err, ErrCorrupt)
+		t.Errorf("it opens with %d payloads, error %v; want %v and the file's name", len(again.found), err, ErrCorrupt)
 	}
 }
 
-// TestTornLastFrame lets the last frame lose a sector, as one does that was not
-// synced when the power went. A frame before it was: when it lost one, too, that is
-// damage, and as much of the last one as its head shows it.
+// TestTornLastFrame removes a sector of the last frame, as a power cut does before
+// the frame is synced. The frame before it was synced, so a sector that is missing
+// there is damage. It must be detected as long as the header of the last frame is
+// intact.
 func TestTornLastFrame(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
@@ -41,8 +43,8 @@ func TestTornLastFrame(t *testing.T) {
 	})
 }
 
-// TestClosedLogIsNotTorn damages the end of a log that was closed: its file was
-// cut, so nothing was being written there.
+// TestClosedLogIsNotTorn damages the end of a closed log. Close truncates the file,
+// so no write was in flight there, and the damage must be reported.
 func TestClosedLogIsNotTorn(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
@@ -65,8 +67,8 @@ func TestClosedLogIsNotTorn(t *testing.T) {
 	}
 }
 
-// TestFoundOpen opens what a process leaves that died with its log open, and what
-// a power cut leaves of a log that is being closed: the cut of the file, or not.
+// TestFoundOpen opens a log whose process ended without closing it, and a log that
+// a power cut hit during Close, with its file truncated or not.
 func TestFoundOpen(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{false, true} {
@@ -87,9 +89,9 @@ func TestFoundOpen(t *testing.T) {
 	}
 }
 
-// TestPowerLossWhileOpening cuts the power at each operation of an opening that
-// follows the death of a process between the write of a frame and its sync. What
-// was acknowledged is there, and the frame that was not is no damage.
+// TestPowerLossWhileOpening cuts the power at each operation of Open, after a
+// process ended between the write and the sync of a frame. Acknowledged payloads
+// must survive. The unacknowledged frame must not count as damage.
 func TestPowerLossWhileOpening(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -107,7 +109,7 @@ func TestPowerLossWhileOpening(t *testing.T) {
 			if _, _, err := l.Append(make([]byte, FrameHead+2000)); !errors.Is(err, broken) {
 				t.Fatalf("append without a sync: %v", err)
 			}
-			_ = l.lock.Close() // as the process ends
+			_ = l.lock.Close() // as when a process ends
 			left := at
 			l.fs.Inject(func(faultfs.Op) error {
 				if left--; left < 0 {
@@ -127,8 +129,8 @@ func TestPowerLossWhileOpening(t *testing.T) {
 	}
 }
 
-// TestClosedLogIsNotCut cuts the file of a log that was closed to every length. Where
-// it ends between two frames nothing is torn, but the end is missing.
+// TestClosedLogIsNotCut truncates the file of a closed log to every length. Between
+// two frames no frame is torn, but the end frame is missing.
 func TestClosedLogIsNotCut(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
@@ -142,8 +144,8 @@ func TestClosedLogIsNotCut(t *testing.T) {
 	}
 }
 
-// TestLongFrame cuts the file of a log that was closed whose last frame is longer than
-// a segment. Its length says that it was cut, however long it is.
+// TestLongFrame truncates the file of a closed log whose last frame is longer than a
+// segment. The file's length must reveal the truncation at any length.
 func TestLongFrame(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
@@ -160,27 +162,27 @@ func TestLongFrame(t *testing.T) {
 	}
 }
 
-// TestEndBeforeSegmentSize closes a log whose end would lie where the file of a log
-// ends that was not closed.
+// TestEndBeforeSegmentSize closes a log whose end frame would end at the segment
+// size, as the file of an open log does.
 func TestEndBeforeSegmentSize(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
-	rest := 64<<10 - int(l.offset) - 2*FrameHead // for the end, which takes two times 16 bytes
+	rest := 64<<10 - int(l.offset) - 2*FrameHead // less the end frame of 2 × 16 bytes
 	l.append(t, 1, rest-FrameHead-align)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := l.fs.Read(l.first())
 	if len(b) != 64<<10+2*FrameHead {
-		t.Errorf("the file is %d bytes long, want a second end behind %d", len(b), 64<<10)
+		t.Errorf("the file is %d bytes long, want a second end frame after %d", len(b), 64<<10)
 	}
 	if again, err := openTest(l.fs.Crash(nil)); err != nil || len(again.found) != 1 {
 		t.Errorf("it opens with %d payloads, error %v; want 1", len(again.found), err)
 	}
 }
 
-// TestLastSegmentMissing removes the last segment of a log that was closed, and of one
-// that was not: the one before it is cut, which it is only once there is another one.
+// TestLastSegmentMissing removes the last segment of a log, closed and not closed. The
+// segment before it is truncated, which happens only once there is a next segment.
 func TestLastSegmentMissing(t *testing.T) {
 	t.Parallel()
 	for _, closed := range []bool{true, false} {
@@ -214,8 +216,8 @@ func TestLastSegmentMissing(t *testing.T) {
 	}
 }
 
-// TestInterruptedRotation opens what is left when the next segment is there and the
-// one before it is not cut yet, which opening makes good.
+// TestInterruptedRotation opens a log in which a rotation made the next segment but
+// did not truncate the one before it. Open must truncate it.
 func TestInterruptedRotation(t *testing.T) {
 	t.Parallel()
 	l := newTest(t)
@@ -229,7 +231,7 @@ func TestInterruptedRotation(t *testing.T) {
 		return nil
 	})
 	if err := l.Rotate(make([]byte, FrameHead)); !errors.Is(err, broken) {
-		t.Fatalf("a rotation that does not cut: %v, want %v", err, broken)
+		t.Fatalf("a rotation that cannot truncate: %v, want %v", err, broken)
 	}
 	left := l.fs.Crash(nil)
 	again, err := openTest(left)
@@ -241,9 +243,9 @@ func TestInterruptedRotation(t *testing.T) {
 	}
 }
 
-// TestTornFrameIsErased cuts the power at each operation of an opening that finds a
-// torn frame. What was before it is there, and the frame does not become damage while
-// it is replaced by zeros.
+// TestTornFrameIsErased cuts the power at each operation of an Open that finds a torn
+// frame. The frames before it must survive, and the torn frame must not become damage
+// while zeros replace it.
 func TestTornFrameIsErased(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

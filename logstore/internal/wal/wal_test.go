@@ -11,7 +11,7 @@ import (
 
 const testDir = "/log"
 
-// testLog is a log of a test, and the payloads that it was found to hold.
+// testLog is a log for a test, with the payloads that Open found in it.
 type testLog struct {
 	*Log
 	fs    *faultfs.FS
@@ -20,7 +20,7 @@ type testLog struct {
 
 func openTest(fs *faultfs.FS) (*testLog, error) { return openOn(fs, fs) }
 
-// openOn opens a log on a file system that changes what fs does.
+// openOn opens a log on a file system that wraps fs.
 func openOn(on vfs.FS, fs *faultfs.FS) (*testLog, error) {
 	l := &testLog{fs: fs}
 	var err error
@@ -48,7 +48,7 @@ func newTest(t *testing.T) *testLog {
 	return l
 }
 
-// append appends n payloads of so many bytes, and returns where they lie.
+// append appends n payloads of the given size in bytes and returns their places.
 func (l *testLog) append(t *testing.T, n, size int) (at []Place) {
 	t.Helper()
 	for range n {
@@ -64,7 +64,8 @@ func (l *testLog) append(t *testing.T, n, size int) (at []Place) {
 // first returns the name of the first segment's file.
 func (l *testLog) first() string { return filepath.Join(testDir, fileName(1)) }
 
-// with returns a disk that holds the log's first segment as change leaves it.
+// with returns a disk that holds only the log's first segment, as changed by
+// change.
 func (l *testLog) with(change func([]byte) []byte) *faultfs.FS {
 	name := l.first()
 	b, _ := l.fs.Read(name)
@@ -73,7 +74,7 @@ func (l *testLog) with(change func([]byte) []byte) *faultfs.FS {
 	return left
 }
 
-// loseSector empties the n-th whole sector behind a place.
+// loseSector zeroes the n-th whole sector after a place.
 func loseSector(b []byte, at Place, n int) {
 	from := (int(at.Offset)/sector + n) * sector
 	clear(b[from : from+sector])

@@ -26,7 +26,7 @@ func TestProbeAddresses(t *testing.T) {
 	defer silent.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		defer cancel() // what has no answer by then has none
+		defer cancel() // an address without an answer by then counts as silent
 		if conn, err := silent.Accept(); err == nil {
 			defer conn.Close()
 			_, _ = conn.Read(make([]byte, 1))
@@ -73,7 +73,7 @@ func TestAdvertisedAddrs(t *testing.T) {
 		t.Errorf("whereabouts of a peer that is not known: %+v", w)
 	}
 
-	// Another one that is connected advertises the same address, as behind a proxy.
+	// Another connected peer advertises the same address, as behind a proxy.
 	addr := b.addr()
 	claim := func(n *node) {
 		if _, err := n.catalog.Update(func(e *discovery.Entry) { e.Addrs = append(e.Addrs, addr) }); err != nil {
@@ -92,7 +92,7 @@ func TestAdvertisedAddrs(t *testing.T) {
 		t.Errorf("whereabouts behind a proxy: %+v", w)
 	}
 
-	// A successor comes when the peer has gone.
+	// A successor appears after the peer has left.
 	c.crash()
 	a.eventually("c is gone", func() bool { return a.manager.peers[c.peer()] == nil || a.manager.peers[c.peer()].current == nil })
 	d := start(3)

@@ -10,11 +10,11 @@ import (
 // it is posted until the handler's call for it has returned.
 //
 // A connection that exceeds its own bound ends, and its messages are dropped. If all connections
-// together exceed theirs, that happens to the connection of which most is waiting, and the events
-// of handshakes are dropped: these time out and are tried again later. The begin and the end of a
-// bond are never dropped. They need no bound of their own, because the handler must have accepted
-// each bond before it begins. A reader that waited for the handler of one group instead would read
-// nothing for the other groups.
+// together exceed theirs, the same happens to the connection with the most waiting bytes, and the
+// events of handshakes are dropped. Those handshakes time out and are tried again later. The begin
+// and the end of a bond are never dropped. They need no bound of their own, because the handler
+// must have accepted each bond before it begins. A reader that waited for the handler of one group
+// instead would read nothing for the other groups.
 const (
 	maxPending         = 4096     // events of one connection
 	maxPendingBytes    = 16 << 20 // bytes of one connection
@@ -96,7 +96,7 @@ func (ms *GroupBonds) wait(e *event, n int) {
 	}
 }
 
-// busiest returns the bond of which most bytes are waiting and, among equals, most events.
+// busiest returns the bond with the most waiting bytes and, among equals, the most events.
 func (ms *GroupBonds) busiest() *bond {
 	var most *bond
 	for b := range ms.waiting {

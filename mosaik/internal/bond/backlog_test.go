@@ -8,7 +8,7 @@ import (
 )
 
 // TestBacklogOfAllIsBounded has two peers send more messages than may wait for a handler. The
-// peer of which most wait loses its connection and its messages.
+// peer with the most waiting messages loses its connection and its messages.
 func TestBacklogOfAllIsBounded(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -62,8 +62,8 @@ func TestBacklogOfAllIsBounded(t *testing.T) {
 	}
 }
 
-// TestHandshakesAreBounded fills the backlog of a group with events that cannot be dropped. Another
-// peer's handshake is dropped then, and completes when there is space again.
+// TestHandshakesAreBounded fills the backlog of a group with events that cannot be dropped. The
+// handshake of another peer is then dropped, and completes once there is space again.
 func TestHandshakesAreBounded(t *testing.T) {
 	t.Parallel()
 	a, _, ms, rec := rawBond(t, nil)
@@ -90,7 +90,8 @@ func TestHandshakesAreBounded(t *testing.T) {
 	rec.want(t, report{"refused", second.id.Peer(), consensus.CodeCancelled, ""})
 }
 
-// TestEventsCountUntilHandled looks at the backlog while the handler runs and after.
+// TestEventsCountUntilHandled checks the backlog while the handler runs and after it
+// has returned.
 func TestEventsCountUntilHandled(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -125,7 +126,7 @@ func TestEventsCountUntilHandled(t *testing.T) {
 	}
 }
 
-// queued returns how many events wait that the handler has not begun to handle.
+// queued returns the number of events that the handler has not begun to handle.
 func (ms *GroupBonds) queued() (n int) {
 	ms.m.mu.Lock()
 	defer ms.m.mu.Unlock()

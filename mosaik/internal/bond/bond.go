@@ -55,8 +55,8 @@ func (c *conn) bond(ms *GroupBonds) *bond {
 }
 
 // offer opens a bond of the group after the other end's entry has changed: if the entry now
-// lists the group, or if a bond waits for its retry, since the new entry may hold what the
-// refusal was about.
+// lists the group, or if a bond waits for its retry, since the new entry may remove the
+// reason of the refusal.
 func (c *conn) offer(ms *GroupBonds, entry discovery.Signed) {
 	listed := entry.HasGroup(ms.group.ID)
 	if !listed && c.bonds[ms.group.ID] == nil {
@@ -232,7 +232,7 @@ func (c *conn) handleAccept(f acceptFrame) consensus.CloseCode {
 	if b != nil && b.names(f.mine, f.theirs) && b.step(receivedAccept) && b.isUp() {
 		b.cameUp()
 	}
-	return consensus.CodeAccepted // one that is not valid crossed with our CLOSE, or came twice
+	return consensus.CodeAccepted // an invalid ACCEPT crossed with our CLOSE or is a duplicate
 }
 
 // cameUp does what a bond that has just come up entails.

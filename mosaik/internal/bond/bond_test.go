@@ -134,7 +134,10 @@ func TestWrongSecret(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t, 0, 1)
 	ar, br := newRecorder(), newRecorder()
-	never := func(sm.PeerID, []byte) consensus.CloseCode { t.Error("asked about a peer without proof"); return 0 }
+	never := func(sm.PeerID, []byte) consensus.CloseCode {
+		t.Error("Accept was called for a peer without proof")
+		return 0
+	}
 	ar.accept, br.accept = never, never
 	a.join(testGroup(ar, ""))
 	g := testGroup(br, "")
@@ -208,13 +211,13 @@ func TestAnswerLater(t *testing.T) {
 	refuse(consensus.CodeTicketRefused)
 	accept := <-answers // of the next attempt, which the late answer did not affect
 	accept(consensus.CodeAccepted)
-	accept(consensus.CodeTicketRefused) // the first one counts
+	accept(consensus.CodeTicketRefused) // only the first answer counts
 	ar.want(t, up(b, "of b"))
 	br.await(t, up(a, "of a"))
 	br.wantNothing(t)
 }
 
-// slowRecorder is a recorder whose answers the test gives.
+// slowRecorder is a recorder whose answers come from the test.
 type slowRecorder struct {
 	*recorder
 	answers chan func(consensus.CloseCode)

@@ -20,7 +20,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// web is a network in memory for tests in a synctest bubble.
+// web is an in-memory network for tests in a synctest bubble.
 type web struct {
 	mu        sync.Mutex
 	listeners map[string]*webListener
@@ -29,7 +29,7 @@ type web struct {
 	most      int // the largest number of dials in flight
 }
 
-// dialled is a dial to an address at a time.
+// dialled is a dial to an address, with its time.
 type dialled struct {
 	addr string
 	at   time.Time
@@ -208,7 +208,7 @@ func (a *node) flood(n int, version uint64, addr func(peer, i int) string, group
 			e.Addrs = append(e.Addrs, addr(peer, i))
 		}
 		if !a.catalog.Put(signEntry(a.t, madeUp(peer), e)) {
-			a.t.Fatalf("the catalog does not take entry %d", peer)
+			a.t.Fatalf("the catalog does not accept entry %d", peer)
 		}
 	}
 }
@@ -228,7 +228,7 @@ func wantRate(t *testing.T, what string, times []time.Time, burst, perSecond flo
 	b := rate.NewBucket(burst+0.01, perSecond, times[0]) // two sums of fractions differ in their last digits
 	for i, at := range times {
 		if wait := b.Wait(at); wait > 0 {
-			t.Errorf("%s: dial %d of %d comes %v too early for %v at once and %v/s", what, i+1, len(times), wait, burst, perSecond)
+			t.Errorf("%s: dial %d of %d is %v too early for a burst of %v and %v/s", what, i+1, len(times), wait, burst, perSecond)
 			return
 		}
 		b.Take(1, at)

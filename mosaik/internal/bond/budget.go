@@ -7,20 +7,21 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/discovery"
 )
 
-// What strangers may make this peer do, all of them together and each alone. A connection
-// that exceeds a budget waits. It has at most one claim on a budget at a time, so connections
-// take turns.
+// Budgets bound the work that strangers cause, all of them together and each one alone. A
+// connection that exceeds a budget waits. It has at most one claim on a budget at a time, so
+// connections take turns.
 const (
 	// Entries that are verified. A unit is one signature and verifyBytes to hash. All
-	// strangers together have verifyBurst at once and verifyRate per second, each of them a
-	// half of that: a peer of a thousand others sends all their entries at once. An accepted
-	// entry is relayed to every peer, so this also bounds what other peers must verify.
+	// strangers together have verifyBurst at once and verifyRate per second, and each of
+	// them half of that: a peer that knows a thousand others sends all their entries at
+	// once. An accepted entry is relayed to every peer, so this also bounds what other peers
+	// must verify.
 	verifyBurst = 2048
 	verifyRate  = 128
 	verifyBytes = 16 << 10
-	// First entries that peers send about themselves. They have a budget of their own, or
-	// newcomers would wait behind a flood. Their number is that of connections, whose rate
-	// package link bounds.
+	// First entries that peers send about themselves. They have their own budget, because
+	// otherwise newcomers would wait behind a flood. There is at most one for each
+	// connection, and package link bounds the rate of connections.
 	firstEntryBurst = 1024
 	firstEntryRate  = 256
 	// Entries of one peer with a bond, or at the address of a seed. Each has its own budget.
@@ -62,8 +63,8 @@ func newBudgets(now time.Time) budgets {
 	}
 }
 
-// allowance is what one connection has of the budgets. It belongs to the
-// goroutine that reads.
+// allowance holds the budgets of one connection. It belongs to the goroutine that
+// reads.
 type allowance struct {
 	verify      *rate.Bucket // as a stranger
 	bytes       *rate.Bucket
@@ -95,7 +96,7 @@ func (c *conn) trusted() bool {
 }
 
 // payForEntry waits until an entry with that many bytes may be verified. It is false if the
-// connection has ended. own says that the entry is about the peer itself.
+// connection has ended. own reports that the entry is about the peer itself.
 func (c *conn) payForEntry(own bool, bytes int) bool {
 	c.m.mu.Lock()
 	trusted := c.trusted()

@@ -82,7 +82,7 @@ func TestVerificationsAreBounded(t *testing.T) {
 	var raws []*raw
 	for i, id := range ids[:greedy] {
 		r := crowdRaw(t, a, id)
-		r.sendEntries(r.entry(1)) // its own, which has another budget
+		r.sendEntries(r.entry(1)) // its own entry, which has another budget
 		r.settle()
 		r.sendEntries(crowdEntries(t, ids[greedy+i*each:greedy+(i+1)*each], 1, nil)...)
 		raws = append(raws, r)
@@ -175,7 +175,7 @@ func TestFullCatalog(t *testing.T) {
 			c := r.end(a)
 			all, one := a.manager.budgets.verify.Left(), c.allowance.verify.Left()
 			if all < 0 || one < 0 {
-				t.Errorf("%v and %v are left of the budgets, want at least 0: they have made it wait", all, one)
+				t.Errorf("%v and %v are left of the budgets, want at least 0: the connection had to wait", all, one)
 			}
 			if seed && all != verifyBurst {
 				t.Errorf("%v are left of the strangers' budget, want all %d", all, verifyBurst)

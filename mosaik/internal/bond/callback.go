@@ -73,7 +73,7 @@ func parseCallback(b []byte) (f callbackFrame, err error) {
 }
 
 // callBack asks the peer to open a connection for the protocol and waits for it, at most for
-// the handshake timeout. failed says that this end could not open one.
+// the handshake timeout. failed reports that this end could not open one.
 func (m *Manager) callBack(ctx context.Context, peer sm.PeerID, p link.Protocol, failed bool) (*link.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
 	defer cancel()

@@ -32,8 +32,8 @@ func wantEcho(t *testing.T, c *link.Conn, peer sm.PeerID) {
 	}
 }
 
-// bondedPair starts two nodes with a bond, and keeps what they log; change changes the
-// second, which dials the first.
+// bondedPair starts two nodes with a bond and keeps their logs. change changes the
+// setup of the second node, which dials the first.
 func bondedPair(t *testing.T, change func(*setup)) (a, b *node, logged [2]*logs) {
 	t.Helper()
 	logged = [2]*logs{newLogs(), newLogs()}
@@ -51,7 +51,7 @@ func bondedPair(t *testing.T, change func(*setup)) (a, b *node, logged [2]*logs)
 	return a, b, logged
 }
 
-// wantLogged fails the test unless one line begins so.
+// wantLogged fails the test unless exactly one line begins with begins.
 func wantLogged(t *testing.T, l *logs, begins string) {
 	t.Helper()
 	var found []string
@@ -145,7 +145,7 @@ func TestConnectFails(t *testing.T) {
 	})
 	t.Run("when the context ends", func(t *testing.T) {
 		t.Parallel()
-		a, r, _, _ := rawBond(t, nil) // which does not connect
+		a, r, _, _ := rawBond(t, nil) // the raw peer does not connect
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() {

@@ -32,15 +32,15 @@ func TestNewsIsCoalesced(t *testing.T) {
 		}
 	}
 	if got := a.manager.counts.frames.Load(); got > peers {
-		t.Errorf("%d updates were passed on in %d frames, want %d at most, one for each connection", peers*updates, got, peers)
+		t.Errorf("%d updates were relayed in %d frames, want at most %d, one for each connection", peers*updates, got, peers)
 	}
 	entries, _, more := a.catalog.Changes(0, math.MaxInt, a.peer(), 0)
 	if len(entries) != peers || more {
-		t.Fatalf("%d entries are passed on, more %v, want %d", len(entries), more, peers)
+		t.Fatalf("%d entries are relayed, more %v, want %d", len(entries), more, peers)
 	}
 	for _, e := range entries {
 		if e.Version != updates {
-			t.Errorf("version %d of peer %s is passed on, want the last, %d", e.Version, e.Peer.Short(), updates)
+			t.Errorf("version %d of peer %s is relayed, want the last, %d", e.Version, e.Peer.Short(), updates)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func orDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Heartbeat says how the end of a peer is detected.
+// Heartbeat configures how a manager detects that a peer has ended.
 type Heartbeat struct {
 	// Interval is how long a peer may be silent before it is sent a PING, more than 0. A
 	// random part of Jitter, at least 0 and less than Interval, is subtracted each time.

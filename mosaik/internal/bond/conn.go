@@ -312,7 +312,7 @@ func (c *conn) handle(kind uint8, payload []byte) (consensus.CloseCode, error) {
 	case kindCallback:
 		return with(parseCallback, payload, c.handleCallback)
 	}
-	return consensus.CodeAccepted, nil // of a newer program, on a connection that is selected
+	return consensus.CodeAccepted, nil // a newer program's frame on a selected connection
 }
 
 // with parses a payload and calls handle with the result.

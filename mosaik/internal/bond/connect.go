@@ -34,7 +34,7 @@ type dialStatus struct {
 	reportedAt time.Time // when the peer last reported that it cannot dial this end
 }
 
-// Obstacle says which of two peers with a bond cannot dial the other.
+// Obstacle states which of two peers with a bond cannot dial the other.
 type Obstacle struct {
 	// Dial is why this peer cannot dial the other at the addresses that the other
 	// advertises, nil if it can.
@@ -44,7 +44,8 @@ type Obstacle struct {
 	Blamed bool
 }
 
-// reportTime is how long a peer's report counts that it cannot dial this one.
+// reportTime is how long a peer's report that it cannot dial this one remains
+// valid.
 const reportTime = time.Minute
 
 // Obstacles returns the obstacles to dials between this peer and those with a connection.
@@ -197,8 +198,8 @@ func (m *Manager) dialEnded(peer sm.PeerID, err error) {
 	}
 }
 
-// peerWasFaster records that the peer opened a connection before this end did. failed says
-// that this end's dial had failed.
+// peerWasFaster records that the peer opened a connection before this end did. failed
+// reports that this end's dial had failed.
 func (m *Manager) peerWasFaster(peer sm.PeerID, failed bool) {
 	if failed {
 		return

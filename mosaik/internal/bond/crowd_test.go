@@ -40,8 +40,8 @@ func identities(t testing.TB, n int, ok func(sm.PeerID) bool) []link.Identity {
 
 func anyPeer(sm.PeerID) bool { return true }
 
-// crowdRaw connects an identity of a crowd to the node and reads up to the node's entry. The node
-// does not end the connection because of silence.
+// crowdRaw connects an identity of a crowd to the node and reads frames up to the node's entry.
+// Silence does not end the connection.
 func crowdRaw(t testing.TB, to *node, id link.Identity) *raw {
 	t.Helper()
 	r := &raw{t: t, id: id}
@@ -97,7 +97,7 @@ var manyGroups = sync.OnceValue(func() []sm.Digest {
 	return groups
 })
 
-// eventually waits until ok, which is called with the mutex held.
+// eventually waits until ok is true. It calls ok with the mutex held.
 func (n *node) eventually(what string, ok func() bool) {
 	n.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {

@@ -15,10 +15,10 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/link"
 )
 
-// address is how one address behaves when it is dialled.
+// address is the behaviour of one address when it is dialled.
 type address struct {
 	name    string
-	after   time.Duration // until it answers or refuses; 0 for never, unless it refuses
+	after   time.Duration // until it answers or refuses; without refusal 0 means never
 	refuses bool
 }
 
@@ -41,9 +41,9 @@ func (o *opened) Close() error {
 	return nil
 }
 
-// TestDialFirst dials up to three addresses that behave in every combination of ways. One that
-// answers is found within a stagger for each address before it and the time that it takes; other
-// connections are closed; and nothing runs afterwards.
+// TestDialFirst dials up to three addresses with every combination of behaviours. An address
+// that answers must be found within its own time and one stagger for each address before it.
+// Other connections must be closed, and no goroutine may run afterwards.
 func TestDialFirst(t *testing.T) {
 	t.Parallel()
 	var combinations [][]address
@@ -67,7 +67,7 @@ func TestDialFirst(t *testing.T) {
 
 func testDialFirst(t *testing.T, kinds []address) {
 	var addrs []string
-	soonest := time.Duration(-1) // when an address must have answered at the latest
+	soonest := time.Duration(-1) // the latest time at which an address must have answered
 	for i, k := range kinds {
 		addrs = append(addrs, fmt.Sprint(i))
 		if by := time.Duration(i)*dialler.Stagger + k.after; k.after > 0 && !k.refuses && (soonest < 0 || by < soonest) {

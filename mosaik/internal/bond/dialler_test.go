@@ -71,8 +71,8 @@ func TestStormIsBounded(t *testing.T) {
 	}
 }
 
-// TestVictimIsNotStormed has many entries name one victim by one address, many ports, one IPv6
-// network, several forms of an IPv4 address, or a name.
+// TestVictimIsNotStormed has many entries refer to one victim by one address, many ports, one
+// IPv6 network, several forms of an IPv4 address, or a name.
 func TestVictimIsNotStormed(t *testing.T) {
 	for name, addr := range map[string]func(peer, i int) string{
 		"ports":   func(peer, i int) string { return "127.9.9.9:" + strconv.Itoa(1+(peer*16+i)%60_000) },
@@ -95,7 +95,7 @@ func TestVictimIsNotStormed(t *testing.T) {
 					dests[strings.ToLower(d.addr[:strings.LastIndex(d.addr, ":")])]++
 				}
 				w.mu.Unlock()
-				if name == "address" { // each spelling is a name of its own
+				if name == "address" { // each spelling is a separate name
 					for dest := range dests {
 						wantRate(t, dest, w.to(func(a string) bool { return strings.HasPrefix(a, dest+":") }), limits.DestBurst, limits.DestRate)
 					}
@@ -210,8 +210,8 @@ func TestMembersAreRedialledInAStorm(t *testing.T) {
 	}
 }
 
-// TestNewcomersOvertakeFailures discovers a peer after dials to thousands have failed once. It is
-// dialled before they are dialled again.
+// TestNewcomersOvertakeFailures discovers a peer after dials to thousands of others have failed
+// once. The new peer must be dialled before the others are dialled again.
 func TestNewcomersOvertakeFailures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signing thousands of entries takes seconds")
@@ -228,8 +228,8 @@ func TestNewcomersOvertakeFailures(t *testing.T) {
 	})
 }
 
-// TestAddressesAreDialledStaggered has the first addresses of a peer not answer, or refuse, before
-// one that answers.
+// TestAddressesAreDialledStaggered dials a peer whose first addresses do not answer or refuse, and
+// whose last one answers.
 func TestAddressesAreDialledStaggered(t *testing.T) {
 	hole := func(addr string) bool { return strings.HasSuffix(addr, ":9") }
 	inBubble(t, hole, func(t *testing.T, w *web, a *node) {
@@ -286,9 +286,9 @@ func TestAddressesAreDialledStaggered(t *testing.T) {
 	})
 }
 
-// TestVictimOfAReachedPeer has a peer that was reached, and is no member, list a victim's
-// addresses beside its own, and renew its entry every second. The victim gets no more dials than
-// from the entries of strangers.
+// TestVictimOfAReachedPeer has a peer that was reached, but is not a member, list a victim's
+// addresses beside its own and renew its entry every second. The victim must get no more dials
+// than from the entries of strangers.
 func TestVictimOfAReachedPeer(t *testing.T) {
 	inBubble(t, nowhere, func(t *testing.T, w *web, a *node) {
 		victims := func(peer, i int) string {

@@ -4,11 +4,11 @@
 // # Connections
 //
 // A [Manager] dials the peers of its catalog, at the pace of package dialler, and its seeds,
-// which are addresses whose peer is not known yet. Both ends of a pair dial. The end with the
-// lower peer id decides which of several connections remains, and says so in a SELECT frame
-// (select.go). Only HELLO is sent before it, so a connection that is not selected has carried
-// nothing else. On the selected connection both ends send every entry that they know, and
-// then every change: one seed is enough to discover the whole network.
+// which are addresses of peers that are not known yet. Both ends of a pair dial. The end with
+// the lower peer id selects the connection that remains, with a SELECT frame on it
+// (select.go). Only HELLO is sent before SELECT, so a connection that is not selected has
+// carried nothing else. On the selected connection both ends send every entry that they know,
+// and then every change: one seed is enough to discover the whole network.
 //
 // # Bonds
 //

@@ -43,7 +43,8 @@ func (c *conn) handleEntries(kind uint8, payload []byte) (consensus.CloseCode, e
 }
 
 // handleEntry verifies an entry and puts it into the catalog, unless it is stale. An entry that
-// no honest peer relays ends the connection: honest peers verify entries before.
+// no honest peer relays ends the connection: honest peers verify entries before they relay
+// them.
 func (c *conn) handleEntry(raw []byte, member bool) (consensus.CloseCode, error) {
 	peer, version := discovery.Peek(raw)
 	own := peer == c.p.id

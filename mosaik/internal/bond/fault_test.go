@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/bond/rate"
 )
 
-// faults dials connections that can fail without the other end detecting it.
+// faults dials connections that can fail unnoticed by the other end.
 type faults struct {
 	mu    sync.Mutex
 	conns []*faultyConn
@@ -142,7 +142,8 @@ func TestSilentPeer(t *testing.T) {
 		a := startNode(t, i, nil)
 		b := startNode(t, j, func(s *setup) {
 			dialsOnly(t, &f, a)(s)
-			s.config.Redial = rate.Bounds{Min: 2 * time.Second} // a new connection would end the old one before a notices
+			// Otherwise a new connection could end the old one before a detects the loss.
+			s.config.Redial = rate.Bounds{Min: 2 * time.Second}
 		})
 		ar, br := joinPair(t, a, b, Heartbeat{Interval: 200 * time.Millisecond, Jitter: 50 * time.Millisecond, MaxMissed: 5})
 		f.mute()

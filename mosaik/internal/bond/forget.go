@@ -6,8 +6,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// tombstone records the entry of a forgotten peer, so that other peers, which forget at other
-// times, do not bring it back.
+// tombstone records the entry of a forgotten peer. Other peers forget it at other times, and
+// must not bring it back meanwhile.
 type tombstone struct {
 	version uint64
 	until   time.Time

@@ -43,7 +43,7 @@ func TestFormationTakesTwoDials(t *testing.T) {
 				}
 			}
 			if got := time.Since(begin); got > 2*took {
-				t.Errorf("it took %v where a dial takes %v, want two dials at most", got, took)
+				t.Errorf("it took %v, and a dial takes %v; want at most two dials", got, took)
 			}
 			if got := len(w.others("")); got != pairs {
 				t.Errorf("%d dials for %d pairs", got, pairs)

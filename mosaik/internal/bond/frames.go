@@ -12,12 +12,12 @@ import (
 )
 
 // Frames of mosaik/bond/1: the payloads of link frames, by kind. Integers are
-// big-endian; what has no length reaches to the end of the frame. A frame that
-// is shorter or longer costs its sender the connection (30400). Behind SELECT a
-// frame of another kind is that of a newer program: it counts as a sign of life,
-// costs what its bytes cost, and is ignored. Before SELECT it costs its sender
-// the connection, as all but HELLO and SELECT do (400). A kind that has to be
-// understood needs another ALPN.
+// big-endian; a field without a length extends to the end of the frame. A frame
+// that is shorter or longer costs its sender the connection (30400). After SELECT,
+// a frame of an unknown kind comes from a newer program: it counts as a sign of
+// life, is charged by its size, and is ignored. Before SELECT, any frame but HELLO
+// and SELECT costs its sender the connection (400). A kind that the receiver must
+// understand needs another ALPN.
 //
 //	1 HELLO     first on every connection, from both ends
 //	    0  16   instance: random, drawn when the sender's process started
@@ -25,7 +25,7 @@ import (
 //	   18   4   flags: 1 only (select.go); unknown ones are ignored
 //	   22   8   sequence: grows with every HELLO of the instance
 //
-//	2 SELECT    from the lower peer id: this is the connection that stays
+//	2 SELECT    selects this connection; sent by the end with the lower peer id
 //	    0   8   sequence: grows with every SELECT of the instance
 //
 //	3 ENTRIES   signed peer entries, at least one; for each
@@ -39,15 +39,14 @@ import (
 //	   36   1   number of proofs n, 1 to 4; for each
 //	       32   proof
 //
-//	5 ACCEPT    the sender's OPEN and the receiver's make a bond, as far as the
-//	            sender is concerned
+//	5 ACCEPT    the sender accepts the bond of its OPEN and the receiver's
 //	    0  32   group id
 //	   32   4   number of the sender's OPEN
 //	   36   4   number of the receiver's OPEN
 //
 //	6 CLOSE     refuses an OPEN or ends a bond
 //	    0  32   group id
-//	   32   4   number of the sender's OPEN that this takes back, 0 for none
+//	   32   4   number of the sender's OPEN that this revokes, 0 for none
 //	   36   4   number of the receiver's OPEN that this is about, 0 for none
 //	   40   4   code
 //
@@ -64,21 +63,21 @@ import (
 //	10 GOODBYE  the last frame of a connection
 //	    0   4   code
 //
-//	11 INTRO    what the sender of an OPEN says about itself, once the receiver
-//	            has proved a secret; once for each pair of OPENs
+//	11 INTRO    describes the sender of an OPEN, once the receiver has proved a
+//	            secret; once for each pair of OPENs
 //	    0  32   group id
 //	   32   4   number of the sender's OPEN
 //	   36   4   number of the receiver's OPEN
 //	   40   …   hello, at most 16384 bytes
 //
-//	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group in
-//	            which it has one with the receiver, who has room for them
+//	12 MEMBERS  as ENTRIES, of peers with which the sender has a bond in a group that
+//	            it shares with the receiver; sent if the receiver has room for them
 //
-//	13 CALLBACK asks a receiver with a bond to open a connection to the sender, which
-//	            cannot open it, or not soon
+//	13 CALLBACK asks a receiver with a bond to open a connection to the sender; sent
+//	            if the sender cannot open one, or not soon
 //	    0  16   token: random; the first frame on that connection carries it
 //	   16   1   1 if the sender could not open one, 0 if it tries
-//	   17   …   protocol of the connection: its ALPN otherwise
+//	   17   …   protocol of the connection: the ALPN if the sender dialled it
 const (
 	kindHello    = 1
 	kindSelect   = 2

@@ -108,7 +108,8 @@ func TestGoldenFrames(t *testing.T) {
 	}
 }
 
-// TestCutFrames parses every prefix of every frame, and one byte too many.
+// TestCutFrames parses every prefix of every frame, and every frame with an extra
+// byte.
 func TestCutFrames(t *testing.T) {
 	t.Parallel()
 	heads := map[uint8]int{kindIntro: introHead, kindMessage: sm.DigestSize, kindCallback: 16 + 1 + 1} // any bytes may follow
@@ -168,7 +169,7 @@ func FuzzFrames(f *testing.F) {
 		case err != nil && !errors.Is(err, errFrame):
 			t.Errorf("error %v is not errFrame", err)
 		case err == nil && !bytes.Equal(again, payload):
-			t.Errorf("% x parses to what encodes as % x", payload, again)
+			t.Errorf("% x parses to a frame that encodes as % x", payload, again)
 		}
 	})
 }

@@ -5,16 +5,17 @@ import "time"
 // The handshake of a bond
 //
 // Each end sends an OPEN, either because the other's entry lists the group or because an
-// OPEN arrived. An OPEN proves that its sender holds a secret of the group and says nothing
-// else. An end that has checked the other's proof sends its INTRO, in which it describes
-// itself. An end that accepts the other's INTRO sends an ACCEPT that names both OPENs. The
-// bond is up at an end that has sent and received an ACCEPT for the same two OPENs.
+// OPEN arrived. An OPEN proves that its sender holds a secret of the group and reveals
+// nothing else. An end that has checked the other's proof sends its INTRO, in which it
+// describes itself. An end that accepts the other's INTRO sends an ACCEPT that names both
+// OPENs. The bond is up at an end that has sent and received an ACCEPT for the same two
+// OPENs.
 //
 // OPENs are numbered, so that frames which cross with a CLOSE are recognised as belonging
 // to an earlier handshake and ignored. After a CLOSE its sender remembers neither OPEN.
 
-// handshakeState says how far the handshake of a bond is. The states are ordered: an end in
-// a later state knows all that it knows in the earlier ones, except that stateAccepted does
+// handshakeState is the progress of a bond's handshake. The states are ordered: an end in a
+// later state knows all that it knows in the earlier ones, except that stateAccepted does
 // not include the other end's ACCEPT.
 type handshakeState uint8
 
@@ -48,12 +49,12 @@ func (s handshakeState) String() string {
 	}[s]
 }
 
-// handshakeEvent is what moves a handshake forward. What ends one is [handshake.clear].
+// handshakeEvent is an event that advances a handshake. [handshake.clear] ends one.
 type handshakeEvent uint8
 
 const (
 	sentOpen       handshakeEvent = iota // we send an OPEN
-	receivedOpen                         // an OPEN with a right proof arrives
+	receivedOpen                         // an OPEN with a valid proof arrives
 	receivedIntro                        // the INTRO that names both OPENs arrives
 	receivedAccept                       // the ACCEPT that names both OPENs arrives
 	sentAccept                           // the handler accepts and we send our ACCEPT
@@ -64,8 +65,8 @@ const (
 // transitions holds the state that follows a state after an event. No event leads to
 // stateIdle, so the zero value marks an event that is not valid in that state.
 //
-// A second OPEN of the other end begins its half of the handshake again: what it said for
-// the OPEN before counts no longer.
+// A second OPEN of the other end begins its half of the handshake again: what it sent for
+// its previous OPEN no longer counts.
 var transitions = [handshakeStates][handshakeEvents]handshakeState{
 	stateIdle: {
 		sentOpen: stateOpened,
@@ -98,15 +99,15 @@ var transitions = [handshakeStates][handshakeEvents]handshakeState{
 	stateUp: {},
 }
 
-// handshake is the state of one end's handshake and what belongs to it. Its fields change
-// only in the methods of this file, which do no I/O and call nobody. The zero handshake is
+// handshake is the state of one end's handshake with its data. Its fields change only in
+// the methods of this file, which do no I/O and call no other code. The zero handshake is
 // idle. The manager's mutex guards it.
 type handshake struct {
 	state  handshakeState
 	ours   uint32 // number of our OPEN, 0 in stateIdle only
 	theirs uint32 // number of the other end's OPEN, 0 before stateProved only
-	// hello is what the last INTRO of this handshake held, nil before the first. The bond
-	// hands it to the handler and drops it when it comes up.
+	// hello is the hello of the last INTRO of this handshake, nil before the first. The
+	// bond hands it to the handler and drops it when it comes up.
 	hello []byte
 	// deadline is when the handshake fails unless the bond is up by then. It is zero in
 	// stateIdle.
@@ -133,7 +134,7 @@ func (h *handshake) begin(number uint32, deadline time.Time) bool {
 	return true
 }
 
-// opened records the other end's OPEN, whose proof was right. It is false without an OPEN
+// opened records the other end's OPEN, whose proof was valid. It is false without an OPEN
 // of ours and on a bond that is up.
 func (h *handshake) opened(number uint32) bool {
 	if !h.step(receivedOpen) {
@@ -153,8 +154,8 @@ func (h *handshake) introduced(hello []byte) bool {
 	return true
 }
 
-// clear returns to stateIdle, which is possible in every state, and returns what the
-// handshake was.
+// clear returns to stateIdle, which is possible in every state, and returns the
+// previous handshake.
 func (h *handshake) clear() (was handshake) {
 	was, *h = *h, handshake{}
 	return was

@@ -87,7 +87,7 @@ func TestHandshakePredicates(t *testing.T) {
 	}
 }
 
-// deferring is a Handler whose answers the test gives.
+// deferring is a Handler whose answers come from the test.
 type deferring struct {
 	*recorder
 	answers chan func(consensus.CloseCode)
@@ -97,14 +97,15 @@ func (d deferring) Accept(_ sm.PeerID, _ []byte, answer func(consensus.CloseCode
 	d.answers <- answer
 }
 
-// scene is a node and a raw peer within a handshake between OPEN 1 of either.
+// scene is a node and a raw peer within a handshake between their OPENs with number
+// 1.
 type scene struct {
 	a      *node
 	ms     *GroupBonds
 	r      *raw
 	rec    *recorder
 	group  sm.Digest
-	answer func(consensus.CloseCode) // the handler's, nil before it was asked
+	answer func(consensus.CloseCode) // of the handler, nil before Accept was called
 }
 
 // newScene brings a handshake into a state.
@@ -159,8 +160,8 @@ func (s *scene) state() handshakeState {
 	return stateIdle
 }
 
-// goodbye returns the code with which the node ends the connection, 0 when it has handled
-// what was sent and does not.
+// goodbye returns the code with which the node ends the connection, or 0 if it has
+// handled all frames and does not end it.
 func (s *scene) goodbye() consensus.CloseCode {
 	s.r.t.Helper()
 	_ = s.r.conn.WriteFrame(kindPing, appendNumber(nil, 42)) // the connection may have ended
@@ -178,8 +179,8 @@ func (s *scene) goodbye() consensus.CloseCode {
 	}
 }
 
-// TestHandshakeOfARawPeer has every frame, every answer of the handler and every end come
-// in every state of the handshake.
+// TestHandshakeOfARawPeer tries every frame, every answer of the handler and every kind
+// of end in every state of the handshake.
 func TestHandshakeOfARawPeer(t *testing.T) {
 	t.Parallel()
 	const violation = handshakeStates // the connection ends
@@ -214,7 +215,7 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 		}, idleUnlessUp},
 		"INTRO": {func(s *scene) { s.intro() }, func(s handshakeState) handshakeState {
 			if s >= stateIntroduced {
-				return violation // a second one
+				return violation // a duplicate
 			}
 			return after(receivedIntro)(s)
 		}},
@@ -239,7 +240,7 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 			if h := (handshake{state: s}); h.isDeciding() {
 				return stateIdle
 			}
-			return s // answered before, or not asked
+			return s // already answered, or Accept was not called
 		}},
 		"this end closes": {func(s *scene) { s.ms.Close(s.r.id.Peer(), 4711) }, idle},
 		"the connection ends": {func(s *scene) {
@@ -272,8 +273,8 @@ func TestHandshakeOfARawPeer(t *testing.T) {
 	}
 }
 
-// wantReports checks the reports to the handler between one state and another: that a
-// bond came up and that one went down.
+// wantReports checks the reports to the handler in the transition from one state to
+// another: a bond that came up, and one that went down.
 func (s *scene) wantReports(t *testing.T, from, to handshakeState) {
 	t.Helper()
 	if from == stateUp {

@@ -10,7 +10,7 @@ import (
 // idleHeartbeat is the heartbeat of connections without a bond.
 var idleHeartbeat = Heartbeat{Interval: 500 * time.Millisecond, Jitter: 150 * time.Millisecond, MaxMissed: 10}
 
-// liveness is what a connection knows about whether the other end is alive.
+// liveness is what a connection knows about the other end's signs of life.
 type liveness struct {
 	lastFrame time.Time     // when the last frame arrived
 	missed    int           // PINGs sent since
@@ -196,8 +196,8 @@ func (c *conn) period() time.Duration {
 // draw returns the interval less a random part of the jitter.
 func (h Heartbeat) draw() time.Duration { return h.Interval - rand.N(h.Jitter+1) }
 
-// rescheduleProbe brings the next PING forward after a bond came up, whose interval may be
-// shorter.
+// rescheduleProbe brings the next PING forward after a bond has come up whose interval may
+// be shorter.
 func (c *conn) rescheduleProbe() {
 	c.nextProbe = earlier(c.nextProbe, time.Now().Add(c.period()))
 	c.wakeHeartbeat()

@@ -45,7 +45,7 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	holds := a.manager.held.strangers
 	a.manager.mu.Unlock()
 	grown := heapInUse() - before
-	t.Logf("%d connections that read nothing hold %d bytes, the heap grew by %d", readers, holds, grown)
+	t.Logf("%d connections that do not read hold %d bytes, the heap grew by %d", readers, holds, grown)
 	if most := readers * maxStrangerFrame; holds == 0 || holds > most {
 		t.Errorf("they hold %d bytes, want more than none and %d at most, a frame each", holds, most)
 	}
@@ -54,7 +54,8 @@ func TestCatalogIsNotCopied(t *testing.T) {
 	}
 }
 
-// whenNothingIsHeld calls do, with the mutex held, when no earlier frame counts as held.
+// whenNothingIsHeld waits until no earlier frame counts as held, and calls do with the
+// mutex held.
 func (n *node) whenNothingIsHeld(do func()) {
 	n.t.Helper()
 	n.eventually("nothing is held", func() bool {
@@ -81,8 +82,8 @@ func threeStrangers(t *testing.T) (*node, []*raw, []*conn) {
 	return a, raws, ends
 }
 
-// TestHeldIsBoundedInAll has connections hold more than the bound of all together. The one that
-// holds most ends, and its bytes no longer count.
+// TestHeldIsBoundedInAll has connections together hold more than their common bound. The
+// connection that holds most must end, and its bytes must no longer count.
 func TestHeldIsBoundedInAll(t *testing.T) {
 	t.Parallel()
 	a, raws, ends := threeStrangers(t)
@@ -141,7 +142,7 @@ func TestBondsAreHeldApart(t *testing.T) {
 		a.manager.held.strangers = maxHeldByStrangers
 		other.hold(1)
 		if c.ended {
-			t.Error("a bond ended for what strangers hold")
+			t.Error("a bond ended because of the bytes that strangers hold")
 		}
 		a.manager.held.strangers = 0
 		c.release(5<<20 - 10)
@@ -183,7 +184,7 @@ func TestStalledFrameIsHeld(t *testing.T) {
 	ended := c.ended
 	a.manager.mu.Unlock()
 	if !ended {
-		t.Error("a frame that does not end is no silence")
+		t.Error("an incomplete frame was taken for a sign of life")
 	}
 	a.whenNothingIsHeld(nil)
 }

@@ -29,14 +29,14 @@ const (
 
 // knownPeers are the peers that a later process should dial: members, and peers that were
 // reached at an address that they list. Their addresses are also dialled here, like seeds,
-// while the peer is not in the catalog, since it was forgotten or only an earlier process knew
-// it. A nil knownPeers keeps nothing. The manager's mutex guards it, and its methods are called
-// with it held unless they say otherwise.
+// while the peer is not in the catalog, because it was forgotten or only an earlier process
+// knew it. A nil knownPeers keeps nothing. The manager's mutex guards it, and its methods are
+// called with it held unless they say otherwise.
 type knownPeers struct {
 	m       *Manager
 	all     map[sm.PeerID]*discovery.KnownPeer
 	dialled map[sm.PeerID]bool // that have a seed of their own
-	dirty   chan struct{}      // holds a token when something is to be kept
+	dirty   chan struct{}      // holds a token when changes must be saved
 }
 
 func newKnownPeers(m *Manager, earlier []discovery.KnownPeer) *knownPeers {
@@ -127,7 +127,7 @@ func (k *knownPeers) record(p *peer, entry discovery.Signed) {
 	k.changed()
 }
 
-// makeRoom drops the peer that was connected the longest time ago. It is false if all are
+// makeRoom drops the peer whose last connection is the oldest. It is false if all are
 // connected.
 func (k *knownPeers) makeRoom() bool {
 	var oldest *discovery.KnownPeer
@@ -167,7 +167,7 @@ func (k *knownPeers) run() {
 	for {
 		select {
 		case <-k.dirty:
-			timer := time.NewTimer(rememberPause) // peers come in crowds
+			timer := time.NewTimer(rememberPause) // many peers change at the same time
 			select {
 			case <-timer.C:
 			case <-k.m.done:

@@ -51,7 +51,7 @@ func (k *keeper) addrs() map[sm.PeerID][]string {
 	return all
 }
 
-// on makes a setup save its known peers, and start with the given ones.
+// on makes the node of a setup save its known peers and start with the given ones.
 func (k *keeper) on(earlier ...discovery.KnownPeer) func(*setup) {
 	return func(s *setup) { s.config.KnownPeers, s.config.SaveKnownPeers = earlier, k.remember }
 }
@@ -121,9 +121,9 @@ func TestKnownPeersAreKept(t *testing.T) {
 	}
 }
 
-// TestKnownPeersAreSeeds starts with peers that an earlier process knew. They are still at their
-// addresses, come back after an hour, were replaced by another peer, or are at addresses that the
-// rules or the filter forbid.
+// TestKnownPeersAreSeeds starts with peers that an earlier process knew. The peers are still at
+// their addresses, return after an hour, were replaced by another peer, or have addresses that
+// the rules or the filter forbid.
 func TestKnownPeersAreSeeds(t *testing.T) {
 	t.Parallel()
 	const at = "127.0.0.1:2"
@@ -269,7 +269,7 @@ func TestKnownPeersThatCannotBeKept(t *testing.T) {
 		a.catalog.Put(b.catalog.Self())
 		time.Sleep(2 * time.Second)
 		if got := len(logs.lines()); got == 0 || !slices.ContainsFunc(logs.lines(), func(l string) bool { return strings.Contains(l, "no space left") }) {
-			t.Errorf("logged %q, want what went wrong", logs.lines())
+			t.Errorf("logged %q, want the error", logs.lines())
 		}
 		b.stop()
 	})

@@ -13,9 +13,9 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestLeaversAreForgotten ends a peer in all ways: with a GOODBYE or without, in a group or in none.
-// Only a peer that left its groups and sent GOODBYE is forgotten at once and not dialled again. It
-// is accepted when it comes back.
+// TestLeaversAreForgotten ends a peer with or without a GOODBYE, in a group or in none. Only a
+// peer that has left its groups and sent GOODBYE must be forgotten at once and not dialled again.
+// It must be accepted when it comes back.
 func TestLeaversAreForgotten(t *testing.T) {
 	for _, left := range []bool{true, false} {
 		for _, orderly := range []bool{true, false} {
@@ -94,7 +94,7 @@ func TestLeaversAreNotBroughtBack(t *testing.T) {
 	r.sendEntries(last)
 	r.sync()
 	if _, known := a.catalog.Get(b.peer()); known {
-		t.Error("an entry that was passed on brought back a peer that left")
+		t.Error("a relayed entry brought back a peer that has left")
 	}
 }
 

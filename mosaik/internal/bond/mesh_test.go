@@ -19,7 +19,7 @@ func TestMeshFormsWithFewDials(t *testing.T) {
 	}
 	n := 60
 	if underRace() {
-		n = 30 // a handshake takes many times as long
+		n = 30 // a handshake takes much longer
 	}
 	var dials atomic.Int64
 	count := func(s *setup) {

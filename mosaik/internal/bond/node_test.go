@@ -27,7 +27,7 @@ const patience = 30 * time.Second
 
 var network = sm.ID("test network")
 
-// calm is a heartbeat that no test reaches by accident.
+// calm is a heartbeat too slow to end a connection in a test.
 var calm = Heartbeat{Interval: patience, MaxMissed: 2}
 
 // identity returns the n-th identity in the order of peer ids.
@@ -50,7 +50,7 @@ type node struct {
 	manager *Manager
 }
 
-// setup is the configuration of a node that tests change.
+// setup is the configuration of a node, which tests can change.
 type setup struct {
 	network  sm.Digest
 	listen   string
@@ -59,7 +59,7 @@ type setup struct {
 	resolver *net.Resolver
 	groups   []sm.Digest
 	noAddr   bool   // the entry has no address
-	addr     string // of the entry, "" for the one that is listened on
+	addr     string // in the entry, "" for the address of the listener
 	raft     link.Handler
 	config   Config // Link and Catalog are filled in
 }
@@ -189,7 +189,7 @@ func (r *recorder) next(t testing.TB) report {
 	}
 }
 
-// want fails the test unless the next report is this one.
+// want fails the test unless the next report is want.
 func (r *recorder) want(t testing.TB, want report) {
 	t.Helper()
 	if got := r.next(t); got != want {
@@ -197,7 +197,7 @@ func (r *recorder) want(t testing.TB, want report) {
 	}
 }
 
-// await skips reports up to this one.
+// await skips reports up to want.
 func (r *recorder) await(t testing.TB, want report) {
 	t.Helper()
 	for r.next(t) != want {
@@ -226,7 +226,7 @@ func testGroup(h Handler, hello string) GroupConfig {
 	}
 }
 
-// goroutine stands for the goroutine that owns a group. It exists while calls wait.
+// goroutine acts as the goroutine that owns a group. It exists while calls wait.
 type goroutine struct {
 	mu     sync.Mutex
 	calls  []func()
@@ -299,7 +299,7 @@ func (n *node) awaitEntry(peer sm.PeerID, ok func(discovery.Signed) bool) discov
 				return s
 			}
 		case <-timeout:
-			n.t.Fatalf("no such entry of peer %s came in time", peer.Short())
+			n.t.Fatalf("no such entry of peer %s arrived in time", peer.Short())
 		}
 	}
 }
@@ -312,7 +312,7 @@ func (n *node) awaitConn(peer sm.PeerID, ok func(*conn) bool) *conn {
 	return n.awaitConnFor(patience, peer, ok)
 }
 
-// awaitConnFor is awaitConn with another time limit.
+// awaitConnFor is awaitConn with the given time limit.
 func (n *node) awaitConnFor(patience time.Duration, peer sm.PeerID, ok func(*conn) bool) *conn {
 	n.t.Helper()
 	for timeout := time.After(patience); ; {

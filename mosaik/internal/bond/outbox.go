@@ -19,7 +19,7 @@ type frame struct {
 func (f frame) size() int { return len(f.payload) + frameOverhead }
 
 // outbox is the queue of frames between a connection and its writer. It has no bound of its
-// own: what it holds counts until it is written, in conn.holds (held.go). Its lock is taken
+// own: its frames count in conn.holds until they are written (held.go). Its lock is taken
 // under the manager's mutex, never the other way round.
 type outbox struct {
 	mu     sync.Mutex

@@ -46,7 +46,7 @@ func (m *Manager) ensurePeer(id sm.PeerID) *peer {
 }
 
 // idle handles the end of the last connection. A peer without an entry is dropped: any process
-// can make up any number of them.
+// can invent any number of such peers.
 func (p *peer) idle(now time.Time) {
 	p.target.Pause(now)
 	if _, known := p.m.cfg.Catalog.Get(p.id); !known {

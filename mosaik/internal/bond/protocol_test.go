@@ -28,7 +28,7 @@ func TestReflectedProof(t *testing.T) {
 	rec.want(t, report{"refused", r.id.Peer(), consensus.CodeWrongProof, ""})
 }
 
-// TestProofOfAnotherConnection replays a proof that was right on another connection.
+// TestProofOfAnotherConnection replays a proof that was valid on another connection.
 func TestProofOfAnotherConnection(t *testing.T) {
 	t.Parallel()
 	a, old, _, rec := rawBond(t, nil)
@@ -158,8 +158,11 @@ func TestNothingIsSaidBeforeTheProof(t *testing.T) {
 	a := startNode(t, 0, nil)
 	rec := newRecorder()
 	g := testGroup(rec, "")
-	g.Hello = func() []byte { t.Error("asked for what a peer without proof must not learn"); return nil }
-	rec.accept = func(sm.PeerID, []byte) consensus.CloseCode { t.Error("looked at a peer without proof"); return 0 }
+	g.Hello = func() []byte { t.Error("Hello was called for a peer without proof"); return nil }
+	rec.accept = func(sm.PeerID, []byte) consensus.CloseCode {
+		t.Error("Accept was called for a peer without proof")
+		return 0
+	}
 	a.join(g)
 	r := connectRaw(t, a, 1, g.ID)
 	if got := len(r.expect(kindOpen)); got != openHead+sm.DigestSize {
@@ -198,7 +201,8 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 		})
 	}
 	t.Run("too large", func(t *testing.T) {
-		// No more than the node drains, or its reset would end this write.
+		// At most as much as the node drains: otherwise its reset would end this
+		// write.
 		t.Parallel()
 		r := connectRaw(t, startNode(t, 0, nil), 1)
 		r.send(kindMessage, make([]byte, maxStrangerFrame+1))
@@ -206,8 +210,8 @@ func TestMalformedFramesCostTheConnection(t *testing.T) {
 	})
 }
 
-// TestUnknownKindsAreIgnored sends frames of kinds that a newer program may have. They are ignored on
-// a selected connection, within the limits of size.
+// TestUnknownKindsAreIgnored sends frames of kinds that a newer program may have. They must be
+// ignored on a selected connection, within the size limits.
 func TestUnknownKindsAreIgnored(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -246,7 +250,7 @@ func TestProtocolViolations(t *testing.T) {
 	}
 	t.Run("unknown before SELECT", func(t *testing.T) {
 		t.Parallel()
-		r := dialRaw(t, startNode(t, 2, nil), 1) // which is to select
+		r := dialRaw(t, startNode(t, 2, nil), 1) // which must select
 		r.greet(1)
 		r.send(99, nil)
 		r.expectGoodbye(consensus.CodeProtocolViolation)
@@ -388,9 +392,9 @@ func TestEntriesOfOthers(t *testing.T) {
 	other.expect(kindEntries)
 }
 
-// TestOldEntryOfItsOwn has a peer send an entry about itself that is older than the known one. It is
-// sent the known one, so that it signs a newer one. That happens if its clock was ahead before a
-// restart, or if another process has its identity.
+// TestOldEntryOfItsOwn has a peer send an entry about itself that is older than the known one. The
+// node must send it the known one, so that it signs a newer one. This happens if the peer's clock
+// was ahead before a restart, or if another process has its identity.
 func TestOldEntryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, 0, nil)
@@ -402,7 +406,7 @@ func TestOldEntryOfItsOwn(t *testing.T) {
 	v2 := signEntry(t, identity(t, 1), discovery.Entry{Network: network, Version: 2})
 	r.sendEntries(v2)
 	if got := r.expect(kindEntries); !bytes.Equal(got, appendEntries([]discovery.Signed{v9})[0]) {
-		t.Errorf("told % x, want % x", got, v9.Bytes())
+		t.Errorf("sent % x, want % x", got, v9.Bytes())
 	}
 	r.sendEntries(v2)
 	r.sync() // once is enough
@@ -434,7 +438,7 @@ func TestTombstone(t *testing.T) {
 	r.sendEntries(entry(6))
 	r.sync()
 	if _, known := a.catalog.Get(x.Peer()); !known {
-		t.Error("a newer entry of a forgotten peer was not taken in")
+		t.Error("a newer entry of a forgotten peer was not accepted")
 	}
 }
 

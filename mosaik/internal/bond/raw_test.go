@@ -104,7 +104,7 @@ func (r *raw) expect(kind uint8) []byte {
 }
 
 // sync returns when the node has handled all frames that were sent. It fails the test if the node
-// has answered.
+// answers with another frame.
 func (r *raw) sync() {
 	r.t.Helper()
 	r.send(kindPing, appendNumber(nil, 42))
@@ -173,15 +173,15 @@ func (r *raw) proof(sender sm.PeerID) sm.Digest {
 	return sm.Parts(ofConnection[:], sender[:])
 }
 
-// open sends an OPEN with a right proof.
+// open sends an OPEN with a valid proof.
 func (r *raw) open(number uint32) {
 	r.t.Helper()
 	f := openFrame{group: testGroup(nil, "").ID, number: number, proofs: []sm.Digest{r.proof(r.id.Peer())}}
 	r.send(kindOpen, f.append(nil))
 }
 
-// rawBond starts a node and a raw peer and returns them with a bond up between
-// OPEN 1 of either.
+// rawBond starts a node and a raw peer and returns them with a bond between their
+// OPENs with number 1.
 func rawBond(t *testing.T, change func(*GroupConfig)) (*node, *raw, *GroupBonds, *recorder) {
 	t.Helper()
 	a := startNode(t, 0, nil)

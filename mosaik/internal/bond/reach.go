@@ -10,13 +10,13 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
-// reach says which peers can be reached.
+// reach is the number of peers that were reached, and the errors of seeds.
 type reach struct {
 	peers int              // connections on which entries have arrived
 	seeds map[string]error // why each seed could not be reached last; immutable
 }
 
-// reachability is a reach that callers can wait for.
+// reachability is a reach whose changes callers can await.
 type reachability struct{ value *watch.Value[reach] }
 
 func newReachability() reachability { return reachability{watch.New(reach{})} }
@@ -48,9 +48,9 @@ func (r reachability) seed(addr string, err error) {
 	})
 }
 
-// Connected waits until a peer is connected and has sent its entries. If ctx ends first, the
-// error wraps its cause and says why each seed could not be reached. If the manager closes
-// first, the error wraps [ErrClosed].
+// Connected waits until a peer is connected and has sent its entries. If ctx ends first, the error
+// wraps its cause and explains why each seed could not be reached. If the manager closes first,
+// the error wraps [ErrClosed].
 func (m *Manager) Connected(ctx context.Context) error {
 	r, err := m.reach.value.Wait(ctx, func(r reach) bool { return r.peers > 0 })
 	if err == nil {

@@ -303,7 +303,8 @@ func (m *Manager) isConnected(id sm.PeerID) bool {
 	return p != nil && len(p.conns) > 0
 }
 
-// unlessClosed returns the error, but nil for the end of the manager, which is no failure.
+// unlessClosed returns the error, or nil if it is the end of the manager, which is not a
+// failure.
 func unlessClosed(err error) error {
 	if errors.Is(err, ErrClosed) {
 		return nil

@@ -91,7 +91,7 @@ func (n *node) awaitPeer(peer sm.PeerID) {
 	n.awaitConn(peer, anyConn)
 }
 
-// place is a seed that leads to a loopback address, one at a time.
+// place is a seed that leads to one loopback address at a time.
 type place struct {
 	port string
 	on   func(*setup)
@@ -293,8 +293,8 @@ func TestSettledSeeds(t *testing.T) {
 	})
 }
 
-// TestSeedAlarm has a seed fail for a short time, as while the processes of a deployment start, for a
-// long time, or with a refusal that a retry cannot change.
+// TestSeedAlarm has a seed fail for a short time, as during the start of a deployment, for a long
+// time, or with a refusal that a retry cannot change.
 func TestSeedAlarm(t *testing.T) {
 	for name, c := range map[string]struct {
 		failing time.Duration

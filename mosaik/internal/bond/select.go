@@ -8,10 +8,10 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Which connection stays
+// Selection of a connection
 //
 // Both ends of a pair dial when they have no connection. So two connections can exist, and an
-// end can hold one that the other has lost. The end with the lower peer id decides alone, when
+// end can hold one that the other has lost. Only the end with the lower peer id decides, when
 // the HELLO of a connection arrives:
 //
 //   - Without a current connection it selects the new one. If it has dialled another one that

@@ -34,7 +34,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	r := newRaw(t, 2)
 	_, err := r.link.Dial(t.Context(), a.addr(), a.peer(), link.Bond)
 	wantRefused(t, err, consensus.CodeUnknownPeer)
-	known.dial(a) // a peer with a known entry is no stranger
+	known.dial(a) // a peer with a known entry is not a stranger
 	a.manager.mu.Lock()
 	for i := range maxStrangers {
 		delete(a.manager.peers, sm.PeerID{1, byte(i)})
@@ -168,7 +168,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 		}, map[count]int64{{consensus.CodeTicketRefused, link.Received}: 1}},
 		"it leaves": {func(a *node, r *raw) {
 			r.send(kindGoodbye, appendCode(nil, 4711))
-			_, _ = io.Copy(io.Discard, r.conn) // until the node hangs up
+			_, _ = io.Copy(io.Discard, r.conn) // until the node closes the connection
 		}, map[count]int64{{consensus.CodeAccepted, link.Received}: 1}},
 		"it talks nonsense": {func(_ *node, r *raw) {
 			r.send(kindOpen, nil)
@@ -201,7 +201,7 @@ func TestRefusedPeerIsNotRead(t *testing.T) {
 	r := dialRaw(t, a, 1)
 	r.open(1) // before HELLO
 	r.expectGoodbye(consensus.CodeProtocolViolation)
-	const most = 16 << 20 // what the system keeps of a connection is much less
+	const most = 16 << 20 // the kernel's buffers of a connection are much smaller
 	written := 0
 	for b := make([]byte, 64<<10); ; {
 		n, err := r.conn.Write(b)
@@ -209,7 +209,7 @@ func TestRefusedPeerIsNotRead(t *testing.T) {
 			break
 		}
 		if written > most {
-			t.Fatalf("%d bytes were taken from a peer that was refused, want at most %d and what the system keeps", written, lingerBytes)
+			t.Fatalf("%d bytes were taken from a peer that was refused, want at most %d and the kernel's buffers", written, lingerBytes)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func TestEntriesFillFrames(t *testing.T) {
 	}
 	for i, e := range entries {
 		if i >= len(got) || !bytes.Equal(got[i], e.Bytes()) {
-			t.Fatalf("entry %d did not come through", i)
+			t.Fatalf("entry %d is not in the frames", i)
 		}
 	}
 	if appendEntries(nil) != nil {

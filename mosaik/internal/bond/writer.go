@@ -13,8 +13,8 @@ const (
 	// relayBatch bounds the entries of one frame, in bytes, unless the frame has only one.
 	relayBatch = 16 << 10
 	// Changes of the catalog are relayed at once in newsBurst frames, and then in one frame
-	// per relayInterval. Of an entry that changes more often only the last version is
-	// relayed. The burst lets a network that forms spread its entries without delay.
+	// per relayInterval. If an entry changes more often, only its last version is relayed.
+	// The burst lets a network that forms spread its entries without delay.
 	newsBurst     = 16
 	relayInterval = 50 * time.Millisecond
 )

@@ -73,9 +73,9 @@ func newReplica(e *Engine, cfg ReplicaConfig) *Replica {
 	return r
 }
 
-// Stop ends the replica and forgets its snapshots in memory; its log stays as it is. The state
-// machine, the log and the events are not used once it has returned. Stopping again also waits
-// and returns the same error. Events must not call it.
+// Stop ends the replica and forgets its snapshots in memory; its log remains unchanged. The
+// state machine, the log and the events are not used once it has returned. Stopping again also
+// waits and returns the same error. Events must not call it.
 func (r *Replica) Stop() error { return r.stop() }
 
 func (r *Replica) shutdown() error {

@@ -71,7 +71,7 @@ type Config struct {
 	Network Network
 }
 
-// ReplicaConfig says which replica to start.
+// ReplicaConfig identifies the replica to start.
 type ReplicaConfig struct {
 	Shard   uint64 // not 0
 	Replica uint64 // not 0, and never used in the shard with another log

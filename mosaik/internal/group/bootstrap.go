@@ -6,7 +6,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// bootstrapper holds what a member without an epoch knows, from which next decides.
+// bootstrapper is the knowledge of a member without an epoch, on which next bases
+// its decision.
 type bootstrapper struct {
 	now          time.Time
 	self         sm.PeerID
@@ -15,8 +16,8 @@ type bootstrapper struct {
 	seekingSince time.Time          // when the member began to look for an epoch
 	delay        time.Duration      // bootstrap delay times the reluctance factor
 	endedEpochs  map[Epoch]sm.Index // epochs that are over
-	// blocked is for how long at least this member must not bootstrap, because a group that
-	// accepts commands refuses it; 0 for no such group.
+	// blocked is the least time for which this member must not bootstrap, because a group
+	// that accepts commands refuses it; 0 for no such group.
 	blocked time.Duration
 	peers   map[sm.PeerID]Announcement // of the peers with a live bond
 }
@@ -104,7 +105,7 @@ func precedes(p sm.PeerID, pr Role, q sm.PeerID, qr Role) bool {
 	return p.Compare(q) < 0
 }
 
-// findEpoch joins or bootstraps an epoch, if the member is in none and the time has come.
+// findEpoch joins or bootstraps an epoch if the member is in none and next decides so.
 func (g *Group) findEpoch() {
 	if g.local != nil || g.leaving {
 		return

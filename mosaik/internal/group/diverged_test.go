@@ -6,8 +6,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestApart tells epochs of which none yields from those that settle it among
-// themselves.
+// TestApart distinguishes diverged epochs, of which none yields, from pairs in
+// which one epoch yields.
 func TestApart(t *testing.T) {
 	ours, theirs := epochOf("E"), epochOf("F")
 	for _, c := range []struct {

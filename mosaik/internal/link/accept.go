@@ -19,8 +19,8 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// Serve starts to accept connections and returns. On a link that is closed or already
-// serves it does nothing.
+// Serve starts to accept connections and returns. It does nothing on a link that is
+// closed or already serves.
 func (l *Link) Serve() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,8 +65,9 @@ func (l *Link) acceptAll(ctx context.Context) {
 // Distrust.
 func (l *Link) Trust(addr net.Addr) { l.gate.trust(addr, time.Now()) }
 
-// Distrust takes back one call of Trust, which lasted that long. The address remains
-// trusted for as long again, at most ten minutes, so that members can come back.
+// Distrust revokes one call of Trust, which was made lasted ago. The address
+// remains trusted for as long again, at most ten minutes, so that members can come
+// back.
 func (l *Link) Distrust(addr net.Addr, lasted time.Duration) {
 	l.gate.distrust(addr, lasted, time.Now())
 }

@@ -28,7 +28,7 @@ type Conn struct {
 	done    chan struct{} // closed by close
 
 	content atomic.Uint64 // bytes that reader has read of tls
-	preface uint64        // of these, what came before the first frame; set by the handshake
+	preface uint64        // of these, the bytes before the first frame; set by the handshake
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -121,12 +121,13 @@ func (c *Conn) Read(b []byte) (int, error) { return c.reader.Read(b) }
 // Write implements [net.Conn]. Bytes of concurrent calls do not mix.
 func (c *Conn) Write(b []byte) (int, error) { return c.tls.Write(b) }
 
-// Bar reports that the peer sent what no honest peer sends. For ten seconds no connection
-// from its address is accepted, unless the address is trusted (see [Link.Trust]).
+// Bar reports that the peer sent data that no honest peer sends. For ten seconds no
+// connection from its address is accepted, unless the address is trusted (see
+// [Link.Trust]).
 func (c *Conn) Bar() { c.gate.bar(c.RemoteAddr(), time.Now()) }
 
-// Drain discards what still arrives, without decrypting it, until the stream ends, the read
-// deadline passes, or that many bytes have arrived. It belongs to the goroutine that reads.
+// Drain discards incoming bytes, without decrypting them, until the stream ends, the read
+// deadline passes, or the given number has arrived. It belongs to the goroutine that reads.
 // Nothing can be read after it.
 func (c *Conn) Drain(bytes int64) {
 	c.ReleaseCPU()

@@ -32,7 +32,7 @@ func (l Limit) String() string {
 	return [...]string{"none", "connections", "address_connections", "handshakes", "address_handshakes", "address_rate", "rate", "barred"}[l]
 }
 
-// Direction says which end refused.
+// Direction is the end of a connection that refused it.
 type Direction int
 
 // The directions of a refusal.
@@ -45,7 +45,7 @@ const (
 // String returns the name of the direction in metrics.
 func (d Direction) String() string { return [...]string{"sent", "received"}[d] }
 
-// Outcome says how a dial ended.
+// Outcome is the result of a dial.
 type Outcome int
 
 // The outcomes of a dial.

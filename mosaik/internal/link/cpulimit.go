@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// What the connections of strangers may use of one processor, all of them together.
+// The time of one processor that the connections of all strangers together may use.
 const (
-	cpuShare = 0.1                    // of its time
+	cpuShare = 0.1                    // share of its time
 	cpuBurst = 250 * time.Millisecond // at once, after a time without use
-	// maxTurn bounds what one turn counts for. On a busy machine a turn lasts longer than
-	// the processor works on it. Without the bound, strangers would get less the busier the
-	// machine is.
+	// maxTurn bounds the time that one turn counts. On a busy machine a turn lasts longer
+	// than the processor works on it. Without the bound, strangers would get less the
+	// busier the machine is.
 	maxTurn = time.Millisecond
 )
 
@@ -129,10 +129,10 @@ func (c *limitedConn) release(holds *atomic.Bool) {
 	}
 }
 
-// LimitCPU says whether the connection's goroutines share a tenth of a processor, after a
-// burst of 250 ms, with those of all connections that are limited. Connections of strangers
-// are. Every connection is during its handshake, and none after it until LimitCPU is called.
-// A turn that has begun does not end.
+// LimitCPU limits the connection's goroutines, or lifts the limit. The goroutines of all
+// limited connections share a tenth of a processor, after a burst of 250 ms. Connections of
+// strangers are limited. Every connection is limited during its handshake, and none after it
+// until LimitCPU is called. LimitCPU does not end a turn that has begun.
 func (c *Conn) LimitCPU(limit bool) { c.limited.limited.Store(limit) }
 
 // ReleaseCPU ends the turn of the reading goroutine. On a limited connection that goroutine

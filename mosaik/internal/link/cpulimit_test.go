@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTurnstileShare has goroutines of many connections work whenever they have a turn. One works at
-// a time, and together they use their share.
+// TestTurnstileShare has goroutines of many connections work whenever they have a turn. Only one
+// may work at a time, and together they must use their share.
 func TestTurnstileShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

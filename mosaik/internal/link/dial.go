@@ -23,7 +23,8 @@ func (l *Link) Dial(ctx context.Context, addr string, want sm.PeerID, p Protocol
 // DialChecked is Dial to an address that came from the network. After a name is resolved,
 // check decides about each IP address and port before a socket connects to it. An error of
 // check is wrapped in [ErrForbidden]. It may be called from several goroutines at once. At
-// most 8 addresses of a name are tried. [Config.Dial] says what is checked when it is set.
+// most 8 addresses of a name are tried. If [Config.Dial] is set, check receives the
+// addresses that its comment lists.
 func (l *Link) DialChecked(ctx context.Context, addr string, want sm.PeerID, p Protocol, check Check) (*Conn, error) {
 	c := &Conn{dialled: true}
 	err := l.dial(ctx, c, addr, want, p, check)

@@ -1,7 +1,6 @@
 // Package link is the wire between peers: TLS 1.3 on one TCP port, with mutual
 // proof of the peers' ed25519 identities and a protocol chosen by ALPN.
-//
-// # What a connection goes through
+// # Stages of a connection
 //
 //  1. TCP.
 //  2. TLS 1.3. Both ends present one certificate, signed by the very ed25519

@@ -17,17 +17,17 @@ import (
 //	     4     1  kind, given its meaning by the protocol
 //	     5   n-1  payload
 //
-// The preface says that both ends speak the protocol. Behind it, and behind the
-// handshake of the protocol if it has one, a frame of an unknown kind is read and
-// ignored, within the limits of size and rate that hold for all frames.
+// After the preface both ends are known to speak the protocol. From then on, or
+// from the end of the protocol's own handshake, a frame of an unknown kind is read
+// and ignored, within the limits of size and rate of all frames.
 const frameHead = 5
 
 // ErrFrame reports a frame that is malformed or exceeds a limit. It is a fault of the end
 // that wrote the frame, not of the connection.
 var ErrFrame = errors.New("bad frame")
 
-// firstRead bounds the memory that is allocated for the length in a frame's header, before
-// the payload arrives. In bytes.
+// firstRead bounds the memory, in bytes, that is allocated for the length in a frame's
+// header before the payload arrives.
 const firstRead = 64 << 10
 
 // appendFrame appends a frame of the kind whose payload is the concatenation of payload.
@@ -82,7 +82,8 @@ func readFrame(r *bufio.Reader, max int, buf []byte) (kind uint8, payload []byte
 }
 
 // readPayload reads n bytes into buf[:0] or, if that is too small, into memory that grows
-// with what has arrived: a peer that announces much and sends little costs little.
+// with what has arrived: a peer that announces a large payload and sends little uses
+// little memory.
 func readPayload(r io.Reader, n int, buf []byte) ([]byte, error) {
 	for len(buf) < n {
 		had := len(buf)

@@ -131,7 +131,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// FuzzReadFrame checks that the frames that are read encode to the same bytes.
+// FuzzReadFrame checks that the frames that it reads encode to the same bytes.
 func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01\x07"))
 	f.Add([]byte("\x00\x00\x00\x04\x07abc\x00\x00\x00\x02\x08x"))

@@ -182,7 +182,7 @@ func TestIdentifyRefusesTheZeroKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if peer, err := identify([]*x509.Certificate{cert}); err == nil {
-			t.Errorf("a certificate that anybody can make is peer %s", peer.Short())
+			t.Errorf("a certificate that any process can make identifies peer %s", peer.Short())
 		}
 		return
 	}
@@ -220,7 +220,7 @@ func TestAcceptSurvivesGarbage(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw.(*net.TCPConn).CloseWrite()
-		io.Copy(io.Discard, raw) // until the link hangs up
+		io.Copy(io.Discard, raw) // until the link closes the connection
 	}
 	raw := dialRaw(t, l)
 	if code, err := greetRaw(raw, clientTLS(t)); code != consensus.CodeAccepted || err != nil {

@@ -22,8 +22,8 @@ const (
 	maxHandshakes = 256
 	// maxConnsPerPeer bounds the accepted connections of one peer, over all protocols.
 	maxConnsPerPeer = 16
-	// maxSources is the number of addresses, beside those with a connection, at which the
-	// ones that nothing is known about are dropped.
+	// maxSources bounds the sources, beside one for each connection. At the bound,
+	// sources are dropped that have no connection and are neither trusted nor barred.
 	maxSources = 4096
 	// A handshake and what follows it take a millisecond of a processor. So the rate of new
 	// connections from all untrusted addresses together is bounded: a burst, and a number
@@ -36,8 +36,8 @@ const (
 	barTime = 10 * time.Second
 )
 
-// Limits bounds what other peers can make this one hold and do. A connection that exceeds a
-// limit of its address is closed before TLS.
+// Limits bounds the connections and the work that other peers can cause. A connection that
+// exceeds a limit of its address is closed before TLS.
 type Limits struct {
 	// Conns bounds accepted connections, including those in their handshake. ConnsPerAddr
 	// bounds those from one IP address (of IPv6, from one /64 network). A 32nd of
@@ -65,7 +65,7 @@ func (l Limits) rate() float64          { return max(1, float64(l.ConnsPerAddr)/
 type gate struct {
 	limits Limits
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	conns      int
 	tokens     tokens    // of addresses that are not trusted
 	handshakes list.List // of *acceptedConn, oldest first
@@ -243,7 +243,7 @@ func (v *acceptedConn) leave() {
 }
 
 // prefixOf returns the source that an address counts as: an IPv4 address or a /64 network of
-// IPv6. All addresses that are no TCP addresses are one source.
+// IPv6. All addresses that are not TCP addresses are one source.
 func prefixOf(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

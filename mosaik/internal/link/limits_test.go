@@ -182,7 +182,7 @@ func TestExcessIsClosedBeforeTLS(t *testing.T) {
 	}
 	for _, raw := range stalled {
 		raw.(*net.TCPConn).CloseWrite()
-		io.Copy(io.Discard, raw) // until the link hangs up
+		io.Copy(io.Discard, raw) // until the link closes the connection
 	}
 	for { // the link may still count the last one
 		client := listen(t, 2, nil)
@@ -292,7 +292,8 @@ func TestThousandsOfConnections(t *testing.T) {
 	}
 	perAddr := server.config.Limits.handshakesPerAddr()
 	kept := 0
-	for _, raw := range raws { // those over the limit end; the others remain until the handshake timeout
+	// Connections over the limit end. The others remain until the handshake timeout.
+	for _, raw := range raws {
 		raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if _, err := raw.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
 			kept++

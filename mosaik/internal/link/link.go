@@ -33,7 +33,7 @@ const defaultHandshakeTimeout = 2 * time.Second
 var (
 	// ErrSelf reports a connection of this peer to itself.
 	ErrSelf = errors.New("the peer is this peer itself")
-	// ErrOtherPeer reports an address at which another peer answers than the expected one.
+	// ErrOtherPeer reports an address at which a peer other than the expected one answers.
 	ErrOtherPeer = errors.New("another peer answers")
 	// ErrHandshake reports a dial whose TCP connection was opened and whose handshake failed.
 	ErrHandshake = errors.New("the handshake failed")
@@ -55,8 +55,8 @@ type Config struct {
 	//
 	// If Dial is set, the check of [Link.DialChecked] sees an IP address before Dial does.
 	// For a name it sees the remote address of the connection that Dial returns, if that is
-	// a [*net.TCPAddr]. Behind a proxy that is the address of the proxy, which decides what
-	// a name stands for.
+	// a [*net.TCPAddr]. Behind a proxy that is the address of the proxy, which resolves the
+	// name.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Resolver looks up names if Dial is nil. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
@@ -85,7 +85,7 @@ type Link struct {
 	cpu      *cpuLimiter    // of connections whose peer is a stranger
 	running  sync.WaitGroup // the accept loop and the accepted connections
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	handlers map[Protocol]Handler
 	stop     func()           // ends what Serve started, nil before it
 	ends     map[*Conn]func() // ends each connection and each Dial in flight; called without mu

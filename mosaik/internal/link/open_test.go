@@ -34,7 +34,8 @@ func (c *checks) check(addr netip.AddrPort) error {
 	return nil
 }
 
-// resolving makes a link use a resolver that resolves every name to these addresses.
+// resolving makes a link use a resolver that returns the given addresses for every
+// name.
 func resolving(addrs ...string) func(*Config) {
 	return func(c *Config) {
 		c.Resolver = dnstest.Resolver(func(string) (ips []netip.Addr) {

@@ -10,8 +10,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// The preface is the first thing on every connection after TLS, whatever the
-// protocol. The dialer sends 36 bytes:
+// The preface is the first data on every connection after TLS, in every protocol. The
+// dialer sends 36 bytes:
 //
 //	offset  size  content
 //	     0     3  magic "MSK" (4d 53 4b)

@@ -75,7 +75,8 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// FuzzPreface checks that a preface or an answer that is read encodes to the same bytes.
+// FuzzPreface checks that each preface or answer that can be read encodes to the same
+// bytes.
 func FuzzPreface(f *testing.F) {
 	f.Add(appendPreface(nil, testNetwork))
 	f.Add(appendPreface(nil, sm.Digest{}))

@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// counter is the cheapest machine.
+// counter is a machine whose commands take almost no time.
 type counter struct{}
 
 func (counter) Apply(sm.ApplyContext, uint32, []byte) (any, error, bool) { return nil, nil, true }
@@ -36,7 +36,7 @@ func (i *instant) Start(_ context.Context, data []byte) (Attempt, error) {
 }
 
 func (i *instant) Wait(context.Context, <-chan struct{}) (settled bool, err error) {
-	runtime.Gosched() // lets calls gather
+	runtime.Gosched() // so that calls are batched
 	return true, nil
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestAttemptsBelowTheRoundTrip limits attempts to less than the round-trip time. The session opens
-// and commands receive their outcomes all the same.
+// TestAttemptsBelowTheRoundTrip limits attempts to less than the round-trip time. The session must
+// still open, and commands must still receive their outcomes.
 func TestAttemptsBelowTheRoundTrip(t *testing.T) {
 	const trip = 700 * time.Millisecond
 	for _, limit := range []time.Duration{time.Millisecond, 100 * time.Millisecond, trip - 1, trip, time.Second} {
@@ -46,7 +46,7 @@ func callOverSlowLink(t *testing.T, trip, limit time.Duration) {
 }
 
 // TestOpeningEndsWithTheLeader changes the leader during a long attempt to open a session, which
-// the lost leader may never answer. The attempt ends.
+// the lost leader may never answer. The attempt must end.
 func TestOpeningEndsWithTheLeader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		changed, attempts := make(chan struct{}), 0

@@ -15,8 +15,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// TestWaitAgain has one of two waiters stop, or one waiter stop and return. The call is not
-// abandoned.
+// TestWaitAgain has one of two waiters stop, or one waiter stop and wait again. The call
+// must not be abandoned.
 func TestWaitAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan error)
@@ -26,7 +26,7 @@ func TestWaitAgain(t *testing.T) {
 		defer l.Close(nil)
 		a, b := l.submit(t, "a"), (*Call)(nil)
 		synctest.Wait()
-		b = l.submit(t, "b") // stays in the queue
+		b = l.submit(t, "b") // remains in the queue
 		for _, c := range []*Call{a, b} {
 			go func() {
 				if _, _, err := c.Wait(t.Context()); err != nil {
@@ -47,7 +47,7 @@ func TestWaitAgain(t *testing.T) {
 			t.Errorf("applied (-want +got):\n%s", diff)
 		}
 
-		// The same waiter, which returns.
+		// The same waiter stops and waits again.
 		l.then(l.script(func(context.Context, []byte) error { return <-release }))
 		c := l.submit(t, "c")
 		synctest.Wait()
@@ -64,7 +64,8 @@ func TestWaitAgain(t *testing.T) {
 	})
 }
 
-// tardy is a context that ends once a goroutine waits for its end and something else has happened.
+// tardy is a context that ends only after a goroutine waits for its end and another event has
+// occurred.
 type tardy struct {
 	context.Context
 	before func()
@@ -83,8 +84,8 @@ func (c *tardy) Done() <-chan struct{} {
 
 func (c *tardy) Err() error { return c.err }
 
-// TestContextEndsAfterAdmission ends the context of a call that waited for space when it has been
-// admitted. The end does not concern the call.
+// TestContextEndsAfterAdmission ends the context of a call that waited for space and has been
+// admitted. The end must not affect the call.
 func TestContextEndsAfterAdmission(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for range 20 { // select chooses at random
@@ -178,8 +179,8 @@ func TestSnapshotCoversSeal(t *testing.T) {
 	})
 }
 
-// TestPauseAfterUnknownSession has a group reject sessions that were just opened, as one may that
-// takes over a carryover. The next session is opened after a pause.
+// TestPauseAfterUnknownSession has a group reject sessions that were just opened, as may happen
+// during a carryover. The next session must be opened after a pause.
 func TestPauseAfterUnknownSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLocal(nil)

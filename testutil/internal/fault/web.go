@@ -206,9 +206,9 @@ func (w *Web) Drop(i, j int) {
 	}
 }
 
-// Forget loses one of the connections between two nodes, drawn at random: nothing that is
-// sent on it arrives any longer, whatever the link says, and neither end learns of it. It
-// reports whether there was one.
+// Forget loses one of the connections between two nodes, drawn at random. No data that is
+// sent on it arrives any longer, regardless of the state of the link, and neither end
+// notices. Forget reports whether there was a connection.
 func (w *Web) Forget(i, j int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package hand is the codec of [store.Command] as one would write it by hand
-// for speed: the mark that the generated codec is measured against. It writes
-// the same bytes, and accepts and refuses the same; only its errors name no path.
+// Package hand is a codec of [store.Command] written by hand for speed. The
+// generated codec is compared with it. It writes and accepts the same bytes as the
+// generated codec, but its errors contain no path.
 package hand
 
 import (
@@ -122,7 +122,7 @@ func appendString(b []byte, s string) ([]byte, bool) {
 	return b, valid(b[len(b)-len(s):])
 }
 
-// valid reports whether b is UTF-8; first it looks for ASCII, which is faster.
+// valid reports whether b is UTF-8. It first checks for ASCII, which is faster.
 func valid(b []byte) bool {
 	const high = 0x8080808080808080
 	n := len(b)

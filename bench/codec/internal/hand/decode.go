@@ -8,9 +8,10 @@ import (
 	"github.com/mosaik-go/mosaik/codec"
 )
 
-// Decode implements [codec.Codec]. It takes the bytes for what Append writes of
-// a command with short strings and few elements, and begins anew when they are
-// something else. No command takes as much memory as the limit of package codec.
+// Decode implements [codec.Codec]. It first assumes that the bytes are a command
+// with short strings and few elements, as Append writes it. For other bytes it starts
+// again with a general decoder. No command needs as much memory as the limit of package
+// codec.
 func (Codec) Decode(src []byte) (store.Command, error) {
 	if len(src) > codec.MaxSize {
 		return nil, codec.ErrTooLarge

@@ -13,7 +13,7 @@ type Put struct {
 	TTL   int64
 }
 
-// Order holds one of everything.
+// Order has a field of every kind.
 type Order struct {
 	ID         uint64
 	Side       uint8

@@ -30,7 +30,7 @@ type Put struct {
 // ApplyTo implements [sm.Command].
 func (Put) ApplyTo(*Store, sm.ApplyContext) (struct{}, error) { return struct{}{}, nil }
 
-// Order holds one of everything.
+// Order has a field of every kind.
 //
 //mosaik:command
 type Order struct {

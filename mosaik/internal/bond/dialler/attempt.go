@@ -34,8 +34,8 @@ type Attempt struct {
 // Peer returns the id of the peer.
 func (a *Attempt) Peer() sm.PeerID { return a.t.peer.ID() }
 
-// newAttempt returns a dial to an address of the peer's entry, or why a member that
-// advertises the addresses own must not dial it.
+// newAttempt returns a dial to an address of the peer's entry. The error explains
+// why a member that advertises the addresses own must not dial it.
 func (s *Scheduler) newAttempt(t *Target, q *dialQueue, addr string, own []string) (*Attempt, error) {
 	a := &Attempt{t: t, queue: q, Addr: addr}
 	literal, ok := discovery.Literal(addr)
@@ -60,7 +60,8 @@ func (s *Scheduler) newAttempt(t *Target, q *dialQueue, addr string, own []strin
 	return a, nil
 }
 
-// destination returns what dials to an IP address are counted under.
+// destination returns the destination under which dials to an IP address are
+// counted.
 func destination(ip netip.Addr) string {
 	ip = discovery.Unwrap(ip)
 	if ip.Is4() {
@@ -78,8 +79,8 @@ func (a *Attempt) begin(now time.Time) {
 	a.t.inFlight++
 }
 
-// Resolved decides about an IP address that the host of Addr stands for, and counts the dial
-// to it: many names can stand for one destination. It refuses with [ErrDestination].
+// Resolved decides about an IP address to which the host of Addr resolves, and counts the
+// dial to it: many names can resolve to one destination. It refuses with [ErrDestination].
 func (a *Attempt) Resolved(ip netip.Addr, now time.Time) error {
 	if !a.name {
 		return nil // begin has counted it
@@ -93,8 +94,9 @@ func (a *Attempt) Resolved(ip netip.Addr, now time.Time) error {
 	return nil
 }
 
-// Ended reports how the dial ended, nil for a connection that will be served. What it
-// returns logs what went wrong; the owner calls it without its lock, and then Step.
+// Ended records the error of the dial, nil for a connection that will be served. The
+// owner calls the returned function, which logs the failure, without its lock, and
+// then Step.
 func (a *Attempt) Ended(err error, now time.Time) (report func()) {
 	t, q := a.t, a.queue
 	q.inFlight--

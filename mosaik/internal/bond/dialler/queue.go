@@ -25,7 +25,7 @@ type Limits struct {
 
 var (
 	// TrustedLimits are for members and for addresses at which a peer was reached before:
-	// they have shown that they are where they say.
+	// they have shown that their addresses are right.
 	TrustedLimits = Limits{Initial: 64, Min: 64, Max: 64, Burst: 256, Rate: 64, DestBurst: 128, DestRate: 32}
 	// UntrustedLimits are for all other addresses: entries may be made up, and their
 	// addresses may be those of a victim.
@@ -57,8 +57,8 @@ func newDialQueue(limits Limits) *dialQueue {
 
 // sooner orders the targets that are due. Members come first. Then come those that failed
 // least, so that a peer that was just discovered does not wait behind thousands that failed
-// already. Peers whose connections this end selects come before the others, which most
-// probably dial us.
+// already. Peers whose connections this end selects come before the others, which probably
+// dial this end.
 func sooner(t, u *Target) bool {
 	return cmp.Or(
 		cmp.Compare(t.rank, u.rank),

@@ -16,21 +16,21 @@ const (
 	// Renewal is the least time between two dials that a new entry of a peer that is no
 	// member brings about before its backoff allows them.
 	Renewal = 30 * time.Second
-	// AlarmAfter is how long a peer or a seed may be out of reach before that is logged as a
-	// warning: processes of one deployment start, and restart, one after the other.
+	// AlarmAfter is how long a peer or a seed may be unreachable before a warning is logged:
+	// processes of one deployment start, and restart, one after the other.
 	AlarmAfter = 10 * time.Second
 	// Idle is how long the scheduler lets its owner sleep when nothing is due.
 	Idle = time.Hour
 
-	// othersEvery is which of the failed rounds to a peer that was reached, and is no
-	// member, dials its other addresses as well: every fourth.
+	// One in othersEvery rounds to a peer that was reached and is not a member also
+	// dials its other addresses.
 	othersEvery = 4
 	// maxQuiet bounds, in handshake timeouts, how long the end that does not select
 	// connections waits for the other one to dial.
 	maxQuiet = 5
 )
 
-// Config is what a [Scheduler] works with. All fields are required.
+// Config is the configuration of a [Scheduler]. All fields are required.
 type Config struct {
 	HandshakeTimeout time.Duration
 	Redial           rate.Bounds   // of the pause after a round
@@ -49,7 +49,7 @@ type Config struct {
 // Scheduler decides when each peer is dialled. Its owner serialises all calls.
 type Scheduler struct {
 	cfg       Config
-	waiting   targetHeap // targets whose time is to come, by due
+	waiting   targetHeap // targets that are not due yet, by due
 	trusted   *dialQueue // for members, and for addresses at which a peer was reached
 	untrusted *dialQueue // for all others
 	swept     time.Time  // the last sweep
@@ -149,8 +149,8 @@ func (s *Scheduler) drain(q *dialQueue, now time.Time, plan *Plan) time.Time {
 }
 
 // quiet returns when the peer may be dialled for the first time. The end that selects
-// connections dials first. While connections keep arriving, this peer's is probably among
-// those that will, and a dial to it would be one too many.
+// connections dials first. While connections keep arriving, one from this peer will
+// probably arrive too, and a dial to it would be superfluous.
 func (s *Scheduler) quiet(t *Target) time.Time {
 	if t.rank <= rankReached || t.failures > 0 || !t.peer.Selects() {
 		return t.met

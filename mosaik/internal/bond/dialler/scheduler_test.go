@@ -13,7 +13,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// fakePeer is a Peer that a test changes.
+// fakePeer is a Peer with fields that a test sets.
 type fakePeer struct {
 	id        sm.PeerID
 	addrs     []string
@@ -102,7 +102,7 @@ func TestOneRound(t *testing.T) {
 	}
 }
 
-// TestLostPeers has peers be out of reach for ForgetAfter, waiting or ready.
+// TestLostPeers has peers that cannot be reached for ForgetAfter, waiting or ready.
 func TestLostPeers(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
@@ -132,7 +132,7 @@ func TestLostPeers(t *testing.T) {
 	}
 }
 
-// TestNamesOfOneVictim has many names stand for one address.
+// TestNamesOfOneVictim has many names resolve to one address.
 func TestNamesOfOneVictim(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -23,8 +23,8 @@ const (
 	rankStranger             // any other
 )
 
-// Peer is what the scheduler asks about the peer of a target. The scheduler calls it within
-// its own methods, so the owner's lock is held.
+// Peer answers the scheduler's questions about the peer of a target. The scheduler calls it
+// within its own methods, so the owner's lock is held.
 type Peer interface {
 	// ID returns the peer's id. It never changes.
 	ID() sm.PeerID
@@ -68,7 +68,7 @@ type Target struct {
 
 	failures int  // dials since one succeeded
 	rounds   int  // that failed since a dial succeeded
-	alarmed  bool // that it is out of reach is logged as a warning
+	alarmed  bool // a warning that it cannot be reached was logged
 	failed   FailureLog
 
 	// Its place in a queue.
@@ -96,8 +96,8 @@ func (t *Target) lost(now time.Time) bool {
 		!t.peer.LastSeen().Add(t.s.cfg.ForgetAfter).After(now)
 }
 
-// rankAt returns the peer's rank if these are its addresses. That it was reached counts for
-// the address at which it was, for as long as its entry lists that.
+// rankAt returns the peer's rank if these are its addresses. A peer counts as reached as
+// long as its entry lists the address at which it was reached.
 func (t *Target) rankAt(addrs []string) rank {
 	switch {
 	case t.peer.IsMember():
@@ -124,9 +124,9 @@ func (t *Target) selects() int {
 	return 0
 }
 
-// yield returns how long a peer waits whose destinations may be dialled again in d. Many
-// peers can wait for one destination: the more often one waited in vain, the longer it
-// waits.
+// yield returns how long a peer waits if its destinations may be dialled again in d.
+// Many peers can wait for one destination. The more often a peer has waited in vain, the
+// longer it waits.
 func (t *Target) yield(d time.Duration) time.Duration {
 	d <<= min(t.crowded, 10)
 	t.crowded++
@@ -143,8 +143,8 @@ func InOrder(addrs []string, worked string) []string {
 	return addrs
 }
 
-// endRound has the peer pause after all its addresses have failed. What it returns logs
-// why, without the owner's lock.
+// endRound makes the peer pause after all its addresses have failed. The returned
+// function logs the reason; it is called without the owner's lock.
 func (t *Target) endRound(now time.Time) (report func()) {
 	t.rounds++
 	t.next = now.Add(t.pause())
@@ -157,7 +157,7 @@ func (t *Target) endRound(now time.Time) (report func()) {
 const DeadShare = 12
 
 // pause draws the pause after a round. A peer that was never reached may not exist, so it
-// is tried more seldom.
+// is tried less often.
 func (t *Target) pause() time.Duration {
 	cfg := &t.s.cfg
 	switch t.rankAt(t.peer.Addrs()) {
@@ -169,7 +169,7 @@ func (t *Target) pause() time.Duration {
 	return t.backoff.PauseUpTo(max(cfg.Redial.Max, time.Since(t.peer.LastSeen())/DeadShare))
 }
 
-// takeErrors drops the round's errors and returns what logs them.
+// takeErrors drops the round's errors and returns a function that logs them.
 func (t *Target) takeErrors(now time.Time) (report func()) {
 	err := errors.Join(t.errs...)
 	t.errs = nil
@@ -191,17 +191,17 @@ func (t *Target) takeErrors(now time.Time) (report func()) {
 	}
 }
 
-// Now has the peer be dialled at the next step, whatever its backoff says.
+// Now schedules a dial of the peer at the next step, regardless of its backoff.
 func (t *Target) Now(now time.Time) { t.next = earlier(t.next, now) }
 
-// Pause has the peer be dialled no sooner than its backoff says.
+// Pause delays the next dial of the peer until its backoff has passed.
 func (t *Target) Pause(now time.Time) { t.next = now.Add(t.pause()) }
 
 // Lasted reports that a connection to the peer lasted that long.
 func (t *Target) Lasted(d time.Duration) { t.backoff.Succeeded(d) }
 
-// Renewed has a peer with a new entry be dialled soon. A peer could renew its entry all the
-// time: unless it is a member, it is dialled before its backoff allows it once in each
+// Renewed schedules an early dial of a peer with a new entry. A peer that is not a member
+// could renew its entry all the time, so its backoff is ignored only once in each
 // [Renewal].
 func (t *Target) Renewed(now time.Time) {
 	if len(t.left) > 0 && !slices.Equal(t.listed, t.peer.Addrs()) {

@@ -41,7 +41,8 @@ func (l *CountedLog) Save(b logstore.Batch) error {
 	return l.Log.Save(b)
 }
 
-// WantFiles fails the test unless a directory holds these files, in order of their names.
+// WantFiles fails the test unless a directory holds exactly the files with these names,
+// in sorted order.
 func WantFiles(t testing.TB, dir string, want ...string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*"))

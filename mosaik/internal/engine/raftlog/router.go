@@ -203,7 +203,7 @@ func (r *Router) CompactEntriesTo(uint64, uint64, uint64) (<-chan struct{}, erro
 	return done, nil
 }
 
-// SaveSnapshots implements [raftio.ILogDB]. The logs stay as they are.
+// SaveSnapshots implements [raftio.ILogDB]. It does not change the logs.
 func (r *Router) SaveSnapshots(updates []pb.Update) error {
 	for i := range updates {
 		if l := r.Find(updates[i].ShardID, updates[i].ReplicaID); l != nil {

@@ -21,8 +21,8 @@ import (
 //
 // A snapshot may still be in flight to a peer when its replica is stopped, and dragonboat
 // ends the process when it does not find the file, its directory or its record. So the
-// directory of a stopped replica stays, its files read as zeros, which the transport
-// refuses to send, and its record says that the snapshot is superseded.
+// directory of a stopped replica remains, and its record marks the snapshot as superseded.
+// Its files read as zeros, which the transport refuses to send.
 type FS struct {
 	*memory
 

@@ -5,7 +5,7 @@
 // dragonboat's transport, which sends; [Transport.ServeRaft] and [Transport.ServeSnapshot]
 // receive on connections that peers have opened.
 //
-// # Who may say what
+// # Rights of a sender
 //
 // A peer's bytes are hostile. A message counts only if the identity of its sender was
 // admitted with [Transport.Admit] for the shard and the replica that it speaks for, and only

@@ -80,14 +80,14 @@ func (ep *Endpoint) limitCommit(from sm.PeerID, m *pb.Message) (a pb.Message, ok
 	return a, a.LogTerm != 0
 }
 
-// failIfBehind ends the replica if the leader says that the replica acknowledged an entry which
-// its log does not hold. Only the leader that Raft follows in this term knows that. It may still
-// be wrong, so the log must be kept.
+// failIfBehind ends the replica if the leader reports that the replica acknowledged an entry that
+// its log does not hold. Only the leader that Raft follows in this term knows that. The leader
+// may still be wrong, so the log must be kept.
 func (ep *Endpoint) failIfBehind(from sm.PeerID, m *pb.Message, last, acknowledged sm.Index) {
 	if leader, term := ep.Owner.Leader(); leader != m.From || uint64(term) != m.Term {
 		return
 	}
-	ep.Owner.Fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, but peer %s, which leads term %d, says that "+
+	ep.Owner.Fail(fmt.Errorf("%w: %w: the log of replica %d of shard %d ends at %d, but peer %s, which leads term %d, reports that "+
 		"the replica acknowledged %d: the directory may be an older copy, its disk may have lost what it synced, or the "+
 		"peer may be wrong; keep the directory, and if the other members follow that leader (Status.Leader), start this "+
 		"member with a new, empty one",

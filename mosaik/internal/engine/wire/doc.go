@@ -3,6 +3,6 @@
 //
 // Bytes from the network are hostile. Decoding returns [ErrBad] for bytes on which
 // dragonboat would panic and for messages that no replica of mosaik sends. It allocates
-// a small multiple of what it reads. The package knows neither replicas nor peers: who
-// may say what is decided in package transport.
+// a small multiple of what it reads. The package knows neither replicas nor peers:
+// package transport decides which messages a sender may send.
 package wire

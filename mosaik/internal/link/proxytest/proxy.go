@@ -57,8 +57,9 @@ func New(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// buffer bounds the kernel's send buffer of a connection, in bytes. Megabytes would hide
-// that a link is slow. Less than a segment of the loopback interface, 64 KiB, would stall TCP.
+// buffer bounds the kernel's send buffer of a connection, in bytes. Megabytes would hide that
+// a link is slow. A buffer smaller than a segment of the loopback interface, 64 KiB, would
+// stall TCP.
 const buffer = 64 << 10
 
 // Dial opens a connection with a small send buffer.
