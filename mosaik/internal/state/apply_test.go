@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -36,18 +37,18 @@ func TestCommandsHaveDenseIndices(t *testing.T) {
 		t.Errorf("deliveries (-want +got):\n%s", diff)
 	}
 	wantStatus := Status{
-		Commands: 4, Raft: sm.Cursor{Term: 1, Index: r.index}, Time: time.Unix(0, 2).UTC(),
+		AppliedIndex: 4, Raft: sm.Cursor{Term: 1, Index: r.index}, Time: time.Unix(0, 2).UTC(),
 		Level: 2, Sessions: 2, Opened: true,
 	}
 	if diff := cmp.Diff(wantStatus, r.Status()); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if r.at != wantStatus.Raft {
-		t.Errorf("Applied was told %v last, want %v", r.at, wantStatus.Raft)
+		t.Errorf("Applied received %v last, want %v", r.at, wantStatus.Raft)
 	}
 }
 
-func TestContextSaysWhereACommandStands(t *testing.T) {
+func TestApplyContext(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.Apply(70, 6, entry(others, 1, "a"))
@@ -78,7 +79,7 @@ func TestTimeNeverGoesBack(t *testing.T) {
 	}
 }
 
-func TestBeforeOpenCommandsAreRefused(t *testing.T) {
+func TestCommandsBeforeOpenAreRejected(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	r.open(mine)
@@ -87,7 +88,7 @@ func TestBeforeOpenCommandsAreRefused(t *testing.T) {
 	if d := r.last(t); !errors.Is(d.Err, ErrForming) || d.First != 0 || d.Results != nil {
 		t.Errorf("delivered %+v, want %v", d, ErrForming)
 	}
-	if s := r.Status(); s.Commands != 0 || s.Opened {
+	if s := r.Status(); s.AppliedIndex != 0 || s.Opened {
 		t.Errorf("status %+v after a refused command", s)
 	}
 	r.kind(format.KindOpen)
@@ -104,8 +105,8 @@ func TestBeforeOpenCommandsAreRefused(t *testing.T) {
 	if d := r.last(t); d.First != 1 || d.Err != nil {
 		t.Errorf("delivered %+v, want index 1", d)
 	}
-	if diff := cmp.Diff([]string{"deliver 1", "opened", "deliver 2"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"deliver 1", "opened", "deliver 2"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -125,11 +126,11 @@ func TestSealOfAnEmptyGroup(t *testing.T) {
 	if d := r.last(t); !errors.Is(d.Err, ErrSealed) {
 		t.Errorf("delivered %+v, want %v", d, ErrSealed)
 	}
-	if s := r.Status(); !s.Sealed || s.Commands != 0 || len(r.machine.Lines) != 0 {
+	if s := r.Status(); !s.Sealed || s.AppliedIndex != 0 || len(r.machine.Lines) != 0 {
 		t.Errorf("status %+v with %d commands applied, want a sealed and empty group", s, len(r.machine.Lines))
 	}
-	if diff := cmp.Diff([]string{"opened", "sealed", "deliver 1"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "sealed", "deliver 1"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -145,8 +146,8 @@ func TestSealOfAGroupWithCommandsIsVoid(t *testing.T) {
 	if d := r.last(t); d.Err != nil || r.Status().Sealed {
 		t.Errorf("delivered %+v, sealed %v, want a group that goes on", d, r.Status().Sealed)
 	}
-	if slices.Contains(r.told, "sealed") {
-		t.Error("told of a void seal")
+	if slices.Contains(r.events, "sealed") {
+		t.Error("a void seal is reported")
 	}
 }
 
@@ -162,7 +163,7 @@ func TestSessionRules(t *testing.T) {
 	r.commands(mine, 3, "three")
 	stranger := format.SessionID{3}
 	r.commands(stranger, 1, "stranger")
-	r.Own(stranger)
+	r.SetOwnSession(stranger)
 	r.commands(stranger, 1, "stranger")
 	want := []Delivery{
 		{Session: mine, Sequence: 1, First: 1, Results: []Result{{Value: 1}}},
@@ -232,7 +233,7 @@ func TestUndecodableCommandCountsWithoutEffect(t *testing.T) {
 	if got := r.machine.contexts[1].Index(); got != 3 {
 		t.Errorf("the command behind has index %d, want 3", got)
 	}
-	if got := r.Status().Commands; got != 4 {
+	if got := r.Status().AppliedIndex; got != 4 {
 		t.Errorf("%d commands counted, want 4", got)
 	}
 }
@@ -241,7 +242,7 @@ func TestDamagedEntryDoesNothing(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.next(append(entry(mine, 1, "a"), 0))
-	if s := r.Status(); s.Poisoned != nil || s.Commands != 0 || s.Raft.Index != r.index {
+	if s := r.Status(); s.Poisoned != nil || s.AppliedIndex != 0 || s.Raft.Index != r.index {
 		t.Errorf("status %+v after a damaged entry", s)
 	}
 	r.commands(mine, 1, "b")
@@ -263,7 +264,7 @@ func TestOnlyOurOwnResultsAreKept(t *testing.T) {
 		data[24] = byte(sequence)
 		r.next(data)
 	})
-	if got := r.Status().Commands; got != sm.Index(64*sequence) {
+	if got := r.Status().AppliedIndex; got != sm.Index(64*sequence) {
 		t.Fatalf("%d commands applied, want %d", got, 64*sequence)
 	}
 	if len(r.deliveries) != 0 || allocs != 0 {
@@ -271,7 +272,7 @@ func TestOnlyOurOwnResultsAreKept(t *testing.T) {
 	}
 }
 
-func TestTracesOfAppliedEntriesAreTold(t *testing.T) {
+func TestTracesOfAppliedEntries(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	h := format.Header{Kind: format.KindCommands, Session: others, Sequence: 1}
@@ -280,8 +281,8 @@ func TestTracesOfAppliedEntriesAreTold(t *testing.T) {
 	r.next(b)
 	r.next(b) // a duplicate
 	r.commands(others, 2, "untraced")
-	if diff := cmp.Diff([]string{"opened", "traced 1+1"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "traced 1+1"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -293,7 +294,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(levelEntry(3), entryAt(3, mine, 1, "a"))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		a, b := ready(), ready()
-		b.Own(others) // whose results are kept makes no difference
+		b.SetOwnSession(others) // whose results are kept makes no difference
 		for _, r := range []*replica{a, b} {
 			r.next(one)
 			r.next(two)
@@ -301,8 +302,8 @@ func FuzzApply(f *testing.F) {
 		if diff := cmp.Diff(a.machine.Lines, b.machine.Lines); diff != "" {
 			t.Errorf("two replicas applied (-one +other):\n%s", diff)
 		}
-		ignoreStack := cmpopts.IgnoreFields(PoisonedError{}, "Stack", "Value")
-		ignoreFormat := cmpopts.IgnoreFields(OutdatedError{}, "Err")
+		ignoreStack := cmpopts.IgnoreFields(consensus.PoisonedError{}, "Stack", "Value")
+		ignoreFormat := cmpopts.IgnoreFields(consensus.OutdatedError{}, "Err")
 		if diff := cmp.Diff(a.Status(), b.Status(), ignoreStack, ignoreFormat); diff != "" {
 			t.Errorf("status of two replicas (-one +other):\n%s", diff)
 		}

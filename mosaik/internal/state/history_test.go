@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -17,7 +18,7 @@ import (
 var none [16]byte
 
 // remember gives the replica a history.
-func (r *replica) remember(h *History) *replica {
+func (r *replica) withHistory(h *History) *replica {
 	r.State.cfg.History = h
 	return r
 }
@@ -27,7 +28,7 @@ func held(h *History, origin Origin, from sm.Index) (lines []string, err error) 
 	enough := errors.New("enough")
 	for {
 		record, err := h.Next(context.Background(), origin, from, func() error {
-			if from == h.next && h.ended == nil && h.poisoned == nil && !h.isOther(origin) {
+			if from == h.next && h.ended == nil && h.poisoned == nil && !h.isOtherOrigin(origin) {
 				return enough
 			}
 			return nil
@@ -60,11 +61,11 @@ func wantHeld(t *testing.T, h *History, from sm.Index, want ...string) {
 
 // What is recorded is what was applied: each entry once, however often it is in
 // the log, and none that was refused.
-func TestHistoryHoldsWhatWasApplied(t *testing.T) {
+func TestHistoryHoldsAppliedCommands(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	r := newReplica().remember(h)
+	r := newReplica().withHistory(h)
 	r.open(mine)
 	r.commands(mine, 1, "while forming")
 	r.kind(format.KindOpen)
@@ -85,10 +86,10 @@ func TestHistoryHoldsWhatWasApplied(t *testing.T) {
 	r.commands(mine, 5, "d", "panic")
 	h.Poison(r.Status().Poisoned)
 	got, err := held(h, h.Origin(none), 5)
-	if diff := cmp.Diff([]string{"5 c"}, got); diff != "" || !errors.Is(err, ErrPoisoned) {
+	if diff := cmp.Diff([]string{"5 c"}, got); diff != "" || !errors.Is(err, consensus.ErrPoisoned) {
 		t.Errorf("a poisoned replica's history ends with %v; (-want +got):\n%s", err, diff)
 	}
-	h.Enter(h.epoch, false, h.next-1) // with another machine
+	h.EnterEpoch(h.epoch, false, h.next-1) // with another machine
 	wantHeld(t, h, 5, "5 c")
 }
 
@@ -97,7 +98,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	const limit = 4096
 	h := NewHistory(limit)
 	h.Record()
-	r := ready().remember(h)
+	r := ready().withHistory(h)
 	for sequence := range uint64(1000) {
 		r.commands(mine, sequence+1, "x", "y")
 		if h.bytes > limit {
@@ -106,8 +107,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	first := h.records[0].First
 	_, err := held(h, h.Origin(none), first-1)
-	var behind *BehindError
-	if !errors.As(err, &behind) || *behind != (BehindError{Index: first - 1, First: first}) || first < 1500 {
+	var behind *consensus.BehindError
+	if !errors.As(err, &behind) || *behind != (consensus.BehindError{Index: first - 1, First: first}) || first < 1500 {
 		t.Errorf("following from %d: %v; want that the first is %d", first-1, err, first)
 	}
 	if got, err := held(h, h.Origin(none), first); err != nil || len(got) != int(2001-first) {
@@ -119,45 +120,45 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestHistoryKeepsNoBytesOfTheLog(t *testing.T) {
+func TestHistoryCopiesCommands(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	r := ready().remember(h)
+	r := ready().withHistory(h)
 	data := entry(mine, 1, "a", "b")
 	r.next(data)
 	clear(data)
 	wantHeld(t, h, 1, "1 a", "2 b")
 }
 
-func TestHistoryBeginsWhereItIsAskedFor(t *testing.T) {
+func TestHistoryStartsAtRecord(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
-	r := ready().remember(h)
+	r := ready().withHistory(h)
 	r.commands(mine, 1, "a", "b")
 	r.Record()
 	r.commands(mine, 2, "c")
 	r.Record() // again
 	wantHeld(t, h, 3, "3 c")
 	_, err := held(h, h.Origin(none), 2)
-	var behind *BehindError
+	var behind *consensus.BehindError
 	if !errors.As(err, &behind) || behind.First != 3 {
 		t.Errorf("following what was not recorded: %v; want that the first is 3", err)
 	}
 }
 
-func TestHistoryAcrossLives(t *testing.T) {
+func TestHistoryAcrossReplicas(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	h.Enter([16]byte{1}, false, h.next-1)
-	r := ready().remember(h)
+	h.EnterEpoch([16]byte{1}, false, h.next-1)
+	r := ready().withHistory(h)
 	r.commands(mine, 1, "a", "b")
 	generation := h.Origin(none)
 
 	// The same epoch is applied again, and goes on.
-	h.Enter([16]byte{1}, false, h.next-1)
-	again := ready().remember(h)
+	h.EnterEpoch([16]byte{1}, false, h.next-1)
+	again := ready().withHistory(h)
 	again.commands(mine, 1, "a", "b")
 	if len(h.records) != 1 {
 		t.Errorf("%d entries are held, want 1: the second life applies what is known", len(h.records))
@@ -167,7 +168,7 @@ func TestHistoryAcrossLives(t *testing.T) {
 
 	// A snapshot leads past commands.
 	for sequence := uint64(2); sequence <= 4; sequence++ {
-		r.remember(nil).commands(mine, sequence, fmt.Sprint("unseen ", sequence))
+		r.withHistory(nil).commands(mine, sequence, fmt.Sprint("unseen ", sequence))
 	}
 	var b bytes.Buffer
 	if err := r.Snapshot(&b); err != nil {
@@ -177,13 +178,13 @@ func TestHistoryAcrossLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := held(h, generation, 4)
-	var behind *BehindError
+	var behind *consensus.BehindError
 	if !errors.As(err, &behind) || behind.First != 6 {
 		t.Errorf("following across a snapshot: %v; want that the first is 6", err)
 	}
 
 	// An epoch that this member's own state is taken over to goes on.
-	h.Enter([16]byte{2}, true, h.next-1)
+	h.EnterEpoch([16]byte{2}, true, h.next-1)
 	if h.Origin(none) != generation {
 		t.Error("indices began anew in an epoch that continues the one before")
 	}
@@ -193,8 +194,8 @@ func TestHistoryAcrossLives(t *testing.T) {
 		}
 	}
 	// Another does not.
-	h.Enter([16]byte{3}, false, h.next-1)
-	ready().remember(h).commands(mine, 1, "z")
+	h.EnterEpoch([16]byte{3}, false, h.next-1)
+	ready().withHistory(h).commands(mine, 1, "z")
 	if _, err := held(h, generation, 6); !errors.Is(err, ErrOtherEpoch) {
 		t.Errorf("following into another epoch: %v", err)
 	}
@@ -216,10 +217,10 @@ func TestHistoryOfAnEmptyEpoch(t *testing.T) {
 	t.Parallel()
 	h := NewHistory(1 << 20)
 	h.Record()
-	h.Enter([16]byte{1}, false, h.next-1)
+	h.EnterEpoch([16]byte{1}, false, h.next-1)
 	generation := h.Origin(none)
-	h.Enter([16]byte{2}, false, h.next-1)
-	ready().remember(h).commands(mine, 1, "a")
+	h.EnterEpoch([16]byte{2}, false, h.next-1)
+	ready().withHistory(h).commands(mine, 1, "a")
 	if got, err := held(h, generation, 1); err != nil || len(got) != 1 {
 		t.Errorf("followed %q, error %v; want one command", got, err)
 	}

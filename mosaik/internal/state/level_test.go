@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -103,7 +104,7 @@ func TestCommandsAboveTheLevelAreVoid(t *testing.T) {
 }
 
 // A forming or sealed group refuses for that, whatever the level.
-func TestLevelIsTheLastReason(t *testing.T) {
+func TestRejectionsPrecedeTheLevel(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	r.open(mine)
@@ -134,40 +135,40 @@ func snapshotOf(t testing.TB, s format.Snapshot) []byte {
 
 // wantOutdated expects that a replica stopped where it was, for the reason, and
 // that nothing reaches its machine any more.
-func wantOutdated(t *testing.T, r *replica, err error, before Status, lines []string, want OutdatedError, cause error) {
+func wantOutdated(t *testing.T, r *replica, err error, before Status, lines []string, want consensus.OutdatedError, cause error) {
 	t.Helper()
-	var o *OutdatedError
-	if !errors.As(err, &o) || !errors.Is(err, ErrOutdated) || errors.Is(err, ErrPoisoned) || cause != nil && !errors.Is(err, cause) {
-		t.Fatalf("error %v, want %v and %v", err, ErrOutdated, cause)
+	var o *consensus.OutdatedError
+	if !errors.As(err, &o) || !errors.Is(err, consensus.ErrOutdated) || errors.Is(err, consensus.ErrPoisoned) || cause != nil && !errors.Is(err, cause) {
+		t.Fatalf("error %v, want %v and %v", err, consensus.ErrOutdated, cause)
 	}
-	if diff := cmp.Diff(&want, o, cmpopts.IgnoreFields(OutdatedError{}, "Err")); diff != "" {
+	if diff := cmp.Diff(&want, o, cmpopts.IgnoreFields(consensus.OutdatedError{}, "Err")); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	before.Outdated = o
-	if diff := cmp.Diff(before, r.Status(), cmp.Comparer(func(a, b *OutdatedError) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(before, r.Status(), cmp.Comparer(func(a, b *consensus.OutdatedError) bool { return a == b })); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
-	told := len(r.told)
-	if err := r.Apply(r.index+1, 1, entry(mine, 99, "later")); !errors.Is(err, ErrOutdated) {
-		t.Errorf("a later entry: %v, want %v", err, ErrOutdated)
+	seen := len(r.events)
+	if err := r.Apply(r.index+1, 1, entry(mine, 99, "later")); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a later entry: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if diff := cmp.Diff([]string{"deliver 99"}, r.told[told:]); diff != "" {
-		t.Errorf("told of a later entry (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"deliver 99"}, r.events[seen:]); diff != "" {
+		t.Errorf("events of a later entry (-want +got):\n%s", diff)
 	}
-	if d := r.last(t); !errors.Is(d.Err, ErrOutdated) {
-		t.Errorf("a later entry has the outcome %v, want %v", d.Err, ErrOutdated)
+	if d := r.last(t); !errors.Is(d.Err, consensus.ErrOutdated) {
+		t.Errorf("a later entry has the outcome %v, want %v", d.Err, consensus.ErrOutdated)
 	}
-	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); !errors.Is(err, ErrOutdated) {
-		t.Errorf("a query: %v, want %v", err, ErrOutdated)
+	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a query: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if err := r.Snapshot(&bytes.Buffer{}); r.CanSnapshot() || !errors.Is(err, ErrOutdated) {
-		t.Errorf("a snapshot: %v, want %v", err, ErrOutdated)
+	if err := r.Snapshot(&bytes.Buffer{}); r.CanSnapshot() || !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a snapshot: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if err := r.Restore(bytes.NewReader(snapshotOf(t, format.Snapshot{}))); !errors.Is(err, ErrOutdated) {
-		t.Errorf("another snapshot: %v, want %v", err, ErrOutdated)
+	if err := r.Restore(bytes.NewReader(snapshotOf(t, format.Snapshot{}))); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("another snapshot: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if r.Writes() != 0 {
-		t.Errorf("commands are written at level %d, want none", r.Writes())
+	if r.EncodingLevel() != 0 {
+		t.Errorf("commands are written at level %d, want none", r.EncodingLevel())
 	}
 	if diff := cmp.Diff(lines, r.machine.Lines); diff != "" {
 		t.Errorf("the machine changed (-before +after):\n%s", diff)
@@ -194,15 +195,15 @@ func TestNewerEntriesStopTheReplica(t *testing.T) {
 			t.Parallel()
 			r := readyAt(2, 2)
 			r.commands(others, 1, "a")
-			if r.Writes() != 2 {
-				t.Errorf("commands are written at level %d, want 2", r.Writes())
+			if r.EncodingLevel() != 2 {
+				t.Errorf("commands are written at level %d, want 2", r.EncodingLevel())
 			}
 			before := r.Status()
 			r.next(test.data)
 			if len(r.errs) != 1 {
 				t.Fatalf("errors %v, want one", r.errs)
 			}
-			want := OutdatedError{Found: test.level, Supported: 2, Entry: sm.Cursor{Term: 1, Index: r.index}}
+			want := consensus.OutdatedError{Found: test.level, Supported: 2, Entry: sm.Cursor{Term: 1, Index: r.index}}
 			wantOutdated(t, r, r.errs[0], before, []string{"a"}, want, test.cause)
 		})
 	}
@@ -216,10 +217,10 @@ func TestNewerSnapshotsStopTheReplica(t *testing.T) {
 	version[7] = 9
 	for name, test := range map[string]struct {
 		data []byte
-		want OutdatedError
+		want consensus.OutdatedError
 	}{
-		"level":   {leveled, OutdatedError{Found: 3, Supported: 2, Entry: at}},
-		"version": {version, OutdatedError{Supported: 2, Entry: sm.Cursor{Term: 1, Index: 6}}},
+		"level":   {leveled, consensus.OutdatedError{Found: 3, Supported: 2, Entry: at}},
+		"version": {version, consensus.OutdatedError{Supported: 2, Entry: sm.Cursor{Term: 1, Index: 6}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -234,13 +235,13 @@ func TestNewerSnapshotsStopTheReplica(t *testing.T) {
 }
 
 // A snapshot says which level is active; one of before that was known says 1.
-func TestSnapshotsHaveALevel(t *testing.T) {
+func TestSnapshotHoldsTheLevel(t *testing.T) {
 	t.Parallel()
 	for _, active := range []uint32{1, 2, 4} {
 		r, c := readyAt(4, active), newReplica()
 		r.copyTo(t, c)
-		if got := c.Status().Level; got != active || c.Writes() != active {
-			t.Errorf("level %d and commands at %d behind a snapshot, want %d", got, c.Writes(), active)
+		if got := c.Status().Level; got != active || c.EncodingLevel() != active {
+			t.Errorf("level %d and commands at %d behind a snapshot, want %d", got, c.EncodingLevel(), active)
 		}
 	}
 	c := newReplicaOf(1)
@@ -249,12 +250,12 @@ func TestSnapshotsHaveALevel(t *testing.T) {
 	}
 }
 
-func TestWrites(t *testing.T) {
+func TestEncodingLevel(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	want := func(level uint32, when string) {
 		t.Helper()
-		if got := r.Writes(); got != level {
+		if got := r.EncodingLevel(); got != level {
 			t.Errorf("%s: commands are written at level %d, want %d", when, got, level)
 		}
 	}
@@ -276,7 +277,7 @@ func TestWrites(t *testing.T) {
 
 // An epoch that continues another takes its level over, and does with each entry
 // what that did. Level entries of its own wait until then.
-func TestHeirsTakeTheLevelOver(t *testing.T) {
+func TestCarryoverHasTheLevel(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -296,13 +297,13 @@ func TestHeirsTakeTheLevelOver(t *testing.T) {
 
 			heir := begin(4)
 			heir.next(levelEntry(2)) // of no account: the ancestor begins anew
-			for data := range heirOf(t, r, 1).Entries() {
+			for data := range carryoverOf(t, r, 1).Entries() {
 				heir.next(data)
 				if !heir.Status().Opened {
 					heir.next(levelEntry(heir.Status().Level + 1))
 				}
 			}
-			if s := heir.Status(); s.Level != 3 || s.Commands != 1 || !s.Opened {
+			if s := heir.Status(); s.Level != 3 || s.AppliedIndex != 1 || !s.Opened {
 				t.Errorf("the heir's status is %+v, want level 3 and one command", s)
 			}
 			if diff := cmp.Diff([]string{"a"}, heir.machine.Lines); diff != "" {
@@ -315,7 +316,7 @@ func TestHeirsTakeTheLevelOver(t *testing.T) {
 
 			// A program that lacks the level cannot take the epoch over.
 			old := begin(2)
-			for data := range heirOf(t, r, 1).Entries() {
+			for data := range carryoverOf(t, r, 1).Entries() {
 				old.next(data)
 			}
 			if s := old.Status(); s.Outdated == nil || s.Outdated.Found != 3 || s.Outdated.Supported != 2 || s.Opened {
@@ -333,8 +334,8 @@ func TestNewerEntryInAReplay(t *testing.T) {
 	newer[1] = 99
 	r.next(format.Begin(nil, format.Header{Kind: format.KindAncestor, Session: [16]byte{1}}, nil, 0))
 	r.next(format.AppendCommand(format.Begin(nil, format.Header{Kind: format.KindReplay, Sequence: 1}, nil, 1), newer))
-	if len(r.errs) != 1 || !errors.Is(r.errs[0], ErrOutdated) || !errors.Is(r.errs[0], format.ErrVersion) {
-		t.Errorf("errors %v, want %v", r.errs, ErrOutdated)
+	if len(r.errs) != 1 || !errors.Is(r.errs[0], consensus.ErrOutdated) || !errors.Is(r.errs[0], format.ErrVersion) {
+		t.Errorf("errors %v, want %v", r.errs, consensus.ErrOutdated)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 	"go.uber.org/goleak"
@@ -83,7 +84,7 @@ type replica struct {
 	*State
 	machine    *journal
 	deliveries []Delivery
-	told       []string
+	events     []string
 	errs       []error // of Apply
 	log        [][]byte
 	index      sm.Index
@@ -105,24 +106,26 @@ func newReplicaOf(level uint32) *replica {
 		Group:   sm.ID("group"),
 		Network: sm.ID("network"),
 		Machine: r.machine,
-		Deliver: func(d Delivery) { r.deliveries = append(r.deliveries, d); r.tell("deliver %d", d.Sequence) },
-		Applied: func(commands sm.Index, raft sm.Cursor) {
-			if s := r.Status(); s.Commands != commands || s.Raft != raft {
-				panic("told of a position other than the status")
+		Deliver: func(d Delivery) { r.deliveries = append(r.deliveries, d); r.event("deliver %d", d.Sequence) },
+		Applied: func(appliedIndex sm.Index, raft sm.Cursor) {
+			if s := r.Status(); s.AppliedIndex != appliedIndex || s.Raft != raft {
+				panic("Applied received a position other than that of Status")
 			}
 			r.at = raft
 		},
-		Opened:   func() { r.tell("opened") },
-		Sealed:   func() { r.tell("sealed") },
-		Ancestor: func(e [16]byte) { r.tell("ancestor %x", e[:1]) },
-		Poisoned: func(err *PoisonedError) { r.tell("poisoned %s", err.Doing) },
-		Traced:   func(tr Traced) { r.tell("traced %d+%d", tr.First, tr.Commands) },
+		Opened:   func() { r.event("opened") },
+		Sealed:   func() { r.event("sealed") },
+		Ancestor: func(e [16]byte) { r.event("ancestor %x", e[:1]) },
+		Poisoned: func(err *consensus.PoisonedError) { r.event("poisoned %s", err.Doing) },
+		Traced:   func(tr Traced) { r.event("traced %d+%d", tr.First, tr.Commands) },
 	})
-	r.Own(mine)
+	r.SetOwnSession(mine)
 	return r
 }
 
-func (r *replica) tell(text string, args ...any) { r.told = append(r.told, fmt.Sprintf(text, args...)) }
+func (r *replica) event(text string, args ...any) {
+	r.events = append(r.events, fmt.Sprintf(text, args...))
+}
 
 // next applies an entry at the next index in term 1.
 func (r *replica) next(data []byte) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -35,7 +36,7 @@ func TestPanicPoisons(t *testing.T) {
 	}
 	at := r.at
 	if at.Index != r.index-1 {
-		t.Errorf("Applied was told %v last, want the entry before the poison", at)
+		t.Errorf("Applied received %v last, want the entry before the poison", at)
 	}
 
 	// Nothing is done any more, and everything says so.
@@ -45,7 +46,7 @@ func TestPanicPoisons(t *testing.T) {
 		t.Errorf("applied (-want +got):\n%s", diff)
 	}
 	if r.at != at {
-		t.Errorf("Applied was told %v after the poison", r.at)
+		t.Errorf("Applied received %v after the poison", r.at)
 	}
 	if d := r.last(t); d.Err != error(p) || d.Sequence != 2 || len(r.deliveries) != 2 {
 		t.Errorf("delivered %+v, want the poison for each entry of our own", r.deliveries)
@@ -62,14 +63,14 @@ func TestPanicPoisons(t *testing.T) {
 	if err := r.Restore(bytes.NewReader(nil)); err != error(p) {
 		t.Errorf("restore: %v", err)
 	}
-	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
 // A machine that ends the goroutine that it is called on is as one that panics,
 // wherever it does so.
-func TestExitPoisons(t *testing.T) {
+func TestGoexitPoisons(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.commands(mine, 1, "a", "exit", "b")
@@ -94,14 +95,14 @@ func TestExitPoisons(t *testing.T) {
 	}
 	restored := newReplica()
 	restored.machine.exits = true
-	if err := restored.Restore(&snapshot); !errors.Is(err, ErrPoisoned) || !errors.Is(err, isolate.ErrExited) {
+	if err := restored.Restore(&snapshot); !errors.Is(err, consensus.ErrPoisoned) || !errors.Is(err, isolate.ErrExited) {
 		t.Errorf("a restore that ends its goroutine: %v", err)
 	}
 }
 
 func TestPanicWithAnErrorUnwraps(t *testing.T) {
 	t.Parallel()
-	if err := error(&PoisonedError{Value: errDomain}); !errors.Is(err, errDomain) {
+	if err := error(&consensus.PoisonedError{Value: errDomain}); !errors.Is(err, errDomain) {
 		t.Error("the error of the panic is lost")
 	}
 	if err := error(&PanicError{Value: errDomain}); !errors.Is(err, errDomain) {
@@ -139,7 +140,7 @@ func TestReadSeesWholeEntries(t *testing.T) {
 	<-done
 }
 
-func TestPanickingQuerySpoilsNothing(t *testing.T) {
+func TestPanickingQueryDoesNotPoison(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	err := r.Read(context.Background(), &Query{Call: r, Run: func(sm.Index, Machine) error { panic("a bad query") }})

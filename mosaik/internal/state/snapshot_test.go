@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -24,10 +25,10 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	late[32] = 200 // the time
 	r.next(late)
 	c := newReplica()
-	c.Own(format.SessionID{7})
+	c.SetOwnSession(format.SessionID{7})
 	c.open(format.SessionID{7}) // all of which is replaced
 	c.commands(format.SessionID{7}, 1, "gone")
-	c.told = nil
+	c.events = nil
 	r.copyTo(t, c)
 	for _, at := range []*replica{r, c} {
 		at.commands(others, 1, "again")
@@ -44,8 +45,8 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	if diff := cmp.Diff(r.machine.contexts[3], c.machine.contexts[0], cmp.AllowUnexported(sm.ApplyContext{})); diff != "" {
 		t.Errorf("contexts of the next command (-replica +copy):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"opened", "deliver 2"}, c.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "deliver 2"}, c.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	var one, two bytes.Buffer
 	if err := errors.Join(r.Snapshot(&one), c.Snapshot(&two)); err != nil {
@@ -56,13 +57,13 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	}
 }
 
-func TestRestoreTellsOfASeal(t *testing.T) {
+func TestRestoreReportsASeal(t *testing.T) {
 	t.Parallel()
 	r, c := ready(), newReplica()
 	r.kind(format.KindSeal)
 	r.copyTo(t, c)
-	if diff := cmp.Diff([]string{"opened", "sealed"}, c.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "sealed"}, c.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	c.commands(mine, 1, "late")
 	if d := c.last(t); !errors.Is(d.Err, ErrSealed) {
@@ -165,7 +166,7 @@ func TestFailedRestorePoisons(t *testing.T) {
 		r := newReplica()
 		*r.machine = test.machine
 		err := r.Restore(bytes.NewReader(test.data))
-		var p *PoisonedError
+		var p *consensus.PoisonedError
 		if !errors.As(err, &p) || p.Doing != "restore" || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: error %v, want the poison of %v", test.name, err, test.want)
 		}
@@ -175,7 +176,7 @@ func TestFailedRestorePoisons(t *testing.T) {
 		if got := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); got != error(p) {
 			t.Errorf("%s: read: %v, want the poison", test.name, got)
 		}
-		if diff := cmp.Diff([]string{"poisoned restore"}, r.told); diff != "" {
+		if diff := cmp.Diff([]string{"poisoned restore"}, r.events); diff != "" {
 			t.Errorf("%s: told (-want +got):\n%s", test.name, diff)
 		}
 	}

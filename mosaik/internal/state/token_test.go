@@ -29,7 +29,7 @@ func TestTokenBase(t *testing.T) {
 
 // An epoch that continues another one has at least its base, and its own when it
 // opens.
-func TestTokenBaseOfHeirs(t *testing.T) {
+func TestTokenBaseOfCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -45,10 +45,10 @@ func TestTokenBaseOfHeirs(t *testing.T) {
 			r.commands(mine, 1, "a")
 			r.openAbove(200)
 			for _, step := range []struct{ set, want uint64 }{{0, 200}, {300, 300}, {250, 300}} {
-				h := heirOf(t, r, 1)
+				h := carryoverOf(t, r, 1)
 				h.SetTokenBase(step.set)
 				next := begin()
-				if next.take(h); next.TokenBase() != step.want {
+				if next.applyCarryover(h); next.TokenBase() != step.want {
 					t.Errorf("an heir that opens above %d has the base %d, want %d", step.set, next.TokenBase(), step.want)
 				}
 				r = next

@@ -64,15 +64,15 @@ func newFreezer() (*replica, *freezer) {
 	cfg := r.cfg
 	cfg.Machine = f
 	r.State = New(cfg)
-	r.Own(mine)
+	r.SetOwnSession(mine)
 	r.kind(format.KindOpen)
 	r.open(mine)
 	r.open(others)
 	return r, f
 }
 
-// TestViewIsOfItsMoment changes all of a state while a view of it is written.
-func TestViewIsOfItsMoment(t *testing.T) {
+// TestViewIsUnaffectedByLaterEntries changes all of a state while a view of it is written.
+func TestViewIsUnaffectedByLaterEntries(t *testing.T) {
 	t.Parallel()
 	from := ready()
 	from.commands(others, 1, "restored")
@@ -147,7 +147,7 @@ func TestViewIsOfItsMoment(t *testing.T) {
 func TestViewWrittenLater(t *testing.T) {
 	t.Parallel()
 	r, _ := newFreezer()
-	r.ancestry.epochs = [][16]byte{{1, 2, 3}}
+	r.ancestors = [][16]byte{{1, 2, 3}}
 	r.commands(others, 1, "a")
 	var want bytes.Buffer
 	if err := r.Snapshot(&want); err != nil {
@@ -157,7 +157,7 @@ func TestViewWrittenLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.ancestry.epochs[0] = [16]byte{4}
+	r.ancestors[0] = [16]byte{4}
 	r.commands(others, 2, "b")
 	var got bytes.Buffer
 	if err := errors.Join(view.Snapshot(&got), view.Close()); err != nil {
@@ -168,8 +168,8 @@ func TestViewWrittenLater(t *testing.T) {
 	}
 }
 
-// TestFreezeBreaks lets each method of a machine that can be frozen fail in each way.
-func TestFreezeBreaks(t *testing.T) {
+// TestFreezeFails lets each method of a machine that can be frozen fail in each way.
+func TestFreezeFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	ways := map[string]func() error{

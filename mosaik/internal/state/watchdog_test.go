@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -45,9 +46,9 @@ func TestWatchdogReportsSlowApply(t *testing.T) {
 		SlowLimit * 9 / 10: false, SlowLimit * 8 / 5: true, 10 * SlowLimit: true,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var told [][]Slow
+			var reports [][]consensus.SlowCall
 			began := time.Now()
-			r := newActor(Config{Slow: func(calls []Slow) { told = append(told, calls) }}, func(cmd string) {
+			r := newActor(Config{Slow: func(calls []consensus.SlowCall) { reports = append(reports, calls) }}, func(cmd string) {
 				if strings.HasPrefix(cmd, "slow") {
 					time.Sleep(took)
 				}
@@ -55,30 +56,30 @@ func TestWatchdogReportsSlowApply(t *testing.T) {
 			r.commands(others, 1, "a", "slow b", "slow c", "d")
 			time.Sleep(2 * SlowLimit)
 			synctest.Wait()
-			var expected [][]Slow
+			var expected [][]consensus.SlowCall
 			if want {
-				expected = [][]Slow{
+				expected = [][]consensus.SlowCall{
 					{{Doing: "apply", Type: "slow b@1", Index: 2}},
 					{{Doing: "apply", Type: "slow c@1", Index: 3}},
 					{},
 				}
 			}
-			var quiet [][]Slow
-			for i, calls := range told {
+			var quiet [][]consensus.SlowCall
+			for i, calls := range reports {
 				for _, c := range calls {
 					if c.Since.Before(began) || c.Since.After(began.Add(2*took)) {
-						t.Errorf("%v: %+v is seen at another time", took, c)
+						t.Errorf("%v: %+v was first observed at another time", took, c)
 					}
 				}
-				if len(calls) > 0 || i == len(told)-1 { // a look may fall between two calls
+				if len(calls) > 0 || i == len(reports)-1 { // a check may run between two calls
 					quiet = append(quiet, calls)
 				}
 			}
-			if diff := cmp.Diff(expected, quiet, cmpopts.IgnoreFields(Slow{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("%v: told (-want +got):\n%s", took, diff)
+			if diff := cmp.Diff(expected, quiet, cmpopts.IgnoreFields(consensus.SlowCall{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%v: reports (-want +got):\n%s", took, diff)
 			}
 			if r.watchdog.armed.Load() {
-				t.Errorf("%v: a look is due although nothing runs", took)
+				t.Errorf("%v: a check is scheduled although no call runs", took)
 			}
 		})
 	}
@@ -95,8 +96,8 @@ func (a ask) run(at sm.Index, _ Machine) error {
 // Queries are watched beside each other, as many as there is room for.
 func TestWatchdogReportsSlowQueries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []Slow
-		r := newActor(Config{Slow: func(calls []Slow) { told = calls }}, func(string) {})
+		var reports []consensus.SlowCall
+		r := newActor(Config{Slow: func(calls []consensus.SlowCall) { reports = calls }}, func(string) {})
 		r.commands(others, 1, "a", "b")
 		until := make(chan struct{})
 		for range maxWatched + 4 {
@@ -105,10 +106,10 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		}
 		time.Sleep(2 * SlowLimit)
 		synctest.Wait()
-		if len(told) != maxWatched {
-			t.Fatalf("%d queries are reported, want %d", len(told), maxWatched)
+		if len(reports) != maxWatched {
+			t.Fatalf("%d queries are reported, want %d", len(reports), maxWatched)
 		}
-		for _, c := range told {
+		for _, c := range reports {
 			if c.Doing != "query" || c.Type != "state.ask" || c.Index != 2 {
 				t.Errorf("reported %+v", c)
 			}
@@ -116,13 +117,13 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		close(until)
 		time.Sleep(SlowLimit)
 		synctest.Wait()
-		if len(told) != 0 {
-			t.Errorf("%d queries are reported and over", len(told))
+		if len(reports) != 0 {
+			t.Errorf("%d queries are reported and over", len(reports))
 		}
 		// A function is known by its name, and a place is free again after a panic.
 		for range maxWatched + 1 {
-			if err := r.Read(context.Background(), &Query{Call: nameOf, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
-				!strings.Contains(err.Error(), "state.nameOf: no") {
+			if err := r.Read(context.Background(), &Query{Call: callName, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
+				!strings.Contains(err.Error(), "state.callName: no") {
 				t.Errorf("a query that panics: %v", err)
 			}
 		}
@@ -136,13 +137,13 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 
 // Only what Apply calls on its own goroutine is a call of Apply, at any depth of the stack
 // and wherever in an entry.
-func TestIsCaller(t *testing.T) {
+func TestInApply(t *testing.T) {
 	t.Parallel()
 	var r *replica
 	var deep func(int) bool
 	deep = func(depth int) bool {
 		if depth == 0 {
-			return r.IsCaller(r.Applying())
+			return r.InApply(r.Applying())
 		}
 		return deep(depth - 1)
 	}
@@ -154,7 +155,7 @@ func TestIsCaller(t *testing.T) {
 			}
 		}
 		other := make(chan bool)
-		go func() { other <- r.IsCaller(r.Applying()) }()
+		go func() { other <- r.InApply(r.Applying()) }()
 		if <-other {
 			t.Errorf("command %s: a goroutine that Apply started counts as its own", cmd)
 		}
@@ -163,7 +164,7 @@ func TestIsCaller(t *testing.T) {
 			<-done
 		}
 	})
-	if r.IsCaller(r.Applying()) {
+	if r.InApply(r.Applying()) {
 		t.Error("a call of Apply, and nothing is applied")
 	}
 	ended := make(chan struct{})
@@ -172,7 +173,7 @@ func TestIsCaller(t *testing.T) {
 		r.commands(others, 1, "a", "b", "last")
 	}()
 	<-busy
-	if r.IsCaller(r.Applying()) {
+	if r.InApply(r.Applying()) {
 		t.Error("a call of Apply from a goroutine beside it")
 	}
 	close(done)

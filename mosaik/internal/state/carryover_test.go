@@ -11,9 +11,9 @@ import (
 )
 
 // heirOf returns the heir of a replica in the epoch.
-func heirOf(t *testing.T, r *replica, epoch byte) *Heir {
+func carryoverOf(t *testing.T, r *replica, epoch byte) *Carryover {
 	t.Helper()
-	h := NewHeir([16]byte{epoch}, r.State)
+	h := NewCarryover([16]byte{epoch}, r.State)
 	if r.CanSnapshot() {
 		if err := h.AddSnapshot(r.State); err != nil {
 			t.Fatal(err)
@@ -28,7 +28,7 @@ func heirOf(t *testing.T, r *replica, epoch byte) *Heir {
 
 // take applies the heir's entries, each twice, with commands in between that
 // come too early.
-func (r *replica) take(h *Heir) {
+func (r *replica) applyCarryover(h *Carryover) {
 	for data := range h.Entries() {
 		r.next(data)
 		r.next(data)
@@ -40,7 +40,7 @@ func (r *replica) take(h *Heir) {
 
 // An epoch that continues another one holds what that held, and goes on as that
 // would have; so does the one after it.
-func TestHeirs(t *testing.T) {
+func TestCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -63,12 +63,12 @@ func TestHeirs(t *testing.T) {
 			r.next([]byte{format.Version}) // damaged
 
 			first := begin()
-			first.take(heirOf(t, r, 1))
+			first.applyCarryover(carryoverOf(t, r, 1))
 			first.commands(mine, 2, "again")
 			first.commands(mine, 3, "d")
 
 			second := begin()
-			second.take(heirOf(t, first, 2))
+			second.applyCarryover(carryoverOf(t, first, 2))
 			second.commands(mine, 3, "again")
 			second.commands(others, 2, "e")
 
@@ -90,15 +90,15 @@ func TestHeirs(t *testing.T) {
 			if diff := cmp.Diff(r.sessions.list(), second.sessions.list(), lines); diff != "" {
 				t.Errorf("sessions (-original +second heir):\n%s", diff)
 			}
-			if diff := cmp.Diff([]string{"ancestor 01", "ancestor 02", "opened"}, filter(second.told, "ancestor", "opened")); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+			if diff := cmp.Diff([]string{"ancestor 01", "ancestor 02", "opened"}, filter(second.events, "ancestor", "opened")); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func filter(told []string, prefixes ...string) (kept []string) {
-	for _, line := range told {
+func filter(events []string, prefixes ...string) (kept []string) {
+	for _, line := range events {
 		for _, p := range prefixes {
 			if len(line) >= len(p) && line[:len(p)] == p {
 				kept = append(kept, line)
@@ -109,14 +109,14 @@ func filter(told []string, prefixes ...string) (kept []string) {
 }
 
 // An epoch with a history of its own takes over nothing.
-func TestHeirComesTooLate(t *testing.T) {
+func TestCarryoverAfterCommandsIsVoid(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), ready()
 	from.commands(others, 1, "a")
 	to.commands(others, 1, "b")
 	before := to.Status()
-	h := heirOf(t, from, 1)
-	to.take(h)
+	h := carryoverOf(t, from, 1)
+	to.applyCarryover(h)
 	after := to.Status()
 	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(Status{}, "Raft")); diff != "" {
 		t.Errorf("status (-before +after):\n%s", diff)
@@ -127,12 +127,12 @@ func TestHeirComesTooLate(t *testing.T) {
 }
 
 // A machine that cannot take the snapshot poisons the replica.
-func TestHeirIsRefused(t *testing.T) {
+func TestFailedCarryoverPoisons(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
 	from.commands(others, 1, "a")
 	to.machine.restoreFails = errDomain
-	for data := range heirOf(t, from, 1).Entries() {
+	for data := range carryoverOf(t, from, 1).Entries() {
 		to.next(data)
 	}
 	if p := to.Status().Poisoned; p == nil || !errors.Is(p, errDomain) || p.Entry.Index == 0 {
@@ -144,13 +144,13 @@ func TestHeirIsRefused(t *testing.T) {
 }
 
 // There is no snapshot of a replica that takes over another epoch.
-func TestNoSnapshotWhileInheriting(t *testing.T) {
+func TestNoSnapshotDuringCarryover(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
-	for data := range heirOf(t, from, 1).Entries() {
+	for data := range carryoverOf(t, from, 1).Entries() {
 		if to.next(data); !to.Status().Opened {
-			if err := to.Snapshot(nil); !errors.Is(err, errInheriting) {
-				t.Errorf("snapshot: %v, want %v", err, errInheriting)
+			if err := to.Snapshot(nil); !errors.Is(err, errCarryover) {
+				t.Errorf("snapshot: %v, want %v", err, errCarryover)
 			}
 		}
 	}

@@ -2,24 +2,24 @@ package state
 
 import "strings"
 
-// maxFrames bounds the frames that a log line holds.
+// maxFrames limits the frames of one log line.
 const maxFrames = 32
 
-// Frames returns the part of a stack, as [runtime/debug.Stack] words it, that lies between
-// a panic and this package: a function with its file and line each, the innermost first.
-// That is what a log can hold: in one line the stack itself is not readable.
+// Frames returns the frames of a stack between a panic and this package, innermost first: the
+// function with its file and line. stack is formatted as by [runtime/debug.Stack], which is not
+// readable in the single line of a log. It returns 32 frames at most.
 func Frames(stack []byte) []string {
 	var frames []string
 	lines := strings.Split(string(stack), "\n")
-	broke := false // the panic was passed
+	panicked := false // the frames of the panic itself were seen
 	for i := 1; i+1 < len(lines); i += 2 {
 		name, _, _ := cutLast(lines[i], "(")
 		switch {
-		case strings.HasPrefix(name, packageName+"(*turn).take"), strings.HasPrefix(lines[i], "created by "):
+		case strings.HasPrefix(name, packageName+"(*execution).applyCommands"), strings.HasPrefix(lines[i], "created by "):
 			return frames
 		case name == "panic", name == "runtime.Goexit":
-			broke, frames = true, nil
-		case broke && !strings.HasPrefix(name, "runtime.") && len(frames) < maxFrames:
+			panicked, frames = true, nil
+		case panicked && !strings.HasPrefix(name, "runtime.") && len(frames) < maxFrames:
 			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
 			frames = append(frames, name+" "+place)
 		}
@@ -27,7 +27,7 @@ func Frames(stack []byte) []string {
 	return frames
 }
 
-// packageName begins the names of this package's functions.
+// packageName is the prefix of the names of functions of this package.
 const packageName = "github.com/mosaik-go/mosaik/mosaik/internal/state."
 
 // cutLast cuts s around the last instance of sep.
