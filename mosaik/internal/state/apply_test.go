@@ -83,21 +83,21 @@ func TestCommandsBeforeOpenAreRejected(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	r.open(mine)
-	refused := entry(mine, 1, "early")
-	r.next(refused)
+	rejected := entry(mine, 1, "early")
+	r.next(rejected)
 	if d := r.last(t); !errors.Is(d.Err, ErrForming) || d.First != 0 || d.Results != nil {
 		t.Errorf("delivered %+v, want %v", d, ErrForming)
 	}
 	if s := r.Status(); s.AppliedIndex != 0 || s.Opened {
-		t.Errorf("status %+v after a refused command", s)
+		t.Errorf("status %+v after a rejected command, want no command", s)
 	}
 	r.kind(format.KindOpen)
 	r.kind(format.KindOpen)
 	if !r.Status().Opened {
 		t.Error("an open entry does not open the group")
 	}
-	// The caller was told that it was not applied: a late copy must not be.
-	r.next(refused)
+	// The caller knows that the entry was not applied, so a late copy must not be applied.
+	r.next(rejected)
 	r.commands(mine, 2, "in time")
 	if diff := cmp.Diff([]string{"in time"}, r.machine.Lines); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
@@ -144,7 +144,7 @@ func TestSealOfAGroupWithCommandsIsVoid(t *testing.T) {
 	r.kind(format.KindSeal)
 	r.commands(mine, 1, "b")
 	if d := r.last(t); d.Err != nil || r.Status().Sealed {
-		t.Errorf("delivered %+v, sealed %v, want a group that goes on", d, r.Status().Sealed)
+		t.Errorf("delivered %+v, sealed %v, want the outcome of the command and no seal", d, r.Status().Sealed)
 	}
 	if slices.Contains(r.events, "sealed") {
 		t.Error("a void seal is reported")
@@ -158,7 +158,7 @@ func TestSessionRules(t *testing.T) {
 	r.commands(mine, 1, "one again")
 	r.commands(mine, 3, "three early")
 	r.commands(mine, 0, "zero")
-	r.open(mine) // a second opening changes nothing
+	r.open(mine) // has no effect on a session that exists
 	r.commands(mine, 2)
 	r.commands(mine, 3, "three")
 	stranger := format.SessionID{3}
@@ -187,7 +187,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 	for i := range MaxSessions - 2 {
 		r.open(id(i))
 	}
-	r.commands(mine, 1, "still here") // others is the oldest now
+	r.commands(mine, 1, "still here") // others is now the least recently used
 	r.open(id(MaxSessions))
 	r.commands(others, 1, "dropped")
 	r.commands(mine, 2, "still here")
@@ -204,7 +204,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 	if got := lines[len(lines)-1]; got != (format.Session{ID: id(1), Sequence: 1, First: 3, Used: uint64(r.index)}) {
 		t.Errorf("last line of the table %+v, want the last use", got)
 	}
-	// A copy of the replica drops the same ones.
+	// A restored replica drops the same sessions.
 	c := newReplica()
 	r.copyTo(t, c)
 	for i := range 3 {
@@ -213,7 +213,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(r.sessions.list(), c.sessions.list()); diff != "" {
-		t.Errorf("session tables of a replica and its copy (-want +got):\n%s", diff)
+		t.Errorf("session tables after a restore (-want +got):\n%s", diff)
 	}
 }
 
@@ -228,10 +228,10 @@ func TestUndecodableCommandCountsWithoutEffect(t *testing.T) {
 		t.Errorf("delivery (-want +got):\n%s", diff)
 	}
 	if err := r.last(t).Results[1].Err; !errors.Is(err, errDecode) {
-		t.Errorf("error %v does not say why", err)
+		t.Errorf("error %v does not wrap the cause", err)
 	}
 	if got := r.machine.contexts[1].Index(); got != 3 {
-		t.Errorf("the command behind has index %d, want 3", got)
+		t.Errorf("the next command has index %d, want 3", got)
 	}
 	if got := r.Status().AppliedIndex; got != 4 {
 		t.Errorf("%d commands counted, want 4", got)
@@ -243,7 +243,7 @@ func TestDamagedEntryDoesNothing(t *testing.T) {
 	r := ready()
 	r.next(append(entry(mine, 1, "a"), 0))
 	if s := r.Status(); s.Poisoned != nil || s.AppliedIndex != 0 || s.Raft.Index != r.index {
-		t.Errorf("status %+v after a damaged entry", s)
+		t.Errorf("status %+v after a damaged entry, want it counted and no command", s)
 	}
 	r.commands(mine, 1, "b")
 	if diff := cmp.Diff([]string{"b"}, r.machine.Lines); diff != "" {
@@ -294,7 +294,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(levelEntry(3), entryAt(3, mine, 1, "a"))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		a, b := ready(), ready()
-		b.SetOwnSession(others) // whose results are kept makes no difference
+		b.SetOwnSession(others) // the own session must not affect the state
 		for _, r := range []*replica{a, b} {
 			r.next(one)
 			r.next(two)

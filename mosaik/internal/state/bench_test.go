@@ -11,7 +11,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// counter is the cheapest machine.
+// counter is a machine with little work.
 type counter struct{ sum uint64 }
 
 func (c *counter) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -22,8 +22,8 @@ func (c *counter) CanSnapshot() bool        { return false }
 func (c *counter) Snapshot(io.Writer) error { return nil }
 func (c *counter) Restore(io.Reader) error  { return nil }
 
-// BenchmarkApply applies entries of 64 commands of 16 bytes, without a history,
-// with one that nobody asked for, and with one that records.
+// BenchmarkApply applies entries of 64 commands of 16 bytes: without a history, with one that does
+// not record, and with one that records.
 func BenchmarkApply(b *testing.B) {
 	recording := func() *History {
 		h := NewHistory(4 << 20)
@@ -80,7 +80,7 @@ func BenchmarkApplyOne(b *testing.B) {
 	}
 }
 
-// BenchmarkRead runs queries that do nothing.
+// BenchmarkRead runs queries without work.
 func BenchmarkRead(b *testing.B) {
 	s := New(Config{Machine: &counter{}, Slow: func([]consensus.SlowCall) {}})
 	b.ReportAllocs()
@@ -91,7 +91,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkInApply asks whether a machine applies on this goroutine, below some frames.
+// BenchmarkInApply calls InApply below some frames of the stack.
 func BenchmarkInApply(b *testing.B) {
 	s := New(Config{Machine: &counter{}})
 	for _, busy := range []uint64{0, 1} {
@@ -100,7 +100,7 @@ func BenchmarkInApply(b *testing.B) {
 			for b.Loop() {
 				below(10, func() {
 					if s.InApply(s.Applying()) {
-						b.Fatal("it does")
+						b.Fatal("InApply is true outside Apply")
 					}
 				})
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 )
 
-// heirOf returns the heir of a replica in the epoch.
+// carryoverOf returns the carryover of a replica in the epoch.
 func carryoverOf(t *testing.T, r *replica, epoch byte) *Carryover {
 	t.Helper()
 	h := NewCarryover([16]byte{epoch}, r.State)
@@ -26,8 +26,8 @@ func carryoverOf(t *testing.T, r *replica, epoch byte) *Carryover {
 	return h
 }
 
-// take applies the heir's entries, each twice, with commands in between that
-// come too early.
+// applyCarryover applies the entries of a carryover, each twice. In between it tries commands,
+// which must be rejected.
 func (r *replica) applyCarryover(h *Carryover) {
 	for data := range h.Entries() {
 		r.next(data)
@@ -38,8 +38,8 @@ func (r *replica) applyCarryover(h *Carryover) {
 	}
 }
 
-// An epoch that continues another one holds what that held, and goes on as that
-// would have; so does the one after it.
+// An epoch that continues another one has the state of the previous epoch and applies the same
+// commands in the same way. So does the epoch after it.
 func TestCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
@@ -73,22 +73,22 @@ func TestCarryover(t *testing.T) {
 			second.commands(others, 2, "e")
 
 			if diff := cmp.Diff([]string{"a", "b", "c", "d", "e"}, second.machine.Lines); diff != "" {
-				t.Errorf("the second heir's machine (-want +got):\n%s", diff)
+				t.Errorf("lines of the second epoch's machine (-want +got):\n%s", diff)
 			}
 			r.commands(mine, 3, "d")
 			r.commands(others, 2, "e")
 			want := r.Status()
 			want.Ancestors = [][16]byte{{1}, {2}}
 			if diff := cmp.Diff(want, second.Status(), cmpopts.IgnoreFields(Status{}, "Raft")); diff != "" {
-				t.Errorf("status (-original +second heir):\n%s", diff)
+				t.Errorf("status (-original +second epoch):\n%s", diff)
 			}
 			at := second.Status().Raft
 			if at.Index != second.index {
-				t.Errorf("the second heir stands at %d of its log, want %d", at.Index, second.index)
+				t.Errorf("the second epoch has applied index %d of its log, want %d", at.Index, second.index)
 			}
 			lines := cmpopts.IgnoreFields(format.Session{}, "Used")
 			if diff := cmp.Diff(r.sessions.list(), second.sessions.list(), lines); diff != "" {
-				t.Errorf("sessions (-original +second heir):\n%s", diff)
+				t.Errorf("sessions (-original +second epoch):\n%s", diff)
 			}
 			if diff := cmp.Diff([]string{"ancestor 01", "ancestor 02", "opened"}, filter(second.events, "ancestor", "opened")); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
@@ -108,7 +108,7 @@ func filter(events []string, prefixes ...string) (kept []string) {
 	return kept
 }
 
-// An epoch with a history of its own takes over nothing.
+// A carryover has no effect on an epoch with commands.
 func TestCarryoverAfterCommandsIsVoid(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), ready()
@@ -126,7 +126,7 @@ func TestCarryoverAfterCommandsIsVoid(t *testing.T) {
 	}
 }
 
-// A machine that cannot take the snapshot poisons the replica.
+// A machine that fails to restore the carried-over snapshot poisons the replica.
 func TestFailedCarryoverPoisons(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
@@ -136,14 +136,14 @@ func TestFailedCarryoverPoisons(t *testing.T) {
 		to.next(data)
 	}
 	if p := to.Status().Poisoned; p == nil || !errors.Is(p, errDomain) || p.Entry.Index == 0 {
-		t.Errorf("poisoned: %v, want %v at its entry", p, errDomain)
+		t.Errorf("poisoned by %v, want %v with its entry", p, errDomain)
 	}
 	if to.CanSnapshot() {
 		t.Error("a poisoned replica can be snapshotted")
 	}
 }
 
-// There is no snapshot of a replica that takes over another epoch.
+// A replica cannot be snapshotted before its carryover is complete.
 func TestNoSnapshotDuringCarryover(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
@@ -157,6 +157,6 @@ func TestNoSnapshotDuringCarryover(t *testing.T) {
 	c := newReplica()
 	to.copyTo(t, c)
 	if diff := cmp.Diff(to.Status(), c.Status()); diff != "" {
-		t.Errorf("status of replica and copy (-replica +copy):\n%s", diff)
+		t.Errorf("status after a restore (-replica +restored):\n%s", diff)
 	}
 }

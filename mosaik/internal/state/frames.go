@@ -20,8 +20,8 @@ func Frames(stack []byte) []string {
 		case name == "panic", name == "runtime.Goexit":
 			panicked, frames = true, nil
 		case panicked && !strings.HasPrefix(name, "runtime.") && len(frames) < maxFrames:
-			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
-			frames = append(frames, name+" "+place)
+			position, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
+			frames = append(frames, name+" "+position)
 		}
 	}
 	return frames

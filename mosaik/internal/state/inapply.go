@@ -27,7 +27,7 @@ func onApplyStack() bool {
 	for skip := 1; ; skip += len(pcs) {
 		n := runtime.Callers(skip, pcs[:])
 		for _, pc := range pcs[:n] {
-			if lo < pc && pc <= hi { // pc is a return address, behind the call
+			if lo < pc && pc <= hi { // pc is a return address, after the call
 				return true
 			}
 		}

@@ -22,15 +22,15 @@ var (
 	errDecode = errors.New("no such command")
 )
 
-// journal is a machine that remembers its commands. Those named after what can
-// go wrong go wrong.
+// journal is a machine that records its commands. The commands "undecodable", "panic", "exit" and
+// "decline" fail in the way that they name.
 type journal struct {
 	Lines        []string
 	contexts     []sm.ApplyContext
-	levels       []uint32 // at which they were decoded
+	levels       []uint32 // at which the lines were decoded
 	noSnapshots  bool
 	restoreFails error
-	exits        bool // from snapshots
+	exits        bool // Snapshot and Restore call runtime.Goexit
 }
 
 func (j *journal) Apply(at sm.ApplyContext, level uint32, cmd []byte) (any, error, bool) {
@@ -79,7 +79,7 @@ func (j *journal) Restore(r io.Reader) error {
 	return nil
 }
 
-// replica is a State that says what it tells.
+// replica is a State that records the calls of its callbacks.
 type replica struct {
 	*State
 	machine    *journal
@@ -88,17 +88,17 @@ type replica struct {
 	errs       []error // of Apply
 	log        [][]byte
 	index      sm.Index
-	at         sm.Cursor // the last position of Applied
+	at         sm.Cursor // the last position that Applied received
 }
 
 var (
-	mine   = format.SessionID{1}
+	mine   = format.SessionID{1} // the session of the replica itself
 	others = format.SessionID{2}
 )
 
 func newReplica() *replica { return newReplicaOf(4) }
 
-// newReplicaOf returns a replica whose machine supports levels up to a level.
+// newReplicaOf returns a replica whose machine supports levels up to level.
 func newReplicaOf(level uint32) *replica {
 	r := &replica{machine: &journal{}}
 	r.State = New(Config{
@@ -123,6 +123,7 @@ func newReplicaOf(level uint32) *replica {
 	return r
 }
 
+// event records a call of a callback.
 func (r *replica) event(text string, args ...any) {
 	r.events = append(r.events, fmt.Sprintf(text, args...))
 }
@@ -171,7 +172,7 @@ func entryAt(level uint32, id format.SessionID, sequence uint64, cmds ...string)
 	return b
 }
 
-// ready returns a replica that is open and knows both sessions.
+// ready returns a replica that is open and has both sessions.
 func ready() *replica {
 	r := newReplica()
 	r.kind(format.KindOpen)
@@ -180,7 +181,7 @@ func ready() *replica {
 	return r
 }
 
-// copyTo restores a snapshot of r in a fresh replica.
+// copyTo restores a snapshot of r in a new replica.
 func (r *replica) copyTo(t *testing.T, to *replica) {
 	t.Helper()
 	var b bytes.Buffer

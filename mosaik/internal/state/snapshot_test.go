@@ -15,7 +15,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A restored replica and its origin go on alike.
+// A restored replica applies later entries like the replica of the snapshot.
 func TestSnapshotIsTheWholeState(t *testing.T) {
 	t.Parallel()
 	r := ready()
@@ -26,7 +26,7 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	r.next(late)
 	c := newReplica()
 	c.SetOwnSession(format.SessionID{7})
-	c.open(format.SessionID{7}) // all of which is replaced
+	c.open(format.SessionID{7}) // Restore replaces all of this
 	c.commands(format.SessionID{7}, 1, "gone")
 	c.events = nil
 	r.copyTo(t, c)
@@ -43,7 +43,7 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 		t.Errorf("status of replica and copy (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(r.machine.contexts[3], c.machine.contexts[0], cmp.AllowUnexported(sm.ApplyContext{})); diff != "" {
-		t.Errorf("contexts of the next command (-replica +copy):\n%s", diff)
+		t.Errorf("contexts of the next command (-replica +restored):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"opened", "deliver 2"}, c.events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -86,12 +86,12 @@ func TestRestoreDeliversLostOutcomes(t *testing.T) {
 		first: func(r *replica) { r.commands(mine, 2, "b"); r.commands(mine, 3, "c", "d") },
 		want:  []Delivery{{Session: mine, Sequence: 3, First: 3, Err: ErrResultLost, Restored: true}},
 	}, {
-		name:  "refused while forming",
+		name:  "rejected while forming",
 		both:  func(r *replica) { r.open(mine) },
 		first: func(r *replica) { r.commands(mine, 1, "a"); r.kind(format.KindOpen) },
 		want:  []Delivery{{Session: mine, Sequence: 1, Err: ErrForming, Restored: true}},
 	}, {
-		name:  "refused by a seal",
+		name:  "rejected by a seal",
 		both:  func(r *replica) { r.open(mine) },
 		first: func(r *replica) { r.kind(format.KindSeal); r.commands(mine, 1, "a") },
 		want:  []Delivery{{Session: mine, Sequence: 1, Err: ErrSealed, Restored: true}},
@@ -100,11 +100,11 @@ func TestRestoreDeliversLostOutcomes(t *testing.T) {
 		both:  func(r *replica) { r.kind(format.KindOpen); r.open(mine); r.commands(mine, 1, "a") },
 		first: func(r *replica) { r.open(others); r.commands(others, 1, "b") },
 	}, {
-		name:  "refusal that was delivered",
+		name:  "rejection that was delivered",
 		both:  func(r *replica) { r.open(mine); r.commands(mine, 1, "a") },
 		first: func(r *replica) { r.kind(format.KindOpen) },
 	}, {
-		name:  "session of which nothing is known",
+		name:  "unknown session",
 		both:  func(*replica) {},
 		first: func(r *replica) { r.open(others) },
 	}} {
@@ -157,9 +157,9 @@ func TestFailedRestorePoisons(t *testing.T) {
 	}{
 		{"no snapshot", []byte("rubbish rubbish"), journal{}, format.ErrMalformed},
 		{"cut", good[:len(good)-20], journal{}, io.ErrUnexpectedEOF},
-		{"damaged behind the machine", damaged, journal{}, format.ErrMalformed},
+		{"damaged after the machine", damaged, journal{}, format.ErrMalformed},
 		{"session twice", double(), journal{}, format.ErrMalformed},
-		{"the machine refuses", good, journal{restoreFails: broken}, broken},
+		{"the machine fails", good, journal{restoreFails: broken}, broken},
 		{"the machine panics", snapshot("panic in restore"), journal{}, nil},
 		{"the machine has no snapshots", good, journal{noSnapshots: true}, ErrNoSnapshot},
 	} {
@@ -168,7 +168,7 @@ func TestFailedRestorePoisons(t *testing.T) {
 		err := r.Restore(bytes.NewReader(test.data))
 		var p *consensus.PoisonedError
 		if !errors.As(err, &p) || p.Doing != "restore" || test.want != nil && !errors.Is(err, test.want) {
-			t.Errorf("%s: error %v, want the poison of %v", test.name, err, test.want)
+			t.Errorf("%s: error %v, want a PoisonedError with %v", test.name, err, test.want)
 		}
 		if (len(p.Stack) > 0) != (test.want == nil) {
 			t.Errorf("%s: stack %q", test.name, p.Stack)
@@ -177,7 +177,7 @@ func TestFailedRestorePoisons(t *testing.T) {
 			t.Errorf("%s: read: %v, want the poison", test.name, got)
 		}
 		if diff := cmp.Diff([]string{"poisoned restore"}, r.events); diff != "" {
-			t.Errorf("%s: told (-want +got):\n%s", test.name, diff)
+			t.Errorf("%s: events (-want +got):\n%s", test.name, diff)
 		}
 	}
 }
@@ -187,13 +187,13 @@ func TestSnapshotErrors(t *testing.T) {
 	r := ready()
 	r.machine.noSnapshots = true
 	if err := r.Snapshot(io.Discard); r.CanSnapshot() || !errors.Is(err, ErrNoSnapshot) {
-		t.Errorf("snapshot of a machine without: %v", err)
+		t.Errorf("snapshot of a machine without snapshots: %v, want ErrNoSnapshot", err)
 	}
 	r = ready()
 	r.commands(mine, 1, "panic in snapshot")
 	var p *PanicError
 	if err := r.Snapshot(io.Discard); !errors.As(err, &p) || p.Doing != "snapshot" {
-		t.Errorf("snapshot of a machine that panics: %v", err)
+		t.Errorf("snapshot of a machine that panics: %v, want a PanicError", err)
 	}
 	if r.Status().Poisoned != nil {
 		t.Error("a panic in a snapshot poisons")

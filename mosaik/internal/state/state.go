@@ -211,13 +211,6 @@ func (s *State) stopCause() error {
 	return nil
 }
 
-// AppliedIndex returns the index of the last applied command.
-func (s *State) AppliedIndex() sm.Index {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.appliedIndex
-}
-
 // Read runs the query with the AppliedIndex. No entry is applied meanwhile, so the query sees whole
 // entries only. Read returns the query's error, a [*PanicError] if the query panicked, the
 // [*consensus.PoisonedError] or [*consensus.OutdatedError] of a stopped state, [ErrInApply], or the

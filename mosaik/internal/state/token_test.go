@@ -10,7 +10,7 @@ func (r *replica) openAbove(base uint64) {
 	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen, Sequence: base}}))
 }
 
-// The token base is that of the highest open entry, and only grows.
+// The token base is the highest valid one of the open entries. It never decreases.
 func TestTokenBase(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
@@ -23,12 +23,12 @@ func TestTokenBase(t *testing.T) {
 	}
 	c := newReplica()
 	if r.copyTo(t, c); c.TokenBase() != format.MaxTokenBase {
-		t.Errorf("a copy has the base %d", c.TokenBase())
+		t.Errorf("a restored replica has the base %d, want %d", c.TokenBase(), uint64(format.MaxTokenBase))
 	}
 }
 
-// An epoch that continues another one has at least its base, and its own when it
-// opens.
+// The token base of an epoch that continues another one is the higher one of the carried-over base
+// and the base of its own open entry.
 func TestTokenBaseOfCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
@@ -49,7 +49,7 @@ func TestTokenBaseOfCarryover(t *testing.T) {
 				h.SetTokenBase(step.set)
 				next := begin()
 				if next.applyCarryover(h); next.TokenBase() != step.want {
-					t.Errorf("an heir that opens above %d has the base %d, want %d", step.set, next.TokenBase(), step.want)
+					t.Errorf("an epoch that opens above %d has the base %d, want %d", step.set, next.TokenBase(), step.want)
 				}
 				r = next
 			}

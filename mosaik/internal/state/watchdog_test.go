@@ -17,7 +17,7 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// actor is a machine whose commands do what a test says. It names its commands.
+// actor is a machine whose Apply calls act. It names its commands.
 type actor struct{ act func(cmd string) }
 
 func (m *actor) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -29,7 +29,7 @@ func (*actor) Snapshot(io.Writer) error                    { return nil }
 func (*actor) Restore(io.Reader) error                     { return nil }
 func (*actor) NameCommand(level uint32, cmd []byte) string { return fmt.Sprintf("%s@%d", cmd, level) }
 
-// newActor returns an open state of an actor.
+// newActor returns an open replica of an actor.
 func newActor(cfg Config, act func(cmd string)) *replica {
 	cfg.Machine = &actor{act}
 	r := &replica{State: New(cfg)}
@@ -39,8 +39,8 @@ func newActor(cfg Config, act func(cmd string)) *replica {
 	return r
 }
 
-// A call that runs for longer than the limit is reported, and that it is over. Shorter ones
-// are not, however many there are.
+// A call that runs for longer than the limit is reported, and its end as well. Shorter calls are
+// not reported, even if many follow each other.
 func TestWatchdogReportsSlowApply(t *testing.T) {
 	for took, want := range map[time.Duration]bool{
 		SlowLimit * 9 / 10: false, SlowLimit * 8 / 5: true, 10 * SlowLimit: true,
@@ -85,7 +85,7 @@ func TestWatchdogReportsSlowApply(t *testing.T) {
 	}
 }
 
-// ask is a query that waits.
+// ask is a query that blocks until its channel is closed.
 type ask struct{ until chan struct{} }
 
 func (a ask) run(at sm.Index, _ Machine) error {
@@ -93,7 +93,7 @@ func (a ask) run(at sm.Index, _ Machine) error {
 	return nil
 }
 
-// Queries are watched beside each other, as many as there is room for.
+// Concurrent queries are watched, up to maxWatched.
 func TestWatchdogReportsSlowQueries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []consensus.SlowCall
@@ -111,32 +111,32 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		}
 		for _, c := range reports {
 			if c.Doing != "query" || c.Type != "state.ask" || c.Index != 2 {
-				t.Errorf("reported %+v", c)
+				t.Errorf("reported %+v, want the query at index 2", c)
 			}
 		}
 		close(until)
 		time.Sleep(SlowLimit)
 		synctest.Wait()
 		if len(reports) != 0 {
-			t.Errorf("%d queries are reported and over", len(reports))
+			t.Errorf("%d queries are reported after they returned", len(reports))
 		}
-		// A function is known by its name, and a place is free again after a panic.
+		// A function is reported by its name, and a panic frees its slot.
 		for range maxWatched + 1 {
 			if err := r.Read(context.Background(), &Query{Call: callName, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
 				!strings.Contains(err.Error(), "state.callName: no") {
-				t.Errorf("a query that panics: %v", err)
+				t.Errorf("a query that panics: %v, want its name and value", err)
 			}
 		}
 		for i := range r.watchdog.queries {
 			if r.watchdog.queries[i].Load() != nil {
-				t.Errorf("place %d is taken", i)
+				t.Errorf("slot %d is in use", i)
 			}
 		}
 	})
 }
 
-// Only what Apply calls on its own goroutine is a call of Apply, at any depth of the stack
-// and wherever in an entry.
+// InApply is true on the goroutine that applies, at any depth of the stack and for each command of
+// an entry. It is false on all other goroutines.
 func TestInApply(t *testing.T) {
 	t.Parallel()
 	var r *replica
@@ -151,13 +151,13 @@ func TestInApply(t *testing.T) {
 	r = newActor(Config{}, func(cmd string) {
 		for _, depth := range []int{0, 1, 40, 60, 61, 62, 63, 64, 65, 128, 1000} {
 			if !deep(depth) {
-				t.Errorf("command %s, depth %d: a call of Apply is not known as one", cmd, depth)
+				t.Errorf("command %s, depth %d: InApply is false inside Apply", cmd, depth)
 			}
 		}
 		other := make(chan bool)
 		go func() { other <- r.InApply(r.Applying()) }()
 		if <-other {
-			t.Errorf("command %s: a goroutine that Apply started counts as its own", cmd)
+			t.Errorf("command %s: InApply is true on a goroutine that Apply started", cmd)
 		}
 		if cmd == "last" {
 			close(busy)
@@ -165,7 +165,7 @@ func TestInApply(t *testing.T) {
 		}
 	})
 	if r.InApply(r.Applying()) {
-		t.Error("a call of Apply, and nothing is applied")
+		t.Error("InApply is true while nothing is applied")
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -174,13 +174,13 @@ func TestInApply(t *testing.T) {
 	}()
 	<-busy
 	if r.InApply(r.Applying()) {
-		t.Error("a call of Apply from a goroutine beside it")
+		t.Error("InApply is true on another goroutine")
 	}
 	close(done)
 	<-ended
 }
 
-// What is logged of a stack is what the machine's author can use.
+// Frames returns the frames of the machine's code.
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for what, act := range map[string]func(){
