@@ -22,7 +22,7 @@ func (g *Group) Level() uint32 {
 		if l == nil {
 			continue
 		}
-		if level := l.state.Writes(); level != 0 {
+		if level := l.state.EncodingLevel(); level != 0 {
 			return level
 		}
 	}
@@ -92,7 +92,7 @@ func (g *Group) setSession(id format.SessionID) {
 	defer g.ownSession.mu.Unlock()
 	g.ownSession.id = id
 	if g.ownSession.local != nil {
-		g.ownSession.local.state.Own(id)
+		g.ownSession.local.state.SetOwnSession(id)
 	}
 }
 
@@ -105,8 +105,8 @@ func (g *Group) bindSession(l *localReplica, continues bool) {
 		before = g.ownSession.local.AppliedIndex()
 	}
 	g.ownSession.local = l
-	l.state.Own(g.ownSession.id)
-	g.cfg.History.Enter(l.epoch, continues, before)
+	l.state.SetOwnSession(g.ownSession.id)
+	g.cfg.History.EnterEpoch(l.epoch, continues, before)
 }
 
 // History returns the record of the commands applied here. Recording begins with the first
@@ -160,7 +160,7 @@ func (g *Group) Read(ctx context.Context, need Need, q *state.Query) (Epoch, err
 		}
 		// An epoch that accepts no commands knows nothing of those that another epoch
 		// acknowledges.
-		if need.Strong && l.state.Writes() == 0 {
+		if need.Strong && l.state.EncodingLevel() == 0 {
 			if s := l.state.Status(); !s.Opened || s.Sealed {
 				return Epoch{}, ErrForming
 			}
@@ -240,7 +240,7 @@ func (g *Group) Applying() sm.Index {
 
 // checkCaller is CheckCaller for a call that began when Applying returned applying.
 func (g *Group) checkCaller(applying sm.Index) error {
-	if applying != 0 && g.applies.Load().IsCaller(applying) {
+	if applying != 0 && g.applies.Load().InApply(applying) {
 		return state.ErrInApply
 	}
 	return nil

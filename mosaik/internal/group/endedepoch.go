@@ -18,7 +18,7 @@ func (g *Group) replicaRemoved(e Epoch, replica uint64) {
 
 // epochSealed handles the seal entry, by which the epoch yields to another one.
 func (g *Group) epochSealed(l *localReplica) {
-	g.endEpoch(l.epoch, l.state.Status().Commands)
+	g.endEpoch(l.epoch, l.state.Status().AppliedIndex)
 	if g.leaving {
 		g.removedOnLeave = true
 		g.leaveResult.Set(leaveResult{done: true})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -12,7 +13,7 @@ import (
 // applier is the engine's view of the state: it applies entries to it.
 type applier struct{ *state.State }
 
-// Apply implements [engine.StateMachine]. It returns nil or a [*state.OutdatedError].
+// Apply implements [engine.StateMachine]. It returns nil or a [*consensus.OutdatedError].
 func (m applier) Apply(e engine.Entry) error { return m.State.Apply(e.Index, e.Term, e.Data) }
 
 // replicaEvents posts the engine's events about a replica to the group's inbox. Each kind is
@@ -136,7 +137,7 @@ func (o stateEvents) sealed() {
 	replicaEvents(o).post("sealed", func() { o.g.epochSealed(o.l) })
 }
 
-func (o stateEvents) poisoned(err *state.PoisonedError) {
+func (o stateEvents) poisoned(err *consensus.PoisonedError) {
 	o.g.cfg.History.Poison(err)
 	replicaEvents(o).post("poisoned", func() {
 		o.g.log.Error("machine panicked: this member applies no further commands", "doing", err.Doing, "command", err.Command,

@@ -36,7 +36,7 @@ var (
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
 	// ErrOutdated reports a log that needs a newer program.
-	ErrOutdated = state.ErrOutdated
+	ErrOutdated = consensus.ErrOutdated
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("the group is closed")
 )
@@ -271,7 +271,7 @@ func (g *Group) shutDown() {
 	last := g.status.Get()
 	last.Online, last.Settled, last.Leader, last.Bonds = false, false, sm.PeerID{}, nil
 	last.Ended, last.Stalled, last.Waits = g.err, false, "nothing: the group has ended on this member"
-	if outdated := new(state.OutdatedError); errors.As(g.err, &outdated) {
+	if outdated := new(consensus.OutdatedError); errors.As(g.err, &outdated) {
 		last.Outdated, last.Waits = outdated, "a newer program"
 	}
 	g.status.Set(last)

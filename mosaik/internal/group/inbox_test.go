@@ -169,7 +169,7 @@ func (g *Group) sources(ctx context.Context, l *localReplica, n int) {
 		o.opened()
 		o.raised(uint32(i))
 		o.sealed()
-		o.poisoned(&state.PoisonedError{})
+		o.poisoned(&consensus.PoisonedError{})
 		o.slow(nil)
 		g.Recheck(numbered(i))
 		g.RecheckAll()

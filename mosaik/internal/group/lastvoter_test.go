@@ -171,7 +171,7 @@ func TestAllVacant(t *testing.T) {
 
 // TestWithoutOpenEntry removes the open entry from a carryover.
 func TestWithoutOpenEntry(t *testing.T) {
-	heir := state.NewHeir([16]byte{1}, state.New(state.Config{}))
+	content := state.NewCarryover([16]byte{1}, state.New(state.Config{}))
 	kinds := func(entries func(func([]byte) bool)) (kinds []format.Kind) {
 		for entry := range entries {
 			e, err := format.Parse(entry)
@@ -182,10 +182,10 @@ func TestWithoutOpenEntry(t *testing.T) {
 		}
 		return kinds
 	}
-	if got, want := kinds(allEntries(heir.Entries())), []format.Kind{format.KindAncestor, format.KindOpen}; !slices.Equal(got, want) {
+	if got, want := kinds(allEntries(content.Entries())), []format.Kind{format.KindAncestor, format.KindOpen}; !slices.Equal(got, want) {
 		t.Errorf("the carryover has entries of kinds %v, want %v", got, want)
 	}
-	if got, want := kinds(withoutOpenEntry(heir.Entries())), []format.Kind{format.KindAncestor}; !slices.Equal(got, want) {
+	if got, want := kinds(withoutOpenEntry(content.Entries())), []format.Kind{format.KindAncestor}; !slices.Equal(got, want) {
 		t.Errorf("without its open entry the carryover has entries of kinds %v, want %v", got, want)
 	}
 }

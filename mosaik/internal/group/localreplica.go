@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
@@ -27,23 +28,23 @@ type localReplica struct {
 	replica      *engine.Replica
 	state        *state.State
 	machine      state.Machine
-	appliedIndex atomic.Uint64   // AppliedIndex; set on the goroutine that applies
-	slowSeen     []state.Slow    // the last report of the watchdog, owned by its goroutine
-	ctx          context.Context // ends when the replica is stopped
+	appliedIndex atomic.Uint64        // AppliedIndex; set on the goroutine that applies
+	slowSeen     []consensus.SlowCall // the last report of the watchdog, owned by its goroutine
+	ctx          context.Context      // ends when the replica is stopped
 	cancel       context.CancelFunc
 
 	raftLeader  uint64 // replica id of the leader that Raft knows, 0 for none
 	raftTerm    sm.Term
 	leader      uint64 // the same, but 0 also where Raft would not notice the leader's loss
 	term        sm.Term
-	opened      bool         // the epoch accepts commands
-	caughtUp    bool         // it caught up with a leader once
-	inSync      bool         // it has caught up with the present leader
-	leaderless  time.Time    // when the leader was lost, if there is none
-	poisoned    error        // the machine's panic, nil for none
-	snapshot    error        // why the last snapshot failed, nil if it did not
-	slow        []state.Slow // calls of the machine that run long
-	diskStalled bool         // the disk is stalled: Raft neither sends nor receives
+	opened      bool                 // the epoch accepts commands
+	caughtUp    bool                 // it caught up with a leader once
+	inSync      bool                 // it has caught up with the present leader
+	leaderless  time.Time            // when the leader was lost, if there is none
+	poisoned    error                // the machine's panic, nil for none
+	snapshot    error                // why the last snapshot failed, nil if it did not
+	slow        []consensus.SlowCall // calls of the machine that run long
+	diskStalled bool                 // the disk is stalled: Raft neither sends nor receives
 	members     engine.Membership
 	membersTerm sm.Term // the term in which members was read
 
@@ -79,7 +80,7 @@ func (g *Group) bootstrap(carryover iter.Seq[[]byte], level uint32) {
 func (g *Group) start(l *localReplica) {
 	made, err := g.cfg.NewMachine()
 	if err != nil {
-		g.end(fmt.Errorf("make a machine: %w: %w", state.ErrPoisoned, err))
+		g.end(fmt.Errorf("make a machine: %w: %w", consensus.ErrPoisoned, err))
 		return
 	}
 	e := l.epoch

@@ -75,7 +75,7 @@ func (g *Group) recover() (Epoch, error) {
 	case !g.stalled, l.state.Status().Sealed: // if sealed, this member is about to join another epoch
 		return l.epoch, ErrNotStalled
 	}
-	g.log.Warn("recovering from this member: commands of the old epoch that only other members hold are given up", "epoch", l.epoch.String(), "commands", l.state.Status().Commands)
+	g.log.Warn("recovering from this member: commands of the old epoch that only other members hold are given up", "epoch", l.epoch.String(), "commands", l.state.Status().AppliedIndex)
 	return g.continueInNewEpoch(l, allEntries)
 }
 
@@ -148,9 +148,9 @@ func applyEntries(s *state.State, entries iter.Seq2[engine.Entry, error]) error 
 
 // collectCarryover collects the carryover of the replica's epoch, and returns up to where it
 // reaches.
-func (g *Group) collectCarryover(l *localReplica) (*state.Heir, sm.Cursor, error) {
+func (g *Group) collectCarryover(l *localReplica) (*state.Carryover, sm.Cursor, error) {
 	at := l.state.Status().Raft
-	content := state.NewHeir(l.epoch, l.state)
+	content := state.NewCarryover(l.epoch, l.state)
 	if l.state.CanSnapshot() {
 		return content, at, content.AddSnapshot(l.state)
 	}

@@ -5,8 +5,8 @@ import (
 	"iter"
 
 	"github.com/mosaik-go/mosaik/logstore"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/engine"
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 )
 
 // pastReplica is the replica whose log this member finds when it joins.
@@ -20,14 +20,14 @@ type pastReplica struct {
 // readPastReplica returns the replica that used the log before. It returns nil if there is none, or
 // if the replica never voted nor acknowledged anything. It removes files beside the log that
 // earlier processes left unfinished. If the log needs a newer program, it changes nothing and
-// returns a [*state.OutdatedError].
+// returns a [*consensus.OutdatedError].
 func readPastReplica(cfg Config) (*pastReplica, error) {
 	found, ok, err := engine.ReadPast(cfg.Log)
 	if err != nil {
 		return nil, err
 	}
 	if found.Level > cfg.Level {
-		return nil, &state.OutdatedError{Found: found.Level, Supported: cfg.Level}
+		return nil, &consensus.OutdatedError{Found: found.Level, Supported: cfg.Level}
 	}
 	if files, ok := logstore.SnapshotFiles(cfg.Log); ok {
 		if err := files.RemoveUnfinished(); err != nil {

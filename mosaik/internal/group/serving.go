@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -130,7 +130,7 @@ func (g *Group) readOutcome(l *localReplica, err error) error {
 	if err == nil || g.current.Load() == l {
 		return err
 	}
-	var poisoned *state.PoisonedError
+	var poisoned *consensus.PoisonedError
 	if errors.As(err, &poisoned) && poisoned == l.state.Status().Poisoned {
 		return fmt.Errorf("%w: a new replica replaces one whose machine panicked", ErrForming)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
@@ -160,7 +161,7 @@ func TestReplacedReplicaRepeatsNoCommand(t *testing.T) {
 	t.Parallel()
 	s := newServingGroup(t)
 	for _, commands := range []int{4, 2, 6, 10} {
-		s.cfg.History.Enter(Epoch{1}, false, 0)
+		s.cfg.History.EnterEpoch(Epoch{1}, false, 0)
 		s.apply(s.begin(Epoch{1}), commands)
 		s.end()
 	}
@@ -218,12 +219,12 @@ func TestFormerMachinePanicked(t *testing.T) {
 	}, nil, 1), []byte("panic"))
 	old := s.begin(Epoch{1})
 	s.apply(old, 4)
-	if _, err := s.read(Need{}); !errors.Is(err, state.ErrPoisoned) {
+	if _, err := s.read(Need{}); !errors.Is(err, consensus.ErrPoisoned) {
 		t.Errorf("a read of a machine that panicked: %v", err)
 	}
 	s.end()
 	s.begin(Epoch{1})
-	if _, err := s.read(Need{}); !errors.Is(err, ErrForming) || errors.Is(err, state.ErrPoisoned) {
+	if _, err := s.read(Need{}); !errors.Is(err, ErrForming) || errors.Is(err, consensus.ErrPoisoned) {
 		t.Errorf("a read while a new replica replaces a broken one: %v", err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mosaik-go/mosaik/mosaik/internal/state"
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 )
 
 // slowPause is the shortest time between two log lines about calls of a machine that run long.
@@ -25,7 +25,7 @@ func (g *Group) SlowCalls() (applies, queries int64) {
 
 // slow receives which calls of a replica's machine run long now. It logs at once, because the
 // group's goroutine may be blocked by such a call.
-func (o stateEvents) slow(calls []state.Slow) {
+func (o stateEvents) slow(calls []consensus.SlowCall) {
 	before := slices.Clone(o.l.slowSeen)
 	o.l.slowSeen = calls
 	for _, c := range calls {

@@ -50,7 +50,7 @@ func BenchmarkSubmitWait(b *testing.B) {
 				Machine: counter{}, Deliver: func(d state.Delivery) { p.Deliver(d) },
 			})
 			tr.state.Apply(0, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
-			p = New(Config{Transport: tr, SetSession: tr.state.Own})
+			p = New(Config{Transport: tr, SetSession: tr.state.SetOwnSession})
 			b.ReportAllocs()
 			b.ResetTimer()
 			done := make(chan error)

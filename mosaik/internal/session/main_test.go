@@ -75,7 +75,7 @@ type sent struct {
 // test closes it.
 func newLocal(edit func(*local, *Config)) *local {
 	l := &local{machine: &journal{}}
-	cfg := Config{Transport: l, IsVoid: isBusy, MaxInflight: 1, SetSession: func(id format.SessionID) { l.state.Own(id) }}
+	cfg := Config{Transport: l, IsVoid: isBusy, MaxInflight: 1, SetSession: func(id format.SessionID) { l.state.SetOwnSession(id) }}
 	if edit != nil {
 		edit(l, &cfg)
 	}

@@ -57,7 +57,7 @@ func newBadGroup(seed uint64) *badGroup {
 	g.proposer = New(Config{
 		Transport:   g,
 		IsVoid:      isBusy,
-		SetSession:  g.local.Own,
+		SetSession:  g.local.SetOwnSession,
 		MaxQueue:    6,
 		MaxCommands: 2,
 		Attempt:     50 * time.Millisecond,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/state"
 	"github.com/mosaik-go/mosaik/sm"
@@ -279,7 +280,7 @@ func TestErrorsNameTheOutcome(t *testing.T) {
 			{state.ErrForming, ErrNotApplied},
 			{state.ErrSealed, ErrNotApplied},
 			{state.ErrResultLost, state.ErrResultLost},
-			{&state.PoisonedError{Value: errTimeout}, ErrUnknownOutcome},
+			{&consensus.PoisonedError{Value: errTimeout}, ErrUnknownOutcome},
 		} {
 			l.then(func(_ context.Context, data []byte) error {
 				e, _ := format.Parse(data)
@@ -308,7 +309,7 @@ func TestPoisonReachesTheCaller(t *testing.T) {
 		defer l.Close(nil)
 		for range 2 {
 			_, _, err := l.submit(t, "panic").Wait(t.Context())
-			var p *state.PoisonedError
+			var p *consensus.PoisonedError
 			if !errors.As(err, &p) || p.Index != 1 {
 				t.Errorf("the call ends with %v, want the panic", err)
 			}

@@ -5,108 +5,110 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// news is what an entry changed that others want to hear about. It is told
-// after the lock was released.
-type news struct {
-	opened    bool
-	sealed    bool
-	ancestors [][16]byte // that became known
-	raised    uint32     // the level that is active now, 0 if it did not change
-	poisoned  *PoisonedError
-	outdated  *OutdatedError
-	advanced  bool // to commands and raft
-	commands  sm.Index
-	raft      sm.Cursor
-	deliver   bool
-	delivery  Delivery
-	traced    Traced
+// changes collects what an entry or a snapshot changed. State.notify reports it by the functions of
+// Config after s.mu is released, so these may call the state.
+type changes struct {
+	opened       bool       // the epoch opened
+	sealed       bool       // the epoch was sealed
+	ancestors    [][16]byte // epochs that this one continues, oldest first; nil if unchanged
+	raised       uint32     // the new active level, 0 if unchanged
+	poisoned     *consensus.PoisonedError
+	outdated     *consensus.OutdatedError
+	advanced     bool // appliedIndex and raft are set
+	appliedIndex sm.Index
+	raft         sm.Cursor
+	deliver      bool // delivery is set
+	delivery     Delivery
+	traced       Traced // set if it has commands
 }
 
-// Apply applies the entry at a position of Raft's log, as a whole: a query sees
-// all of its commands or none. It never panics. data is not kept. A poisoned
-// replica does nothing. An [*OutdatedError] says that the entry is not applied, nor
-// any that follows: they need a newer program.
+// Apply applies the entry at a position of Raft's log. A query sees all of its commands or none.
+// Apply does not panic and does not keep data. On a poisoned replica it has no effect. An
+// [*consensus.OutdatedError] means that neither this entry nor any later one is applied: they need
+// a newer program.
 func (s *State) Apply(index sm.Index, term sm.Term, data []byte) error {
-	n := s.apply(sm.Cursor{Term: term, Index: index}, data)
-	s.tell(n)
-	if n.outdated != nil {
-		return n.outdated
+	c := s.apply(sm.Cursor{Term: term, Index: index}, data)
+	s.notify(c)
+	if c.outdated != nil {
+		return c.outdated
 	}
 	return nil
 }
 
-func (s *State) apply(at sm.Cursor, data []byte) (n news) {
+func (s *State) apply(at sm.Cursor, data []byte) (c changes) {
 	e, err := format.Parse(data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if over := s.over(); over != nil {
-		n.outdated = s.outdated
+	if cause := s.stopCause(); cause != nil {
+		c.outdated = s.outdated
 		if err == nil && e.Kind == format.KindCommands {
-			n.add(s.ours(e.Session), &e, Delivery{Err: over})
+			c.add(s.ownSessionIf(e.Session), &e, Delivery{Err: cause})
 		}
-		return n
+		return c
 	}
 	before := s.raft
 	s.raft = at
 	switch {
 	case errors.Is(err, format.ErrVersion):
-		s.unknown(&n, at, err)
+		s.stopAtUnknownFormat(&c, at, err)
 	case err != nil:
-		// Damaged, and refused alike by every replica.
+		// Damaged: every replica ignores it.
 	case e.Kind == format.KindOpen:
-		n.opened = !s.open()
-		s.opened, s.ancestry.next = true, 0
+		c.opened = !s.acceptsCommands()
+		s.opened, s.carryover.next = true, 0
 		s.raiseTokens(e.Sequence)
 	case e.Kind == format.KindSeal:
-		n.sealed = s.sealedBy(&e)
-		s.sealed = s.sealed || n.sealed
+		c.sealed = s.sealedBy(&e)
+		s.sealed = s.sealed || c.sealed
 	case e.Kind == format.KindAncestor:
-		s.descend(&n, &e)
+		s.beginCarryover(&c, &e)
 	case e.Kind == format.KindReplay:
-		s.replay(&n, at, &e)
+		s.applyReplay(&c, at, &e)
 	case e.Kind == format.KindRestore:
-		s.inherit(&n, at, &e)
+		s.applyRestore(&c, at, &e)
 	case e.Kind == format.KindCommands:
-		s.applyCommands(&n, at, &e, s.open())
-	case e.Kind == format.KindLevel && s.ancestry.next != 0:
-		// Void: the level is that of the epoch which is taken over.
+		s.applyCommands(&c, at, &e, s.acceptsCommands())
+	case e.Kind == format.KindLevel && s.carryover.next != 0:
+		// Void: the carryover determines the level.
 	default:
-		s.applyMark(&n, at, &e)
+		s.applyMetadata(&c, at, &e)
 	}
 	switch {
 	case s.outdated != nil:
 		s.raft = before
 	case s.poisoned == nil:
-		s.advance(&n)
+		s.advance(&c)
 	}
 	if e.Kind != format.KindCommands {
-		s.noteWrites()
+		s.publishLevels()
 	}
-	return n
+	return c
 }
 
-// applyMark applies an entry that only concerns what is kept beside the machine.
-func (s *State) applyMark(n *news, at sm.Cursor, e *format.Envelope) {
+// applyMetadata applies an entry that changes the data beside the machine: a session or a level.
+func (s *State) applyMetadata(c *changes, at sm.Cursor, e *format.Envelope) {
 	switch e.Kind {
 	case format.KindLevel:
-		s.raise(n, at, e.Level)
+		s.applyLevel(c, at, e.Level)
 	case format.KindSession:
 		s.sessions.open(e.Session, uint64(at.Index))
 	}
 }
 
-// raiseTokens raises the token base to that of an open entry, which may come again.
+// raiseTokens raises the token base to that of an open entry. A log can hold several open entries,
+// and a lower or invalid base has no effect.
 func (s *State) raiseTokens(base uint64) {
-	if base <= format.MaxTokenBase && base > s.tokens.Load() {
-		s.tokens.Store(base)
+	if base <= format.MaxTokenBase && base > s.tokenBase.Load() {
+		s.tokenBase.Store(base)
 	}
 }
 
-// SealedBy reports whether an entry would seal the state if it came next.
+// SealedBy reports whether an entry would seal the epoch if it were applied next.
 func (s *State) SealedBy(data []byte) bool {
 	e, err := format.Parse(data)
 	s.mu.Lock()
@@ -114,44 +116,44 @@ func (s *State) SealedBy(data []byte) bool {
 	return err == nil && e.Kind == format.KindSeal && s.sealedBy(&e)
 }
 
-// sealedBy says so of an entry that is a seal.
+// sealedBy reports whether a seal entry would seal the epoch. The caller holds s.mu.
 func (s *State) sealedBy(seal *format.Envelope) bool {
-	return !s.sealed && uint64(s.commands) <= seal.Sequence
+	return !s.sealed && uint64(s.appliedIndex) <= seal.Sequence
 }
 
-// advance makes news of where the state stands.
-func (s *State) advance(n *news) {
-	n.advanced, n.commands, n.raft = true, s.commands, s.raft
+// advance records the new position for Config.Applied.
+func (s *State) advance(c *changes) {
+	c.advanced, c.appliedIndex, c.raft = true, s.appliedIndex, s.raft
 }
 
-// applyCommands applies or refuses an entry of commands, which it does for as
-// long as the group is not open.
-func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bool) {
-	ours := s.ours(e.Session)
+// applyCommands applies an entry of commands, or rejects it by the rules in the package comment.
+// open reports whether the epoch accepts commands.
+func (s *State) applyCommands(c *changes, at sm.Cursor, e *format.Envelope, open bool) {
+	own := s.ownSessionIf(e.Session)
 	session := s.sessions.use(e.Session, uint64(at.Index))
 	switch {
 	case session == nil:
-		n.add(ours, e, Delivery{Err: ErrUnknownSession})
+		c.add(own, e, Delivery{Err: ErrUnknownSession})
 		return
 	case e.Sequence <= session.Sequence:
 		return
 	case e.Sequence > session.Sequence+1:
-		n.add(ours, e, Delivery{Err: ErrGap})
+		c.add(own, e, Delivery{Err: ErrGap})
 		return
 	}
 	session.Sequence, session.First = e.Sequence, 0
-	if ours != nil {
-		ours.delivered = e.Sequence
+	if own != nil {
+		own.delivered = e.Sequence
 	}
 	switch {
 	case s.sealed:
-		n.add(ours, e, Delivery{Err: ErrSealed})
+		c.add(own, e, Delivery{Err: ErrSealed})
 		return
 	case !open:
-		n.add(ours, e, Delivery{Err: ErrForming})
+		c.add(own, e, Delivery{Err: ErrForming})
 		return
 	case e.Level > s.level:
-		n.add(ours, e, Delivery{Err: ErrLevel})
+		c.add(own, e, Delivery{Err: ErrLevel})
 		return
 	}
 
@@ -162,25 +164,25 @@ func (s *State) applyCommands(n *news, at sm.Cursor, e *format.Envelope, open bo
 	}
 	var d Delivery
 	if e.Commands.Len() > 0 {
-		d.Epoch, d.First = s.cfg.Epoch, s.commands+1
+		d.Epoch, d.First = s.cfg.Epoch, s.appliedIndex+1
 		session.First = uint64(d.First)
 	}
-	if ours != nil {
+	if own != nil {
 		d.Results = make([]Result, e.Commands.Len())
 	}
-	if err := s.run(at, e, d.Results); err != nil {
-		s.poison(n, err)
-		n.add(ours, e, Delivery{Err: err})
+	if err := s.applyToMachine(at, e, d.Results); err != nil {
+		s.poison(c, err)
+		c.add(own, e, Delivery{Err: err})
 		return
 	}
-	s.cfg.History.add(s.commands+1-sm.Index(e.Commands.Len()), at.Term, s.time, e.Level, e.Commands)
-	n.add(ours, e, d)
+	s.cfg.History.add(s.appliedIndex+1-sm.Index(e.Commands.Len()), at.Term, s.time, e.Level, e.Commands)
+	c.add(own, e, d)
 	if traced {
-		n.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}
+		c.traced = Traced{at, d.First, e.Commands.Len(), e.Traces, time.Since(started)}
 	}
 }
 
-// Undecodable returns the outcome of a command that the codec refused with err.
+// Undecodable returns the result of a command that the codec rejected with err.
 func Undecodable(err error) error {
 	if err == nil {
 		return ErrUndecodable
@@ -188,57 +190,57 @@ func Undecodable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUndecodable, err)
 }
 
-// ours returns our own session if id names it, otherwise nil.
-func (s *State) ours(id format.SessionID) *own {
-	if o := s.own.Load(); o != nil && o.id == id {
+// ownSessionIf returns this member's session if id names it, and nil otherwise.
+func (s *State) ownSessionIf(id format.SessionID) *ownSession {
+	if o := s.ownSession.Load(); o != nil && o.id == id {
 		return o
 	}
 	return nil
 }
 
-// add makes d the outcome of e if e is of our own session.
-func (n *news) add(ours *own, e *format.Envelope, d Delivery) {
-	if ours == nil {
+// add makes d the outcome of e. It has no effect if own is nil: e is of another session.
+func (c *changes) add(own *ownSession, e *format.Envelope, d Delivery) {
+	if own == nil {
 		return
 	}
 	d.Session, d.Sequence = e.Session, e.Sequence
-	n.delivery, n.deliver = d, true
+	c.delivery, c.deliver = d, true
 }
 
-// poison ends the state's use.
-func (s *State) poison(n *news, err *PoisonedError) {
+// poison stops the state with err. The caller holds s.mu.
+func (s *State) poison(c *changes, err *consensus.PoisonedError) {
 	s.poisoned = err
-	n.poisoned = err
-	s.noteWrites()
+	c.poisoned = err
+	s.publishLevels()
 }
 
-// tell calls the functions of the configuration. Whoever learns an outcome
-// finds everything else told already.
-func (s *State) tell(n news) {
-	for _, epoch := range n.ancestors {
+// notify calls the functions of Config. Deliver is last: when a caller learns the outcome of its
+// command, all other effects of the entry are visible. The caller does not hold s.mu.
+func (s *State) notify(c changes) {
+	for _, epoch := range c.ancestors {
 		if s.cfg.Ancestor != nil {
 			s.cfg.Ancestor(epoch)
 		}
 	}
-	if n.raised != 0 && s.cfg.Raised != nil {
-		s.cfg.Raised(n.raised)
+	if c.raised != 0 && s.cfg.Raised != nil {
+		s.cfg.Raised(c.raised)
 	}
-	if n.opened && s.cfg.Opened != nil {
+	if c.opened && s.cfg.Opened != nil {
 		s.cfg.Opened()
 	}
-	if n.sealed && s.cfg.Sealed != nil {
+	if c.sealed && s.cfg.Sealed != nil {
 		s.cfg.Sealed()
 	}
-	if n.poisoned != nil && s.cfg.Poisoned != nil {
-		s.cfg.Poisoned(n.poisoned)
+	if c.poisoned != nil && s.cfg.Poisoned != nil {
+		s.cfg.Poisoned(c.poisoned)
 	}
-	if n.advanced && s.cfg.Applied != nil {
-		s.cfg.Applied(n.commands, n.raft)
+	if c.advanced && s.cfg.Applied != nil {
+		s.cfg.Applied(c.appliedIndex, c.raft)
 	}
-	if n.traced.Commands > 0 {
-		s.cfg.Traced(n.traced)
+	if c.traced.Commands > 0 {
+		s.cfg.Traced(c.traced)
 	}
-	if n.deliver && s.cfg.Deliver != nil {
-		s.cfg.Deliver(n.delivery)
+	if c.deliver && s.cfg.Deliver != nil {
+		s.cfg.Deliver(c.delivery)
 	}
 }

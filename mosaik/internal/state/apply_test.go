@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -36,18 +37,18 @@ func TestCommandsHaveDenseIndices(t *testing.T) {
 		t.Errorf("deliveries (-want +got):\n%s", diff)
 	}
 	wantStatus := Status{
-		Commands: 4, Raft: sm.Cursor{Term: 1, Index: r.index}, Time: time.Unix(0, 2).UTC(),
+		AppliedIndex: 4, Raft: sm.Cursor{Term: 1, Index: r.index}, Time: time.Unix(0, 2).UTC(),
 		Level: 2, Sessions: 2, Opened: true,
 	}
 	if diff := cmp.Diff(wantStatus, r.Status()); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if r.at != wantStatus.Raft {
-		t.Errorf("Applied was told %v last, want %v", r.at, wantStatus.Raft)
+		t.Errorf("Applied received %v last, want %v", r.at, wantStatus.Raft)
 	}
 }
 
-func TestContextSaysWhereACommandStands(t *testing.T) {
+func TestApplyContext(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.Apply(70, 6, entry(others, 1, "a"))
@@ -78,25 +79,25 @@ func TestTimeNeverGoesBack(t *testing.T) {
 	}
 }
 
-func TestBeforeOpenCommandsAreRefused(t *testing.T) {
+func TestCommandsBeforeOpenAreRejected(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	r.open(mine)
-	refused := entry(mine, 1, "early")
-	r.next(refused)
+	rejected := entry(mine, 1, "early")
+	r.next(rejected)
 	if d := r.last(t); !errors.Is(d.Err, ErrForming) || d.First != 0 || d.Results != nil {
 		t.Errorf("delivered %+v, want %v", d, ErrForming)
 	}
-	if s := r.Status(); s.Commands != 0 || s.Opened {
-		t.Errorf("status %+v after a refused command", s)
+	if s := r.Status(); s.AppliedIndex != 0 || s.Opened {
+		t.Errorf("status %+v after a rejected command, want no command", s)
 	}
 	r.kind(format.KindOpen)
 	r.kind(format.KindOpen)
 	if !r.Status().Opened {
 		t.Error("an open entry does not open the group")
 	}
-	// The caller was told that it was not applied: a late copy must not be.
-	r.next(refused)
+	// The caller knows that the entry was not applied, so a late copy must not be applied.
+	r.next(rejected)
 	r.commands(mine, 2, "in time")
 	if diff := cmp.Diff([]string{"in time"}, r.machine.Lines); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
@@ -104,8 +105,8 @@ func TestBeforeOpenCommandsAreRefused(t *testing.T) {
 	if d := r.last(t); d.First != 1 || d.Err != nil {
 		t.Errorf("delivered %+v, want index 1", d)
 	}
-	if diff := cmp.Diff([]string{"deliver 1", "opened", "deliver 2"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"deliver 1", "opened", "deliver 2"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -125,11 +126,11 @@ func TestSealOfAnEmptyGroup(t *testing.T) {
 	if d := r.last(t); !errors.Is(d.Err, ErrSealed) {
 		t.Errorf("delivered %+v, want %v", d, ErrSealed)
 	}
-	if s := r.Status(); !s.Sealed || s.Commands != 0 || len(r.machine.Lines) != 0 {
+	if s := r.Status(); !s.Sealed || s.AppliedIndex != 0 || len(r.machine.Lines) != 0 {
 		t.Errorf("status %+v with %d commands applied, want a sealed and empty group", s, len(r.machine.Lines))
 	}
-	if diff := cmp.Diff([]string{"opened", "sealed", "deliver 1"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "sealed", "deliver 1"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -143,10 +144,10 @@ func TestSealOfAGroupWithCommandsIsVoid(t *testing.T) {
 	r.kind(format.KindSeal)
 	r.commands(mine, 1, "b")
 	if d := r.last(t); d.Err != nil || r.Status().Sealed {
-		t.Errorf("delivered %+v, sealed %v, want a group that goes on", d, r.Status().Sealed)
+		t.Errorf("delivered %+v, sealed %v, want the outcome of the command and no seal", d, r.Status().Sealed)
 	}
-	if slices.Contains(r.told, "sealed") {
-		t.Error("told of a void seal")
+	if slices.Contains(r.events, "sealed") {
+		t.Error("a void seal is reported")
 	}
 }
 
@@ -157,12 +158,12 @@ func TestSessionRules(t *testing.T) {
 	r.commands(mine, 1, "one again")
 	r.commands(mine, 3, "three early")
 	r.commands(mine, 0, "zero")
-	r.open(mine) // a second opening changes nothing
+	r.open(mine) // has no effect on a session that exists
 	r.commands(mine, 2)
 	r.commands(mine, 3, "three")
 	stranger := format.SessionID{3}
 	r.commands(stranger, 1, "stranger")
-	r.Own(stranger)
+	r.SetOwnSession(stranger)
 	r.commands(stranger, 1, "stranger")
 	want := []Delivery{
 		{Session: mine, Sequence: 1, First: 1, Results: []Result{{Value: 1}}},
@@ -186,7 +187,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 	for i := range MaxSessions - 2 {
 		r.open(id(i))
 	}
-	r.commands(mine, 1, "still here") // others is the oldest now
+	r.commands(mine, 1, "still here") // others is now the least recently used
 	r.open(id(MaxSessions))
 	r.commands(others, 1, "dropped")
 	r.commands(mine, 2, "still here")
@@ -203,7 +204,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 	if got := lines[len(lines)-1]; got != (format.Session{ID: id(1), Sequence: 1, First: 3, Used: uint64(r.index)}) {
 		t.Errorf("last line of the table %+v, want the last use", got)
 	}
-	// A copy of the replica drops the same ones.
+	// A restored replica drops the same sessions.
 	c := newReplica()
 	r.copyTo(t, c)
 	for i := range 3 {
@@ -212,7 +213,7 @@ func TestSessionTableDropsTheLeastRecentlyUsed(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(r.sessions.list(), c.sessions.list()); diff != "" {
-		t.Errorf("session tables of a replica and its copy (-want +got):\n%s", diff)
+		t.Errorf("session tables after a restore (-want +got):\n%s", diff)
 	}
 }
 
@@ -227,12 +228,12 @@ func TestUndecodableCommandCountsWithoutEffect(t *testing.T) {
 		t.Errorf("delivery (-want +got):\n%s", diff)
 	}
 	if err := r.last(t).Results[1].Err; !errors.Is(err, errDecode) {
-		t.Errorf("error %v does not say why", err)
+		t.Errorf("error %v does not wrap the cause", err)
 	}
 	if got := r.machine.contexts[1].Index(); got != 3 {
-		t.Errorf("the command behind has index %d, want 3", got)
+		t.Errorf("the next command has index %d, want 3", got)
 	}
-	if got := r.Status().Commands; got != 4 {
+	if got := r.Status().AppliedIndex; got != 4 {
 		t.Errorf("%d commands counted, want 4", got)
 	}
 }
@@ -241,8 +242,8 @@ func TestDamagedEntryDoesNothing(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.next(append(entry(mine, 1, "a"), 0))
-	if s := r.Status(); s.Poisoned != nil || s.Commands != 0 || s.Raft.Index != r.index {
-		t.Errorf("status %+v after a damaged entry", s)
+	if s := r.Status(); s.Poisoned != nil || s.AppliedIndex != 0 || s.Raft.Index != r.index {
+		t.Errorf("status %+v after a damaged entry, want it counted and no command", s)
 	}
 	r.commands(mine, 1, "b")
 	if diff := cmp.Diff([]string{"b"}, r.machine.Lines); diff != "" {
@@ -263,7 +264,7 @@ func TestOnlyOurOwnResultsAreKept(t *testing.T) {
 		data[24] = byte(sequence)
 		r.next(data)
 	})
-	if got := r.Status().Commands; got != sm.Index(64*sequence) {
+	if got := r.Status().AppliedIndex; got != sm.Index(64*sequence) {
 		t.Fatalf("%d commands applied, want %d", got, 64*sequence)
 	}
 	if len(r.deliveries) != 0 || allocs != 0 {
@@ -271,7 +272,7 @@ func TestOnlyOurOwnResultsAreKept(t *testing.T) {
 	}
 }
 
-func TestTracesOfAppliedEntriesAreTold(t *testing.T) {
+func TestTracesOfAppliedEntries(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	h := format.Header{Kind: format.KindCommands, Session: others, Sequence: 1}
@@ -280,8 +281,8 @@ func TestTracesOfAppliedEntriesAreTold(t *testing.T) {
 	r.next(b)
 	r.next(b) // a duplicate
 	r.commands(others, 2, "untraced")
-	if diff := cmp.Diff([]string{"opened", "traced 1+1"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "traced 1+1"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
@@ -293,7 +294,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(levelEntry(3), entryAt(3, mine, 1, "a"))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		a, b := ready(), ready()
-		b.Own(others) // whose results are kept makes no difference
+		b.SetOwnSession(others) // the own session must not affect the state
 		for _, r := range []*replica{a, b} {
 			r.next(one)
 			r.next(two)
@@ -301,8 +302,8 @@ func FuzzApply(f *testing.F) {
 		if diff := cmp.Diff(a.machine.Lines, b.machine.Lines); diff != "" {
 			t.Errorf("two replicas applied (-one +other):\n%s", diff)
 		}
-		ignoreStack := cmpopts.IgnoreFields(PoisonedError{}, "Stack", "Value")
-		ignoreFormat := cmpopts.IgnoreFields(OutdatedError{}, "Err")
+		ignoreStack := cmpopts.IgnoreFields(consensus.PoisonedError{}, "Stack", "Value")
+		ignoreFormat := cmpopts.IgnoreFields(consensus.OutdatedError{}, "Err")
 		if diff := cmp.Diff(a.Status(), b.Status(), ignoreStack, ignoreFormat); diff != "" {
 			t.Errorf("status of two replicas (-one +other):\n%s", diff)
 		}

@@ -6,11 +6,12 @@ import (
 	"io"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// counter is the cheapest machine.
+// counter is a machine with little work.
 type counter struct{ sum uint64 }
 
 func (c *counter) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -21,8 +22,8 @@ func (c *counter) CanSnapshot() bool        { return false }
 func (c *counter) Snapshot(io.Writer) error { return nil }
 func (c *counter) Restore(io.Reader) error  { return nil }
 
-// BenchmarkApply applies entries of 64 commands of 16 bytes, without a history,
-// with one that nobody asked for, and with one that records.
+// BenchmarkApply applies entries of 64 commands of 16 bytes: without a history, with one that does
+// not record, and with one that records.
 func BenchmarkApply(b *testing.B) {
 	recording := func() *History {
 		h := NewHistory(4 << 20)
@@ -41,7 +42,7 @@ func BenchmarkApply(b *testing.B) {
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			s := New(Config{Machine: &counter{}, History: kind.history(), Deliver: func(Delivery) {}})
-			s.Own(mine)
+			s.SetOwnSession(mine)
 			s.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
 			e := format.Envelope{Header: format.Header{Kind: format.KindSession, Session: kind.id}}
 			s.Apply(2, 1, format.Append(nil, &e))
@@ -56,7 +57,7 @@ func BenchmarkApply(b *testing.B) {
 				binary.LittleEndian.PutUint64(data[24:], sequence)
 				s.Apply(sm.Index(sequence+2), 1, data)
 			}
-			if got := s.Status().Commands; got != sm.Index(64*sequence) {
+			if got := s.Status().AppliedIndex; got != sm.Index(64*sequence) {
 				b.Fatalf("%d commands applied, want %d", got, 64*sequence)
 			}
 		})
@@ -65,8 +66,8 @@ func BenchmarkApply(b *testing.B) {
 
 // BenchmarkApplyOne applies entries of one command of 16 bytes.
 func BenchmarkApplyOne(b *testing.B) {
-	s := New(Config{Machine: &counter{}, Deliver: func(Delivery) {}, Slow: func([]Slow) {}})
-	s.Own(mine)
+	s := New(Config{Machine: &counter{}, Deliver: func(Delivery) {}, Slow: func([]consensus.SlowCall) {}})
+	s.SetOwnSession(mine)
 	s.Apply(1, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen}}))
 	s.Apply(2, 1, format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindSession, Session: mine}}))
 	data := format.AppendCommand(format.Begin(nil, format.Header{Kind: format.KindCommands, Session: mine}, nil, 1), make([]byte, 16))
@@ -79,9 +80,9 @@ func BenchmarkApplyOne(b *testing.B) {
 	}
 }
 
-// BenchmarkRead runs queries that do nothing.
+// BenchmarkRead runs queries without work.
 func BenchmarkRead(b *testing.B) {
-	s := New(Config{Machine: &counter{}, Slow: func([]Slow) {}})
+	s := New(Config{Machine: &counter{}, Slow: func([]consensus.SlowCall) {}})
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); err != nil {
@@ -90,16 +91,16 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkIsCaller asks whether a machine applies on this goroutine, below some frames.
-func BenchmarkIsCaller(b *testing.B) {
+// BenchmarkInApply calls InApply below some frames of the stack.
+func BenchmarkInApply(b *testing.B) {
 	s := New(Config{Machine: &counter{}})
 	for _, busy := range []uint64{0, 1} {
 		b.Run([]string{"idle", "applying"}[busy], func(b *testing.B) {
-			s.turn.applying.Store(busy)
+			s.execution.applying.Store(busy)
 			for b.Loop() {
 				below(10, func() {
-					if s.IsCaller(s.Applying()) {
-						b.Fatal("it does")
+					if s.InApply(s.Applying()) {
+						b.Fatal("InApply is true outside Apply")
 					}
 				})
 			}

@@ -7,59 +7,60 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// History holds the commands that were applied last, for whoever follows them.
-// It outlives the states of a member's lives: commands that a later life of the
-// same epoch applies again are known already. Recording costs nothing before
-// [State.Record] or [History.Record]. Its methods may be called from any
-// goroutine.
+// History keeps the commands that were applied last, for the readers of [History.Next]. It outlives
+// the replicas of a member. Commands of the same epoch that a later replica applies again are not
+// recorded twice. Before [State.Record] or [History.Record] an applied entry costs one atomic load.
+// Its methods are safe for concurrent use. No other lock is acquired under mu, except by the stop
+// function of Next. State acquires mu while it holds its own lock.
 type History struct {
-	limit     int // bytes
+	limit     int // in bytes, of all records but the last
 	recording atomic.Bool
 
-	mu         sync.Mutex
-	epoch      [16]byte   // zero before the first
-	epochs     [][16]byte // in which indices mean the same as in this one, itself included
-	used       bool       // indices of these epochs stand for commands
-	generation uint64     // of what indices mean
-	records    []Record
-	bytes      int
-	next       sm.Index      // of the next command
-	changed    chan struct{} // closed at the next change; nil while nobody waits
-	poisoned   error         // of the present life
-	ended      error
+	mu          sync.Mutex
+	epoch       [16]byte      // the current epoch, zero before the first
+	epochs      [][16]byte    // the epochs of the generation: their indices mean the same commands
+	hasCommands bool          // commands were applied in these epochs
+	generation  uint64        // counts the changes of the meaning of indices
+	records     []Record      // consecutive, oldest first
+	bytes       int           // size of the records
+	next        sm.Index      // index of the next command
+	changed     chan struct{} // closed at the next change; nil while no Next blocks
+	poisoned    error         // of the current replica, nil for none
+	ended       error         // of End, nil before
 }
 
 // Record is an applied log entry with commands.
 type Record struct {
 	Epoch    [16]byte
-	First    sm.Index // of its first command
+	First    sm.Index // index of the first command
 	Term     sm.Term
 	Time     time.Time
-	Level    uint32 // at which the commands are encoded, 0 if it is not known
+	Level    uint32 // at which the commands are encoded, 0 if unknown
 	Commands format.Commands
 }
 
-// recordCost is what a record takes beside the bytes of its commands.
+// recordCost is the size of a record in bytes without its commands.
 const recordCost = 112
 
-// end returns the index behind the record's last command.
+// end returns the index after the last command of the record.
 func (r Record) end() sm.Index { return r.First + sm.Index(r.Commands.Len()) }
 
 func (r Record) size() int { return recordCost + r.Commands.Size() }
 
-// NewHistory returns a History that keeps about so many bytes, and always the
-// last entry.
+// NewHistory returns a History that keeps about limit bytes of entries. It keeps the last entry
+// even if that is larger.
 func NewHistory(limit int) *History { return &History{limit: limit, next: 1} }
 
-// Record begins to record, before the first entry of a state.
+// Record starts recording. Call it before the first entry of a state.
 func (h *History) Record() { h.record(1) }
 
-// record begins to record, with the next command's index.
+// record starts recording at the index next, unless h records already.
 func (h *History) record(next sm.Index) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,25 +70,25 @@ func (h *History) record(next sm.Index) {
 	}
 }
 
-// Record begins to record what is applied to the state from now on, if its
-// history does not do so already.
+// Record starts recording with the next command that the state applies, unless its history records
+// already.
 func (s *State) Record() {
-	s.mu.RLock() // no entry is half applied
+	s.mu.RLock() // so that no entry is partially applied
 	defer s.mu.RUnlock()
-	s.cfg.History.record(s.commands + 1)
+	s.cfg.History.record(s.appliedIndex + 1)
 }
 
-// Enter says that the next state is in the epoch, and how many commands the state before
-// had applied. Indices keep their meaning if it is the same epoch, if it continues what
-// this member applied, or if nothing was applied in the one before.
-func (h *History) Enter(epoch [16]byte, continues bool, applied sm.Index) {
+// EnterEpoch prepares for the next state, which belongs to epoch. applied is the AppliedIndex of
+// the state before it. The indices keep their meaning if the epoch is the same, if continues is
+// true because the epoch continues what this member applied, or if no command was applied before.
+func (h *History) EnterEpoch(epoch [16]byte, continues bool, applied sm.Index) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.used = h.used || applied > 0
-	if epoch != h.epoch && !continues && h.used {
+	h.hasCommands = h.hasCommands || applied > 0
+	if epoch != h.epoch && !continues && h.hasCommands {
 		h.generation++
-		h.epochs, h.used = nil, false
-		h.forget(1)
+		h.epochs, h.hasCommands = nil, false
+		h.reset(1)
 	}
 	if !slices.Contains(h.epochs, epoch) {
 		h.epochs = append(h.epochs, epoch)
@@ -96,7 +97,7 @@ func (h *History) Enter(epoch [16]byte, continues bool, applied sm.Index) {
 	h.wake()
 }
 
-// Poison says why the present life applies nothing any more.
+// Poison makes Next return err after the last command, until the next EnterEpoch.
 func (h *History) Poison(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,7 +105,7 @@ func (h *History) Poison(err error) {
 	h.wake()
 }
 
-// End says why nothing will be applied any more.
+// End makes Next return err after the last command, for good.
 func (h *History) End(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,15 +113,14 @@ func (h *History) End(err error) {
 	h.wake()
 }
 
-// Wake lets every waiting [History.Next] look again whether it is to stop.
+// Wake makes each blocked [History.Next] call its stop function again.
 func (h *History) Wake() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.wake()
 }
 
-// add records an entry that was applied; its commands are copied. A nil History
-// records nothing.
+// add records an applied entry and copies its commands. A nil History records nothing.
 func (h *History) add(first sm.Index, term sm.Term, at int64, level uint32, commands format.Commands) {
 	if h == nil || !h.recording.Load() {
 		return
@@ -132,7 +132,7 @@ func (h *History) add(first sm.Index, term sm.Term, at int64, level uint32, comm
 		return
 	}
 	if first > h.next {
-		h.forget(first)
+		h.reset(first)
 	}
 	r.Commands = commands.Clone()
 	h.records = append(h.records, r)
@@ -146,25 +146,26 @@ func (h *History) add(first sm.Index, term sm.Term, at int64, level uint32, comm
 	h.wake()
 }
 
-// skip takes into account that a snapshot led past commands.
-func (h *History) skip(next sm.Index) {
+// skipTo drops all records if a restored snapshot covers commands that were not recorded. next is
+// the index of the first command after the snapshot.
+func (h *History) skipTo(next sm.Index) {
 	if h == nil || !h.recording.Load() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if next > h.next {
-		h.forget(next)
+		h.reset(next)
 		h.wake()
 	}
 }
 
-// forget drops all records; the caller holds the lock.
-func (h *History) forget(next sm.Index) {
+// reset drops all records. The next command has the index next. The caller holds h.mu.
+func (h *History) reset(next sm.Index) {
 	h.records, h.bytes, h.next = nil, 0, next
 }
 
-// wake ends the present waits; the caller holds the lock.
+// wake unblocks all calls of Next. The caller holds h.mu.
 func (h *History) wake() {
 	if h.changed != nil {
 		close(h.changed)
@@ -172,8 +173,7 @@ func (h *History) wake() {
 	}
 }
 
-// first returns the index of the first command that is held; the caller holds the
-// lock.
+// first returns the index of the first recorded command. The caller holds h.mu.
 func (h *History) first() sm.Index {
 	if len(h.records) == 0 {
 		return h.next
@@ -181,22 +181,23 @@ func (h *History) first() sm.Index {
 	return h.records[0].First
 }
 
-// Origin is what indices mean to a consumer.
+// Origin identifies the epochs in which a reader's indices are valid. Values of one History can be
+// compared.
 type Origin struct {
 	generation uint64
-	epoch      [16]byte // zero for that of the generation
+	epoch      [16]byte // zero for any epoch of the generation
 }
 
-// Origin returns what the indices of an epoch mean, the zero epoch standing for the
-// present one.
+// Origin returns the origin of indices of an epoch. The zero epoch stands for the current one.
 func (h *History) Origin(epoch [16]byte) Origin {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return Origin{h.generation, epoch}
 }
 
-// isOther reports whether indices have another meaning now; the caller holds the lock.
-func (h *History) isOther(o Origin) bool {
+// isOtherOrigin reports whether indices of o are invalid in the current epoch. The caller holds
+// h.mu.
+func (h *History) isOtherOrigin(o Origin) bool {
 	if o.generation != h.generation {
 		return true
 	}
@@ -204,13 +205,13 @@ func (h *History) isOther(o Origin) bool {
 	return o.epoch != none && h.epoch != none && !slices.Contains(h.epochs, o.epoch)
 }
 
-// Next returns the entry that holds the command of the index, at least 1, and
-// waits until there is one. Errors are a [*BehindError], [ErrOtherEpoch], the
-// context's error, what stop returns, why the replica is poisoned and why the
-// history ended. stop runs under the history's lock.
+// Next returns the entry that holds the command with the index, which must be at least 1. It blocks
+// until there is one. It returns a [*consensus.BehindError], [ErrOtherEpoch], the error of ctx, of
+// stop, of [History.Poison] or of [History.End]. stop is called with h.mu held: it must not block
+// or use h.
 func (h *History) Next(ctx context.Context, from Origin, index sm.Index, stop func() error) (Record, error) {
 	for {
-		r, changed, err := h.look(from, index, stop)
+		r, changed, err := h.tryNext(from, index, stop)
 		if err != nil || changed == nil {
 			return r, err
 		}
@@ -222,19 +223,18 @@ func (h *History) Next(ctx context.Context, from Origin, index sm.Index, stop fu
 	}
 }
 
-// look returns the entry, or a channel that is closed when it is worth looking
-// again.
-func (h *History) look(from Origin, index sm.Index, stop func() error) (r Record, changed <-chan struct{}, err error) {
+// tryNext returns the entry, an error, or a channel that is closed at the next change.
+func (h *History) tryNext(from Origin, index sm.Index, stop func() error) (r Record, changed <-chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := stop(); err != nil {
 		return r, nil, err
 	}
 	switch first := h.first(); {
-	case h.isOther(from):
+	case h.isOtherOrigin(from):
 		return r, nil, ErrOtherEpoch
 	case index < first:
-		return r, nil, &BehindError{Index: index, First: first}
+		return r, nil, &consensus.BehindError{Index: index, First: first}
 	case index < h.next:
 		at, _ := slices.BinarySearchFunc(h.records, index+1, func(r Record, index sm.Index) int {
 			if r.end() < index {

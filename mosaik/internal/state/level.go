@@ -1,36 +1,40 @@
 package state
 
-import "github.com/mosaik-go/mosaik/sm"
+import (
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
+	"github.com/mosaik-go/mosaik/sm"
+)
 
-// raise applies a level entry: it raises the active level by one, or is void.
-func (s *State) raise(n *news, at sm.Cursor, level uint32) {
+// applyLevel applies a level entry. It raises the active level by one, stops a state whose machine
+// does not support the next level, and ignores any other entry.
+func (s *State) applyLevel(c *changes, at sm.Cursor, level uint32) {
 	switch {
 	case level != s.level+1:
 	case level > s.cfg.Level:
-		s.outdate(n, &OutdatedError{Found: level, Supported: s.cfg.Level, Entry: at})
+		s.stopOutdated(c, &consensus.OutdatedError{Found: level, Supported: s.cfg.Level, Entry: at})
 	default:
-		s.level, n.raised = level, level
+		s.level, c.raised = level, level
 	}
 }
 
-// unknown stops the replica at an entry, or a snapshot, of a format that only a
-// newer program knows.
-func (s *State) unknown(n *news, at sm.Cursor, err error) {
-	s.outdate(n, &OutdatedError{Supported: s.cfg.Level, Entry: at, Err: err})
+// stopAtUnknownFormat stops the state at an entry whose format only a newer program knows.
+func (s *State) stopAtUnknownFormat(c *changes, at sm.Cursor, err error) {
+	s.stopOutdated(c, &consensus.OutdatedError{Supported: s.cfg.Level, Entry: at, Err: err})
 }
 
-// outdate ends the state's use. What was applied stays as it is.
-func (s *State) outdate(n *news, err *OutdatedError) {
-	s.outdated, n.outdated = err, err
-	s.noteWrites()
+// stopOutdated stops the state because a newer program is needed. The state so far remains valid.
+// The caller holds s.mu.
+func (s *State) stopOutdated(c *changes, err *consensus.OutdatedError) {
+	s.outdated, c.outdated = err, err
+	s.publishLevels()
 }
 
-// noteWrites notes what Level and Writes return. Called with s.mu.
-func (s *State) noteWrites() {
-	s.active.Store(s.level)
+// publishLevels updates what Level and EncodingLevel return without a lock. The caller holds s.mu.
+func (s *State) publishLevels() {
+	s.activeLevel.Store(s.level)
 	level := s.level
-	if !s.open() || s.sealed || s.over() != nil {
+	if !s.acceptsCommands() || s.sealed || s.stopCause() != nil {
 		level = 0
 	}
-	s.writes.Store(level)
+	s.encodingLevel.Store(level)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -18,8 +19,8 @@ func levelEntry(n uint32) []byte {
 	return format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindLevel, Level: n}})
 }
 
-// readyAt returns a replica that is open and knows both sessions, whose machine
-// supports levels up to one of them and whose level was raised to another.
+// readyAt returns a replica that is open and has both sessions. Its machine supports levels up to
+// supported, and its level is active.
 func readyAt(supported, active uint32) *replica {
 	r := newReplicaOf(supported)
 	r.kind(format.KindOpen)
@@ -31,7 +32,7 @@ func readyAt(supported, active uint32) *replica {
 	return r
 }
 
-// Each level entry raises by one, and any other is void.
+// A level entry raises the level by one. Any other level entry is void.
 func TestLevelIsRaisedStepByStep(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -46,7 +47,7 @@ func TestLevelIsRaisedStepByStep(t *testing.T) {
 		{[]uint32{3}, 1},
 		{[]uint32{3, 2, 3}, 3},
 		{[]uint32{2, 3, 2, 1, 0}, 3},
-		{[]uint32{1 << 31, 0xffffffff}, 1}, // above all that is supported, and void
+		{[]uint32{1 << 31, 0xffffffff}, 1}, // above the supported levels, and void
 	} {
 		r := readyAt(4, 1)
 		for _, level := range test.entries {
@@ -58,8 +59,7 @@ func TestLevelIsRaisedStepByStep(t *testing.T) {
 	}
 }
 
-// Commands reach the machine with the level of their entry, 0 where it is not
-// known.
+// Commands reach the machine with the level of their entry, or 0 if it is unknown.
 func TestCommandsAreDecodedAtTheirLevel(t *testing.T) {
 	t.Parallel()
 	r := readyAt(4, 3)
@@ -71,8 +71,8 @@ func TestCommandsAreDecodedAtTheirLevel(t *testing.T) {
 	}
 }
 
-// Commands above the active level are refused and never decoded, by a program that
-// knows the level as by one that does not. Their number in the session is used up.
+// Commands above the active level are rejected and never decoded, whether or not the program knows
+// the level. Their number in the session is used up.
 func TestCommandsAboveTheLevelAreVoid(t *testing.T) {
 	t.Parallel()
 	for _, supported := range []uint32{2, 4} {
@@ -94,7 +94,7 @@ func TestCommandsAboveTheLevelAreVoid(t *testing.T) {
 		}
 		r.next(entryAt(2, mine, 3, "b"))
 		if d := r.last(t); d.Err != nil || d.First != 2 {
-			t.Errorf("supported %d: the entry behind has the outcome %+v, want the index 2", supported, d)
+			t.Errorf("supported %d: the next entry has the outcome %+v, want the index 2", supported, d)
 		}
 		if diff := cmp.Diff([]string{"a", "b"}, r.machine.Lines); diff != "" {
 			t.Errorf("supported %d: applied (-want +got):\n%s", supported, diff)
@@ -102,19 +102,19 @@ func TestCommandsAboveTheLevelAreVoid(t *testing.T) {
 	}
 }
 
-// A forming or sealed group refuses for that, whatever the level.
-func TestLevelIsTheLastReason(t *testing.T) {
+// A forming or sealed epoch rejects commands with ErrForming or ErrSealed at any level.
+func TestRejectionsPrecedeTheLevel(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	r.open(mine)
 	r.next(entryAt(4, mine, 1, "early"))
 	if d := r.last(t); !errors.Is(d.Err, ErrForming) {
-		t.Errorf("while it forms: %v", d.Err)
+		t.Errorf("forming epoch: %v, want ErrForming", d.Err)
 	}
 	r.kind(format.KindSeal)
 	r.next(entryAt(4, mine, 2, "late"))
 	if d := r.last(t); !errors.Is(d.Err, ErrSealed) {
-		t.Errorf("when it is sealed: %v", d.Err)
+		t.Errorf("sealed epoch: %v, want ErrSealed", d.Err)
 	}
 }
 
@@ -132,50 +132,49 @@ func snapshotOf(t testing.TB, s format.Snapshot) []byte {
 	return b.Bytes()
 }
 
-// wantOutdated expects that a replica stopped where it was, for the reason, and
-// that nothing reaches its machine any more.
-func wantOutdated(t *testing.T, r *replica, err error, before Status, lines []string, want OutdatedError, cause error) {
+// wantOutdated expects that a replica stopped with want, wrapping cause, that its status is still
+// before, and that nothing reaches its machine.
+func wantOutdated(t *testing.T, r *replica, err error, before Status, lines []string, want consensus.OutdatedError, cause error) {
 	t.Helper()
-	var o *OutdatedError
-	if !errors.As(err, &o) || !errors.Is(err, ErrOutdated) || errors.Is(err, ErrPoisoned) || cause != nil && !errors.Is(err, cause) {
-		t.Fatalf("error %v, want %v and %v", err, ErrOutdated, cause)
+	var o *consensus.OutdatedError
+	if !errors.As(err, &o) || !errors.Is(err, consensus.ErrOutdated) || errors.Is(err, consensus.ErrPoisoned) || cause != nil && !errors.Is(err, cause) {
+		t.Fatalf("error %v, want %v and %v", err, consensus.ErrOutdated, cause)
 	}
-	if diff := cmp.Diff(&want, o, cmpopts.IgnoreFields(OutdatedError{}, "Err")); diff != "" {
+	if diff := cmp.Diff(&want, o, cmpopts.IgnoreFields(consensus.OutdatedError{}, "Err")); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	before.Outdated = o
-	if diff := cmp.Diff(before, r.Status(), cmp.Comparer(func(a, b *OutdatedError) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(before, r.Status(), cmp.Comparer(func(a, b *consensus.OutdatedError) bool { return a == b })); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
-	told := len(r.told)
-	if err := r.Apply(r.index+1, 1, entry(mine, 99, "later")); !errors.Is(err, ErrOutdated) {
-		t.Errorf("a later entry: %v, want %v", err, ErrOutdated)
+	seen := len(r.events)
+	if err := r.Apply(r.index+1, 1, entry(mine, 99, "later")); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a later entry: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if diff := cmp.Diff([]string{"deliver 99"}, r.told[told:]); diff != "" {
-		t.Errorf("told of a later entry (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"deliver 99"}, r.events[seen:]); diff != "" {
+		t.Errorf("events of a later entry (-want +got):\n%s", diff)
 	}
-	if d := r.last(t); !errors.Is(d.Err, ErrOutdated) {
-		t.Errorf("a later entry has the outcome %v, want %v", d.Err, ErrOutdated)
+	if d := r.last(t); !errors.Is(d.Err, consensus.ErrOutdated) {
+		t.Errorf("a later entry has the outcome %v, want %v", d.Err, consensus.ErrOutdated)
 	}
-	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); !errors.Is(err, ErrOutdated) {
-		t.Errorf("a query: %v, want %v", err, ErrOutdated)
+	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a query: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if err := r.Snapshot(&bytes.Buffer{}); r.CanSnapshot() || !errors.Is(err, ErrOutdated) {
-		t.Errorf("a snapshot: %v, want %v", err, ErrOutdated)
+	if err := r.Snapshot(&bytes.Buffer{}); r.CanSnapshot() || !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("a snapshot: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if err := r.Restore(bytes.NewReader(snapshotOf(t, format.Snapshot{}))); !errors.Is(err, ErrOutdated) {
-		t.Errorf("another snapshot: %v, want %v", err, ErrOutdated)
+	if err := r.Restore(bytes.NewReader(snapshotOf(t, format.Snapshot{}))); !errors.Is(err, consensus.ErrOutdated) {
+		t.Errorf("another snapshot: %v, want %v", err, consensus.ErrOutdated)
 	}
-	if r.Writes() != 0 {
-		t.Errorf("commands are written at level %d, want none", r.Writes())
+	if r.EncodingLevel() != 0 {
+		t.Errorf("EncodingLevel is %d, want 0", r.EncodingLevel())
 	}
 	if diff := cmp.Diff(lines, r.machine.Lines); diff != "" {
 		t.Errorf("the machine changed (-before +after):\n%s", diff)
 	}
 }
 
-// What only a newer program knows stops the replica before anything of it is
-// applied: nothing is skipped.
+// An entry that only a newer program knows stops the replica before any of it is applied.
 func TestNewerEntriesStopTheReplica(t *testing.T) {
 	t.Parallel()
 	spoil := func(at int) []byte { b := entry(others, 2, "b"); b[at] = 0x63; return b }
@@ -194,15 +193,15 @@ func TestNewerEntriesStopTheReplica(t *testing.T) {
 			t.Parallel()
 			r := readyAt(2, 2)
 			r.commands(others, 1, "a")
-			if r.Writes() != 2 {
-				t.Errorf("commands are written at level %d, want 2", r.Writes())
+			if r.EncodingLevel() != 2 {
+				t.Errorf("EncodingLevel is %d, want 2", r.EncodingLevel())
 			}
 			before := r.Status()
 			r.next(test.data)
 			if len(r.errs) != 1 {
 				t.Fatalf("errors %v, want one", r.errs)
 			}
-			want := OutdatedError{Found: test.level, Supported: 2, Entry: sm.Cursor{Term: 1, Index: r.index}}
+			want := consensus.OutdatedError{Found: test.level, Supported: 2, Entry: sm.Cursor{Term: 1, Index: r.index}}
 			wantOutdated(t, r, r.errs[0], before, []string{"a"}, want, test.cause)
 		})
 	}
@@ -216,10 +215,10 @@ func TestNewerSnapshotsStopTheReplica(t *testing.T) {
 	version[7] = 9
 	for name, test := range map[string]struct {
 		data []byte
-		want OutdatedError
+		want consensus.OutdatedError
 	}{
-		"level":   {leveled, OutdatedError{Found: 3, Supported: 2, Entry: at}},
-		"version": {version, OutdatedError{Supported: 2, Entry: sm.Cursor{Term: 1, Index: 6}}},
+		"level":   {leveled, consensus.OutdatedError{Found: 3, Supported: 2, Entry: at}},
+		"version": {version, consensus.OutdatedError{Supported: 2, Entry: sm.Cursor{Term: 1, Index: 6}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,50 +232,50 @@ func TestNewerSnapshotsStopTheReplica(t *testing.T) {
 	}
 }
 
-// A snapshot says which level is active; one of before that was known says 1.
-func TestSnapshotsHaveALevel(t *testing.T) {
+// A snapshot holds the active level. A snapshot of a program without levels means level 1.
+func TestSnapshotHoldsTheLevel(t *testing.T) {
 	t.Parallel()
 	for _, active := range []uint32{1, 2, 4} {
 		r, c := readyAt(4, active), newReplica()
 		r.copyTo(t, c)
-		if got := c.Status().Level; got != active || c.Writes() != active {
-			t.Errorf("level %d and commands at %d behind a snapshot, want %d", got, c.Writes(), active)
+		if got := c.Status().Level; got != active || c.EncodingLevel() != active {
+			t.Errorf("level %d and EncodingLevel %d after a restore, want %d", got, c.EncodingLevel(), active)
 		}
 	}
 	c := newReplicaOf(1)
 	if err := c.Restore(bytes.NewReader(snapshotOf(t, format.Snapshot{Opened: true}))); err != nil || c.Status().Level != 1 {
-		t.Errorf("level %d behind a snapshot without one, %v; want 1", c.Status().Level, err)
+		t.Errorf("level %d after a snapshot without a level, error %v; want 1", c.Status().Level, err)
 	}
 }
 
-func TestWrites(t *testing.T) {
+func TestEncodingLevel(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
 	want := func(level uint32, when string) {
 		t.Helper()
-		if got := r.Writes(); got != level {
-			t.Errorf("%s: commands are written at level %d, want %d", when, got, level)
+		if got := r.EncodingLevel(); got != level {
+			t.Errorf("%s: EncodingLevel is %d, want %d", when, got, level)
 		}
 	}
-	want(0, "before all")
+	want(0, "in the beginning")
 	r.next(levelEntry(2))
-	want(0, "while it forms")
+	want(0, "while the epoch forms")
 	r.kind(format.KindOpen)
-	want(2, "when it is open")
+	want(2, "after the open entry")
 	r.next(levelEntry(3))
-	want(3, "when it is raised")
+	want(3, "after a level entry")
 	r.kind(format.KindSeal)
-	want(0, "when it is sealed")
+	want(0, "after a seal")
 	r = readyAt(4, 2)
 	r.open(mine)
 	r.commands(mine, 1, "panic")
 	r.kind(format.KindOpen)
-	want(0, "when it is poisoned")
+	want(0, "after a panic")
 }
 
-// An epoch that continues another takes its level over, and does with each entry
-// what that did. Level entries of its own wait until then.
-func TestHeirsTakeTheLevelOver(t *testing.T) {
+// An epoch that continues another one takes over its level, and treats each old entry as the
+// previous epoch did. Its own level entries are void until the carryover is complete.
+func TestCarryoverHasTheLevel(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -294,28 +293,28 @@ func TestHeirsTakeTheLevelOver(t *testing.T) {
 			r.next(entryAt(2, mine, 2, "a"))
 			r.next(levelEntry(3))
 
-			heir := begin(4)
-			heir.next(levelEntry(2)) // of no account: the ancestor begins anew
-			for data := range heirOf(t, r, 1).Entries() {
-				heir.next(data)
-				if !heir.Status().Opened {
-					heir.next(levelEntry(heir.Status().Level + 1))
+			next := begin(4)
+			next.next(levelEntry(2)) // void: the ancestor entry resets the level
+			for data := range carryoverOf(t, r, 1).Entries() {
+				next.next(data)
+				if !next.Status().Opened {
+					next.next(levelEntry(next.Status().Level + 1))
 				}
 			}
-			if s := heir.Status(); s.Level != 3 || s.Commands != 1 || !s.Opened {
-				t.Errorf("the heir's status is %+v, want level 3 and one command", s)
+			if s := next.Status(); s.Level != 3 || s.AppliedIndex != 1 || !s.Opened {
+				t.Errorf("the next epoch's status is %+v, want level 3 and one command", s)
 			}
-			if diff := cmp.Diff([]string{"a"}, heir.machine.Lines); diff != "" {
-				t.Errorf("the heir applied (-want +got):\n%s", diff)
+			if diff := cmp.Diff([]string{"a"}, next.machine.Lines); diff != "" {
+				t.Errorf("lines of the next epoch (-want +got):\n%s", diff)
 			}
-			heir.next(levelEntry(4))
-			if got := heir.Status().Level; got != 4 {
-				t.Errorf("level %d when it is raised, want 4", got)
+			next.next(levelEntry(4))
+			if got := next.Status().Level; got != 4 {
+				t.Errorf("level %d after a level entry, want 4", got)
 			}
 
-			// A program that lacks the level cannot take the epoch over.
+			// An older program without the level stops during the carryover.
 			old := begin(2)
-			for data := range heirOf(t, r, 1).Entries() {
+			for data := range carryoverOf(t, r, 1).Entries() {
 				old.next(data)
 			}
 			if s := old.Status(); s.Outdated == nil || s.Outdated.Found != 3 || s.Outdated.Supported != 2 || s.Opened {
@@ -325,7 +324,7 @@ func TestHeirsTakeTheLevelOver(t *testing.T) {
 	}
 }
 
-// An entry of a newer program within a replay is no damage.
+// A replayed entry of a newer program counts as newer, not as damaged.
 func TestNewerEntryInAReplay(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
@@ -333,14 +332,13 @@ func TestNewerEntryInAReplay(t *testing.T) {
 	newer[1] = 99
 	r.next(format.Begin(nil, format.Header{Kind: format.KindAncestor, Session: [16]byte{1}}, nil, 0))
 	r.next(format.AppendCommand(format.Begin(nil, format.Header{Kind: format.KindReplay, Sequence: 1}, nil, 1), newer))
-	if len(r.errs) != 1 || !errors.Is(r.errs[0], ErrOutdated) || !errors.Is(r.errs[0], format.ErrVersion) {
-		t.Errorf("errors %v, want %v", r.errs, ErrOutdated)
+	if len(r.errs) != 1 || !errors.Is(r.errs[0], consensus.ErrOutdated) || !errors.Is(r.errs[0], format.ErrVersion) {
+		t.Errorf("errors %v, want %v", r.errs, consensus.ErrOutdated)
 	}
 }
 
-// FuzzLevels applies one log by an older and by a newer program: they agree until
-// the older one stops, which it does only where the newer one raises the level above
-// what the older one supports.
+// FuzzLevels applies one log by an older and a newer program. They agree until the older one stops,
+// which it does only where the newer one raises the level above those that the older one supports.
 func FuzzLevels(f *testing.F) {
 	f.Add([]byte{2, 3, 4})
 	f.Add([]byte{10, 2, 11, 20, 3, 12, 30, 13})
@@ -356,7 +354,7 @@ func FuzzLevels(f *testing.F) {
 			old.next(data)
 			if o := old.Status().Outdated; o != nil {
 				if before.Outdated = o; !cmp.Equal(before, old.Status()) || newer.Status().Level != o.Found || o.Found != 3 {
-					t.Errorf("stopped with %v at level %d, where the newer one has %d", o, before.Level, newer.Status().Level)
+					t.Errorf("the older program stopped with %v at level %d, the newer one has level %d", o, before.Level, newer.Status().Level)
 				}
 				return
 			}
@@ -364,7 +362,7 @@ func FuzzLevels(f *testing.F) {
 				t.Fatalf("status (-newer +older):\n%s", diff)
 			}
 			if diff := cmp.Diff(newer.machine.levels, old.machine.levels); diff != "" {
-				t.Fatalf("decoded at (-newer +older):\n%s", diff)
+				t.Fatalf("levels of the decoded commands (-newer +older):\n%s", diff)
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 	"go.uber.org/goleak"
@@ -21,15 +22,15 @@ var (
 	errDecode = errors.New("no such command")
 )
 
-// journal is a machine that remembers its commands. Those named after what can
-// go wrong go wrong.
+// journal is a machine that records its commands. The commands "undecodable", "panic", "exit" and
+// "decline" fail in the way that they name.
 type journal struct {
 	Lines        []string
 	contexts     []sm.ApplyContext
-	levels       []uint32 // at which they were decoded
+	levels       []uint32 // at which the lines were decoded
 	noSnapshots  bool
 	restoreFails error
-	exits        bool // from snapshots
+	exits        bool // Snapshot and Restore call runtime.Goexit
 }
 
 func (j *journal) Apply(at sm.ApplyContext, level uint32, cmd []byte) (any, error, bool) {
@@ -78,26 +79,26 @@ func (j *journal) Restore(r io.Reader) error {
 	return nil
 }
 
-// replica is a State that says what it tells.
+// replica is a State that records the calls of its callbacks.
 type replica struct {
 	*State
 	machine    *journal
 	deliveries []Delivery
-	told       []string
+	events     []string
 	errs       []error // of Apply
 	log        [][]byte
 	index      sm.Index
-	at         sm.Cursor // the last position of Applied
+	at         sm.Cursor // the last position that Applied received
 }
 
 var (
-	mine   = format.SessionID{1}
+	mine   = format.SessionID{1} // the session of the replica itself
 	others = format.SessionID{2}
 )
 
 func newReplica() *replica { return newReplicaOf(4) }
 
-// newReplicaOf returns a replica whose machine supports levels up to a level.
+// newReplicaOf returns a replica whose machine supports levels up to level.
 func newReplicaOf(level uint32) *replica {
 	r := &replica{machine: &journal{}}
 	r.State = New(Config{
@@ -105,24 +106,27 @@ func newReplicaOf(level uint32) *replica {
 		Group:   sm.ID("group"),
 		Network: sm.ID("network"),
 		Machine: r.machine,
-		Deliver: func(d Delivery) { r.deliveries = append(r.deliveries, d); r.tell("deliver %d", d.Sequence) },
-		Applied: func(commands sm.Index, raft sm.Cursor) {
-			if s := r.Status(); s.Commands != commands || s.Raft != raft {
-				panic("told of a position other than the status")
+		Deliver: func(d Delivery) { r.deliveries = append(r.deliveries, d); r.event("deliver %d", d.Sequence) },
+		Applied: func(appliedIndex sm.Index, raft sm.Cursor) {
+			if s := r.Status(); s.AppliedIndex != appliedIndex || s.Raft != raft {
+				panic("Applied received a position other than that of Status")
 			}
 			r.at = raft
 		},
-		Opened:   func() { r.tell("opened") },
-		Sealed:   func() { r.tell("sealed") },
-		Ancestor: func(e [16]byte) { r.tell("ancestor %x", e[:1]) },
-		Poisoned: func(err *PoisonedError) { r.tell("poisoned %s", err.Doing) },
-		Traced:   func(tr Traced) { r.tell("traced %d+%d", tr.First, tr.Commands) },
+		Opened:   func() { r.event("opened") },
+		Sealed:   func() { r.event("sealed") },
+		Ancestor: func(e [16]byte) { r.event("ancestor %x", e[:1]) },
+		Poisoned: func(err *consensus.PoisonedError) { r.event("poisoned %s", err.Doing) },
+		Traced:   func(tr Traced) { r.event("traced %d+%d", tr.First, tr.Commands) },
 	})
-	r.Own(mine)
+	r.SetOwnSession(mine)
 	return r
 }
 
-func (r *replica) tell(text string, args ...any) { r.told = append(r.told, fmt.Sprintf(text, args...)) }
+// event records a call of a callback.
+func (r *replica) event(text string, args ...any) {
+	r.events = append(r.events, fmt.Sprintf(text, args...))
+}
 
 // next applies an entry at the next index in term 1.
 func (r *replica) next(data []byte) {
@@ -168,7 +172,7 @@ func entryAt(level uint32, id format.SessionID, sequence uint64, cmds ...string)
 	return b
 }
 
-// ready returns a replica that is open and knows both sessions.
+// ready returns a replica that is open and has both sessions.
 func ready() *replica {
 	r := newReplica()
 	r.kind(format.KindOpen)
@@ -177,7 +181,7 @@ func ready() *replica {
 	return r
 }
 
-// copyTo restores a snapshot of r in a fresh replica.
+// copyTo restores a snapshot of r in a new replica.
 func (r *replica) copyTo(t *testing.T, to *replica) {
 	t.Helper()
 	var b bytes.Buffer

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
@@ -25,7 +26,7 @@ func TestPanicPoisons(t *testing.T) {
 	}
 	if p.Doing != "apply" || p.Index != 3 || p.Entry != (sm.Cursor{Term: 1, Index: r.index}) || p.Offset != 1 ||
 		p.Value != "the machine is broken" || !strings.Contains(string(p.Stack), "journal") {
-		t.Errorf("poisoned by %+v", p)
+		t.Errorf("poisoned by %+v, want the panic of command 3", p)
 	}
 	if want := "state machine is poisoned: apply command 3 (entry t1/i5, offset 1): the machine is broken"; p.Error() != want {
 		t.Errorf("error %q, want %q", p.Error(), want)
@@ -35,41 +36,40 @@ func TestPanicPoisons(t *testing.T) {
 	}
 	at := r.at
 	if at.Index != r.index-1 {
-		t.Errorf("Applied was told %v last, want the entry before the poison", at)
+		t.Errorf("Applied received %v last, want the entry before the poison", at)
 	}
 
-	// Nothing is done any more, and everything says so.
+	// The replica does nothing more, and every call returns the poison.
 	r.commands(mine, 2, "later")
 	r.commands(others, 2, "later")
 	if diff := cmp.Diff([]string{"a", "b"}, r.machine.Lines); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
 	}
 	if r.at != at {
-		t.Errorf("Applied was told %v after the poison", r.at)
+		t.Errorf("Applied received %v after the poison, want no call", r.at)
 	}
 	if d := r.last(t); d.Err != error(p) || d.Sequence != 2 || len(r.deliveries) != 2 {
 		t.Errorf("delivered %+v, want the poison for each entry of our own", r.deliveries)
 	}
 	if r.CanSnapshot() {
-		t.Error("a poisoned replica says that it can be snapshotted")
+		t.Error("CanSnapshot of a poisoned replica is true")
 	}
 	if err := r.Snapshot(io.Discard); err != error(p) {
-		t.Errorf("snapshot: %v", err)
+		t.Errorf("snapshot: %v, want the poison", err)
 	}
 	if err := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { t.Error("the query runs"); return nil }}); err != error(p) {
-		t.Errorf("read: %v", err)
+		t.Errorf("read: %v, want the poison", err)
 	}
 	if err := r.Restore(bytes.NewReader(nil)); err != error(p) {
-		t.Errorf("restore: %v", err)
+		t.Errorf("restore: %v, want the poison", err)
 	}
-	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "poisoned apply", "deliver 1", "deliver 2"}, r.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
-// A machine that ends the goroutine that it is called on is as one that panics,
-// wherever it does so.
-func TestExitPoisons(t *testing.T) {
+// A machine that calls runtime.Goexit is poisoned like one that panics, in each of its methods.
+func TestGoexitPoisons(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	r.commands(mine, 1, "a", "exit", "b")
@@ -90,18 +90,18 @@ func TestExitPoisons(t *testing.T) {
 	whole.machine.exits = true
 	var panicked *PanicError
 	if err := whole.Snapshot(io.Discard); !errors.As(err, &panicked) || !errors.Is(err, isolate.ErrExited) {
-		t.Errorf("a snapshot that ends its goroutine: %v", err)
+		t.Errorf("a snapshot that ends its goroutine: %v, want ErrExited", err)
 	}
 	restored := newReplica()
 	restored.machine.exits = true
-	if err := restored.Restore(&snapshot); !errors.Is(err, ErrPoisoned) || !errors.Is(err, isolate.ErrExited) {
-		t.Errorf("a restore that ends its goroutine: %v", err)
+	if err := restored.Restore(&snapshot); !errors.Is(err, consensus.ErrPoisoned) || !errors.Is(err, isolate.ErrExited) {
+		t.Errorf("a restore that ends its goroutine: %v, want ErrExited", err)
 	}
 }
 
 func TestPanicWithAnErrorUnwraps(t *testing.T) {
 	t.Parallel()
-	if err := error(&PoisonedError{Value: errDomain}); !errors.Is(err, errDomain) {
+	if err := error(&consensus.PoisonedError{Value: errDomain}); !errors.Is(err, errDomain) {
 		t.Error("the error of the panic is lost")
 	}
 	if err := error(&PanicError{Value: errDomain}); !errors.Is(err, errDomain) {
@@ -139,7 +139,7 @@ func TestReadSeesWholeEntries(t *testing.T) {
 	<-done
 }
 
-func TestPanickingQuerySpoilsNothing(t *testing.T) {
+func TestPanickingQueryDoesNotPoison(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	err := r.Read(context.Background(), &Query{Call: r, Run: func(sm.Index, Machine) error { panic("a bad query") }})
@@ -149,12 +149,12 @@ func TestPanickingQuerySpoilsNothing(t *testing.T) {
 	}
 	r.commands(mine, 1, "a")
 	if d := r.last(t); d.Err != nil {
-		t.Errorf("delivered %+v after a panicking query", d)
+		t.Errorf("delivered %+v after a panicking query, want a result", d)
 	}
 }
 
-// Queries that wait for an Apply end with their contexts, and one goroutine waits for all
-// of them. Those that still wait are answered when the Apply is over.
+// Queries that wait for an Apply end with their contexts, and one goroutine waits for all of them.
+// The remaining queries run after the Apply.
 func TestReadWaitsForItsContext(t *testing.T) {
 	t.Parallel()
 	busy, gate := make(chan struct{}), make(chan struct{})
@@ -170,15 +170,15 @@ func TestReadWaitsForItsContext(t *testing.T) {
 	<-busy
 	const each = 50
 	ctx, cancel := context.WithCancel(t.Context())
-	given, kept := make(chan error, each), make(chan error, each)
+	canceled, waiting := make(chan error, each), make(chan error, each)
 	for range each {
 		go func() {
-			given <- r.Read(ctx, &Query{Run: func(sm.Index, Machine) error { t.Error("it runs beside Apply"); return nil }})
+			canceled <- r.Read(ctx, &Query{Run: func(sm.Index, Machine) error { t.Error("a query runs during an Apply"); return nil }})
 		}()
 		go func() {
-			kept <- r.Read(t.Context(), &Query{Run: func(at sm.Index, _ Machine) error {
+			waiting <- r.Read(t.Context(), &Query{Run: func(at sm.Index, _ Machine) error {
 				if at != 1 {
-					t.Errorf("it runs at index %d", at)
+					t.Errorf("a query runs at index %d, want 1", at)
 				}
 				return errDomain
 			}})
@@ -186,14 +186,14 @@ func TestReadWaitsForItsContext(t *testing.T) {
 	}
 	cancel()
 	for range each {
-		if err := <-given; !errors.Is(err, context.Canceled) {
-			t.Errorf("a query whose context ended: %v", err)
+		if err := <-canceled; !errors.Is(err, context.Canceled) {
+			t.Errorf("a query whose context ended: %v, want its error", err)
 		}
 	}
 	close(gate)
 	for range each {
-		if err := <-kept; err != errDomain {
-			t.Errorf("a query that waited: %v", err)
+		if err := <-waiting; err != errDomain {
+			t.Errorf("a query that waited: %v, want its error", err)
 		}
 	}
 	<-applied

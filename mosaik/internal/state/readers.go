@@ -7,29 +7,28 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/watch"
 )
 
-// readers lets queries wait for an Apply without outliving their contexts, which the lock
-// of the state alone would not: an Apply may never return. All queries that wait share one
-// hold of the lock, which one goroutine waits for.
+// readers lets queries wait for an Apply only as long as their contexts last, because an Apply may
+// never return. All waiting queries share one read lock of State.mu, so they need one goroutine
+// and not one each. Lock order: State.mu before readers.mu.
 type readers struct {
 	mu      sync.Mutex
-	waiting *hold // nil while none wait
+	waiting *sharedLock // that later queries may join; nil for none
 }
 
-// hold is a hold of the lock that several queries share. Its fields are guarded by
-// readers.mu.
-type hold struct {
+// sharedLock is a read lock that several queries share. readers.mu guards its fields.
+type sharedLock struct {
 	held    chan struct{} // closed when the lock is held
 	isHeld  bool
-	queries int // that wait or run
+	queries int // number of queries that wait or run
 }
 
-// await waits until the lock is held for reading, or ctx ends. The caller must call the
-// release that it returns.
+// await blocks until lock is held for reading, or ctx ends. After success the caller must call
+// release once.
 func (r *readers) await(ctx context.Context, lock *sync.RWMutex) (release func(), err error) {
 	r.mu.Lock()
 	h := r.waiting
 	if h == nil {
-		h = &hold{held: make(chan struct{})}
+		h = &sharedLock{held: make(chan struct{})}
 		r.waiting = h
 		go r.acquire(h, lock)
 	}
@@ -44,9 +43,9 @@ func (r *readers) await(ctx context.Context, lock *sync.RWMutex) (release func()
 	}
 }
 
-// acquire takes the lock for the queries that wait. Later ones wait for another hold, so
-// that an Apply gets its turn. It ends when the Apply does that it waits for.
-func (r *readers) acquire(h *hold, lock *sync.RWMutex) {
+// acquire takes the lock for the waiting queries. Queries that arrive later wait for another shared
+// lock, so they cannot starve an Apply. acquire returns when the current Apply does.
+func (r *readers) acquire(h *sharedLock, lock *sync.RWMutex) {
 	lock.RLock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,8 +56,8 @@ func (r *readers) acquire(h *hold, lock *sync.RWMutex) {
 	}
 }
 
-// release ends a query's part in a hold. The last one gives the lock back.
-func (r *readers) release(h *hold, lock *sync.RWMutex) {
+// release ends the use of h by one query. The last query unlocks lock.
+func (r *readers) release(h *sharedLock, lock *sync.RWMutex) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if h.queries--; h.queries == 0 && h.isHeld {

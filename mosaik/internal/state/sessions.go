@@ -2,17 +2,18 @@ package state
 
 import "github.com/mosaik-go/mosaik/mosaik/internal/format"
 
-// MaxSessions is how many sessions a group keeps. It is part of the replicated
-// behaviour: all members must agree on it.
+// MaxSessions is the size of the session table. Members with different sizes would diverge, so it
+// must not change.
 const MaxSessions = 4096
 
-// session is a line of the session table, linked to its neighbours by use.
+// session is a row of the session table, in a list ordered by last use.
 type session struct {
 	format.Session
 	older, newer *session
 }
 
-// sessions is the session table. The order of use is that of the log.
+// sessions is the session table. The last use of a session is its last entry in the log, so all
+// replicas drop the same sessions. State.mu guards it.
 type sessions struct {
 	byID           map[format.SessionID]*session
 	oldest, newest *session
@@ -20,7 +21,7 @@ type sessions struct {
 
 func newSessions() sessions { return sessions{byID: make(map[format.SessionID]*session)} }
 
-// use returns the session, which becomes the most recently used, or nil.
+// use returns a session and makes it the most recently used. It returns nil for an unknown id.
 func (t *sessions) use(id format.SessionID, at uint64) *session {
 	s := t.byID[id]
 	if s == nil {
@@ -34,8 +35,8 @@ func (t *sessions) use(id format.SessionID, at uint64) *session {
 	return s
 }
 
-// open adds a session, and drops the least recently used one of a full table. An
-// open session stays as it is.
+// open adds a session, and drops the least recently used one of a full table. For a session that
+// exists, open only counts as a use.
 func (t *sessions) open(id format.SessionID, at uint64) {
 	if t.use(id, at) != nil {
 		return
@@ -54,7 +55,7 @@ func (t *sessions) add(line format.Session) {
 	t.link(s)
 }
 
-// list returns the lines of the table, least recently used first.
+// list returns the rows of the table, least recently used first.
 func (t *sessions) list() []format.Session {
 	lines := make([]format.Session, 0, len(t.byID))
 	for s := t.oldest; s != nil; s = s.newer {

@@ -6,20 +6,21 @@ import (
 	"io"
 	"slices"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/mosaik/internal/isolate"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// CanSnapshot reports whether Snapshot can be called: the machine has
-// snapshots, and the replica is well.
+// CanSnapshot reports whether the machine has snapshots and the state has not stopped. Snapshot can
+// still fail, with errors of the machine.
 func (s *State) CanSnapshot() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.over() == nil && s.cfg.Machine.CanSnapshot()
+	return s.stopCause() == nil && s.cfg.Machine.CanSnapshot()
 }
 
-// Snapshot writes the whole state. Nothing may be applied meanwhile.
+// Snapshot writes the whole state. No entry may be applied until it returns.
 func (s *State) Snapshot(w io.Writer) error {
 	view, _, err := s.Freeze()
 	if err != nil {
@@ -28,33 +29,33 @@ func (s *State) Snapshot(w io.Writer) error {
 	return errors.Join(view.Snapshot(w), view.Close())
 }
 
-// Freeze returns a view of the whole state as it is now. If concurrent is true, entries may be
-// applied and snapshots restored while the view is written. If it is false, that must wait until
-// the view is closed. A replica that has stopped applying returns its
-// [*PoisonedError] or [*OutdatedError]. A panic of the machine is a [*PanicError] and spoils
-// nothing.
+// Freeze returns a view of the whole current state, which the caller must close. If concurrent is
+// true, entries may be applied and snapshots restored while the view is written. If it is false,
+// both must wait until the view is closed. A stopped state returns its [*consensus.PoisonedError]
+// or [*consensus.OutdatedError]. A panic of the machine is returned as a [*PanicError] and does not
+// poison the state.
 func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
-	s.mu.Lock() // a machine may have to change itself to be frozen, which queries must not see
+	s.mu.Lock() // Freeze may change the machine, so queries must not run
 	defer s.mu.Unlock()
-	switch err := s.over(); {
+	switch err := s.stopCause(); {
 	case err != nil:
 		return nil, false, err
 	case !s.cfg.Machine.CanSnapshot():
 		return nil, false, ErrNoSnapshot
-	case s.ancestry.next != 0:
-		return nil, false, errInheriting
+	case s.carryover.next != 0:
+		return nil, false, errCarryover
 	}
 	header := format.Snapshot{
 		Opened:    s.opened,
 		Sealed:    s.sealed,
 		Level:     s.level,
-		Commands:  uint64(s.commands),
+		Commands:  uint64(s.appliedIndex),
 		Index:     uint64(s.raft.Index),
 		Term:      uint64(s.raft.Term),
 		Time:      s.time,
 		Sessions:  s.sessions.list(),
-		Ancestors: slices.Clone(s.ancestry.epochs),
-		TokenBase: s.tokens.Load(),
+		Ancestors: slices.Clone(s.ancestors),
+		TokenBase: s.tokenBase.Load(),
 	}
 	frozen, err := freeze(s.cfg.Machine)
 	switch {
@@ -66,58 +67,57 @@ func (s *State) Freeze() (view sm.View, concurrent bool, err error) {
 	return &frozenView{machine: frozen, header: header}, true, nil
 }
 
-// Restore replaces the whole state by what Snapshot wrote. If it fails, the
-// replica misses a part of its history and perhaps half of its machine: it is
-// poisoned. A poisoned replica cannot be restored, since a machine that
-// panicked may hold its own locks. A snapshot that only a newer program can restore
-// is an [*OutdatedError], and nothing is replaced.
+// Restore replaces the whole state by one that Snapshot wrote. A failed Restore poisons the state,
+// since commands are missing and the machine may be partially replaced. A poisoned state cannot be
+// restored, because a machine that panicked may hold its own locks. For a snapshot that needs a
+// newer program Restore returns a [*consensus.OutdatedError] and replaces nothing.
 func (s *State) Restore(r io.Reader) error {
-	n, err := s.restore(r)
-	s.tell(n)
+	c, err := s.restore(r)
+	s.notify(c)
 	return err
 }
 
-func (s *State) restore(r io.Reader) (n news, err error) {
+func (s *State) restore(r io.Reader) (c changes, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.over(); err != nil {
-		return n, err
+	if err := s.stopCause(); err != nil {
+		return c, err
 	}
-	if err = s.load(&n, r); err != nil {
-		s.fail(&n, err)
+	if err = s.load(&c, r); err != nil {
+		s.stopFailedRestore(&c, err)
 	}
-	s.noteWrites()
-	return n, err
+	s.publishLevels()
+	return c, err
 }
 
-// fail ends the state's use because a snapshot could not be restored.
-func (s *State) fail(n *news, err error) {
+// stopFailedRestore stops the state with an error of load.
+func (s *State) stopFailedRestore(c *changes, err error) {
 	switch err := err.(type) {
-	case *OutdatedError:
-		s.outdate(n, err)
-	case *PoisonedError:
-		s.poison(n, err)
+	case *consensus.OutdatedError:
+		s.stopOutdated(c, err)
+	case *consensus.PoisonedError:
+		s.poison(c, err)
 	}
 }
 
-// load reads a snapshot into the state. Its errors are a [*PoisonedError] and,
-// before anything was replaced, an [*OutdatedError].
-func (s *State) load(n *news, r io.Reader) error {
+// load reads a snapshot into the state. It returns a [*consensus.PoisonedError] or, before anything
+// is replaced, a [*consensus.OutdatedError]. The caller holds s.mu.
+func (s *State) load(c *changes, r io.Reader) error {
 	at := s.raft
-	fail := func(err error) error { return &PoisonedError{Doing: "restore", Entry: at, Value: err} }
+	fail := func(err error) error { return &consensus.PoisonedError{Doing: "restore", Entry: at, Value: err} }
 	if !s.cfg.Machine.CanSnapshot() {
 		return fail(ErrNoSnapshot)
 	}
 	sr, snap, err := format.NewSnapshotReader(r)
 	switch {
 	case errors.Is(err, format.ErrVersion):
-		return &OutdatedError{Supported: s.cfg.Level, Entry: at, Err: err}
+		return &consensus.OutdatedError{Supported: s.cfg.Level, Entry: at, Err: err}
 	case err != nil:
 		return fail(err)
 	}
 	at = sm.Cursor{Term: sm.Term(snap.Term), Index: sm.Index(snap.Index)}
 	if snap.Level > s.cfg.Level {
-		return &OutdatedError{Found: snap.Level, Supported: s.cfg.Level, Entry: at}
+		return &consensus.OutdatedError{Found: snap.Level, Supported: s.cfg.Level, Entry: at}
 	}
 	table, err := restoreSessions(snap.Sessions)
 	if err != nil {
@@ -125,51 +125,52 @@ func (s *State) load(n *news, r io.Reader) error {
 	}
 	var machineErr error
 	if broken, stack := isolate.Call(func() { machineErr = s.cfg.Machine.Restore(sr) }); broken != nil {
-		return &PoisonedError{Doing: "restore", Entry: at, Value: broken, Stack: stack}
+		return &consensus.PoisonedError{Doing: "restore", Entry: at, Value: broken, Stack: stack}
 	}
-	// Damage is the better explanation of what the machine complains about.
+	// A damaged snapshot also makes the machine fail; the damage is the cause to report.
 	if err := sr.Close(); err != nil {
 		return fail(err)
 	}
 	if machineErr != nil {
 		return fail(fmt.Errorf("restore state machine: %w", machineErr))
 	}
-	n.opened = snap.Opened && !s.open()
-	n.sealed = snap.Sealed && !s.sealed
+	c.opened = snap.Opened && !s.acceptsCommands()
+	c.sealed = snap.Sealed && !s.sealed
 	s.opened, s.sealed = snap.Opened, snap.Sealed
 	if level := max(1, snap.Level); level != s.level {
-		s.level, n.raised = level, level
+		s.level, c.raised = level, level
 	}
-	s.tokens.Store(snap.TokenBase)
+	s.tokenBase.Store(snap.TokenBase)
 	s.time = snap.Time
-	s.commands, s.raft = sm.Index(snap.Commands), at
+	s.appliedIndex, s.raft = sm.Index(snap.Commands), at
 	s.sessions = table
-	s.cfg.History.skip(s.commands + 1)
-	n.ancestors = append(n.ancestors, snap.Ancestors...)
-	s.ancestry = ancestry{epochs: snap.Ancestors}
-	s.advance(n)
-	s.deliverLost(n)
+	s.cfg.History.skipTo(s.appliedIndex + 1)
+	c.ancestors = append(c.ancestors, snap.Ancestors...)
+	s.ancestors, s.carryover = snap.Ancestors, carryoverProgress{}
+	s.advance(c)
+	s.deliverLost(c)
 	return nil
 }
 
+// restoreSessions returns the session table of a snapshot.
 func restoreSessions(lines []format.Session) (sessions, error) {
 	t := newSessions()
 	if len(lines) > MaxSessions {
-		return t, fmt.Errorf("%w: snapshot with %d sessions, at most %d are kept", format.ErrMalformed, len(lines), MaxSessions)
+		return t, fmt.Errorf("%w: snapshot has %d sessions, the limit is %d", format.ErrMalformed, len(lines), MaxSessions)
 	}
 	for _, line := range lines {
 		if t.byID[line.ID] != nil {
-			return t, fmt.Errorf("%w: session %x stands twice in the snapshot", format.ErrMalformed, line.ID)
+			return t, fmt.Errorf("%w: session %x occurs twice in the snapshot", format.ErrMalformed, line.ID)
 		}
 		t.add(line)
 	}
 	return t, nil
 }
 
-// deliverLost tells our own session about entries that the snapshot covers and
-// whose outcomes were never delivered.
-func (s *State) deliverLost(n *news) {
-	o := s.own.Load()
+// deliverLost delivers the outcome of the entries of this member's session that the snapshot covers
+// and that were not delivered.
+func (s *State) deliverLost(c *changes) {
+	o := s.ownSession.Load()
 	if o == nil {
 		return
 	}
@@ -186,5 +187,5 @@ func (s *State) deliverLost(n *news) {
 	} else if line.First == 0 {
 		d.Err = ErrForming
 	}
-	n.delivery, n.deliver = d, true
+	c.delivery, c.deliver = d, true
 }

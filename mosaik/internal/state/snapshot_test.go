@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// A restored replica and its origin go on alike.
+// A restored replica applies later entries like the replica of the snapshot.
 func TestSnapshotIsTheWholeState(t *testing.T) {
 	t.Parallel()
 	r := ready()
@@ -24,10 +25,10 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	late[32] = 200 // the time
 	r.next(late)
 	c := newReplica()
-	c.Own(format.SessionID{7})
-	c.open(format.SessionID{7}) // all of which is replaced
+	c.SetOwnSession(format.SessionID{7})
+	c.open(format.SessionID{7}) // Restore replaces all of this
 	c.commands(format.SessionID{7}, 1, "gone")
-	c.told = nil
+	c.events = nil
 	r.copyTo(t, c)
 	for _, at := range []*replica{r, c} {
 		at.commands(others, 1, "again")
@@ -42,10 +43,10 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 		t.Errorf("status of replica and copy (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(r.machine.contexts[3], c.machine.contexts[0], cmp.AllowUnexported(sm.ApplyContext{})); diff != "" {
-		t.Errorf("contexts of the next command (-replica +copy):\n%s", diff)
+		t.Errorf("contexts of the next command (-replica +restored):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"opened", "deliver 2"}, c.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "deliver 2"}, c.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	var one, two bytes.Buffer
 	if err := errors.Join(r.Snapshot(&one), c.Snapshot(&two)); err != nil {
@@ -56,13 +57,13 @@ func TestSnapshotIsTheWholeState(t *testing.T) {
 	}
 }
 
-func TestRestoreTellsOfASeal(t *testing.T) {
+func TestRestoreReportsASeal(t *testing.T) {
 	t.Parallel()
 	r, c := ready(), newReplica()
 	r.kind(format.KindSeal)
 	r.copyTo(t, c)
-	if diff := cmp.Diff([]string{"opened", "sealed"}, c.told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"opened", "sealed"}, c.events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	c.commands(mine, 1, "late")
 	if d := c.last(t); !errors.Is(d.Err, ErrSealed) {
@@ -85,12 +86,12 @@ func TestRestoreDeliversLostOutcomes(t *testing.T) {
 		first: func(r *replica) { r.commands(mine, 2, "b"); r.commands(mine, 3, "c", "d") },
 		want:  []Delivery{{Session: mine, Sequence: 3, First: 3, Err: ErrResultLost, Restored: true}},
 	}, {
-		name:  "refused while forming",
+		name:  "rejected while forming",
 		both:  func(r *replica) { r.open(mine) },
 		first: func(r *replica) { r.commands(mine, 1, "a"); r.kind(format.KindOpen) },
 		want:  []Delivery{{Session: mine, Sequence: 1, Err: ErrForming, Restored: true}},
 	}, {
-		name:  "refused by a seal",
+		name:  "rejected by a seal",
 		both:  func(r *replica) { r.open(mine) },
 		first: func(r *replica) { r.kind(format.KindSeal); r.commands(mine, 1, "a") },
 		want:  []Delivery{{Session: mine, Sequence: 1, Err: ErrSealed, Restored: true}},
@@ -99,11 +100,11 @@ func TestRestoreDeliversLostOutcomes(t *testing.T) {
 		both:  func(r *replica) { r.kind(format.KindOpen); r.open(mine); r.commands(mine, 1, "a") },
 		first: func(r *replica) { r.open(others); r.commands(others, 1, "b") },
 	}, {
-		name:  "refusal that was delivered",
+		name:  "rejection that was delivered",
 		both:  func(r *replica) { r.open(mine); r.commands(mine, 1, "a") },
 		first: func(r *replica) { r.kind(format.KindOpen) },
 	}, {
-		name:  "session of which nothing is known",
+		name:  "unknown session",
 		both:  func(*replica) {},
 		first: func(r *replica) { r.open(others) },
 	}} {
@@ -156,18 +157,18 @@ func TestFailedRestorePoisons(t *testing.T) {
 	}{
 		{"no snapshot", []byte("rubbish rubbish"), journal{}, format.ErrMalformed},
 		{"cut", good[:len(good)-20], journal{}, io.ErrUnexpectedEOF},
-		{"damaged behind the machine", damaged, journal{}, format.ErrMalformed},
+		{"damaged after the machine", damaged, journal{}, format.ErrMalformed},
 		{"session twice", double(), journal{}, format.ErrMalformed},
-		{"the machine refuses", good, journal{restoreFails: broken}, broken},
+		{"the machine fails", good, journal{restoreFails: broken}, broken},
 		{"the machine panics", snapshot("panic in restore"), journal{}, nil},
 		{"the machine has no snapshots", good, journal{noSnapshots: true}, ErrNoSnapshot},
 	} {
 		r := newReplica()
 		*r.machine = test.machine
 		err := r.Restore(bytes.NewReader(test.data))
-		var p *PoisonedError
+		var p *consensus.PoisonedError
 		if !errors.As(err, &p) || p.Doing != "restore" || test.want != nil && !errors.Is(err, test.want) {
-			t.Errorf("%s: error %v, want the poison of %v", test.name, err, test.want)
+			t.Errorf("%s: error %v, want a PoisonedError with %v", test.name, err, test.want)
 		}
 		if (len(p.Stack) > 0) != (test.want == nil) {
 			t.Errorf("%s: stack %q", test.name, p.Stack)
@@ -175,8 +176,8 @@ func TestFailedRestorePoisons(t *testing.T) {
 		if got := r.Read(context.Background(), &Query{Run: func(sm.Index, Machine) error { return nil }}); got != error(p) {
 			t.Errorf("%s: read: %v, want the poison", test.name, got)
 		}
-		if diff := cmp.Diff([]string{"poisoned restore"}, r.told); diff != "" {
-			t.Errorf("%s: told (-want +got):\n%s", test.name, diff)
+		if diff := cmp.Diff([]string{"poisoned restore"}, r.events); diff != "" {
+			t.Errorf("%s: events (-want +got):\n%s", test.name, diff)
 		}
 	}
 }
@@ -186,13 +187,13 @@ func TestSnapshotErrors(t *testing.T) {
 	r := ready()
 	r.machine.noSnapshots = true
 	if err := r.Snapshot(io.Discard); r.CanSnapshot() || !errors.Is(err, ErrNoSnapshot) {
-		t.Errorf("snapshot of a machine without: %v", err)
+		t.Errorf("snapshot of a machine without snapshots: %v, want ErrNoSnapshot", err)
 	}
 	r = ready()
 	r.commands(mine, 1, "panic in snapshot")
 	var p *PanicError
 	if err := r.Snapshot(io.Discard); !errors.As(err, &p) || p.Doing != "snapshot" {
-		t.Errorf("snapshot of a machine that panics: %v", err)
+		t.Errorf("snapshot of a machine that panics: %v, want a PanicError", err)
 	}
 	if r.Status().Poisoned != nil {
 		t.Error("a panic in a snapshot poisons")

@@ -10,39 +10,40 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// Machine is a typed machine without its types.
+// Machine is a state machine whose commands and results have no static types.
 type Machine interface {
 	// Apply decodes and applies a command that was encoded at a level of the
-	// schema, from 1 to Config.Level, or 0 if the level is not known. It is not ok
-	// when the command cannot be decoded; err then says why. cmd must not be kept.
+	// schema, from 1 to Config.Level, or 0 if the level is not known. ok is
+	// false if the command cannot be decoded, with the cause in err. Apply must not keep cmd.
 	Apply(at sm.ApplyContext, level uint32, cmd []byte) (result any, err error, ok bool)
 	// CanSnapshot reports whether Snapshot and Restore work.
 	CanSnapshot() bool
 	Snapshot(w io.Writer) error
-	// Restore replaces the whole state. What it reads is believed only after it
-	// returned; when it fails, the machine is not used any more.
+	// Restore replaces the whole state. The caller verifies the checksum of the data only
+	// after Restore returns. After a failure the machine is not used again.
 	Restore(r io.Reader) error
 }
 
-// FreezingMachine is a Machine whose state can perhaps be frozen.
+// FreezingMachine is a Machine that may be able to freeze its state.
 type FreezingMachine interface {
 	Machine
-	// Freeze returns a view of the state as it is now, or nil if the machine cannot freeze
-	// its state. What the view writes can be restored by Restore.
+	// Freeze returns a view of the current state, or nil if the machine cannot freeze its
+	// state. The view writes the format that Restore reads.
 	Freeze() (sm.View, error)
 }
 
 // BatchMachine is a Machine that applies the commands of an entry together.
 type BatchMachine interface {
 	Machine
-	// ApplyBatch decodes and applies commands of one level, the first of which info
-	// describes and whose indices follow each other. Outcomes go into results, which is
-	// empty and as long as cmds or, if nobody wants them, nil; that of a command
-	// which cannot be decoded is [Undecodable].
+	// ApplyBatch decodes and applies commands of one level with consecutive indices. info
+	// describes the first one. ApplyBatch stores a result for each command in results, which
+	// has the length of cmds; nil discards the results. The result of a command that cannot
+	// be decoded is [Undecodable].
 	ApplyBatch(info sm.ApplyInfo, level uint32, cmds format.Commands, results []Result)
 }
 
@@ -52,151 +53,155 @@ type Result struct {
 	Err   error
 }
 
-// Delivery is the outcome of one entry of our own session.
+// Delivery is the outcome of one entry of this member's session.
 type Delivery struct {
 	Session  format.SessionID
 	Sequence uint64
-	Epoch    [16]byte // in which indices count
-	First    sm.Index // the index of the first command, 0 when none was applied
-	Results  []Result // one for each command, nil when Err is set
-	// Err says why there are no results: [ErrForming], [ErrSealed], [ErrLevel],
-	// [ErrUnknownSession], [ErrGap], [ErrResultLost], a [*PoisonedError] or an
-	// [*OutdatedError].
+	Epoch    [16]byte // the epoch of First
+	First    sm.Index // index of the first command, 0 if none was applied
+	Results  []Result // one for each command, nil if Err is set
+	// Err is why there are no results: [ErrForming], [ErrSealed], [ErrLevel],
+	// [ErrUnknownSession], [ErrGap], [ErrResultLost], a [*consensus.PoisonedError] or a
+	// [*consensus.OutdatedError].
 	Err error
-	// Restored marks what a snapshot told: all entries up to Sequence that were
-	// not delivered before are used up. Err is [ErrResultLost] if the last of
-	// them was applied, and the reason if it was refused.
+	// Restored is set if the outcome is from a snapshot. It is then that of all entries up to
+	// Sequence that were not delivered before: their numbers are used up. Err is
+	// [ErrResultLost] if the last of them was applied, and the cause if it was rejected.
 	Restored bool
 }
 
-// Config says what a State is made of. The functions may be nil. They are
-// called from the goroutine that applies, one at a time, in the order of the
-// log and without a lock; they must not block.
+// Config holds the settings and callbacks of a State. Callbacks may be nil. All but Slow are called
+// on the goroutine that applies, one at a time, in the order of the log and without a lock. They
+// must not block.
 type Config struct {
 	Group   sm.Digest
 	Network sm.Digest
-	Epoch   [16]byte // in which the indices of commands count
+	Epoch   [16]byte // in which indices count
 	Machine Machine
 	Level   uint32   // the highest level of its schema that Machine supports; 0 counts as 1
-	History *History // told of every command; nil for none
+	History *History // records the applied commands; nil for none
 
-	Deliver  func(Delivery)                          // an outcome of our own session
-	Applied  func(commands sm.Index, raft sm.Cursor) // the state went on to raft
-	Opened   func()                                  // the group is open now
-	Sealed   func()                                  // the group is sealed now
-	Ancestor func(epoch [16]byte)                    // the group continues another epoch
-	Raised   func(level uint32)                      // the level of the schema is active now
-	Poisoned func(*PoisonedError)                    // the replica is poisoned now
-	Traced   func(Traced)                            // an applied entry that carries traces
+	Deliver  func(Delivery)                              // an outcome of this member's session
+	Applied  func(appliedIndex sm.Index, raft sm.Cursor) // the last command and entry changed
+	Opened   func()                                      // the epoch opened
+	Sealed   func()                                      // the epoch was sealed
+	Ancestor func(epoch [16]byte)                        // the epoch continues another one
+	Raised   func(level uint32)                          // the level of the schema became active
+	Poisoned func(*consensus.PoisonedError)              // the machine panicked or a restore failed
+	Traced   func(Traced)                                // an entry with trace contexts was applied
 
-	// Slow is told which calls of the machine run long, whenever that changes, one call at
-	// a time. It is called from a goroutine of its own and must not block. nil: nobody looks.
-	Slow func([]Slow)
+	// Slow receives the calls of the machine that have run for longer than [SlowLimit],
+	// whenever they change. It is called on a timer's goroutine, one call at a time, and must
+	// not block. nil turns the watchdog off.
+	Slow func([]consensus.SlowCall)
 }
 
-// Traced tells of an applied entry that carries trace contexts.
+// Traced describes an applied entry that carries trace contexts.
 type Traced struct {
 	Entry    sm.Cursor     // the entry's position in Raft's log
-	First    sm.Index      // the index of its first command
-	Commands int           // how many commands it has
+	First    sm.Index      // index of its first command
+	Commands int           // number of its commands
 	Traces   format.Traces // valid during the call
 	Took     time.Duration // how long it took to apply
 }
 
-// Status is what a State says about itself.
+// Status is a summary of a State at one moment.
 type Status struct {
-	Commands sm.Index  // the dense index of the last command
-	Raft     sm.Cursor // the position of the last entry
-	Time     time.Time // the time of the last commands
-	Level    uint32    // the level of the schema that is active, from 1
-	Sessions int       // how many sessions are open
-	Opened   bool
-	Sealed   bool
+	AppliedIndex sm.Index  // index of the last applied command
+	Raft         sm.Cursor // the position of the last applied entry in Raft's log
+	Time         time.Time // the time of the last command, which never decreases
+	Level        uint32    // the active level of the schema, from 1
+	Sessions     int       // number of open sessions
+	Opened       bool      // the epoch has an open entry and its carryover is complete
+	Sealed       bool      // the epoch yields to another one
 	// Ancestors are the epochs that this one continues, oldest first.
 	Ancestors [][16]byte
-	Poisoned  *PoisonedError // nil if the machine is well
-	Outdated  *OutdatedError // nil if this program knows all that was applied
+	Poisoned  *consensus.PoisonedError // why the state is poisoned, nil if it is not
+	Outdated  *consensus.OutdatedError // why a newer program is needed, nil if it is not
 }
 
-// State is the replicated state of one group on one replica. Apply and Restore
-// are called by one goroutine; everything else may be called concurrently.
+// State is the replicated state of one group on one replica. One goroutine calls Apply and Restore;
+// all other methods are safe for concurrent use. Apply, Restore and Freeze hold mu for writing
+// while they call the machine, Read holds it for reading. Lock order: mu before readers.mu and
+// History.mu.
 type State struct {
-	cfg    Config
-	own    atomic.Pointer[own]
-	active atomic.Uint32 // what Level returns
-	writes atomic.Uint32 // what Writes returns
-	turn   *turn         // belongs to the goroutine that applies
+	cfg           Config
+	ownSession    atomic.Pointer[ownSession]
+	activeLevel   atomic.Uint32 // the result of Level, for reading without mu
+	encodingLevel atomic.Uint32 // the result of EncodingLevel, for reading without mu
+	execution     *execution    // owned by the goroutine that applies
 
 	watchdog *watchdog
 	readers  readers
 
-	mu       sync.RWMutex
-	commands sm.Index
-	raft     sm.Cursor
-	time     int64
-	level    uint32
-	opened   bool
-	sealed   bool
-	tokens   atomic.Uint64 // the token base; set with mu
-	sessions sessions
-	ancestry ancestry
-	poisoned *PoisonedError
-	outdated *OutdatedError
+	mu           sync.RWMutex // guards the machine and the fields below
+	appliedIndex sm.Index
+	raft         sm.Cursor     // position of the last applied entry
+	time         int64         // of the last command, in nanoseconds since 1970; never decreases
+	level        uint32        // the active level of the schema, from 1
+	opened       bool          // an open entry was applied, perhaps one of the carryover
+	sealed       bool          // a seal entry took effect
+	tokenBase    atomic.Uint64 // written with mu held, read without
+	sessions     sessions
+	ancestors    [][16]byte // epochs that this one continues, oldest first
+	carryover    carryoverProgress
+	poisoned     *consensus.PoisonedError // final; at most one of the two is set
+	outdated     *consensus.OutdatedError // final
 }
 
-// own is the session whose outcomes are delivered.
-type own struct {
+// ownSession is the session of this member, whose outcomes are delivered.
+type ownSession struct {
 	id format.SessionID
-	// delivered is the last sequence whose outcome was delivered. It belongs
-	// to the goroutine that applies.
+	// delivered is the last sequence whose outcome was delivered. The goroutine that applies
+	// owns it.
 	delivered uint64
 }
 
 // New returns the state before the first entry.
 func New(cfg Config) *State {
 	cfg.Level = max(1, cfg.Level)
-	s := &State{cfg: cfg, turn: newTurn(cfg.Machine), sessions: newSessions(), level: 1}
-	s.watchdog = newWatchdog(s.turn, &s.cfg)
-	s.noteWrites()
+	s := &State{cfg: cfg, execution: newExecution(cfg.Machine), sessions: newSessions(), level: 1}
+	s.watchdog = newWatchdog(s.execution, &s.cfg)
+	s.publishLevels()
 	return s
 }
 
-// Own makes id the session whose outcomes are delivered, in place of the one
-// before. It is called before the first entry of the session is proposed.
-func (s *State) Own(id format.SessionID) { s.own.Store(&own{id: id}) }
+// SetOwnSession sets the session whose outcomes are delivered. It replaces the session set before.
+// Call it before the first entry of the session is proposed.
+func (s *State) SetOwnSession(id format.SessionID) { s.ownSession.Store(&ownSession{id: id}) }
 
-// Status returns where the state stands.
+// Status returns a summary of the current state.
 func (s *State) Status() Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return Status{
-		Commands:  s.commands,
-		Raft:      s.raft,
-		Time:      time.Unix(0, s.time).UTC(),
-		Level:     s.level,
-		Sessions:  len(s.sessions.byID),
-		Opened:    s.open(),
-		Sealed:    s.sealed,
-		Ancestors: slices.Clone(s.ancestry.epochs),
-		Poisoned:  s.poisoned,
-		Outdated:  s.outdated,
+		AppliedIndex: s.appliedIndex,
+		Raft:         s.raft,
+		Time:         time.Unix(0, s.time).UTC(),
+		Level:        s.level,
+		Sessions:     len(s.sessions.byID),
+		Opened:       s.acceptsCommands(),
+		Sealed:       s.sealed,
+		Ancestors:    slices.Clone(s.ancestors),
+		Poisoned:     s.poisoned,
+		Outdated:     s.outdated,
 	}
 }
 
-// Level returns the level of the schema that is active, from 1. It takes no lock.
-func (s *State) Level() uint32 { return s.active.Load() }
+// Level returns the active level of the schema, from 1. It takes no lock.
+func (s *State) Level() uint32 { return s.activeLevel.Load() }
 
-// Writes returns the active level, at which commands are to be encoded, 0 as long
-// as none are let in. It takes no lock.
-func (s *State) Writes() uint32 { return s.writes.Load() }
+// EncodingLevel returns the level at which commands must be encoded, or 0 while the epoch accepts
+// no commands. It takes no lock.
+func (s *State) EncodingLevel() uint32 { return s.encodingLevel.Load() }
 
-// TokenBase returns what fencing tokens of the epoch are above, 0 for nothing. It
-// never falls. It takes no lock.
-func (s *State) TokenBase() uint64 { return s.tokens.Load() }
+// TokenBase returns the base that all fencing tokens of the epoch exceed, 0 for none. It never
+// decreases. It takes no lock.
+func (s *State) TokenBase() uint64 { return s.tokenBase.Load() }
 
-// over returns why nothing is applied or read any more, nil while it is. Called
-// with s.mu.
-func (s *State) over() error {
+// stopCause returns why the state has stopped: it is poisoned or outdated. It returns nil while the
+// state applies entries. The caller holds s.mu.
+func (s *State) stopCause() error {
 	switch {
 	case s.poisoned != nil:
 		return s.poisoned
@@ -206,23 +211,16 @@ func (s *State) over() error {
 	return nil
 }
 
-// Commands returns the dense index of the last command.
-func (s *State) Commands() sm.Index {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.commands
-}
-
-// Read runs the query with the index of the last command, while nothing is
-// applied: it sees whole entries only. It returns the query's error, a
-// [*PanicError] if the query panicked, the [*PoisonedError] or [*OutdatedError]
-// of the replica, [ErrInApply], or the context's error, wrapped, when that ends while
-// something is applied. q must not be used again before Read returned.
+// Read runs the query with the AppliedIndex. No entry is applied meanwhile, so the query sees whole
+// entries only. Read returns the query's error, a [*PanicError] if the query panicked, the
+// [*consensus.PoisonedError] or [*consensus.OutdatedError] of a stopped state, [ErrInApply], or the
+// context's error, wrapped, if the context ends while Read waits for an Apply. The caller must not
+// reuse q before Read returns.
 func (s *State) Read(ctx context.Context, q *Query) (err error) {
 	if s.mu.TryRLock() {
 		defer s.mu.RUnlock()
 	} else {
-		if s.IsCaller(s.Applying()) {
+		if s.InApply(s.Applying()) {
 			return ErrInApply
 		}
 		release, err := s.readers.await(ctx, &s.mu)
@@ -231,15 +229,15 @@ func (s *State) Read(ctx context.Context, q *Query) (err error) {
 		}
 		defer release()
 	}
-	if err := s.over(); err != nil {
+	if err := s.stopCause(); err != nil {
 		return err
 	}
-	q.at = s.commands
-	place := s.watchdog.enter(q)
+	q.at = s.appliedIndex
+	slot := s.watchdog.watch(q)
 	defer func() {
-		leave(place)
+		unwatch(slot)
 		if v := recover(); v != nil {
-			err = &PanicError{Doing: "query " + nameOf(q.Call), Value: v, Stack: debug.Stack()}
+			err = &PanicError{Doing: "query " + callName(q.Call), Value: v, Stack: debug.Stack()}
 		}
 	}()
 	return q.Run(q.at, s.cfg.Machine)

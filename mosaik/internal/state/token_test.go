@@ -10,7 +10,7 @@ func (r *replica) openAbove(base uint64) {
 	r.next(format.Append(nil, &format.Envelope{Header: format.Header{Kind: format.KindOpen, Sequence: base}}))
 }
 
-// The token base is that of the highest open entry, and only grows.
+// The token base is the highest valid one of the open entries. It never decreases.
 func TestTokenBase(t *testing.T) {
 	t.Parallel()
 	r := newReplica()
@@ -23,13 +23,13 @@ func TestTokenBase(t *testing.T) {
 	}
 	c := newReplica()
 	if r.copyTo(t, c); c.TokenBase() != format.MaxTokenBase {
-		t.Errorf("a copy has the base %d", c.TokenBase())
+		t.Errorf("a restored replica has the base %d, want %d", c.TokenBase(), uint64(format.MaxTokenBase))
 	}
 }
 
-// An epoch that continues another one has at least its base, and its own when it
-// opens.
-func TestTokenBaseOfHeirs(t *testing.T) {
+// The token base of an epoch that continues another one is the higher one of the carried-over base
+// and the base of its own open entry.
+func TestTokenBaseOfCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -45,11 +45,11 @@ func TestTokenBaseOfHeirs(t *testing.T) {
 			r.commands(mine, 1, "a")
 			r.openAbove(200)
 			for _, step := range []struct{ set, want uint64 }{{0, 200}, {300, 300}, {250, 300}} {
-				h := heirOf(t, r, 1)
+				h := carryoverOf(t, r, 1)
 				h.SetTokenBase(step.set)
 				next := begin()
-				if next.take(h); next.TokenBase() != step.want {
-					t.Errorf("an heir that opens above %d has the base %d, want %d", step.set, next.TokenBase(), step.want)
+				if next.applyCarryover(h); next.TokenBase() != step.want {
+					t.Errorf("an epoch that opens above %d has the base %d, want %d", step.set, next.TokenBase(), step.want)
 				}
 				r = next
 			}

@@ -24,8 +24,8 @@ func freeze(m Machine) (view sm.View, err error) {
 	return view, nil
 }
 
-// frozenView is a view that nothing changes: it has copies of what the state holds beside
-// the machine.
+// frozenView is a view that later entries do not change. It has a copy of the data beside the
+// machine.
 type frozenView struct {
 	machine sm.View
 	header  format.Snapshot
@@ -47,7 +47,7 @@ func (v *frozenView) Close() (err error) {
 	return nil
 }
 
-// liveView is a view that reads the machine itself, which must not change before it is closed.
+// liveView is a view that reads the machine itself. The machine must not change before Close.
 type liveView struct {
 	state  *State
 	header format.Snapshot
@@ -63,7 +63,8 @@ func (v *liveView) Snapshot(w io.Writer) error {
 // Close implements [sm.View].
 func (v *liveView) Close() error { return nil }
 
-// writeSnapshot writes a snapshot, the machine's part of it with write.
+// writeSnapshot writes a snapshot with the header. write writes the machine's part; a panic in it
+// is returned as a [*PanicError].
 func writeSnapshot(w io.Writer, header *format.Snapshot, write func(io.Writer) error) error {
 	sw, err := format.NewSnapshotWriter(w, header)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// freezer is a journal whose lines can be frozen. Its function is called by a method of it
-// or of its view, with the name of the method.
+// freezer is a journal that can be frozen. Its methods and those of its view call during, with the
+// name of the method.
 type freezer struct {
 	*journal
 	during func(method string) error
@@ -64,15 +64,15 @@ func newFreezer() (*replica, *freezer) {
 	cfg := r.cfg
 	cfg.Machine = f
 	r.State = New(cfg)
-	r.Own(mine)
+	r.SetOwnSession(mine)
 	r.kind(format.KindOpen)
 	r.open(mine)
 	r.open(others)
 	return r, f
 }
 
-// TestViewIsOfItsMoment changes all of a state while a view of it is written.
-func TestViewIsOfItsMoment(t *testing.T) {
+// TestViewIsUnaffectedByLaterEntries changes the whole state while a view is written.
+func TestViewIsUnaffectedByLaterEntries(t *testing.T) {
 	t.Parallel()
 	from := ready()
 	from.commands(others, 1, "restored")
@@ -118,11 +118,11 @@ func TestViewIsOfItsMoment(t *testing.T) {
 			}
 			view, concurrent, err := r.Freeze()
 			if err != nil || !concurrent {
-				t.Fatalf("Freeze: concurrent %v, %v", concurrent, err)
+				t.Fatalf("Freeze: concurrent %v, error %v, want false", concurrent, err)
 			}
 			written := make(chan error)
 			var got bytes.Buffer
-			go func() { written <- view.Snapshot(&got) }() // the race detector sees what both touch
+			go func() { written <- view.Snapshot(&got) }() // the race detector finds shared memory
 			later(r)
 			if err := errors.Join(<-written, view.Close()); err != nil {
 				t.Fatal(err)
@@ -130,24 +130,24 @@ func TestViewIsOfItsMoment(t *testing.T) {
 			if !bytes.Equal(got.Bytes(), want.Bytes()) {
 				t.Errorf("the view wrote\n%x\nwant\n%x", got.Bytes(), want.Bytes())
 			}
-			if f.closed != 2 { // that of Snapshot as well
-				t.Errorf("%d views were closed", f.closed)
+			if f.closed != 2 { // also the view of Snapshot
+				t.Errorf("%d views were closed, want 2", f.closed)
 			}
 			if name != "poison" {
 				var now bytes.Buffer
 				if err := r.Snapshot(&now); err != nil || bytes.Equal(now.Bytes(), want.Bytes()) {
-					t.Errorf("the state did not change: %v", err)
+					t.Errorf("snapshot of the changed state is equal, or error %v", err)
 				}
 			}
 		})
 	}
 }
 
-// TestViewWrittenLater writes a view only after everything has changed.
+// TestViewWrittenLater changes the state before a view is written.
 func TestViewWrittenLater(t *testing.T) {
 	t.Parallel()
 	r, _ := newFreezer()
-	r.ancestry.epochs = [][16]byte{{1, 2, 3}}
+	r.ancestors = [][16]byte{{1, 2, 3}}
 	r.commands(others, 1, "a")
 	var want bytes.Buffer
 	if err := r.Snapshot(&want); err != nil {
@@ -157,7 +157,7 @@ func TestViewWrittenLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.ancestry.epochs[0] = [16]byte{4}
+	r.ancestors[0] = [16]byte{4}
 	r.commands(others, 2, "b")
 	var got bytes.Buffer
 	if err := errors.Join(view.Snapshot(&got), view.Close()); err != nil {
@@ -168,8 +168,8 @@ func TestViewWrittenLater(t *testing.T) {
 	}
 }
 
-// TestFreezeBreaks lets each method of a machine that can be frozen fail in each way.
-func TestFreezeBreaks(t *testing.T) {
+// TestFreezeFails lets each method of a freezing machine fail in each way.
+func TestFreezeFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	ways := map[string]func() error{
@@ -202,19 +202,19 @@ func TestFreezeBreaks(t *testing.T) {
 					}
 				}
 				if method != "Freeze" && f.closed != 1 {
-					t.Errorf("the view was closed %d times", f.closed)
+					t.Errorf("the view was closed %d times, want 1", f.closed)
 				}
 				f.during = nil
 				r.commands(others, 1, "a")
 				if err := r.Snapshot(io.Discard); err != nil || len(f.Lines) != 1 {
-					t.Errorf("after that: %v, lines %v", err, f.Lines)
+					t.Errorf("after the failure: snapshot error %v, lines %v; want one line", err, f.Lines)
 				}
 			})
 		}
 	}
 }
 
-// TestFreezeExcludesQueries checks that a machine may change itself when it is frozen.
+// TestFreezeExcludesQueries checks that a machine may change itself in Freeze.
 func TestFreezeExcludesQueries(t *testing.T) {
 	t.Parallel()
 	r, f := newFreezer()
@@ -244,17 +244,18 @@ func TestFreezeExcludesQueries(t *testing.T) {
 	}
 }
 
-// TestMachineThatCannotFreeze checks that it is written as it is.
+// TestMachineThatCannotFreeze checks the view of a machine without Freeze, or whose Freeze returns
+// no view.
 func TestMachineThatCannotFreeze(t *testing.T) {
 	t.Parallel()
 	r := ready()
 	view, concurrent, err := r.Freeze()
 	if err != nil || concurrent {
-		t.Fatalf("Freeze: concurrent %v, %v", concurrent, err)
+		t.Fatalf("Freeze: concurrent %v, error %v, want false", concurrent, err)
 	}
 	var b bytes.Buffer
 	if err := errors.Join(view.Snapshot(&b), view.Close()); err != nil || b.Len() == 0 {
-		t.Fatalf("%d bytes, %v", b.Len(), err)
+		t.Fatalf("snapshot of %d bytes, error %v", b.Len(), err)
 	}
 	f := newUnfrozen()
 	if view, concurrent, err := f.Freeze(); err != nil || concurrent || view == nil {

@@ -14,140 +14,138 @@ import (
 )
 
 const (
-	// SlowLimit is how long a call of the machine runs before it is reported, within another
-	// half of it.
+	// SlowLimit is how long a call of the machine may run before it is reported. The report
+	// follows within another half of it.
 	SlowLimit = time.Second
-	// maxWatched is how many queries are watched at a time. More are not.
+	// maxWatched limits the queries that are watched at a time. Further ones are not watched.
 	maxWatched = 16
 )
 
-// Slow is a call of the machine that has run for longer than [SlowLimit] and still runs. Its
-// field For is not set here.
-type Slow = consensus.SlowCall
-
 // Query is a call that reads the machine.
 type Query struct {
-	Call any // what is called, for its name: a query or a function
+	Call any // the query or function to name in reports and panics
 	Run  func(at sm.Index, m Machine) error
 
-	at sm.Index // set before it is watched
+	at sm.Index // AppliedIndex while Run runs; set before the query is watched
 }
 
-// watchdog notices calls of the machine that run long. A call costs two atomic writes;
-// nobody takes the time. While calls run, a timer looks at them twice in SlowLimit, and
-// what it sees for long is reported.
+// watchdog reports calls of the machine that run longer than SlowLimit. A call costs two atomic
+// writes and no look at the clock. While calls run, a timer checks them twice per SlowLimit. The
+// timer stops when no call runs.
 //
-// One Apply runs at a time, and any number of queries, of which maxWatched are watched. The
-// timer ends with the calls: an idle machine has none.
+// One Apply runs at a time, and any number of queries, of which maxWatched are watched.
 type watchdog struct {
-	turn    *turn
-	names   func(level uint32, cmd []byte) string // the type of a command
-	tell    func([]Slow)
-	every   time.Duration // between two looks
-	armed   atomic.Bool   // a look is due or runs
-	queries [maxWatched]atomic.Pointer[Query]
+	execution   *execution
+	commandName func(level uint32, cmd []byte) string // returns the type of a command
+	report      func([]consensus.SlowCall)
+	interval    time.Duration // between two checks
+	armed       atomic.Bool   // a check is scheduled or runs
+	queries     [maxWatched]atomic.Pointer[Query]
 
-	// What follows belongs to the look.
-	applying sighting[sm.Index]
-	reading  [maxWatched]sighting[*Query]
-	told     []Slow
+	// The check owns the fields below.
+	applying observation[sm.Index]
+	querying [maxWatched]observation[*Query]
+	reported []consensus.SlowCall
 }
 
-// sighting is a call that looks have seen.
-type sighting[T comparable] struct {
+// observation is a running call that checks have found.
+type observation[T comparable] struct {
 	call  T // zero for none
 	since time.Time
-	slow  *Slow // once it was found to run long
+	slow  *consensus.SlowCall // nil until the call is slow
 }
 
-func newWatchdog(t *turn, cfg *Config) *watchdog {
-	return &watchdog{turn: t, names: nameCommands(cfg.Machine), tell: cfg.Slow, every: SlowLimit / 2}
+func newWatchdog(x *execution, cfg *Config) *watchdog {
+	return &watchdog{execution: x, commandName: nameCommands(cfg.Machine), report: cfg.Slow, interval: SlowLimit / 2}
 }
 
-// begin has somebody look at a call that has begun.
-func (w *watchdog) begin() {
-	if !w.armed.Load() && w.tell != nil && w.armed.CompareAndSwap(false, true) {
-		time.AfterFunc(w.every, w.look)
+// arm schedules a check unless one is scheduled or the reports have no receiver.
+func (w *watchdog) arm() {
+	if !w.armed.Load() && w.report != nil && w.armed.CompareAndSwap(false, true) {
+		time.AfterFunc(w.interval, w.check)
 	}
 }
 
-// enter has a query watched until leave is called with what it returns, which is nil if
-// there is no room.
-func (w *watchdog) enter(q *Query) *atomic.Pointer[Query] {
+// watch watches a query until the caller passes the result to unwatch. It returns nil, and the
+// query is not watched, if all slots are in use.
+func (w *watchdog) watch(q *Query) *atomic.Pointer[Query] {
 	for i := range w.queries {
-		if place := &w.queries[i]; place.Load() == nil && place.CompareAndSwap(nil, q) {
-			w.begin()
-			return place
+		if slot := &w.queries[i]; slot.Load() == nil && slot.CompareAndSwap(nil, q) {
+			w.arm()
+			return slot
 		}
 	}
 	return nil
 }
 
-// leave ends what enter began.
-func leave(place *atomic.Pointer[Query]) {
-	if place != nil {
-		place.Store(nil)
+// unwatch frees the slot that watch returned.
+func unwatch(slot *atomic.Pointer[Query]) {
+	if slot != nil {
+		slot.Store(nil)
 	}
 }
 
-// look looks at the calls that run. The next look is due only while there are any.
-func (w *watchdog) look() {
-	if w.see(time.Now()) {
-		time.AfterFunc(w.every, w.look)
+// check checks the running calls, and schedules the next check if there are any.
+func (w *watchdog) check() {
+	if w.checkAt(time.Now()) {
+		time.AfterFunc(w.interval, w.check)
 		return
 	}
 	w.armed.Store(false)
-	if w.runs() { // it began after the look, and found that one was due
-		w.begin()
+	if w.anyRunning() { // a call that began after checkAt found w armed
+		w.arm()
 	}
 }
 
-// runs reports whether a call runs.
-func (w *watchdog) runs() bool {
-	runs := w.turn.applying.Load() != 0
+// anyRunning reports whether a call runs.
+func (w *watchdog) anyRunning() bool {
+	runs := w.execution.applying.Load() != 0
 	for i := range w.queries {
 		runs = runs || w.queries[i].Load() != nil
 	}
 	return runs
 }
 
-// see reports the calls that run long, and whether any run.
-func (w *watchdog) see(now time.Time) (runs bool) {
-	var slow []Slow
-	add := func(s *Slow) {
+// checkAt reports the slow calls if they changed, and returns whether any call runs.
+func (w *watchdog) checkAt(now time.Time) (runs bool) {
+	var slow []consensus.SlowCall
+	add := func(s *consensus.SlowCall) {
 		if s != nil {
 			slow = append(slow, *s)
 		}
 	}
-	index := sm.Index(w.turn.applying.Load())
-	add(w.applying.see(index, index == 0, now, w.limit(), func() Slow {
-		return Slow{Doing: "apply", Type: w.commandType(index), Index: index}
+	index := sm.Index(w.execution.applying.Load())
+	add(w.applying.update(index, index == 0, now, w.limit(), func() consensus.SlowCall {
+		return consensus.SlowCall{Doing: "apply", Type: w.currentCommandName(index), Index: index}
 	}))
 	runs = index != 0
 	for i := range w.queries {
 		q := w.queries[i].Load()
 		runs = runs || q != nil
-		add(w.reading[i].see(q, q == nil, now, w.limit(), func() Slow {
-			return Slow{Doing: "query", Type: nameOf(q.Call), Index: q.at}
+		add(w.querying[i].update(q, q == nil, now, w.limit(), func() consensus.SlowCall {
+			return consensus.SlowCall{Doing: "query", Type: callName(q.Call), Index: q.at}
 		}))
 	}
-	if !slices.Equal(slow, w.told) {
-		w.told = slow
-		w.tell(slices.Clone(slow))
+	if !slices.Equal(slow, w.reported) {
+		w.reported = slow
+		w.report(slices.Clone(slow))
 	}
 	return runs
 }
 
-// limit returns after which time a call that was seen is reported.
-func (w *watchdog) limit() time.Duration { return 2 * w.every }
+// limit returns how long after its first observation a call is reported.
+func (w *watchdog) limit() time.Duration { return 2 * w.interval }
 
-// see takes into account which call runs, and returns it if it has run for long.
-func (s *sighting[T]) see(call T, none bool, now time.Time, limit time.Duration, describe func() Slow) *Slow {
+// update records which call runs, and returns its report if it has run for the limit. none means
+// that no call runs.
+func (s *observation[T]) update(
+	call T, none bool, now time.Time, limit time.Duration, describe func() consensus.SlowCall,
+) *consensus.SlowCall {
 	switch {
 	case none:
-		*s = sighting[T]{}
+		*s = observation[T]{}
 	case call != s.call:
-		*s = sighting[T]{call: call, since: now}
+		*s = observation[T]{call: call, since: now}
 	case s.slow == nil && now.Sub(s.since) >= limit:
 		slow := describe()
 		slow.Since = s.since
@@ -156,24 +154,25 @@ func (s *sighting[T]) see(call T, none bool, now time.Time, limit time.Duration,
 	return s.slow
 }
 
-// commandType returns the type of the command that is being applied, "" if it is over.
-func (w *watchdog) commandType(index sm.Index) string {
-	level, cmd, ok := w.turn.peek(index)
+// currentCommandName returns the type of the command with the index, or "" if it is no longer being
+// applied.
+func (w *watchdog) currentCommandName(index sm.Index) string {
+	level, cmd, ok := w.execution.current(index)
 	if !ok {
 		return ""
 	}
-	return w.names(level, cmd)
+	return w.commandName(level, cmd)
 }
 
 // Namer is a Machine that names its commands.
 type Namer interface {
-	// NameCommand returns the type of a command that was encoded at a level. It may be
-	// called beside any other method.
+	// NameCommand returns the type of a command that was encoded at a level. It must be safe for
+	// concurrent use with all other methods.
 	NameCommand(level uint32, cmd []byte) string
 }
 
-// nameCommands returns a function that names commands, "" where that is not possible. What
-// decodes them is the user's code.
+// nameCommands returns a function that names commands. It returns "" if the machine is not a Namer
+// or panics: the machine is user code.
 func nameCommands(m Machine) func(level uint32, cmd []byte) string {
 	return func(level uint32, cmd []byte) (name string) {
 		n, ok := m.(Namer)
@@ -187,8 +186,8 @@ func nameCommands(m Machine) func(level uint32, cmd []byte) string {
 	}
 }
 
-// nameOf returns the type of a query, or the name of a function.
-func nameOf(call any) string {
+// callName returns the type of a query, or the name of a function.
+func callName(call any) string {
 	if f := reflect.ValueOf(call); f.Kind() == reflect.Func {
 		if named := runtime.FuncForPC(f.Pointer()); named != nil {
 			return named.Name()

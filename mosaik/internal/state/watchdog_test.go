@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mosaik-go/mosaik/mosaik/consensus"
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 	"github.com/mosaik-go/mosaik/sm"
 )
 
-// actor is a machine whose commands do what a test says. It names its commands.
+// actor is a machine whose Apply calls act. It names its commands.
 type actor struct{ act func(cmd string) }
 
 func (m *actor) Apply(_ sm.ApplyContext, _ uint32, cmd []byte) (any, error, bool) {
@@ -28,7 +29,7 @@ func (*actor) Snapshot(io.Writer) error                    { return nil }
 func (*actor) Restore(io.Reader) error                     { return nil }
 func (*actor) NameCommand(level uint32, cmd []byte) string { return fmt.Sprintf("%s@%d", cmd, level) }
 
-// newActor returns an open state of an actor.
+// newActor returns an open replica of an actor.
 func newActor(cfg Config, act func(cmd string)) *replica {
 	cfg.Machine = &actor{act}
 	r := &replica{State: New(cfg)}
@@ -38,16 +39,16 @@ func newActor(cfg Config, act func(cmd string)) *replica {
 	return r
 }
 
-// A call that runs for longer than the limit is reported, and that it is over. Shorter ones
-// are not, however many there are.
+// A call that runs for longer than the limit is reported, and its end as well. Shorter calls are
+// not reported, even if many follow each other.
 func TestWatchdogReportsSlowApply(t *testing.T) {
 	for took, want := range map[time.Duration]bool{
 		SlowLimit * 9 / 10: false, SlowLimit * 8 / 5: true, 10 * SlowLimit: true,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var told [][]Slow
+			var reports [][]consensus.SlowCall
 			began := time.Now()
-			r := newActor(Config{Slow: func(calls []Slow) { told = append(told, calls) }}, func(cmd string) {
+			r := newActor(Config{Slow: func(calls []consensus.SlowCall) { reports = append(reports, calls) }}, func(cmd string) {
 				if strings.HasPrefix(cmd, "slow") {
 					time.Sleep(took)
 				}
@@ -55,36 +56,36 @@ func TestWatchdogReportsSlowApply(t *testing.T) {
 			r.commands(others, 1, "a", "slow b", "slow c", "d")
 			time.Sleep(2 * SlowLimit)
 			synctest.Wait()
-			var expected [][]Slow
+			var expected [][]consensus.SlowCall
 			if want {
-				expected = [][]Slow{
+				expected = [][]consensus.SlowCall{
 					{{Doing: "apply", Type: "slow b@1", Index: 2}},
 					{{Doing: "apply", Type: "slow c@1", Index: 3}},
 					{},
 				}
 			}
-			var quiet [][]Slow
-			for i, calls := range told {
+			var quiet [][]consensus.SlowCall
+			for i, calls := range reports {
 				for _, c := range calls {
 					if c.Since.Before(began) || c.Since.After(began.Add(2*took)) {
-						t.Errorf("%v: %+v is seen at another time", took, c)
+						t.Errorf("%v: %+v was first observed at another time", took, c)
 					}
 				}
-				if len(calls) > 0 || i == len(told)-1 { // a look may fall between two calls
+				if len(calls) > 0 || i == len(reports)-1 { // a check may run between two calls
 					quiet = append(quiet, calls)
 				}
 			}
-			if diff := cmp.Diff(expected, quiet, cmpopts.IgnoreFields(Slow{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("%v: told (-want +got):\n%s", took, diff)
+			if diff := cmp.Diff(expected, quiet, cmpopts.IgnoreFields(consensus.SlowCall{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%v: reports (-want +got):\n%s", took, diff)
 			}
 			if r.watchdog.armed.Load() {
-				t.Errorf("%v: a look is due although nothing runs", took)
+				t.Errorf("%v: a check is scheduled although no call runs", took)
 			}
 		})
 	}
 }
 
-// ask is a query that waits.
+// ask is a query that blocks until its channel is closed.
 type ask struct{ until chan struct{} }
 
 func (a ask) run(at sm.Index, _ Machine) error {
@@ -92,11 +93,11 @@ func (a ask) run(at sm.Index, _ Machine) error {
 	return nil
 }
 
-// Queries are watched beside each other, as many as there is room for.
+// Concurrent queries are watched, up to maxWatched.
 func TestWatchdogReportsSlowQueries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []Slow
-		r := newActor(Config{Slow: func(calls []Slow) { told = calls }}, func(string) {})
+		var reports []consensus.SlowCall
+		r := newActor(Config{Slow: func(calls []consensus.SlowCall) { reports = calls }}, func(string) {})
 		r.commands(others, 1, "a", "b")
 		until := make(chan struct{})
 		for range maxWatched + 4 {
@@ -105,44 +106,44 @@ func TestWatchdogReportsSlowQueries(t *testing.T) {
 		}
 		time.Sleep(2 * SlowLimit)
 		synctest.Wait()
-		if len(told) != maxWatched {
-			t.Fatalf("%d queries are reported, want %d", len(told), maxWatched)
+		if len(reports) != maxWatched {
+			t.Fatalf("%d queries are reported, want %d", len(reports), maxWatched)
 		}
-		for _, c := range told {
+		for _, c := range reports {
 			if c.Doing != "query" || c.Type != "state.ask" || c.Index != 2 {
-				t.Errorf("reported %+v", c)
+				t.Errorf("reported %+v, want the query at index 2", c)
 			}
 		}
 		close(until)
 		time.Sleep(SlowLimit)
 		synctest.Wait()
-		if len(told) != 0 {
-			t.Errorf("%d queries are reported and over", len(told))
+		if len(reports) != 0 {
+			t.Errorf("%d queries are reported after they returned", len(reports))
 		}
-		// A function is known by its name, and a place is free again after a panic.
+		// A function is reported by its name, and a panic frees its slot.
 		for range maxWatched + 1 {
-			if err := r.Read(context.Background(), &Query{Call: nameOf, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
-				!strings.Contains(err.Error(), "state.nameOf: no") {
-				t.Errorf("a query that panics: %v", err)
+			if err := r.Read(context.Background(), &Query{Call: callName, Run: func(sm.Index, Machine) error { panic("no") }}); err == nil ||
+				!strings.Contains(err.Error(), "state.callName: no") {
+				t.Errorf("a query that panics: %v, want its name and value", err)
 			}
 		}
 		for i := range r.watchdog.queries {
 			if r.watchdog.queries[i].Load() != nil {
-				t.Errorf("place %d is taken", i)
+				t.Errorf("slot %d is in use", i)
 			}
 		}
 	})
 }
 
-// Only what Apply calls on its own goroutine is a call of Apply, at any depth of the stack
-// and wherever in an entry.
-func TestIsCaller(t *testing.T) {
+// InApply is true on the goroutine that applies, at any depth of the stack and for each command of
+// an entry. It is false on all other goroutines.
+func TestInApply(t *testing.T) {
 	t.Parallel()
 	var r *replica
 	var deep func(int) bool
 	deep = func(depth int) bool {
 		if depth == 0 {
-			return r.IsCaller(r.Applying())
+			return r.InApply(r.Applying())
 		}
 		return deep(depth - 1)
 	}
@@ -150,21 +151,21 @@ func TestIsCaller(t *testing.T) {
 	r = newActor(Config{}, func(cmd string) {
 		for _, depth := range []int{0, 1, 40, 60, 61, 62, 63, 64, 65, 128, 1000} {
 			if !deep(depth) {
-				t.Errorf("command %s, depth %d: a call of Apply is not known as one", cmd, depth)
+				t.Errorf("command %s, depth %d: InApply is false inside Apply", cmd, depth)
 			}
 		}
 		other := make(chan bool)
-		go func() { other <- r.IsCaller(r.Applying()) }()
+		go func() { other <- r.InApply(r.Applying()) }()
 		if <-other {
-			t.Errorf("command %s: a goroutine that Apply started counts as its own", cmd)
+			t.Errorf("command %s: InApply is true on a goroutine that Apply started", cmd)
 		}
 		if cmd == "last" {
 			close(busy)
 			<-done
 		}
 	})
-	if r.IsCaller(r.Applying()) {
-		t.Error("a call of Apply, and nothing is applied")
+	if r.InApply(r.Applying()) {
+		t.Error("InApply is true while nothing is applied")
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -172,14 +173,14 @@ func TestIsCaller(t *testing.T) {
 		r.commands(others, 1, "a", "b", "last")
 	}()
 	<-busy
-	if r.IsCaller(r.Applying()) {
-		t.Error("a call of Apply from a goroutine beside it")
+	if r.InApply(r.Applying()) {
+		t.Error("InApply is true on another goroutine")
 	}
 	close(done)
 	<-ended
 }
 
-// What is logged of a stack is what the machine's author can use.
+// Frames returns the frames of the machine's code.
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for what, act := range map[string]func(){

@@ -10,10 +10,10 @@ import (
 	"github.com/mosaik-go/mosaik/mosaik/internal/format"
 )
 
-// heirOf returns the heir of a replica in the epoch.
-func heirOf(t *testing.T, r *replica, epoch byte) *Heir {
+// carryoverOf returns the carryover of a replica in the epoch.
+func carryoverOf(t *testing.T, r *replica, epoch byte) *Carryover {
 	t.Helper()
-	h := NewHeir([16]byte{epoch}, r.State)
+	h := NewCarryover([16]byte{epoch}, r.State)
 	if r.CanSnapshot() {
 		if err := h.AddSnapshot(r.State); err != nil {
 			t.Fatal(err)
@@ -26,9 +26,9 @@ func heirOf(t *testing.T, r *replica, epoch byte) *Heir {
 	return h
 }
 
-// take applies the heir's entries, each twice, with commands in between that
-// come too early.
-func (r *replica) take(h *Heir) {
+// applyCarryover applies the entries of a carryover, each twice. In between it tries commands,
+// which must be rejected.
+func (r *replica) applyCarryover(h *Carryover) {
 	for data := range h.Entries() {
 		r.next(data)
 		r.next(data)
@@ -38,9 +38,9 @@ func (r *replica) take(h *Heir) {
 	}
 }
 
-// An epoch that continues another one holds what that held, and goes on as that
-// would have; so does the one after it.
-func TestHeirs(t *testing.T) {
+// An epoch that continues another one has the state of the previous epoch and applies the same
+// commands in the same way. So does the epoch after it.
+func TestCarryover(t *testing.T) {
 	t.Parallel()
 	for name, noSnapshots := range map[string]bool{"by snapshot": false, "by log": true} {
 		t.Run(name, func(t *testing.T) {
@@ -63,42 +63,42 @@ func TestHeirs(t *testing.T) {
 			r.next([]byte{format.Version}) // damaged
 
 			first := begin()
-			first.take(heirOf(t, r, 1))
+			first.applyCarryover(carryoverOf(t, r, 1))
 			first.commands(mine, 2, "again")
 			first.commands(mine, 3, "d")
 
 			second := begin()
-			second.take(heirOf(t, first, 2))
+			second.applyCarryover(carryoverOf(t, first, 2))
 			second.commands(mine, 3, "again")
 			second.commands(others, 2, "e")
 
 			if diff := cmp.Diff([]string{"a", "b", "c", "d", "e"}, second.machine.Lines); diff != "" {
-				t.Errorf("the second heir's machine (-want +got):\n%s", diff)
+				t.Errorf("lines of the second epoch's machine (-want +got):\n%s", diff)
 			}
 			r.commands(mine, 3, "d")
 			r.commands(others, 2, "e")
 			want := r.Status()
 			want.Ancestors = [][16]byte{{1}, {2}}
 			if diff := cmp.Diff(want, second.Status(), cmpopts.IgnoreFields(Status{}, "Raft")); diff != "" {
-				t.Errorf("status (-original +second heir):\n%s", diff)
+				t.Errorf("status (-original +second epoch):\n%s", diff)
 			}
 			at := second.Status().Raft
 			if at.Index != second.index {
-				t.Errorf("the second heir stands at %d of its log, want %d", at.Index, second.index)
+				t.Errorf("the second epoch has applied index %d of its log, want %d", at.Index, second.index)
 			}
 			lines := cmpopts.IgnoreFields(format.Session{}, "Used")
 			if diff := cmp.Diff(r.sessions.list(), second.sessions.list(), lines); diff != "" {
-				t.Errorf("sessions (-original +second heir):\n%s", diff)
+				t.Errorf("sessions (-original +second epoch):\n%s", diff)
 			}
-			if diff := cmp.Diff([]string{"ancestor 01", "ancestor 02", "opened"}, filter(second.told, "ancestor", "opened")); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+			if diff := cmp.Diff([]string{"ancestor 01", "ancestor 02", "opened"}, filter(second.events, "ancestor", "opened")); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func filter(told []string, prefixes ...string) (kept []string) {
-	for _, line := range told {
+func filter(events []string, prefixes ...string) (kept []string) {
+	for _, line := range events {
 		for _, p := range prefixes {
 			if len(line) >= len(p) && line[:len(p)] == p {
 				kept = append(kept, line)
@@ -108,15 +108,15 @@ func filter(told []string, prefixes ...string) (kept []string) {
 	return kept
 }
 
-// An epoch with a history of its own takes over nothing.
-func TestHeirComesTooLate(t *testing.T) {
+// A carryover has no effect on an epoch with commands.
+func TestCarryoverAfterCommandsIsVoid(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), ready()
 	from.commands(others, 1, "a")
 	to.commands(others, 1, "b")
 	before := to.Status()
-	h := heirOf(t, from, 1)
-	to.take(h)
+	h := carryoverOf(t, from, 1)
+	to.applyCarryover(h)
 	after := to.Status()
 	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(Status{}, "Raft")); diff != "" {
 		t.Errorf("status (-before +after):\n%s", diff)
@@ -126,37 +126,37 @@ func TestHeirComesTooLate(t *testing.T) {
 	}
 }
 
-// A machine that cannot take the snapshot poisons the replica.
-func TestHeirIsRefused(t *testing.T) {
+// A machine that fails to restore the carried-over snapshot poisons the replica.
+func TestFailedCarryoverPoisons(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
 	from.commands(others, 1, "a")
 	to.machine.restoreFails = errDomain
-	for data := range heirOf(t, from, 1).Entries() {
+	for data := range carryoverOf(t, from, 1).Entries() {
 		to.next(data)
 	}
 	if p := to.Status().Poisoned; p == nil || !errors.Is(p, errDomain) || p.Entry.Index == 0 {
-		t.Errorf("poisoned: %v, want %v at its entry", p, errDomain)
+		t.Errorf("poisoned by %v, want %v with its entry", p, errDomain)
 	}
 	if to.CanSnapshot() {
 		t.Error("a poisoned replica can be snapshotted")
 	}
 }
 
-// There is no snapshot of a replica that takes over another epoch.
-func TestNoSnapshotWhileInheriting(t *testing.T) {
+// A replica cannot be snapshotted before its carryover is complete.
+func TestNoSnapshotDuringCarryover(t *testing.T) {
 	t.Parallel()
 	from, to := ready(), newReplica()
-	for data := range heirOf(t, from, 1).Entries() {
+	for data := range carryoverOf(t, from, 1).Entries() {
 		if to.next(data); !to.Status().Opened {
-			if err := to.Snapshot(nil); !errors.Is(err, errInheriting) {
-				t.Errorf("snapshot: %v, want %v", err, errInheriting)
+			if err := to.Snapshot(nil); !errors.Is(err, errCarryover) {
+				t.Errorf("snapshot: %v, want %v", err, errCarryover)
 			}
 		}
 	}
 	c := newReplica()
 	to.copyTo(t, c)
 	if diff := cmp.Diff(to.Status(), c.Status()); diff != "" {
-		t.Errorf("status of replica and copy (-replica +copy):\n%s", diff)
+		t.Errorf("status after a restore (-replica +restored):\n%s", diff)
 	}
 }
