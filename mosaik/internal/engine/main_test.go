@@ -153,6 +153,24 @@ func (r *recorder) wait(t testing.TB, what string, cond func() bool) {
 	}
 }
 
+// takeSnapshots proposes commands to the replica, which applies them to r, until it has taken count
+// snapshots: one that is due while another is taken is skipped. It returns how many it proposed.
+func (r *recorder) takeSnapshots(t *testing.T, count int, to *Replica) (proposed int) {
+	t.Helper()
+	for ctx := enginetest.Within(t); ; proposed++ {
+		r.mu.Lock()
+		taken := r.taken
+		r.mu.Unlock()
+		switch {
+		case taken >= count:
+			return proposed
+		case ctx.Err() != nil:
+			t.Fatalf("%d snapshots were taken in time, want %d", taken, count)
+		}
+		must(t, to, fmt.Sprint("for a snapshot ", proposed))
+	}
+}
+
 func (r *recorder) Apply(e Entry) error {
 	if r.panicsAt != "" && string(e.Data) == r.panicsAt {
 		panic("recorder: " + r.panicsAt)
