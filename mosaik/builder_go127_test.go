@@ -64,7 +64,10 @@ func TestMethodIsTheFunction(t *testing.T) {
 	if first.ID() != second.ID() {
 		t.Errorf("the groups are %s and %s", first.ID(), second.ID())
 	}
-	if sum := mustPay(t, first, 1) + mustPay(t, second, 1); sum != 3 {
-		t.Errorf("the sums add up to %d, want 1+2", sum)
+	for i, g := range []*mosaik.Group[Add, *Ledger]{first, second} {
+		want := int64(i + 1)
+		if got, err := g.Execute(t.Context(), Add{"alice", 1}); err != nil || got.Value != want {
+			t.Errorf("the balance is %v, error %v; want %d", got.Value, err, want)
+		}
 	}
 }
