@@ -1,7 +1,6 @@
 package testutil
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -21,9 +20,10 @@ import (
 // machine, in this process and in others, which have other seeds for the order of maps, another
 // time zone and another GOMAXPROCS. Some instances move their state to a new machine by
 // Snapshot and Restore between two commands. If the machine is an [sm.BatchApplier], some apply
-// the commands in batches. All results and the states at the end must be equal. States are compared
-// by what Snapshot writes or, without it, by all fields. A machine that panics fails, and so
-// does one whose results are changed by later commands.
+// the commands in batches; if it is an [sm.Freezer], some freeze views on the way, which must not
+// change. All results and the states at the end must be equal. States are compared by what
+// Snapshot writes or, without it, by all fields. A machine that panics fails, and so does one
+// whose results are changed by later commands.
 //
 // On a failure, the test reports the shortest sequence that still shows the difference, the
 // difference by field, and the seed.
@@ -204,6 +204,3 @@ func (d Determinism[C]) describe(s *checked[C], script determinism.Script, found
 	}
 	return text + fmt.Sprintf("\nafter command %d, %s", found.Command+1, found.What)
 }
-
-// errNoSamples is the error of a machine for which no command can be drawn.
-var errNoSamples = errors.New("its codec lists no commands: run go generate, or set Determinism.Generate")

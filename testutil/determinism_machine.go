@@ -2,6 +2,7 @@ package testutil
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -21,6 +22,7 @@ type checked[C any] struct {
 	spec       sm.Spec[C]
 	batches    bool
 	snapshots  bool
+	freezes    bool
 	draws      map[reflect.Type]*draws
 }
 
@@ -47,6 +49,7 @@ func subject[C any, M sm.StateMachine[C]](t *testing.T, newMachine func() M) *ch
 	}
 	_, s.batches = m.(sm.BatchApplier[C])
 	_, s.snapshots = m.(sm.Snapshotter)
+	_, s.freezes = m.(sm.Freezer)
 	return s
 }
 
@@ -55,6 +58,7 @@ func (s *checked[C]) machine() determinism.Machine {
 		New:       func() determinism.Instance { return &instance[C]{machine: s.newMachine(), codec: s.spec.Codec} },
 		Batches:   s.batches,
 		Snapshots: s.snapshots,
+		Freezes:   s.freezes,
 	}
 }
 
@@ -127,6 +131,17 @@ func (i *instance[C]) Restore(snapshot []byte) (err error) {
 	return i.machine.(sm.Snapshotter).Restore(bytes.NewReader(snapshot))
 }
 
+func (i *instance[C]) Freeze() (_ func() ([]byte, error), err error) {
+	defer toError("Freeze", &err)
+	view, err := i.machine.(sm.Freezer).Freeze()
+	return func() (_ []byte, err error) {
+		defer toError("the snapshot of a view", &err)
+		var b bytes.Buffer
+		err = errors.Join(view.Snapshot(&b), view.Close())
+		return b.Bytes(), err
+	}, err
+}
+
 func toError(method string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s panicked: %v", method, r)
@@ -136,6 +151,9 @@ func toError(method string, err *error) {
 }
 
 func (i *instance[C]) Dump() string { return dump.Value("machine", i.machine) }
+
+// errNoSamples is the error of a machine for which no command can be drawn.
+var errNoSamples = errors.New("its codec lists no commands: run go generate, or set Determinism.Generate")
 
 // sampler is implemented by the codecs that mosaik-gen generates.
 type sampler interface{ Samples() []any }

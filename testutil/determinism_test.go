@@ -76,6 +76,55 @@ func savedWith(write func(*saved, io.Writer) error, apply func(*board, sm.ApplyC
 	}
 }
 
+// freezer is a saved board that freezes its state, or does not.
+type freezer struct {
+	saved
+	shares bool // views share the map with later commands
+}
+
+func (f *freezer) Freeze() (sm.View, error) {
+	view := &saved{board: board{notes: f.notes}}
+	if !f.shares {
+		view.notes = maps.Clone(f.notes)
+	}
+	return savedView{view}, nil
+}
+
+type savedView struct{ *saved }
+
+func (savedView) Close() error { return nil }
+
+func newFreezer(shares bool) func() *freezer {
+	return func() *freezer {
+		return &freezer{saved: saved{board: board{notes: make(map[string]int64)}}, shares: shares}
+	}
+}
+
+// container is a machine whose result is its state, a container.
+type container struct{ keys sm.Set[string] }
+
+func (*container) Spec() sm.Spec[note] { return sm.Define[note]("container", 1) }
+
+func (c *container) Apply(_ sm.ApplyContext, n note) (any, error) {
+	if !c.keys.Add(n.Key) {
+		c.keys.Delete(n.Key)
+	}
+	return c.keys, nil
+}
+
+func (c *container) Snapshot(w io.Writer) error {
+	return json.NewEncoder(w).Encode(slices.Collect(c.keys.All()))
+}
+
+func (c *container) Restore(r io.Reader) error {
+	var keys []string
+	if err := json.NewDecoder(r).Decode(&keys); err != nil {
+		return err
+	}
+	c.keys = sm.CollectSet(slices.Values(keys))
+	return nil
+}
+
 // batched is a board that applies batches.
 type batched struct {
 	board
@@ -184,6 +233,9 @@ func TestCheckDeterminismFinds(t *testing.T) {
 			_, err := w.Write([]byte("x"))
 			return err
 		}, nil), 0, []string{"Restore: invalid character 'x'"}},
+		{"view that changes", func(t *testing.T, d testutil.Determinism[note]) (string, error) {
+			return testutil.ReportDeterminism(t, newFreezer(true), d)
+		}, 1, []string{"a snapshot failed (this process, beside frozen views)", "the view that was frozen before command 1 wrote other bytes"}},
 		{"batch", func(t *testing.T, d testutil.Determinism[note]) (string, error) {
 			return testutil.ReportDeterminism(t, newBatched(true), d)
 		}, 0, []string{"in batches"}},
@@ -211,6 +263,10 @@ func TestCheckDeterminismPasses(t *testing.T) {
 	t.Run("plain", func(t *testing.T) { testutil.CheckDeterminism(t, boardWith(nil)) })
 	t.Run("snapshots", func(t *testing.T) { testutil.CheckDeterminism(t, savedWith(nil, nil)) })
 	t.Run("batches", func(t *testing.T) { testutil.CheckDeterminism(t, newBatched(false)) })
+	t.Run("views", func(t *testing.T) { testutil.CheckDeterminism(t, newFreezer(false)) })
+	t.Run("containers", func(t *testing.T) {
+		testutil.CheckDeterminism(t, func() *container { return new(container) })
+	})
 	t.Run("context", func(t *testing.T) {
 		testutil.CheckDeterminism(t, boardWith(func(b *board, at sm.ApplyContext, n note) (any, error) {
 			b.seen = at.Now()

@@ -53,12 +53,12 @@ func pair(a, b *Execution) *Difference {
 	}
 	last := len(a.Outcomes) - 1
 	switch {
-	case a.State == nil && b.State == nil && a.Dump != b.Dump:
-		return &Difference{last, "the states differ:\n" + a.diff(b, a.Dump, b.Dump)}
-	case bytes.Equal(a.State, b.State):
+	case a.Saved && b.Saved && bytes.Equal(a.State, b.State):
 		return nil
 	case a.Dump != b.Dump:
 		return &Difference{last, "the states differ:\n" + a.diff(b, a.Dump, b.Dump)}
+	case !a.Saved:
+		return nil
 	default:
 		at := 0
 		for at < min(len(a.State), len(b.State)) && a.State[at] == b.State[at] {

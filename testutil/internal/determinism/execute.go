@@ -15,13 +15,15 @@ type Execution struct {
 	Aliased  int      // the position of a result that changed after it was returned, or -1
 	Now      string   // the text of that result at the end
 	Failed   string   // a snapshot that could not be written or restored
-	State    []byte   // the snapshot at the end; nil without snapshots or after a panic
-	Dump     string   // the fields at the end; "" after a panic
+	Saved    bool     // State is the snapshot at the end
+	State    []byte
+	Dump     string // the fields at the end; "" after a panic
 }
 
 // Execute applies the script in this process in every way in which a replica may come to apply
-// it: command by command; as part of a replica that starts from snapshots; in batches. The first
-// way is taken twice, since one process has one value of each package variable.
+// it: command by command; as part of a replica that starts from snapshots; beside views of earlier
+// states; in batches. The first way is taken twice, since one process has one value of each
+// package variable.
 func Execute(m Machine, s Script, process string) []Execution {
 	r := rand.New(rand.NewPCG(s.Seed, uint64(len(s.Commands))))
 	out := []Execution{run(m, s, "one by one", one), run(m, s, "one by one again", one)}
@@ -29,6 +31,9 @@ func Execute(m Machine, s Script, process string) []Execution {
 		out = append(out, run(m, s, "", func(x *Execution, i Instance, c []Command) (Instance, []Outcome) {
 			return restoring(m, r, x, i, c)
 		}))
+	}
+	if m.Freezes {
+		out = append(out, run(m, s, "beside frozen views", freezing()))
 	}
 	if m.Batches {
 		out = append(out, run(m, s, "in batches", func(_ *Execution, i Instance, c []Command) (Instance, []Outcome) {
@@ -105,6 +110,7 @@ func run(m Machine, s Script, how string, next step) Execution {
 		if x.State, err = i.Snapshot(); err != nil {
 			x.Failed = err.Error()
 		}
+		x.Saved = err == nil
 	}
 	return x
 }

@@ -41,6 +41,9 @@ type Instance interface {
 	Snapshot() ([]byte, error)
 	// Restore replaces the state. It is called only if the machine has snapshots.
 	Restore([]byte) error
+	// Freeze returns a function that writes and closes a view of the state as it is now. It is
+	// called only if the machine can be frozen.
+	Freeze() (write func() ([]byte, error), err error)
 	// Dump returns the machine's fields as text.
 	Dump() string
 }
@@ -50,6 +53,7 @@ type Machine struct {
 	New       func() Instance
 	Batches   bool // ApplyBatch may be called
 	Snapshots bool // Snapshot and Restore may be called
+	Freezes   bool // Freeze may be called
 }
 
 // Outcome is the outcome of one command.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 	"unsafe"
+
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 // Value returns v as lines of the form "path: value", with the path starting at root. It
@@ -79,6 +81,10 @@ func (d *dumper) value(path string, v reflect.Value) {
 	case reflect.Pointer:
 		d.within(path, v, 0, func() { d.value(path, v.Elem()) })
 	case reflect.Struct:
+		if isContainer(v.Type()) {
+			d.container(path, v)
+			return
+		}
 		d.fields(path, v)
 	case reflect.Slice:
 		d.within(path, v, v.Len(), func() { d.elements(path, v) })
@@ -120,6 +126,30 @@ func (d *dumper) fields(path string, v reflect.Value) {
 			continue
 		}
 		d.value(path+"."+f.Name, at)
+	}
+}
+
+// isContainer reports whether t is one of the containers of package sm. Their fields differ with
+// how equal containers came about.
+func isContainer(t reflect.Type) bool {
+	name, _, generic := strings.Cut(t.Name(), "[")
+	return generic && t.PkgPath() == containers && (name == "Map" || name == "Set" || name == "List")
+}
+
+var containers = reflect.TypeFor[sm.Set[string]]().PkgPath()
+
+// container writes a container like the plain map or slice in its place.
+func (d *dumper) container(path string, v reflect.Value) {
+	d.line(path, fmt.Sprintf("length %d", v.MethodByName("Len").Call(nil)[0].Int()))
+	all := v.MethodByName("All").Call(nil)[0]
+	if all.Type().In(0).NumIn() == 1 { // the elements of a Set
+		for k := range all.Seq() {
+			d.line(path+"["+key(k)+"]", "{}")
+		}
+		return
+	}
+	for k, value := range all.Seq2() {
+		d.value(path+"["+key(k)+"]", value)
 	}
 }
 

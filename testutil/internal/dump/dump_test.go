@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/mosaik-go/mosaik/sm"
 )
 
 type point struct{ X, y int }
@@ -80,6 +82,36 @@ func TestValue(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestContainers writes containers that are equal and were made in different ways.
+func TestContainers(t *testing.T) {
+	type state struct {
+		m sm.Map[string, sm.List[int]]
+		s sm.Set[int]
+	}
+	want := "v.m: length 1\nv.m[\"a\"]: length 2\nv.m[\"a\"][0]: 7\nv.m[\"a\"][1]: 8\nv.s: length 2\nv.s[1]: {}\nv.s[2]: {}\n"
+	var one, other state
+	var l sm.List[int]
+	l.Append(7, 8)
+	one.m.Set("a", l)
+	one.s.Add(1)
+	one.s.Add(2)
+	for i := range 1000 { // makes nodes that stay when the elements are gone
+		other.s.Add(1000 - i)
+	}
+	for i := range 998 {
+		other.s.Delete(i + 3)
+	}
+	other.m = one.m
+	for name, s := range map[string]*state{"added": &one, "deleted": &other} {
+		if got := Value("v", s); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+	if got, want := Value("v", state{}), "v.m: length 0\nv.s: length 0\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
