@@ -106,8 +106,9 @@ type container struct{ keys sm.Set[string] }
 func (*container) Spec() sm.Spec[note] { return sm.Define[note]("container", 1) }
 
 func (c *container) Apply(_ sm.ApplyContext, n note) (any, error) {
-	if !c.keys.Add(n.Key) {
-		c.keys.Delete(n.Key)
+	key := fmt.Sprint(n.Key, n.Value) // most differ, so that the set has several nodes
+	if !c.keys.Add(key) {
+		c.keys.Delete(key)
 	}
 	return c.keys, nil
 }
