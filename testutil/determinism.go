@@ -20,10 +20,10 @@ import (
 // machine, in this process and in others, which have other seeds for the order of maps, another
 // time zone and another GOMAXPROCS. Some instances move their state to a new machine by
 // Snapshot and Restore between two commands. If the machine is an [sm.BatchApplier], some apply
-// the commands in batches. If it is an [sm.Freezer], one freezes a view before each command; views must not
-// change. All results and the states at the end must be equal. States are compared by what
-// Snapshot writes or, without it, by all fields. A machine that panics fails, and so does one
-// whose results are changed by later commands.
+// the commands in batches. If it is an [sm.Freezer], some freeze a view before each command, which
+// later commands must not change. All results and the states at the end must be equal. States are
+// compared by what Snapshot writes or, without it, by all fields. A machine that panics fails, and
+// so does one whose results are changed by later commands.
 //
 // On a failure, the test reports the shortest sequence that still shows the difference, the
 // difference by field, and the seed.

@@ -12,3 +12,5 @@ import (
 func lock(f *os.File) error {
 	return fmt.Errorf("lock %s: %w on this system", f.Name(), errors.ErrUnsupported)
 }
+
+func unlock(*os.File) error { return nil }

@@ -21,3 +21,11 @@ func lock(f *os.File) error {
 	}
 	return nil
 }
+
+// unlock ends the lock of all copies of the open file.
+func unlock(f *os.File) error {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_UN); err != nil {
+		return fmt.Errorf("unlock %s: %w", f.Name(), err)
+	}
+	return nil
+}

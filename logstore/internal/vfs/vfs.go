@@ -128,8 +128,15 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	if err := lock(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
+	return lockFile{f}, nil
 }
+
+// lockFile is a locked file. A process that is being started inherits a copy of every open file
+// until it executes its program. The lock would belong to that copy as well, so Close ends the lock
+// and does not only close this copy.
+type lockFile struct{ *os.File }
+
+func (f lockFile) Close() error { return errors.Join(unlock(f.File), f.File.Close()) }
 
 type osFile struct{ *os.File }
 
