@@ -180,8 +180,9 @@ func (b GroupBuilder[C, S, M]) WithHistory(size int) GroupBuilder[C, S, M] {
 // After a snapshot the log keeps the younger half of these entries, for members that
 // are a little behind, so it does not grow much beyond one and a half times either
 // bound. A snapshot takes time and space in proportion to the machine: with bounds
-// well below its size a member copies it again and again. While the member writes a
-// snapshot it applies nothing, but continues to accept and replicate commands.
+// well below its size a member copies it again and again. A member whose machine is no
+// [sm.Freezer] applies nothing while it writes a snapshot, but continues to accept and
+// replicate commands.
 func (b GroupBuilder[C, S, M]) WithSnapshots(entries, bytes int64) GroupBuilder[C, S, M] {
 	b.settings.snapshots = snapshotSettings{entries: entries, bytes: bytes}
 	return b

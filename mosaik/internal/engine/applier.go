@@ -25,6 +25,7 @@ type applier struct {
 	running  sync.WaitGroup // the goroutine, and those that write views
 	views    atomic.Int32   // views that are not closed
 	restored atomic.Uint64  // the ticket of the last snapshot to restore
+	latest   atomic.Pointer[received]
 
 	// The goroutine owns these.
 	user   StateMachine
@@ -55,6 +56,7 @@ func (a *applier) run() {
 				a.apply(t.entry)
 			}
 			a.queue.finish(t, a.hasGap)
+			*t = task{} // releases the data
 		}
 	}
 }
@@ -93,7 +95,7 @@ func (a *applier) apply(e Entry) {
 		a.due = through
 	}
 	// The freeze comes behind everything that was handed over, and a worker waits for it.
-	if a.due != 0 && !a.queue.drain() {
+	if a.due != 0 && !a.queue.drain(len(e.Data)) {
 		a.replica.report(snapshotDue{a.replica, a.due})
 		a.due = 0
 	}
@@ -107,6 +109,8 @@ func (a *applier) reread(t *task) {
 		case errors.Is(err, raftlog.ErrReplaced):
 			a.hasGap = true // dragonboat hands the snapshot over next
 			return
+		case err != nil && a.isOff():
+			return // what fenced the log is the cause, and is reported
 		case err != nil:
 			a.replica.fail(fmt.Errorf("%w: read entries from %d on: %w", ErrStorage, low, err))
 			return
@@ -186,6 +190,8 @@ func (a *applier) SaveSnapshot(prepared any, w io.Writer, _ statemachine.ISnapsh
 	switch {
 	case a.isOff():
 		return statemachine.ErrSnapshotStopped
+	case errors.Is(err, errSuperseded):
+		return statemachine.ErrSnapshotAborted // the log was replaced by a snapshot just now
 	case err != nil:
 		a.replica.report(snapshotFailed{fmt.Errorf("engine: write snapshot: %w", err)})
 		return statemachine.ErrSnapshotAborted
@@ -224,25 +230,41 @@ func (a *applier) save(s *saving, w io.Writer) error {
 	return err
 }
 
+// received is a snapshot that is handed over to be restored. Its content is in memory, so only the
+// latest one keeps it: a machine that hangs may be sent any number of snapshots.
+type received struct {
+	content atomic.Pointer[io.Reader] // nil once it is restored, or a later one was received
+}
+
 // RecoverFromSnapshot implements [statemachine.IConcurrentStateMachine]. The goroutine reads the
 // snapshot later: dragonboat has closed the file by then, but a file in memory stays readable
 // (package snapstore).
 func (a *applier) RecoverFromSnapshot(r io.Reader, _ []statemachine.SnapshotFile, _ <-chan struct{}) error {
-	a.restored.Store(a.queue.call(func() { a.restore(r) }))
+	s := new(received)
+	s.content.Store(&r)
+	if earlier := a.latest.Swap(s); earlier != nil {
+		earlier.content.Store(nil)
+	}
+	a.restored.Store(a.queue.call(func() { a.restore(s) }))
 	return nil
 }
 
 // restore replaces the state. If the user's state machine fails, it fences the replica:
 // dragonboat continues after the snapshot in any case.
-func (a *applier) restore(r io.Reader) {
+func (a *applier) restore(s *received) {
 	if a.isOff() {
+		return
+	}
+	content := s.content.Swap(nil)
+	if content == nil {
+		a.hasGap = true // until the later snapshot is restored
 		return
 	}
 	a.hasGap = false
 	a.load.last = 0 // dragonboat does not reveal the snapshot's index
 	a.load.restart()
 	defer a.isolate("restore snapshot")
-	if err := a.user.Restore(r); err != nil {
+	if err := a.user.Restore(*content); err != nil {
 		a.replica.abandon(fmt.Errorf("engine: restore snapshot: %w", err))
 	}
 }

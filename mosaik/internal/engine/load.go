@@ -10,7 +10,7 @@ import (
 
 // load counts what a replica has applied since its last snapshot, and decides when the next one
 // is due. dragonboat itself counts entries only, and keeps a number of them behind a snapshot,
-// however large they are. The applier's lock guards it.
+// however large they are. The applier's goroutine owns it.
 type load struct {
 	entries, bytes uint64 // the bounds that make a snapshot due, 0 for none
 

@@ -70,7 +70,7 @@ func newShard(t *testing.T, nodes []*node, shard uint64, machine func(i int) hel
 }
 
 // TestHungMachinesHangAlone runs shards on the same three engines. In some of them, on all members,
-// an Apply, a view or a Restore never returns. The others commit commands, transfer leadership and
+// an Apply or a view never returns. The others commit commands, transfer leadership and
 // take snapshots, many times more often than there are workers.
 func TestHungMachinesHangAlone(t *testing.T) {
 	t.Parallel()
@@ -280,6 +280,99 @@ func TestReadWaitsForTheMachine(t *testing.T) {
 	}
 	if settled, err := p.Wait(enginetest.Within(t), nil); !settled || err != nil {
 		t.Errorf("the command: settled=%t, %v; want true and no error", settled, err)
+	}
+}
+
+// TestReadOfAReplicaThatFails lets a replica fail while a read waits for a command that is being
+// applied. The replica skips what follows, so the read must not succeed.
+func TestReadOfAReplicaThatFails(t *testing.T) {
+	t.Parallel()
+	slow := newHold()
+	m := &held{recorder: newRecorder(), applies: map[string]*hold{"slow": slow}}
+	defer slow.release()
+	r := alone(t, m.recorder, func(c *ReplicaConfig) { c.Machine = m })
+	if _, err := r.StartProposal(enginetest.Within(t), []byte("slow")); err != nil {
+		t.Fatal(err)
+	}
+	slow.await(t)
+	read := make(chan error, 1)
+	go func() { read <- r.ReadIndex(enginetest.Within(t)) }()
+	q := &r.applier.queue
+	waits := func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.waiters) > 0
+	}
+	for ctx := enginetest.Within(t); !waits(); time.Sleep(time.Millisecond) { // there is no event
+		if ctx.Err() != nil {
+			t.Fatal("the read does not wait for the machine")
+		}
+	}
+	r.failure.Store(new(error)) // without the end of the replica, which ends the read as well
+	slow.release()
+	if err := <-read; !errors.Is(err, ErrClosed) {
+		t.Errorf("read: %v; want ErrClosed", err)
+	}
+}
+
+// TestOnlyTheLatestSnapshotIsKept hands over two snapshots while the machine is busy.
+func TestOnlyTheLatestSnapshotIsKept(t *testing.T) {
+	t.Parallel()
+	slow := newHold()
+	m := &held{recorder: newRecorder(), applies: map[string]*hold{"slow": slow}}
+	defer slow.release()
+	r := alone(t, m.recorder, func(c *ReplicaConfig) { c.Machine = m })
+	if _, err := r.StartProposal(enginetest.Within(t), []byte("slow")); err != nil {
+		t.Fatal(err)
+	}
+	slow.await(t)
+	snapshot := func(data string) *bytes.Buffer {
+		b := new(bytes.Buffer)
+		if err := writeEntries(b, []Entry{{Index: 1, Term: 1, Data: []byte(data)}}); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	earlier, later := snapshot("earlier"), snapshot("later")
+	for _, b := range []*bytes.Buffer{earlier, later} {
+		if err := r.applier.RecoverFromSnapshot(b, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow.release()
+	if err := r.ReadIndex(enginetest.Within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"later"}, data(m.entries())); diff != "" || m.restored != 1 || earlier.Len() == 0 {
+		t.Errorf("%d snapshots were restored, %d bytes of the earlier one are not read; the state (-want +got):\n%s", m.restored, earlier.Len(), diff)
+	}
+}
+
+// TestCloseDuringARestore closes the engine while a replica starts whose machine does not return
+// from Restore.
+func TestCloseDuringARestore(t *testing.T) {
+	t.Parallel()
+	r, _, keep := stoppedWithSnapshot(t)
+	m := &held{recorder: newRecorder(), restores: newHold()}
+	defer m.restores.release()
+	started, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := r.again(m.recorder, func(c *ReplicaConfig) { keep(c); c.Machine = m })
+		started <- err
+	}()
+	m.restores.await(t)
+	go func() { closed <- r.engine.Close() }()
+	select {
+	case err := <-started:
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("start: %v; want ErrClosed", err)
+		}
+	case <-enginetest.Within(t).Done():
+		t.Error("Start waits for the machine although the engine closes")
+	}
+	m.restores.release()
+	if err := <-closed; err != nil {
+		t.Errorf("close: %v", err)
 	}
 }
 

@@ -116,8 +116,8 @@ func (p *Proposal) waitApplied(ctx context.Context, interrupt <-chan struct{}) (
 	}
 }
 
-// sound returns nil if everything that dragonboat handed over was applied as far as the queue
-// says. A replica that has ended skips entries.
+// sound returns nil if the tasks that the queue calls done were applied, and an [ErrUnknown] of a
+// proposal otherwise: a replica that has ended skips tasks.
 func (r *Replica) sound() error {
 	if ended := r.ended(); ended != nil {
 		return fmt.Errorf("engine: propose: %w: %w", ended, ErrUnknown)

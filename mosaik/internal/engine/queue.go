@@ -47,7 +47,7 @@ type queue struct {
 	steps    uint64   // how often something was applied or finished
 	behind   bool     // bytes has exceeded limit, and has not fallen to half of it since
 	draining bool     // more than a quarter of limit is left, which must be applied first
-	index    sm.Index // the last entry that was applied
+	index    sm.Index // entries through this one are finished
 	closed   bool
 	waiters  []*waiter
 }
@@ -67,11 +67,11 @@ func (q *queue) init(limit int, report func(lagging)) {
 }
 
 // drain makes isBehind true until only a quarter of the limit is left, and reports whether more is
-// left now.
-func (q *queue) drain() bool {
+// left now. The entry that is being finished, of size bytes, does not count.
+func (q *queue) drain(size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.draining = q.bytes > q.limit/4
+	q.draining = q.bytes-size > q.limit/4
 	return q.draining
 }
 
@@ -101,6 +101,9 @@ func (q *queue) push(e Entry) (ticket uint64) {
 	defer q.mu.Unlock()
 	if q.closed {
 		return 0
+	}
+	if q.entries == 0 {
+		q.index = max(q.index, e.Index-1) // others than proposals, and snapshots, are not pushed
 	}
 	q.handed++
 	size := len(e.Data)
@@ -140,9 +143,8 @@ func (q *queue) call(f func()) (ticket uint64) {
 func (q *queue) wake() { q.filled.Signal() }
 
 // take waits for tasks and returns them all, nil once the queue is closed. spare is the result
-// of the last call, whose tasks are finished, and is used again.
+// of the last call, whose tasks the caller has finished and cleared. Its memory is used again.
 func (q *queue) take(spare []task) []task {
-	clear(spare) // releases the data
 	if cap(spare) > maxSpareTasks {
 		spare = nil
 	}

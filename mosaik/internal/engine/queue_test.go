@@ -121,7 +121,7 @@ func TestQueueReportsALag(t *testing.T) {
 	q, reports := newTestQueue(t)
 	q.start = 3
 	pushSizes(q, 1, 6, 6, 6) // the log
-	if !q.drain() || q.isBehind() {
+	if !q.drain(0) || q.isBehind() {
 		t.Error("a replica refuses entries while it applies what its log held at the start")
 	}
 	for _, task := range q.take(nil) {
@@ -145,15 +145,47 @@ func TestQueueReportsALag(t *testing.T) {
 	}
 }
 
+// TestQueueIsBehindAfterARestart has a log that ends with an entry that is no proposal, or whose
+// proposals are all in the snapshot: the first command afterwards counts.
+func TestQueueIsBehindAfterARestart(t *testing.T) {
+	for _, held := range [][]int{{}, {1, 1}} {
+		q, _ := newTestQueue(t)
+		q.start = 3
+		if pushSizes(q, 1, held...); len(held) > 0 {
+			for _, task := range q.take(nil) {
+				q.finish(&task, false)
+			}
+		}
+		pushSizes(q, 4, 11)
+		if !q.isBehind() {
+			t.Errorf("with %d commands in the log, a queue with 11 bytes is not behind its limit of 10", len(held))
+		}
+	}
+}
+
+// TestQueueDoesNotDrainWhatIsDone asks while an entry larger than a quarter of the limit is being
+// finished.
+func TestQueueDoesNotDrainWhatIsDone(t *testing.T) {
+	q, _ := newTestQueue(t)
+	pushSizes(q, 1, 5, 2)
+	if q.drain(5) {
+		t.Error("a queue drains with 2 bytes behind the entry that is being finished")
+	}
+	pushSizes(q, 3, 1)
+	if !q.drain(5) {
+		t.Error("a queue does not drain with 3 bytes behind the entry that is being finished")
+	}
+}
+
 // TestQueueDrains accepts nothing until a quarter of the limit is left.
 func TestQueueDrains(t *testing.T) {
 	q, reports := newTestQueue(t)
 	pushSizes(q, 1, 2)
-	if q.drain() || q.isBehind() {
+	if q.drain(0) || q.isBehind() {
 		t.Error("a queue with less than a quarter of its limit must drain")
 	}
 	pushSizes(q, 2, 2, 2)
-	if !q.drain() || !q.isBehind() {
+	if !q.drain(0) || !q.isBehind() {
 		t.Error("a queue with more than a quarter of its limit does not drain")
 	}
 	tasks := q.take(nil)

@@ -210,16 +210,16 @@ func (r *Replica) dispatch(e event) {
 // bytes. It does not count those that dragonboat has not handed over.
 func (r *Replica) Backlog() (entries, bytes int) { return r.applier.queue.backlog() }
 
-// awaitTicket waits until a task of the applier's queue is done. A replica that ends returns
-// [ErrClosed], ctx its error.
+// awaitTicket waits until the state includes a task of the applier's queue. A replica that has
+// ended skips tasks, and returns [ErrClosed]; ctx returns its error.
 func (r *Replica) awaitTicket(ctx context.Context, ticket uint64) error {
 	w := r.applier.queue.await(ticket)
 	if w == nil {
-		return nil
+		return r.ended()
 	}
 	select {
 	case <-w.done:
-		return nil
+		return r.ended()
 	case <-ctx.Done():
 		r.applier.queue.forget(w)
 		return ctx.Err()
@@ -248,7 +248,7 @@ func (r *Replica) settle() error {
 }
 
 // awaitRestore returns when the snapshot with which the replica starts is restored, or could not
-// be restored.
+// be restored. It returns [ErrClosed] if the engine closes first.
 func (r *Replica) awaitRestore() error {
 	w := r.applier.queue.await(r.applier.restored.Load())
 	if w == nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,12 +23,25 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 	if err := cfg.validate(e.tick); err != nil {
 		return nil, err
 	}
+	r, err := e.launch(cfg)
+	if err == nil {
+		// If the engine closes meanwhile, it stops the replica.
+		err = r.awaitRestore()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, err)
+	}
+	return r, nil
+}
+
+// launch makes a replica that runs, whose last snapshot may have yet to be restored.
+func (e *Engine) launch(cfg ReplicaConfig) (*Replica, error) {
 	if !e.enter() {
-		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, ErrClosed)
+		return nil, ErrClosed
 	}
 	defer e.leave()
 	if !e.transport.Bind(cfg.Shard, cfg.Replica, e.self) {
-		return nil, fmt.Errorf("engine: start replica %d of shard %d: another peer was admitted as that replica", cfg.Replica, cfg.Shard)
+		return nil, errors.New("another peer was admitted as that replica")
 	}
 	r := newReplica(e, cfg)
 	if err := e.place(r); err != nil {
@@ -37,7 +51,7 @@ func (e *Engine) Start(cfg ReplicaConfig) (*Replica, error) {
 		r.quiesce()
 		r.applier.wait()
 		e.forget(r)
-		return nil, fmt.Errorf("engine: start replica %d of shard %d: %w", cfg.Replica, cfg.Shard, err)
+		return nil, err
 	}
 	return r, nil
 }
@@ -68,7 +82,7 @@ func (e *Engine) place(r *Replica) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if old := e.replicas[r.shard]; old != nil {
-		return fmt.Errorf("engine: start replica %d of shard %d: replica %d runs here; stop it first", r.id, r.shard, old.id)
+		return fmt.Errorf("replica %d runs here; stop it first", old.id)
 	}
 	e.replicas[r.shard] = r
 	return nil
@@ -105,10 +119,7 @@ func (e *Engine) start(r *Replica, cfg ReplicaConfig) (err error) {
 	if err := e.host.StartConcurrentReplica(members, !cfg.Bootstrap, create, cfg.raft(e.tick)); err != nil {
 		return err
 	}
-	if err := r.settle(); err != nil {
-		return err
-	}
-	return r.awaitRestore()
+	return r.settle()
 }
 
 // forget ends what place and start began, once dragonboat has let go of the replica.

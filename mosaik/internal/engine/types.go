@@ -110,7 +110,8 @@ type Events interface {
 	// have yet to apply entries before it.
 	MembershipChanged()
 	// Removed reports that the replica applied its own removal, and its state machine everything
-	// before that: the replica no longer participates and should be stopped. A removed replica that is partitioned does not learn of its removal.
+	// before that: the replica no longer participates and should be stopped. A removed replica
+	// that is partitioned does not learn of its removal.
 	Removed()
 	// LogStalled reports that a call of the replica's log, or of a log whose replica the same
 	// worker serves, has taken an election timeout and has not returned, and later, with
@@ -118,9 +119,9 @@ type Events interface {
 	// that another one leads. took is how long the call has taken.
 	LogStalled(stalled bool, took time.Duration)
 	// Lagging reports that the state machine has fallen behind the log by more than
-	// [ReplicaConfig.MaxBacklog], and later, with false, that it has worked off half of that. A
-	// leader that lags should hand over. What the log held when the replica started does not
-	// count. entries and bytes are the backlog at that moment.
+	// [ReplicaConfig.MaxBacklog], and later, with false, that less than half of that is left. What
+	// the log held when the replica started does not count. entries and bytes are the backlog at
+	// that moment.
 	Lagging(behind bool, entries, bytes int)
 	// SnapshotTaken reports a snapshot that lets the log be compacted.
 	SnapshotTaken()

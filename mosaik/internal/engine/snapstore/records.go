@@ -2,7 +2,6 @@ package snapstore
 
 import (
 	"math"
-	"slices"
 
 	"github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
@@ -30,7 +29,7 @@ func (l LogDBFactory) Create(cfg config.NodeHostConfig, busy config.LogDBCallbac
 //
 // dragonboat notes in its records that a replica has a concurrent state machine, and refuses to
 // start it with another kind. Earlier releases had regular ones, and nothing else depends on the
-// kind, so the records always name that kind.
+// kind, so the bootstrap record always names that kind.
 type records struct {
 	raftio.ILogDB
 	fs *FS
@@ -47,15 +46,6 @@ func (r records) GetBootstrapInfo(shard, replica uint64) (pb.Bootstrap, error) {
 	b, err := r.ILogDB.GetBootstrapInfo(shard, replica)
 	b.Type = pb.ConcurrentStateMachine
 	return b, err
-}
-
-// SaveSnapshots implements [raftio.ILogDB].
-func (r records) SaveSnapshots(updates []pb.Update) error {
-	updates = slices.Clone(updates)
-	for i := range updates {
-		updates[i].Snapshot.Type = pb.RegularStateMachine
-	}
-	return r.ILogDB.SaveSnapshots(updates)
 }
 
 // GetSnapshot implements [raftio.ILogDB].
