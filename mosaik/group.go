@@ -17,8 +17,8 @@ type Group[C any, M sm.StateMachine[C]] struct {
 	handle *handle
 }
 
-func newHandle[C any, M sm.StateMachine[C]](j *joined, spec sm.Spec[C]) *Group[C, M] {
-	return &Group[C, M]{joined: j, levels: levelsOf(spec), handle: newLife()}
+func newGroup[C any, M sm.StateMachine[C]](j *joined, spec sm.Spec[C]) *Group[C, M] {
+	return &Group[C, M]{joined: j, levels: levelsOf(spec), handle: openHandle()}
 }
 
 // core returns the running group, or ErrClosed if the handle was closed.
@@ -75,9 +75,9 @@ func (g *Group[C, M]) When() When { return When{g.joined, g.handle} }
 // leadership, the other members remove this one and confirm it. Leave waits for that until ctx
 // ends, or until it is certain that they will not: [ErrVoteNeeded], or [ErrStalled] in a group
 // without a quorum. It does not wait longer than about two elections and an attempt of a command
-// for a leader that does not answer. The member has left in any case; an error reports that the others did not
-// confirm; they then treat the member like a crashed one. [ErrNotStopped] reports that part of it
-// is still running.
+// for a leader that does not answer. The member has left in any case. An error reports that the
+// others did not confirm; they then treat the member like a crashed one. [ErrNotStopped] reports
+// that part of it is still running.
 //
 // A log on disk is emptied when the others have confirmed. It is kept when there are no other
 // members or they did not confirm. To stop and come back as the same member, close the network

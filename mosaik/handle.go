@@ -12,7 +12,7 @@ type handle struct {
 	end    context.CancelFunc
 }
 
-func newLife() *handle {
+func openHandle() *handle {
 	h := &handle{}
 	h.life, h.end = context.WithCancel(context.Background())
 	return h

@@ -51,7 +51,7 @@ func join[C any, S logstore.Storage[C], M sm.StateMachine[C]](ctx context.Contex
 	if err != nil {
 		return nil, fmt.Errorf("mosaik: join group %s: %w", p.id.Short(), err)
 	}
-	return newHandle[C, M](j, spec), nil
+	return newGroup[C, M](j, spec), nil
 }
 
 // hold returns the joined group of the plan with one more handle. It starts the

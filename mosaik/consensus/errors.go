@@ -11,14 +11,14 @@ import (
 var (
 	// ErrPoisoned reports that the machine panicked on this member, that it ended its goroutine
 	// in a test (runtime.Goexit, which t.Fatal calls), or that its constructor failed. The
-	// member no longer applies or answers anything. Every [*PoisonedError] is one; that names
+	// member no longer applies or answers anything. A [*PoisonedError] matches it, and names
 	// the command and the value of the panic.
 	ErrPoisoned = errors.New("state machine is poisoned")
 	// ErrOutdated reports that this program is older than the group's log, or than a snapshot
 	// that another member sent: the schema was raised to a level that this program's machine
 	// does not support, or a newer release of this library wrote the log. The group has ended
 	// on this member, or joining failed; the log is unchanged. Run a newer program, which
-	// continues from there. Every [*OutdatedError] is one; that names what is needed.
+	// continues from there. An [*OutdatedError] matches it, and names what is needed.
 	ErrOutdated = errors.New("this program is older than the group's log")
 )
 

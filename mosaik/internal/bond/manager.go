@@ -124,9 +124,9 @@ func (m *Manager) Start() {
 	}
 }
 
-// Close ends all bonds and connections with [consensus.CodeCancelled] and waits until all goroutines
-// have ended. It does not wait for handlers, see [GroupBonds.Leave]. Closing again waits too. The
-// error is always nil.
+// Close ends all bonds and connections with [consensus.CodeCancelled] and waits until all
+// goroutines have ended. It does not wait for handlers, see [GroupBonds.Leave]. Closing again waits
+// too. The error is always nil.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if !m.closing {

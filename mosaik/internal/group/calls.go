@@ -141,8 +141,8 @@ func (g *Group) retryError() error {
 
 // Need is the freshness that a read requires of the machine.
 type Need struct {
-	// Strong requires all commands that were applied anywhere before the call. An epoch that
-	// accepts no commands cannot tell.
+	// Strong requires all commands that were applied anywhere before the call. In an epoch that
+	// accepts no commands it is not known which these are, and the read fails with ErrForming.
 	Strong  bool
 	AtLeast sm.Index // requires this command
 }

@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mosaik-go/mosaik/mosaik/consensus"
@@ -43,13 +44,13 @@ func (e replicaEvents) Removed() {
 
 // LogStalled implements [engine.Events].
 func (e replicaEvents) LogStalled(stalled bool, took time.Duration) {
-	// The disk may belong to another log that the same worker serves.
-	if stalled {
-		e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-	} else {
-		e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
-	}
 	e.post("stall", func() {
+		// The disk may belong to another log that the same worker serves.
+		if stalled {
+			e.g.log.Error("disk stalled: replica paused", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+		} else {
+			e.g.log.Info("disk answered: replica continues", "stalled_for", took, "snapshots", e.g.cfg.Log.SnapshotDir())
+		}
 		e.l.diskStalled = stalled
 		e.g.reviewLeader(e.l)
 	})
@@ -57,11 +58,13 @@ func (e replicaEvents) LogStalled(stalled bool, took time.Duration) {
 
 // Lagging implements [engine.Events].
 func (e replicaEvents) Lagging(behind bool, entries, bytes int) {
-	if behind {
-		e.g.log.Warn("machine lags: this member accepts no entries until it has applied more", "entries", entries, "bytes", bytes)
-	} else {
-		e.g.log.Info("machine has caught up: this member accepts entries again", "entries", entries, "bytes", bytes)
-	}
+	e.post("lag", func() {
+		if behind {
+			e.g.log.Warn("machine lags: this member accepts no entries until it has applied more", "entries", entries, "bytes", bytes)
+		} else {
+			e.g.log.Info("machine has caught up: this member accepts entries again", "entries", entries, "bytes", bytes)
+		}
+	})
 }
 
 // SnapshotTaken implements [engine.Events].
@@ -71,8 +74,10 @@ func (e replicaEvents) SnapshotTaken() {
 
 // SnapshotFailed implements [engine.Events].
 func (e replicaEvents) SnapshotFailed(err error) {
-	e.g.log.Error("snapshot failed: log not pruned until one succeeds", "error", err)
-	e.post("snapshot", func() { e.l.snapshot = err })
+	e.post("snapshot", func() {
+		e.g.log.Error("snapshot failed: log not pruned until one succeeds", "error", err)
+		e.l.snapshot = err
+	})
 }
 
 // Failed implements [engine.Events].
@@ -123,7 +128,15 @@ func (o stateEvents) opened() {
 }
 
 func (o stateEvents) ancestor(epoch [16]byte) {
-	replicaEvents(o).post("ancestor "+Epoch(epoch).String(), func() { o.l.ancestors = append(o.l.ancestors, epoch) })
+	replicaEvents(o).post("ancestor "+Epoch(epoch).String(), func() {
+		if slices.Contains(o.l.ancestors, epoch) {
+			return // each snapshot that is restored names all of them
+		}
+		o.l.ancestors = append(o.l.ancestors, epoch)
+		if o.l.opened {
+			o.g.endEpoch(epoch, allCommands)
+		}
+	})
 }
 
 func (o stateEvents) raised(level uint32) {

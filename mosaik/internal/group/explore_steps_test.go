@@ -535,7 +535,7 @@ func (x *explorer) alone(w *world, p int, rank uint8) bool {
 	e, sealed := int(m.in)-1, w.own(p).sealed
 	may := func(stored uint8) bool {
 		g, l := w.survivor(p, stored, x)
-		return g.mayContinueAlone(l, sealed)
+		return g.mayContinueAlone(l, func() bool { return sealed })
 	}
 	size := w.epochs[e].size
 	whole := may(size)

@@ -35,8 +35,6 @@ var (
 	ErrSuperseded = errors.New("another process with the same identity takes precedence")
 	// ErrStorage reports that this member's log could not be read or written.
 	ErrStorage = engine.ErrStorage
-	// ErrOutdated reports a log that needs a newer program.
-	ErrOutdated = consensus.ErrOutdated
 	// ErrClosed reports a call on a group that was left or whose network closed.
 	ErrClosed = errors.New("the group is closed")
 )
@@ -170,7 +168,7 @@ func Join(cfg Config) (*Group, error) {
 	g.cfg = cfg
 	g.timers.inbox = g.inbox
 	past, err := readPastReplica(cfg)
-	if errors.Is(err, ErrOutdated) {
+	if errors.Is(err, consensus.ErrOutdated) {
 		return nil, err
 	}
 	if err == nil {

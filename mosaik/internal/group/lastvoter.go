@@ -27,8 +27,7 @@ import (
 // continueAlone continues the present epoch in a new one, if this member is its last voter. It
 // reports whether it did.
 func (g *Group) continueAlone(l *localReplica) bool {
-	// The status of the state comes last, because it waits for an Apply, which may not return.
-	if g.local != l || !g.mayContinueAlone(l, false) || l.state.Status().Sealed {
+	if g.local != l || !g.mayContinueAlone(l, func() bool { return l.state.Status().Sealed }) {
 		return false
 	}
 	old := l.epoch
@@ -42,16 +41,16 @@ func (g *Group) continueAlone(l *localReplica) bool {
 }
 
 // mayContinueAlone reports whether the rule above lets this member continue its epoch alone.
-// sealed reports whether the epoch was sealed.
-func (g *Group) mayContinueAlone(l *localReplica, sealed bool) bool {
+// sealed reports whether the epoch was sealed, that is, has yielded to another one. It is called
+// last, because it may wait for an Apply, which may not return.
+func (g *Group) mayContinueAlone(l *localReplica, sealed func() bool) bool {
 	switch {
 	case !g.stalled || l.diskStalled: // there may be a leader
 	case g.leaving || g.cfg.Role.Observer: // it would not stay in the new epoch, or not vote
 	case l.poisoned != nil || l.carryover != nil: // its machine lacks some of the epoch's state
-	case sealed: // the epoch has yielded to another one
 	case !g.cfg.Commandless && !g.cfg.Policy.ContinueAlone: // a command could be lost
 	default:
-		return g.isLastVoter(l)
+		return g.isLastVoter(l) && !sealed()
 	}
 	return false
 }
@@ -87,8 +86,8 @@ func (g *Group) isLastVoter(l *localReplica) bool {
 	return true
 }
 
-// endedWithVoters reports whether a replica has provably ended, and all voters that it knew and
-// held lacks have as well.
+// endedWithVoters reports whether a replica has provably ended, and so has every voter that the
+// replica knew of and that held does not list.
 func (l *localReplica) endedWithVoters(replica uint64, held engine.HeldMembership) bool {
 	if !l.hasEnded(replica) {
 		return false

@@ -126,7 +126,7 @@ func TestMayContinueAlone(t *testing.T) {
 						what += ", " + c.what
 					}
 				}
-				if got, want := g.mayContinueAlone(l, sealed), drawn == 0 && (!commands || optedIn); got != want {
+				if got, want := g.mayContinueAlone(l, func() bool { return sealed }), drawn == 0 && (!commands || optedIn); got != want {
 					t.Errorf("%s: may continue alone is %t, want %t", what, got, want)
 				}
 			}

@@ -9,12 +9,7 @@ func formationOf(p Policy) Policy {
 }
 
 // floorOf returns how many voters an epoch needs to open, and must keep.
-func floorOf(p Policy) int {
-	if p.Expected == 0 {
-		return 1
-	}
-	return p.Expected/2 + 1
-}
+func floorOf(p Policy) int { return p.Expected/2 + 1 }
 
 // votersOf returns how many of n candidates should vote: an odd number up to the maximum, but not
 // below the floor unless n is.

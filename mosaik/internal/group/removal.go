@@ -16,10 +16,10 @@ var ErrCannotRemove = fmt.Errorf("%w: the member cannot be removed", ErrPrecondi
 
 // removal is an operator's request to remove a peer. The group's goroutine owns it.
 type removal struct {
-	peer        sm.PeerID
-	answer      chan error  // holds one
-	done        func()      // the request no longer counts in the inbox
-	isCancelled func() bool // its context has ended
+	peer   sm.PeerID
+	answer chan error   // holds one
+	done   func()       // the request no longer counts in the inbox
+	ended  func() error // why its context has ended, nil if it has not
 }
 
 // Remove removes a peer that cannot be reached from the membership. If there is a spare, it
@@ -29,7 +29,7 @@ type removal struct {
 func (g *Group) Remove(ctx context.Context, peer sm.PeerID) error {
 	answer := make(chan error, 1)
 	err := g.inbox.call(ctx, func(done func()) {
-		r := &removal{peer, answer, done, func() bool { return ctx.Err() != nil }}
+		r := &removal{peer, answer, done, func() error { return watch.Cause(ctx) }}
 		g.removals = append(g.removals, r)
 		g.reconcile()
 		if l := g.local; l == nil || !l.leads() {
@@ -67,11 +67,11 @@ func (g *Group) refuseRemovals(err error) {
 // dropCancelledRemovals drops the requests whose callers no longer wait.
 func (g *Group) dropCancelledRemovals() {
 	g.removals = slices.DeleteFunc(g.removals, func(r *removal) bool {
-		if !r.isCancelled() {
-			return false
+		err := r.ended()
+		if err != nil {
+			r.reply(err) // the caller may read this before it looks at its context
 		}
-		r.reply(nil) // no caller reads it
-		return true
+		return err != nil
 	})
 }
 

@@ -19,11 +19,13 @@ type Status struct {
 	// Current holds the members that know the last membership change. TransferLeadership waits
 	// until its target is one of them.
 	Current []sm.PeerID
+	// PoisonedPeers holds the peers whose machine has panicked. They cannot become the leader.
+	PoisonedPeers []sm.PeerID
 }
 
 func (s Status) equal(o Status) bool {
 	return s.Epoch == o.Epoch && s.Recoveries == o.Recoveries && s.Leader == o.Leader && s.Term == o.Term && s.Level == o.Level &&
-		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Current, o.Current) &&
+		s.Token == o.Token && slices.Equal(s.Bonds, o.Bonds) && slices.Equal(s.Current, o.Current) && slices.Equal(s.PoisonedPeers, o.PoisonedPeers) &&
 		s.AcceptsCommands == o.AcceptsCommands && s.Online == o.Online && s.Settled == o.Settled && s.Stalled == o.Stalled && s.Waits == o.Waits &&
 		s.Poisoned == o.Poisoned && s.SnapshotError == o.SnapshotError && s.Outdated == o.Outdated && s.Ended == o.Ended &&
 		slices.Equal(s.Diverged, o.Diverged) && slices.Equal(s.Ghosts, o.Ghosts) && slices.Equal(s.Refused, o.Refused) &&
@@ -74,6 +76,11 @@ func (g *Group) view() Status {
 	}
 	s.Epoch = l.epoch
 	s.Recoveries = len(l.ancestors)
+	for _, peer := range s.Bonds {
+		if g.peers[peer].Poisoned {
+			s.PoisonedPeers = append(s.PoisonedPeers, peer)
+		}
+	}
 	for _, a := range g.peers {
 		if g.diverged(a) && !slices.Contains(s.Diverged, a.Epoch) {
 			s.Diverged = append(s.Diverged, a.Epoch)

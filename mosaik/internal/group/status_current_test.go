@@ -17,3 +17,17 @@ func TestStatusShowsWhoKnowsTheMembership(t *testing.T) {
 		t.Errorf("the members %v know the last change before, %v after", before.Current, after.Current)
 	}
 }
+
+// TestStatusShowsPoisonedPeers changes nothing but that the machine of a peer has panicked.
+func TestStatusShowsPoisonedPeers(t *testing.T) {
+	t.Parallel()
+	g, _ := leaver()
+	b := peerOf("b")
+	before := g.view()
+	a := g.peers[b]
+	a.Poisoned = true
+	g.peers[b] = a
+	if after := g.view(); before.equal(after) {
+		t.Errorf("the status is %+v before and after", after)
+	}
+}

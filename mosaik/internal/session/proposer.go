@@ -36,7 +36,7 @@ type Proposer struct {
 	rtt         time.Duration    // the round-trip estimate, 0 before the first sample
 	pace        *time.Timer      // signals due
 	woken       int              // callers that were woken since the last entry was sent
-	recycled    []*inflightEntry // for reuse; at most maxSpares
+	recycled    []*inflightEntry // for reuse; at most maxRecycled
 }
 
 // New returns a proposer and starts its goroutine, which [Proposer.Close] ends.
