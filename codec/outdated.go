@@ -1,8 +1,8 @@
 package codec
 
 // IsAtLeastVersion1 keeps code that an older mosaik-gen wrote from compiling. Such
-// code needs a constant of this name. The compiler reports that it is a variable,
-// of a type whose name is the remedy.
+// code needs a constant of this name. The compiler reports that it is a variable. The
+// name of its type tells the user to run go generate.
 //
 // The present handshake is codecimpl.IsAtLeastVersion2.
 var IsAtLeastVersion1 run_go_generate

@@ -10,14 +10,10 @@ import (
 func (e *emitter) freeze(m *machineNames, c *coded) {
 	c.kept = make(map[string]string)
 	var copied, kept string
-	assigned := make(map[string]bool)
 	for i := range m.state.Fields {
 		f := &m.state.Fields[i]
 		if f.copied() {
-			if !assigned[f.selector] {
-				copied += fmt.Sprintf("v%s = m%[1]s\n", f.selector)
-			}
-			assigned[f.selector] = true
+			copied += fmt.Sprintf("v%s = m%[1]s\n", f.selector)
 			continue
 		}
 		name := "append" + e.uniqueSuffix(c.name+exported(f.goName))

@@ -11,8 +11,9 @@
 // # State that is large
 //
 // [Map], [Set] and [List] hold state that a member writes to a snapshot while it applies
-// further commands. They take the place of plain maps and slices, during whose snapshot
-// nothing is applied. Their copies are independent and cost the same for any size.
+// further commands. They take the place of plain maps and slices: a member applies
+// nothing while it writes a snapshot of these. Copies of containers are independent and
+// cost the same for any size.
 //
 // # Concurrency
 //

@@ -36,8 +36,8 @@ type Map[K MapKey, V any] struct {
 	tree tree.Tree[K, V]
 }
 
-// incomparable makes a struct one that == does not accept: it would compare how two
-// equal containers came about.
+// incomparable makes a struct one that == does not accept. Equal containers can have
+// different trees, so == would be wrong.
 type incomparable [0]func()
 
 // CollectMap returns a Map with the entries of seq. Of entries with the same key the last

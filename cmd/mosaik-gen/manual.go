@@ -68,9 +68,9 @@ DIRECTIVES
         calls the method AfterRestore() error, if there is one, once the fields
         are restored. The fields become part of the schema: raise the version
         when they change. Fields may be of the types sm.Map, sm.Set, sm.List
-        and sm.Bytes, whose schema is that of plain maps, slices and bytes. The
-        method Freeze is generated for them: members write their snapshots
-        while they apply further commands.
+        and sm.Bytes, whose schema is that of plain maps, slices and bytes. For
+        the first three, the method Freeze is generated: members write their
+        snapshots while they apply further commands.
 
     //mosaik:command [name=Deposit]
         The type is a struct with a method

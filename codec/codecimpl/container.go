@@ -18,7 +18,7 @@ func (e *Encoder) Text(b []byte, s string) []byte {
 
 // ReadItems yields the elements of a slice in a state, which take size bytes of memory
 // each. value decodes one into a zero value. After an error r has a fault and the
-// iteration ends.
+// iteration ends. The caller must not end it.
 func ReadItems[T any](r *Reader, size int64, value func(*T)) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		v := new(T)
@@ -35,7 +35,7 @@ func ReadItems[T any](r *Reader, size int64, value func(*T)) iter.Seq[T] {
 // ReadEntries yields the entries of a map in a state, which take size bytes of memory
 // each. key decodes a key, and value a value into a zero value. The keys must be in
 // ascending order, as [WriteState] writes them. After an error r has a fault and the
-// iteration ends.
+// iteration ends. The caller must not end it.
 func ReadEntries[K cmp.Ordered, V any](r *Reader, size int64, key func() K, value func(*V)) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		var last K

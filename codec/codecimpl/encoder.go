@@ -17,7 +17,8 @@ import (
 // output equals that of github.com/vmihailenco/msgpack for the same values.
 //
 // The methods return no errors. If a value might not be decodable, they record that
-// the command must be checked, which [Check] does by decoding it. So encoding needs no error handling, and every accepted command can be decoded.
+// the command must be checked, which [Check] does by decoding it. So encoding needs no
+// error handling, and every accepted command can be decoded.
 type Encoder struct {
 	unchecked bool         // Check must decode what was written
 	depth     int32        // how many recursive types are open

@@ -35,7 +35,7 @@ A comment //mosaik:allow with a reason silences a line, a statement or a functio
 // Analyzer reports code of state machines that is not deterministic.
 //
 // Its flag -entry is a regular expression. Functions whose names match it, such as
-// store.(*Machine).Update, are checked like the methods of machines.
+// (*example.com/store.Machine).Update, are checked like the methods of machines.
 var Analyzer = &analysis.Analyzer{
 	Name:      "determinism",
 	Doc:       doc,

@@ -3,6 +3,7 @@ package determinism
 import (
 	"go/token"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -96,5 +97,5 @@ func (u *unit) export() {
 func (u *unit) where(pos token.Pos) string {
 	p := u.pass.Fset.Position(pos)
 	name := p.Filename[strings.LastIndexAny(p.Filename, `/\`)+1:]
-	return name + ":" + itoa(p.Line)
+	return name + ":" + strconv.Itoa(p.Line)
 }

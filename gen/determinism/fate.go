@@ -50,7 +50,7 @@ func (u *unit) fateOf(f *function, x ast.Expr, after token.Pos) fate {
 	return result
 }
 
-func isNamedResult(f *function, v *types.Var) bool {
+func isNamedResult(f *function, v types.Object) bool {
 	return f.typ.Results != nil && f.typ.Results.Pos() <= v.Pos() && v.Pos() < f.typ.Results.End()
 }
 

@@ -5,11 +5,8 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
-	"strconv"
 	"strings"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // function is a function of the package, with everything inside its body. Function literals
 // belong to the function around them.
@@ -295,6 +292,9 @@ func (u *unit) known(obj *types.Func) *behavior {
 	}
 	if obj.Pkg() == nil || obj.Pkg() == u.pass.Pkg {
 		return nil
+	}
+	if b := containerWrite(obj); b != nil {
+		return b
 	}
 	var b behavior
 	if u.pass.ImportObjectFact(obj, &b) {

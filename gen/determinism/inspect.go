@@ -10,7 +10,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// found adds a reason in the body of f, unless a comment silences it.
+// foundIn adds a reason in the body of f, unless a comment silences it.
 func (u *unit) foundIn(f *function, n ast.Node, kind, text, instead string, fixes ...analysis.SuggestedFix) {
 	u.foundAt(f, reason{Kind: kind, Text: text, Instead: instead, pos: n.Pos(), end: n.End(), fixes: fixes})
 }
@@ -235,26 +235,33 @@ func (u *unit) callValue(f *function, c *ast.CallExpr) {
 // rootOf returns the operand of an expression's indices and, with all, of its selectors.
 func rootOf(e ast.Expr, all bool) ast.Expr {
 	for {
-		switch x := e.(type) {
-		case *ast.ParenExpr:
-			e = x.X
-		case *ast.IndexExpr:
-			e = x.X
-		case *ast.SliceExpr:
-			e = x.X
-		case *ast.StarExpr:
-			e = x.X
-		case *ast.TypeAssertExpr:
-			e = x.X
-		case *ast.SelectorExpr:
-			if !all {
-				return e
-			}
-			e = x.X
-		default:
+		x, ok := operandOf(e)
+		if sel, isSelector := e.(*ast.SelectorExpr); isSelector && all {
+			x, ok = sel.X, true
+		}
+		if !ok {
 			return e
 		}
+		e = x
 	}
+}
+
+// operandOf returns the value of which e is a part, or the whole in another form: the operand of
+// an index, a slice, a pointer or a type assertion.
+func operandOf(e ast.Expr) (ast.Expr, bool) {
+	switch e := e.(type) {
+	case *ast.ParenExpr:
+		return e.X, true
+	case *ast.IndexExpr:
+		return e.X, true
+	case *ast.SliceExpr:
+		return e.X, true
+	case *ast.StarExpr:
+		return e.X, true
+	case *ast.TypeAssertExpr:
+		return e.X, true
+	}
+	return nil, false
 }
 
 // inspectKeptSource reports numbers from a source that the machine or the process keeps: it

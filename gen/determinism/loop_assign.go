@@ -119,16 +119,9 @@ func (l *loop) isKey(e ast.Expr) bool {
 		})
 	case *ast.BinaryExpr:
 		return l.isKey(e.X) || l.isKey(e.Y)
-	case *ast.SliceExpr:
-		return l.isKey(e.X)
-	case *ast.IndexExpr:
-		return l.isKey(e.X)
-	case *ast.StarExpr:
-		return l.isKey(e.X)
-	case *ast.TypeAssertExpr:
-		return l.isKey(e.X)
 	}
-	return false
+	x, ok := operandOf(e)
+	return ok && l.isKey(x)
 }
 
 // assign analyzes x = e, of an outer variable or of memory behind one.
@@ -194,8 +187,8 @@ func (l *loop) binary(s ast.Node, lhs ast.Expr, b *ast.BinaryExpr) {
 	l.operate(s, lhs, rhs, tok)
 }
 
-// assignConstant analyzes an assignment of what is the same in each round. Two different
-// ones to a variable leave the last.
+// assignConstant analyzes an assignment of a value that is the same in each round. If a variable
+// gets two different ones, the last element decides.
 func (l *loop) assignConstant(s ast.Node, lhs, rhs ast.Expr) {
 	text := types.ExprString(rhs)
 	name := types.ExprString(lhs)
@@ -289,8 +282,8 @@ func (l *loop) isTemporary(lhs ast.Expr, root *types.Var) bool {
 	return !l.isUsedAfter(root)
 }
 
-// isUsedAfter reports whether a variable is read after the loop, or is a result, or belongs
-// to a loop around this one.
+// isUsedAfter reports whether a variable is read after the loop or is a result. In a loop around
+// this one, it does not see uses in front of this one.
 func (l *loop) isUsedAfter(obj types.Object) bool {
 	used := false
 	ast.Inspect(l.f.body, func(n ast.Node) bool {
@@ -299,13 +292,7 @@ func (l *loop) isUsedAfter(obj types.Object) bool {
 		}
 		return !used
 	})
-	if used {
-		return true
-	}
-	if l.f.typ.Results != nil && l.f.typ.Results.Pos() <= obj.Pos() && obj.Pos() < l.f.typ.Results.End() {
-		return true
-	}
-	return false
+	return used || isNamedResult(l.f, obj)
 }
 
 // isIndexed reports whether lhs is out[i] where the loop counts i.

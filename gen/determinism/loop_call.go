@@ -72,7 +72,7 @@ func (l *loop) call(c *ast.CallExpr) {
 // name of the method: such a container has the same entries in any order.
 func (l *loop) puts(c *ast.CallExpr, callee *types.Func) bool {
 	switch strings.ToLower(callee.Name()) {
-	case "put", "set", "insert", "store", "upsert", "replace", "replaceorinsert", "delete", "remove":
+	case "put", "set", "insert", "store", "upsert", "replace", "replaceorinsert", "update", "delete", "remove":
 		return len(c.Args) > 0 && l.isKey(c.Args[0])
 	}
 	return false

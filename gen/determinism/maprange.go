@@ -296,6 +296,9 @@ func (l *loop) stmt(s ast.Stmt, conds []*ast.IfStmt, inner bool) {
 		if s.Init != nil {
 			l.stmt(s.Init, conds, inner)
 		}
+		if s.Cond != nil {
+			l.expr(s.Cond)
+		}
 		if s.Post != nil {
 			l.stmt(s.Post, conds, inner)
 		}
@@ -307,12 +310,22 @@ func (l *loop) stmt(s ast.Stmt, conds []*ast.IfStmt, inner bool) {
 		if s.Init != nil {
 			l.stmt(s.Init, conds, inner)
 		}
+		if s.Tag != nil {
+			l.expr(s.Tag)
+		}
 		l.block(s.Body.List, conds, true)
 	case *ast.TypeSwitchStmt:
+		if s.Init != nil {
+			l.stmt(s.Init, conds, inner)
+		}
+		l.stmt(s.Assign, conds, inner)
 		l.block(s.Body.List, conds, true)
 	case *ast.SelectStmt:
 		l.block(s.Body.List, conds, true)
 	case *ast.CaseClause:
+		for _, e := range s.List {
+			l.expr(e)
+		}
 		l.block(s.Body, conds, inner)
 	case *ast.CommClause:
 		l.block(s.Body, conds, inner)

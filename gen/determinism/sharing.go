@@ -134,14 +134,9 @@ func (s *sharing) place(e ast.Expr) uint64 {
 		if _, ok := s.u.info.Selections[e]; ok {
 			return s.place(e.X)
 		}
-	case *ast.IndexExpr:
-		return s.place(e.X)
-	case *ast.SliceExpr:
-		return s.place(e.X)
-	case *ast.StarExpr:
-		return s.place(e.X)
-	case *ast.TypeAssertExpr:
-		return s.place(e.X)
+	case *ast.IndexExpr, *ast.SliceExpr, *ast.StarExpr, *ast.TypeAssertExpr:
+		x, _ := operandOf(e)
+		return s.place(x)
 	case *ast.UnaryExpr:
 		if e.Op == token.AND {
 			if c, ok := ast.Unparen(e.X).(*ast.CompositeLit); ok {
@@ -363,10 +358,13 @@ func (u *unit) resultsOf(f *function) []result {
 }
 
 // hasReferences reports whether values of t refer to memory that can change: pointers,
-// slices, maps and channels. The values of interfaces are not known. Times, locations and
-// regular expressions do not change.
+// slices, maps and channels. The values of interfaces are not known. Times, locations, regular
+// expressions and the containers of package sm share nothing that changes.
 func hasReferences(t types.Type, seen []types.Type) bool {
 	if slices.Contains(seen, t) {
+		return false
+	}
+	if isContainer(t) {
 		return false
 	}
 	seen = append(seen, t)
